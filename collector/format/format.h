@@ -1,0 +1,52 @@
+/* format.h - from a record to bytes. A format is one file with one global of this type, plus one
+ * line in collector/format/meson.build. Formats know nothing of sinks, and append no separator
+ * other than the line feed of line formats. */
+#ifndef COLLECTOR_FORMAT_FORMAT_H
+#define COLLECTOR_FORMAT_FORMAT_H
+
+#include <fapilog/reader.h>
+
+#include "lib/base/err.h"
+
+#include <stddef.h>
+
+struct format;
+
+struct format_config {
+    bool colour;       /* pretty: SGR codes */
+    bool source;       /* add file, line, function where the format has a place for them */
+    bool local_time;   /* pretty: local zone instead of UTC */
+};
+
+struct format_ops {
+    const char *name;    /* "fapilog" */
+    const char *summary; /* one line for --help */
+    const char *media_type;
+    bool is_lines;       /* each record ends in one '\n' and contains no other raw one */
+    size_t state_size;   /* the core allocates and zeroes it */
+    int (*open)(struct format *f, struct err *e);  /* may be NULL */
+    void (*close)(struct format *f);               /* may be NULL */
+    /* Most bytes that write() could need for this record. Cheap: no text is looked at. */
+    size_t (*bound)(struct format *f, const struct fapilog_record *r);
+    /* Writes the record at out, where bound() bytes are free; returns the end. Cannot fail: what
+     * cannot be represented is represented visibly (U+FFFD, null, "...cut"). */
+    char *(*write)(struct format *f, const struct fapilog_record *r, char *out);
+};
+
+struct format {
+    const struct format_ops *ops;
+    struct format_config cfg;
+    unsigned slot; /* index into the cache arrays of sites, loggers and processes */
+    void *state;
+};
+
+/* NULL-terminated. */
+extern const struct format_ops *const format_list[];
+
+const struct format_ops *format_find(const char *name);
+/* slot < FAPILOG_SITE_CACHE_SLOTS, one per format instance that shares the decoded sites. */
+int format_open(const char *name, const struct format_config *cfg, unsigned slot, struct format **ret,
+                struct err *e);
+void format_close(struct format *f);
+
+#endif

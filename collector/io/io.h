@@ -1,0 +1,105 @@
+/* io.h - the one table through which the collector does input and output. Three backends fill it:
+ *
+ *   uring.c  io_uring (SINGLE_ISSUER, DEFER_TASKRUN, registered buffers, futex waits)
+ *   plain.c  ordinary system calls and epoll, where io_uring is blocked
+ *   sim.c    plain.c behind a seeded scheduler that shortens, delays, reorders and fails, for tests
+ *
+ * One thread owns an io. Requests are caller-owned memory that must stay put until `done` has been
+ * called; `done` runs inside io_turn(), never inside io_submit(), so submitting from a completion is
+ * fine. Every submitted request completes exactly once (with -ECANCELED after io_cancel). */
+#ifndef COLLECTOR_IO_IO_H
+#define COLLECTOR_IO_IO_H
+
+#include "lib/base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct io;
+struct io_req;
+
+enum io_op {
+    IO_READ,       /* fd, buf, len, offset (-1: current position) -> bytes or -errno */
+    IO_WRITE,      /* fd, buf, len, offset (-1: append/current); buf_index >= 0: registered buffer */
+    IO_WRITEV,     /* fd, iov, iov_count, offset */
+    IO_FSYNC,      /* fd */
+    IO_FDATASYNC,  /* fd */
+    IO_POLL,       /* fd, events (POLLIN...) once -> revents */
+    IO_TIMEOUT,    /* deadline_ns on CLOCK_MONOTONIC -> 0 */
+    IO_FUTEX_WAIT, /* futex, futex_value (shared futex) -> 0, -EAGAIN when the value differs; only
+                      where io_has_futex_wait() */
+};
+
+typedef void io_done_fn(struct io_req *req, int result);
+
+struct io_req {
+    enum io_op op;
+    int fd;
+    union {
+        void *buf;
+        const struct iovec *iov;
+        uint32_t *futex;
+    };
+    uint32_t len;       /* bytes, or iov count for IO_WRITEV */
+    int32_t buf_index;  /* -1: not a registered buffer */
+    int64_t offset;
+    union {
+        uint32_t events;
+        uint32_t futex_value;
+        uint64_t deadline_ns;
+    };
+    io_done_fn *done;
+    void *owner;        /* for done */
+    /* backend's */
+    struct io_req *next_;
+    uint64_t private_[4];
+};
+
+enum io_kind { IO_AUTO, IO_URING, IO_PLAIN, IO_SIM };
+
+struct io_config {
+    enum io_kind kind;        /* IO_AUTO: io_uring, else plain with the reason in io_reason() */
+    uint32_t queue_depth;     /* submission entries, 16..32768; 0 = 256 */
+    uint64_t sim_seed;        /* IO_SIM */
+    uint32_t sim_fault_ppm;   /* IO_SIM: chance of a fault per call, parts per million */
+    int64_t sim_fail_at;      /* IO_SIM: fail exactly the nth call (from 1); 0 = off */
+    bool sim_fail_from;       /* ... and every later one */
+    int sim_error;            /* IO_SIM: the errno to inject; 0 = chosen by the seed among ENOSPC, EIO, EINTR, short */
+    uint64_t sim_calls;       /* IO_SIM: read back by io_sim_calls() */
+};
+
+int io_new(const struct io_config *cfg, struct io **ret, struct err *e);
+void io_free(struct io *io); /* outstanding requests are cancelled and completed first; NULL allowed */
+const char *io_name(const struct io *io);   /* "io_uring", "plain", "sim" */
+const char *io_reason(const struct io *io); /* why not io_uring, or "" */
+bool io_has_futex_wait(const struct io *io);
+
+/* Registers `count` buffers of `size` bytes at base (page aligned); IO_WRITE may then name them by
+ * buf_index. 0 or -errno; a backend without registration accepts and ignores it. */
+int io_register_buffers(struct io *io, void *base, size_t size, unsigned count);
+
+void io_submit(struct io *io, struct io_req *req);
+/* Asks for a request to end early; its done still runs. No-op when it already completed. */
+void io_cancel(struct io *io, struct io_req *req);
+/* Passes new requests to the kernel, waits for one completion or until deadline_ns
+ * (CLOCK_MONOTONIC; 0 = do not wait, UINT64_MAX = no limit), runs `done` of all that completed.
+ * Returns how many completed or -errno (never -EINTR: a signal ends the wait and counts as 0). */
+int io_turn(struct io *io, uint64_t deadline_ns);
+unsigned io_inflight(const struct io *io);
+
+/* Synchronous calls that are rare, but must see injected faults like the rest. All return -errno. */
+int io_open(struct io *io, const char *path, int flags, mode_t mode);
+int io_close(struct io *io, int fd);
+int io_rename(struct io *io, const char *from, const char *to);
+int io_unlink(struct io *io, const char *path);
+int io_mkdir(struct io *io, const char *path, mode_t mode);
+int io_fstat(struct io *io, int fd, struct stat *ret);
+int io_stat(struct io *io, const char *path, struct stat *ret);
+int io_ftruncate(struct io *io, int fd, int64_t size);
+uint64_t io_sim_calls(const struct io *io); /* calls seen by a sim backend, for sweeping sim_fail_at */
+
+#endif

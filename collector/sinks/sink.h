@@ -1,0 +1,128 @@
+/* sink.h - where bytes leave the collector. A sink is one file with one global `sink_<scheme>` plus
+ * one line in collector/sinks/meson.build; the core allocates its configuration and state, parses its
+ * options from the rows (lib/base/opt.h), owns queueing and retry, and hands it whole batches.
+ *
+ * Contract of local sinks (file, console, native, mmap):
+ *  - at most one batch is under way per sink; the next comes after sink_done();
+ *  - a batch never exceeds what room() allowed, unless it holds a single record;
+ *  - mark() describes the end of what is written so that recover() can cut everything after it: the
+ *    core persists the marks of all sinks together with the lane positions (collector/delivery/commit.h);
+ *  - a sink persists its new mark (sink_mark_changed) before the first byte goes into a new file. */
+#ifndef COLLECTOR_SINKS_SINK_H
+#define COLLECTOR_SINKS_SINK_H
+
+#include "collector/format/format.h"
+#include "collector/io/io.h"
+#include "lib/base/err.h"
+#include "lib/base/opt.h"
+
+#define SINK_ABI 1
+
+struct sink;
+
+/* One buffer of output. Text sinks get whole serialized records; `ends` gives the end of each record
+ * from data, so that a sink can split between records. */
+struct sink_chunk {
+    const char *data;
+    uint32_t len;
+    int32_t buf_index;    /* registered buffer of data, -1 otherwise */
+    uint32_t records;
+    const uint32_t *ends; /* `records` entries */
+};
+
+/* Raw spans for sinks with wants_raw: whole records as they lie in the ring. */
+struct sink_span {
+    const struct fapilog_process_info *process;
+    const struct fapilog_superblock *super; /* of the segment; immutable part */
+    const void *registry;       /* entries [0, registry_tail) */
+    uint64_t registry_tail;
+    uint32_t lane;
+    uint32_t generation;
+    uint32_t tid;
+    struct fapilog_text thread;
+    uint64_t position;          /* of data[0] in the lane */
+    const char *data;
+    uint32_t len;               /* whole records, block headers included */
+    uint32_t records;
+};
+
+struct sink_batch {
+    uint64_t id;      /* rises by one per batch */
+    uint64_t records; /* in all chunks or spans */
+    uint64_t bytes;
+    const struct sink_chunk *chunks;
+    uint32_t chunks_count;
+    const struct sink_span *spans; /* wants_raw only */
+    uint32_t spans_count;
+};
+
+/* Opaque to the core. 8 words; word meaning is the sink's. All zero: nothing written yet. */
+struct sink_mark {
+    uint64_t word[8];
+};
+
+struct sink_ops {
+    uint32_t abi;         /* SINK_ABI */
+    const char *scheme;   /* of its URI: "file" */
+    const char *summary;  /* one line for --help */
+    const char *format_default; /* name of a format; NULL for wants_raw */
+    bool wants_raw;
+    const struct opt *opts;
+    size_t cfg_size, state_size;
+    /* Checks what single rows cannot (contradictions); fills derived values. May be NULL. */
+    int (*check)(void *cfg, struct err *e);
+    int (*open)(struct sink *s, struct err *e);
+    /* After open: cut everything that was written after this mark. NULL: nothing to recover. */
+    int (*recover)(struct sink *s, const struct sink_mark *mark, struct err *e);
+    /* Bytes that the next batch may hold before the sink wants a boundary. NULL: no limit. */
+    uint64_t (*room)(struct sink *s);
+    /* Starts writing; ends in exactly one sink_done(). The batch stays valid until then. */
+    void (*write)(struct sink *s, const struct sink_batch *b);
+    void (*mark)(struct sink *s, struct sink_mark *ret);
+    /* At least every 250 ms while no batch is under way: rotation by time, retention, sync timers. */
+    void (*tick)(struct sink *s, uint64_t now_ns);
+    int (*reopen)(struct sink *s, struct err *e); /* SIGHUP: external rotation moved the file */
+    int (*rotate)(struct sink *s, struct err *e); /* SIGUSR1 */
+    /* Flushes and closes; called with no batch under way. Also after a failed open. */
+    int (*close)(struct sink *s, struct err *e);
+};
+
+/* Common options of every sink; rows in sink_common_opts. */
+struct sink_common {
+    const char *name;       /* default: scheme, with -2, -3 ... when taken */
+    const char *format;     /* NULL: the sink's default */
+    uint8_t min_severity;   /* a record's level number must be at least this */
+    const char *levels;     /* comma-separated level names; "" = all */
+    uint32_t level_mask;    /* derived from min_severity and levels: bit = level number */
+    bool source;            /* format_config.source */
+};
+extern const struct opt sink_common_opts[];
+
+struct sink {
+    const struct sink_ops *ops;
+    struct sink_common common;
+    void *cfg;
+    void *state;
+    struct io *io;
+    struct format *format; /* NULL for wants_raw */
+    /* Set by the core before open. done: result 0 = all is written, -errno = nothing of this batch
+     * counts as written (the sink has undone or will overwrite partial output); the core retries the
+     * same batch after a pause, so ENOSPC and EIO keep the records. */
+    void (*done)(struct sink *s, int result);
+    void (*mark_changed)(struct sink *s);
+    void *core;
+};
+
+static inline void sink_done(struct sink *s, int result) { s->done(s, result); }
+static inline void sink_mark_changed(struct sink *s) { s->mark_changed(s); }
+
+/* NULL-terminated, generated from collector/sinks/meson.build. */
+extern const struct sink_ops *const sink_list[];
+const struct sink_ops *sink_find(const char *scheme);
+
+/* Parses a URI into a new sink (configured, not opened). `source` says where the text came from, for
+ * messages. */
+int sink_new(const char *uri, const char *source, struct sink **ret, struct err *e);
+void sink_free(struct sink *s);
+
+#endif

@@ -1,0 +1,83 @@
+/* opt.h - option tables. One row per option gives its parser, bounds, documented default, help line
+ * and place in the configuration structure; file, environment, URI, --help, man page and fuzz
+ * dictionary are walks over the rows. Defaults are text and go through the same parser as user
+ * input, so the documented default is the real one. */
+#ifndef FAPILOG_BASE_OPT_H
+#define FAPILOG_BASE_OPT_H
+
+#include "lib/base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum opt_type {
+    OPT_END_ROW,
+    OPT_TEXT,     /* const char *, owned by the configuration (opt_free) */
+    OPT_BOOL,     /* bool: 1/true/yes/on, 0/false/no/off */
+    OPT_UINT,     /* uint64_t */
+    OPT_SIZE,     /* uint64_t bytes: "10 MB", base 1024 */
+    OPT_DURATION, /* uint64_t ns: "500ms", "1h", bare number = seconds, hourly, daily, weekly */
+    OPT_WORD,     /* uint32_t: one of `words` */
+    OPT_LEVEL,    /* uint8_t: level name or 1..31 */
+};
+
+enum opt_flags {
+    OPT_REQUIRED = 1, /* no default; must be given */
+    OPT_SECRET = 2,   /* printed as *** */
+    OPT_LIVE = 4,     /* a reload may change it without reopening */
+};
+
+struct opt_word {
+    const char *text;
+    uint32_t value;
+};
+
+struct opt {
+    enum opt_type type;
+    const char *name;
+    const char *alias;          /* other accepted spelling, or NULL */
+    const char *default_text;   /* NULL: required, or empty */
+    uint64_t min, max;          /* OPT_UINT, OPT_SIZE, OPT_DURATION (ns) */
+    const struct opt_word *words; /* ends with text NULL */
+    uint32_t flags;
+    uint32_t offset;
+    const char *help;
+};
+
+/* A member of another type does not compile. */
+#define OPT_AT_(T, m, ctype) \
+    (uint32_t)(offsetof(T, m) + 0 * sizeof(struct { \
+        _Static_assert(_Generic(((T *)0)->m, ctype: 1, default: 0), #m " has another type"); char c_; }))
+
+#define OPT_TEXT_(T, m, name, def, flags, help) \
+    { OPT_TEXT, name, NULL, def, 0, 0, NULL, flags, OPT_AT_(T, m, const char *), help }
+#define OPT_BOOL_(T, m, name, def, flags, help) \
+    { OPT_BOOL, name, NULL, def, 0, 1, NULL, flags, OPT_AT_(T, m, bool), help }
+#define OPT_NUM_(type, T, m, name, def, min, max, flags, help) \
+    { type, name, NULL, def, min, max, NULL, flags, OPT_AT_(T, m, uint64_t), help }
+#define OPT_WORD_(T, m, name, def, words, flags, help) \
+    { OPT_WORD, name, NULL, def, 0, 0, words, flags, OPT_AT_(T, m, uint32_t), help }
+#define OPT_LEVEL_(T, m, name, def, flags, help) \
+    { OPT_LEVEL, name, NULL, def, 1, 31, NULL, flags, OPT_AT_(T, m, uint8_t), help }
+#define OPT_END { OPT_END_ROW, NULL, NULL, NULL, 0, 0, NULL, 0, 0, NULL }
+
+/* Sets every member to its default. */
+int opt_defaults(const struct opt *rows, void *cfg, struct err *e);
+/* Finds the row (name, alias, '-' and '_' and case alike) or NULL. */
+const struct opt *opt_find(const struct opt *rows, const char *name);
+/* Parses and stores one value; the error names key, value and what is allowed. */
+int opt_set(const struct opt *row, void *cfg, const char *value, struct err *e);
+/* Prints the present value as text that opt_set() accepts; *** for secrets. */
+int opt_print(const struct opt *row, const void *cfg, char *ret, size_t size);
+void opt_free(const struct opt *rows, void *cfg);
+/* The name in `rows` nearest to a misspelt one, or NULL when none is near. */
+const char *opt_suggest(const struct opt *rows, const char *name);
+
+/* The grammars by themselves. 0 or -EINVAL / -ERANGE. */
+int opt_parse_size(const char *text, uint64_t *ret);
+int opt_parse_duration(const char *text, uint64_t *ret_ns);
+int opt_parse_level(const char *text, uint8_t *ret);
+const char *opt_level_name(uint8_t level); /* "INFO"; names cover ranges as OTel does */
+
+#endif
