@@ -4,9 +4,15 @@
  *   plain.c  ordinary system calls and epoll, where io_uring is blocked
  *   sim.c    plain.c behind a seeded scheduler that shortens, delays, reorders and fails, for tests
  *
- * One thread owns an io. Requests are caller-owned memory that must stay put until `done` has been
- * called; `done` runs inside io_turn(), never inside io_submit(), so submitting from a completion is
- * fine. Every submitted request completes exactly once (with -ECANCELED after io_cancel). */
+ * The thread that calls io_new() owns the io. Requests are caller-owned memory, zeroed before the first
+ * use, that must stay put until `done` has been called; `done` runs inside io_turn() or io_free(), never
+ * inside io_submit(), so submitting from a completion is fine. Every submitted request completes exactly
+ * once (with -ECANCELED after io_cancel, unless it was faster).
+ *
+ * What holds on every backend: requests under way together may be made and may complete in any order, so
+ * who needs an order submits the next from the `done` of the one before; reads and writes may be short
+ * or end in -EINTR; on a descriptor with O_NONBLOCK they end in -EAGAIN instead of waiting, and without
+ * it they wait, but not the turn; an offset is ignored where the descriptor has none. */
 #ifndef COLLECTOR_IO_IO_H
 #define COLLECTOR_IO_IO_H
 
@@ -87,7 +93,8 @@ void io_submit(struct io *io, struct io_req *req);
 void io_cancel(struct io *io, struct io_req *req);
 /* Passes new requests to the kernel, waits for one completion or until deadline_ns
  * (CLOCK_MONOTONIC; 0 = do not wait, UINT64_MAX = no limit), runs `done` of all that completed.
- * Returns how many completed or -errno (never -EINTR: a signal ends the wait and counts as 0). */
+ * Returns how many completed or -errno (never -EINTR: a signal ends the wait and counts as 0; nor does 0
+ * mean that the deadline has passed, since one wait is at most an hour). */
 int io_turn(struct io *io, uint64_t deadline_ns);
 unsigned io_inflight(const struct io *io);
 
