@@ -11,8 +11,9 @@
  *
  * What holds on every backend: requests under way together may be made and may complete in any order, so
  * who needs an order submits the next from the `done` of the one before; reads and writes may be short
- * or end in -EINTR; on a descriptor with O_NONBLOCK they end in -EAGAIN instead of waiting, and without
- * it they wait, but not the turn; an offset is ignored where the descriptor has none. */
+ * or end in -EINTR; on a pipe, socket or terminal they wait without holding up the turn, but where the
+ * descriptor has O_NONBLOCK they may end in -EAGAIN instead (use IO_POLL then); an offset is ignored
+ * where the descriptor has none. */
 #ifndef COLLECTOR_IO_IO_H
 #define COLLECTOR_IO_IO_H
 
@@ -47,6 +48,7 @@ struct io_req {
     int fd;
     union {
         void *buf;
+        const void *data; /* buf of a write */
         const struct iovec *iov;
         uint32_t *futex;
     };
@@ -74,8 +76,8 @@ struct io_config {
     uint32_t sim_fault_ppm;   /* IO_SIM: chance of a fault per call, parts per million */
     int64_t sim_fail_at;      /* IO_SIM: fail exactly the nth call (from 1); 0 = off */
     bool sim_fail_from;       /* ... and every later one */
-    int sim_error;            /* IO_SIM: the errno to inject; 0 = chosen by the seed among ENOSPC, EIO, EINTR, short */
-    uint64_t sim_calls;       /* IO_SIM: read back by io_sim_calls() */
+    int sim_error;            /* IO_SIM: the errno to inject; 0 = chosen by the seed among what fits the
+                                 call of ENOSPC, EIO, EINTR, short */
 };
 
 int io_new(const struct io_config *cfg, struct io **ret, struct err *e);
