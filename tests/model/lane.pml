@@ -33,7 +33,7 @@
 #define HEADER 3
 #define BLOCK 5
 #define CAP (BLOCKS * BLOCK)
-#define CALLS 5
+#define CALLS 4
 #define BIT(id) (1 << (id))
 
 byte mem[CAP];  /* what others see */
