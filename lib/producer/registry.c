@@ -1,0 +1,136 @@
+/* Call sites and loggers in the registry: lock-free and signal safe. */
+#include "lib/producer/internal.h"
+
+#include "lib/base/atomics.h"
+#include "lib/ring/hash.h"
+
+#include <string.h>
+
+/* Hands out `size` bytes; 0 when the registry is full. */
+static uint64_t take(uint64_t size)
+{
+    /* order: relaxed - only the number matters, entries are released by their word0 */
+    uint64_t at = load_rlx(&process.registry_used);
+    do {
+        if (at + size > process.geometry.registry_size)
+            return 0;
+        /* order: acq_rel - as above */
+    } while (!cas_acq_rel(&process.registry_used, &at, at + size));
+    return at;
+}
+
+/* superblock.registry_tail follows process.registry_used; readers want it never to go back. */
+static void publish_tail(uint64_t end)
+{
+    if (process.mode != MODE_RING)
+        return;
+    uint64_t *const shared = &process.area->super->registry_tail;
+    /* order: relaxed - a bound, the entries below it are released by R1 */
+    uint64_t seen = load_rlx(shared);
+    while (seen < end) {
+        /* order: acq_rel - monotonic maximum */
+        if (cas_acq_rel(shared, &seen, end))
+            return;
+    }
+}
+
+static uint32_t release_entry(uint64_t at, uint64_t size, uint32_t kind)
+{
+    uint8_t *const entry = process.registry + at;
+    const uint64_t hash = hash64(entry + 8, size - 8);
+    publish_tail(at + size);
+    /* order: R1 release, pairs with R2 - the entry is complete */
+    store_rel((uint64_t *)entry, FAPILOG_ENTRY_WORD0(size, kind, hash));
+    return (uint32_t)(at / 8);
+}
+
+static size_t text_len(const char *text, size_t max)
+{
+    return text ? strnlen(text, max) : 0;
+}
+
+static uint8_t *put_text(uint8_t *to, const char *text, size_t len)
+{
+    memcpy(to, text ? text : "", len);
+    to[len] = '\0';
+    return to + len + 1;
+}
+
+uint32_t fapilogi_register_site(struct fapilog_site_desc *site)
+{
+    struct fapilog_site_entry head = {
+        .line = site->line,
+        .level = site->level,
+        .flags = site->flags,
+        .fields_count = site->fields_count,
+        .message_len = (uint16_t)text_len(site->message, UINT16_MAX),
+        .file_len = (uint16_t)text_len(site->file, UINT16_MAX),
+        .function_len = (uint16_t)text_len(site->function, UINT16_MAX),
+    };
+    size_t size = sizeof head + 2u * head.fields_count + head.message_len + head.file_len + head.function_len + 3;
+    for (uint16_t i = 0; i < head.fields_count; i++)
+        size += text_len(site->fields[i].name, UINT8_MAX) + 1;
+    size = (size + 7) & ~(size_t)7;
+    const uint64_t at = take(size);
+    if (at == 0)
+        return 0;
+    uint8_t *to = process.registry + at;
+    memcpy(to + 8, (const uint8_t *)&head + 8, sizeof head - 8);
+    to += sizeof head;
+    for (uint16_t i = 0; i < head.fields_count; i++) {
+        *to++ = site->fields[i].type;
+        *to++ = (uint8_t)text_len(site->fields[i].name, UINT8_MAX);
+    }
+    to = put_text(to, site->message, head.message_len);
+    to = put_text(to, site->file, head.file_len);
+    to = put_text(to, site->function, head.function_len);
+    for (uint16_t i = 0; i < head.fields_count; i++)
+        to = put_text(to, site->fields[i].name, text_len(site->fields[i].name, UINT8_MAX));
+    uint32_t expected = 0;
+    const uint32_t id = release_entry(at, size, FAPILOG_ENTRY_SITE);
+    /* order: acq_rel, releases the entry to those who load the id - the first registration wins */
+    return cas_acq_rel(&site->id, &expected, id) ? id : expected;
+}
+
+static struct fapilogi_module *modules;
+
+static void register_module(struct fapilogi_module *m)
+{
+    for (struct fapilog_site_desc *s = m->start; s && s < m->stop; s++) {
+        /* order: relaxed - a site registered meanwhile by its own call only wastes an entry */
+        if (s->tag == FAPILOGI_SITE_TAG && load_rlx(&s->id) == 0)
+            (void)fapilogi_register_site(s);
+    }
+}
+
+void fapilogi_register_modules(void)
+{
+    for (struct fapilogi_module *m = modules; m; m = m->next)
+        register_module(m);
+}
+
+void fapilogi_module_add(struct fapilogi_module *m)
+{
+    if (m->linked)
+        return; /* each translation unit of the module calls */
+    m->linked = 1;
+    fapilogi_lock(NULL);
+    m->next = modules;
+    modules = m;
+    if (process.mode != MODE_CLOSED)
+        register_module(m);
+    fapilogi_unlock(NULL);
+}
+
+void fapilogi_module_remove(struct fapilogi_module *m)
+{
+    fapilogi_lock(NULL);
+    for (struct fapilogi_module **at = &modules; *at; at = &(*at)->next) {
+        if (*at == m) {
+            *at = m->next;
+            break;
+        }
+    }
+    m->linked = 0;
+    fapilogi_unlock(NULL);
+}

@@ -1,0 +1,74 @@
+#include "lib/ring/ringdir.h"
+
+#include "lib/base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+static int set(struct ringdir *ret, bool in_tmp, struct err *e, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static int set(struct ringdir *ret, bool in_tmp, struct err *e, const char *fmt, ...)
+{
+    struct ringdir d = {.in_tmp = in_tmp};
+    va_list ap;
+    va_start(ap, fmt);
+    const int n = vsnprintf(d.path, sizeof d.path, fmt, ap);
+    va_end(ap);
+    if (n < 0 || (size_t)n >= sizeof d.path)
+        return err_set(e, -ENAMETOOLONG, "ring directory: the path is longer than %d bytes",
+                       RINGDIR_PATH_MAX - 1);
+    *ret = d;
+    return 0;
+}
+
+static bool is_ours(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 022) == 0;
+}
+
+int ringdir_choose(struct ringdir *ret, const char *given, struct err *e)
+{
+    const char *text = given && *given ? given : getenv("FAPILOG_RING_DIR");
+    if (text && *text)
+        return set(ret, false, e, "%s", text);
+    struct ringdir run;
+    const unsigned uid = (unsigned)geteuid();
+    if (set(&run, false, e, "/run/fapilog/%u", uid) == 0 && is_ours(run.path)) {
+        *ret = run;
+        return 0;
+    }
+    text = getenv("XDG_RUNTIME_DIR");
+    if (text && *text && is_ours(text))
+        return set(ret, false, e, "%s/fapilog", text);
+    return set(ret, true, e, "/tmp/fapilog-%u", uid);
+}
+
+int ringdir_open(const struct ringdir *dir, bool create, struct err *e)
+{
+    if (create && mkdir(dir->path, dir->in_tmp ? 0700 : 0750) < 0 && errno != EEXIST)
+        return err_sys(e, -errno, "ring directory: make %s", dir->path);
+    auto_fd fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return err_sys(e, -errno, "ring directory: open %s", dir->path);
+    if (st.st_uid != geteuid())
+        return err_set(e, -EPERM, "ring directory: %s belongs to uid %u, not to us (uid %u)", dir->path,
+                           (unsigned)st.st_uid, (unsigned)geteuid());
+    if (st.st_mode & 022)
+        return err_set(e, -EPERM, "ring directory: %s is writable by others (mode %o, want 0750 or less)",
+                           dir->path, (unsigned)(st.st_mode & 07777));
+    return take_fd(fd);
+}
+
+bool ringdir_in_memory(int dir_fd)
+{
+    struct statfs fs;
+    return fstatfs(dir_fd, &fs) == 0 &&
+           (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC);
+}
