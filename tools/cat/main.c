@@ -31,6 +31,7 @@ static void complain(struct cat *c, const char *name, uint64_t number, const cha
         fprintf(stderr, "fapilog-cat: %s:%" PRIu64 ": %s; logged as plain text\n", name, number, what);
 }
 
+/* What fapilog_log() refuses is in its counters, which report() reads at the end. */
 static void log_line(struct cat *c, const char *name, uint64_t number, const struct line *line)
 {
     struct err e = {0};
@@ -38,13 +39,13 @@ static void log_line(struct cat *c, const char *name, uint64_t number, const str
     c->records++;
     if (c->options.json) {
         if (ndjson_parse(&c->json, line->data, line->len, &e) == 0) {
-            fapilog_log(c->log, c->json.level ? c->json.level : c->options.level, c->json.message.data,
-                        c->json.message.len, c->json.fields, c->json.fields_count);
+            (void)fapilog_log(c->log, c->json.level ? c->json.level : c->options.level, c->json.message.data,
+                              c->json.message.len, c->json.fields, c->json.fields_count);
             return;
         }
         complain(c, name, number, e.text);
     }
-    fapilog_log(c->log, c->options.level, line->data, line->len, NULL, 0);
+    (void)fapilog_log(c->log, c->options.level, line->data, line->len, NULL, 0);
 }
 
 static int cat_fd(struct cat *c, const char *name, int fd)
@@ -76,10 +77,11 @@ static void cat_file(struct cat *c, const char *name)
 
 static void report(struct cat *c, const struct fapilog_counters *counters)
 {
-    if (counters->dropped > 0) {
+    const uint64_t dropped = counters->dropped + counters->orphaned + counters->unregistered;
+    if (dropped > 0) {
         fprintf(stderr, "fapilog-cat: %" PRIu64 " of %" PRIu64 " lines were dropped: the ring was full and no collector is"
                 " reading it; start fapilog-collector, or give the ring more room with FAPILOG_LANE_SIZE\n",
-                counters->dropped, c->records);
+                dropped, c->records);
         c->failed = true;
     }
     if (c->options.quiet)
@@ -106,8 +108,8 @@ int main(int argc, char **argv)
         .on_full = FAPILOG_ON_FULL_BLOCK,
     };
     fapilog_t *root = fapilog_open(c.options.service, &options);
-    if (!fapilog_is_open(root))
-        return 1; /* the library has said why */
+    if (!fapilog_enabled(root, FAPILOG_LEVEL_SECURITY))
+        return 1; /* no segment: the library has said why */
     c.log = c.options.fields_count ? fapilog_with(root, c.options.fields, c.options.fields_count) : root;
 
     if (!c.options.files[0])
@@ -116,7 +118,7 @@ int main(int argc, char **argv)
         cat_file(&c, *name);
 
     struct fapilog_counters counters = {0};
-    fapilog_counters(root, &counters);
+    fapilog_get_counters(root, &counters);
     ndjson_clear(&c.json);
     fapilog_close(root);
     report(&c, &counters);
