@@ -4,6 +4,7 @@
 #include "collector/format/printf_text.h"
 #include "lib/base/check.h"
 
+#include <endian.h>
 #include <stdio.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -51,7 +52,7 @@ size_t plan_bound(struct format *f, const struct fapilog_record *r)
     return sum;
 }
 
-void plan_message_id(const struct fapilog_record_id *id, uint8_t ret_uuid[16])
+char *plan_message_id(const struct fapilog_record_id *id, char *out)
 {
     struct {
         uint8_t uuid[16];
@@ -61,10 +62,10 @@ void plan_message_id(const struct fapilog_record_id *id, uint8_t ret_uuid[16])
     _Static_assert(sizeof key == 32, "no padding goes into the hash");
     memcpy(key.uuid, id->uuid, sizeof key.uuid);
     const XXH128_hash_t h = XXH3_128bits(&key, sizeof key);
-    memcpy(ret_uuid, &h.low64, 8);
-    memcpy(ret_uuid + 8, &h.high64, 8);
-    ret_uuid[6] = (uint8_t)((ret_uuid[6] & 0x0f) | 0x40);
-    ret_uuid[8] = (uint8_t)((ret_uuid[8] & 0x3f) | 0x80);
+    /* Version 4 and variant 1, in bytes 6 and 8 of the text whatever the byte order is. */
+    const uint64_t first = htobe64((h.high64 & ~UINT64_C(0xf000)) | 0x4000);
+    const uint64_t second = htobe64((h.low64 & ~(UINT64_C(3) << 62)) | UINT64_C(2) << 62);
+    return uuid_write_words(first, second, out);
 }
 
 const char *plan_flags_text(unsigned flags)
@@ -100,13 +101,6 @@ static char *put_message(const struct fapilog_record *r, char *out, unsigned *fl
     return out;
 }
 
-static char *put_message_id(const struct fapilog_record *r, char *out)
-{
-    uint8_t uuid[16];
-    plan_message_id(&r->id, uuid);
-    return uuid_write(uuid, out);
-}
-
 static char *put_observed(const struct fapilog_record *r, char *out)
 {
     const int64_t now = format_observed_clock();
@@ -136,7 +130,7 @@ char *put_slot(struct plan_state *state, enum value_style style, const struct fa
     case SLOT_CALL:        return put_value(r, &r->fields[index], style, out, flags);
     case SLOT_CONTEXT:     return put_value(r, &r->context->fields[index], style, out, flags);
     case SLOT_MESSAGE:     return put_message(r, out, flags);
-    case SLOT_MESSAGE_ID:  return put_message_id(r, out);
+    case SLOT_MESSAGE_ID:  return plan_message_id(&r->id, out);
     case SLOT_TIME:        return time_text_write(&state->time, r->time_ns, index, out);
     case SLOT_TIME_NS:     return num_i64(out, r->time_ns);
     case SLOT_OBSERVED_NS: return put_observed(r, out);

@@ -111,7 +111,7 @@ char *plan_write(struct format *f, const struct plan_layout *layout, const struc
 
 /* What formats without a layout share with those that have one. */
 size_t plan_fields_bound(const struct fapilog_record *r);
-void plan_message_id(const struct fapilog_record_id *id, uint8_t ret_uuid[16]);
+char *plan_message_id(const struct fapilog_record_id *id, char *out); /* UUID text */
 const char *plan_flags_text(unsigned flags); /* "utf8", "json", "json,utf8" */
 bool plan_message_is_format(const struct fapilog_record *r);
 

@@ -28,20 +28,20 @@ static __m128i hex_digits(__m128i nibbles)
     return _mm_add_epi8(digit, _mm_and_si128(letters, _mm_set1_epi8('a' - '0' - 10)));
 }
 
-char *hex16_write(const uint8_t data[16], char *out)
+static void hex_words(uint64_t first, uint64_t second, char out[32])
 {
-    const __m128i v = _mm_loadu_si128((const __m128i *)data);
+    const __m128i v = _mm_set_epi64x((long long)second, (long long)first);
     const __m128i mask = _mm_set1_epi8(15);
     const __m128i high = hex_digits(_mm_and_si128(_mm_srli_epi16(v, 4), mask));
     const __m128i low = hex_digits(_mm_and_si128(v, mask));
     _mm_storeu_si128((__m128i *)out, _mm_unpacklo_epi8(high, low));
     _mm_storeu_si128((__m128i *)(out + 16), _mm_unpackhi_epi8(high, low));
-    return out + 32;
 }
 #else
-char *hex16_write(const uint8_t data[16], char *out)
+static void hex_words(uint64_t first, uint64_t second, char out[32])
 {
-    return hex_write(data, 16, out);
+    (void)hex_write(&first, sizeof first, out);
+    (void)hex_write(&second, sizeof second, out + 16);
 }
 #endif
 
@@ -66,10 +66,10 @@ char *base64_write(const void *data, size_t len, char *out)
     return out;
 }
 
-char *uuid_write(const uint8_t uuid[16], char *out)
+char *uuid_write_words(uint64_t first, uint64_t second, char *out)
 {
     char hex[32];
-    (void)hex16_write(uuid, hex);
+    hex_words(first, second, hex);
     memcpy(out, hex, 8);
     memcpy(out + 9, hex + 8, 4);
     memcpy(out + 14, hex + 12, 4);
@@ -77,6 +77,13 @@ char *uuid_write(const uint8_t uuid[16], char *out)
     memcpy(out + 24, hex + 20, 12);
     out[8] = out[13] = out[18] = out[23] = '-';
     return out + UUID_TEXT_SIZE;
+}
+
+char *uuid_write(const uint8_t uuid[16], char *out)
+{
+    uint64_t word[2];
+    memcpy(word, uuid, sizeof word);
+    return uuid_write_words(word[0], word[1], out);
 }
 
 char *ipv4_write(const uint8_t address[4], char *out)

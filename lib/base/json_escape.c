@@ -37,14 +37,18 @@ static inline unsigned plain_portable(const uint8_t *p)
 }
 
 #ifdef __SSE2__
-static inline unsigned plain_fast(const uint8_t *p)
+static inline unsigned plain_vector(__m128i v)
 {
-    const __m128i v = _mm_loadu_si128((const __m128i *)p);
     /* A signed comparison: bytes above 0x7f are negative. */
     __m128i hit = _mm_cmplt_epi8(v, _mm_set1_epi8(0x20));
     hit = _mm_or_si128(hit, _mm_cmpeq_epi8(v, _mm_set1_epi8('"')));
     hit = _mm_or_si128(hit, _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
     return (unsigned)__builtin_ctz((unsigned)_mm_movemask_epi8(hit) | 1u << STEP);
+}
+
+static inline unsigned plain_fast(const uint8_t *p)
+{
+    return plain_vector(_mm_loadu_si128((const __m128i *)p));
 }
 #else
 #define plain_fast plain_portable
@@ -68,6 +72,34 @@ static char *put_escape(char *out, uint8_t c)
     return out;
 }
 
+/* Copies sequences from p[*i] on until a byte of ASCII or the end. False: the last one is unfinished and
+ * more text follows. */
+static bool put_sequences(const uint8_t *p, size_t n, bool more, size_t *i_pos, char **out_pos, unsigned *flags)
+{
+    size_t i = *i_pos;
+    char *out = *out_pos;
+    bool whole = true;
+    do {
+        const int len = utf8_sequence(p + i, n - i);
+        if (len > 0) {
+            memcpy(out, p + i, 4);
+            out += len;
+            i += (size_t)len;
+            continue;
+        }
+        whole = !more || (size_t)-len < n - i;
+        if (!whole)
+            break;
+        memcpy(out, UTF8_REPLACEMENT, 3);
+        out += 3;
+        i += (size_t)-len;
+        *flags |= TEXT_INVALID_UTF8;
+    } while (i < n && p[i] >= 0x80);
+    *i_pos = i;
+    *out_pos = out;
+    return whole;
+}
+
 /* Escapes n bytes at p, which are ours and have STEP readable bytes behind them. Returns how many
  * were taken: all, except for an unfinished sequence at the end when more text follows. */
 __attribute__((always_inline))
@@ -78,60 +110,88 @@ static inline size_t escape_chunk(plain_fn *plain, const uint8_t *p, size_t n, b
     size_t i = 0;
 
     while (i < n) {
-        const unsigned run = plain(p + i);
+        const size_t end = n - i < STEP ? n : i + STEP;
+        const size_t run = plain(p + i);
         memcpy(out, p + i, STEP);
-        if (run >= n - i) {
-            out += n - i;
-            i = n;
-            break;
+        if (run >= end - i) {
+            out += end - i;
+            i = end;
+            continue;
         }
         i += run;
         out += run;
-        if (run == STEP)
-            continue;
-        if (p[i] < 0x80) {
-            out = put_escape(out, p[i++]);
-            continue;
-        }
-        do {
-            const int len = utf8_sequence(p + i, n - i);
-            if (len > 0) {
-                memcpy(out, p + i, 4);
-                out += len;
-                i += (size_t)len;
-                continue;
+        while (i < end) {
+            const uint8_t c = p[i];
+            if (c < 0x80) {
+                i++;
+                if (c >= 0x20 && c != '"' && c != '\\')
+                    *out++ = (char)c;
+                else
+                    out = put_escape(out, c);
+            } else if (!put_sequences(p, n, more, &i, &out, flags)) {
+                *out_pos = out;
+                return i;
             }
-            if (more && (size_t)-len == n - i)
-                goto done;
-            memcpy(out, UTF8_REPLACEMENT, 3);
-            out += 3;
-            i += (size_t)-len;
-            *flags |= TEXT_INVALID_UTF8;
-        } while (i < n && p[i] >= 0x80);
+        }
     }
-done:
     *out_pos = out;
     return i;
 }
 
-__attribute__((always_inline))
-static inline void copy_short(uint8_t *to, const char *from, size_t n)
+#ifdef __SSE2__
+/* Up to 15 bytes in a register, zeros behind them. Bytes loaded twice may differ when the source changes;
+ * the mixture is then the text. */
+static inline __m128i load_short(const char *p, size_t n)
 {
+    uint64_t low = 0, high = 0;
+    uint32_t a, b;
     if (n >= 8) {
-        memcpy(to, from, 8);
-        memcpy(to + n - 8, from + n - 8, 8);
+        memcpy(&low, p, 8);
+        if (n > 8) {
+            memcpy(&high, p + n - 8, 8);
+            high >>= 8 * (16 - n);
+        }
     } else if (n >= 4) {
-        memcpy(to, from, 4);
-        memcpy(to + n - 4, from + n - 4, 4);
-    } else if (n > 0) {
-        to[0] = (uint8_t)from[0];
-        to[n / 2] = (uint8_t)from[n / 2];
-        to[n - 1] = (uint8_t)from[n - 1];
+        memcpy(&a, p, 4);
+        memcpy(&b, p + n - 4, 4);
+        low = a | (uint64_t)b << 8 * (n - 4);
+    } else {
+        low = (uint64_t)(uint8_t)p[0] | (uint64_t)(uint8_t)p[n / 2] << 8 * (n / 2) |
+              (uint64_t)(uint8_t)p[n - 1] << 8 * (n - 1);
     }
+    return _mm_set_epi64x((long long)high, (long long)low);
 }
 
+static inline char *escape_short(const char *src, size_t n, char *out, unsigned *flags)
+{
+    const __m128i v = load_short(src, n);
+    uint8_t chunk[2 * STEP];
+    if (likely(plain_vector(v) >= n)) {
+        _mm_storeu_si128((__m128i *)out, v);
+        return out + n;
+    }
+    _mm_storeu_si128((__m128i *)chunk, v);
+    memset(chunk + STEP, 0, STEP);
+    (void)escape_chunk(plain_fast, chunk, n, false, &out, flags);
+    return out;
+}
+#else
+#define escape_short escape_short_portable
+#endif
+
+static char *escape_short_portable(const char *src, size_t n, char *out, unsigned *flags)
+{
+    uint8_t chunk[2 * STEP] = {0};
+    memcpy(chunk, src, n);
+    (void)escape_chunk(plain_portable, chunk, n, false, &out, flags);
+    return out;
+}
+
+typedef char *short_fn(const char *src, size_t n, char *out, unsigned *flags);
+
 __attribute__((always_inline))
-static inline char *escape(plain_fn *plain, const char *src, size_t len, char *out, unsigned *flags)
+static inline char *escape(plain_fn *plain, short_fn *rest, const char *src, size_t len, char *out,
+                           unsigned *flags)
 {
     uint8_t chunk[CHUNK_MAX + STEP];
 
@@ -152,20 +212,15 @@ static inline char *escape(plain_fn *plain, const char *src, size_t len, char *o
         src += taken;
         len -= taken;
     }
-    if (len > 0) {
-        memset(chunk, 0, (size_t)2 * STEP);
-        copy_short(chunk, src, len);
-        (void)escape_chunk(plain, chunk, len, false, &out, flags);
-    }
-    return out;
+    return len > 0 ? rest(src, len, out, flags) : out;
 }
 
 char *json_escape(const char *src, size_t len, char *out, unsigned *flags)
 {
-    return escape(plain_fast, src, len, out, flags);
+    return escape(plain_fast, escape_short, src, len, out, flags);
 }
 
 char *json_escape_portable(const char *src, size_t len, char *out, unsigned *flags)
 {
-    return escape(plain_portable, src, len, out, flags);
+    return escape(plain_portable, escape_short_portable, src, len, out, flags);
 }

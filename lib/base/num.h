@@ -29,17 +29,32 @@ static inline unsigned num_digits(uint64_t v)
     return t + 1u - (v < num_pow10[t] && t > 0);
 }
 
+static inline char *num_8(char *out, uint32_t v) /* exactly 8 digits; v < 10^8 */
+{
+    const uint32_t high = v / 10000, low = v % 10000;
+    (void)num_2(out, high / 100);
+    (void)num_2(out + 2, high % 100);
+    (void)num_2(out + 4, low / 100);
+    return num_2(out + 6, low % 100);
+}
+
 /* Exactly `digits` digits of v, zero filled on the left. */
 static inline char *num_fixed(char *out, uint64_t v, unsigned digits)
 {
     char *p = out + digits;
+    while (p - out >= 8) {
+        p -= 8;
+        (void)num_8(p, (uint32_t)(v % 100000000));
+        v /= 100000000;
+    }
+    uint32_t rest = (uint32_t)v;
     while (p - out >= 2) {
         p -= 2;
-        memcpy(p, num_pairs + 2 * (v % 100), 2);
-        v /= 100;
+        (void)num_2(p, rest % 100);
+        rest /= 100;
     }
     if (p != out)
-        *out = (char)('0' + v % 10);
+        *out = (char)('0' + rest % 10);
     return out + digits;
 }
 

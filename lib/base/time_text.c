@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#define MINUTE_NS INT64_C(60000000000)
+
 /* Year, month, day of a day number (0 = 1970-01-01): counts from 1 March of year 0, so that the leap
  * day ends the year; 400 years have 146097 days. */
 static void civil_from_days(int64_t day, unsigned *year, unsigned *month, unsigned *mday)
@@ -65,27 +67,39 @@ static void set_minute(struct time_text *t, int64_t minute)
     *p++ = ':';
     CHECK(p == t->prefix + sizeof t->prefix);
     set_zone(t, offset);
-    t->minute = minute;
+    t->minute_ns = (int64_t)((uint64_t)minute * (uint64_t)MINUTE_NS); /* may wrap in the year 1677 */
     t->valid = true;
+}
+
+static char *put_9(char *out, uint32_t v)
+{
+    /* All divisions are of v itself: the processor does them side by side. */
+    (void)num_2(out, v / 10000000);
+    (void)num_2(out + 2, v / 100000 % 100);
+    (void)num_2(out + 4, v / 1000 % 100);
+    (void)num_2(out + 6, v / 10 % 100);
+    out[8] = (char)('0' + v % 10);
+    return out + 9;
 }
 
 char *time_text_write_bare(struct time_text *t, int64_t time_ns, unsigned digits, char *out)
 {
-    const int64_t minute_ns = INT64_C(60000000000);
-    const int64_t minute = floor_div(time_ns, minute_ns);
-    if (unlikely(!t->valid || minute != t->minute))
-        set_minute(t, minute);
-    const uint64_t rest = (uint64_t)time_ns - (uint64_t)minute * (uint64_t)minute_ns;
+    uint64_t rest = (uint64_t)time_ns - (uint64_t)t->minute_ns;
+    if (unlikely(!t->valid || rest >= (uint64_t)MINUTE_NS)) {
+        set_minute(t, floor_div(time_ns, MINUTE_NS));
+        rest = (uint64_t)time_ns - (uint64_t)t->minute_ns;
+    }
     memcpy(out, t->prefix, sizeof t->prefix);
-    out = num_2(out + sizeof t->prefix, (unsigned)(rest / 1000000000));
+    const uint32_t seconds = (uint32_t)(rest / 1000000000);
+    out = num_2(out + sizeof t->prefix, seconds);
     if (digits == 0)
         return out;
-    const uint32_t ns = (uint32_t)(rest % 1000000000);
+    const uint32_t ns = (uint32_t)(rest - (uint64_t)seconds * 1000000000);
     *out++ = '.';
     switch (digits) {
     case 3:  return num_fixed(out, ns / 1000000, 3);
     case 6:  return num_fixed(out, ns / 1000, 6);
-    default: return num_fixed(out, ns, 9);
+    default: return put_9(out, ns);
     }
 }
 

@@ -12,7 +12,7 @@ struct time_text {
     bool local;       /* the zone of this process instead of UTC */
     char separator;   /* between date and time; 0 stands for 'T' */
     bool valid;
-    int64_t minute;   /* since the epoch, of prefix */
+    int64_t minute_ns; /* start of the minute in prefix */
     char prefix[17];  /* 2026-11-21T08:37: */
     char zone[6];     /* Z or +01:00 */
     uint8_t zone_len;
