@@ -45,8 +45,8 @@ enum fapilog_fallback {
 /* Set size to sizeof(struct fapilog_options) and the rest to zero: zero means the default. */
 struct fapilog_options {
     size_t size;
-    const char *ring_dir;    /* NULL: $FAPILOG_RING_DIR, /run/fapilog/<uid>, $XDG_RUNTIME_DIR/fapilog,
-                              * /tmp/fapilog-<uid>: the first that is usable */
+    const char *ring_dir;    /* NULL: $FAPILOG_RING_DIR, else /run/fapilog/<uid> where it exists and is ours,
+                              * else $XDG_RUNTIME_DIR/fapilog, else /tmp/fapilog-<uid> */
     const char *env;         /* deployment environment, "production"; at most 31 bytes */
     const char *version;     /* of the service; at most 31 bytes */
     uint32_t level;          /* enum fapilog_level, the threshold; default INFO */
@@ -57,18 +57,129 @@ struct fapilog_options {
     uint64_t registry_bytes; /* for call sites and loggers, 4 KiB..16 MiB; default 1 MiB (sparse) */
 };
 
-/* Opens the process's segment (the first call), or adds a user to it, and returns the logger of the
- * service. `service` is NULL: $FAPILOG_SERVICE, else the name of the executable. `options` is NULL:
- * everything from the environment. A later call with other options warns on stderr and uses the open
- * segment. Never returns NULL: where there is no segment, the logger drops everything or writes to
- * stderr (options.fallback). Options that are wrong (an unknown size with bytes set, a value outside its
- * bounds) are reported on stderr and count as not given. Not signal safe. */
+/* Opens the process's segment (the first call), or adds a user to it, and returns the root logger of the
+ * service. `service` NULL or "": $FAPILOG_SERVICE, else the name of the executable; at most 63 bytes.
+ * `options` NULL: everything from the environment. A later call whose options differ warns once on stderr
+ * and uses the open segment. Never returns NULL: where there is no segment, the logger drops everything
+ * or writes to stderr (options.fallback). Options that are wrong (unknown bytes at the end that are not
+ * zero, a value outside its bounds) are reported on stderr and count as not given. Not signal safe. */
 FAPILOGI_API fapilog_t *fapilog_open(const char *service, const struct fapilog_options *options);
 
 /* Gives up one user of the segment; the last one marks it as cleanly closed and detaches from it: what
  * is in the rings stays there for the collector. No thread may be inside a log call then. Loggers stay
  * valid: they do nothing until a later fapilog_open(). NULL is allowed. Not signal safe. */
 FAPILOGI_API void fapilog_close(fapilog_t *log);
+
+/* The logger `name` below `log`, "orders.matching": names are dotted, level rules go by them. The same
+ * name below the same logger gives the same object. It inherits the bound fields of `log`. At most
+ * FAPILOG_LOGGERS_MAX names have a threshold of their own, further ones share that of `log`. When the
+ * registry is full, `log` itself is returned and superblock.unregistered raised. Not signal safe. */
+FAPILOGI_API fapilog_t *fapilog_logger(fapilog_t *log, const char *name);
+
+/* `log` with fields that stand in front of every record:
+ *     fapilog_t *gw = fapilog_with(log, FAPILOG_FIELDS(FL("venue", "XETRA"), FL("gateway", 7)));
+ * The same fields give the same object. Each distinct set stays in the registry for the process's life:
+ * for what changes with each request, bind a context instead. At most FAPILOG_FIELDS_MAX fields. `log`
+ * itself is returned when they do not fit or the registry is full. Not signal safe. */
+FAPILOGI_API fapilog_t *fapilog_with(fapilog_t *log, const struct fapilog_field *fields, uint32_t count);
+
+/* Prepares the calling thread for real-time use: claims its lane, touches and locks the lane's memory, and
+ * loads what FL_STACK needs. From then on its log calls below ERROR make no system call except where a
+ * block is opened with another clock than the CPU's, never wake the collector and never wait, whatever
+ * the policy. 0; -EAGAIN when no lane is free; -ENOTCONN without a segment; -ENOMEM or -EPERM when memory
+ * could not be locked (the rest is done). Not signal safe. */
+FAPILOGI_API int fapilog_prepare(fapilog_t *log);
+
+/* ---- acknowledgement and counters ----------------------------------------------------------------- */
+
+struct fapilog_flush_report {
+    uint64_t pending_bytes;   /* in the rings, not yet acknowledged by every sink */
+    uint32_t failing_count;   /* sinks that report errors now: the first entries of failing[] */
+    uint32_t reserved;
+    struct fapilog_sink_status failing[FAPILOG_SINKS_MAX];
+};
+
+/* Waits until every record that was logged by this process before the call has been acknowledged by each
+ * sink that wants it, or lies in that sink's disk spool. `timeout_ns`: how long at most. `ret` may be
+ * NULL; it is filled in on success and on failure. 0; -ETIMEDOUT; -EIO when the time is over and some sink
+ * is failing; -ENOTCONN when no collector has shown life for 2 s. Not signal safe. */
+FAPILOGI_API int fapilog_flush(fapilog_t *log, uint64_t timeout_ns, struct fapilog_flush_report *ret);
+
+struct fapilog_counters {
+    uint64_t written;      /* records committed to the rings */
+    uint64_t dropped;      /* records refused because a lane was full */
+    uint64_t dropped_bytes;
+    uint64_t orphaned;     /* records refused because every shared lane was in use */
+    uint64_t unregistered; /* records and loggers refused because the registry was full */
+    uint64_t truncated;    /* records that lost text beyond FAPILOG_RECORD_BYTES_MAX (they are in written too) */
+    uint64_t bytes;        /* of the rings used so far, with headers and padding */
+    uint64_t blocked;      /* times a call had to wait for room */
+};
+
+/* Sums over all threads of the process since fapilog_open() (a forked child counts from zero). Exact when
+ * no thread is logging. Signal safe. */
+FAPILOGI_API void fapilog_get_counters(const fapilog_t *log, struct fapilog_counters *ret);
+
+/* ---- context -------------------------------------------------------------------------------------- */
+
+enum {
+    FAPILOG_CONTEXT_BYTES_MAX = 2048, /* names, values and 8 bytes a field */
+    FAPILOG_CONTEXT_FIELDS_MAX = 32,
+};
+
+/* What fapilog_context_push() changed. */
+struct fapilog_scope {
+    int32_t error;   /* 0; -E2BIG: the fields do not fit, none was bound; -ENOMEM */
+    uint32_t epoch;
+    uint32_t count;
+    uint32_t bytes;
+};
+
+/* Binds fields to the calling thread until the scope is popped; every record that the thread logs
+ * meanwhile carries them. Within the scope a field hides an outer one with the same name. Texts are
+ * copied. Scopes nest and are popped in reverse order; popping an outer one pops the inner ones too.
+ * A forked child keeps the context. Signal safe (a handler pops what it pushes). */
+FAPILOGI_API struct fapilog_scope fapilog_context_push(const struct fapilog_field *fields, uint32_t count);
+FAPILOGI_API void fapilog_context_pop(struct fapilog_scope *scope);
+
+/* Binds one field in the innermost scope, in place of one with the same name there. 0, -E2BIG, -ENOMEM. */
+FAPILOGI_API int fapilog_context_set(const struct fapilog_field *field);
+/* Unbinds everything that the thread has bound in any scope. */
+FAPILOGI_API void fapilog_context_clear(void);
+
+/* The standard fields, bound as by fapilog_context_set(). */
+#define fapilog_set_trace_id(bytes16) FAPILOGI_SET(FL_TRACE_ID(bytes16))
+#define fapilog_set_span_id(bytes8) FAPILOGI_SET(FL_SPAN_ID(bytes8))
+#define fapilog_set_request_id(text) FAPILOGI_SET(FL_REQUEST_ID(text))
+#define fapilog_set_user_id(text) FAPILOGI_SET(FL_USER_ID(text))
+#define fapilog_set_tenant_id(text) FAPILOGI_SET(FL_TENANT_ID(text))
+
+/* ---- without macros (bindings for other languages) ------------------------------------------------ */
+
+/* Whether a record of this level would be written. Signal safe. */
+FAPILOGI_API bool fapilog_enabled(const fapilog_t *log, uint32_t level);
+
+/* Writes a self-describing record. `message` is `len` bytes of UTF-8; `fields` as in reader.h: texts need no
+ * NUL. `level` is 1..30. Does nothing when the level is below the threshold. 0; -EINVAL for a level, type or
+ * count out of bounds; -ENOBUFS when the record was dropped (and counted). Signal safe. */
+FAPILOGI_API int fapilog_log(const fapilog_t *log, uint32_t level, const char *message, size_t len,
+                             const struct fapilog_field *fields, uint32_t count);
+
+/* ---- capture, for tests of programs that log ------------------------------------------------------- */
+
+/* From here on fapilog_open() makes no segment: records go to a list in memory, oldest dropped beyond
+ * `records_max` (1..1000000). 0, -EBUSY when a segment is open or capture is on, -EINVAL, -ENOMEM.
+ * Loggers opened before stay valid. Not signal safe. */
+FAPILOGI_API int fapilog_capture_start(uint32_t records_max);
+/* Takes the oldest record, or returns NULL. The record is valid until the next call to
+ * fapilog_capture_next() or fapilog_capture_stop(). One thread at a time. */
+FAPILOGI_API const struct fapilog_record *fapilog_capture_next(void);
+/* The field of that name among the record's own, bound and context fields, or NULL. */
+FAPILOGI_API const struct fapilog_field *fapilog_capture_field(const struct fapilog_record *record,
+                                                               const char *name);
+/* Records dropped because nobody took them. */
+FAPILOGI_API uint64_t fapilog_capture_lost(void);
+FAPILOGI_API void fapilog_capture_stop(void);
 
 /* ---- macros -------------------------------------------------------------------------------------- */
 
@@ -78,6 +189,7 @@ FAPILOGI_API void fapilog_close(fapilog_t *log);
 #define FL_STRN(name, data, bytes) (name, fapilogi_make_string(data, bytes)) /* text of a known length */
 #define FL_BYTES(name, data, bytes) (name, fapilogi_make_bytes(data, bytes))
 #define FL_JSON(name, text) (name, fapilogi_make_json_text(text)) /* NUL-terminated JSON text */
+#define FL_JSONN(name, data, bytes) (name, fapilogi_make_json(data, bytes))
 #define FL_ERRNO(name, code) (name, fapilogi_make_errno(code))    /* errno, or a negative errno */
 #define FL_PTR(name, pointer) (name, fapilogi_make_pointer(pointer))
 #define FL_IPV4(name, address) (name, fapilogi_make_ipv4(address)) /* 4 bytes in network order: &sin_addr */
@@ -87,52 +199,50 @@ FAPILOGI_API void fapilog_close(fapilog_t *log);
 #define FL_UUID(name, bytes16) (name, fapilogi_make_uuid(bytes16))
 #define FL_BOOL(name, value) (name, (bool)(value))
 #define FL_CHAR(name, value) (name, (char)(value))
+#define FL_STACK(name) (name, fapilogi_make_stack()) /* return addresses of the callers, innermost first */
+/* The value is evaluated, but only *** reaches shared memory. */
+#define FL_SECRET(name, value) (name, ((void)(value), fapilogi_make_string("***", 3)))
+/* The standard fields, for contexts. */
+#define FL_TRACE_ID(bytes16) ("trace_id", fapilogi_make_trace(bytes16))
+#define FL_SPAN_ID(bytes8) ("span_id", fapilogi_make_span(bytes8))
+#define FL_REQUEST_ID(text) ("request_id", fapilogi_make_role(text, FAPILOG_ROLE_REQUEST_ID))
+#define FL_USER_ID(text) ("user_id", fapilogi_make_role(text, FAPILOG_ROLE_USER_ID))
+#define FL_TENANT_ID(text) ("tenant_id", fapilogi_make_role(text, FAPILOG_ROLE_TENANT_ID))
+#define FL_CORRELATION_ID(text) ("correlation_id", fapilogi_make_role(text, FAPILOG_ROLE_CORRELATION_ID))
 
-/* Message and format must be string literals; up to 64 fields. Values are evaluated once, and only when
- * the level passes the logger's threshold. Signal safe. */
-#define FAPILOG_TRACE(log, ...) FAPILOGI_LOG(log, FAPILOG_LEVEL_TRACE, FAPILOG_LEVEL_TRACE, __VA_ARGS__)
-#define FAPILOG_DEBUG(log, ...) FAPILOGI_LOG(log, FAPILOG_LEVEL_DEBUG, FAPILOG_LEVEL_DEBUG, __VA_ARGS__)
-#define FAPILOG_INFO(log, ...) FAPILOGI_LOG(log, FAPILOG_LEVEL_INFO, FAPILOG_LEVEL_INFO, __VA_ARGS__)
-#define FAPILOG_WARNING(log, ...) FAPILOGI_LOG(log, FAPILOG_LEVEL_WARNING, FAPILOG_LEVEL_WARNING, __VA_ARGS__)
-#define FAPILOG_ERROR(log, ...) FAPILOGI_LOG(log, FAPILOG_LEVEL_ERROR, FAPILOG_LEVEL_ERROR, __VA_ARGS__)
-#define FAPILOG_CRITICAL(log, ...) FAPILOGI_LOG(log, FAPILOG_LEVEL_CRITICAL, FAPILOG_LEVEL_CRITICAL, __VA_ARGS__)
-#define FAPILOG_AUDIT(log, ...) FAPILOGI_LOG(log, FAPILOG_LEVEL_AUDIT, FAPILOG_LEVEL_AUDIT, __VA_ARGS__)
-#define FAPILOG_SECURITY(log, ...) FAPILOGI_LOG(log, FAPILOG_LEVEL_SECURITY, FAPILOG_LEVEL_SECURITY, __VA_ARGS__)
+/* The message must be a string literal; up to 64 fields. Values are evaluated once, and only when the
+ * level passes the logger's threshold. Signal safe. */
+#define FAPILOG_TRACE(log, ...) FAPILOGI_AT(log, FAPILOG_LEVEL_TRACE, __VA_ARGS__)
+#define FAPILOG_DEBUG(log, ...) FAPILOGI_AT(log, FAPILOG_LEVEL_DEBUG, __VA_ARGS__)
+#define FAPILOG_INFO(log, ...) FAPILOGI_AT(log, FAPILOG_LEVEL_INFO, __VA_ARGS__)
+#define FAPILOG_WARNING(log, ...) FAPILOGI_AT(log, FAPILOG_LEVEL_WARNING, __VA_ARGS__)
+#define FAPILOG_ERROR(log, ...) FAPILOGI_AT(log, FAPILOG_LEVEL_ERROR, __VA_ARGS__)
+#define FAPILOG_CRITICAL(log, ...) FAPILOGI_AT(log, FAPILOG_LEVEL_CRITICAL, __VA_ARGS__)
+#define FAPILOG_AUDIT(log, ...) FAPILOGI_AT(log, FAPILOG_LEVEL_AUDIT, __VA_ARGS__)
+#define FAPILOG_SECURITY(log, ...) FAPILOGI_AT(log, FAPILOG_LEVEL_SECURITY, __VA_ARGS__)
 /* The level may be computed, 1..30. */
 #define FAPILOG_LOG(log, level, ...) FAPILOGI_LOG(log, level, 0, __VA_ARGS__)
 
-#define FAPILOGI_PAIR_NAME(name, value) name
-#define FAPILOGI_PAIR_VALUE(name, value) value
-#define FAPILOGI_DO_CARRY(i, pair) FAPILOGI_CARRY(i, FAPILOGI_PAIR_VALUE pair)
-#define FAPILOGI_DO_DESC(i, pair) {FAPILOGI_PAIR_NAME pair, FAPILOGI_TYPE(fapilogi_v##i)},
-#define FAPILOGI_DO_END(i, pair) fapilogi_at = FAPILOGI_END(fapilogi_at, fapilogi_v##i);
-#define FAPILOGI_DO_PUT(i, pair) fapilogi_at = FAPILOGI_PUT(fapilogi_c.args, fapilogi_at, fapilogi_v##i);
+/* printf-style; the collector formats. The compiler checks the arguments against the format. Texts (%s,
+ * %.*s) are copied. %m, %n and wide characters are not supported. Up to 64 arguments. Signal safe. */
+#define FAPILOG_TRACEF(log, ...) FAPILOGI_ATF(log, FAPILOG_LEVEL_TRACE, __VA_ARGS__)
+#define FAPILOG_DEBUGF(log, ...) FAPILOGI_ATF(log, FAPILOG_LEVEL_DEBUG, __VA_ARGS__)
+#define FAPILOG_INFOF(log, ...) FAPILOGI_ATF(log, FAPILOG_LEVEL_INFO, __VA_ARGS__)
+#define FAPILOG_WARNINGF(log, ...) FAPILOGI_ATF(log, FAPILOG_LEVEL_WARNING, __VA_ARGS__)
+#define FAPILOG_ERRORF(log, ...) FAPILOGI_ATF(log, FAPILOG_LEVEL_ERROR, __VA_ARGS__)
+#define FAPILOG_CRITICALF(log, ...) FAPILOGI_ATF(log, FAPILOG_LEVEL_CRITICAL, __VA_ARGS__)
+#define FAPILOG_AUDITF(log, ...) FAPILOGI_ATF(log, FAPILOG_LEVEL_AUDIT, __VA_ARGS__)
+#define FAPILOG_SECURITYF(log, ...) FAPILOGI_ATF(log, FAPILOG_LEVEL_SECURITY, __VA_ARGS__)
+#define FAPILOG_LOGF(log, level, ...) FAPILOGI_LOGF(log, level, 0, __VA_ARGS__)
 
-#define FAPILOGI_LOG(log, level_, site_level, ...) \
-    do { \
-        const struct fapilog *const fapilogi_log = (log); \
-        const uint32_t fapilogi_level = (uint32_t)(level_); \
-        if (fapilogi_enabled(fapilogi_log, fapilogi_level)) { \
-            FAPILOGI_EACH_REST(FAPILOGI_DO_CARRY, __VA_ARGS__) \
-            static const struct fapilogi_field_desc fapilogi_fields[] = { \
-                FAPILOGI_EACH_REST(FAPILOGI_DO_DESC, __VA_ARGS__){0, 0}}; \
-            static struct fapilog_site_desc fapilogi_site FAPILOGI_SITE_SECTION = { \
-                0, __LINE__, "" FAPILOGI_FIRST(__VA_ARGS__), __FILE__, __func__, fapilogi_fields, \
-                site_level, 0, FAPILOGI_COUNT_REST(__VA_ARGS__), FAPILOGI_SITE_TAG, 0}; \
-            size_t fapilogi_at = 0; \
-            FAPILOGI_EACH_REST(FAPILOGI_DO_END, __VA_ARGS__) \
-            const struct fapilogi_cursor fapilogi_c = \
-                fapilogi_begin(fapilogi_log, &fapilogi_site, fapilogi_level, fapilogi_at); \
-            if (FAPILOGI_LIKELY(fapilogi_c.args != 0)) { \
-                fapilogi_at = 0; \
-                FAPILOGI_EACH_REST(FAPILOGI_DO_PUT, __VA_ARGS__) \
-                (void)fapilogi_at; \
-                fapilogi_end(fapilogi_c, fapilogi_level); \
-            } \
-        } \
-    } while (0)
+/* `fields, count` for the functions that take a list. The list lives until the end of the enclosing
+ * block in C, of the full expression in C++. */
+/* FAPILOG_FIELDS, FAPILOG_SCOPE: see macros.h, where all of the above is made. */
 
 #ifdef __cplusplus
 }
 #endif
+
+#include <fapilog/macros.h>
+
 #endif

@@ -22,6 +22,7 @@
 extern "C" {
 #endif
 
+#define FAPILOGI_API __attribute__((visibility("default")))
 #define FAPILOGI_INLINE static inline __attribute__((always_inline, unused))
 
 struct fapilogi_string { const char *data; uint32_t len; };
@@ -36,9 +37,11 @@ struct fapilogi_duration { int64_t ns; };
 struct fapilogi_uuid { uint8_t bytes[16]; };
 struct fapilogi_trace { uint8_t bytes[16]; };
 struct fapilogi_span { uint8_t bytes[8]; };
-struct fapilogi_null { char unused; };
 enum { FAPILOGI_STACK_MAX = 64 };
 struct fapilogi_stack { uint32_t count; void *frame[FAPILOGI_STACK_MAX]; };
+/* A text argument of a printf-style call before and after the format has been asked about it. */
+struct fapilogi_cptr { const char *s; };
+struct fapilogi_ptext { const char *data; uint32_t len; char hex[20]; }; /* data NULL: hex holds an address */
 /* A text with a role, for context fields. */
 struct fapilogi_role { const char *data; uint32_t len; uint8_t role; };
 
@@ -128,6 +131,36 @@ FAPILOGI_INLINE struct fapilogi_role fapilogi_make_role(const char *text, uint8_
     r.data = s.data;
     r.len = s.len;
     r.role = role;
+    return r;
+}
+
+FAPILOGI_INLINE struct fapilogi_cptr fapilogi_carry_cptr(const char *s)
+{
+    struct fapilogi_cptr r;
+    r.s = s;
+    return r;
+}
+
+/* Reads the conversion of argument `index`; `prev` is the argument before it, for "%.*s". */
+FAPILOGI_API struct fapilogi_ptext fapilogi_printf_text(const char *format, int index, int prev, const char *s);
+
+FAPILOGI_INLINE struct fapilogi_ptext fapilogi_format_text(const char *format, int index, int prev, const void *cptr)
+{
+    const char *const s = ((const struct fapilogi_cptr *)cptr)->s;
+    if (__builtin_strchr(format, '.') || __builtin_strchr(format, 'p'))
+        return fapilogi_printf_text(format, index, prev, s);
+    struct fapilogi_ptext r;
+    r.data = s ? s : "(null)";
+    r.len = fapilogi_clamp(strlen(r.data));
+    return r;
+}
+
+FAPILOGI_API uint32_t fapilogi_backtrace(void **frames, uint32_t max);
+
+static inline __attribute__((unused)) struct fapilogi_stack fapilogi_make_stack(void)
+{
+    struct fapilogi_stack r;
+    r.count = fapilogi_backtrace(r.frame, FAPILOGI_STACK_MAX);
     return r;
 }
 
@@ -254,6 +287,19 @@ FAPILOGI_INLINE size_t FAPILOGI_NAME(put, stack)(uint8_t *to, size_t at, const s
     return at + (size_t)v->count * 8;
 }
 
+FAPILOGI_TYPE_FN(ptext, struct fapilogi_ptext, FAPILOG_TYPE_STRING)
+FAPILOGI_INLINE size_t FAPILOGI_NAME(end, ptext)(size_t at, const struct fapilogi_ptext *v)
+{
+    return FAPILOGI_UP(at, 4) + 4 + v->len;
+}
+FAPILOGI_INLINE size_t FAPILOGI_NAME(put, ptext)(uint8_t *to, size_t at, const struct fapilogi_ptext *v)
+{
+    at = FAPILOGI_UP(at, 4);
+    memcpy(to + at, &v->len, 4);
+    memcpy(to + at + 4, v->data ? v->data : v->hex, v->len);
+    return at + 4 + v->len;
+}
+
 /* Types that become another carrier. */
 FAPILOGI_INLINE struct fapilogi_string FAPILOGI_NAME(carry, cstr)(const char *s) { return fapilogi_cstr(s); }
 FAPILOGI_INLINE struct fapilogi_pointer FAPILOGI_NAME(carry, ptr)(const void *p)
@@ -327,16 +373,48 @@ FAPILOGI_FIELD_FN(stack, struct fapilogi_stack, FAPILOG_TYPE_STACK,
 #define FAPILOGI_CARRY(i, value) \
     const auto &fapilogi_r##i = (value); \
     const auto fapilogi_v##i = fapilogi_carry(fapilogi_r##i);
+#define FAPILOGI_CARRYF(i, value) \
+    const auto &fapilogi_q##i = (value); \
+    const auto fapilogi_r##i = fapilogi_carry_format(fapilogi_q##i); \
+    const auto fapilogi_v##i = fapilogi_formatted(fapilogi_message, fapilogi_index, fapilogi_prev, fapilogi_r##i);
+#define FAPILOGI_AS_INT(v) fapilogi_as_int(v)
+inline struct fapilogi_cptr fapilogi_carry_format(const char *s) { return fapilogi_carry_cptr(s); }
+template <typename T> inline struct fapilogi_pointer fapilogi_carry_format(const T *p)
+{
+    return fapilogi_make_pointer(p);
+}
+template <typename T, typename = typename std::enable_if<!std::is_pointer<T>::value && !std::is_array<T>::value>::type>
+inline auto fapilogi_carry_format(const T &v) -> decltype(fapilogi_carry(v))
+{
+    return fapilogi_carry(v);
+}
+template <typename T> inline T fapilogi_formatted(const char *, int, int, const T &v) { return v; }
+inline struct fapilogi_ptext fapilogi_formatted(const char *format, int index, int prev, const struct fapilogi_cptr &s)
+{
+    return fapilogi_format_text(format, index, prev, &s);
+}
+inline int fapilogi_as_int(int v) { return v; }
+template <typename T> inline int fapilogi_as_int(const T &) { return 0; }
 #define FAPILOGI_TYPE(v) (fapilogi_type_of<typename std::remove_const<decltype(v)>::type>::value)
 #define FAPILOGI_END(at, v) fapilogi_end(at, &(v))
 #define FAPILOGI_PUT(to, at, v) fapilogi_put(to, at, &(v))
 #define FAPILOGI_FIELD(name, v) fapilogi_field(name, &(v))
 #else
-#define FAPILOGI_CARRY(i, value) \
-    __extension__ const __auto_type fapilogi_v##i = _Generic((value), FAPILOGI_ALL(carry), \
+#define FAPILOGI_CARRIED(value) \
+    _Generic((value), FAPILOGI_ALL(carry), \
         char *: fapilogi_carry_cstr, const char *: fapilogi_carry_cstr, \
         void *: fapilogi_carry_ptr, const void *: fapilogi_carry_ptr, \
-        long double: fapilogi_carry_f80)(value);
+        long double: fapilogi_carry_f80)(value)
+#define FAPILOGI_CARRY(i, value) __extension__ const __auto_type fapilogi_v##i = FAPILOGI_CARRIED(value);
+#define FAPILOGI_CARRYF(i, value) \
+    __extension__ const __auto_type fapilogi_r##i = _Generic((value), FAPILOGI_ALL(carry), \
+        char *: fapilogi_carry_cptr, const char *: fapilogi_carry_cptr, \
+        long double: fapilogi_carry_f80, default: fapilogi_carry_ptr)(value); \
+    __extension__ const __auto_type fapilogi_v##i = _Generic((fapilogi_r##i), \
+        struct fapilogi_cptr: fapilogi_format_text(fapilogi_message, fapilogi_index, fapilogi_prev, \
+                                                   (const void *)&fapilogi_r##i), \
+        default: fapilogi_r##i);
+#define FAPILOGI_AS_INT(v) _Generic((v), int: (v), default: 0)
 #define FAPILOGI_ALL(verb) \
     bool: fapilogi_##verb##_bool_, char: fapilogi_##verb##_char_, \
     signed char: fapilogi_##verb##_i8, unsigned char: fapilogi_##verb##_u8, \
@@ -366,9 +444,12 @@ FAPILOGI_FIELD_FN(stack, struct fapilogi_stack, FAPILOG_TYPE_STACK,
     struct fapilogi_uuid: FAPILOG_TYPE_UUID, struct fapilogi_trace: FAPILOG_TYPE_TRACE_ID, \
     struct fapilogi_span: FAPILOG_TYPE_SPAN_ID, struct fapilogi_string: FAPILOG_TYPE_STRING, \
     struct fapilogi_bytes: FAPILOG_TYPE_BYTES, struct fapilogi_json: FAPILOG_TYPE_JSON, \
-    struct fapilogi_role: FAPILOG_TYPE_STRING, struct fapilogi_stack: FAPILOG_TYPE_STACK)
-#define FAPILOGI_END(at, v) _Generic((v), FAPILOGI_ALL(end))(at, &(v))
-#define FAPILOGI_PUT(to, at, v) _Generic((v), FAPILOGI_ALL(put))(to, at, &(v))
+    struct fapilogi_role: FAPILOG_TYPE_STRING, struct fapilogi_stack: FAPILOG_TYPE_STACK, \
+    struct fapilogi_ptext: FAPILOG_TYPE_STRING)
+#define FAPILOGI_END(at, v) \
+    _Generic((v), FAPILOGI_ALL(end), struct fapilogi_ptext: fapilogi_end_ptext)(at, &(v))
+#define FAPILOGI_PUT(to, at, v) \
+    _Generic((v), FAPILOGI_ALL(put), struct fapilogi_ptext: fapilogi_put_ptext)(to, at, &(v))
 #define FAPILOGI_FIELD(name, v) _Generic((v), FAPILOGI_ALL(field))(name, &(v))
 #endif
 

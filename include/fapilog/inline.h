@@ -12,6 +12,7 @@
 #define FAPILOG_INLINE_H
 
 #include <fapilog/abi.h>
+#include <fapilog/fields.h>
 
 #include <stdbool.h>
 #include <string.h>
@@ -22,7 +23,6 @@ extern "C" {
 
 #define FAPILOGI_LIKELY(x) __builtin_expect(!!(x), 1)
 #define FAPILOGI_UNLIKELY(x) __builtin_expect(!!(x), 0)
-#define FAPILOGI_API __attribute__((visibility("default")))
 
 /* A logger. Objects are never freed: a logger found once stays valid for the process's life. */
 struct fapilog {
@@ -85,7 +85,7 @@ FAPILOGI_API void fapilogi_urgent(void) __attribute__((noinline));
 #if defined(__x86_64__)
 #define FAPILOGI_COUNTER() __builtin_ia32_rdtsc()
 #elif defined(__aarch64__)
-static inline __attribute__((always_inline, unused)) uint64_t fapilogi_cntvct(void)
+FAPILOGI_INLINE uint64_t fapilogi_cntvct(void)
 {
     uint64_t v;
     __asm__ __volatile__("mrs %0, cntvct_el0" : "=r"(v));
@@ -110,14 +110,14 @@ struct fapilogi_cursor {
     struct fapilogi_pending *pending;
 };
 
-static inline __attribute__((always_inline, unused)) bool fapilogi_enabled(const struct fapilog *log, uint32_t level)
+FAPILOGI_INLINE bool fapilogi_enabled(const struct fapilog *log, uint32_t level)
 {
     /* order: relaxed - a threshold, nothing is read through it */
     return FAPILOGI_LIKELY(level >= __atomic_load_n(log->level, __ATOMIC_RELAXED));
 }
 
-static inline __attribute__((always_inline, unused)) struct fapilogi_cursor
-fapilogi_begin(const struct fapilog *log, struct fapilog_site_desc *site, uint32_t level, size_t args_size)
+FAPILOGI_INLINE struct fapilogi_cursor fapilogi_begin(const struct fapilog *log, struct fapilog_site_desc *site,
+                                                      uint32_t level, size_t args_size)
 {
     struct fapilogi_cursor c;
     struct fapilogi_lane *const p = fapilogi_self;
@@ -130,7 +130,8 @@ fapilogi_begin(const struct fapilog *log, struct fapilog_site_desc *site, uint32
         const uint64_t tail = p->tail;
         /* order: acquire, pairs with R1 - a record may name the entry only once it is complete */
         const uint32_t id = __atomic_load_n(&site->id, __ATOMIC_ACQUIRE);
-        if (FAPILOGI_LIKELY((int64_t)(p->limit[level >= FAPILOG_LEVEL_ERROR] - tail) >= (int64_t)size && id)) {
+        const int64_t room = (int64_t)(p->limit[level >= FAPILOG_LEVEL_ERROR] - tail);
+        if (FAPILOGI_LIKELY(room >= (int64_t)size && id)) {
             uint8_t *const w = p->data + (tail & p->mask);
             const uint64_t word0 = FAPILOG_WORD0(0, FAPILOG_KIND_EVENT, level, 0, id);
             struct fapilog_record_header head;
@@ -155,7 +156,7 @@ fapilogi_begin(const struct fapilog *log, struct fapilog_site_desc *site, uint32
     return c;
 }
 
-static inline __attribute__((always_inline, unused)) void fapilogi_end(struct fapilogi_cursor c, uint32_t level)
+FAPILOGI_INLINE void fapilogi_end(struct fapilogi_cursor c, uint32_t level)
 {
     if (FAPILOGI_LIKELY(c.lane != 0)) {
         c.lane->tail = c.next;
