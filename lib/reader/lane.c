@@ -29,6 +29,7 @@ int lane_cursor_init(struct lane_cursor *c, struct segment *seg, uint32_t lane, 
     c->cap = UINT64_C(1) << g->cap_log2;
     c->block_bytes = 1u << g->block_log2;
     c->pos = c->tail = pos;
+    c->seq_known = pos == 0;
     (void)segment_lane_owner(seg, lane, &c->owner); /* read again with the first block */
     c->flags = flags | (c->owner.mode == FAPILOG_MODE_OVERWRITE ? LANE_COPY : 0);
     if (c->flags & LANE_COPY) {

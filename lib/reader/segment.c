@@ -180,25 +180,33 @@ static int segment_load(struct segment *s, unsigned flags, const struct segment_
     return r < 0 ? r : views_init(s, limits, e);
 }
 
-int segment_open(int dir_fd, const char *name, unsigned flags, const struct segment_limits *limits,
-                 struct segment **ret, struct err *e)
+int segment_open_fd(int fd, unsigned flags, const struct segment_limits *limits, struct segment **ret, struct err *e)
 {
-    const int access = flags & SEGMENT_CTL_WRITE ? O_RDWR : O_RDONLY;
-    auto_fd fd = file_open(dir_fd, name, access | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, e);
-    if (fd < 0)
-        return fd;
     struct segment *s = calloc(1, sizeof *s);
-    if (!s)
+    if (!s) {
+        cleanup_fd(&fd);
         return err_set(e, -ENOMEM, "no memory for a segment");
-    s->fd = take_fd(fd);
+    }
+    s->fd = fd;
     s->guard = s->ctl_guard = -1;
     const int r = segment_load(s, flags, limits, e);
     if (r < 0) {
         segment_close(s);
-        return err_wrap(e, r, "segment %s", name);
+        return r;
     }
     *ret = s;
     return 0;
+}
+
+int segment_open(int dir_fd, const char *name, unsigned flags, const struct segment_limits *limits,
+                 struct segment **ret, struct err *e)
+{
+    const int access = flags & SEGMENT_CTL_WRITE ? O_RDWR : O_RDONLY;
+    const int fd = file_open(dir_fd, name, access | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, e);
+    if (fd < 0)
+        return fd;
+    const int r = segment_open_fd(fd, flags, limits, ret, e);
+    return r < 0 ? err_wrap(e, r, "segment %s", name) : 0;
 }
 
 static void cache_free(void *const *cache)

@@ -74,6 +74,8 @@ struct segment {
  * by owner, links or file system; others from the system calls. limits may be NULL. */
 int segment_open(int dir_fd, const char *name, unsigned flags, const struct segment_limits *limits,
                  struct segment **ret, struct err *e);
+/* The same from an open descriptor, which it takes over even on failure. */
+int segment_open_fd(int fd, unsigned flags, const struct segment_limits *limits, struct segment **ret, struct err *e);
 void segment_close(struct segment *s); /* NULL is fine */
 
 /* 1: its producer lives (holds the lock); 0: it is gone; negative errno when that cannot be told. */
