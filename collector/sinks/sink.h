@@ -66,6 +66,8 @@ struct sink_ops {
     const char *scheme;   /* of its URI: "file" */
     const char *summary;  /* one line for --help */
     const char *format_default; /* name of a format; NULL for wants_raw */
+    /* The format when none was named and the sink's own options decide; NULL: format_default. */
+    const char *(*format_choose)(const void *cfg);
     bool wants_raw;
     const struct opt *opts;
     size_t cfg_size, state_size;
@@ -89,8 +91,8 @@ struct sink_ops {
 
 /* Common options of every sink; rows in sink_common_opts. */
 struct sink_common {
-    const char *name;       /* default: scheme, with -2, -3 ... when taken */
-    const char *format;     /* NULL: the sink's default */
+    const char *name;       /* NULL until the core names it: scheme, with -2, -3 ... when taken */
+    const char *format;     /* sink_new() fills in the sink's default; NULL for wants_raw */
     uint8_t min_severity;   /* a record's level number must be at least this */
     const char *levels;     /* comma-separated level names; "" = all */
     uint32_t level_mask;    /* derived from min_severity and levels: bit = level number */
@@ -119,6 +121,13 @@ static inline void sink_mark_changed(struct sink *s) { s->mark_changed(s); }
 /* NULL-terminated, generated from collector/sinks/meson.build. */
 extern const struct sink_ops *const sink_list[];
 const struct sink_ops *sink_find(const char *scheme);
+/* Writes the schemes that are built in, separated by ", ". Returns ret. */
+const char *sink_schemes(char *ret, size_t size);
+
+/* The common and the own rows of a sink: the row and the structure that it belongs to, or NULL. */
+const struct opt *sink_option(struct sink *s, const char *name, void **ret_cfg);
+/* Parses a comma-separated list of level names; "" allows all. */
+int sink_level_mask(uint8_t min_severity, const char *levels, uint32_t *ret, struct err *e);
 
 /* Parses a URI into a new sink (configured, not opened). `source` says where the text came from, for
  * messages. */

@@ -22,6 +22,8 @@ enum opt_type {
     OPT_LEVEL,    /* uint8_t: level name or 1..31 */
 };
 
+#define OPT_UNSET UINT64_MAX
+
 enum opt_flags {
     OPT_REQUIRED = 1, /* no default; must be given */
     OPT_SECRET = 2,   /* printed as *** */
@@ -37,7 +39,8 @@ struct opt {
     enum opt_type type;
     const char *name;
     const char *alias;          /* other accepted spelling, or NULL */
-    const char *default_text;   /* NULL: required, or empty */
+    const char *default_text;   /* NULL: required, or empty. A number's default may be a word, "none" or
+                                   "auto": that word is accepted and stored as OPT_UNSET */
     uint64_t min, max;          /* OPT_UINT, OPT_SIZE, OPT_DURATION (ns) */
     const struct opt_word *words; /* ends with text NULL */
     uint32_t flags;
@@ -62,17 +65,33 @@ struct opt {
     { OPT_LEVEL, name, NULL, def, 1, 31, NULL, flags, OPT_AT_(T, m, uint8_t), help }
 #define OPT_END { OPT_END_ROW, NULL, NULL, NULL, 0, 0, NULL, 0, 0, NULL }
 
-/* Sets every member to its default. */
+/* As the rows above, with another accepted spelling of the name. */
+#define OPT_NUM_ALIAS_(type, T, m, name, alias, def, min, max, flags, help) \
+    { type, name, alias, def, min, max, NULL, flags, OPT_AT_(T, m, uint64_t), help }
+#define OPT_TEXT_ALIAS_(T, m, name, alias, def, flags, help) \
+    { OPT_TEXT, name, alias, def, 0, 0, NULL, flags, OPT_AT_(T, m, const char *), help }
+#define OPT_WORD_ALIAS_(T, m, name, alias, def, words, flags, help) \
+    { OPT_WORD, name, alias, def, 0, 0, words, flags, OPT_AT_(T, m, uint32_t), help }
+
+/* Sets every member to its default; cfg is zeroed or was set before. Required rows become empty. */
 int opt_defaults(const struct opt *rows, void *cfg, struct err *e);
 /* Finds the row (name, alias, '-' and '_' and case alike) or NULL. */
 const struct opt *opt_find(const struct opt *rows, const char *name);
 /* Parses and stores one value; the error names key, value and what is allowed. */
 int opt_set(const struct opt *row, void *cfg, const char *value, struct err *e);
-/* Prints the present value as text that opt_set() accepts; *** for secrets. */
+/* Prints the present value as text that opt_set() accepts; *** for secrets that are set. Returns the
+ * length or -ENOSPC. */
 int opt_print(const struct opt *row, const void *cfg, char *ret, size_t size);
+/* -EINVAL naming the first required row that is still empty. */
+int opt_complete(const struct opt *rows, const void *cfg, struct err *e);
 void opt_free(const struct opt *rows, void *cfg);
 /* The name in `rows` nearest to a misspelt one, or NULL when none is near. */
 const char *opt_suggest(const struct opt *rows, const char *name);
+
+/* Writes what a row accepts: "1..100", "one of none, gzip, zstd". Returns ret. */
+const char *opt_allowed(const struct opt *row, char *ret, size_t size);
+/* Edits (insert, delete, replace, swap of neighbours) between two words, case and '-'/'_' alike. */
+unsigned opt_distance(const char *a, const char *b);
 
 /* The grammars by themselves. 0 or -EINVAL / -ERANGE. */
 int opt_parse_size(const char *text, uint64_t *ret);

@@ -1,0 +1,246 @@
+#include "collector/sinks/sink.h"
+
+#include "lib/base/check.h"
+#include "lib/base/uri.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+const struct opt sink_common_opts[] = {
+    OPT_TEXT_(struct sink_common, name, "name", NULL, 0, "Name in messages, counters and routes."),
+    OPT_TEXT_(struct sink_common, format, "format", NULL, 0, "How records are written; see --help."),
+    OPT_LEVEL_(struct sink_common, min_severity, "min_severity", "1", OPT_LIVE,
+               "Records below this level do not go to this sink."),
+    OPT_TEXT_(struct sink_common, levels, "levels", "", OPT_LIVE,
+              "Only these levels, separated by commas; empty: all."),
+    OPT_BOOL_(struct sink_common, source, "source", "false", OPT_LIVE,
+              "Add file, line and function where the format has a place for them."),
+    OPT_END,
+};
+
+const struct sink_ops *sink_find(const char *scheme)
+{
+    for (const struct sink_ops *const *ops = sink_list; *ops; ops++)
+        if (strcasecmp((*ops)->scheme, scheme) == 0)
+            return *ops;
+    return NULL;
+}
+
+const char *sink_schemes(char *ret, size_t size)
+{
+    size_t used = 0;
+    ret[0] = '\0';
+    for (const struct sink_ops *const *ops = sink_list; *ops && used < size; ops++)
+        used += (size_t)snprintf(ret + used, size - used, "%s%s", used ? ", " : "", (*ops)->scheme);
+    return ret;
+}
+
+const struct opt *sink_option(struct sink *s, const char *name, void **ret_cfg)
+{
+    const struct opt *row = opt_find(s->ops->opts, name);
+    *ret_cfg = row ? s->cfg : &s->common;
+    return row ? row : opt_find(sink_common_opts, name);
+}
+
+/* A level named in a list stands for its whole range: INFO for 9..12. */
+static int add_levels(const char *name, uint32_t *mask, struct err *e)
+{
+    uint8_t level;
+    const int r = opt_parse_level(name, &level);
+    if (r < 0)
+        return err_set(e, r, "levels: '%s' is not a level (TRACE, DEBUG, INFO, WARNING, ERROR, CRITICAL, "
+                             "AUDIT, SECURITY or 1..31)", name);
+    const char *label = opt_level_name(level);
+    *mask |= UINT32_C(1) << level;
+    for (uint8_t l = (uint8_t)(level + 1); strcasecmp(name, label) == 0 && l < FAPILOG_LEVEL_OFF &&
+                                           strcmp(opt_level_name(l), label) == 0; l++)
+        *mask |= UINT32_C(1) << l;
+    return 0;
+}
+
+int sink_level_mask(uint8_t min_severity, const char *levels, uint32_t *ret, struct err *e)
+{
+    uint32_t mask = 0;
+    char name[32];
+    while (levels && *levels) {
+        levels += strspn(levels, ", ");
+        const size_t len = strcspn(levels, ", ");
+        if (len == 0)
+            break;
+        (void)snprintf(name, sizeof name, "%.*s", (int)len, levels);
+        const int r = add_levels(name, &mask, e);
+        if (r < 0)
+            return r;
+        levels += len;
+    }
+    if (!mask)
+        mask = UINT32_MAX;
+    *ret = mask & (UINT32_MAX << (min_severity < 31 ? min_severity : 31));
+    return 0;
+}
+
+static void list_names(const struct opt *rows, char *ret, size_t size)
+{
+    size_t used = strlen(ret);
+    for (; rows->type != OPT_END_ROW && used < size; rows++)
+        used += (size_t)snprintf(ret + used, size - used, "%s%s", used ? ", " : "", rows->name);
+}
+
+static int refuse_key(struct sink *s, const char *key, struct err *e)
+{
+    char allowed[700] = "";
+    const char *near = opt_suggest(s->ops->opts, key);
+    if (!near)
+        near = opt_suggest(sink_common_opts, key);
+    list_names(s->ops->opts, allowed, sizeof allowed);
+    list_names(sink_common_opts, allowed, sizeof allowed);
+    return err_set(e, -EINVAL, "%s: no such option%s%s%s (allowed: %s)", key, near ? "; did you mean '" : "",
+                   near ? near : "", near ? "'?" : "", allowed);
+}
+
+/* What options were given, so that none is given twice: by row, since an alias names the same one. */
+struct given {
+    const struct opt *row[URI_PARAMS_MAX + 8];
+    unsigned count;
+};
+
+static int set_option(struct sink *s, struct given *g, const char *key, const char *value, struct err *e)
+{
+    void *cfg;
+    const struct opt *row = sink_option(s, key, &cfg);
+    if (!row)
+        return refuse_key(s, key, e);
+    for (unsigned i = 0; i < g->count; i++)
+        if (g->row[i] == row)
+            return err_set(e, -EINVAL, "%s: given twice", row->name);
+    CHECK(g->count < ARRAY_COUNT(g->row));
+    g->row[g->count++] = row;
+    return opt_set(row, cfg, value, e);
+}
+
+static int set_part(struct sink *s, struct given *g, const char *name, const char *value, struct err *e)
+{
+    if (!value || !*value)
+        return 0;
+    if (!opt_find(s->ops->opts, name))
+        return err_set(e, -EINVAL, "URI %s: '%s' has no meaning here", name,
+                       strcmp(name, "password") == 0 ? "***" : value);
+    return set_option(s, g, name, value, e);
+}
+
+static int set_from_uri(struct sink *s, const struct uri *u, struct err *e)
+{
+    struct given g = {0};
+    char port[8] = "";
+    if (u->port)
+        (void)snprintf(port, sizeof port, "%u", u->port);
+    const struct uri_param parts[] = {
+        {"user", u->user}, {"password", u->password}, {"host", u->host},
+        {"port", port},    {"path", u->path},         {"fragment", u->fragment},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {
+        const int r = set_part(s, &g, parts[i].key, parts[i].value, e);
+        if (r < 0)
+            return r;
+    }
+    for (unsigned i = 0; i < u->params_count; i++) {
+        const int r = set_option(s, &g, u->params[i].key, u->params[i].value, e);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int choose_format(struct sink *s, struct err *e)
+{
+    if (s->ops->wants_raw && s->common.format)
+        return err_set(e, -EINVAL, "format: the %s sink writes records as they lie in the ring",
+                       s->ops->scheme);
+    if (s->ops->wants_raw || s->common.format)
+        return 0;
+    const char *name = s->ops->format_choose ? s->ops->format_choose(s->cfg) : s->ops->format_default;
+    s->common.format = strdup(name);
+    return s->common.format ? 0 : err_set(e, -ENOMEM, "format: out of memory");
+}
+
+static int configure(struct sink *s, const struct uri *u, struct err *e)
+{
+    int r = opt_defaults(sink_common_opts, &s->common, e);
+    if (r == 0)
+        r = opt_defaults(s->ops->opts, s->cfg, e);
+    if (r == 0)
+        r = set_from_uri(s, u, e);
+    if (r == 0)
+        r = opt_complete(s->ops->opts, s->cfg, e);
+    if (r == 0 && s->ops->check)
+        r = s->ops->check(s->cfg, e);
+    if (r == 0)
+        r = choose_format(s, e);
+    if (r == 0)
+        r = sink_level_mask(s->common.min_severity, s->common.levels, &s->common.level_mask, e);
+    return r;
+}
+
+static int refuse_scheme(const char *scheme, struct err *e)
+{
+    char built_in[400];
+    const char *near = NULL;
+    for (const struct sink_ops *const *ops = sink_list; *ops && !near; ops++)
+        if (opt_distance((*ops)->scheme, scheme) <= 2)
+            near = (*ops)->scheme;
+    return err_set(e, -EPROTONOSUPPORT, "%s: no such sink%s%s%s (built in: %s)", scheme,
+                   near ? "; did you mean '" : "", near ? near : "", near ? ":'?" : "",
+                   sink_schemes(built_in, sizeof built_in));
+}
+
+static struct sink *sink_allocate(const struct sink_ops *ops)
+{
+    struct sink *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->ops = ops;
+    s->cfg = calloc(1, ops->cfg_size ? ops->cfg_size : 1);
+    s->state = calloc(1, ops->state_size ? ops->state_size : 1);
+    if (s->cfg && s->state)
+        return s;
+    free(s->cfg);
+    free(s->state);
+    free(s);
+    return NULL;
+}
+
+int sink_new(const char *uri, const char *source, struct sink **ret, struct err *e)
+{
+    auto_uri u = {0};
+    int r = uri_parse(uri, &u, e);
+    if (r < 0)
+        return err_wrap(e, r, "sink from %s", source);
+    const struct sink_ops *ops = sink_find(u.scheme);
+    if (!ops)
+        return err_wrap(e, refuse_scheme(u.scheme, e), "sink from %s", source);
+    CHECK(ops->abi == SINK_ABI);
+    struct sink *s = sink_allocate(ops);
+    if (!s)
+        return err_set(e, -ENOMEM, "sink %s: out of memory", u.scheme);
+    r = configure(s, &u, e);
+    if (r < 0) {
+        sink_free(s);
+        return err_wrap(e, r, "sink %s: from %s", ops->scheme, source);
+    }
+    *ret = s;
+    return 0;
+}
+
+void sink_free(struct sink *s)
+{
+    if (!s)
+        return;
+    opt_free(sink_common_opts, &s->common);
+    opt_free(s->ops->opts, s->cfg);
+    free(s->cfg);
+    free(s->state);
+    free(s);
+}

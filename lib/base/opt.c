@@ -1,0 +1,344 @@
+#include "lib/base/opt.h"
+
+#include "lib/base/check.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { WORD_MAX = 64, VALUE_MAX = 64 };
+
+static char fold(char c)
+{
+    return c == '-' ? '_' : (char)tolower((unsigned char)c);
+}
+
+static bool same_name(const char *a, const char *b)
+{
+    for (; *a && *b; a++, b++)
+        if (fold(*a) != fold(*b))
+            return false;
+    return *a == *b;
+}
+
+static bool is_number(const struct opt *row)
+{
+    return row->type == OPT_UINT || row->type == OPT_SIZE || row->type == OPT_DURATION;
+}
+
+static int parse_uint(const char *text, uint64_t *ret)
+{
+    uint64_t n = 0;
+    if (!*text)
+        return -EINVAL;
+    for (; *text; text++) {
+        if (!isdigit((unsigned char)*text))
+            return -EINVAL;
+        if (__builtin_mul_overflow(n, 10u, &n) || __builtin_add_overflow(n, (unsigned)(*text - '0'), &n))
+            return -ERANGE;
+    }
+    *ret = n;
+    return 0;
+}
+
+static int parse_number(enum opt_type type, const char *text, uint64_t *ret)
+{
+    switch (type) {
+    case OPT_SIZE: return opt_parse_size(text, ret);
+    case OPT_DURATION: return opt_parse_duration(text, ret);
+    default: return parse_uint(text, ret);
+    }
+}
+
+/* The word that stands for "no number given", or NULL. */
+static const char *unset_word(const struct opt *row)
+{
+    uint64_t n;
+    if (!row->default_text || parse_number(row->type, row->default_text, &n) == 0)
+        return NULL;
+    return row->default_text;
+}
+
+static int print_scaled(char *ret, size_t size, uint64_t n, const char *const units[], const uint64_t factors[])
+{
+    unsigned i = 0;
+    for (unsigned k = 0; n && units[k]; k++)
+        if (n % factors[k] == 0)
+            i = k;
+    return snprintf(ret, size, "%" PRIu64 "%s", n / factors[i], units[i]);
+}
+
+static int print_number(enum opt_type type, uint64_t n, char *ret, size_t size)
+{
+    static const char *const size_units[] = {"", "KB", "MB", "GB", "TB", NULL};
+    static const uint64_t size_factors[] = {1, 1ull << 10, 1ull << 20, 1ull << 30, 1ull << 40};
+    static const char *const time_units[] = {"ns", "us", "ms", "s", "m", "h", "d", NULL};
+    static const uint64_t time_factors[] = {1, 1000, 1000000, 1000000000, 60000000000, 3600000000000,
+                                            86400000000000};
+    if (type == OPT_SIZE)
+        return print_scaled(ret, size, n, size_units, size_factors);
+    if (type == OPT_DURATION && n == 0)
+        return snprintf(ret, size, "0s");
+    if (type == OPT_DURATION)
+        return print_scaled(ret, size, n, time_units, time_factors);
+    return snprintf(ret, size, "%" PRIu64, n);
+}
+
+const char *opt_allowed(const struct opt *row, char *ret, size_t size)
+{
+    char lo[VALUE_MAX], hi[VALUE_MAX];
+    size_t used;
+    switch (row->type) {
+    case OPT_BOOL:
+        (void)snprintf(ret, size, "true or false");
+        break;
+    case OPT_LEVEL:
+        (void)snprintf(ret, size, "TRACE, DEBUG, INFO, WARNING, ERROR, CRITICAL, AUDIT, SECURITY or 1..31");
+        break;
+    case OPT_WORD:
+        used = (size_t)snprintf(ret, size, "one of");
+        for (const struct opt_word *w = row->words; w->text && used < size; w++)
+            used += (size_t)snprintf(ret + used, size - used, "%s %s", w == row->words ? "" : ",", w->text);
+        break;
+    case OPT_UINT: case OPT_SIZE: case OPT_DURATION:
+        (void)print_number(row->type, row->min, lo, sizeof lo);
+        (void)print_number(row->type, row->max, hi, sizeof hi);
+        (void)snprintf(ret, size, "%s..%s%s%s", lo, hi, unset_word(row) ? " or " : "",
+                       unset_word(row) ? unset_word(row) : "");
+        break;
+    default:
+        (void)snprintf(ret, size, "text");
+    }
+    return ret;
+}
+
+static int refuse(const struct opt *row, int code, const char *value, struct err *e)
+{
+    static const char *const forms[] = {
+        [OPT_SIZE] = "a size such as 10MB",
+        [OPT_DURATION] = "a duration such as 500ms, 1h or daily",
+        [OPT_UINT] = "a number",
+    };
+    char allowed[256];
+    const char *shown = row->flags & OPT_SECRET ? "***" : value;
+    opt_allowed(row, allowed, sizeof allowed);
+    if (code == -ERANGE)
+        return err_set(e, code, "%s: '%s' is outside %s", row->name, shown, allowed);
+    if (is_number(row))
+        return err_set(e, code, "%s: '%s' is not %s (%s)", row->name, shown, forms[row->type], allowed);
+    return err_set(e, code, "%s: '%s' is not %s", row->name, shown, allowed);
+}
+
+static int set_text(const struct opt *row, const char **at, const char *value, struct err *e)
+{
+    char *copy = NULL;
+    if (!*value && row->flags & OPT_REQUIRED)
+        return err_set(e, -EINVAL, "%s: must not be empty", row->name);
+    if (*value || row->default_text) {
+        copy = strdup(value);
+        if (!copy)
+            return err_set(e, -ENOMEM, "%s: out of memory", row->name);
+    }
+    free((void *)*at);
+    *at = copy;
+    return 0;
+}
+
+static int parse_bool(const char *value, bool *ret)
+{
+    static const char *const words[] = {"0", "1", "false", "true", "no", "yes", "off", "on"};
+    for (size_t i = 0; i < ARRAY_COUNT(words); i++)
+        if (strcasecmp(value, words[i]) == 0) {
+            *ret = i & 1;
+            return 0;
+        }
+    return -EINVAL;
+}
+
+static int parse_word(const struct opt *row, const char *value, uint32_t *ret)
+{
+    for (const struct opt_word *w = row->words; w->text; w++)
+        if (same_name(w->text, value)) {
+            *ret = w->value;
+            return 0;
+        }
+    return -EINVAL;
+}
+
+static int set_number(const struct opt *row, uint64_t *at, const char *value)
+{
+    uint64_t n;
+    const char *word = unset_word(row);
+    if (word && strcasecmp(value, word) == 0) {
+        *at = OPT_UNSET;
+        return 0;
+    }
+    const int r = parse_number(row->type, value, &n);
+    if (r < 0)
+        return r;
+    if (n < row->min || n > row->max)
+        return -ERANGE;
+    *at = n;
+    return 0;
+}
+
+int opt_set(const struct opt *row, void *cfg, const char *value, struct err *e)
+{
+    char *at = (char *)cfg + row->offset;
+    int r;
+    switch (row->type) {
+    case OPT_TEXT: return set_text(row, (const char **)at, value, e);
+    case OPT_BOOL: r = parse_bool(value, (bool *)at); break;
+    case OPT_WORD: r = parse_word(row, value, (uint32_t *)at); break;
+    case OPT_LEVEL: r = opt_parse_level(value, (uint8_t *)at); break;
+    case OPT_UINT: case OPT_SIZE: case OPT_DURATION: r = set_number(row, (uint64_t *)at, value); break;
+    default: r = -EINVAL; CHECK(row->type != OPT_END_ROW);
+    }
+    return r < 0 ? refuse(row, r, value, e) : 0;
+}
+
+static void clear(const struct opt *row, void *cfg)
+{
+    char *at = (char *)cfg + row->offset;
+    switch (row->type) {
+    case OPT_TEXT:
+        free((void *)*(const char **)at);
+        *(const char **)at = NULL;
+        break;
+    case OPT_BOOL: *(bool *)at = false; break;
+    case OPT_WORD: *(uint32_t *)at = 0; break;
+    case OPT_LEVEL: *(uint8_t *)at = 0; break;
+    default: *(uint64_t *)at = 0;
+    }
+}
+
+int opt_defaults(const struct opt *rows, void *cfg, struct err *e)
+{
+    for (const struct opt *row = rows; row->type != OPT_END_ROW; row++) {
+        clear(row, cfg);
+        if (!row->default_text)
+            continue;
+        const int r = opt_set(row, cfg, row->default_text, e);
+        if (r < 0)
+            return err_wrap(e, r, "default");
+    }
+    return 0;
+}
+
+const struct opt *opt_find(const struct opt *rows, const char *name)
+{
+    for (const struct opt *row = rows; row->type != OPT_END_ROW; row++)
+        if (same_name(row->name, name) || (row->alias && same_name(row->alias, name)))
+            return row;
+    return NULL;
+}
+
+int opt_complete(const struct opt *rows, const void *cfg, struct err *e)
+{
+    for (const struct opt *row = rows; row->type != OPT_END_ROW; row++) {
+        const char *at = (const char *)cfg + row->offset;
+        if (!(row->flags & OPT_REQUIRED))
+            continue;
+        if (row->type == OPT_TEXT ? !*(const char *const *)at : is_number(row) && !*(const uint64_t *)at)
+            return err_set(e, -EINVAL, "%s: must be given (%s)", row->name, row->help);
+    }
+    return 0;
+}
+
+static int print_value(const struct opt *row, const char *at, char *ret, size_t size)
+{
+    uint64_t n;
+    switch (row->type) {
+    case OPT_TEXT:
+        return snprintf(ret, size, "%s", *(const char *const *)at ? *(const char *const *)at : "");
+    case OPT_BOOL:
+        return snprintf(ret, size, "%s", *(const bool *)at ? "true" : "false");
+    case OPT_WORD:
+        for (const struct opt_word *w = row->words; w->text; w++)
+            if (w->value == *(const uint32_t *)at)
+                return snprintf(ret, size, "%s", w->text);
+        return snprintf(ret, size, "%" PRIu32, *(const uint32_t *)at);
+    case OPT_LEVEL: {
+        uint8_t base = 0;
+        const uint8_t level = *(const uint8_t *)at;
+        const char *name = opt_level_name(level);
+        if (opt_parse_level(name, &base) == 0 && base == level)
+            return snprintf(ret, size, "%s", name);
+        return snprintf(ret, size, "%u", level);
+    }
+    default:
+        n = *(const uint64_t *)at;
+        if (n == OPT_UNSET && unset_word(row))
+            return snprintf(ret, size, "%s", unset_word(row));
+        return print_number(row->type, n, ret, size);
+    }
+}
+
+int opt_print(const struct opt *row, const void *cfg, char *ret, size_t size)
+{
+    const char *at = (const char *)cfg + row->offset;
+    int n;
+    if (row->flags & OPT_SECRET && (row->type != OPT_TEXT || *(const char *const *)at))
+        n = snprintf(ret, size, "***");
+    else
+        n = print_value(row, at, ret, size);
+    return n < 0 || (size_t)n >= size ? -ENOSPC : n;
+}
+
+void opt_free(const struct opt *rows, void *cfg)
+{
+    for (const struct opt *row = rows; row->type != OPT_END_ROW; row++)
+        if (row->type == OPT_TEXT)
+            clear(row, cfg);
+}
+
+unsigned opt_distance(const char *a, const char *b)
+{
+    unsigned row[3][WORD_MAX + 1];
+    const size_t la = strnlen(a, WORD_MAX), lb = strnlen(b, WORD_MAX);
+    for (size_t j = 0; j <= lb; j++)
+        row[1][j] = (unsigned)j;
+    for (size_t i = 1; i <= la; i++) {
+        const unsigned *before = row[(i + 2) % 3], *last = row[i % 3];
+        unsigned *now = row[(i + 1) % 3];
+        now[0] = (unsigned)i;
+        for (size_t j = 1; j <= lb; j++) {
+            const bool same = fold(a[i - 1]) == fold(b[j - 1]);
+            unsigned best = last[j - 1] + !same;
+            if (last[j] + 1 < best)
+                best = last[j] + 1;
+            if (now[j - 1] + 1 < best)
+                best = now[j - 1] + 1;
+            if (i > 1 && j > 1 && fold(a[i - 1]) == fold(b[j - 2]) && fold(a[i - 2]) == fold(b[j - 1]) &&
+                before[j - 2] + 1 < best)
+                best = before[j - 2] + 1;
+            now[j] = best;
+        }
+    }
+    return row[(la + 1) % 3][lb];
+}
+
+const char *opt_suggest(const struct opt *rows, const char *name)
+{
+    const char *nearest = NULL;
+    const size_t len = strlen(name);
+    unsigned limit = len < 4 ? 1 : len < 8 ? 2 : 3;
+    for (const struct opt *row = rows; row->type != OPT_END_ROW; row++) {
+        unsigned d = opt_distance(row->name, name);
+        const unsigned other = row->alias ? opt_distance(row->alias, name) : limit + 1;
+        if (other < d)
+            d = other;
+        /* a part of a name that somebody remembered: "bytes", "total" */
+        if (d > limit && len >= 4 && strncasecmp(row->name, name, len) == 0)
+            d = limit;
+        if (d <= limit && (!nearest || d < limit)) {
+            nearest = row->name;
+            limit = d;
+        }
+    }
+    return nearest;
+}
