@@ -43,7 +43,7 @@ static bool near(uint64_t a, uint64_t b, unsigned ppm)
     return a && b && (u128)diff * 1000000 <= (u128)b * ppm;
 }
 
-static uint64_t slope_between(const struct clock_anchor *a, const struct clock_anchor *b)
+static uint64_t slope_between(const struct clock_map_anchor *a, const struct clock_map_anchor *b)
 {
     if (b->real_ns <= a->real_ns)
         return 0;
@@ -56,7 +56,7 @@ static uint64_t slope_between(const struct clock_anchor *a, const struct clock_a
 static void slopes_update(struct clock_map *m, uint32_t i)
 {
     for (; i < m->count; i++) {
-        struct clock_anchor *a = &m->anchors[i];
+        struct clock_map_anchor *a = &m->anchors[i];
         const uint64_t before = i ? a[-1].slope : m->nominal;
         const uint64_t before_raw = i ? a[-1].raw : 0;
         a->raw = i + 1 < m->count ? slope_between(a, a + 1) : 0;
@@ -92,10 +92,10 @@ void clock_map_add(struct clock_map *m, uint64_t cycles, int64_t real_ns)
         i -= before - m->count;
     }
     memmove(m->anchors + i + 1, m->anchors + i, (m->count - i) * sizeof m->anchors[0]);
-    m->anchors[i] = (struct clock_anchor){.cycles = cycles, .real_ns = real_ns};
+    m->anchors[i] = (struct clock_map_anchor){.cycles = cycles, .real_ns = real_ns};
     m->count++;
     slopes_update(m, i ? i - 1 : 0);
-    const struct clock_anchor *a = &m->anchors[i];
+    const struct clock_map_anchor *a = &m->anchors[i];
     m->steps += i && a[-1].raw != a[-1].slope;
 }
 
@@ -119,7 +119,7 @@ int64_t clock_map_ns(struct clock_map *m, uint64_t cycles)
     uint32_t i = m->last;
     if (unlikely(cycles < m->anchors[i].cycles || (i + 1 < m->count && cycles >= m->anchors[i + 1].cycles)))
         m->last = i = interval_find(m, cycles);
-    const struct clock_anchor *a = &m->anchors[i];
+    const struct clock_map_anchor *a = &m->anchors[i];
     /* Unsigned sums: a hostile counter may wrap them, which is no harm, but signed would be undefined. */
     if (likely(cycles >= a->cycles))
         return (int64_t)((uint64_t)a->real_ns + (uint64_t)((u128)(cycles - a->cycles) * a->slope >> SLOPE_BITS));

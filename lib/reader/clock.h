@@ -17,7 +17,7 @@
 
 enum { CLOCK_MAP_ANCHORS_DEFAULT = 64, CLOCK_MAP_ANCHORS_MAX = 65536 };
 
-struct clock_anchor {
+struct clock_map_anchor {
     uint64_t cycles;
     int64_t real_ns;
     uint64_t slope; /* ns per cycle << 48 used from here to the next anchor */
@@ -32,7 +32,7 @@ struct clock_map {
     uint64_t nominal;    /* slope from the counter's stated frequency, 0 = unknown */
     uint64_t gap_cycles; /* anchors nearer to each other than this are not kept */
     uint64_t steps;      /* epochs started */
-    struct clock_anchor *anchors;
+    struct clock_map_anchor *anchors;
 };
 
 /* hz 0 = unknown. 0, -EINVAL for an unknown kind, or -ENOMEM. */

@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 enum { OWNER_TRIES = 16 };
 
@@ -60,6 +61,11 @@ static int file_admit(struct segment *s, unsigned flags, uint64_t *ret_bytes, st
     return 0;
 }
 
+static uint64_t superblock_hash(const struct fapilog_superblock *sb)
+{
+    return XXH3_64bits(sb, offsetof(struct fapilog_superblock, xxh3));
+}
+
 static int superblock_read(struct segment *s, uint64_t file_bytes, unsigned flags, const struct segment_limits *limits,
                            struct err *e)
 {
@@ -71,9 +77,8 @@ static int superblock_read(struct segment *s, uint64_t file_bytes, unsigned flag
     const int r = segment_check(&s->sb, file_bytes, flags, limits, e);
     if (r < 0)
         return r;
-    if (s->sb.file_size > file_bytes) { /* only with SEGMENT_SALVAGE */
-        s->damaged = 1;
-    }
+    /* Only SEGMENT_SALVAGE gets here with either of these. */
+    s->damaged = s->sb.file_size > file_bytes || superblock_hash(&s->sb) != s->sb.xxh3;
     return 0;
 }
 
