@@ -4,9 +4,16 @@
  *   plain.c  ordinary system calls and epoll, where io_uring is blocked
  *   sim.c    plain.c behind a seeded scheduler that shortens, delays, reorders and fails, for tests
  *
- * One thread owns an io. Requests are caller-owned memory that must stay put until `done` has been
- * called; `done` runs inside io_turn(), never inside io_submit(), so submitting from a completion is
- * fine. Every submitted request completes exactly once (with -ECANCELED after io_cancel). */
+ * The thread that calls io_new() owns the io. Requests are caller-owned memory, zeroed before the first
+ * use, that must stay put until `done` has been called; `done` runs inside io_turn() or io_free(), never
+ * inside io_submit(), so submitting from a completion is fine. Every submitted request completes exactly
+ * once (with -ECANCELED after io_cancel, unless it was faster).
+ *
+ * What holds on every backend: requests under way together may be made and may complete in any order, so
+ * who needs an order submits the next from the `done` of the one before; reads and writes may be short
+ * or end in -EINTR; on a pipe, socket or terminal they wait without holding up the turn, but where the
+ * descriptor has O_NONBLOCK they may end in -EAGAIN instead (use IO_POLL then); an offset is ignored
+ * where the descriptor has none. */
 #ifndef COLLECTOR_IO_IO_H
 #define COLLECTOR_IO_IO_H
 
@@ -41,6 +48,7 @@ struct io_req {
     int fd;
     union {
         void *buf;
+        const void *data; /* buf of a write */
         const struct iovec *iov;
         uint32_t *futex;
     };
@@ -68,8 +76,8 @@ struct io_config {
     uint32_t sim_fault_ppm;   /* IO_SIM: chance of a fault per call, parts per million */
     int64_t sim_fail_at;      /* IO_SIM: fail exactly the nth call (from 1); 0 = off */
     bool sim_fail_from;       /* ... and every later one */
-    int sim_error;            /* IO_SIM: the errno to inject; 0 = chosen by the seed among ENOSPC, EIO, EINTR, short */
-    uint64_t sim_calls;       /* IO_SIM: read back by io_sim_calls() */
+    int sim_error;            /* IO_SIM: the errno to inject; 0 = chosen by the seed among what fits the
+                                 call of ENOSPC, EIO, EINTR, short */
 };
 
 int io_new(const struct io_config *cfg, struct io **ret, struct err *e);
@@ -87,7 +95,8 @@ void io_submit(struct io *io, struct io_req *req);
 void io_cancel(struct io *io, struct io_req *req);
 /* Passes new requests to the kernel, waits for one completion or until deadline_ns
  * (CLOCK_MONOTONIC; 0 = do not wait, UINT64_MAX = no limit), runs `done` of all that completed.
- * Returns how many completed or -errno (never -EINTR: a signal ends the wait and counts as 0). */
+ * Returns how many completed or -errno (never -EINTR: a signal ends the wait and counts as 0; nor does 0
+ * mean that the deadline has passed, since one wait is at most an hour). */
 int io_turn(struct io *io, uint64_t deadline_ns);
 unsigned io_inflight(const struct io *io);
 

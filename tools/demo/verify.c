@@ -2,8 +2,8 @@
 
 #include "lib/base/cleanup.h"
 
-#include <cjson/cJSON.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -12,19 +12,19 @@ struct tally {
     uint64_t records, repeated_or_out_of_order, missing, unreadable, others;
 };
 
-static bool number_of(const cJSON *data, const char *name, uint64_t *ret)
+static bool number_of(const json_t *data, const char *name, uint64_t *ret)
 {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(data, name);
-    if (!cJSON_IsNumber(item) || item->valuedouble < 0)
+    const json_t *item = json_object_get(data, name);
+    if (!json_is_integer(item) || json_integer_value(item) < 0)
         return false;
-    *ret = (uint64_t)item->valuedouble;
+    *ret = (uint64_t)json_integer_value(item);
     return true;
 }
 
 static void count_line(struct tally *t, const char *line)
 {
-    cJSON *root = cJSON_Parse(line);
-    const cJSON *data = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(root, "log"), "data");
+    json_t *root = json_loads(line, 0, NULL);
+    const json_t *data = json_object_get(json_object_get(root, "log"), "data");
     uint64_t process, thread, n;
 
     if (!root) {
@@ -42,7 +42,7 @@ static void count_line(struct tally *t, const char *line)
         if (n >= *next)
             *next = n + 1;
     }
-    cJSON_Delete(root);
+    json_decref(root);
 }
 
 static bool compare(const struct demo_witness *w, struct tally *t, uint64_t *ret_returned)
@@ -65,7 +65,7 @@ static bool compare(const struct demo_witness *w, struct tally *t, uint64_t *ret
 
 int demo_verify(const struct demo_witness *witness, const char *json_path)
 {
-    auto_stream FILE *in = fopen(json_path, "re");
+    auto_stream in = fopen(json_path, "re");
     if (!in) {
         fprintf(stderr, "fapilog-demo: open %s: %s\n", json_path, strerror(errno));
         return 1;

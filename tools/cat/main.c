@@ -1,0 +1,124 @@
+/* fapilog-cat: lines to records. */
+#include "tools/cat/lines.h"
+#include "tools/cat/ndjson.h"
+#include "tools/cat/options.h"
+
+#include "lib/base/cleanup.h"
+
+#include <fapilog/fapilog.h>
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+
+enum {
+    LINE_MAX_BYTES = 1 << 20, /* text of one record; the library marks what it has to cut */
+    COMPLAINTS_MAX = 10,      /* unreadable lines that are named one by one */
+};
+
+struct cat {
+    struct cat_options options;
+    fapilog_t *log;
+    struct ndjson json;
+    uint64_t records, cut, not_json;
+    bool failed;
+};
+
+static void complain(struct cat *c, const char *name, uint64_t number, const char *what)
+{
+    c->not_json++;
+    if (!c->options.quiet && c->not_json <= COMPLAINTS_MAX)
+        fprintf(stderr, "fapilog-cat: %s:%" PRIu64 ": %s; logged as plain text\n", name, number, what);
+}
+
+static void log_line(struct cat *c, const char *name, uint64_t number, const struct line *line)
+{
+    struct err e = {0};
+
+    c->records++;
+    if (c->options.json) {
+        if (ndjson_parse(&c->json, line->data, line->len, &e) == 0) {
+            fapilog_log(c->log, c->json.level ? c->json.level : c->options.level, c->json.message.data,
+                        c->json.message.len, c->json.fields, c->json.fields_count);
+            return;
+        }
+        complain(c, name, number, e.text);
+    }
+    fapilog_log(c->log, c->options.level, line->data, line->len, NULL, 0);
+}
+
+static int cat_fd(struct cat *c, const char *name, int fd)
+{
+    struct lines lines;
+    struct line line;
+
+    /* One byte over the limit lets the library see, cut and mark a longer line. */
+    int r = lines_init(&lines, fd, LINE_MAX_BYTES + 1);
+    if (r < 0)
+        return r;
+    while ((r = lines_next(&lines, &line)) > 0)
+        log_line(c, name, lines.number, &line);
+    c->cut += lines.cut;
+    lines_done(&lines);
+    return r;
+}
+
+static void cat_file(struct cat *c, const char *name)
+{
+    const bool is_stdin = strcmp(name, "-") == 0;
+    auto_fd opened = is_stdin ? -1 : open(name, O_RDONLY | O_CLOEXEC);
+    const int r = !is_stdin && opened < 0 ? -errno : cat_fd(c, is_stdin ? "standard input" : name, is_stdin ? 0 : opened);
+    if (r < 0) {
+        fprintf(stderr, "fapilog-cat: read %s: %s\n", name, strerror(-r));
+        c->failed = true;
+    }
+}
+
+static void report(struct cat *c, const struct fapilog_counters *counters)
+{
+    if (counters->dropped > 0) {
+        fprintf(stderr, "fapilog-cat: %" PRIu64 " of %" PRIu64 " lines were dropped: the ring was full and no collector is"
+                " reading it; start fapilog-collector, or give the ring more room with FAPILOG_LANE_SIZE\n",
+                counters->dropped, c->records);
+        c->failed = true;
+    }
+    if (c->options.quiet)
+        return;
+    if (c->cut > 0)
+        fprintf(stderr, "fapilog-cat: %" PRIu64 " lines were longer than 1 MiB and are cut\n", c->cut);
+    if (c->not_json > COMPLAINTS_MAX)
+        fprintf(stderr, "fapilog-cat: %" PRIu64 " lines in all were not JSON objects\n", c->not_json);
+}
+
+int main(int argc, char **argv)
+{
+    struct cat c = {0};
+    switch (cat_options_parse(&c.options, argc, argv)) {
+    case CAT_EXIT_OK: return 0;
+    case CAT_EXIT_USAGE: return 2;
+    case CAT_RUN: break;
+    }
+
+    const struct fapilog_options options = {
+        .size = sizeof options,
+        .ring_dir = c.options.rings,
+        .level = FAPILOG_LEVEL_TRACE, /* --level says what the lines are, not what is let through */
+        .on_full = FAPILOG_ON_FULL_BLOCK,
+    };
+    fapilog_t *root = fapilog_open(c.options.service, &options);
+    if (!fapilog_is_open(root))
+        return 1; /* the library has said why */
+    c.log = c.options.fields_count ? fapilog_with(root, c.options.fields, c.options.fields_count) : root;
+
+    if (!c.options.files[0])
+        cat_file(&c, "-");
+    for (char **name = c.options.files; *name; name++)
+        cat_file(&c, *name);
+
+    struct fapilog_counters counters = {0};
+    fapilog_counters(root, &counters);
+    ndjson_clear(&c.json);
+    fapilog_close(root);
+    report(&c, &counters);
+    return c.failed ? 1 : 0;
+}

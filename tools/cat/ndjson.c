@@ -1,0 +1,117 @@
+#include "tools/cat/ndjson.h"
+
+#include "lib/base/check.h"
+#include "lib/base/opt.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_one_of(const char *key, const char *const *names)
+{
+    for (; *names; names++) {
+        if (strcmp(key, *names) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool take_message(struct ndjson *n, const char *key, const json_t *value)
+{
+    static const char *const names[] = {"message", "msg", "body", NULL};
+
+    if (n->message.data || !json_is_string(value) || !is_one_of(key, names))
+        return false;
+    n->message = (struct fapilog_text){json_string_value(value), (uint32_t)json_string_length(value)};
+    return true;
+}
+
+static bool take_level(struct ndjson *n, const char *key, const json_t *value)
+{
+    static const char *const names[] = {"level", "severity", "severity_text", NULL};
+
+    return n->level == 0 && json_is_string(value) && is_one_of(key, names) &&
+           opt_parse_level(json_string_value(value), &n->level) == 0;
+}
+
+static int set_value(struct ndjson *n, struct fapilog_field *f, json_t *value)
+{
+    switch (json_typeof(value)) {
+    case JSON_STRING:
+        f->type = FAPILOG_TYPE_STRING;
+        f->v.data = json_string_value(value);
+        f->len = (uint32_t)json_string_length(value);
+        return 0;
+    case JSON_INTEGER:
+        f->type = FAPILOG_TYPE_I64;
+        f->v.i64 = json_integer_value(value);
+        return 0;
+    case JSON_REAL:
+        f->type = FAPILOG_TYPE_F64;
+        f->v.f64 = json_real_value(value);
+        return 0;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        f->type = FAPILOG_TYPE_BOOL;
+        f->v.u64 = json_is_true(value);
+        return 0;
+    case JSON_NULL:
+        f->type = FAPILOG_TYPE_NULL;
+        return 0;
+    case JSON_OBJECT:
+    case JSON_ARRAY:
+        break;
+    }
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    if (!text)
+        return -ENOMEM;
+    CHECK(n->owned_count < ARRAY_COUNT(n->owned));
+    n->owned[n->owned_count++] = text;
+    f->type = FAPILOG_TYPE_JSON;
+    f->v.data = text;
+    f->len = (uint32_t)strlen(text);
+    return 0;
+}
+
+static int add_field(struct ndjson *n, const char *key, json_t *value)
+{
+    CHECK(n->fields_count < FAPILOG_FIELDS_MAX);
+    struct fapilog_field *f = &n->fields[n->fields_count];
+    *f = (struct fapilog_field){.name = {key, (uint32_t)strlen(key)}};
+    const int r = set_value(n, f, value);
+    n->fields_count += r == 0;
+    return r;
+}
+
+int ndjson_parse(struct ndjson *n, const char *line, size_t len, struct err *e)
+{
+    json_error_t error;
+    const char *key;
+    json_t *value;
+
+    ndjson_clear(n);
+    n->root = json_loadb(line, len, JSON_ALLOW_NUL, &error);
+    if (!n->root)
+        return err_set(e, -EINVAL, "not JSON: %s at byte %d", error.text, error.position);
+    if (!json_is_object(n->root))
+        return err_set(e, -EINVAL, "JSON, but not an object");
+    json_object_foreach(n->root, key, value) {
+        if (take_message(n, key, value) || take_level(n, key, value))
+            continue;
+        const bool is_last = n->fields_count == FAPILOG_FIELDS_MAX - 1;
+        if (!n->rest && is_last && !(n->rest = json_object()))
+            return err_set(e, -ENOMEM, "out of memory");
+        if ((n->rest ? json_object_set(n->rest, key, value) : add_field(n, key, value)) < 0)
+            return err_set(e, -ENOMEM, "out of memory");
+    }
+    return n->rest && add_field(n, "_rest", n->rest) < 0 ? err_set(e, -ENOMEM, "out of memory") : 0;
+}
+
+void ndjson_clear(struct ndjson *n)
+{
+    json_decref(n->root);
+    json_decref(n->rest);
+    for (uint32_t i = 0; i < n->owned_count; i++)
+        free(n->owned[i]);
+    *n = (struct ndjson){0};
+}

@@ -1,0 +1,83 @@
+#include "tools/cat/options.h"
+
+#include "lib/base/opt.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char help[] =
+    "Usage: fapilog-cat [OPTION]... [FILE]...\n"
+    "\n"
+    "Logs each line of the files (or of standard input) as one record, empty lines too. Waits for room in\n"
+    "the ring while a collector is alive; without one, what does not fit is dropped and counted.\n"
+    "\n"
+    "  --rings DIR      ring directory (default: $FAPILOG_RING_DIR, else /run/fapilog/<uid>, ...)\n"
+    "  --service NAME   service of the records (default: fapilog-cat)\n"
+    "  --level LEVEL    TRACE, DEBUG, INFO (default), WARNING, ERROR, CRITICAL, AUDIT, SECURITY\n"
+    "  --field K=V      adds a text field to every record; may be repeated, up to 64 times\n"
+    "  --json           lines are JSON objects: \"message\" (msg, body) and \"level\" (severity) are taken as\n"
+    "                   such, all other members become fields; any other line is logged as it is\n"
+    "  --quiet          no summary of cut or unreadable lines on standard error\n"
+    "  --help, -h       this text\n"
+    "  --version        the version\n"
+    "\n"
+    "A FILE of - is standard input. Lines over 1 MiB are cut there and marked.\n"
+    "Exit status: 0 all is logged, 1 something was dropped or could not be read, 2 wrong usage.\n";
+
+static enum cat_parse usage(const char *what, const char *value)
+{
+    fprintf(stderr, "fapilog-cat: %s%s%s\nTry 'fapilog-cat --help'.\n", what, value ? ": " : "", value ? value : "");
+    return CAT_EXIT_USAGE;
+}
+
+static bool add_field(struct cat_options *o, const char *text)
+{
+    const char *equals = strchr(text, '=');
+    if (!equals || equals == text || o->fields_count == FAPILOG_FIELDS_MAX)
+        return false;
+    o->fields[o->fields_count++] = (struct fapilog_field){
+        .name = {text, (uint32_t)(equals - text)},
+        .type = FAPILOG_TYPE_STRING,
+        .len = (uint32_t)strlen(equals + 1),
+        .v.data = equals + 1,
+    };
+    return true;
+}
+
+enum cat_parse cat_options_parse(struct cat_options *o, int argc, char **argv)
+{
+    enum { RINGS = 256, SERVICE, LEVEL, FIELD, JSON, QUIET, VERSION };
+    static const struct option options[] = {
+        {"rings", required_argument, NULL, RINGS}, {"service", required_argument, NULL, SERVICE},
+        {"level", required_argument, NULL, LEVEL}, {"field", required_argument, NULL, FIELD},
+        {"json", no_argument, NULL, JSON},         {"quiet", no_argument, NULL, QUIET},
+        {"help", no_argument, NULL, 'h'},          {"version", no_argument, NULL, VERSION},
+        {0},
+    };
+
+    *o = (struct cat_options){.service = "fapilog-cat", .level = FAPILOG_LEVEL_INFO};
+    for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+        switch (c) {
+        case RINGS: o->rings = optarg; break;
+        case SERVICE: o->service = optarg; break;
+        case JSON: o->json = true; break;
+        case QUIET: o->quiet = true; break;
+        case LEVEL:
+            if (opt_parse_level(optarg, &o->level) < 0)
+                return usage("--level: unknown level (TRACE, DEBUG, INFO, WARNING, ERROR, CRITICAL, AUDIT, SECURITY)",
+                             optarg);
+            break;
+        case FIELD:
+            if (!add_field(o, optarg))
+                return usage(o->fields_count == FAPILOG_FIELDS_MAX ? "--field: at most 64" : "--field: wants KEY=VALUE",
+                             optarg);
+            break;
+        case 'h': fputs(help, stdout); return CAT_EXIT_OK;
+        case VERSION: puts("fapilog-cat (fapilog) " FAPILOG_VERSION); return CAT_EXIT_OK;
+        default: return usage("wrong usage", NULL);
+        }
+    }
+    o->files = argv + optind;
+    return CAT_RUN;
+}
