@@ -9,6 +9,7 @@
 #include "lib/base/err.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct format;
 
@@ -48,5 +49,9 @@ const struct format_ops *format_find(const char *name);
 int format_open(const char *name, const struct format_config *cfg, unsigned slot, struct format **ret,
                 struct err *e);
 void format_close(struct format *f);
+
+/* What dagstack and OTLP call observed time: CLOCK_REALTIME when the record is serialized. Tests may
+ * put a clock of their own here. */
+extern int64_t (*format_observed_clock)(void);
 
 #endif

@@ -1,0 +1,148 @@
+/* fapilog.c - the canonical v1.1 envelope: {"log":{...},"schema_version":"1.1"}, keys sorted at every
+ * level. docs/formats.md says where each field goes. */
+#include "collector/format/level.h"
+#include "collector/format/plan.h"
+
+static const uint8_t context_roles[] = { /* in the order of their names; message_id comes after the first */
+    FAPILOG_ROLE_CORRELATION_ID, FAPILOG_ROLE_REQUEST_ID, FAPILOG_ROLE_SPAN_ID, FAPILOG_ROLE_TENANT_ID,
+    FAPILOG_ROLE_TRACE_FLAGS, FAPILOG_ROLE_TRACE_ID, FAPILOG_ROLE_USER_ID};
+
+static void build_context(struct build *b)
+{
+    const struct gather_entry *const by_role = b->g->by_role;
+    const struct gather_entry *correlation = &by_role[FAPILOG_ROLE_CORRELATION_ID];
+    if (!correlation->field)
+        correlation = &by_role[FAPILOG_ROLE_REQUEST_ID];
+    build_lit(b, "\"context\":{\"correlation_id\":");
+    if (correlation->field)
+        build_value(b, correlation);
+    else
+        build_lit(b, "null");
+    build_lit(b, ",\"message_id\":\"");
+    build_slot(b, SLOT_MESSAGE_ID, 0);
+    build_lit(b, "\"");
+    for (size_t i = 1; i < sizeof context_roles; i++) {
+        const struct gather_entry *const e = &by_role[context_roles[i]];
+        if (!e->field)
+            continue;
+        build_lit(b, ",");
+        build_key(b, e->name);
+        build_value(b, e);
+    }
+    build_lit(b, "},");
+}
+
+static void build_data(struct build *b)
+{
+    build_lit(b, "\"data\":{");
+    for (unsigned i = 0; i < b->g->count; i++) {
+        if (i > 0)
+            build_lit(b, ",");
+        build_key(b, b->g->entry[i].name);
+        build_value(b, &b->g->entry[i]);
+    }
+    build_lit(b, "},");
+}
+
+static void build_text_member(struct build *b, const char *key, size_t key_len, struct fapilog_text value)
+{
+    if (value.len == 0)
+        return;
+    build_bytes(b, key, key_len);
+    build_quoted(b, value);
+    build_lit(b, ",");
+}
+#define build_member(b, lit, value) build_text_member((b), "" lit, sizeof(lit) - 1, (value))
+
+static void build_source(struct build *b)
+{
+    const struct fapilog_site *const site = b->r->site;
+    if (!b->f->cfg.source || !site || site->file.len == 0)
+        return;
+    build_lit(b, "\"source\":{\"file\":");
+    build_quoted(b, site->file);
+    build_lit(b, ",\"function\":");
+    build_quoted(b, site->function);
+    build_lit(b, ",\"line\":");
+    build_u64(b, site->line);
+    build_lit(b, "},");
+}
+
+static void build_diagnostics(struct build *b)
+{
+    const struct fapilog_process_info *const p = b->r->process;
+    const struct fapilog_logger_info *const l = b->r->logger;
+    struct fapilog_text service = l ? l->service : (struct fapilog_text){NULL, 0};
+    if (service.len == 0 && p)
+        service = p->service;
+
+    build_lit(b, "\"diagnostics\":{");
+    if (b->variant & PLAN_VARIANT_LOST)
+        build_lit(b, "\"context_lost\":true,");
+    if (p)
+        build_member(b, "\"env\":", p->env);
+    if (b->g->cut > 0) {
+        build_lit(b, "\"fields_cut\":");
+        build_u64(b, b->g->cut);
+        build_lit(b, ",");
+    }
+    if (p)
+        build_member(b, "\"host\":", p->host);
+    build_slot(b, SLOT_FLAGS, PLAN_FLAGS_BEFORE); /* "invalid": between host and origin */
+    build_lit(b, "\"origin\":\"native\",");
+    if (p) {
+        build_lit(b, "\"pid\":");
+        build_u64(b, p->pid);
+        build_lit(b, ",");
+    }
+    build_member(b, "\"service\":", service);
+    build_source(b);
+    if (b->variant & PLAN_VARIANT_TRUNCATED)
+        build_lit(b, "\"truncated\":true,");
+    if (p)
+        build_member(b, "\"version\":", p->version);
+    build_drop_comma(b);
+    build_lit(b, "},");
+}
+
+static void fapilog_build(struct build *b)
+{
+    const struct fapilog_record *const r = b->r;
+    build_lit(b, "{\"log\":{");
+    build_context(b);
+    build_data(b);
+    build_diagnostics(b);
+    build_lit(b, "\"level\":");
+    build_quoted(b, level_name(r->level));
+    if (r->logger)
+        build_member(b, ",\"logger\":", r->logger->name);
+    if (!r->logger || r->logger->name.len == 0)
+        build_lit(b, ",");
+    build_lit(b, "\"message\":");
+    build_message(b);
+    build_lit(b, ",\"timestamp\":\"");
+    build_slot(b, SLOT_TIME, 3);
+    build_lit(b, "\"},\"schema_version\":\"1.1\"}\n");
+}
+
+static const struct plan_layout fapilog_layout = {
+    .build = fapilog_build,
+    .order = GATHER_BYTES,
+    .style = VALUE_SORTED,
+    .flags_key = "invalid",
+};
+
+static char *fapilog_write(struct format *f, const struct fapilog_record *r, char *out)
+{
+    return plan_write(f, &fapilog_layout, r, out);
+}
+
+const struct format_ops format_fapilog = {
+    .name = "fapilog",
+    .summary = "fapilog's canonical v1.1 envelope, one JSON object per line.",
+    .media_type = "application/x-ndjson",
+    .is_lines = true,
+    .state_size = sizeof(struct plan_state),
+    .bound = plan_bound,
+    .write = fapilog_write,
+};

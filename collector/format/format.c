@@ -1,0 +1,77 @@
+#include "collector/format/format.h"
+
+#include <fapilog/reader.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static int64_t clock_coarse(void)
+{
+    struct timespec ts;
+    CHECK(clock_gettime(CLOCK_REALTIME_COARSE, &ts) == 0);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+int64_t (*format_observed_clock)(void) = clock_coarse;
+
+const struct format_ops *format_find(const char *name)
+{
+    for (const struct format_ops *const *o = format_list; *o; o++) {
+        if (strcmp((*o)->name, name) == 0)
+            return *o;
+    }
+    return NULL;
+}
+
+static int unknown_format(const char *name, struct err *e)
+{
+    auto_buf known = {0};
+    for (const struct format_ops *const *o = format_list; *o; o++) {
+        if (buf_printf(&known, "%s%s", known.len > 0 ? ", " : "", (*o)->name) < 0)
+            return err_set(e, -ENOMEM, "out of memory");
+    }
+    const char *const text = buf_cstr(&known);
+    return err_set(e, -EINVAL, "there is no format '%s'; known are %s", name, text ? text : "");
+}
+
+int format_open(const char *name, const struct format_config *cfg, unsigned slot, struct format **ret,
+                struct err *e)
+{
+    CHECK(slot < FAPILOG_SITE_CACHE_SLOTS);
+    const struct format_ops *const ops = format_find(name);
+    if (!ops)
+        return unknown_format(name, e);
+    struct format *f = calloc(1, sizeof *f);
+    void *state = calloc(1, ops->state_size ? ops->state_size : 1);
+    if (!f || !state) {
+        free(f);
+        free(state);
+        return err_set(e, -ENOMEM, "out of memory; format %s", name);
+    }
+    *f = (struct format){.ops = ops, .slot = slot, .state = state};
+    if (cfg)
+        f->cfg = *cfg;
+    const int r = ops->open ? ops->open(f, e) : 0;
+    if (r < 0) {
+        free(state);
+        free(f);
+        return err_wrap(e, r, "format %s", name);
+    }
+    *ret = f;
+    return 0;
+}
+
+void format_close(struct format *f)
+{
+    if (!f)
+        return;
+    if (f->ops->close)
+        f->ops->close(f);
+    free(f->state);
+    free(f);
+}

@@ -1,0 +1,393 @@
+#include "collector/format/plan.h"
+
+#include "collector/format/plan_cache.h"
+#include "collector/format/printf_text.h"
+#include "lib/base/check.h"
+
+#include <endian.h>
+#include <stdio.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+static size_t list_bound(const struct fapilog_field *fields, uint32_t count)
+{
+    enum { FIELD_FRAME = 16 }; /* quotes, colon, comma, suffix of a name that is taken */
+    size_t sum = 0;
+    for (uint32_t i = 0; i < count; i++)
+        sum += value_bound(&fields[i]) + fields[i].name.len * (size_t)JSON_ESCAPE_FACTOR + FIELD_FRAME;
+    return sum;
+}
+
+size_t plan_fields_bound(const struct fapilog_record *r)
+{
+    size_t sum = list_bound(r->fields, r->fields_count);
+    if (r->context)
+        sum += list_bound(r->context->fields, r->context->fields_count);
+    if (r->logger)
+        sum += list_bound(r->logger->fields, r->logger->fields_count);
+    return sum;
+}
+
+bool plan_message_is_format(const struct fapilog_record *r)
+{
+    /* A stage that replaced the message has already made plain text of it. */
+    return r->site && r->site->is_printf && r->message.data == r->site->message.data;
+}
+
+size_t plan_bound(struct format *f, const struct fapilog_record *r)
+{
+    size_t texts = r->message.len;
+    if (r->logger)
+        texts += r->logger->name.len + (size_t)r->logger->service.len;
+    if (r->process) {
+        const struct fapilog_process_info *p = r->process;
+        texts += (size_t)p->service.len + p->host.len + p->exe.len + p->env.len + p->version.len;
+    }
+    if (r->site)
+        texts += (size_t)r->site->file.len + r->site->function.len;
+    /* A request id can also be the correlation id. */
+    size_t sum = PLAN_FIXED_BOUND + texts * JSON_ESCAPE_FACTOR + 2 * plan_fields_bound(r);
+    if (plan_message_is_format(r))
+        sum += printf_text_bound(r);
+    return sum;
+}
+
+char *plan_message_id(const struct fapilog_record_id *id, char *out)
+{
+    struct {
+        uint8_t uuid[16];
+        uint32_t lane, generation;
+        uint64_t position;
+    } key = {.lane = id->lane, .generation = id->generation, .position = id->position};
+    _Static_assert(sizeof key == 32, "no padding goes into the hash");
+    memcpy(key.uuid, id->uuid, sizeof key.uuid);
+    const XXH128_hash_t h = XXH3_128bits(&key, sizeof key);
+    /* Version 4 and variant 1, in bytes 6 and 8 of the text whatever the byte order is. */
+    const uint64_t first = htobe64((h.high64 & ~UINT64_C(0xf000)) | 0x4000);
+    const uint64_t second = htobe64((h.low64 & ~(UINT64_C(3) << 62)) | UINT64_C(2) << 62);
+    return uuid_write_words(first, second, out);
+}
+
+const char *plan_flags_text(unsigned flags)
+{
+    switch (flags & (TEXT_INVALID_JSON | TEXT_INVALID_UTF8)) {
+    case TEXT_INVALID_UTF8: return "utf8";
+    case TEXT_INVALID_JSON: return "json";
+    default:                return "json,utf8";
+    }
+}
+
+static inline __attribute__((always_inline))
+char *put_value(const struct fapilog_record *r, const struct fapilog_field *f, enum value_style style,
+                char *out, unsigned *flags)
+{
+    switch (f->type) {
+    case FAPILOG_TYPE_I8: case FAPILOG_TYPE_I16: case FAPILOG_TYPE_I32: case FAPILOG_TYPE_I64:
+        return num_i64(out, f->v.i64);
+    case FAPILOG_TYPE_U8: case FAPILOG_TYPE_U16: case FAPILOG_TYPE_U32: case FAPILOG_TYPE_U64:
+        return num_u64(out, f->v.u64);
+    default:
+        return value_json(r, f, style, out, flags);
+    }
+}
+
+static char *put_message(const struct fapilog_record *r, char *out, unsigned *flags)
+{
+    if (!plan_message_is_format(r))
+        return value_quoted(r->message, out, flags);
+    *out++ = '"';
+    out = printf_text_write(r, json_escape, out, flags);
+    *out++ = '"';
+    return out;
+}
+
+static char *put_observed(const struct fapilog_record *r, char *out)
+{
+    const int64_t now = format_observed_clock();
+    return num_i64(out, now > r->time_ns ? now : r->time_ns);
+}
+
+/* The id was well formed when the record's variant was chosen; what has become of a text since then,
+ * in memory that is not ours, is checked again. */
+static char *put_id(const struct fapilog_field *f, char *out)
+{
+    uint8_t id[16] = {0};
+    const size_t len = f->type == FAPILOG_TYPE_STRING ? f->len / 2 : f->len;
+    if (len != 8 && len != 16)
+        return put_lit(out, "0000000000000000");
+    if (f->type != FAPILOG_TYPE_STRING)
+        memcpy(id, f->v.data, len);
+    else if (!hex_read(f->v.data, len, id))
+        memset(id, 0, sizeof id);
+    return hex_write(id, len, out);
+}
+
+static inline __attribute__((always_inline))
+char *put_slot(struct plan_state *state, enum value_style style, const struct fapilog_record *r,
+               unsigned slot, unsigned index, char *out, unsigned *flags)
+{
+    switch (slot) {
+    case SLOT_CALL:        return put_value(r, &r->fields[index], style, out, flags);
+    case SLOT_CONTEXT:     return put_value(r, &r->context->fields[index], style, out, flags);
+    case SLOT_MESSAGE:     return put_message(r, out, flags);
+    case SLOT_MESSAGE_ID:  return plan_message_id(&r->id, out);
+    case SLOT_TIME:        return time_text_write(&state->time, r->time_ns, index, out);
+    case SLOT_TIME_NS:     return num_i64(out, r->time_ns);
+    case SLOT_OBSERVED_NS: return put_observed(r, out);
+    case SLOT_ID:          return put_id(&r->fields[index], out);
+    case SLOT_ID_CONTEXT:  return put_id(&r->context->fields[index], out);
+    default:               return out;
+    }
+}
+
+/* Makes room at `at` for what the texts turned out to be. */
+static char *insert_flags(const struct plan_layout *layout, unsigned flags, unsigned style, char *at, char *end)
+{
+    char text[128];
+    const char *const before = style == PLAN_FLAGS_ALONE ? layout->flags_alone[0] :
+                               style == PLAN_FLAGS_AFTER ? "," : "";
+    const char *const after = style == PLAN_FLAGS_ALONE ? layout->flags_alone[1] :
+                              style == PLAN_FLAGS_BEFORE ? "," : "";
+    const int n = snprintf(text, sizeof text, "%s\"%s\":\"%s\"%s", before, layout->flags_key,
+                           plan_flags_text(flags), after);
+    CHECK(n > 0 && (size_t)n < sizeof text);
+    memmove(at + n, at, (size_t)(end - at));
+    memcpy(at, text, (size_t)n);
+    return end + n;
+}
+
+static char *run_plan(const struct plan *p, const struct plan_layout *layout, struct plan_state *state,
+                      const struct fapilog_record *r, char *out)
+{
+    const char *text = plan_text(p);
+    const struct plan_step *step = p->steps;
+    unsigned flags = p->flags;
+    unsigned flags_style = 0;
+    char *flags_at = NULL;
+    for (;; step++) {
+        out = put_padded(out, text, step->text_len);
+        text += step->text_len;
+        if (step->slot == SLOT_END)
+            break;
+        if (step->slot == SLOT_FLAGS) {
+            flags_at = out;
+            flags_style = step->index;
+            continue;
+        }
+        out = put_slot(state, layout->style, r, step->slot, step->index, out, &flags);
+    }
+    if (unlikely(flags) && flags_at)
+        out = insert_flags(layout, flags, flags_style, flags_at, out);
+    return out;
+}
+
+/* ---- what layouts call ---- */
+
+static bool build_room(struct build *b, size_t bytes)
+{
+    if (!b->compiling)
+        return true;
+    if (b->overflow || (size_t)(b->limit - b->out) < bytes)
+        b->overflow = true;
+    return !b->overflow;
+}
+
+void build_bytes(struct build *b, const char *text, size_t len)
+{
+    if (build_room(b, len)) {
+        memcpy(b->out, text, len);
+        b->out += len;
+    }
+}
+
+void build_quoted(struct build *b, struct fapilog_text text)
+{
+    if (build_room(b, (size_t)text.len * JSON_ESCAPE_FACTOR + 2 + JSON_ESCAPE_SLACK))
+        b->out = value_quoted(text, b->out, b->flags);
+}
+
+void build_key(struct build *b, struct fapilog_text name)
+{
+    build_quoted(b, name);
+    build_lit(b, ":");
+}
+
+void build_u64(struct build *b, uint64_t v)
+{
+    if (build_room(b, NUM_INT_MAX))
+        b->out = num_u64(b->out, v);
+}
+
+void build_drop_comma(struct build *b)
+{
+    if (!b->overflow && b->out[-1] == ',')
+        b->out--;
+}
+
+void build_drop_quote(struct build *b)
+{
+    if (b->overflow)
+        return;
+    CHECK(b->out[-1] == '"');
+    b->out--;
+}
+
+void build_slot(struct build *b, enum plan_slot slot, unsigned index)
+{
+    if (b->compiling) {
+        if (b->overflow || b->steps_count == PLAN_STEPS_MAX) {
+            b->overflow = true;
+            return;
+        }
+        b->state->steps[b->steps_count++] = (struct plan_step){
+            .text_len = (uint32_t)(b->out - b->step_start), .slot = (uint8_t)slot, .index = (uint16_t)index};
+        b->step_start = b->out;
+        return;
+    }
+    if (slot == SLOT_FLAGS) {
+        b->flags_at = b->out;
+        b->flags_style = (uint16_t)index;
+        return;
+    }
+    b->out = put_slot(b->state, b->layout->style, b->r, slot, index, b->out, b->flags);
+}
+
+void build_value(struct build *b, const struct gather_entry *e)
+{
+    switch (e->source) {
+    case GATHER_CALL:
+        build_slot(b, SLOT_CALL, e->index);
+        break;
+    case GATHER_CONTEXT:
+        build_slot(b, SLOT_CONTEXT, e->index);
+        break;
+    default: /* bound to the logger: as constant as a name */
+        if (build_room(b, value_bound(e->field)))
+            b->out = value_json(b->r, e->field, b->layout->style, b->out, b->flags);
+    }
+}
+
+void build_message(struct build *b)
+{
+    if (b->r->site && !(b->variant & PLAN_VARIANT_MESSAGE) && !plan_message_is_format(b->r))
+        build_quoted(b, b->r->message);
+    else
+        build_slot(b, SLOT_MESSAGE, 0);
+}
+
+/* ---- choosing ---- */
+
+static bool id_is_usable(const struct fapilog_field *f, size_t bytes)
+{
+    uint8_t id[16];
+    static const uint8_t zero[16];
+    if (f->type == FAPILOG_TYPE_STRING)
+        return f->len == 2 * bytes && hex_read(f->v.data, bytes, id) && memcmp(id, zero, bytes) != 0;
+    return (f->type == FAPILOG_TYPE_TRACE_ID || f->type == FAPILOG_TYPE_SPAN_ID) && f->len == bytes &&
+           memcmp(f->v.data, zero, bytes) != 0;
+}
+
+static void find_ids(const struct fapilog_field *fields, uint32_t count, const struct fapilog_field *ids[2])
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const uint8_t role = gather_role(&fields[i]);
+        if (role == FAPILOG_ROLE_TRACE_ID)
+            ids[0] = &fields[i];
+        else if (role == FAPILOG_ROLE_SPAN_ID)
+            ids[1] = &fields[i];
+    }
+}
+
+/* Whether the ids get places of their own depends on their values, so it is part of the variant. */
+static unsigned ids_variant(const struct fapilog_record *r, bool look_at_call)
+{
+    const struct fapilog_field *ids[2] = {NULL, NULL};
+    if (r->logger)
+        find_ids(r->logger->fields, r->logger->fields_count, ids);
+    if (r->context)
+        find_ids(r->context->fields, r->context->fields_count, ids);
+    if (look_at_call)
+        find_ids(r->fields, r->fields_count, ids);
+    return (ids[0] && id_is_usable(ids[0], 16) ? PLAN_VARIANT_TRACE_ID : 0u) |
+           (ids[1] && id_is_usable(ids[1], 8) ? PLAN_VARIANT_SPAN_ID : 0u);
+}
+
+static unsigned record_variant(const struct fapilog_record *r)
+{
+    unsigned v = 0;
+    if (r->site && r->message.data != r->site->message.data)
+        v |= PLAN_VARIANT_MESSAGE;
+    if (r->context && r->context->lost)
+        v |= PLAN_VARIANT_LOST;
+    if (r->flags & FAPILOG_FLAG_TRUNCATED)
+        v |= PLAN_VARIANT_TRUNCATED;
+    return v;
+}
+
+/* Names of the call's fields are those of the site unless a stage has changed the list. */
+static bool fields_are_the_sites(const struct fapilog_record *r)
+{
+    const struct fapilog_site *s = r->site;
+    if (r->fields_count != s->fields_count)
+        return false;
+    uintptr_t differs = 0;
+    for (uint32_t i = 0; i < r->fields_count; i++)
+        differs |= (uintptr_t)r->fields[i].name.data ^ (uintptr_t)s->fields[i].name.data;
+    return differs == 0;
+}
+
+static const struct plan *compile(struct build *b, unsigned *flags)
+{
+    struct plan_state *const state = b->state;
+    b->compiling = true;
+    b->out = b->step_start = state->text;
+    b->limit = state->text + PLAN_TEXT_MAX;
+    b->layout->build(b);
+    build_slot(b, SLOT_END, 0);
+    if (b->overflow)
+        return NULL;
+    return plan_cache_add(b->f->slot, b->r, b->variant, *flags, state->steps, b->steps_count, state->text,
+                          (size_t)(b->out - state->text));
+}
+
+static char *write_slowly(struct format *f, const struct plan_layout *layout, const struct fapilog_record *r,
+                          unsigned variant, bool may_cache, char *out)
+{
+    struct plan_state *const state = f->state;
+    unsigned flags = 0;
+    gather_fields(&state->gather, r, layout->order);
+    if (state->gather.names_repaired)
+        flags |= TEXT_INVALID_UTF8;
+    struct build b = {.f = f, .layout = layout, .r = r, .g = &state->gather, .variant = variant,
+                      .state = state, .flags = &flags};
+    if (may_cache) {
+        const unsigned before = flags;
+        struct build c = b;
+        const struct plan *p = compile(&c, &flags);
+        if (p)
+            return run_plan(p, layout, state, r, out);
+        flags = before;
+    }
+    b.out = out;
+    layout->build(&b);
+    if (flags && b.flags_at)
+        b.out = insert_flags(layout, flags, b.flags_style, b.flags_at, b.out);
+    return b.out;
+}
+
+char *plan_write(struct format *f, const struct plan_layout *layout, const struct fapilog_record *r, char *out)
+{
+    unsigned variant = record_variant(r);
+    const bool may_cache = r->site && !r->internal && fields_are_the_sites(r);
+    if (likely(may_cache)) {
+        const struct plan_cache *const cache = r->site->cache[f->slot];
+        if (layout->uses_ids)
+            variant |= ids_variant(r, !cache || cache->call_has_roles);
+        const struct plan *const p = cache ? plan_cache_find(cache, r, variant) : NULL;
+        if (likely(p != NULL))
+            return run_plan(p, layout, f->state, r, out);
+    } else if (layout->uses_ids) {
+        variant |= ids_variant(r, true);
+    }
+    return write_slowly(f, layout, r, variant, may_cache, out);
+}

@@ -1,0 +1,118 @@
+/* plan.h - JSON formats, compiled. What a line looks like depends on the call site, the logger, the
+ * process, the level and the names of the context's fields; only values, time and identity differ from
+ * one record to the next. A format describes its line once, as a layout: a function that calls
+ * build_*() in the order of the bytes. Run for a call site it makes a plan (literal text and slots),
+ * which stays in site->cache; run for anything else it writes the bytes at once.
+ *
+ *     layout  --build_*()-->  plan in site->cache  --plan_run()-->  bytes     call sites
+ *             --build_*()-------------------------------------->  bytes      dynamic records, misses
+ */
+#ifndef COLLECTOR_FORMAT_PLAN_H
+#define COLLECTOR_FORMAT_PLAN_H
+
+#include "collector/format/format.h"
+#include "collector/format/gather.h"
+#include "collector/format/values.h"
+#include "lib/base/time_text.h"
+
+enum plan_slot {
+    SLOT_END,
+    SLOT_CALL,         /* value of call field `index` */
+    SLOT_CONTEXT,      /* value of context field `index` */
+    SLOT_MESSAGE,      /* as a JSON string */
+    SLOT_MESSAGE_ID,   /* UUID text, without quotes */
+    SLOT_TIME,         /* RFC 3339, `index` digits */
+    SLOT_TIME_NS,      /* decimal */
+    SLOT_OBSERVED_NS,  /* decimal */
+    SLOT_ID,           /* hex of a trace or span id, bound in field `index` of the call ... */
+    SLOT_ID_CONTEXT,   /* ... or of the context */
+    SLOT_FLAGS,        /* where TEXT_* flags go; index: enum plan_flags_at */
+};
+
+/* How flags fit in between their neighbours. */
+enum plan_flags_at {
+    PLAN_FLAGS_BEFORE, /* "invalid":"utf8", */
+    PLAN_FLAGS_AFTER,  /* ,"invalid":"utf8" */
+    PLAN_FLAGS_ALONE,  /* the layout's own words around it */
+};
+
+enum {
+    PLAN_TEXT_MAX = 16384, /* literal bytes of a plan */
+    PLAN_STEPS_MAX = 256,
+    PLAN_CACHE_MAX = 8,    /* plans of one call site */
+    PLAN_FIXED_BOUND = 2048, /* what any layout adds to names and values */
+};
+
+struct plan_step { /* text, then a slot */
+    uint32_t text_len;
+    uint16_t index;
+    uint8_t slot;
+};
+
+struct build;
+
+struct plan_layout {
+    void (*build)(struct build *b);
+    enum gather_order order;
+    enum value_style style;
+    bool uses_ids;           /* trace and span ids have places of their own: SLOT_ID */
+    const char *flags_key;   /* "invalid" */
+    const char *flags_alone[2]; /* PLAN_FLAGS_ALONE: before and after */
+};
+
+/* State of a format that is made of a layout; format_ops.state_size. */
+struct plan_state {
+    struct time_text time;
+    struct gather gather;
+    struct plan_step steps[PLAN_STEPS_MAX];
+    char text[PLAN_TEXT_MAX + VALUE_SLACK];
+};
+
+struct build {
+    struct format *f;
+    const struct plan_layout *layout;
+    const struct fapilog_record *r;
+    const struct gather *g;
+    unsigned variant;        /* PLAN_VARIANT_* */
+    /* private */
+    struct plan_state *state;
+    bool compiling, overflow;
+    char *out, *limit;       /* of the text, when compiling */
+    char *step_start;
+    unsigned steps_count;
+    unsigned *flags;
+    char *flags_at;
+    uint16_t flags_style;
+};
+
+enum {
+    PLAN_VARIANT_MESSAGE = 1,   /* the record's message is not the call site's */
+    PLAN_VARIANT_LOST = 2,      /* the context was lost */
+    PLAN_VARIANT_TRUNCATED = 4,
+    PLAN_VARIANT_TRACE_ID = 8,  /* uses_ids: there is a well-formed trace id that is not all zero */
+    PLAN_VARIANT_SPAN_ID = 16,
+};
+
+/* For layouts: */
+#define build_lit(b, lit) build_bytes((b), "" lit, sizeof(lit) - 1)
+void build_bytes(struct build *b, const char *text, size_t len);
+void build_quoted(struct build *b, struct fapilog_text text); /* JSON string */
+void build_u64(struct build *b, uint64_t v);
+void build_slot(struct build *b, enum plan_slot slot, unsigned index);
+void build_value(struct build *b, const struct gather_entry *e);
+void build_message(struct build *b);
+void build_key(struct build *b, struct fapilog_text name); /* "name": */
+/* Take back the last byte, when it is a comma, or the end of build_quoted(). */
+void build_drop_comma(struct build *b);
+void build_drop_quote(struct build *b);
+
+size_t plan_bound(struct format *f, const struct fapilog_record *r);
+char *plan_write(struct format *f, const struct plan_layout *layout, const struct fapilog_record *r, char *out);
+
+/* What formats without a layout share with those that have one. */
+size_t plan_fields_bound(const struct fapilog_record *r);
+char *plan_message_id(const struct fapilog_record_id *id, char *out); /* UUID text */
+const char *plan_flags_text(unsigned flags); /* "utf8", "json", "json,utf8" */
+bool plan_message_is_format(const struct fapilog_record *r);
+
+#endif

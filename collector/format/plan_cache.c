@@ -1,0 +1,109 @@
+#include "collector/format/plan_cache.h"
+
+#include <stdlib.h>
+
+enum { ALIGN = 8, CACHE_BYTES_MAX = 1 << 18 };
+_Static_assert(sizeof(struct plan_cache) % ALIGN == 0, "plans follow");
+
+static size_t aligned(size_t bytes)
+{
+    return (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+}
+
+static const struct plan *first_plan(const struct plan_cache *c)
+{
+    return (const struct plan *)(c + 1);
+}
+
+static const struct plan *next_plan(const struct plan *p)
+{
+    return (const struct plan *)((const char *)p + p->bytes);
+}
+
+/* Kept names: u32 length and bytes, one after the other. */
+static bool context_matches(const struct plan *p, const struct fapilog_context_info *context)
+{
+    const uint32_t count = context ? context->fields_count : 0;
+    if (count != p->context_count)
+        return false;
+    const char *kept = plan_text(p) + p->text_bytes;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct fapilog_text name = context->fields[i].name;
+        uint32_t len;
+        memcpy(&len, kept, sizeof len);
+        if (len != name.len || memcmp(kept + sizeof len, name.data, len) != 0)
+            return false;
+        kept += sizeof len + len;
+    }
+    return true;
+}
+
+const struct plan *plan_cache_find(const struct plan_cache *c, const struct fapilog_record *r, unsigned variant)
+{
+    const struct plan *p = first_plan(c);
+    for (unsigned i = 0; i < c->count; i++, p = next_plan(p)) {
+        if (p->logger == r->logger && p->process == r->process && p->level == r->level &&
+            p->variant == variant && context_matches(p, r->context))
+            return p;
+    }
+    return NULL;
+}
+
+static size_t names_bytes(const struct fapilog_context_info *context)
+{
+    size_t sum = 0;
+    for (uint32_t i = 0; context && i < context->fields_count; i++)
+        sum += sizeof(uint32_t) + context->fields[i].name.len;
+    return sum;
+}
+
+static void keep_names(char *to, const struct fapilog_context_info *context)
+{
+    for (uint32_t i = 0; context && i < context->fields_count; i++) {
+        const struct fapilog_text name = context->fields[i].name;
+        memcpy(to, &name.len, sizeof name.len);
+        memcpy(to + sizeof name.len, name.data, name.len);
+        to += sizeof name.len + name.len;
+    }
+}
+
+static bool has_roles(const struct fapilog_record *r)
+{
+    for (uint32_t i = 0; i < r->fields_count; i++) {
+        if (gather_role(&r->fields[i]) != FAPILOG_ROLE_DATA)
+            return true;
+    }
+    return false;
+}
+
+const struct plan *plan_cache_add(unsigned slot, const struct fapilog_record *r, unsigned variant,
+                                  unsigned flags, const struct plan_step *steps, unsigned steps_count,
+                                  const char *text, size_t text_bytes)
+{
+    /* Copying text in steps of 16 reads past its end. */
+    const size_t steps_bytes = steps_count * sizeof *steps, padded = aligned(text_bytes + VALUE_SLACK);
+    const size_t bytes = aligned(sizeof(struct plan) + steps_bytes + padded + names_bytes(r->context));
+    /* The cache is ours to fill, though the record's view of the site is const. */
+    void **const place = (void **)&r->site->cache[slot];
+    struct plan_cache *const old = *place;
+    const bool fresh = !old || old->count == PLAN_CACHE_MAX || old->bytes + bytes > CACHE_BYTES_MAX;
+    const size_t before = fresh ? sizeof(struct plan_cache) : old->bytes;
+    struct plan_cache *const c = realloc(old, before + bytes);
+    if (!c)
+        return NULL;
+    *place = c;
+    if (fresh)
+        *c = (struct plan_cache){.call_has_roles = has_roles(r)};
+    struct plan *const p = (struct plan *)((char *)c + before);
+    *p = (struct plan){.logger = r->logger, .process = r->process, .variant = variant, .flags = flags,
+                       .context_count = r->context ? r->context->fields_count : 0, .steps_count = steps_count,
+                       .text_bytes = (uint32_t)padded, .bytes = (uint32_t)bytes, .level = r->level};
+    memcpy(p->steps, steps, steps_bytes);
+    char *const kept_text = (char *)(p->steps + steps_count);
+    memset(kept_text, 0, padded);
+    memcpy(kept_text, text, text_bytes);
+    keep_names(kept_text + padded, r->context);
+    c->bytes = (uint32_t)(before + bytes);
+    c->count++;
+    return p;
+}

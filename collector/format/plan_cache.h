@@ -1,0 +1,40 @@
+/* plan_cache.h - the compiled plans of one call site: one allocation, as site->cache demands. A plan
+ * is good for one logger, process, level, variant and list of context names. When the cache is full,
+ * it starts again with the newest. */
+#ifndef COLLECTOR_FORMAT_PLAN_CACHE_H
+#define COLLECTOR_FORMAT_PLAN_CACHE_H
+
+#include "collector/format/plan.h"
+
+struct plan {
+    const struct fapilog_logger_info *logger;
+    const struct fapilog_process_info *process;
+    uint32_t variant;
+    uint32_t flags;          /* TEXT_* of the literal text */
+    uint32_t context_count;  /* names are kept behind the text */
+    uint32_t steps_count;
+    uint32_t text_bytes;     /* padded */
+    uint32_t bytes;          /* of the whole plan, to the next one */
+    uint8_t level;
+    struct plan_step steps[];
+};
+
+struct plan_cache {
+    uint32_t bytes;
+    uint16_t count;
+    bool call_has_roles;
+    /* plans follow, 8-byte aligned */
+};
+
+static inline const char *plan_text(const struct plan *p)
+{
+    return (const char *)(p->steps + p->steps_count);
+}
+
+const struct plan *plan_cache_find(const struct plan_cache *c, const struct fapilog_record *r, unsigned variant);
+/* NULL when there is no memory. */
+const struct plan *plan_cache_add(unsigned slot, const struct fapilog_record *r, unsigned variant,
+                                  unsigned flags, const struct plan_step *steps, unsigned steps_count,
+                                  const char *text, size_t text_bytes);
+
+#endif

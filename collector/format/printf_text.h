@@ -1,0 +1,20 @@
+/* printf_text.h - messages with deferred formatting. The format string and the arguments come from
+ * another process: nothing of them reaches the C library's printf. A conversion without an argument of
+ * a fitting kind prints what there is: the argument in its own form, or the conversion itself. */
+#ifndef COLLECTOR_FORMAT_PRINTF_TEXT_H
+#define COLLECTOR_FORMAT_PRINTF_TEXT_H
+
+#include <fapilog/reader.h>
+
+#include <stddef.h>
+
+/* How text goes into the output: json_escape or text_clean. */
+typedef char *printf_text_fn(const char *src, size_t len, char *out, unsigned *flags);
+
+/* What formatting adds at most to the bound of message and fields. */
+size_t printf_text_bound(const struct fapilog_record *r);
+
+/* Writes r->message with the record's unnamed fields put in. */
+char *printf_text_write(const struct fapilog_record *r, printf_text_fn *text, char *out, unsigned *flags);
+
+#endif

@@ -1,0 +1,100 @@
+#include "collector/format/text.h"
+
+#include "lib/base/utf8.h"
+
+#include <string.h>
+
+enum { CHUNK_MAX = 256 };
+
+static char *put_control(char *out, uint32_t cp)
+{
+    static const char hex[] = "0123456789abcdef";
+    *out++ = '\\';
+    switch (cp) {
+    case '\n': *out++ = 'n'; return out;
+    case '\r': *out++ = 'r'; return out;
+    case '\t': *out++ = 't'; return out;
+    default:   break;
+    }
+    *out++ = cp < 0x80 ? 'x' : 'u';
+    if (cp >= 0x80) {
+        *out++ = '0';
+        *out++ = '0';
+    }
+    *out++ = hex[cp >> 4];
+    *out++ = hex[cp & 15];
+    return out;
+}
+
+/* n bytes of a private copy; returns how many were taken (see json_escape.c). */
+static size_t clean_chunk(const uint8_t *p, size_t n, bool more, char quote, char **out_pos, unsigned *flags)
+{
+    char *out = *out_pos;
+    size_t i = 0;
+    while (i < n) {
+        const uint8_t c = p[i];
+        if (c < 0x80) {
+            i++;
+            if (c < 0x20 || c == 0x7f) {
+                out = put_control(out, c);
+                continue;
+            }
+            if (quote && (c == (uint8_t)quote || c == '\\'))
+                *out++ = '\\';
+            *out++ = (char)c;
+            continue;
+        }
+        const int len = utf8_sequence(p + i, n - i);
+        if (len < 0 && more && (size_t)-len == n - i)
+            break;
+        if (len < 0) {
+            memcpy(out, UTF8_REPLACEMENT, 3);
+            out += 3;
+            *flags |= TEXT_INVALID_UTF8;
+        } else if (c == 0xc2 && p[i + 1] < 0xa0) {
+            out = put_control(out, p[i + 1]);
+        } else {
+            memcpy(out, p + i, (size_t)len);
+            out += len;
+        }
+        i += (size_t)(len > 0 ? len : -len);
+    }
+    *out_pos = out;
+    return i;
+}
+
+static char *clean(const char *src, size_t len, char quote, char *out, unsigned *flags)
+{
+    uint8_t chunk[CHUNK_MAX];
+    while (len > 0) {
+        const size_t n = len < CHUNK_MAX ? len : CHUNK_MAX;
+        memcpy(chunk, src, n);
+        const size_t taken = clean_chunk(chunk, n, n < len, quote, &out, flags);
+        src += taken;
+        len -= taken;
+    }
+    return out;
+}
+
+char *text_clean(const char *src, size_t len, char *out, unsigned *flags)
+{
+    return clean(src, len, '\0', out, flags);
+}
+
+char *text_quoted(const char *src, size_t len, char quote, char *out, unsigned *flags)
+{
+    *out++ = quote;
+    out = clean(src, len, quote, out, flags);
+    *out++ = quote;
+    return out;
+}
+
+bool text_is_bare(const char *src, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        const uint8_t c = (uint8_t)src[i];
+        if (c <= ' ' || c == '"' || c == '\'' || c == '=' || c == '\\' || c == 0x7f)
+            return false;
+    }
+    return len > 0;
+}

@@ -1,0 +1,19 @@
+/* text.h - doubtful text for people's eyes: terminals must not obey it, lines must stay lines. */
+#ifndef COLLECTOR_FORMAT_TEXT_H
+#define COLLECTOR_FORMAT_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Copies UTF-8; control characters (C0, DEL, C1) appear as \n, \t, \r, \x1b or \u0085, what is not
+ * UTF-8 as U+FFFD. Bound and slack as of json_escape(). */
+char *text_clean(const char *src, size_t len, char *out, unsigned *flags);
+
+/* The same between quotes: the quote and the backslash are escaped too. */
+char *text_quoted(const char *src, size_t len, char quote, char *out, unsigned *flags);
+
+/* Whether a value can stand bare in a key=value list: not empty, and no space, quote, '=', backslash
+ * or control character in it. */
+bool text_is_bare(const char *src, size_t len);
+
+#endif

@@ -1,0 +1,226 @@
+#include "lib/base/json_escape.h"
+
+#include "lib/base/check.h"
+#include "lib/base/utf8.h"
+
+#include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+enum {
+    STEP = 16,       /* bytes looked at together */
+    CHUNK_MAX = 128, /* bytes copied together where the text is not plain */
+};
+
+/* Bytes of a step that can be copied as they are: from the start up to the first that is below
+ * 0x20, above 0x7f, a quote or a backslash. STEP if there is none. */
+typedef unsigned plain_fn(const uint8_t *p);
+
+static inline unsigned plain_portable(const uint8_t *p)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones * 0x80;
+    for (unsigned at = 0; at < STEP; at += 8) {
+        uint64_t w;
+        memcpy(&w, p + at, sizeof w);
+        const uint64_t quote = w ^ ones * '"', slash = w ^ ones * '\\';
+        const uint64_t hit = ((w - ones * 0x20) | (quote - ones) | (slash - ones) | w) & highs;
+        if (hit) {
+            unsigned i = at;
+            while (p[i] >= 0x20 && p[i] < 0x80 && p[i] != '"' && p[i] != '\\' && i < at + 8)
+                i++;
+            if (i < at + 8)
+                return i;
+        }
+    }
+    return STEP;
+}
+
+#ifdef __SSE2__
+static inline unsigned plain_vector(__m128i v)
+{
+    /* A signed comparison: bytes above 0x7f are negative. */
+    __m128i hit = _mm_cmplt_epi8(v, _mm_set1_epi8(0x20));
+    hit = _mm_or_si128(hit, _mm_cmpeq_epi8(v, _mm_set1_epi8('"')));
+    hit = _mm_or_si128(hit, _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+    return (unsigned)__builtin_ctz((unsigned)_mm_movemask_epi8(hit) | 1u << STEP);
+}
+
+static inline unsigned plain_fast(const uint8_t *p)
+{
+    return plain_vector(_mm_loadu_si128((const __m128i *)p));
+}
+#else
+#define plain_fast plain_portable
+#endif
+
+static char *put_escape(char *out, uint8_t c)
+{
+    static const char letter[0x20] = {
+        ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
+    *out++ = '\\';
+    if (c >= 0x20) {
+        *out++ = (char)c; /* quote or backslash */
+    } else if (letter[c]) {
+        *out++ = letter[c];
+    } else {
+        memcpy(out, "u00", 3);
+        out[3] = (char)('0' + (c >> 4));
+        out[4] = "0123456789abcdef"[c & 15];
+        out += 5;
+    }
+    return out;
+}
+
+/* Copies sequences from p[*i] on until a byte of ASCII or the end. False: the last one is unfinished and
+ * more text follows. */
+static bool put_sequences(const uint8_t *p, size_t n, bool more, size_t *i_pos, char **out_pos, unsigned *flags)
+{
+    size_t i = *i_pos;
+    char *out = *out_pos;
+    bool whole = true;
+    do {
+        const int len = utf8_sequence(p + i, n - i);
+        if (len > 0) {
+            memcpy(out, p + i, 4);
+            out += len;
+            i += (size_t)len;
+            continue;
+        }
+        whole = !more || (size_t)-len < n - i;
+        if (!whole)
+            break;
+        memcpy(out, UTF8_REPLACEMENT, 3);
+        out += 3;
+        i += (size_t)-len;
+        *flags |= TEXT_INVALID_UTF8;
+    } while (i < n && p[i] >= 0x80);
+    *i_pos = i;
+    *out_pos = out;
+    return whole;
+}
+
+/* Escapes n bytes at p, which are ours and have STEP readable bytes behind them. Returns how many
+ * were taken: all, except for an unfinished sequence at the end when more text follows. */
+__attribute__((always_inline))
+static inline size_t escape_chunk(plain_fn *plain, const uint8_t *p, size_t n, bool more, char **out_pos,
+                                  unsigned *flags)
+{
+    char *out = *out_pos;
+    size_t i = 0;
+
+    while (i < n) {
+        const size_t end = n - i < STEP ? n : i + STEP;
+        const size_t run = plain(p + i);
+        memcpy(out, p + i, STEP);
+        if (run >= end - i) {
+            out += end - i;
+            i = end;
+            continue;
+        }
+        i += run;
+        out += run;
+        while (i < end) {
+            const uint8_t c = p[i];
+            if (c < 0x80) {
+                i++;
+                if (c >= 0x20 && c != '"' && c != '\\')
+                    *out++ = (char)c;
+                else
+                    out = put_escape(out, c);
+            } else if (!put_sequences(p, n, more, &i, &out, flags)) {
+                *out_pos = out;
+                return i;
+            }
+        }
+    }
+    *out_pos = out;
+    return i;
+}
+
+#ifdef __SSE2__
+/* Up to 15 bytes in a register, zeros behind them. Bytes loaded twice may differ when the source changes;
+ * the mixture is then the text. */
+static inline __m128i load_short(const char *p, size_t n)
+{
+    uint64_t low = 0, high = 0;
+    uint32_t a, b;
+    if (n >= 8) {
+        memcpy(&low, p, 8);
+        if (n > 8) {
+            memcpy(&high, p + n - 8, 8);
+            high >>= 8 * (16 - n);
+        }
+    } else if (n >= 4) {
+        memcpy(&a, p, 4);
+        memcpy(&b, p + n - 4, 4);
+        low = a | (uint64_t)b << 8 * (n - 4);
+    } else {
+        low = (uint64_t)(uint8_t)p[0] | (uint64_t)(uint8_t)p[n / 2] << 8 * (n / 2) |
+              (uint64_t)(uint8_t)p[n - 1] << 8 * (n - 1);
+    }
+    return _mm_set_epi64x((long long)high, (long long)low);
+}
+
+static inline char *escape_short(const char *src, size_t n, char *out, unsigned *flags)
+{
+    const __m128i v = load_short(src, n);
+    uint8_t chunk[2 * STEP];
+    if (likely(plain_vector(v) >= n)) {
+        _mm_storeu_si128((__m128i *)out, v);
+        return out + n;
+    }
+    _mm_storeu_si128((__m128i *)chunk, v);
+    memset(chunk + STEP, 0, STEP);
+    (void)escape_chunk(plain_fast, chunk, n, false, &out, flags);
+    return out;
+}
+#else
+#define escape_short escape_short_portable
+#endif
+
+static char *escape_short_portable(const char *src, size_t n, char *out, unsigned *flags)
+{
+    uint8_t chunk[2 * STEP] = {0};
+    memcpy(chunk, src, n);
+    (void)escape_chunk(plain_portable, chunk, n, false, &out, flags);
+    return out;
+}
+
+typedef char *short_fn(const char *src, size_t n, char *out, unsigned *flags);
+
+__attribute__((always_inline))
+static inline char *escape(plain_fn *plain, short_fn *rest, const char *src, size_t len, char *out,
+                           unsigned *flags)
+{
+    uint8_t chunk[CHUNK_MAX + STEP];
+
+    while (len >= STEP) {
+        memcpy(chunk, src, STEP);
+        if (plain(chunk) == STEP) {
+            memcpy(out, chunk, STEP);
+            src += STEP;
+            out += STEP;
+            len -= STEP;
+            continue;
+        }
+        const size_t n = len < CHUNK_MAX ? len : CHUNK_MAX;
+        memcpy(chunk, src, n);
+        memset(chunk + n, 0, STEP);
+        const size_t taken = escape_chunk(plain, chunk, n, n < len, &out, flags);
+        ASSUME(taken > 0);
+        src += taken;
+        len -= taken;
+    }
+    return len > 0 ? rest(src, len, out, flags) : out;
+}
+
+char *json_escape(const char *src, size_t len, char *out, unsigned *flags)
+{
+    return escape(plain_fast, escape_short, src, len, out, flags);
+}
+
+char *json_escape_portable(const char *src, size_t len, char *out, unsigned *flags)
+{
+    return escape(plain_portable, escape_short_portable, src, len, out, flags);
+}
