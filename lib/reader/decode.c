@@ -1,0 +1,213 @@
+#include "lib/reader/decode.h"
+
+#include "lib/base/atomics.h"
+#include "lib/base/check.h"
+
+#include <errno.h>
+
+/* Bytes of the types that are returned as data of a fixed length. */
+static const uint8_t fixed_data_len[FAPILOG_TYPE_COUNT] = {
+    [FAPILOG_TYPE_IPV4] = 4,      [FAPILOG_TYPE_IPV6] = 16,   [FAPILOG_TYPE_UUID] = 16,
+    [FAPILOG_TYPE_TRACE_ID] = 16, [FAPILOG_TYPE_SPAN_ID] = 8,
+};
+
+bool decode_template(struct fapilog_field *f, uint8_t type)
+{
+    if (type >= FAPILOG_TYPE_COUNT)
+        return false;
+    f->type = type;
+    f->len = fixed_data_len[type];
+    f->v.u64 = 0;
+    return true;
+}
+
+/* Aligns `off`, checks that the value fits and steps over it; `at` is then where it lies. */
+#define TAKE(n, align) \
+    do { \
+        at = (off + (align) - 1) & ~((uint32_t)(align) - 1); \
+        if (unlikely(at > end || end - at < (n))) \
+            return UINT32_MAX; \
+        off = at + (n); \
+    } while (0)
+
+#define LOAD(type) load_rlx((const type *)(const void *)(rec + at))
+
+static inline double as_float(uint32_t bits)
+{
+    float f;
+    __builtin_memcpy(&f, &bits, sizeof f);
+    return (double)f;
+}
+
+/* Returns the offset after the value, or UINT32_MAX when it does not fit. */
+static inline uint32_t value_take(const uint8_t *rec, uint32_t off, uint32_t end, struct fapilog_field *f)
+{
+    uint32_t at;
+    switch ((enum fapilog_type)f->type) {
+    case FAPILOG_TYPE_NULL:
+        return off;
+    case FAPILOG_TYPE_BOOL:
+        TAKE(1, 1);
+        f->v.u64 = LOAD(uint8_t) != 0;
+        return off;
+    case FAPILOG_TYPE_U8:
+    case FAPILOG_TYPE_CHAR:
+        TAKE(1, 1);
+        f->v.u64 = LOAD(uint8_t);
+        return off;
+    case FAPILOG_TYPE_I8:
+        TAKE(1, 1);
+        f->v.i64 = LOAD(int8_t);
+        return off;
+    case FAPILOG_TYPE_I16:
+        TAKE(2, 2);
+        f->v.i64 = LOAD(int16_t);
+        return off;
+    case FAPILOG_TYPE_U16:
+        TAKE(2, 2);
+        f->v.u64 = LOAD(uint16_t);
+        return off;
+    case FAPILOG_TYPE_I32:
+    case FAPILOG_TYPE_ERRNO:
+        TAKE(4, 4);
+        f->v.i64 = LOAD(int32_t);
+        return off;
+    case FAPILOG_TYPE_U32:
+        TAKE(4, 4);
+        f->v.u64 = LOAD(uint32_t);
+        return off;
+    case FAPILOG_TYPE_F32:
+        TAKE(4, 4);
+        f->v.f64 = as_float(LOAD(uint32_t));
+        return off;
+    case FAPILOG_TYPE_I64:
+    case FAPILOG_TYPE_TIME:
+    case FAPILOG_TYPE_DURATION:
+    case FAPILOG_TYPE_U64:
+    case FAPILOG_TYPE_F64:
+    case FAPILOG_TYPE_POINTER:
+        TAKE(8, 8);
+        f->v.u64 = LOAD(uint64_t);
+        return off;
+    case FAPILOG_TYPE_STRING:
+    case FAPILOG_TYPE_BYTES:
+    case FAPILOG_TYPE_JSON:
+        TAKE(4, 4);
+        f->len = LOAD(uint32_t);
+        TAKE(f->len, 1);
+        f->v.data = (const char *)rec + at;
+        return off;
+    case FAPILOG_TYPE_STACK: {
+        TAKE(4, 4);
+        const uint32_t count = LOAD(uint32_t);
+        if (unlikely(count > end / 8))
+            return UINT32_MAX;
+        f->len = count * 8;
+        TAKE(f->len, 8);
+        f->v.data = (const char *)rec + at;
+        return off;
+    }
+    case FAPILOG_TYPE_IPV4:
+    case FAPILOG_TYPE_IPV6:
+    case FAPILOG_TYPE_UUID:
+    case FAPILOG_TYPE_TRACE_ID:
+    case FAPILOG_TYPE_SPAN_ID:
+        TAKE(f->len, 1);
+        f->v.data = (const char *)rec + at;
+        return off;
+    case FAPILOG_TYPE_COUNT:
+        break;
+    }
+    return UINT32_MAX;
+}
+
+int decode_prefix(const uint8_t *rec, uint32_t off, uint32_t end, unsigned flags, struct decode_prefix *ret)
+{
+    *ret = (struct decode_prefix){.end = off};
+    if (flags & FAPILOG_FLAG_EXT) {
+        if (end - off < sizeof(struct fapilog_ext))
+            return -EBADMSG;
+        const uint64_t ext = load_rlx((const uint64_t *)(const void *)(rec + off));
+        struct fapilog_ext x;
+        __builtin_memcpy(&x, &ext, sizeof x);
+        ret->logger = x.logger;
+        ret->epoch = x.epoch;
+        off += (uint32_t)sizeof x;
+    }
+    if (flags & FAPILOG_FLAG_TID) {
+        if (end - off < 8)
+            return -EBADMSG;
+        ret->tid = (uint32_t)load_rlx((const uint64_t *)(const void *)(rec + off));
+        off += 8;
+    }
+    if (flags & FAPILOG_FLAG_CONTEXT) {
+        if (end - off < 8)
+            return -EBADMSG;
+        ret->context_bytes = load_rlx((const uint32_t *)(const void *)(rec + off));
+        ret->context_count = load_rlx((const uint32_t *)(const void *)(rec + off + 4));
+        off += 8;
+        if (ret->context_bytes > end - off || ret->context_count > FAPILOG_FIELDS_MAX)
+            return -EBADMSG;
+        ret->context_off = off;
+        off = (off + ret->context_bytes + 7) & ~7u; /* a record's length is a multiple of 8, so <= end */
+    }
+    ret->end = off;
+    return 0;
+}
+
+int decode_args(const struct fapilog_field *templates, uint32_t count, const uint8_t *rec, uint32_t off,
+                uint32_t end, struct fapilog_field *ret)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        ret[i] = templates[i];
+        off = value_take(rec, off, end, &ret[i]);
+        if (unlikely(off == UINT32_MAX))
+            return -EBADMSG;
+    }
+    return 0;
+}
+
+int decode_list(const uint8_t *list, uint32_t bytes, uint32_t count, struct fapilog_field *ret)
+{
+    uint32_t off = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        off = (off + 3) & ~3u;
+        if (off > bytes || bytes - off < 4)
+            return -EBADMSG;
+        const uint32_t head = load_rlx((const uint32_t *)(const void *)(list + off));
+        uint8_t b[4];
+        __builtin_memcpy(b, &head, sizeof b);
+        uint16_t name_len;
+        __builtin_memcpy(&name_len, b + 2, sizeof name_len);
+        off += 4;
+        if (name_len > bytes - off)
+            return -EBADMSG;
+        struct fapilog_field *f = &ret[i];
+        *f = (struct fapilog_field){.name = {(const char *)list + off, name_len}};
+        if (!decode_template(f, b[0]) || b[1] >= FAPILOG_ROLE_COUNT)
+            return -EBADMSG;
+        f->role = b[1];
+        off = value_take(list, off + name_len, bytes, f);
+        if (off == UINT32_MAX)
+            return -EBADMSG;
+    }
+    return 0;
+}
+
+int decode_dynamic(const uint8_t *rec, uint32_t off, uint32_t end, struct fapilog_text *ret_message,
+                   struct fapilog_field *ret, uint32_t *ret_count)
+{
+    if (off > end || end - off < sizeof(struct fapilog_dynamic))
+        return -EBADMSG;
+    const uint32_t count = load_rlx((const uint32_t *)(const void *)(rec + off));
+    const uint32_t message_bytes = load_rlx((const uint32_t *)(const void *)(rec + off + 4));
+    off += (uint32_t)sizeof(struct fapilog_dynamic);
+    if (count > FAPILOG_FIELDS_MAX || message_bytes > end - off)
+        return -EBADMSG;
+    *ret_message = (struct fapilog_text){(const char *)rec + off, message_bytes};
+    *ret_count = count;
+    const uint32_t list = (off + message_bytes + 7) & ~7u;
+    if (!count)
+        return 0;
+    return list > end ? -EBADMSG : decode_list(rec + list, end - list, count, ret);
+}

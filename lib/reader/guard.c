@@ -1,0 +1,110 @@
+#include "lib/reader/guard.h"
+
+#include "lib/base/atomics.h"
+#include "lib/base/check.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { RANGE_FREE, RANGE_TAKEN, RANGE_WATCHED };
+
+struct guard_range {
+    uint32_t state; /* RANGE_*; released last by guard_add(), read first by the handler */
+    int prot;
+    uintptr_t start;
+    uintptr_t end;
+    uint32_t *damaged;
+};
+
+static struct guard_range ranges[GUARD_RANGES_MAX];
+static uint32_t ranges_used; /* slots at and above were never taken */
+static uintptr_t page_mask;
+static struct sigaction previous;
+static int install_result;
+static pthread_once_t install_once = PTHREAD_ONCE_INIT;
+
+static bool hole_fill(uintptr_t addr)
+{
+    const uint32_t used = load_acq(&ranges_used); /* order: guard_add's release of the slot */
+    for (uint32_t i = 0; i < used; i++) {
+        const struct guard_range *g = &ranges[i];
+        if (load_acq(&g->state) != RANGE_WATCHED || addr < g->start || addr >= g->end)
+            continue;
+        void *page = (void *)(addr & page_mask); /* NOLINT: an address the kernel gave us */
+        const size_t len = (size_t)(~page_mask + 1);
+        if (mmap(page, len, g->prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+            return false;
+        store_rel(g->damaged, 1);
+        return true;
+    }
+    return false;
+}
+
+static void pass_on(int signo, siginfo_t *info, void *ucontext)
+{
+    if (previous.sa_flags & SA_SIGINFO) {
+        previous.sa_sigaction(signo, info, ucontext);
+        return;
+    }
+    if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
+        previous.sa_handler(signo);
+        return;
+    }
+    /* The faulting instruction runs again on return and meets the default action. */
+    const struct sigaction dfl = {.sa_handler = SIG_DFL};
+    (void)sigaction(signo, &dfl, NULL);
+}
+
+static void on_sigbus(int signo, siginfo_t *info, void *ucontext)
+{
+    const int saved = errno;
+    if (!hole_fill((uintptr_t)info->si_addr))
+        pass_on(signo, info, ucontext);
+    errno = saved;
+}
+
+static void install(void)
+{
+    page_mask = ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1);
+    struct sigaction sa = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_NODEFER};
+    (void)sigemptyset(&sa.sa_mask);
+    install_result = sigaction(SIGBUS, &sa, &previous) < 0 ? -errno : 0;
+}
+
+int guard_add(const void *addr, size_t len, int prot, uint32_t *damaged)
+{
+    CHECK(damaged != NULL);
+    (void)pthread_once(&install_once, install);
+    if (install_result < 0)
+        return install_result;
+    for (uint32_t i = 0; i < GUARD_RANGES_MAX; i++) {
+        struct guard_range *g = &ranges[i];
+        uint32_t expected = RANGE_FREE;
+        if (load_rlx(&g->state) != RANGE_FREE || !cas_acq_rel(&g->state, &expected, RANGE_TAKEN))
+            continue;
+        g->start = (uintptr_t)addr;
+        g->end = (uintptr_t)addr + len;
+        g->prot = prot;
+        g->damaged = damaged;
+        store_rel(&g->state, RANGE_WATCHED);
+        uint32_t used = load_rlx(&ranges_used);
+        while (used <= i && !cas_acq_rel(&ranges_used, &used, i + 1))
+            ;
+        return (int)i;
+    }
+    return -ENOSPC;
+}
+
+void guard_remove(int slot)
+{
+    if (slot < 0)
+        return;
+    CHECK(slot < GUARD_RANGES_MAX);
+    CHECK(ranges[slot].state == RANGE_WATCHED);
+    store_rel(&ranges[slot].state, RANGE_FREE);
+}

@@ -1,0 +1,92 @@
+/* lane.h - walking the records of one lane.
+ *
+ *     struct lane_cursor c;
+ *     lane_cursor_init(&c, seg, lane, position, 0);
+ *     uint64_t tail = lane_tail(&c);            // once per turn: C2
+ *     while ((r = lane_next(&c, tail, &rec)) > 0)
+ *         use(&rec);                            // valid until the next lane_next() on this cursor
+ *
+ * Zero-copy by default: texts point into the ring and stay valid until the reader publishes a head
+ * beyond them, but the record's field array, context and reassembled fragments belong to the cursor
+ * and are valid until its next lane_next(). With LANE_COPY (always used for overwrite lanes, and by
+ * tools that do not own the lane) blocks are copied first and kept only if the intent rule says that
+ * the copy is whole (O1 -> O2).
+ *
+ * Damage never stops a cursor: an event that does not decode is skipped by its length, a length or
+ * block header that cannot be trusted costs the rest of the block. Both are counted. Every loop
+ * advances, so a hostile lane costs at most time linear in its size. */
+#ifndef LIB_READER_LANE_H
+#define LIB_READER_LANE_H
+
+#include "lib/reader/segment.h"
+
+enum lane_cursor_flags {
+    LANE_COPY = 1,
+};
+
+/* A context record, kept privately. */
+struct lane_context {
+    struct fapilog_context_info info;
+    struct fapilog_field fields[FAPILOG_FIELDS_MAX];
+    uint8_t *bytes; /* the record's payload; texts of fields point here */
+    uint32_t bytes_max;
+};
+
+struct lane_cursor {
+    /* For the caller to read: */
+    uint64_t pos;           /* next unread byte; a record boundary */
+    uint64_t seq;           /* events of the lane before pos, by the last block header and our count */
+    uint64_t dropped;       /* lane.dropped when the block of pos was opened */
+    uint64_t lost;          /* events overwritten before they were read, by the gaps in seq */
+    uint64_t lost_bytes;    /* the same in bytes, including what can no longer be told to be events */
+    uint64_t damaged;       /* records and blocks that were not what they must be */
+    uint64_t skipped_bytes; /* bytes passed over for that */
+    struct segment_lane_owner owner; /* of the generation being read; tid 0 when no longer known */
+    uint32_t lane;
+    uint32_t generation;    /* of the block of pos */
+
+    /* Private: */
+    struct segment *seg;
+    const uint8_t *data;
+    uint64_t cap;
+    uint32_t block_bytes;
+    unsigned flags;
+    uint64_t tail;          /* last accepted limit */
+    const uint8_t *block;   /* bytes of the block of pos, in the ring or in `copy`; NULL: not opened */
+    uint64_t block_pos;
+    uint64_t bad_block;     /* position + 1 of the block whose header was counted as damaged last */
+    uint8_t *copy;          /* LANE_COPY: one block */
+    uint64_t copied;        /* position up to which `copy` is filled */
+    bool seq_known;
+    struct lane_context context;
+    uint8_t *large;         /* reassembled fragments; payload at offset 16 */
+    uint32_t large_bytes, large_max;
+    uint64_t large_pos;     /* of the chain's first fragment */
+    uint64_t gap_bytes;     /* overwritten since the last block header */
+    struct fapilog_field fields[FAPILOG_FIELDS_MAX];
+    struct fapilog_field inline_fields[FAPILOG_FIELDS_MAX];
+    struct fapilog_context_info inline_context;
+};
+
+/* Starts at `pos`: 0, a block boundary, or a position that an earlier cursor reached (the block that
+ * holds it is then read again from its start for the thread context). -EINVAL for a lane without
+ * geometry or a position that is not a multiple of 8, -ENOMEM. */
+int lane_cursor_init(struct lane_cursor *c, struct segment *seg, uint32_t lane, uint64_t pos, unsigned flags);
+void lane_cursor_done(struct lane_cursor *c);
+
+/* order: C2 acquire, pairs with C1 - all bytes before the tail are complete */
+static inline uint64_t lane_tail(const struct lane_cursor *c)
+{
+    return load_acq(&segment_lane_shared(c->seg, c->lane)->tail);
+}
+
+/* 1: *ret is the next event. 0: all before `tail` is read. -EBADMSG: `tail` cannot be one (it went
+ * back, is unaligned, or lies more than the lane's size ahead of a cursor without LANE_COPY): the
+ * segment should be quarantined. -ENOMEM. `tail` is a value of lane_tail(); a smaller limit would cut
+ * chains of fragments. */
+int lane_next(struct lane_cursor *c, uint64_t tail, struct fapilog_record *ret);
+
+/* The oldest position whose block is intact at this moment by the intent rule; where tools start. */
+uint64_t lane_oldest(const struct segment *seg, uint32_t lane);
+
+#endif

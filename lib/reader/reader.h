@@ -1,0 +1,54 @@
+/* reader.h - many rings and files as one stream of records in order of time.
+ *
+ * For tools: reads without disturbing anyone (read-only mappings, copies checked by the intent rule,
+ * nothing published) and holds one record per lane. Order is by time, and within a lane as written;
+ * after a refresh it starts anew: what a poll found is sorted, not what two polls found. */
+#ifndef LIB_READER_READER_H
+#define LIB_READER_READER_H
+
+#include "lib/reader/lane.h"
+
+struct reader;
+
+struct reader_segment {
+    struct segment *seg;       /* NULL: dead, read to its end, closed again */
+    char *path;                /* as for messages */
+    struct reader_lane **lanes; /* by index; NULL: holds nothing */
+    bool own_clock;            /* its counter runs on this machine, in this boot */
+    bool seen;                 /* found by the last look at its directory */
+    bool named;                /* given by name, not found in a directory */
+};
+
+struct reader_totals {
+    uint64_t records;       /* returned by reader_next() */
+    uint64_t lost;          /* overwritten before they were read */
+    uint64_t damaged;       /* records, blocks, entries or files that were not what they must be */
+    uint64_t skipped_bytes; /* passed over for that */
+    uint64_t refused;       /* files that could not be opened */
+};
+
+/* Receives, for people, what went wrong and was passed over. */
+typedef void reader_warn_func(void *arg, const char *text);
+
+int reader_new(struct reader **ret, reader_warn_func *warn, void *warn_arg, struct err *e);
+void reader_free(struct reader *r);
+
+/* A segment, a native file, or a directory: of segments (watched by reader_refresh()) and of native
+ * files. Files inside a directory that cannot be read are warned of; a path given by name is an error. */
+int reader_add(struct reader *r, const char *path, struct err *e);
+
+/* Looks for new segments and new records. */
+int reader_refresh(struct reader *r, struct err *e);
+
+/* 1: *ret is the next record, valid until the next call; 0: all read until a refresh; -ENOMEM. */
+int reader_next(struct reader *r, struct fapilog_record *ret, struct err *e);
+
+size_t reader_segments(const struct reader *r, struct reader_segment *const **ret);
+void reader_totals(const struct reader *r, struct reader_totals *ret);
+
+/* Feeds the anchors of all block headers, and of this moment where the counter is ours, to the
+ * segment's clock: times are then interpolated everywhere. */
+void reader_calibrate(struct segment *seg, bool own_clock);
+bool reader_clock_is_ours(const struct segment *seg);
+
+#endif

@@ -1,0 +1,339 @@
+#include "lib/reader/registry.h"
+
+#include "lib/base/atomics.h"
+#include "lib/base/check.h"
+#include "lib/base/cleanup.h"
+#include "lib/reader/decode.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+/* Every parsed entry begins with its kind, so a slot can be told from another kind's. */
+struct parsed {
+    uint32_t kind;
+    uint32_t bytes;
+    uint8_t *copy; /* the entry as it was, texts point into it */
+    union {
+        struct fapilog_site site;
+        struct fapilog_logger_info logger;
+    } u;
+    struct fapilog_field fields[]; /* template, or bound fields */
+};
+
+/* Remembers that an entry was looked at and refused: looking again would only cost time. */
+static struct parsed refused_entry;
+
+int registry_init(struct registry *r, const uint8_t *base, uint64_t bytes, const uint64_t *tail,
+                  struct fapilog_text service)
+{
+    CHECK(((uintptr_t)base & 7) == 0);
+    *r = (struct registry){.base = base, .bytes = bytes & ~UINT64_C(7), .tail = tail};
+    r->heap_bytes_max = (size_t)bytes * 4 + (1u << 20);
+    r->root.service = service;
+    r->root.name.data = "";
+    r->slots = calloc(r->bytes / 8 + 1, sizeof r->slots[0]);
+    return r->slots ? 0 : -ENOMEM;
+}
+
+static void cache_free(void *const *cache)
+{
+    for (unsigned i = 0; i < FAPILOG_SITE_CACHE_SLOTS; i++)
+        free(cache[i]);
+}
+
+void registry_done(struct registry *r)
+{
+    for (uint64_t id = 0; r->slots && id < r->bytes / 8; id++) {
+        struct parsed *p = r->slots[id];
+        if (!p || p == &refused_entry)
+            continue;
+        cache_free(p->kind == FAPILOG_ENTRY_SITE ? p->u.site.cache : p->u.logger.cache);
+        free(p->copy);
+        free(p);
+    }
+    cache_free(r->root.cache);
+    free(r->slots);
+    for (uint32_t i = 0; i < r->modules_count; i++)
+        free((void *)(uintptr_t)r->modules[i].path.data);
+    free(r->modules);
+    *r = (struct registry){0};
+}
+
+/* Copies the entry at offset `off` and checks it. The caller frees the copy. NULL: not complete,
+ * damaged, or over quota. */
+static uint8_t *entry_copy(struct registry *r, uint64_t off, uint32_t kind, uint32_t *ret_bytes)
+{
+    if (off < FAPILOG_REGISTRY_PREAMBLE || off >= r->bytes || r->bytes - off < sizeof(uint64_t))
+        return NULL;
+    const uint8_t *from = r->base + off;
+    /* order: R2 acquire, pairs with R1 - the entry is complete */
+    const uint64_t word0 = load_acq((const uint64_t *)(const void *)from);
+    const uint32_t bytes = FAPILOG_ENTRY_BYTES(word0);
+    if (FAPILOG_ENTRY_KIND(word0) != kind || bytes < 16 || bytes > REGISTRY_ENTRY_BYTES_MAX || bytes > r->bytes - off)
+        return NULL;
+    if (r->heap_bytes_max - r->heap_bytes < bytes)
+        return NULL;
+    uint8_t *copy = malloc(bytes);
+    if (!copy)
+        return NULL;
+    memcpy(copy, &word0, 8);
+    memcpy(copy + 8, from + 8, bytes - 8);
+    if ((XXH3_64bits(copy + 8, bytes - 8) & 0xffffff) != FAPILOG_ENTRY_HASH(word0)) {
+        free(copy);
+        return NULL;
+    }
+    *ret_bytes = bytes;
+    return copy;
+}
+
+/* Steps over a text and its NUL; false when it would leave the entry. */
+static bool text_take(const uint8_t *entry, uint32_t bytes, uint32_t *off, uint32_t len, struct fapilog_text *ret)
+{
+    if (*off > bytes || bytes - *off <= len)
+        return false;
+    *ret = (struct fapilog_text){(const char *)entry + *off, len};
+    *off += len + 1;
+    return true;
+}
+
+static struct parsed *parsed_new(struct registry *r, uint32_t kind, uint32_t fields_count, uint32_t copy_bytes)
+{
+    const size_t size = sizeof(struct parsed) + fields_count * sizeof(struct fapilog_field);
+    if (r->heap_bytes_max - r->heap_bytes < size + copy_bytes)
+        return NULL;
+    struct parsed *p = calloc(1, size);
+    if (p) {
+        p->kind = kind;
+        p->bytes = copy_bytes;
+        r->heap_bytes += size + copy_bytes;
+    }
+    return p;
+}
+
+static bool site_fill(struct parsed *p, const uint8_t *copy, uint32_t bytes, const struct fapilog_site_entry *e)
+{
+    struct fapilog_site *s = &p->u.site;
+    const uint8_t *types = copy + sizeof *e;
+    uint32_t off = (uint32_t)sizeof *e + 2u * e->fields_count;
+    if (!text_take(copy, bytes, &off, e->message_len, &s->message) ||
+        !text_take(copy, bytes, &off, e->file_len, &s->file) ||
+        !text_take(copy, bytes, &off, e->function_len, &s->function))
+        return false;
+    for (uint32_t i = 0; i < e->fields_count; i++) {
+        if (!decode_template(&p->fields[i], types[2 * i]) ||
+            !text_take(copy, bytes, &off, types[2 * i + 1], &p->fields[i].name))
+            return false;
+    }
+    s->line = e->line;
+    s->level = e->level;
+    s->is_printf = e->flags & FAPILOG_SITE_PRINTF;
+    s->fields_count = e->fields_count;
+    s->fields = p->fields;
+    return true;
+}
+
+static struct parsed *site_parse(struct registry *r, uint32_t id)
+{
+    uint32_t bytes;
+    auto_free uint8_t *copy = entry_copy(r, (uint64_t)id * 8, FAPILOG_ENTRY_SITE, &bytes);
+    struct fapilog_site_entry e;
+    if (!copy || bytes < sizeof e)
+        return NULL;
+    memcpy(&e, copy, sizeof e);
+    if (e.fields_count > FAPILOG_FIELDS_MAX || bytes - sizeof e < 2u * e.fields_count)
+        return NULL;
+    struct parsed *p = parsed_new(r, FAPILOG_ENTRY_SITE, e.fields_count, bytes);
+    if (!p)
+        return NULL;
+    p->copy = copy;
+    p->u.site.id = id;
+    if (!site_fill(p, copy, bytes, &e)) {
+        r->heap_bytes -= sizeof *p + e.fields_count * sizeof p->fields[0] + bytes;
+        free(p);
+        return NULL;
+    }
+    copy = NULL;
+    return p;
+}
+
+static struct parsed *logger_parse(struct registry *r, uint32_t id, unsigned depth);
+
+static struct parsed *lookup(struct registry *r, uint32_t id, uint32_t kind, unsigned depth)
+{
+    if (unlikely(id >= r->bytes / 8))
+        return NULL;
+    struct parsed *p = r->slots[id];
+    if (unlikely(!p)) {
+        r->slots[id] = &refused_entry; /* while it is parsed, a logger is not its own ancestor */
+        p = kind == FAPILOG_ENTRY_SITE ? site_parse(r, id) : logger_parse(r, id, depth);
+        if (!p) {
+            r->refused++;
+            /* An entry without word0 may still be coming; all others stay what they are. */
+            if (!load_acq((const uint64_t *)(const void *)(r->base + (uint64_t)id * 8)))
+                r->slots[id] = NULL;
+            return NULL;
+        }
+        r->slots[id] = p;
+    }
+    return p->kind == kind ? p : NULL;
+}
+
+struct fapilog_site *registry_site(struct registry *r, uint32_t id)
+{
+    struct parsed *p = lookup(r, id, FAPILOG_ENTRY_SITE, 0);
+    return likely(p != NULL) ? &p->u.site : NULL;
+}
+
+struct fapilog_logger_info *registry_logger(struct registry *r, uint32_t id)
+{
+    if (id == 0)
+        return &r->root;
+    struct parsed *p = lookup(r, id, FAPILOG_ENTRY_LOGGER, 0);
+    return likely(p != NULL) ? &p->u.logger : NULL;
+}
+
+static struct parsed *logger_parse(struct registry *r, uint32_t id, unsigned depth)
+{
+    uint32_t bytes;
+    auto_free uint8_t *copy = entry_copy(r, (uint64_t)id * 8, FAPILOG_ENTRY_LOGGER, &bytes);
+    struct fapilog_logger_entry e;
+    struct fapilog_logger_info info = {.id = id};
+    if (!copy || bytes < sizeof e || depth >= REGISTRY_PARENTS_MAX)
+        return NULL;
+    memcpy(&e, copy, sizeof e);
+    uint32_t off = sizeof e;
+    if (!text_take(copy, bytes, &off, e.name_len, &info.name) ||
+        !text_take(copy, bytes, &off, e.service_len, &info.service))
+        return NULL;
+    off = (off + 7) & ~7u;
+    if (e.fields_count > FAPILOG_FIELDS_MAX || (e.fields_count && (off > bytes || e.fields_bytes > bytes - off)))
+        return NULL;
+    /* A parent that is damaged, or names its own child, costs its fields, not the logger. */
+    const struct parsed *parent = e.parent ? lookup(r, e.parent, FAPILOG_ENTRY_LOGGER, depth + 1) : NULL;
+    const uint32_t inherited = parent ? parent->u.logger.fields_count : 0;
+    if (inherited + e.fields_count > REGISTRY_BOUND_FIELDS_MAX)
+        return NULL;
+    struct parsed *p = parsed_new(r, FAPILOG_ENTRY_LOGGER, inherited + e.fields_count, bytes);
+    if (!p)
+        return NULL;
+    if (e.fields_count && decode_list(copy + off, e.fields_bytes, e.fields_count, p->fields + inherited) < 0) {
+        r->heap_bytes -= sizeof *p + (inherited + e.fields_count) * sizeof p->fields[0] + bytes;
+        free(p);
+        return NULL;
+    }
+    if (inherited)
+        memcpy(p->fields, parent->u.logger.fields, inherited * sizeof p->fields[0]);
+    if (!info.service.len)
+        info.service = parent ? parent->u.logger.service : r->root.service;
+    info.fields = p->fields;
+    info.fields_count = inherited + e.fields_count;
+    p->u.logger = info;
+    p->copy = copy;
+    copy = NULL;
+    return p;
+}
+
+/* ---- modules ---- */
+
+static void module_add(struct registry *r, uint64_t off)
+{
+    uint32_t bytes;
+    auto_free uint8_t *copy = entry_copy(r, off, FAPILOG_ENTRY_MODULE, &bytes);
+    struct fapilog_module_entry e;
+    struct registry_module m;
+    if (!copy || bytes < sizeof e)
+        return;
+    memcpy(&e, copy, sizeof e);
+    uint32_t at = sizeof e;
+    if (!text_take(copy, bytes, &at, e.path_len, &m.path) || !text_take(copy, bytes, &at, e.build_id_len, &m.build_id))
+        return;
+    struct registry_module *more = realloc(r->modules, (r->modules_count + 1) * sizeof *more);
+    char *texts = more ? malloc(m.path.len + m.build_id.len + 1) : NULL;
+    if (more)
+        r->modules = more;
+    if (!texts)
+        return;
+    memcpy(texts, m.path.data, m.path.len);
+    memcpy(texts + m.path.len, m.build_id.data, m.build_id.len);
+    m.path.data = texts;
+    m.build_id.data = texts + m.path.len;
+    m.base = e.base;
+    m.size = e.size;
+    r->modules[r->modules_count++] = m;
+    r->heap_bytes += sizeof m + m.path.len + m.build_id.len;
+}
+
+/* A thread killed while it registered leaves a gap without a length, so the search goes on in steps
+ * of eight bytes; the hash tells an entry from what looks like one. */
+static uint64_t entry_step(const struct registry *r, uint64_t off, uint32_t *ret_kind)
+{
+    const uint64_t word0 = load_acq((const uint64_t *)(const void *)(r->base + off)); /* order: R2 acquire, R1 */
+    const uint32_t kind = FAPILOG_ENTRY_KIND(word0), bytes = FAPILOG_ENTRY_BYTES(word0);
+    *ret_kind = 0;
+    if (kind < FAPILOG_ENTRY_SITE || kind > FAPILOG_ENTRY_MODULE || bytes < 16 ||
+        bytes > REGISTRY_ENTRY_BYTES_MAX || bytes > r->bytes - off)
+        return 8;
+    *ret_kind = kind;
+    return ((uint64_t)bytes + 7) & ~UINT64_C(7);
+}
+
+static uint64_t scan_end(const struct registry *r)
+{
+    const uint64_t tail = r->tail ? load_acq(r->tail) : r->bytes; /* order: R2 acquire, pairs with R1 */
+    return tail < r->bytes ? tail & ~UINT64_C(7) : r->bytes;
+}
+
+static void modules_scan(struct registry *r)
+{
+    const uint64_t end = scan_end(r);
+    uint64_t off = r->modules_scanned ? r->modules_scanned : FAPILOG_REGISTRY_PREAMBLE;
+    while (off < end) {
+        uint32_t kind;
+        const uint64_t step = entry_step(r, off, &kind);
+        if (kind == FAPILOG_ENTRY_MODULE)
+            module_add(r, off);
+        off += step;
+    }
+    r->modules_scanned = off;
+}
+
+bool registry_module_of(const void *arg, uint64_t address, struct fapilog_text *ret_path, uint64_t *ret_offset)
+{
+    /* The record view is const for formats; what is learned here is a cache. */
+    struct registry *r = (struct registry *)(uintptr_t)arg;
+    if (scan_end(r) > r->modules_scanned)
+        modules_scan(r);
+    for (uint32_t i = 0; i < r->modules_count; i++) {
+        const struct registry_module *m = &r->modules[i];
+        if (address - m->base < m->size) {
+            *ret_path = m->path;
+            *ret_offset = address - m->base;
+            return true;
+        }
+    }
+    return false;
+}
+
+void registry_verify(struct registry *r, uint64_t *ret_good, uint64_t *ret_bad)
+{
+    const uint64_t end = scan_end(r);
+    uint64_t good = 0, bad = 0;
+    for (uint64_t off = FAPILOG_REGISTRY_PREAMBLE, step; off < end; off += step) {
+        uint32_t kind, bytes;
+        step = entry_step(r, off, &kind);
+        if (!kind) {
+            bad += load_acq((const uint64_t *)(const void *)(r->base + off)) != 0;
+            continue;
+        }
+        auto_free uint8_t *copy = entry_copy(r, off, kind, &bytes);
+        const uint32_t id = (uint32_t)(off / 8);
+        const bool ok = copy && (kind == FAPILOG_ENTRY_SITE ? registry_site(r, id) != NULL
+                                 : kind == FAPILOG_ENTRY_LOGGER ? registry_logger(r, id) != NULL : true);
+        good += ok;
+        bad += !ok;
+    }
+    *ret_good = good;
+    *ret_bad = bad;
+}

@@ -1,0 +1,54 @@
+/* registry.h - call sites, loggers and modules of a segment, parsed on first use.
+ *
+ * An entry is copied to private memory, its hash checked there, and the copy parsed: later writes by
+ * the other process change nothing. Parsed entries live until registry_done(), found by id in a
+ * direct table. The memory that a segment can make us spend is bounded by a quota. */
+#ifndef LIB_READER_REGISTRY_H
+#define LIB_READER_REGISTRY_H
+
+#include <fapilog/reader.h>
+
+#include <stddef.h>
+
+enum {
+    REGISTRY_ENTRY_BYTES_MAX = 1 << 20,
+    REGISTRY_PARENTS_MAX = 16,       /* depth of the logger tree */
+    REGISTRY_BOUND_FIELDS_MAX = 256, /* bound fields of a logger and all its parents */
+};
+
+struct registry_module {
+    uint64_t base;
+    uint64_t size;
+    struct fapilog_text path, build_id;
+};
+
+struct registry {
+    const uint8_t *base;   /* of the mapped registry, 8-byte aligned */
+    uint64_t bytes;
+    const uint64_t *tail;  /* superblock.registry_tail, or NULL: scan all bytes for modules */
+    void **slots;          /* by id; bytes / 8 of them */
+    size_t heap_bytes;     /* spent */
+    size_t heap_bytes_max; /* quota */
+    uint64_t refused;      /* lookups of entries that are damaged or over quota */
+    struct fapilog_logger_info root;
+    struct registry_module *modules;
+    uint32_t modules_count;
+    uint64_t modules_scanned; /* bytes of the registry already searched for modules */
+};
+
+/* 0 or -ENOMEM. `service` is what the root logger answers with. */
+int registry_init(struct registry *r, const uint8_t *base, uint64_t bytes, const uint64_t *tail,
+                  struct fapilog_text service);
+void registry_done(struct registry *r); /* frees also what formats cached in sites and loggers */
+
+/* NULL when the id names no complete, valid entry of that kind. */
+struct fapilog_site *registry_site(struct registry *r, uint32_t id);
+struct fapilog_logger_info *registry_logger(struct registry *r, uint32_t id); /* id 0: the root logger */
+
+/* Fits fapilog_record.module_of; arg is the registry. */
+bool registry_module_of(const void *arg, uint64_t address, struct fapilog_text *ret_path, uint64_t *ret_offset);
+
+/* Parses every entry below registry_tail; counts the good and the damaged ones (for --verify). */
+void registry_verify(struct registry *r, uint64_t *ret_good, uint64_t *ret_bad);
+
+#endif

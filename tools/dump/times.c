@@ -1,0 +1,120 @@
+#include "tools/dump/times.h"
+
+#include "lib/base/opt.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const int64_t ns_per_s = INT64_C(1000000000);
+
+/* The digits after a point as nanoseconds; further ones are cut. */
+static int64_t fraction_take(const char **s)
+{
+    int64_t ns = 0, unit = ns_per_s / 10;
+    if (**s != '.')
+        return 0;
+    for ((*s)++; isdigit((unsigned char)**s); (*s)++) {
+        ns += (**s - '0') * unit;
+        unit /= 10;
+    }
+    return ns;
+}
+
+static int epoch_parse(const char *text, int64_t *ret_ns)
+{
+    size_t digits = strspn(text, "0123456789");
+    if (!digits || digits > 19)
+        return -EINVAL;
+    const uint64_t n = strtoull(text, NULL, 10);
+    const char *rest = text + digits;
+    const int64_t ns = fraction_take(&rest);
+    if (*rest)
+        return -EINVAL;
+    const int64_t unit = digits <= 11 ? ns_per_s : digits <= 14 ? 1000000 : digits <= 17 ? 1000 : 1;
+    if ((unit != ns_per_s && ns) || n > (uint64_t)(INT64_MAX / unit))
+        return -EINVAL;
+    *ret_ns = (int64_t)n * unit + ns;
+    return 0;
+}
+
+static bool number_take(const char **s, unsigned digits, int *ret)
+{
+    int n = 0;
+    for (unsigned i = 0; i < digits; i++, (*s)++) {
+        if (!isdigit((unsigned char)**s))
+            return false;
+        n = n * 10 + (**s - '0');
+    }
+    *ret = n;
+    return true;
+}
+
+/* "Z", "+hh:mm", "-hhmm" or nothing, as seconds to subtract. */
+static bool zone_take(const char **s, int *ret)
+{
+    int hours, minutes;
+    *ret = 0;
+    if (**s == 'Z' || **s == 'z') {
+        (*s)++;
+        return true;
+    }
+    if (**s != '+' && **s != '-')
+        return true;
+    const int sign = *(*s)++ == '-' ? -1 : 1;
+    if (!number_take(s, 2, &hours))
+        return false;
+    *s += **s == ':';
+    if (!number_take(s, 2, &minutes) || hours > 23 || minutes > 59)
+        return false;
+    *ret = sign * (hours * 3600 + minutes * 60);
+    return true;
+}
+
+static int date_parse(const char *s, int64_t *ret_ns)
+{
+    struct tm tm = {0};
+    int zone;
+    int64_t ns = 0;
+    if (!number_take(&s, 4, &tm.tm_year) || *s++ != '-' || !number_take(&s, 2, &tm.tm_mon) || *s++ != '-' ||
+        !number_take(&s, 2, &tm.tm_mday))
+        return -EINVAL;
+    if (*s == 'T' || *s == 't' || *s == ' ') {
+        s++;
+        if (!number_take(&s, 2, &tm.tm_hour) || *s++ != ':' || !number_take(&s, 2, &tm.tm_min))
+            return -EINVAL;
+        if (*s == ':') {
+            s++;
+            if (!number_take(&s, 2, &tm.tm_sec))
+                return -EINVAL;
+            ns = fraction_take(&s);
+        }
+    }
+    if (!zone_take(&s, &zone) || *s || tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 ||
+        tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60 || tm.tm_year < 1970 || tm.tm_year > 2261)
+        return -EINVAL;
+    tm.tm_year -= 1900;
+    tm.tm_mon -= 1;
+    *ret_ns = ((int64_t)timegm(&tm) - zone) * ns_per_s + ns;
+    return 0;
+}
+
+int times_parse(const char *text, int64_t now_ns, int64_t *ret_ns)
+{
+    uint64_t ago;
+    if (strcmp(text, "now") == 0) {
+        *ret_ns = now_ns;
+        return 0;
+    }
+    if (text[0] == '-') {
+        if (opt_parse_duration(text + 1, &ago) < 0 || ago > (uint64_t)now_ns)
+            return -EINVAL;
+        *ret_ns = now_ns - (int64_t)ago;
+        return 0;
+    }
+    return epoch_parse(text, ret_ns) == 0 ? 0 : date_parse(text, ret_ns);
+}

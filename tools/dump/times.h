@@ -1,0 +1,12 @@
+/* times.h - points in time as people write them on a command line. */
+#ifndef TOOLS_DUMP_TIMES_H
+#define TOOLS_DUMP_TIMES_H
+
+#include <stdint.h>
+
+/* "2026-11-21T08:15:00.5Z", with an offset or (UTC then) without one, also without seconds or time of
+ * day; "1763712900" in s, ms, us or ns since the epoch by its length, "1763712900.25"; "-5m" before
+ * `now_ns`; "now". 0 or -EINVAL. */
+int times_parse(const char *text, int64_t now_ns, int64_t *ret_ns);
+
+#endif

@@ -1,0 +1,26 @@
+/* where.h - the expressions of --where:
+ *
+ *     order_id == 42 && symbol ~ "AC" || !(level < ERROR)
+ *
+ * Comparisons have a key on the left and a value on the right; && binds tighter than ||. Keys: level,
+ * message, logger, service, host, env, version, pid, tid, thread, time, file, line, function, the name
+ * of a field, bound field or context field, and fields.NAME for a field that has the name of one of
+ * those. Values: numbers, true, false, null, quoted text, or a bare word. A value is compared as the
+ * type of what the key holds. `~` looks for a part of the text; with * or ? the value is a pattern for
+ * all of it. A key alone asks whether it is there and neither false, 0, null nor empty. A comparison
+ * with a key that the record lacks is false. */
+#ifndef TOOLS_DUMP_WHERE_H
+#define TOOLS_DUMP_WHERE_H
+
+#include <fapilog/reader.h>
+
+#include "lib/base/err.h"
+
+struct where;
+
+/* -EINVAL with the position in e, or -ENOMEM. `now_ns` is what relative times count from. */
+int where_parse(const char *text, int64_t now_ns, struct where **ret, struct err *e);
+void where_free(struct where *w);
+bool where_matches(const struct where *w, const struct fapilog_record *r);
+
+#endif

@@ -1,0 +1,41 @@
+/* What the parser of where.c and the comparisons of where_eval.c share. */
+#ifndef TOOLS_DUMP_WHERE_INTERNAL_H
+#define TOOLS_DUMP_WHERE_INTERNAL_H
+
+#include "tools/dump/where.h"
+
+#include <stddef.h>
+
+enum { WHERE_NODES_MAX = 256, WHERE_DEPTH_MAX = 32 };
+
+enum where_op {
+    WHERE_OR, WHERE_AND, WHERE_NOT, /* left, right */
+    WHERE_SET,                      /* key alone */
+    WHERE_EQ, WHERE_NE, WHERE_LT, WHERE_LE, WHERE_GT, WHERE_GE, WHERE_LIKE,
+};
+
+/* A literal, understood in each way that it can be. */
+struct where_literal {
+    char *text;
+    size_t len;
+    bool quoted;
+    bool is_number, is_integer, is_time, is_duration;
+    long double number; /* holds every 64-bit integer exactly on the machines we run on */
+    uint8_t level;      /* 0: none */
+    int64_t time_ns, duration_ns;
+};
+
+struct where_node {
+    enum where_op op;
+    unsigned left, right;
+    char *key;
+    bool field_only; /* fields.NAME */
+    struct where_literal value;
+};
+
+struct where {
+    unsigned count, root;
+    struct where_node nodes[WHERE_NODES_MAX];
+};
+
+#endif
