@@ -31,7 +31,9 @@ struct io_req;
 
 enum io_op {
     IO_READ,       /* fd, buf, len, offset (-1: current position) -> bytes or -errno */
-    IO_WRITE,      /* fd, buf, len, offset (-1: append/current); buf_index >= 0: registered buffer */
+    IO_WRITE,      /* fd, buf, len, offset (-1: append, or a stream; on other regular files give it, since
+                      io_uring forgets to move the position when a write ends short of a full disk);
+                      buf_index >= 0: registered buffer */
     IO_WRITEV,     /* fd, iov, iov_count, offset */
     IO_FSYNC,      /* fd */
     IO_FDATASYNC,  /* fd */

@@ -68,6 +68,8 @@ struct sink_ops {
     const char *format_default; /* name of a format; NULL for wants_raw */
     /* The format when none was named and the sink's own options decide; NULL: format_default. */
     const char *(*format_choose)(const void *cfg);
+    /* Whether a format that knows colours is to use them; NULL: never. */
+    bool (*format_colour)(const void *cfg);
     bool wants_raw;
     const struct opt *opts;
     size_t cfg_size, state_size;
@@ -80,7 +82,7 @@ struct sink_ops {
     uint64_t (*room)(struct sink *s);
     /* Starts writing; ends in exactly one sink_done(). The batch stays valid until then. */
     void (*write)(struct sink *s, const struct sink_batch *b);
-    void (*mark)(struct sink *s, struct sink_mark *ret);
+    void (*mark)(struct sink *s, struct sink_mark *ret); /* NULL: keeps none (a terminal) */
     /* At least every 250 ms while no batch is under way: rotation by time, retention, sync timers. */
     void (*tick)(struct sink *s, uint64_t now_ns);
     int (*reopen)(struct sink *s, struct err *e); /* SIGHUP: external rotation moved the file */
@@ -112,6 +114,8 @@ struct sink {
      * same batch after a pause, so ENOSPC and EIO keep the records. */
     void (*done)(struct sink *s, int result);
     void (*mark_changed)(struct sink *s);
+    /* Trouble that costs no record: retention, compression, a rotation put off. May be NULL. */
+    void (*warn)(struct sink *s, const struct err *e);
     void *core;
 };
 

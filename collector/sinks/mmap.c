@@ -1,0 +1,287 @@
+/* The mmap sink: whole lines stored straight into a mapped file, which grows in steps.
+ *
+ * The file is plain lines and nothing else. While the sink has it open, NUL bytes follow the last line
+ * up to the end of the last growth step; close() cuts them off, and so does the next open() after a
+ * crash. The bytes of a record are stored first and its line feed last, so:
+ *
+ *  - a line whose feed is there is whole, and what follows the last feed was never finished;
+ *  - a reader, whether it maps the file or reads it, takes the lines that end before the first NUL.
+ *
+ * Blocks are reserved before they are mapped: a full disk is an error here, never a SIGBUS. Growing is
+ * done by the collector's thread; with the default steps of 1 MiB that is one call per several
+ * thousand records. */
+#include "collector/sinks/mmap_file.h"
+#include "collector/sinks/sink.h"
+#include "lib/base/atomics.h"
+#include "lib/base/check.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+struct mmap_cfg {
+    const char *path;
+    uint64_t initial_size;
+    uint64_t growth_chunk;
+    uint64_t max_size;             /* OPT_UNSET: none */
+    bool flush_on_close;
+    uint64_t periodic_flush_bytes; /* OPT_UNSET: none */
+};
+
+struct mmap_state {
+    struct mmap_file file;
+    struct io_req req;
+    int result;
+    uint64_t batch_id;
+    uint64_t batch_start;
+    bool is_mark_due; /* the next byte goes into a file that no persisted mark names */
+    bool has_warned;  /* of the size limit, since it was last kept */
+};
+
+static const struct opt mmap_opts[] = {
+    OPT_TEXT_(struct mmap_cfg, path, "path", NULL, OPT_REQUIRED, "File to map and append to."),
+    OPT_NUM_ALIAS_(OPT_SIZE, struct mmap_cfg, initial_size, "initial_size", "initial_size_bytes", "1MiB",
+                   4096, 1ull << 40, 0, "Size of a new file."),
+    OPT_NUM_ALIAS_(OPT_SIZE, struct mmap_cfg, growth_chunk, "growth_chunk", "growth_chunk_bytes", "1MiB",
+                   4096, 1ull << 40, 0, "Bytes by which a full file grows."),
+    OPT_NUM_ALIAS_(OPT_SIZE, struct mmap_cfg, max_size, "max_size", "max_size_bytes", "none", 4096,
+                   1ull << 50, 0, "The file never grows beyond; records then wait."),
+    OPT_BOOL_(struct mmap_cfg, flush_on_close, "flush_on_close", "true", 0,
+              "Force the file to disk when it is closed."),
+    OPT_NUM_(OPT_SIZE, struct mmap_cfg, periodic_flush_bytes, "periodic_flush_bytes", "none", 1, 1ull << 50,
+             0, "Force the file to disk whenever this many bytes were added."),
+    OPT_END,
+};
+
+static uint64_t first_size(const struct mmap_cfg *cfg)
+{
+    return cfg->initial_size < cfg->max_size ? cfg->initial_size : cfg->max_size;
+}
+
+static int mmap_open(struct sink *s, struct err *e)
+{
+    const struct mmap_cfg *const cfg = s->cfg;
+    struct mmap_state *const st = s->state;
+
+    *st = (struct mmap_state){ .file.fd = -1 };
+    if (s->format && !s->format->ops->is_lines)
+        return err_set(e, -EINVAL, "format: '%s' is not one of lines", s->format->ops->name);
+    return mmap_file_open(s->io, cfg->path, first_size(cfg), &st->file, e);
+}
+
+static int mmap_close(struct sink *s, struct err *e)
+{
+    const struct mmap_cfg *const cfg = s->cfg;
+    struct mmap_state *const st = s->state;
+    const int r = mmap_file_close(s->io, &st->file, cfg->flush_on_close);
+
+    return r < 0 ? err_sys(e, r, "close %s", cfg->path) : 0;
+}
+
+static void mmap_mark(struct sink *s, struct sink_mark *ret)
+{
+    const struct mmap_state *const st = s->state;
+
+    *ret = (struct sink_mark){
+        .word = { st->file.dev, st->file.ino, st->file.birth_ns, st->file.written },
+    };
+}
+
+/* A mark of another file (it was moved away since) or of none leaves this one alone. */
+static int mmap_recover(struct sink *s, const struct sink_mark *mark, struct err *e)
+{
+    const struct mmap_cfg *const cfg = s->cfg;
+    struct mmap_file *const f = &((struct mmap_state *)s->state)->file;
+    struct err lost = { 0 };
+    int r;
+
+    if (mark->word[0] != f->dev || mark->word[1] != f->ino || mark->word[2] != f->birth_ns)
+        return 0;
+    if (mark->word[3] > f->written && s->warn) {
+        (void)err_set(&lost, -EIO, "%s: ends %" PRIu64 " bytes before what was committed", cfg->path,
+                      mark->word[3] - f->written);
+        s->warn(s, &lost);
+    }
+    if (mark->word[3] >= f->written)
+        return 0;
+    r = mmap_file_cut(s->io, f, mark->word[3]);
+    return r < 0 ? err_sys(e, r, "cut %s at %" PRIu64, cfg->path, mark->word[3]) : 0;
+}
+
+static int mmap_reopen(struct sink *s, struct err *e)
+{
+    const struct mmap_cfg *const cfg = s->cfg;
+    struct mmap_state *const st = s->state;
+    struct mmap_file fresh;
+    struct stat now;
+    int r = io_stat(s->io, cfg->path, &now);
+
+    if (r == 0 && now.st_dev == st->file.dev && now.st_ino == st->file.ino)
+        return 0;
+    r = mmap_file_open(s->io, cfg->path, first_size(cfg), &fresh, e);
+    if (r < 0)
+        return r; /* the old file goes on */
+    r = mmap_close(s, e);
+    st->file = fresh;
+    st->is_mark_due = true;
+    return r;
+}
+
+/* Someone cut the file under us (copy-and-truncate rotation): storing behind its end would be SIGBUS. */
+static int restore_size(struct sink *s)
+{
+    struct mmap_state *const st = s->state;
+    struct mmap_file *const f = &st->file;
+    struct stat now;
+    const int r = io_fstat(s->io, f->fd, &now);
+
+    if (r < 0 || (uint64_t)now.st_size >= f->size)
+        return r;
+    st->is_mark_due = true;
+    return mmap_file_cut(s->io, f, (uint64_t)now.st_size < f->written ? (uint64_t)now.st_size : f->written);
+}
+
+static int make_room(struct sink *s, uint64_t bytes)
+{
+    const struct mmap_cfg *const cfg = s->cfg;
+    struct mmap_state *const st = s->state;
+    struct mmap_file *const f = &st->file;
+    const uint64_t need = f->written + bytes;
+    struct err e = { 0 };
+    uint64_t size = f->size;
+
+    if (need > cfg->max_size) {
+        (void)err_set(&e, -ENOSPC, "%s: %" PRIu64 " more bytes would exceed max_size %" PRIu64, cfg->path,
+                      bytes, cfg->max_size);
+        if (s->warn && !st->has_warned)
+            s->warn(s, &e);
+        st->has_warned = true;
+        return -ENOSPC;
+    }
+    st->has_warned = false;
+    if (need <= size)
+        return 0;
+    size += (need - size + cfg->growth_chunk - 1) / cfg->growth_chunk * cfg->growth_chunk;
+    if (size > cfg->max_size)
+        size = cfg->max_size;
+    return mmap_file_resize(s->io, f, f->size, size);
+}
+
+/* A file that was here before may end without a line feed. */
+static bool needs_feed(const struct mmap_file *f)
+{
+    return f->written > 0 && f->map[f->written - 1] != '\n';
+}
+
+/* order: M1 release, pairs with a mapped reader's acquire load of the line feed - the line before it is
+ * whole. (Readers by read(2) stop at the first NUL instead.) */
+static char *store_record(char *to, const char *record, size_t len)
+{
+    memcpy(to, record, len - 1);
+    store_rel(to + len - 1, record[len - 1]);
+    return to + len;
+}
+
+static void store_batch(struct mmap_file *f, const struct sink_batch *b)
+{
+    char *to = f->map + f->written;
+
+    if (needs_feed(f))
+        *to++ = '\n';
+    for (uint32_t i = 0; i < b->chunks_count; i++) {
+        const struct sink_chunk *const c = &b->chunks[i];
+        uint32_t begin = 0;
+
+        for (uint32_t k = 0; k < c->records; begin = c->ends[k++])
+            if (c->ends[k] > begin)
+                to = store_record(to, c->data + begin, c->ends[k] - begin);
+        CHECK(begin == c->len);
+    }
+    f->written = (uint64_t)(to - f->map);
+    CHECK(f->written <= f->size);
+    f->stored = f->written;
+}
+
+static int append(struct sink *s, const struct sink_batch *b)
+{
+    struct mmap_state *const st = s->state;
+    struct mmap_file *const f = &st->file;
+    int r = restore_size(s);
+
+    /* What a failed flush left behind: the same batch is stored over itself, another needs NULs. */
+    if (r == 0 && f->stored > f->written && b->id != st->batch_id)
+        r = mmap_file_cut(s->io, f, f->written);
+    if (r < 0)
+        return r;
+    r = make_room(s, b->bytes + needs_feed(f));
+    if (r < 0)
+        return r;
+    if (st->is_mark_due) {
+        st->is_mark_due = false;
+        sink_mark_changed(s);
+    }
+    st->batch_id = b->id;
+    st->batch_start = f->written;
+    store_batch(f, b);
+    return 0;
+}
+
+static void on_result(struct io_req *req, int result)
+{
+    struct sink *const s = req->owner;
+    struct mmap_state *const st = s->state;
+
+    (void)result; /* of the detour, not of the batch */
+    sink_done(s, st->result);
+}
+
+static void on_flushed(struct io_req *req, int result)
+{
+    struct sink *const s = req->owner;
+    struct mmap_file *const f = &((struct mmap_state *)s->state)->file;
+
+    if (result < 0)
+        f->written = ((struct mmap_state *)s->state)->batch_start;
+    else
+        f->flushed = f->written;
+    sink_done(s, result);
+}
+
+static void mmap_write(struct sink *s, const struct sink_batch *b)
+{
+    const struct mmap_cfg *const cfg = s->cfg;
+    struct mmap_state *const st = s->state;
+
+    st->result = append(s, b);
+    /* Through the queue although all is stored: sink_done() never runs inside write. */
+    st->req = (struct io_req){ .op = IO_TIMEOUT, .done = on_result, .owner = s };
+    if (st->result == 0 && st->file.written - st->file.flushed >= cfg->periodic_flush_bytes)
+        st->req = (struct io_req){ .op = IO_FDATASYNC, .fd = st->file.fd, .done = on_flushed, .owner = s };
+    io_submit(s->io, &st->req);
+}
+
+static uint64_t mmap_room(struct sink *s)
+{
+    const struct mmap_cfg *const cfg = s->cfg;
+    const struct mmap_file *const f = &((const struct mmap_state *)s->state)->file;
+    const uint64_t end = f->written + needs_feed(f);
+
+    return end < cfg->max_size ? cfg->max_size - end : 0;
+}
+
+const struct sink_ops sink_mmap = {
+    .abi = SINK_ABI,
+    .scheme = "mmap",
+    .summary = "Lines stored into a mapped file that grows in steps.",
+    .format_default = "fapilog",
+    .opts = mmap_opts,
+    .cfg_size = sizeof(struct mmap_cfg),
+    .state_size = sizeof(struct mmap_state),
+    .open = mmap_open,
+    .recover = mmap_recover,
+    .room = mmap_room,
+    .write = mmap_write,
+    .mark = mmap_mark,
+    .reopen = mmap_reopen,
+    .close = mmap_close,
+};

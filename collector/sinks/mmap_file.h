@@ -1,0 +1,28 @@
+/* mmap_file.h - a mapped file of lines: [0, written) are lines, the rest up to `size` is NUL. */
+#ifndef COLLECTOR_SINKS_MMAP_FILE_H
+#define COLLECTOR_SINKS_MMAP_FILE_H
+
+#include "collector/io/io.h"
+#include "lib/base/err.h"
+
+struct mmap_file {
+    int fd;
+    char *map;
+    uint64_t size;    /* of the file and of the mapping */
+    uint64_t written; /* end of the last line that counts */
+    uint64_t stored;  /* >= written: end of a batch that did not come to count */
+    uint64_t flushed; /* end of what a flush has covered */
+    uint64_t dev, ino, birth_ns;
+};
+
+/* Opens or creates, locks, finds the end of the lines, cuts what is behind it, and maps at least `size`
+ * bytes. Nothing is open after a failure. */
+int mmap_file_open(struct io *io, const char *path, uint64_t size, struct mmap_file *f, struct err *e);
+/* Cuts the file to its lines; it is closed whatever the result. Closed already: nothing. */
+int mmap_file_close(struct io *io, struct mmap_file *f, bool flush);
+/* Sets the file's size; the bytes from `keep` on have blocks, so that storing there cannot fail. */
+int mmap_file_resize(struct io *io, struct mmap_file *f, uint64_t keep, uint64_t size);
+/* Makes everything from `end` on NUL again. */
+int mmap_file_cut(struct io *io, struct mmap_file *f, uint64_t end);
+
+#endif

@@ -1,0 +1,412 @@
+#include "tests/unit/sink-probe.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+static char dir[64], path[96], uri[512];
+
+static const struct io_config backends[] = {
+    { .kind = IO_AUTO },
+    { .kind = IO_PLAIN },
+    { .kind = IO_SIM, .sim_seed = 11 },
+};
+
+static int setup(void **state)
+{
+    (void)strcpy(dir, "/tmp/fapilog-mmap-XXXXXX");
+    if (!mkdtemp(dir))
+        return -1;
+    (void)snprintf(path, sizeof path, "%s/log", dir);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    char other[128];
+
+    (void)snprintf(other, sizeof other, "%s.1", path);
+    (void)unlink(other);
+    (void)unlink(path);
+    return rmdir(dir);
+}
+
+static const char *uri_with(const char *params)
+{
+    (void)snprintf(uri, sizeof uri, "mmap://%s?%s", path, params);
+    return uri;
+}
+
+static void put_file(const char *text, size_t len)
+{
+    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, len), len);
+    close(fd);
+}
+
+static uint64_t file_size(void)
+{
+    struct stat st;
+
+    assert_int_equal(stat(path, &st), 0);
+    return (uint64_t)st.st_size;
+}
+
+static void assert_file(const char *expected, size_t len)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char *const back = malloc(len + 1);
+
+    assert_true(fd >= 0);
+    assert_int_equal(file_size(), len);
+    assert_int_equal(pread(fd, back, len + 1, 0), len);
+    assert_memory_equal(back, expected, len);
+    free(back);
+    close(fd);
+}
+
+static char *many_lines(unsigned count)
+{
+    char *const text = malloc(count * 64);
+    size_t len = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        len += (size_t)snprintf(text + len, 64, "line %06u %0*u\n", i, (int)(i % 40) + 1, 0);
+    return text;
+}
+
+static void a_new_file_has_its_initial_size_and_ends_cut_to_its_lines(void **state)
+{
+    for (size_t b = 0; b < ARRAY_COUNT(backends); b++) {
+        struct sink_probe *const p = sink_probe_open(uri_with("initial_size=64KiB"), backends[b]);
+        struct stat st;
+
+        assert_int_equal(file_size(), 65536);
+        assert_int_equal(sink_probe_write(p, 1, "one\ntwo\n"), 0);
+        assert_int_equal(sink_probe_write(p, 2, "three\n"), 0);
+        assert_int_equal(file_size(), 65536);
+        assert_int_equal(sink_probe_close(p), 0);
+        assert_file("one\ntwo\nthree\n", 14);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 0111, 0);
+        assert_int_equal(unlink(path), 0);
+    }
+}
+
+static void it_goes_on_at_the_end_of_what_is_there(void **state)
+{
+    put_file("old\n", 4);
+    for (uint64_t i = 1; i <= 3; i++) {
+        struct sink_probe *const p = sink_probe_open(uri_with(""), backends[0]);
+
+        assert_int_equal(sink_probe_write(p, i, "new\n"), 0);
+        assert_int_equal(sink_probe_close(p), 0);
+    }
+    assert_file("old\nnew\nnew\nnew\n", 16);
+}
+
+static void a_last_line_without_a_feed_gets_one(void **state)
+{
+    struct sink_probe *p;
+
+    put_file("by hand", 7);
+    p = sink_probe_open(uri_with(""), backends[0]);
+    assert_int_equal(sink_probe_write(p, 1, "new\n"), 0);
+    assert_int_equal(sink_probe_close(p), 0);
+    assert_file("by hand\nnew\n", 12);
+}
+
+/* What a crash leaves: lines, a torn record with a gap, reserved NULs. */
+static void what_a_crash_left_is_cut_to_whole_lines(void **state)
+{
+    static const struct { size_t lines, torn, nuls; } cases[] = {
+        { 0, 0, 4096 }, { 8, 0, 1 }, { 8, 0, 200000 }, { 8, 5, 1 }, { 8, 5, 70000 },
+        { 65536, 3, 65536 }, { 131072 - 3, 100000, 65536 }, { 8, 70000, 3 }, { 0, 70000, 3 },
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        char *const text = calloc(1, 400000);
+        const size_t lines = cases[i].lines;
+
+        memset(text, 'x', lines + cases[i].torn);
+        if (lines > 0)
+            text[lines - 1] = text[lines / 2] = '\n';
+        if (cases[i].torn > 2)
+            text[lines + 1] = '\0';
+        put_file(text, lines + cases[i].torn + cases[i].nuls);
+        struct sink_probe *const p = sink_probe_open(uri_with(""), backends[0]);
+
+        assert_int_equal(sink_probe_write(p, 1, "next\n"), 0);
+        assert_int_equal(sink_probe_close(p), 0);
+        (void)memcpy(text + lines, "next\n", 5);
+        assert_file(text, lines + 5);
+        free(text);
+    }
+}
+
+static void what_is_no_file_of_lines_is_left_alone(void **state)
+{
+    enum { SIZE = 18 << 20 };
+    char *const text = malloc(SIZE);
+    struct sink_probe *const p = sink_probe_new(uri_with(""), backends[1]);
+
+    memset(text, 'x', SIZE);
+    text[SIZE - 1] = '\0';
+    put_file(text, SIZE);
+    assert_int_equal(p->sink->ops->open(p->sink, &p->err), -EBADMSG);
+    assert_non_null(strstr(p->err.text, "not a file of lines"));
+    assert_file(text, SIZE);
+    assert_int_equal(sink_probe_close(p), 0);
+    free(text);
+
+    (void)snprintf(uri, sizeof uri, "mmap:///dev/null");
+    struct sink_probe *const null = sink_probe_new(uri, backends[1]);
+
+    assert_int_equal(null->sink->ops->open(null->sink, &null->err), -EINVAL);
+    assert_int_equal(sink_probe_close(null), 0);
+}
+
+static void it_grows_by_its_steps(void **state)
+{
+    char *const text = many_lines(3000);
+    struct sink_probe *const p = sink_probe_open(uri_with("initial_size=4096&growth_chunk=10000"),
+                                                 backends[0]);
+    char *const twice = malloc(2 * strlen(text));
+
+    assert_int_equal(sink_probe_write(p, 1, text), 0);
+    assert_true(file_size() >= strlen(text));
+    assert_true(file_size() < strlen(text) + 10000);
+    assert_int_equal((file_size() - 4096) % 10000, 0);
+    assert_int_equal(sink_probe_write(p, 2, text), 0);
+    assert_int_equal(sink_probe_close(p), 0);
+    memcpy(twice, text, strlen(text));
+    memcpy(twice + strlen(text), text, strlen(text));
+    assert_file(twice, 2 * strlen(text));
+    free(text);
+    free(twice);
+}
+
+static void the_size_limit_refuses_a_batch_whole_and_says_why_once(void **state)
+{
+    struct sink_probe *const p = sink_probe_open(uri_with("max_size=4096"), backends[0]);
+    char line[4091];
+    struct sink_mark before, after;
+
+    memset(line, 'x', sizeof line);
+    line[4089] = '\n';
+    line[4090] = '\0';
+    assert_int_equal(file_size(), 4096);
+    assert_int_equal(p->sink->ops->room(p->sink), 4096);
+    assert_int_equal(sink_probe_write(p, 1, line), 0);
+    assert_int_equal(p->sink->ops->room(p->sink), 6);
+    p->sink->ops->mark(p->sink, &before);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(sink_probe_write(p, 2, "abc\ndef\n"), -ENOSPC);
+    p->sink->ops->mark(p->sink, &after);
+    assert_memory_equal(&before, &after, sizeof before);
+    assert_int_equal(p->warnings, 1);
+    assert_non_null(strstr(p->warning.text, "max_size 4096"));
+    assert_non_null(strstr(p->warning.text, path));
+    assert_int_equal(sink_probe_write(p, 3, "12345\n"), 0); /* what fits is taken, to the last byte */
+    assert_int_equal(p->sink->ops->room(p->sink), 0);
+    assert_int_equal(sink_probe_close(p), 0);
+    assert_int_equal(file_size(), 4096);
+}
+
+static void a_refused_growth_keeps_the_records(void **state)
+{
+    char *const text = many_lines(2000);
+    const struct rlimit limit = { .rlim_cur = 8192, .rlim_max = RLIM_INFINITY };
+    struct rlimit old;
+
+    for (size_t b = 0; b < ARRAY_COUNT(backends); b++) {
+        struct sink_probe *const p = sink_probe_open(uri_with("initial_size=4096&growth_chunk=4096"),
+                                                     backends[b]);
+
+        assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        const int first = sink_probe_write(p, 1, "fits\n"), second = sink_probe_write(p, 2, text);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+        assert_int_equal(first, 0);
+        assert_int_equal(second, -EFBIG);
+        assert_int_equal(sink_probe_write(p, 2, text), 0);
+        assert_int_equal(sink_probe_close(p), 0);
+        assert_int_equal(file_size(), 5 + strlen(text));
+        assert_int_equal(unlink(path), 0);
+    }
+    free(text);
+}
+
+/* Fails every call in turn, once and from then on, and retries like the core until all is written. */
+static void any_failing_call_costs_no_line_and_doubles_none(void **state)
+{
+    char *const text = many_lines(1200), *const all = malloc(200000);
+
+    (void)snprintf(all, 200000, "first\n%slast\n", text);
+    for (int64_t n = 1; n <= 16; n++) {
+        struct sink_probe *const p = sink_probe_new(
+            uri_with("initial_size=4096&growth_chunk=8192&periodic_flush_bytes=1000"),
+            (struct io_config){ .kind = IO_SIM, .sim_fail_at = n, .sim_error = n % 2 ? EIO : ENOSPC });
+        const char *const batches[] = { "first\n", text, "last\n" };
+        int r;
+
+        while (p->sink->ops->open(p->sink, &p->err) < 0)
+            assert_int_equal(p->sink->ops->close(p->sink, &p->err), 0);
+        for (uint64_t i = 0; i < ARRAY_COUNT(batches); i++)
+            while (sink_probe_write(p, i + 1, batches[i]) < 0)
+                ;
+        r = sink_probe_close(p);
+        if (r < 0) { /* the NULs are still there; the next open cuts them */
+            struct sink_probe *const again = sink_probe_open(uri_with(""), backends[1]);
+
+            assert_int_equal(sink_probe_close(again), 0);
+        }
+        assert_file(all, strlen(all));
+        assert_int_equal(unlink(path), 0);
+    }
+    free(text);
+    free(all);
+}
+
+static void a_batch_whose_flush_failed_does_not_stay_when_another_comes(void **state)
+{
+    /* calls: open, fstat, ftruncate, then per batch fstat and fdatasync */
+    struct sink_probe *const p = sink_probe_open(uri_with("periodic_flush_bytes=1"), (struct io_config){
+        .kind = IO_SIM, .sim_fail_at = 7, .sim_error = EIO });
+
+    assert_int_equal(sink_probe_write(p, 1, "kept\n"), 0);
+    assert_int_equal(sink_probe_write(p, 2, "a long line whose flush fails\n"), -EIO);
+    assert_int_equal(sink_probe_write(p, 3, "short\n"), 0);
+    assert_int_equal(sink_probe_close(p), 0);
+    assert_file("kept\nshort\n", 11);
+}
+
+static uint64_t syncs_of(const char *params, unsigned lines)
+{
+    struct sink_probe *const p = sink_probe_open(uri_with(params), (struct io_config){ .kind = IO_SIM });
+    const uint64_t before = io_sim_calls(p->io);
+    uint64_t calls;
+
+    for (unsigned i = 0; i < lines; i++)
+        assert_int_equal(sink_probe_write(p, i + 1, "0123456\n"), 0);
+    calls = io_sim_calls(p->io) - before - lines; /* each write asks for the file's size */
+    assert_int_equal(sink_probe_close(p), 0);
+    assert_int_equal(unlink(path), 0);
+    return calls;
+}
+
+static void the_periodic_flush_comes_at_each_crossing_not_only_at_multiples(void **state)
+{
+    assert_int_equal(syncs_of("", 100), 0);
+    assert_int_equal(syncs_of("periodic_flush_bytes=100", 99), 99 / 13); /* 13 lines of 8 bytes pass 100 */
+    assert_int_equal(syncs_of("periodic_flush_bytes=16", 100), 50);
+    assert_int_equal(syncs_of("periodic_flush_bytes=1", 100), 100);
+}
+
+static void recovery_cuts_exactly_behind_the_mark(void **state)
+{
+    struct sink_probe *p = sink_probe_open(uri_with(""), backends[0]);
+    struct sink_mark mark, none = { 0 }, other;
+
+    assert_int_equal(sink_probe_write(p, 1, "counted\n"), 0);
+    p->sink->ops->mark(p->sink, &mark);
+    assert_int_equal(sink_probe_write(p, 2, "not counted, long\n"), 0);
+    assert_int_equal(sink_probe_close(p), 0);
+
+    p = sink_probe_open(uri_with(""), backends[0]);
+    other = mark;
+    other.word[1]++;
+    assert_int_equal(p->sink->ops->recover(p->sink, &none, &p->err), 0);
+    assert_int_equal(p->sink->ops->recover(p->sink, &other, &p->err), 0); /* of another file */
+    assert_int_equal(sink_probe_close(p), 0);
+    assert_file("counted\nnot counted, long\n", 26);
+
+    p = sink_probe_open(uri_with(""), backends[0]);
+    assert_int_equal(p->sink->ops->recover(p->sink, &mark, &p->err), 0);
+    assert_int_equal(sink_probe_write(p, 2, "again\n"), 0);
+    assert_int_equal(p->warnings, 0);
+    assert_int_equal(sink_probe_close(p), 0);
+    assert_file("counted\nagain\n", 14);
+
+    mark.word[3] = 1000;
+    p = sink_probe_open(uri_with(""), backends[0]);
+    assert_int_equal(p->sink->ops->recover(p->sink, &mark, &p->err), 0);
+    assert_int_equal(p->warnings, 1); /* the file lost lines that had been committed */
+    assert_int_equal(sink_probe_close(p), 0);
+}
+
+static void a_moved_file_is_left_whole_and_a_new_one_begun(void **state)
+{
+    struct sink_probe *const p = sink_probe_open(uri_with(""), backends[0]);
+    char moved[128];
+
+    (void)snprintf(moved, sizeof moved, "%s.1", path);
+    assert_int_equal(sink_probe_write(p, 1, "old\n"), 0);
+    assert_int_equal(p->sink->ops->reopen(p->sink, &p->err), 0); /* nothing moved: nothing happens */
+    assert_int_equal(sink_probe_write(p, 2, "old too\n"), 0);
+    assert_int_equal(rename(path, moved), 0);
+    assert_int_equal(p->sink->ops->reopen(p->sink, &p->err), 0);
+    assert_int_equal(p->marks, 0);
+    assert_int_equal(sink_probe_write(p, 3, "new\n"), 0);
+    assert_int_equal(p->marks, 1);
+    assert_int_equal(p->mark.word[3], 0); /* persisted before the first byte */
+    assert_int_equal(sink_probe_close(p), 0);
+    assert_file("new\n", 4);
+    assert_int_equal(rename(moved, path), 0);
+    assert_file("old\nold too\n", 12);
+}
+
+static void a_file_truncated_by_others_goes_on_at_its_new_end(void **state)
+{
+    struct sink_probe *const p = sink_probe_open(uri_with("initial_size=64KiB"), backends[0]);
+
+    assert_int_equal(sink_probe_write(p, 1, "copied away\n"), 0);
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(sink_probe_write(p, 2, "after\n"), 0);
+    assert_int_equal(p->marks, 1);
+    assert_int_equal(p->mark.word[3], 0);
+    assert_int_equal(sink_probe_close(p), 0);
+    assert_file("after\n", 6);
+}
+
+static void a_second_writer_is_refused(void **state)
+{
+    struct sink_probe *const p = sink_probe_open(uri_with(""), backends[0]);
+    struct sink_probe *const q = sink_probe_new(uri, backends[0]);
+
+    assert_int_equal(q->sink->ops->open(q->sink, &q->err), -EBUSY);
+    assert_non_null(strstr(q->err.text, "another process writes to it"));
+    assert_int_equal(sink_probe_close(q), 0);
+    assert_int_equal(sink_probe_write(p, 1, "mine\n"), 0);
+    assert_int_equal(sink_probe_close(p), 0);
+    assert_file("mine\n", 5);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        TEST(a_new_file_has_its_initial_size_and_ends_cut_to_its_lines),
+        TEST(it_goes_on_at_the_end_of_what_is_there),
+        TEST(a_last_line_without_a_feed_gets_one),
+        TEST(what_a_crash_left_is_cut_to_whole_lines),
+        TEST(what_is_no_file_of_lines_is_left_alone),
+        TEST(it_grows_by_its_steps),
+        TEST(the_size_limit_refuses_a_batch_whole_and_says_why_once),
+        TEST(a_refused_growth_keeps_the_records),
+        TEST(any_failing_call_costs_no_line_and_doubles_none),
+        TEST(a_batch_whose_flush_failed_does_not_stay_when_another_comes),
+        TEST(the_periodic_flush_comes_at_each_crossing_not_only_at_multiples),
+        TEST(recovery_cuts_exactly_behind_the_mark),
+        TEST(a_moved_file_is_left_whole_and_a_new_one_begun),
+        TEST(a_file_truncated_by_others_goes_on_at_its_new_end),
+        TEST(a_second_writer_is_refused),
+    };
+
+    (void)signal(SIGXFSZ, SIG_IGN);
+    return cmocka_run_group_tests_name("mmap", tests, NULL, NULL);
+}
