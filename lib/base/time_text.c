@@ -67,8 +67,8 @@ static void set_minute(struct time_text *t, int64_t minute)
     *p++ = ':';
     CHECK(p == t->prefix + sizeof t->prefix);
     set_zone(t, offset);
-    t->minute_ns = (int64_t)((uint64_t)minute * (uint64_t)MINUTE_NS); /* may wrap in the year 1677 */
-    t->valid = true;
+    t->minute_ns = (int64_t)((uint64_t)minute * (uint64_t)MINUTE_NS);
+    t->valid = minute >= INT64_MIN / MINUTE_NS; /* the very first minute begins before INT64_MIN */
 }
 
 static char *put_9(char *out, uint32_t v)
