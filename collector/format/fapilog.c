@@ -129,7 +129,7 @@ static const struct plan_layout fapilog_layout = {
     .build = fapilog_build,
     .order = GATHER_BYTES,
     .style = VALUE_SORTED,
-    .flags_key = "invalid",
+    .flags = {[PLAN_FLAGS_BEFORE] = {"\"invalid\":\"", "\","}},
 };
 
 static char *fapilog_write(struct format *f, const struct fapilog_record *r, char *out)

@@ -104,7 +104,7 @@ static const struct plan_layout json_layout = {
     .build = json_build,
     .order = GATHER_CALL_FIRST,
     .style = VALUE_SORTED,
-    .flags_key = "invalid",
+    .flags = {[PLAN_FLAGS_AFTER] = {",\"invalid\":\"", "\""}},
 };
 
 static char *json_write(struct format *f, const struct fapilog_record *r, char *out)

@@ -78,16 +78,18 @@ const char *plan_flags_text(unsigned flags)
 }
 
 static inline __attribute__((always_inline))
-char *put_value(const struct fapilog_record *r, const struct fapilog_field *f, enum value_style style,
-                char *out, unsigned *flags)
+char *put_value(const struct plan_layout *layout, const struct fapilog_record *r,
+                const struct fapilog_field *f, char *out, unsigned *flags)
 {
+    if (layout->value)
+        return layout->value(r, f, out, flags);
     switch (f->type) {
     case FAPILOG_TYPE_I8: case FAPILOG_TYPE_I16: case FAPILOG_TYPE_I32: case FAPILOG_TYPE_I64:
         return num_i64(out, f->v.i64);
     case FAPILOG_TYPE_U8: case FAPILOG_TYPE_U16: case FAPILOG_TYPE_U32: case FAPILOG_TYPE_U64:
         return num_u64(out, f->v.u64);
     default:
-        return value_json(r, f, style, out, flags);
+        return value_json(r, f, layout->style, out, flags);
     }
 }
 
@@ -107,6 +109,16 @@ static char *put_observed(const struct fapilog_record *r, char *out)
     return num_i64(out, now > r->time_ns ? now : r->time_ns);
 }
 
+static char *put_observed_member(const struct fapilog_record *r, char *out)
+{
+    if (format_observed_clock() == 0)
+        return out;
+    out = put_lit(out, "\"observed_time_unix_nano\":");
+    out = put_observed(r, out);
+    *out++ = ',';
+    return out;
+}
+
 /* The id was well formed when the record's variant was chosen; what has become of a text since then,
  * in memory that is not ours, is checked again. */
 static char *put_id(const struct fapilog_field *f, char *out)
@@ -123,17 +135,20 @@ static char *put_id(const struct fapilog_field *f, char *out)
 }
 
 static inline __attribute__((always_inline))
-char *put_slot(struct plan_state *state, enum value_style style, const struct fapilog_record *r,
+char *put_slot(struct plan_state *state, const struct plan_layout *layout, const struct fapilog_record *r,
                unsigned slot, unsigned index, char *out, unsigned *flags)
 {
     switch (slot) {
-    case SLOT_CALL:        return put_value(r, &r->fields[index], style, out, flags);
-    case SLOT_CONTEXT:     return put_value(r, &r->context->fields[index], style, out, flags);
+    case SLOT_CALL:        return put_value(layout, r, &r->fields[index], out, flags);
+    case SLOT_CONTEXT:     return put_value(layout, r, &r->context->fields[index], out, flags);
     case SLOT_MESSAGE:     return put_message(r, out, flags);
     case SLOT_MESSAGE_ID:  return plan_message_id(&r->id, out);
     case SLOT_TIME:        return time_text_write(&state->time, r->time_ns, index, out);
     case SLOT_TIME_NS:     return num_i64(out, r->time_ns);
     case SLOT_OBSERVED_NS: return put_observed(r, out);
+    case SLOT_OBSERVED_MEMBER: return put_observed_member(r, out);
+    case SLOT_NUMBER:      return num_u64(out, r->fields[index].v.u64);
+    case SLOT_NUMBER_CONTEXT: return num_u64(out, r->context->fields[index].v.u64);
     case SLOT_ID:          return put_id(&r->fields[index], out);
     case SLOT_ID_CONTEXT:  return put_id(&r->context->fields[index], out);
     default:               return out;
@@ -144,12 +159,8 @@ char *put_slot(struct plan_state *state, enum value_style style, const struct fa
 static char *insert_flags(const struct plan_layout *layout, unsigned flags, unsigned style, char *at, char *end)
 {
     char text[128];
-    const char *const before = style == PLAN_FLAGS_ALONE ? layout->flags_alone[0] :
-                               style == PLAN_FLAGS_AFTER ? "," : "";
-    const char *const after = style == PLAN_FLAGS_ALONE ? layout->flags_alone[1] :
-                              style == PLAN_FLAGS_BEFORE ? "," : "";
-    const int n = snprintf(text, sizeof text, "%s\"%s\":\"%s\"%s", before, layout->flags_key,
-                           plan_flags_text(flags), after);
+    const int n = snprintf(text, sizeof text, "%s%s%s", layout->flags[style].before, plan_flags_text(flags),
+                           layout->flags[style].after);
     CHECK(n > 0 && (size_t)n < sizeof text);
     memmove(at + n, at, (size_t)(end - at));
     memcpy(at, text, (size_t)n);
@@ -174,7 +185,7 @@ static char *run_plan(const struct plan *p, const struct plan_layout *layout, st
             flags_style = step->index;
             continue;
         }
-        out = put_slot(state, layout->style, r, step->slot, step->index, out, &flags);
+        out = put_slot(state, layout, r, step->slot, step->index, out, &flags);
     }
     if (unlikely(flags) && flags_at)
         out = insert_flags(layout, flags, flags_style, flags_at, out);
@@ -249,7 +260,7 @@ void build_slot(struct build *b, enum plan_slot slot, unsigned index)
         b->flags_style = (uint16_t)index;
         return;
     }
-    b->out = put_slot(b->state, b->layout->style, b->r, slot, index, b->out, b->flags);
+    b->out = put_slot(b->state, b->layout, b->r, slot, index, b->out, b->flags);
 }
 
 void build_value(struct build *b, const struct gather_entry *e)
@@ -263,8 +274,24 @@ void build_value(struct build *b, const struct gather_entry *e)
         break;
     default: /* bound to the logger: as constant as a name */
         if (build_room(b, value_bound(e->field)))
-            b->out = value_json(b->r, e->field, b->layout->style, b->out, b->flags);
+            b->out = put_value(b->layout, b->r, e->field, b->out, b->flags);
     }
+}
+
+void build_id(struct build *b, const struct gather_entry *e)
+{
+    if (e->source != GATHER_LOGGER)
+        build_slot(b, e->source == GATHER_CALL ? SLOT_ID : SLOT_ID_CONTEXT, e->index);
+    else if (build_room(b, 32))
+        b->out = put_id(e->field, b->out);
+}
+
+void build_number(struct build *b, const struct gather_entry *e)
+{
+    if (e->source != GATHER_LOGGER)
+        build_slot(b, e->source == GATHER_CALL ? SLOT_NUMBER : SLOT_NUMBER_CONTEXT, e->index);
+    else
+        build_u64(b, e->field->v.u64);
 }
 
 void build_message(struct build *b)
@@ -287,29 +314,41 @@ static bool id_is_usable(const struct fapilog_field *f, size_t bytes)
            memcmp(f->v.data, zero, bytes) != 0;
 }
 
-static void find_ids(const struct fapilog_field *fields, uint32_t count, const struct fapilog_field *ids[2])
+static unsigned trace_flags_variant(const struct fapilog_field *f)
+{
+    const bool is_number = (f->type >= FAPILOG_TYPE_I8 && f->type <= FAPILOG_TYPE_U64);
+    if (!is_number || f->v.u64 > 255)
+        return 0;
+    return f->v.u64 ? PLAN_VARIANT_TRACE_FLAGS : PLAN_VARIANT_NO_TRACE_FLAGS;
+}
+
+enum { IDS_TRACE, IDS_SPAN, IDS_FLAGS, IDS_COUNT };
+
+static void find_ids(const struct fapilog_field *fields, uint32_t count, const struct fapilog_field **ids)
 {
     for (uint32_t i = 0; i < count; i++) {
-        const uint8_t role = gather_role(&fields[i]);
-        if (role == FAPILOG_ROLE_TRACE_ID)
-            ids[0] = &fields[i];
-        else if (role == FAPILOG_ROLE_SPAN_ID)
-            ids[1] = &fields[i];
+        switch (gather_role(&fields[i])) {
+        case FAPILOG_ROLE_TRACE_ID:    ids[IDS_TRACE] = &fields[i]; break;
+        case FAPILOG_ROLE_SPAN_ID:     ids[IDS_SPAN] = &fields[i]; break;
+        case FAPILOG_ROLE_TRACE_FLAGS: ids[IDS_FLAGS] = &fields[i]; break;
+        default:                       break;
+        }
     }
 }
 
 /* Whether the ids get places of their own depends on their values, so it is part of the variant. */
 static unsigned ids_variant(const struct fapilog_record *r, bool look_at_call)
 {
-    const struct fapilog_field *ids[2] = {NULL, NULL};
+    const struct fapilog_field *ids[IDS_COUNT] = {NULL};
     if (r->logger)
         find_ids(r->logger->fields, r->logger->fields_count, ids);
     if (r->context)
         find_ids(r->context->fields, r->context->fields_count, ids);
     if (look_at_call)
         find_ids(r->fields, r->fields_count, ids);
-    return (ids[0] && id_is_usable(ids[0], 16) ? PLAN_VARIANT_TRACE_ID : 0u) |
-           (ids[1] && id_is_usable(ids[1], 8) ? PLAN_VARIANT_SPAN_ID : 0u);
+    return (ids[IDS_TRACE] && id_is_usable(ids[IDS_TRACE], 16) ? PLAN_VARIANT_TRACE_ID : 0u) |
+           (ids[IDS_SPAN] && id_is_usable(ids[IDS_SPAN], 8) ? PLAN_VARIANT_SPAN_ID : 0u) |
+           (ids[IDS_FLAGS] ? trace_flags_variant(ids[IDS_FLAGS]) : 0u);
 }
 
 static unsigned record_variant(const struct fapilog_record *r)

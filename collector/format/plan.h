@@ -24,7 +24,10 @@ enum plan_slot {
     SLOT_TIME,         /* RFC 3339, `index` digits */
     SLOT_TIME_NS,      /* decimal */
     SLOT_OBSERVED_NS,  /* decimal */
-    SLOT_ID,           /* hex of a trace or span id, bound in field `index` of the call ... */
+    SLOT_OBSERVED_MEMBER, /* "observed_time_unix_nano":decimal, or nothing where there is no such clock */
+    SLOT_NUMBER,       /* bare u64 in field `index` of the call ... */
+    SLOT_NUMBER_CONTEXT, /* ... or of the context */
+    SLOT_ID,           /* hex of a trace or span id in field `index` of the call ... */
     SLOT_ID_CONTEXT,   /* ... or of the context */
     SLOT_FLAGS,        /* where TEXT_* flags go; index: enum plan_flags_at */
 };
@@ -33,7 +36,8 @@ enum plan_slot {
 enum plan_flags_at {
     PLAN_FLAGS_BEFORE, /* "invalid":"utf8", */
     PLAN_FLAGS_AFTER,  /* ,"invalid":"utf8" */
-    PLAN_FLAGS_ALONE,  /* the layout's own words around it */
+    PLAN_FLAGS_ALONE,  /* where there would be no list at all without it */
+    PLAN_FLAGS_COUNT,
 };
 
 enum {
@@ -56,8 +60,11 @@ struct plan_layout {
     enum gather_order order;
     enum value_style style;
     bool uses_ids;           /* trace and span ids have places of their own: SLOT_ID */
-    const char *flags_key;   /* "invalid" */
-    const char *flags_alone[2]; /* PLAN_FLAGS_ALONE: before and after */
+    struct {
+        const char *before, *after; /* of "utf8" */
+    } flags[PLAN_FLAGS_COUNT];
+    /* Writes a value that is not JSON alone; NULL: value_json(). */
+    char *(*value)(const struct fapilog_record *r, const struct fapilog_field *f, char *out, unsigned *flags);
 };
 
 /* State of a format that is made of a layout; format_ops.state_size. */
@@ -91,6 +98,8 @@ enum {
     PLAN_VARIANT_TRUNCATED = 4,
     PLAN_VARIANT_TRACE_ID = 8,  /* uses_ids: there is a well-formed trace id that is not all zero */
     PLAN_VARIANT_SPAN_ID = 16,
+    PLAN_VARIANT_TRACE_FLAGS = 32,      /* uses_ids: a number of 1..255 */
+    PLAN_VARIANT_NO_TRACE_FLAGS = 64,   /* uses_ids: 0, which is the same as none */
 };
 
 /* For layouts: */
@@ -100,6 +109,8 @@ void build_quoted(struct build *b, struct fapilog_text text); /* JSON string */
 void build_u64(struct build *b, uint64_t v);
 void build_slot(struct build *b, enum plan_slot slot, unsigned index);
 void build_value(struct build *b, const struct gather_entry *e);
+void build_id(struct build *b, const struct gather_entry *e); /* hex of a trace or span id */
+void build_number(struct build *b, const struct gather_entry *e); /* trace flags, bare */
 void build_message(struct build *b);
 void build_key(struct build *b, struct fapilog_text name); /* "name": */
 /* Take back the last byte, when it is a comma, or the end of build_quoted(). */

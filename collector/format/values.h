@@ -33,12 +33,6 @@ static inline char *put_padded(char *out, const char *text, size_t len)
     return out + len;
 }
 
-static inline char *put_text(char *out, struct fapilog_text text)
-{
-    memcpy(out, text.data, text.len);
-    return out + text.len;
-}
-
 /* A JSON string with its quotes. */
 static inline char *value_quoted(struct fapilog_text text, char *out, unsigned *flags)
 {

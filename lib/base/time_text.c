@@ -67,8 +67,9 @@ static void set_minute(struct time_text *t, int64_t minute)
     *p++ = ':';
     CHECK(p == t->prefix + sizeof t->prefix);
     set_zone(t, offset);
-    t->minute_ns = (int64_t)((uint64_t)minute * (uint64_t)MINUTE_NS); /* may wrap in the year 1677 */
-    t->valid = true;
+    t->minute_ns = (int64_t)((uint64_t)minute * (uint64_t)MINUTE_NS);
+    /* The first and the last minute that 64 bits reach are cut, and would be taken for each other. */
+    t->valid = minute >= INT64_MIN / MINUTE_NS && minute < INT64_MAX / MINUTE_NS;
 }
 
 static char *put_9(char *out, uint32_t v)

@@ -1,0 +1,186 @@
+/* logfmt.c - key=value pairs on one line: time level logger msg service pid, then the fields as they
+ * were given (call, context, logger). Values with a space, a quote, '=' or a control character stand
+ * in double quotes, escaped as in JSON. Keys that are ours, in a field, get a '_' appended. */
+#include "collector/format/level.h"
+#include "collector/format/plan.h"
+#include "collector/format/text.h"
+
+#define NAME(s) {s, sizeof(s) - 1}
+
+static bool is_ours(struct fapilog_text name)
+{
+    static const struct fapilog_text ours[] = {
+        NAME("time"), NAME("level"), NAME("logger"), NAME("msg"), NAME("service"), NAME("pid"), NAME("env"),
+        NAME("version"), NAME("file"), NAME("line"), NAME("context_lost"), NAME("truncated"), NAME("fields_cut"),
+        NAME("invalid")};
+    while (name.len > 0 && name.data[name.len - 1] == '_')
+        name.len--;
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+        if (name.len == ours[i].len && memcmp(name.data, ours[i].data, name.len) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A key has no way to be quoted: what would end it becomes '_'. */
+static void build_name(struct build *b, struct fapilog_text name)
+{
+    build_lit(b, " ");
+    for (uint32_t i = 0; i < name.len; i++) {
+        const uint8_t c = (uint8_t)name.data[i];
+        if (c <= ' ' || c == '"' || c == '=' || c == '\\' || c == 0x7f)
+            build_lit(b, "_");
+        else
+            build_bytes(b, name.data + i, 1);
+    }
+    if (name.len == 0 || is_ours(name))
+        build_lit(b, "_");
+    build_lit(b, "=");
+}
+
+static char *put_text(const char *text, size_t len, char *out, unsigned *flags)
+{
+    if (text_is_bare(text, len) && utf8_valid(text, len))
+        return text_clean(text, len, out, flags);
+    return value_quoted((struct fapilog_text){text, (uint32_t)len}, out, flags);
+}
+
+static char *logfmt_value(const struct fapilog_record *r, const struct fapilog_field *f, char *out, unsigned *flags)
+{
+    char *end = out;
+    switch (f->type) {
+    case FAPILOG_TYPE_STRING:
+        return put_text(f->v.data, f->len, out, flags);
+    case FAPILOG_TYPE_CHAR:
+        return put_text(&(char){(char)f->v.u64}, 1, out, flags);
+    case FAPILOG_TYPE_JSON:
+    case FAPILOG_TYPE_STACK: {
+        /* As text: the JSON is made first, then quoted in front of itself. */
+        char *const json = out + JSON_ESCAPE_FACTOR * value_bound(f);
+        char *const json_end = value_json(r, f, VALUE_SORTED, json, flags);
+        return put_text(json, (size_t)(json_end - json), out, flags);
+    }
+    case FAPILOG_TYPE_ERRNO:
+        *end++ = '"';
+        (void)value_plain(f, NUM_POINT, &end);
+        *end++ = '"';
+        return end;
+    default:
+        return value_plain(f, NUM_POINT, &end) ? end : put_lit(out, "null");
+    }
+}
+
+static size_t list_bound(const struct fapilog_field *fields, uint32_t count)
+{
+    size_t sum = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (fields[i].type == FAPILOG_TYPE_JSON || fields[i].type == FAPILOG_TYPE_STACK)
+            sum += JSON_ESCAPE_FACTOR * value_bound(&fields[i]);
+    }
+    return sum;
+}
+
+static size_t logfmt_bound(struct format *f, const struct fapilog_record *r)
+{
+    size_t sum = plan_bound(f, r) + list_bound(r->fields, r->fields_count);
+    if (r->context)
+        sum += list_bound(r->context->fields, r->context->fields_count);
+    if (r->logger)
+        sum += list_bound(r->logger->fields, r->logger->fields_count);
+    return sum;
+}
+
+static void build_pair(struct build *b, const char *key, size_t key_len, struct fapilog_text value)
+{
+    if (value.len == 0)
+        return;
+    build_bytes(b, key, key_len);
+    if (text_is_bare(value.data, value.len) && utf8_valid(value.data, value.len))
+        build_bytes(b, value.data, value.len);
+    else
+        build_quoted(b, value);
+}
+#define build_pair_lit(b, lit, value) build_pair((b), "" lit, sizeof(lit) - 1, (value))
+
+static void build_process(struct build *b)
+{
+    const struct fapilog_process_info *const p = b->r->process;
+    const struct fapilog_logger_info *const l = b->r->logger;
+    if (l && l->service.len > 0)
+        build_pair_lit(b, " service=", l->service);
+    else if (p)
+        build_pair_lit(b, " service=", p->service);
+    if (!p)
+        return;
+    build_lit(b, " pid=");
+    build_u64(b, p->pid);
+    build_pair_lit(b, " env=", p->env);
+    build_pair_lit(b, " version=", p->version);
+}
+
+static void build_notes(struct build *b)
+{
+    const struct fapilog_site *const site = b->r->site;
+    if (b->f->cfg.source && site && site->file.len > 0) {
+        build_pair_lit(b, " file=", site->file);
+        build_lit(b, " line=");
+        build_u64(b, site->line);
+    }
+    if (b->variant & PLAN_VARIANT_LOST)
+        build_lit(b, " context_lost=true");
+    if (b->variant & PLAN_VARIANT_TRUNCATED)
+        build_lit(b, " truncated=true");
+    if (b->g->cut > 0) {
+        build_lit(b, " fields_cut=");
+        build_u64(b, b->g->cut);
+    }
+}
+
+static void logfmt_build(struct build *b)
+{
+    const struct fapilog_record *const r = b->r;
+    build_lit(b, "time=");
+    build_slot(b, SLOT_TIME, 9);
+    build_pair_lit(b, " level=", level_name(r->level));
+    if (r->logger)
+        build_pair_lit(b, " logger=", r->logger->name);
+    build_lit(b, " msg=");
+    build_message(b);
+    build_process(b);
+    for (unsigned i = 0; i < b->g->count; i++) {
+        build_name(b, b->g->entry[i].name);
+        build_value(b, &b->g->entry[i]);
+    }
+    for (unsigned role = 1; role < FAPILOG_ROLE_COUNT; role++) {
+        if (!b->g->by_role[role].field)
+            continue;
+        build_name(b, b->g->by_role[role].name);
+        build_value(b, &b->g->by_role[role]);
+    }
+    build_notes(b);
+    build_slot(b, SLOT_FLAGS, PLAN_FLAGS_AFTER);
+    build_lit(b, "\n");
+}
+
+static const struct plan_layout logfmt_layout = {
+    .build = logfmt_build,
+    .order = GATHER_CALL_FIRST,
+    .style = VALUE_SORTED,
+    .flags = {[PLAN_FLAGS_AFTER] = {" invalid=", ""}},
+    .value = logfmt_value,
+};
+
+static char *logfmt_write(struct format *f, const struct fapilog_record *r, char *out)
+{
+    return plan_write(f, &logfmt_layout, r, out);
+}
+
+const struct format_ops format_logfmt = {
+    .name = "logfmt",
+    .summary = "key=value pairs, one line per record.",
+    .media_type = "text/plain",
+    .is_lines = true,
+    .state_size = sizeof(struct plan_state),
+    .bound = logfmt_bound,
+    .write = logfmt_write,
+};
