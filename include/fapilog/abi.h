@@ -283,7 +283,7 @@ FAPILOG_STATIC_ASSERT(sizeof(struct fapilog_lane) == 256, "stride");
 
 #define FAPILOG_FLAG_EXT 1       /* struct fapilog_ext comes first in the payload */
 #define FAPILOG_FLAG_TID 2       /* then a u64: tid in the low half, zero above (shared lanes) */
-#define FAPILOG_FLAG_CONTEXT 4   /* then the context fields inline: u32 bytes, u32 count, fields (shared lanes) */
+#define FAPILOG_FLAG_CONTEXT 4   /* then the context inline: u32 bytes, u32 count, fields (shared lanes) */
 #define FAPILOG_FLAG_TRUNCATED 8 /* text was cut at FAPILOG_RECORD_BYTES_MAX */
 #define FAPILOG_FLAG_NESTED 16   /* logged by a signal handler that interrupted a log call */
 

@@ -107,8 +107,8 @@ def enum_table(source, name):
 
 def define_table(source, prefix):
     rows = ['| value | name | meaning |', '|--:|---|---|']
-    for item, value, comment in re.findall(r'^#define (%s[A-Z0-9_]+) (\d+)[ \t]*(/\*.*?\*/)?[ \t]*$' % prefix,
-                                           source, re.M):
+    macro = re.compile(r'^#define (%s[A-Z0-9_]+) (\d+)[ \t]*(/\*.*?\*/)?[ \t]*$' % prefix, re.M)
+    for item, value, comment in macro.findall(source):
         rows.append('| %s | `%s` | %s |' % (value, item, re.sub(r'/\*|\*/', '', comment).strip()))
     if len(rows) == 2:
         raise Failure('%s has no macro %s*' % (HEADER, prefix))
@@ -159,7 +159,7 @@ def problems(root):
     except Failure as e:
         return found + [str(e)], page
     if want != page:
-        found += list(difflib.unified_diff(page.splitlines(), want.splitlines(), PAGE, HEADER, n=0, lineterm=''))
+        found += difflib.unified_diff(page.splitlines(), want.splitlines(), PAGE, HEADER, n=0, lineterm='')
     return found, want
 
 
@@ -205,7 +205,7 @@ def main(argv):
     for line in found:
         print(line)
     if found:
-        print('\n%s disagrees with %s; after a change of the header: tests/lint/abi_doc.py --write' % (PAGE, HEADER))
+        print('\n%s differs from %s; after a change there: abi_doc.py --write' % (PAGE, HEADER))
     return 1 if found else 0
 
 

@@ -6,8 +6,9 @@
  *
  *   FREE -CAS-> CLAIMING -release-> ACTIVE -release-> CLOSING -CAS, only once done == tail-> CLAIMING ...
  *
- * The state word holds the generation; ACTIVE raises it. A claim starts at a block boundary, and each
- * block header names the generation, so that a record is never told to be of another thread.
+ * The state word holds the generation, which the CAS to CLAIMING raises. A claim ends the block that
+ * its predecessor left open and publishes the boundary; each block header names the generation, so that
+ * a record is never told to be of another thread.
  * The segment is linked after the lock is held. The collector looks at the lock, and only then loads
  * the tails for the last time.
  *
@@ -59,6 +60,7 @@ bool kill;
 byte running = THREADS;
 byte committed, delivered; /* ghost: bit per record */
 byte owner[THREADS + 1];   /* ghost: thread of a generation */
+bit claims[THREADS];       /* ghost */
 
 inline store(p, v)
 {
@@ -83,19 +85,19 @@ inline publish(p, id)
     }
 }
 
-inline activate()
-{
 #ifdef MUTANT_SAME_GENERATION
 #define NEXT(s) (GENERATION(s) == 0 -> 4 : (s) - STATE(s))
 #else
 #define NEXT(s) ((GENERATION(s) + 1) * 4)
 #endif
+
+inline activate()
+{
     d_step {
 #ifndef MUTANT_RELAXED_ACTIVE
         commit_pending();
 #endif
-        state = NEXT(s) + ACTIVE; /* L1 */
-        s = state;
+        state = s - STATE(s) + ACTIVE; /* L1 */
         owner[GENERATION(s)] = me + 1
     }
 }
@@ -114,28 +116,30 @@ again:
         :: else -> s = 0; goto again
         fi;
 #endif
+        me != 2 || claims[1]; /* threads 1 and 2 do the same: only the runs in which 1 is first */
 #ifdef MUTANT_CLAIM_WITHOUT_CAS
-        state = s - STATE(s) + CLAIMING;
+        atomic { state = NEXT(s) + CLAIMING; s = state; t = tail; claims[me] = 1 };
 #else
         atomic {
             if
-            :: state == s -> state = s - STATE(s) + CLAIMING
+            :: state == s -> state = NEXT(s) + CLAIMING; s = state; t = tail; claims[me] = 1
             :: else -> s = 0; goto again
             fi
         };
 #endif
 #ifdef WITNESS_REUSED
-        assert(GENERATION(s) < 2);
+        assert(GENERATION(s) < 3);
 #endif
-        d_step { tid_pend = me + 1; tid_is_pend = 1 };
-        t = tail;
-        activate();
 #ifndef MUTANT_CLAIM_INSIDE_BLOCK
         if
-        :: t % BLOCK != 0 -> d_step { store(t, 0); t = (t / BLOCK + 1) * BLOCK }
+        :: t % BLOCK != 0 ->
+            d_step { store(t, 0); t = (t / BLOCK + 1) * BLOCK };
+            tail = t /* C1 */
         :: else
         fi;
 #endif
+        d_step { tid_pend = me + 1; tid_is_pend = 1 };
+        activate();
         do
         :: n == RECORDS_OF(me) -> break
         :: n < RECORDS_OF(me) ->
@@ -209,12 +213,18 @@ proctype collector()
         do
         :: pos >= t -> break
         :: pos < t && pos % BLOCK == 0 ->
-            d_step { w = mem[pos] - 1; assert(w < 7) };
+            d_step {
+                w = mem[pos] - 1;
+                assert(w < 7);
+                pos++;
 #ifndef MUTANT_STALE_IDENTITY
-            assert(GENERATION(state) == w); /* L2 */
-            who = tid;
+                assert(GENERATION(state) == w); /* L2 */
 #endif
-            d_step { pos++; w = 0 }
+                w = 0
+            };
+#ifndef MUTANT_STALE_IDENTITY
+            who = tid
+#endif
         :: pos < t && pos % BLOCK != 0 ->
             d_step {
                 w = mem[pos];
