@@ -337,6 +337,7 @@ static void record_identify(struct lane_cursor *c, struct fapilog_record *ret)
     ret->id.lane = c->lane;
     ret->id.generation = c->generation;
     ret->id.position = c->pos;
+    c->events++;
     ret->module_of = registry_module_of;
     ret->module_arg = &c->seg->registry;
 }

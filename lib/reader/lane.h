@@ -36,6 +36,7 @@ struct lane_cursor {
     /* For the caller to read: */
     uint64_t pos;           /* next unread byte; a record boundary */
     uint64_t seq;           /* events of the lane before pos, by the last block header and our count */
+    uint64_t events;        /* returned by lane_next() */
     uint64_t dropped;       /* lane.dropped when the block of pos was opened */
     uint64_t lost;          /* events overwritten before they were read, by the gaps in seq */
     uint64_t lost_bytes;    /* the same in bytes, including what can no longer be told to be events */

@@ -403,20 +403,31 @@ static void segments_retire(struct reader *r)
     r->segments_count = kept;
 }
 
-int reader_refresh(struct reader *r, struct err *e)
+int reader_rescan(struct reader *r, struct err *e)
 {
     int n = 0;
     for (size_t i = 0; i < r->segments_count && r->dirs_count; i++)
         r->segments[i]->seen = false;
     for (size_t i = 0; i < r->dirs_count && n >= 0; i++)
         n = dir_scan(r, r->dirs[i], true, e);
+    if (n >= 0 && r->dirs_count)
+        segments_retire(r);
+    return n;
+}
+
+int reader_refresh(struct reader *r, struct err *e)
+{
+    int n = reader_rescan(r, e);
     for (size_t i = 0; i < r->segments_count && n >= 0; i++) {
         if (r->segments[i]->seg)
             n = segment_refresh(r, r->segments[i], e);
     }
-    if (n >= 0 && r->dirs_count)
-        segments_retire(r);
     return n;
+}
+
+const struct lane_cursor *reader_lane_cursor(const struct reader_segment *s, uint32_t lane)
+{
+    return s->lanes && s->lanes[lane] ? &s->lanes[lane]->cursor : NULL;
 }
 
 int reader_next(struct reader *r, struct fapilog_record *ret, struct err *e)

@@ -37,11 +37,17 @@ void reader_free(struct reader *r);
  * files. Files inside a directory that cannot be read are warned of; a path given by name is an error. */
 int reader_add(struct reader *r, const char *path, struct err *e);
 
+/* Looks for new segments only, and lets go of dead ones that are read to their end. */
+int reader_rescan(struct reader *r, struct err *e);
+
 /* Looks for new segments and new records. */
 int reader_refresh(struct reader *r, struct err *e);
 
 /* 1: *ret is the next record, valid until the next call; 0: all read until a refresh; -ENOMEM. */
 int reader_next(struct reader *r, struct fapilog_record *ret, struct err *e);
+
+/* The cursor of a lane, for its counters; NULL when the lane holds nothing. */
+const struct lane_cursor *reader_lane_cursor(const struct reader_segment *s, uint32_t lane);
 
 size_t reader_segments(const struct reader *r, struct reader_segment *const **ret);
 void reader_totals(const struct reader *r, struct reader_totals *ret);

@@ -1,6 +1,11 @@
 /* What a key holds in a record, and how it compares with a literal. */
 #include "tools/dump/where_internal.h"
 
+#include "collector/format/gather.h"
+#include "collector/format/printf_text.h"
+#include "collector/format/text.h"
+#include "collector/format/values.h"
+
 #include <arpa/inet.h>
 #include <fnmatch.h>
 #include <inttypes.h>
@@ -16,6 +21,7 @@ struct value {
     const char *data;
     size_t len;
     char scratch[64]; /* of texts that had to be made */
+    char *made;       /* of a formatted message; freed by the caller */
 };
 
 static void set_number(struct value *v, enum value_kind kind, long double n)
@@ -85,20 +91,14 @@ static void set_field(struct value *v, const struct fapilog_field *f)
     }
 }
 
-static const char *const role_names[FAPILOG_ROLE_COUNT] = {
-    [FAPILOG_ROLE_TRACE_ID] = "trace_id",       [FAPILOG_ROLE_SPAN_ID] = "span_id",
-    [FAPILOG_ROLE_REQUEST_ID] = "request_id",   [FAPILOG_ROLE_USER_ID] = "user_id",
-    [FAPILOG_ROLE_TENANT_ID] = "tenant_id",     [FAPILOG_ROLE_CORRELATION_ID] = "correlation_id",
-    [FAPILOG_ROLE_TRACE_FLAGS] = "trace_flags",
-};
-
 static bool find_field(struct value *v, const char *key, const struct fapilog_field *fields, uint32_t count)
 {
     const size_t len = strlen(key);
     for (uint32_t i = 0; i < count; i++) {
         const struct fapilog_field *f = &fields[i];
-        const char *role = f->role < FAPILOG_ROLE_COUNT ? role_names[f->role] : NULL;
-        if ((f->name.len == len && memcmp(f->name.data, key, len) == 0) || (role && strcmp(role, key) == 0)) {
+        const struct fapilog_text role = f->role ? gather_role_name(f->role) : (struct fapilog_text){0};
+        if ((f->name.len == len && memcmp(f->name.data, key, len) == 0) ||
+            (role.len && role.len == len && memcmp(role.data, key, len) == 0)) {
             set_field(v, f);
             return true;
         }
@@ -111,6 +111,21 @@ static void set_view(struct value *v, struct fapilog_text t)
     set_text(v, t.data, t.len);
 }
 
+/* A printf-style message is what its reader would see, not its format string. */
+static void set_message(struct value *v, const struct fapilog_record *r)
+{
+    set_view(v, r->message);
+    if (!r->site || !r->site->is_printf)
+        return;
+    size_t bound = r->message.len * (size_t)JSON_ESCAPE_FACTOR + VALUE_SLACK + printf_text_bound(r);
+    for (uint32_t i = 0; i < r->fields_count; i++)
+        bound += value_bound(&r->fields[i]);
+    unsigned flags = 0;
+    v->made = malloc(bound);
+    if (v->made)
+        set_text(v, v->made, (size_t)(printf_text_write(r, text_clean, v->made, &flags) - v->made));
+}
+
 static bool find_builtin(struct value *v, const char *key, const struct fapilog_record *r)
 {
     static const struct fapilog_site no_site;
@@ -118,9 +133,10 @@ static bool find_builtin(struct value *v, const char *key, const struct fapilog_
     const struct fapilog_site *site = r->site ? r->site : &no_site;
     const struct fapilog_process_info *process = r->process ? r->process : &no_process;
     const struct { const char *key; struct fapilog_text text; } texts[] = {
-        {"message", r->message},     {"thread", r->thread},   {"service", r->logger ? r->logger->service : process->service},
-        {"host", process->host},     {"env", process->env},   {"logger", r->logger ? r->logger->name : (struct fapilog_text){0}},
-        {"version", process->version}, {"file", site->file},  {"function", site->function},
+        {"service", r->logger ? r->logger->service : process->service},
+        {"logger", r->logger ? r->logger->name : (struct fapilog_text){0}},
+        {"thread", r->thread}, {"host", process->host}, {"env", process->env}, {"version", process->version},
+        {"file", site->file}, {"function", site->function},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         if (strcmp(key, texts[i].key) == 0) {
@@ -128,7 +144,9 @@ static bool find_builtin(struct value *v, const char *key, const struct fapilog_
             return true;
         }
     }
-    if (strcmp(key, "level") == 0)
+    if (strcmp(key, "message") == 0)
+        set_message(v, r);
+    else if (strcmp(key, "level") == 0)
         set_number(v, VALUE_LEVEL, r->level);
     else if (strcmp(key, "time") == 0)
         set_number(v, VALUE_TIME, (long double)r->time_ns);
@@ -143,7 +161,6 @@ static bool find_builtin(struct value *v, const char *key, const struct fapilog_
 
 static void find(struct value *v, const struct where_node *n, const struct fapilog_record *r)
 {
-    v->kind = VALUE_NONE;
     if ((!n->field_only && find_builtin(v, n->key, r)) || find_field(v, n->key, r->fields, r->fields_count) ||
         (r->context && find_field(v, n->key, r->context->fields, r->context->fields_count)))
         return;
@@ -230,17 +247,24 @@ static bool like(const struct where_literal *l, const struct value *v)
     return matches;
 }
 
-static bool leaf_matches(const struct where_node *n, const struct fapilog_record *r)
+static bool value_matches(const struct where_node *n, const struct value *v)
 {
-    struct value v;
-    find(&v, n, r);
-    if (v.kind == VALUE_NONE)
+    if (v->kind == VALUE_NONE)
         return false;
     if (n->op == WHERE_SET)
-        return v.kind == VALUE_TEXT ? v.len > 0 : v.kind != VALUE_NULL && v.number != 0;
+        return v->kind == VALUE_TEXT ? v->len > 0 : v->kind != VALUE_NULL && v->number != 0;
     if (n->op == WHERE_LIKE)
-        return like(&n->value, &v);
-    return v.kind == VALUE_TEXT ? texts_compare(n, &v) : numbers_compare(n, &v);
+        return like(&n->value, v);
+    return v->kind == VALUE_TEXT ? texts_compare(n, v) : numbers_compare(n, v);
+}
+
+static bool leaf_matches(const struct where_node *n, const struct fapilog_record *r)
+{
+    struct value v = {0};
+    find(&v, n, r);
+    const bool matches = value_matches(n, &v);
+    free(v.made);
+    return matches;
 }
 
 static bool node_matches(const struct where *w, unsigned i, const struct fapilog_record *r)

@@ -1,0 +1,15 @@
+/* follow.h - waiting for more, until a signal says that it is enough. */
+#ifndef TOOLS_DUMP_FOLLOW_H
+#define TOOLS_DUMP_FOLLOW_H
+
+#include "lib/reader/reader.h"
+
+void follow_init(void); /* SIGINT and SIGTERM end the program in order */
+bool follow_is_stopped(void);
+
+/* Sleeps until lanes are likely to hold more: nothing in a ring wakes a reader that only looks. False
+ * when it is time to stop. */
+bool follow_wait(const struct reader *r);
+bool follow_sleep(unsigned ms);
+
+#endif

@@ -1,0 +1,116 @@
+/* fapilog-dump: looks into rings and native files. */
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "lib/reader/reader.h"
+#include "tools/dump/follow.h"
+#include "tools/dump/options.h"
+#include "tools/dump/output.h"
+#include "tools/dump/sources.h"
+#include "tools/dump/stats.h"
+#include "tools/dump/verify.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { EXIT_USAGE = 2 };
+
+static void on_warning(void *arg, const char *text)
+{
+    (void)arg;
+    (void)fprintf(stderr, "fapilog-dump: %s\n", text);
+}
+
+static int fail(const struct err *e)
+{
+    (void)fprintf(stderr, "fapilog-dump: %s\n", e->text);
+    return EXIT_FAILURE;
+}
+
+/* What could not be shown, for people; also what makes the output incomplete. */
+static void losses_report(const struct reader *r)
+{
+    struct reader_totals t;
+    reader_totals(r, &t);
+    if (t.lost)
+        (void)fprintf(stderr, "fapilog-dump: %" PRIu64 " records were overwritten while they were read\n", t.lost);
+    if (t.damaged)
+        (void)fprintf(stderr, "fapilog-dump: %" PRIu64 " damaged places, %" PRIu64 " bytes skipped\n", t.damaged,
+                      t.skipped_bytes);
+}
+
+static int records_print(const struct options *o, struct reader *r, struct output *out, struct err *e)
+{
+    struct fapilog_record rec;
+    int n;
+    while ((n = reader_next(r, &rec, e)) > 0) {
+        if (options_select(o, &rec) && (n = output_record(out, &rec, e)) < 0)
+            return n;
+        if (follow_is_stopped())
+            break;
+    }
+    return n < 0 ? n : output_flush(out, e);
+}
+
+static int dump(const struct options *o, struct reader *r, struct err *e)
+{
+    struct output out;
+    int n = output_open(&out, o->format, e);
+    if (n < 0)
+        return n;
+    do {
+        n = reader_refresh(r, e);
+        if (n == 0)
+            n = records_print(o, r, &out, e);
+    } while (n == 0 && o->follow && follow_wait(r));
+    output_close(&out);
+    return n == -EPIPE ? 0 : n; /* the reader of our output has seen enough */
+}
+
+static int run(const struct options *o, struct err *e)
+{
+    struct reader *r;
+    int n = reader_new(&r, on_warning, NULL, e);
+    if (n < 0)
+        return n;
+    n = sources_add(r, o, e);
+    if (n >= 0) {
+        follow_init();
+        if (o->verify)
+            n = verify(r, e);
+        else if (o->stats)
+            n = stats(o, r, e);
+        else
+            n = dump(o, r, e);
+    }
+    if (n >= 0 && !o->verify)
+        losses_report(r);
+    reader_free(r);
+    return n;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o;
+    struct err e = {0};
+    if (options_parse(argc, argv, (int64_t)clock_real_ns(), &o, &e) < 0) {
+        (void)fail(&e);
+        return EXIT_USAGE;
+    }
+    if (o.help) {
+        options_help();
+        return EXIT_SUCCESS;
+    }
+    if (o.version) {
+        (void)puts("fapilog-dump " FAPILOG_VERSION);
+        return EXIT_SUCCESS;
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    const int n = run(&o, &e);
+    options_done(&o);
+    if (n < 0 && e.text[0])
+        (void)fail(&e);
+    return n == -EINVAL ? EXIT_USAGE : n < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,128 @@
+#include "tools/dump/options.h"
+
+#include "lib/base/opt.h"
+#include "tools/dump/times.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char help_text[] =
+    "Usage: fapilog-dump [OPTION]... [PATH]...\n"
+    "Show the records in rings, live, dead or damaged, without disturbing them.\n"
+    "PATH is a segment, a directory of segments, or a native file or its directory.\n"
+    "\n"
+    "  --rings DIR       ring directory (default: $FAPILOG_RING_DIR, the user's own)\n"
+    "  --follow          go on with new records and new processes\n"
+    "  --format FORMAT   pretty (default on a terminal), json (default elsewhere),\n"
+    "                    fapilog, dagstack, logfmt, raw\n"
+    "  --level LEVEL     only this level and above\n"
+    "  --logger PREFIX   only this logger and those below it\n"
+    "  --where EXPR      only what matches: 'order_id == 42 && symbol ~ \"AC\"'\n"
+    "  --since TIME      from this time on: RFC 3339, seconds since the epoch,\n"
+    "  --until TIME      or relative: -5m\n"
+    "  --stats           a table of processes and lanes instead of records\n"
+    "  --verify          check all structures; exit 1 when something is damaged\n"
+    "  --help            this text\n"
+    "  --version         the version\n"
+    "\n"
+    "Exit codes: 0 done, 1 failed or damage found, 2 wrong usage.\n";
+
+void options_help(void)
+{
+    (void)fputs(help_text, stdout);
+}
+
+static int time_option(const char *name, const char *text, int64_t now_ns, int64_t *ret, struct err *e)
+{
+    if (times_parse(text, now_ns, ret) < 0)
+        return err_set(e, -EINVAL, "--%s: '%s' is no time: write 2026-11-21T08:15:00Z, seconds since the epoch, or -5m",
+                       name, text);
+    return 0;
+}
+
+static int option_set(struct options *o, int c, const char *arg, int64_t now_ns, struct err *e)
+{
+    switch (c) {
+    case 'r': o->rings = arg; return 0;
+    case 'f': o->follow = true; return 0;
+    case 'F': o->format = arg; return 0;
+    case 'l':
+        if (opt_parse_level(arg, &o->level) < 0)
+            return err_set(e, -EINVAL, "--level: '%s' is no level: TRACE, DEBUG, INFO, WARNING, ERROR, CRITICAL, "
+                           "AUDIT, SECURITY or 1..31", arg);
+        return 0;
+    case 'L': o->logger = arg; return 0;
+    case 'w':
+        where_free(o->where);
+        o->where = NULL;
+        return where_parse(arg, now_ns, &o->where, e);
+    case 's': return time_option("since", arg, now_ns, &o->since_ns, e);
+    case 'u': return time_option("until", arg, now_ns, &o->until_ns, e);
+    case 'S': o->stats = true; return 0;
+    case 'V': o->verify = true; return 0;
+    case 'h': o->help = true; return 0;
+    case 'v': o->version = true; return 0;
+    default: return -EINVAL;
+    }
+}
+
+int options_parse(int argc, char **argv, int64_t now_ns, struct options *ret, struct err *e)
+{
+    static const struct option rows[] = {
+        {"rings", required_argument, NULL, 'r'},  {"follow", no_argument, NULL, 'f'},
+        {"format", required_argument, NULL, 'F'}, {"level", required_argument, NULL, 'l'},
+        {"logger", required_argument, NULL, 'L'}, {"where", required_argument, NULL, 'w'},
+        {"since", required_argument, NULL, 's'},  {"until", required_argument, NULL, 'u'},
+        {"stats", no_argument, NULL, 'S'},        {"verify", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},         {"version", no_argument, NULL, 'v'},
+        {NULL, 0, NULL, 0},
+    };
+    struct options o = {.since_ns = INT64_MIN, .until_ns = INT64_MAX};
+    int r = 0;
+    opterr = 0;
+    optind = 0; /* scan from the start, whoever scanned before */
+    for (int c; r == 0 && (c = getopt_long(argc, argv, ":hf", rows, NULL)) != -1;) {
+        if (c == '?' || c == ':')
+            r = err_set(e, -EINVAL, "%s: %s (see --help)", argv[optind - 1],
+                        c == ':' ? "a value is missing" : "no such option");
+        else
+            r = option_set(&o, c, optarg, now_ns, e);
+    }
+    if (r == 0 && o.stats && o.verify)
+        r = err_set(e, -EINVAL, "--stats and --verify exclude each other");
+    if (r == 0 && o.verify && o.follow)
+        r = err_set(e, -EINVAL, "--verify and --follow exclude each other");
+    if (r < 0) {
+        options_done(&o);
+        return r;
+    }
+    o.paths = argv + optind;
+    o.paths_count = argc - optind;
+    *ret = o;
+    return 0;
+}
+
+void options_done(struct options *o)
+{
+    where_free(o->where);
+    o->where = NULL;
+}
+
+/* "orders" selects "orders" and "orders.matching", not "ordersx". */
+static bool logger_is_below(const struct fapilog_record *r, const char *prefix)
+{
+    const struct fapilog_text name = r->logger ? r->logger->name : (struct fapilog_text){"", 0};
+    const size_t len = strlen(prefix);
+    if (!len)
+        return true;
+    return name.len >= len && memcmp(name.data, prefix, len) == 0 &&
+           (name.len == len || name.data[len] == '.' || prefix[len - 1] == '.');
+}
+
+bool options_select(const struct options *o, const struct fapilog_record *r)
+{
+    return r->level >= o->level && r->time_ns >= o->since_ns && r->time_ns <= o->until_ns &&
+           (!o->logger || logger_is_below(r, o->logger)) && (!o->where || where_matches(o->where, r));
+}

@@ -1,0 +1,11 @@
+/* sources.h - what the command line asks to read. */
+#ifndef TOOLS_DUMP_SOURCES_H
+#define TOOLS_DUMP_SOURCES_H
+
+#include "lib/reader/reader.h"
+#include "tools/dump/options.h"
+
+/* Adds the paths and the ring directory; the default one only when nothing else was named. */
+int sources_add(struct reader *r, const struct options *o, struct err *e);
+
+#endif

@@ -1,0 +1,114 @@
+#include "tools/dump/stats_collect.h"
+
+#include "lib/base/clock.h"
+#include "lib/reader/lane.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const uint64_t heartbeat_fresh_ns = 2 * NS_PER_S;
+
+/* Records up to the tail: what the last block's header says, and those in it. */
+static uint64_t seq_at(struct segment *seg, uint32_t lane, uint64_t tail)
+{
+    struct lane_cursor *c = malloc(sizeof *c);
+    uint64_t seq = 0;
+    const uint64_t block = UINT64_C(1) << seg->lanes[lane].block_log2;
+    if (tail && c && lane_cursor_init(c, seg, lane, (tail - 1) & ~(block - 1), LANE_COPY) == 0) {
+        struct fapilog_record rec;
+        while (lane_next(c, tail, &rec) > 0)
+            ;
+        seq = c->seq;
+        lane_cursor_done(c);
+    }
+    free(c);
+    return seq;
+}
+
+static uint64_t since(uint64_t from, uint64_t to, uint64_t at_most)
+{
+    return from > to ? 0 : to - from > at_most ? at_most : to - from;
+}
+
+static void lane_take(struct segment *seg, uint32_t lane, struct lane_figures *f)
+{
+    const struct fapilog_lane *l = segment_lane_shared(seg, lane);
+    const struct fapilog_lane_slot *slot = segment_slot(seg, lane);
+    f->lane = lane;
+    if (segment_lane_owner(seg, lane, &f->owner) < 0)
+        f->owner.state = FAPILOG_LANE_CLAIMING;
+    f->capacity = UINT64_C(1) << seg->lanes[lane].cap_log2;
+    /* order: H2, D2 acquire - before the tail, so that neither seems to lie behind it */
+    const uint64_t head = load_acq(&slot->head), done = load_acq(&slot->done);
+    f->tail = load_acq(&l->tail); /* order: C2 acquire, pairs with C1 */
+    f->fill = since(head, f->tail, f->capacity);
+    f->lag = since(done, f->tail, f->capacity);
+    f->dropped = load_rlx(&l->dropped);
+    f->dropped_bytes = load_rlx(&l->dropped_bytes);
+    f->blocked = load_rlx(&l->blocked);
+    f->delivered = load_rlx(&slot->delivered);
+    f->skipped_bytes = load_rlx(&slot->skipped_bytes);
+    f->lost = load_rlx(&slot->lost);
+    f->seq = seq_at(seg, lane, f->tail);
+}
+
+static const struct lane_figures *lane_before(const struct segment_figures *before, uint32_t lane)
+{
+    for (uint32_t i = 0; before && i < before->lanes_count; i++) {
+        if (before->lanes[i].lane == lane)
+            return &before->lanes[i];
+    }
+    return NULL;
+}
+
+static void rates_set(struct segment_figures *f, const struct segment_figures *before)
+{
+    for (uint32_t i = 0; i < f->lanes_count; i++) {
+        struct lane_figures *l = &f->lanes[i];
+        const struct lane_figures *b = lane_before(before, l->lane);
+        const double seconds = before ? (double)(f->at_ns - before->at_ns) / 1e9 : f->age_s;
+        if (seconds > 0 && l->seq >= (b ? b->seq : 0)) {
+            l->rate = (double)(l->seq - (b ? b->seq : 0)) / seconds;
+            l->bytes_rate = (double)(l->tail - (b ? b->tail : 0)) / seconds;
+        }
+        f->rate += l->rate;
+        f->seq += l->seq;
+        f->dropped += l->dropped;
+        f->fill += l->fill;
+        f->lag += l->lag;
+    }
+}
+
+int figures_take(const struct reader_segment *s, const struct segment_figures *before, struct segment_figures *ret)
+{
+    struct segment *seg = s->seg;
+    const struct fapilog_superblock *sb = segment_shared(seg);
+    struct segment_figures f = {.at_ns = clock_mono_ns()};
+    f.lanes = calloc(seg->lanes_count, sizeof f.lanes[0]);
+    if (!f.lanes)
+        return -ENOMEM;
+    const int alive = segment_is_alive(seg);
+    f.state = load_rlx(&sb->state) == FAPILOG_STATE_CLEAN ? "clean" : alive > 0 ? "alive" : "dead";
+    const uint64_t beat = load_rlx(&seg->ctl->heartbeat_ns);
+    f.has_collector = s->own_clock && beat && since(beat, f.at_ns, UINT64_MAX) < heartbeat_fresh_ns;
+    f.age_s = s->own_clock && f.at_ns > seg->sb.t0_mono_ns ? (double)(f.at_ns - seg->sb.t0_mono_ns) / 1e9 : 0;
+    f.orphans = load_rlx(&sb->orphan_dropped);
+    f.truncated = load_rlx(&sb->truncated);
+    f.unregistered = load_rlx(&sb->unregistered);
+    for (uint32_t i = 0; i < seg->lanes_count; i++) {
+        const struct fapilog_lane *l = segment_lane_shared(seg, i);
+        if (seg->lanes[i].cap_log2 && (load_rlx(&l->tail) || load_rlx(&l->dropped)))
+            lane_take(seg, i, &f.lanes[f.lanes_count++]);
+    }
+    f.dropped = f.orphans;
+    rates_set(&f, before);
+    *ret = f;
+    return 0;
+}
+
+void figures_done(struct segment_figures *f)
+{
+    free(f->lanes);
+    *f = (struct segment_figures){0};
+}
