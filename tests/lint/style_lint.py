@@ -10,7 +10,7 @@ import sys
 sys.dont_write_bytecode = True # nothing may appear in the source tree
 from source import C_ENDINGS, files, load, self_test
 
-LINE_MAX, FUNCTION_MAX, FILE_MAX = 110, 70, 900
+LINE_MAX, FUNCTION_MAX, FILE_MAX = 120, 70, 900
 FOLDERS = ['', 'include', 'lib', 'collector', 'tools', 'tests', 'bench']
 TEXT_ENDINGS = C_ENDINGS + ('.py', '.sh', '.pml')
 
