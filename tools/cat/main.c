@@ -68,7 +68,8 @@ static void cat_file(struct cat *c, const char *name)
 {
     const bool is_stdin = strcmp(name, "-") == 0;
     auto_fd opened = is_stdin ? -1 : open(name, O_RDONLY | O_CLOEXEC);
-    const int r = !is_stdin && opened < 0 ? -errno : cat_fd(c, is_stdin ? "standard input" : name, is_stdin ? 0 : opened);
+    const int r = !is_stdin && opened < 0 ? -errno
+                                          : cat_fd(c, is_stdin ? "standard input" : name, is_stdin ? 0 : opened);
     if (r < 0) {
         fprintf(stderr, "fapilog-cat: read %s: %s\n", name, strerror(-r));
         c->failed = true;
@@ -79,8 +80,8 @@ static void report(struct cat *c, const struct fapilog_counters *counters)
 {
     const uint64_t dropped = counters->dropped + counters->orphaned + counters->unregistered;
     if (dropped > 0) {
-        fprintf(stderr, "fapilog-cat: %" PRIu64 " of %" PRIu64 " lines were dropped: the ring was full and no collector is"
-                " reading it; start fapilog-collector, or give the ring more room with FAPILOG_LANE_SIZE\n",
+        fprintf(stderr, "fapilog-cat: %" PRIu64 " of %" PRIu64 " lines were dropped: the ring was full and no "
+                "collector is reading it; start fapilog-collector, or give the ring more room with FAPILOG_LANE_SIZE\n",
                 dropped, c->records);
         c->failed = true;
     }
