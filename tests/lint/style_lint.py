@@ -109,7 +109,7 @@ def function(lines):
 CASES = {
     'nothing wrong': ({'lib/base/a.c': '#include "lib/base/a.h"\n#include <fapilog/abi.h>\n' + function(70),
                        'collector/sinks/s.c': '#include "collector/format/format.h"\n'}, None),
-    'a long line': ({'lib/base/a.c': 'x' * 111 + '\n'}, 'a.c:1: 111 columns'),
+    'a long line': ({'lib/base/a.c': 'x' * 121 + '\n'}, 'a.c:1: 121 columns'),
     'columns are not bytes': ({'lib/base/a.c': '/* ' + 'ä' * 100 + ' */\n'}, None),
     'a long function': ({'lib/base/a.c': function(71)}, 'a.c:1: a function of 71 lines'),
     'a long file': ({'lib/base/a.c': '\n' * 901}, '901 lines'),
