@@ -74,7 +74,7 @@ static int flush_ring(uint64_t timeout_ns, struct fapilog_flush_report *report)
     for (uint32_t i = 0; i < count; i++)
         /* order: C2 acquire, pairs with C1 - another thread's records before this call are counted in */
         until[i] = load_acq(&process.area->lanes[i].tail);
-    /* order: acq_rel, G1 - the collector that sees the number looks at the tails we just read, or later ones */
+    /* order: acq_rel - the collector that sees the number looks at the tails we just read, or later ones */
     __atomic_fetch_add(&process.area->super->flush_seq, 1, __ATOMIC_ACQ_REL);
     fapilogi_bell();
     int r = wait_done(until, timeout_ns, &report->pending_bytes);
@@ -118,7 +118,7 @@ static uint64_t events(void)
     for (uint32_t i = FAPILOG_SHARED_LANES; i < process.geometry.lane_count; i++)
         n += load_rlx(&a->lane_events[i]); /* order: relaxed - a counter of other threads */
     for (uint32_t i = 0; i < WRITERS_MAX; i++) {
-        /* order: acquire, W1 - the slot is in use */
+        /* order: W2 acquire, pairs with W1 - the slot is in use */
         if (i % 64 == 0 && load_acq(&a->writer_used[i / 64]) == 0) {
             i += 63;
             continue;
