@@ -6,8 +6,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 
 enum {
     LOOK_NS = 1000000,        /* how long one look waits on flush_ack at first ... */
@@ -143,24 +141,4 @@ void fapilog_get_counters(const fapilog_t *log, struct fapilog_counters *ret)
     ret->orphaned = load_rlx(&s->orphan_dropped);    /* order: relaxed - a counter */
     ret->unregistered = load_rlx(&s->unregistered);  /* order: relaxed - a counter */
     ret->truncated = load_rlx(&s->truncated);        /* order: relaxed - a counter */
-}
-
-int fapilog_prepare(fapilog_t *log)
-{
-    (void)log;
-    void *frame[1];
-    (void)fapilogi_backtrace(frame, 1);
-    if (!fapilogi_ready() || process.mode != MODE_RING)
-        return -ENOTCONN;
-    struct writer *w = self_writer();
-    if (!w || !w->attached)
-        w = fapilogi_attach();
-    if (!w || !w->lane)
-        return -EAGAIN;
-    w->realtime = true;
-    w->lane->flags |= FAPILOG_LANE_REALTIME;
-    int r = madvise(w->hot.data, w->cap, MADV_POPULATE_WRITE) < 0 && errno != EINVAL ? -errno : 0;
-    if (mlock(w->hot.data, w->cap) < 0 || mlock(w, sizeof *w) < 0 || mlock(w->lane, sizeof *w->lane) < 0)
-        r = -errno;
-    return r;
 }
