@@ -45,7 +45,7 @@ static bool try_lock(void)
 {
     for (int i = 0; i < LOCK_TRIES; i++) {
         uint32_t free_ = 0;
-        /* order: acq_rel, K1 - the list as the last holder left it */
+        /* order: K2 acquire, pairs with K1 - the list as the last holder left it */
         if (cas_acq_rel(&list.lock, &free_, 1))
             return true;
         (void)sched_yield();
@@ -55,7 +55,7 @@ static bool try_lock(void)
 
 static void unlock(void)
 {
-    store_rel(&list.lock, 0); /* order: K1 release, pairs with the acquire in try_lock() */
+    store_rel(&list.lock, 0); /* order: K1 release, pairs with K2 */
 }
 
 static void release(struct scratch *s)

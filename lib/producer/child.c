@@ -57,7 +57,7 @@ static void make_segment(void)
         (void)fapilogi_placeholder(FAPILOG_LEVEL_OFF, NULL);
         process.mode = MODE_CLOSED;
     }
-    /* order: F1 release, pairs with the acquire in fapilogi_child() - the segment stands */
+    /* order: F1 release, pairs with F2 - the segment stands */
     store_rel(&a->generation, 1);
 }
 
@@ -67,18 +67,18 @@ bool fapilogi_child(void)
     struct area *a = process.area;
     const uint32_t tid = (uint32_t)syscall(SYS_gettid);
     uint32_t maker = 0;
-    /* order: acq_rel, F1 - one thread makes the segment */
+    /* order: acq_rel - one thread makes the segment */
     if (cas_acq_rel(&a->child_tid, &maker, tid)) {
         fapilogi_self = &fapilogi_none.hot;
         make_segment();
     } else if (maker == tid) {
-        /* order: F1 acquire - a signal handler came in while we make it, or after */
+        /* order: F2 acquire, pairs with F1 - not yet: we are a signal handler that interrupted its making */
         if (load_acq(&a->generation) == 0) {
             a->early_dropped++;
             return false;
         }
     } else {
-        /* order: F1 acquire, pairs with the release in make_segment() */
+        /* order: F2 acquire, pairs with F1 - the segment stands */
         while (load_acq(&a->generation) == 0)
             (void)sched_yield();
     }

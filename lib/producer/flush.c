@@ -6,8 +6,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 
 enum {
     LOOK_NS = 1000000,        /* how long one look waits on flush_ack at first ... */
@@ -74,7 +72,7 @@ static int flush_ring(uint64_t timeout_ns, struct fapilog_flush_report *report)
     for (uint32_t i = 0; i < count; i++)
         /* order: C2 acquire, pairs with C1 - another thread's records before this call are counted in */
         until[i] = load_acq(&process.area->lanes[i].tail);
-    /* order: acq_rel, G1 - the collector that sees the number looks at the tails we just read, or later ones */
+    /* order: acq_rel - the collector that sees the number looks at the tails we just read, or later ones */
     __atomic_fetch_add(&process.area->super->flush_seq, 1, __ATOMIC_ACQ_REL);
     fapilogi_bell();
     int r = wait_done(until, timeout_ns, &report->pending_bytes);
@@ -118,7 +116,7 @@ static uint64_t events(void)
     for (uint32_t i = FAPILOG_SHARED_LANES; i < process.geometry.lane_count; i++)
         n += load_rlx(&a->lane_events[i]); /* order: relaxed - a counter of other threads */
     for (uint32_t i = 0; i < WRITERS_MAX; i++) {
-        /* order: acquire, W1 - the slot is in use */
+        /* order: W2 acquire, pairs with W1 - the slot is in use */
         if (i % 64 == 0 && load_acq(&a->writer_used[i / 64]) == 0) {
             i += 63;
             continue;
@@ -143,24 +141,4 @@ void fapilog_get_counters(const fapilog_t *log, struct fapilog_counters *ret)
     ret->orphaned = load_rlx(&s->orphan_dropped);    /* order: relaxed - a counter */
     ret->unregistered = load_rlx(&s->unregistered);  /* order: relaxed - a counter */
     ret->truncated = load_rlx(&s->truncated);        /* order: relaxed - a counter */
-}
-
-int fapilog_prepare(fapilog_t *log)
-{
-    (void)log;
-    void *frame[1];
-    (void)fapilogi_backtrace(frame, 1);
-    if (!fapilogi_ready() || process.mode != MODE_RING)
-        return -ENOTCONN;
-    struct writer *w = self_writer();
-    if (!w || !w->attached)
-        w = fapilogi_attach();
-    if (!w || !w->lane)
-        return -EAGAIN;
-    w->realtime = true;
-    w->lane->flags |= FAPILOG_LANE_REALTIME;
-    int r = madvise(w->hot.data, w->cap, MADV_POPULATE_WRITE) < 0 && errno != EINVAL ? -errno : 0;
-    if (mlock(w->hot.data, w->cap) < 0 || mlock(w, sizeof *w) < 0 || mlock(w->lane, sizeof *w->lane) < 0)
-        r = -errno;
-    return r;
 }

@@ -6,6 +6,13 @@
  *             every thread's writer. area->generation == 0 is how a child knows that it is one.
  *   context   inherited: bound fields go on in the child.
  *
+ * Edges between threads of the process, beside those of abi.h:
+ *   W1 -> W2   a thread gives its writer back         another takes it
+ *   S1 -> S2   a shared lane is unlocked              and locked
+ *   P1 -> P2   the process lock is released           and taken
+ *   F1 -> F2   a child's segment stands               its other threads use it
+ *   K1 -> K2   the capture list is unlocked           and locked
+ *
  *   fapilogi_self -> writer (one per thread) -> lane in mapping A
  *                    shared[0..3] (try-lock)  -> lanes 0..3 */
 #ifndef FAPILOG_PRODUCER_INTERNAL_H

@@ -77,7 +77,7 @@ static bool claim(struct writer *w, uint32_t index)
     uint32_t generation = (FAPILOG_LANE_GENERATION(state) + 1) & 0xffffff;
     if (generation == 0)
         generation = 1;
-    /* order: acq_rel, L1 - one claimant wins, and sees what the last owner wrote */
+    /* order: acq_rel - one claimant wins, and sees what the last owner wrote before L1 */
     if (!cas_acq_rel(&lane->state, &state, generation << 8 | FAPILOG_LANE_CLAIMING))
         return false;
     w->generation = generation;
@@ -99,7 +99,7 @@ static struct writer *take_writer(void)
         uint64_t bits = load_rlx(&a->writer_used[i]);
         while (bits != UINT64_MAX) {
             const unsigned bit = (unsigned)__builtin_ctzll(~bits);
-            /* order: acq_rel, W1 - the slot's last owner is done with it */
+            /* order: W2 acquire, pairs with W1 - the slot's last owner is done with it */
             if (cas_acq_rel(&a->writer_used[i], &bits, bits | UINT64_C(1) << bit)) {
                 struct writer *w = &a->writer[i * 64 + bit];
                 memset(w, 0, sizeof *w);
@@ -113,7 +113,7 @@ static struct writer *take_writer(void)
 static void give_writer(struct writer *w)
 {
     const uint32_t i = (uint32_t)(w - process.area->writer);
-    /* order: acq_rel, W1 - whoever takes the slot finds us done with it */
+    /* order: W1 release, pairs with W2 - whoever takes the slot finds us done with it */
     __atomic_fetch_and(&process.area->writer_used[i / 64], ~(UINT64_C(1) << (i % 64)), __ATOMIC_ACQ_REL);
 }
 
@@ -179,7 +179,7 @@ void fapilogi_detach_all(void)
     struct area *a = process.area;
     for (uint32_t i = 0; i < WRITERS_MAX; i++) {
         struct writer *w = &a->writer[i];
-        /* order: acquire, W1 - the slot is in use */
+        /* order: W2 acquire, pairs with W1 - the slot is in use */
         if (!(load_acq(&a->writer_used[i / 64]) >> (i % 64) & 1) || !w->attached)
             continue;
         /* order: relaxed - the compiler must look again each time; nothing is read through it */
@@ -216,7 +216,7 @@ static struct writer *try_lock(uint32_t first, uint32_t count)
     for (uint32_t i = first; i < first + count; i++) {
         struct writer *w = &process.area->shared[i];
         uint32_t free_ = 0;
-        /* order: acq_rel, S1 - the last holder's writes to the lane and its writer are visible */
+        /* order: S2 acquire, pairs with S1 - the last holder's writes to the lane and its writer are visible */
         if (cas_acq_rel(&w->lock, &free_, 1))
             return w;
     }
@@ -242,7 +242,7 @@ struct writer *fapilogi_shared_lock(struct call *c, uint32_t first, uint32_t cou
 
 void fapilogi_shared_unlock(struct writer *w)
 {
-    /* order: S1 release, pairs with the acquire in try_lock() */
+    /* order: S1 release, pairs with S2 - our writes to the lane and its writer are done */
     store_rel(&w->lock, 0);
 }
 

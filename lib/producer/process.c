@@ -24,7 +24,7 @@ void fapilogi_lock(void)
 {
     const uint32_t pid = (uint32_t)getpid();
     uint32_t holder = 0;
-    /* order: acq_rel, P1 - what the last holder changed is visible */
+    /* order: P2 acquire, pairs with P1 - what the last holder changed is visible */
     while (!cas_acq_rel(&process.lock, &holder, pid)) {
         if (holder == pid)
             (void)nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
@@ -35,7 +35,7 @@ void fapilogi_lock(void)
 
 void fapilogi_unlock(void)
 {
-    /* order: P1 release, pairs with the acquire in fapilogi_lock() */
+    /* order: P1 release, pairs with P2 - what we changed is complete */
     store_rel(&process.lock, 0);
 }
 

@@ -32,15 +32,15 @@ void fapilogi_futex_wait(uint32_t *word, uint32_t value, uint64_t timeout_ns)
 void fapilogi_bell(void)
 {
     uint32_t *bell = &process.ctl->bell;
-    /* order: seq_cst fence, B1 - our tail before our look at the bell, as the collector's bell comes before
+    /* order: seq_cst fence - our tail before our look at the bell, as the collector's bell comes before
      * its look at the tails: one of the two sees the other (a store and a load of different variables) */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    /* order: relaxed - B1 */
+    /* order: relaxed - the fence above */
     uint32_t sleeping = load_rlx(bell);
     if (sleeping != FAPILOG_BELL_SLEEPING)
         return;
     const int saved = errno;
-    /* order: acq_rel, B1 - one wake per sleep */
+    /* order: acq_rel - one wake per sleep */
     if (cas_acq_rel(bell, &sleeping, FAPILOG_BELL_RUNG))
         futex(bell, FUTEX_WAKE, 1, NULL);
     errno = saved;
@@ -91,7 +91,7 @@ bool fapilogi_wait_head(struct writer *w, uint64_t want, uint64_t *ret_head)
     bool reached = false;
     while (!reached && fapilogi_collector_alive(now)) {
         /* order: relaxed - the fence in fapilogi_bell() puts it before our look at head; the collector
-         * stores head before it looks here (B1) */
+         * stores head before it looks here */
         store_rlx(&w->lane->waiting, 1);
         fapilogi_bell();
         uint32_t *const word = low_word(&w->slot->head);

@@ -1,0 +1,25 @@
+/* A thread that must not be delayed. */
+#include "lib/producer/internal.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+int fapilog_prepare(fapilog_t *log)
+{
+    (void)log;
+    void *frame[1];
+    (void)fapilogi_backtrace(frame, 1);
+    if (!fapilogi_ready() || process.mode != MODE_RING)
+        return -ENOTCONN;
+    struct writer *w = self_writer();
+    if (!w || !w->attached)
+        w = fapilogi_attach();
+    if (!w || !w->lane)
+        return -EAGAIN;
+    w->realtime = true;
+    w->lane->flags |= FAPILOG_LANE_REALTIME;
+    int r = madvise(w->hot.data, w->cap, MADV_POPULATE_WRITE) < 0 && errno != EINVAL ? -errno : 0;
+    if (mlock(w->hot.data, w->cap) < 0 || mlock(w, sizeof *w) < 0 || mlock(w->lane, sizeof *w->lane) < 0)
+        r = -errno;
+    return r;
+}
