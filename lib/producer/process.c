@@ -178,8 +178,8 @@ static void close_segment(void)
     uint8_t *base = a->base;
     if (had_segment) {
         fapilogi_detach_all();
-        /* order: relaxed - a state; the records are released by their lanes */
-        store_rlx(&a->super->state, FAPILOG_STATE_CLEAN);
+        /* order: release, pairs with the collector's acquire - a label; that we are gone, the lock says */
+        store_rel(&a->super->state, FAPILOG_STATE_CLEAN);
         fapilogi_bell();
     }
     (void)fapilogi_placeholder(FAPILOG_LEVEL_OFF, NULL);
@@ -210,6 +210,6 @@ __attribute__((destructor)) static void at_exit(void)
 {
     const struct area *a = process.area;
     if (a && process.mode == MODE_RING && a->generation != 0)
-        /* order: relaxed - a state; the records are released by their lanes */
-        store_rlx(&a->super->state, FAPILOG_STATE_CLEAN);
+        /* order: release, pairs with the collector's acquire - a label; that we are gone, the lock says */
+        store_rel(&a->super->state, FAPILOG_STATE_CLEAN);
 }

@@ -74,13 +74,13 @@ bool fapilogi_open_block(struct writer *w)
     const uint64_t pos = align_up(tail, w->block);
     if (!populate(w, pos))
         return false;
-    if (w->mode == FAPILOG_MODE_OVERWRITE) {
-        /* order: relaxed - O1: the fence below orders it before the bytes it announces */
-        store_rlx(&w->lane->intent, pos + w->block);
-        /* order: O1 release fence, pairs with the reader's acquire fence (O2): what follows are plain
-         * stores of a whole block, there is no one variable to hang the order on */
-        __atomic_thread_fence(__ATOMIC_RELEASE);
-    }
+    /* In every mode: the dump tool reads lanes without holding back their writer, and must know which
+     * bytes may be under way even where the collector paces us.
+     * order: relaxed - O1: the fence below orders it before the bytes it announces */
+    store_rlx(&w->lane->intent, pos + w->block);
+    /* order: O1 release fence, pairs with the reader's acquire fence (O2): what follows are plain
+     * stores of a whole block, there is no one variable to hang the order on */
+    __atomic_thread_fence(__ATOMIC_RELEASE);
     if (tail < pos && pos - tail >= sizeof(struct fapilog_record_header))
         memset(data + (tail & w->hot.mask), 0, 8);
     const struct clock_anchor anchor = clock_anchor_pair(process.clock_kind);
