@@ -123,16 +123,19 @@ FAPILOGI_API void fapilog_get_counters(const fapilog_t *log, struct fapilog_coun
 /* ---- context -------------------------------------------------------------------------------------- */
 
 enum {
-    FAPILOG_CONTEXT_BYTES_MAX = 2048, /* names, values and 8 bytes a field */
+    FAPILOG_CONTEXT_BYTES_MAX = 2048, /* names, texts and 8 bytes a field */
     FAPILOG_CONTEXT_FIELDS_MAX = 32,
 };
 
 /* What fapilog_context_push() changed. */
 struct fapilog_scope {
-    int32_t error;   /* 0; -E2BIG: the fields do not fit, none was bound; -ENOMEM */
+    int32_t error;   /* 0; -E2BIG: the fields do not fit, none is bound; -EINVAL; -ENOMEM; -EBUSY:
+                      * called by a signal handler that interrupted a change of the context */
     uint32_t epoch;
     uint32_t count;
     uint32_t bytes;
+    uint32_t scope_count;
+    uint32_t clears;
 };
 
 /* Binds fields to the calling thread until the scope is popped; every record that the thread logs
@@ -142,7 +145,8 @@ struct fapilog_scope {
 FAPILOGI_API struct fapilog_scope fapilog_context_push(const struct fapilog_field *fields, uint32_t count);
 FAPILOGI_API void fapilog_context_pop(struct fapilog_scope *scope);
 
-/* Binds one field in the innermost scope, in place of one with the same name there. 0, -E2BIG, -ENOMEM. */
+/* Binds one field in the innermost scope, in place of one with the same name there. 0, or a negative errno
+ * as in struct fapilog_scope. */
 FAPILOGI_API int fapilog_context_set(const struct fapilog_field *field);
 /* Unbinds everything that the thread has bound in any scope. */
 FAPILOGI_API void fapilog_context_clear(void);
@@ -168,8 +172,8 @@ FAPILOGI_API int fapilog_log(const fapilog_t *log, uint32_t level, const char *m
 /* ---- capture, for tests of programs that log ------------------------------------------------------- */
 
 /* From here on fapilog_open() makes no segment: records go to a list in memory, oldest dropped beyond
- * `records_max` (1..1000000). 0, -EBUSY when a segment is open or capture is on, -EINVAL, -ENOMEM.
- * Loggers opened before stay valid. Not signal safe. */
+ * `records_max` (1..10000). 0, -EBUSY when a segment is open or capture is on, -EINVAL, -ENOMEM.
+ * Threshold and texts come from the environment. Loggers opened before stay valid. Not signal safe. */
 FAPILOGI_API int fapilog_capture_start(uint32_t records_max);
 /* Takes the oldest record, or returns NULL. The record is valid until the next call to
  * fapilog_capture_next() or fapilog_capture_stop(). One thread at a time. */

@@ -1,4 +1,11 @@
-/* The log calls that the inline code cannot finish by itself. */
+/* The log calls that the inline code cannot finish by itself. Signal safe; errno is kept.
+ *
+ *   own lane, fits a block        -> room is made, the arguments are stored in place
+ *   own lane, larger              -> scratch memory, then a chain of fragments
+ *   inside another log call, no lane of its own, or more than a quarter of a lane
+ *                                 -> a shared lane, in place or as a chain; the record brings its tid and
+ *                                    its context with it
+ *   no segment                    -> scratch memory, then fapilogi_sink() */
 #include "lib/producer/internal.h"
 
 #include "lib/base/atomics.h"
@@ -6,74 +13,260 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-/* Where the record's header and extensions go; returns the place of the arguments. */
-static uint8_t *put_head(uint8_t *to, const struct call *c, uint64_t ext, uint32_t tid)
+enum { HEADER = sizeof(struct fapilog_record_header) };
+
+/* What goes between the header and the arguments. */
+struct extensions {
+    uint64_t ext;     /* struct fapilog_ext, 0: none */
+    uint32_t tid;     /* 0: none */
+    uint32_t context; /* bytes of the inline context list, 0: none */
+};
+
+static size_t extensions_size(const struct extensions *x)
 {
-    const struct fapilog_record_header head = {c->word0 | c->size / 8, c->cycles};
-    memcpy(to, &head, sizeof head);
-    to += sizeof head;
-    if (ext) {
-        memcpy(to, &ext, 8);
+    return (x->ext ? 8 : 0) + (x->tid ? 8 : 0) + (x->context ? 8 + align_up(x->context, 8) : 0);
+}
+
+static uint64_t extensions_flags(const struct extensions *x)
+{
+    return (uint64_t)((x->ext ? FAPILOG_FLAG_EXT : 0) | (x->tid ? FAPILOG_FLAG_TID : 0) |
+                      (x->context ? FAPILOG_FLAG_CONTEXT : 0))
+           << 25;
+}
+
+static uint8_t *put_extensions(uint8_t *to, const struct extensions *x)
+{
+    if (x->ext) {
+        memcpy(to, &x->ext, 8);
         to += 8;
     }
-    if (tid) {
-        const uint64_t wide = tid;
+    if (x->tid) {
+        const uint64_t wide = x->tid;
         memcpy(to, &wide, 8);
         to += 8;
+    }
+    if (x->context) {
+        const uint32_t head[2] = {x->context, fapilogi_context_count()};
+        memcpy(to, head, 8);
+        fapilogi_context_put(to + 8);
+        to += 8 + align_up(x->context, 8);
     }
     return to;
 }
 
-static struct fapilogi_pending *begin_own(struct writer *w, const struct fapilog *log, uint64_t word0,
-                                          size_t args_size)
+static struct extensions shared_extensions(const struct fapilog *log)
 {
-    struct call *c = &w->call;
-    const bool urgent = FAPILOG_WORD0_LEVEL(word0) >= FAPILOG_LEVEL_ERROR;
-    const uint64_t ext = log->ext | w->hot.ext;
-    c->size = 16 + (ext ? 8 : 0) + ((args_size + 7) & ~(size_t)7);
-    c->word0 = word0 | (ext ? (uint64_t)FAPILOG_FLAG_EXT << 25 : 0);
-    c->self = c->target = w;
-    if (c->size > w->block - sizeof(struct fapilog_block) || !fapilogi_reserve(w, c->size, urgent)) {
-        fapilogi_drop(w, c->size);
-        w->hot.busy = w->idle;
+    return (struct extensions){.ext = log->ext | (uint64_t)fapilogi_context_epoch() << 32,
+                               .tid = (uint32_t)syscall(SYS_gettid),
+                               .context = (uint32_t)fapilogi_context_size()};
+}
+
+static void leave(const struct call *c)
+{
+    struct writer *self = c->self;
+    FAPILOGI_BARRIER();
+    if (self && !c->nested)
+        self->hot.busy = self->idle;
+}
+
+/* The record did not get in: counts it where it would have gone. */
+static void refuse(struct call *c, size_t size)
+{
+    if (c->target)
+        fapilogi_drop(c->target, size);
+    else
+        fapilogi_orphan(size);
+}
+
+static bool urgent(const struct call *c)
+{
+    return FAPILOG_WORD0_LEVEL(c->word0) >= FAPILOG_LEVEL_ERROR;
+}
+
+/* ---- in place -------------------------------------------------------------------------------------- */
+
+/* `c` is a template; the call lives in the writer of the lane, which is ours. */
+static struct fapilogi_pending *begin_in_place(struct writer *w, const struct call *c, const struct extensions *x)
+{
+    struct call *mine = &w->call;
+    *mine = *c;
+    mine->target = w;
+    mine->mapped = 0;
+    mine->size = HEADER + extensions_size(x) + align_up(c->args_size, 8);
+    if (!fapilogi_reserve(w, mine->size, urgent(c), !c->nested)) {
+        refuse(mine, mine->size);
         return NULL;
     }
-    c->cycles = clock_now(process.clock_kind);
-    c->pending.args = put_head(w->hot.data + (w->hot.tail & w->hot.mask), c, ext, 0);
-    return &c->pending;
+    mine->cycles = clock_now(process.clock_kind);
+    const struct fapilog_record_header head = {mine->word0 | mine->size / 8 | extensions_flags(x), mine->cycles};
+    uint8_t *to = w->hot.data + (w->hot.tail & w->hot.mask);
+    memcpy(to, &head, HEADER);
+    mine->pending.args = put_extensions(to + HEADER, x);
+    return &mine->pending;
+}
+
+/* ---- in scratch memory ------------------------------------------------------------------------------ */
+
+static struct fapilogi_pending *begin_scratch(const struct call *c, const struct extensions *x)
+{
+    const size_t payload = extensions_size(x) + align_up(c->args_size, 8);
+    const size_t mapped = align_up(sizeof(struct scratch) + payload, 4096);
+    struct scratch *s = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (s == MAP_FAILED)
+        return NULL;
+    s->call = *c;
+    s->call.mapped = mapped;
+    s->call.cycles = clock_now(process.clock_kind);
+    s->call.word0 = c->word0 | extensions_flags(x);
+    s->call.size = extensions_size(x) + c->args_size;
+    s->call.pending.args = put_extensions(s->payload, x);
+    return &s->call.pending;
+}
+
+/* True: the memory has been taken over. */
+static bool finish_scratch(struct scratch *s)
+{
+    struct call *c = &s->call;
+    if (s->call.size > FAPILOG_RECORD_BYTES_MAX)
+        fapilogi_cut(s);
+    s->word0 = c->word0;
+    s->cycles = c->cycles;
+    s->length = c->size;
+    if (process.mode != MODE_RING)
+        return fapilogi_sink(s);
+    const size_t len = offsetof(struct scratch, payload) - offsetof(struct scratch, word0) + c->size;
+    const bool shared = !c->target;
+    if (shared) {
+        const bool jumbo = c->size > (UINT64_C(1) << process.geometry.cap_log2) / 4;
+        c->target = fapilogi_shared_lock(c, jumbo ? 0 : 1, jumbo ? 1 : FAPILOG_SHARED_LANES - 1);
+    }
+    if (!c->target || !fapilogi_chain(c->target, (const uint8_t *)&s->word0, len, c, !c->nested))
+        refuse(c, len);
+    if (shared && c->target)
+        fapilogi_shared_unlock(c->target);
+    return false;
+}
+
+/* ---- choosing --------------------------------------------------------------------------------------- */
+
+static struct fapilogi_pending *begin_shared(const struct fapilog *log, const struct call *c, bool jumbo)
+{
+    const struct extensions x = shared_extensions(log);
+    const size_t size = HEADER + extensions_size(&x) + align_up(c->args_size, 8);
+    struct call mine = *c;
+    if (jumbo || size > fapilogi_reserve_max(&process.area->shared[1])) {
+        struct fapilogi_pending *p = begin_scratch(&mine, &x);
+        if (!p)
+            fapilogi_orphan(size);
+        return p;
+    }
+    struct writer *w = fapilogi_shared_lock(&mine, 1, FAPILOG_SHARED_LANES - 1);
+    if (!w) {
+        fapilogi_orphan(size);
+        return NULL;
+    }
+    struct fapilogi_pending *p = begin_in_place(w, &mine, &x);
+    if (!p)
+        fapilogi_shared_unlock(w);
+    return p;
+}
+
+static struct fapilogi_pending *begin_own(struct writer *w, const struct fapilog *log, struct call *c)
+{
+    const struct extensions x = {.ext = log->ext | w->hot.ext};
+    const size_t size = HEADER + extensions_size(&x) + align_up(c->args_size, 8);
+    if (size <= fapilogi_reserve_max(w))
+        return begin_in_place(w, c, &x);
+    if (size > w->cap / 4)
+        return begin_shared(log, c, true);
+    c->target = w;
+    struct fapilogi_pending *p = begin_scratch(c, &x);
+    if (!p)
+        fapilogi_drop(w, size);
+    return p;
+}
+
+static struct fapilogi_pending *begin_without_segment(const struct fapilog *log, struct call *c)
+{
+    const struct extensions x = shared_extensions(log);
+    return begin_scratch(c, &x);
+}
+
+/* `word0` has kind, level and schema. */
+struct fapilogi_pending *fapilogi_begin_slow(const struct fapilog *log, uint64_t word0, size_t args_size)
+{
+    struct writer *w = self_writer();
+    struct call c = {.word0 = word0, .args_size = args_size};
+    c.nested = w && (w->hot.busy & 1);
+    if (c.nested)
+        c.word0 |= (uint64_t)FAPILOG_FLAG_NESTED << 25;
+    if (process.mode != MODE_RING)
+        return begin_without_segment(log, &c);
+    if (!c.nested && (!w || !w->attached)) {
+        w = fapilogi_attach();
+        c.nested = !w; /* it may be that we are: then do not wait for ourselves */
+    }
+    c.self = w;
+    if (w && !c.nested) {
+        w->hot.busy |= 1;
+        FAPILOGI_BARRIER(); /* a signal handler from here on leaves the lane alone */
+    }
+    struct fapilogi_pending *p =
+        w && w->lane && !c.nested ? begin_own(w, log, &c) : begin_shared(log, &c, false);
+    if (!p)
+        leave(&c);
+    return p;
 }
 
 struct fapilogi_pending *fapilogi_slow(const struct fapilog *log, struct fapilog_site_desc *site,
                                        uint32_t level, size_t args_size)
 {
-    if (process.mode != MODE_RING)
-        return NULL;
     const int saved = errno;
-    /* order: acquire, pairs with R1 - the entry is complete */
-    uint32_t id = load_acq(&site->id);
-    if (id == 0)
-        id = fapilogi_register_site(site);
-    struct writer *w = (struct writer *)fapilogi_self;
-    if (w == &fapilogi_none || !w->lane)
-        w = fapilogi_attach();
     struct fapilogi_pending *p = NULL;
-    if (id && w && w->lane && !(w->hot.busy & 1)) {
-        w->hot.busy |= 1;
-        FAPILOGI_BARRIER();
-        p = begin_own(w, log, FAPILOG_WORD0(0, FAPILOG_KIND_EVENT, level, 0, id), args_size);
+    if (fapilogi_ready()) {
+        /* order: acquire, pairs with R1 - the entry is complete */
+        uint32_t id = load_acq(&site->id);
+        if (id == 0)
+            id = fapilogi_register_site(site);
+        if (id)
+            p = fapilogi_begin_slow(log, FAPILOG_WORD0(0, FAPILOG_KIND_EVENT, level & 31, 0, id), args_size);
+        else
+            fapilogi_count_unregistered();
     }
     errno = saved;
     return p;
 }
 
+/* Whether there is anywhere to write to; in a forked child, makes its segment first. */
+bool fapilogi_ready(void)
+{
+    /* order: relaxed - closing a segment while others log is the caller's mistake */
+    const uint32_t mode = load_rlx(&process.mode);
+    if (mode == MODE_RING && process.area->generation == 0)
+        return fapilogi_child();
+    return mode != MODE_CLOSED;
+}
+
 void fapilogi_finish(struct fapilogi_pending *pending)
 {
+    const int saved = errno;
     struct call *c = (struct call *)pending;
-    struct writer *w = c->target;
-    fapilogi_commit(w, w->hot.tail + c->size, 1);
-    FAPILOGI_BARRIER();
-    w->hot.busy = w->idle;
-    if (FAPILOG_WORD0_LEVEL(c->word0) >= FAPILOG_LEVEL_ERROR)
+    const struct call copy = *c;
+    if (c->mapped) {
+        if (!finish_scratch((struct scratch *)c))
+            (void)munmap(c, copy.mapped);
+    } else {
+        struct writer *w = c->target;
+        fapilogi_commit(w, w->hot.tail + c->size);
+        if (w != c->self)
+            fapilogi_shared_unlock(w);
+    }
+    leave(&copy);
+    if (urgent(&copy))
         fapilogi_urgent();
+    errno = saved;
 }

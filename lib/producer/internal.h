@@ -17,8 +17,6 @@
 
 #include <fapilog/fapilog.h>
 
-#include <stdatomic.h>
-
 enum {
     WRITERS_MAX = FAPILOG_LANES_MAX + 1024, /* threads beyond it use the shared lanes without a writer */
     SERVICE_MAX = 63,
@@ -35,16 +33,29 @@ enum mode {
 
 struct writer;
 
-/* A log call that took the slow path, from fapilogi_slow() to fapilogi_finish(). */
+/* A log call that took the slow path, from fapilogi_slow() to fapilogi_finish(). It lives in the writer of
+ * the lane that it goes to, or at the start of scratch memory that holds the record until it is complete. */
 struct call {
     struct fapilogi_pending pending;
     struct writer *self;   /* of the thread, NULL when it has none */
-    struct writer *target; /* whose lane gets the record */
+    struct writer *target; /* whose lane gets the record; NULL: still to be found */
     uint64_t word0;        /* without the size */
     uint64_t cycles;
-    size_t size;           /* of the record, or of a chain's payload */
-    size_t mapped;         /* bytes of scratch memory this call lies in, 0: none */
-    bool nested;
+    size_t size;           /* of the record with its header; in scratch memory, of the payload */
+    size_t args_size;
+    size_t mapped;         /* bytes of scratch memory, 0: none */
+    bool nested;           /* by a signal handler inside a log call: must not wait */
+};
+
+/* Scratch memory: the logical record as the fragments will carry it. */
+struct scratch {
+    struct call call;
+    struct scratch *next; /* in the capture list */
+    int64_t time_ns;
+    uint64_t word0;
+    uint64_t cycles;
+    uint64_t length;
+    uint8_t payload[];
 };
 
 struct writer {
@@ -66,11 +77,11 @@ struct writer {
 } __attribute__((aligned(64)));
 
 struct area {
-    uint32_t generation; /* 0: a forked child that has not logged yet */
-    uint32_t child_lock;
-    uint32_t open_lock; /* fapilog_open/close, loggers, modules */
+    uint32_t generation;    /* 0: a forked child that has not logged yet */
+    uint32_t child_tid;     /* who is making the child's segment */
     uint32_t claim_hint;
-    uint8_t *base;      /* mapping A */
+    uint32_t early_dropped; /* records of a child before its segment stood */
+    uint8_t *base;          /* mapping A */
     struct fapilog_superblock *super;
     struct fapilog_lane *lanes;
     struct writer shared[FAPILOG_SHARED_LANES];
@@ -80,6 +91,7 @@ struct area {
 };
 
 struct process {
+    uint32_t lock;       /* holder's pid, so that a child is not locked out by its parent's threads */
     uint32_t users;      /* fapilog_open() less fapilog_close() */
     uint32_t mode;       /* enum mode */
     uint32_t clock_kind;
@@ -88,10 +100,12 @@ struct process {
     uint32_t pid;
     uint32_t parent_pid; /* of a forked child */
     uint32_t fallback;
+    uint32_t epoch;      /* last context epoch handed out */
     struct area *area;
     struct fapilog_ctl *ctl; /* mapping B; slots follow */
     uint8_t *registry;
     uint64_t registry_used;  /* bytes handed out; superblock.registry_tail follows */
+    uint64_t registry_size;
     uint64_t counter_hz;
     struct geometry geometry;
     struct ringdir dir;
@@ -103,34 +117,134 @@ struct process {
 extern struct process process;
 extern struct writer fapilogi_none; /* fapilogi_self of a thread that has not logged */
 
-/* process.c */
-void fapilogi_lock(uint32_t *lock);
-void fapilogi_unlock(uint32_t *lock);
-int fapilogi_areas_init(struct err *e);
+static inline struct writer *self_writer(void)
+{
+    struct writer *w = (struct writer *)fapilogi_self;
+    return w == &fapilogi_none ? NULL : w;
+}
 
-/* segment.c */
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ __volatile__("yield");
+#endif
+}
+
+static inline uint64_t align_up(uint64_t n, uint64_t to)
+{
+    return (n + to - 1) & ~(to - 1);
+}
+
+struct settings;
+
+/* process.c - opening, closing */
+void fapilogi_lock(void);
+void fapilogi_unlock(void);
+int fapilogi_memory_init(struct err *e);
+void fapilogi_thread_exit_arm(struct writer *w);
+
+void fapilogi_take_settings(const struct settings *s);
+
+/* options.c */
+struct settings {
+    uint32_t level, on_full, fallback, lanes;
+    uint64_t lane_bytes, registry_bytes;
+    const char *ring_dir, *env, *version;
+};
+void fapilogi_settings(const struct fapilog_options *o, struct settings *ret);
+void fapilogi_service_name(const char *given, char ret[SERVICE_MAX + 1]);
+void fapilogi_copy_text(char *to, size_t size, const char *from);
+
+/* segment.c, child.c */
 int fapilogi_segment_create(struct err *e);
-void fapilogi_segment_detach(void);
+/* Puts private memory in the place of mapping B, with the registry as it is and all levels `level`. */
+int fapilogi_placeholder(uint32_t level, struct err *e);
+/* In a forked child: makes its segment. False: records go nowhere (now). */
 bool fapilogi_child(void);
 
 /* registry.c */
 uint32_t fapilogi_register_site(struct fapilog_site_desc *site);
-uint32_t fapilogi_register_logger(const char *name, const char *service, uint32_t parent, uint32_t level_slot,
-                                  const struct fapilog_field *fields, uint32_t count);
+uint32_t fapilogi_register_logger(const struct fapilog_logger_entry *head, const char *name,
+                                  const char *service, const uint8_t *fields);
 void fapilogi_register_modules(void);
+void fapilogi_count_unregistered(void);
 
-/* lane.c */
+/* logger.c */
+fapilog_t *fapilogi_root_logger(const char *service);
+void fapilogi_reset_levels(void);
+
+/* lane.c - claiming */
 struct writer *fapilogi_attach(void);
 void fapilogi_detach(struct writer *w);
+void fapilogi_detach_all(void);
 void fapilogi_shared_init(void);
-bool fapilogi_reserve(struct writer *w, size_t size, bool urgent);
-void fapilogi_commit(struct writer *w, uint64_t next, uint32_t events);
+struct writer *fapilogi_shared_lock(struct call *c, uint32_t first, uint32_t count);
+void fapilogi_shared_unlock(struct writer *w);
+void fapilogi_orphan(size_t size);
+
+/* room.c - finding room */
+/* Makes room for `size` bytes at hot.tail in one block. False: the lane is full. */
+bool fapilogi_reserve(struct writer *w, size_t size, bool urgent, bool may_wait);
+/* The most that fapilogi_reserve() can give in a fresh block. */
+size_t fapilogi_reserve_max(const struct writer *w);
+void fapilogi_commit(struct writer *w, uint64_t next);
 void fapilogi_drop(struct writer *w, size_t size);
+/* The parts of it that a chain needs. */
+bool fapilogi_space_until(struct writer *w, uint64_t end, bool urgent, bool may_wait);
+bool fapilogi_open_block(struct writer *w);
+void fapilogi_context_record(struct writer *w);
+void fapilogi_room_settle(struct writer *w);
 
-/* bell.c */
+/* chain.c - writes `len` bytes as a chain of fragments and commits it. False: the lane is full. */
+bool fapilogi_chain(struct writer *w, const uint8_t *data, size_t len, const struct call *c, bool may_wait);
+size_t fapilogi_chain_size(const struct writer *w, size_t len);
+
+/* call.c */
+bool fapilogi_ready(void);
+struct fapilogi_pending *fapilogi_begin_slow(const struct fapilog *log, uint64_t word0, size_t args_size);
+
+/* cut.c - shortens texts until the payload fits FAPILOG_RECORD_BYTES_MAX */
+void fapilogi_cut(struct scratch *s);
+
+/* list.c - self-describing field lists */
+size_t fapilogi_list_end(size_t at, const struct fapilog_field *f);
+size_t fapilogi_list_put(uint8_t *to, size_t at, const struct fapilog_field *f);
+size_t fapilogi_list_get(const uint8_t *from, size_t at, struct fapilog_field *f);
+size_t fapilogi_value_end(size_t at, const struct fapilog_field *f);
+size_t fapilogi_value_put(uint8_t *to, size_t at, const struct fapilog_field *f);
+size_t fapilogi_value_get(const uint8_t *from, size_t at, struct fapilog_field *f);
+bool fapilogi_field_ok(const struct fapilog_field *f);
+
+/* decode.c - a record in scratch memory, read back: for cutting it, for stderr, for capture */
+struct decoded {
+    struct fapilog_text message;
+    const struct fapilog_site_entry *site; /* NULL: a dynamic record */
+    uint32_t logger, tid;
+    uint32_t fields_count;
+    struct fapilog_field fields[FAPILOG_FIELDS_MAX];
+    uint32_t context_epoch, context_count;
+    const uint8_t *context; /* encoded list */
+    size_t args_at;         /* offset of the arguments in the payload */
+};
+void fapilogi_decode(const struct scratch *s, struct decoded *ret);
+
+/* context.c */
+size_t fapilogi_context_size(void);                 /* of the encoded list, 0: nothing bound */
+uint32_t fapilogi_context_count(void);
+uint32_t fapilogi_context_epoch(void);
+void fapilogi_context_put(uint8_t *to);
+void fapilogi_context_thread_exit(void);
+
+/* wait.c */
+void fapilogi_futex_wait(uint32_t *word, uint32_t value, uint64_t timeout_ns);
+bool fapilogi_collector_alive(uint64_t now_ns);
 void fapilogi_bell(void);
+bool fapilogi_wait_head(struct writer *w, uint64_t want, uint64_t *ret_head);
 
-/* process.c */
-void fapilogi_thread_exit_arm(struct writer *w);
+/* sink.c - records of a process without a segment */
+/* True: the scratch memory has been taken over. */
+bool fapilogi_sink(struct scratch *s);
 
 #endif

@@ -1,62 +1,54 @@
-/* Opening and closing the process's segment. */
+/* The life of the process's segment: opened by its first user, closed by its last. */
 #include "lib/producer/internal.h"
 
 #include "lib/base/atomics.h"
-#include "lib/ring/rules.h"
+#include "lib/ring/clock.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 struct process process;
 struct writer fapilogi_none = {.hot = {.busy = 2}};
 __thread struct fapilogi_lane *fapilogi_self = &fapilogi_none.hot;
 
-static struct fapilog root;
 static pthread_key_t exit_key;
 static bool exit_key_made;
-static pthread_mutex_t open_mutex = PTHREAD_MUTEX_INITIALIZER;
 
-void fapilogi_lock(uint32_t *lock)
+/* Held for opening, closing, loggers and modules; never by a log call. */
+void fapilogi_lock(void)
 {
-    (void)lock;
-    (void)pthread_mutex_lock(&open_mutex);
+    const uint32_t pid = (uint32_t)getpid();
+    uint32_t holder = 0;
+    /* order: acq_rel, P1 - what the last holder changed is visible */
+    while (!cas_acq_rel(&process.lock, &holder, pid)) {
+        if (holder == pid)
+            (void)nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+        if (holder == pid)
+            holder = 0; /* else a thread of the parent held it at the fork: it is ours to take over */
+    }
 }
 
-void fapilogi_unlock(uint32_t *lock)
+void fapilogi_unlock(void)
 {
-    (void)lock;
-    (void)pthread_mutex_unlock(&open_mutex);
+    /* order: P1 release, pairs with the acquire in fapilogi_lock() */
+    store_rel(&process.lock, 0);
 }
 
 static void thread_exit(void *arg)
 {
     fapilogi_detach(arg);
+    fapilogi_context_thread_exit();
 }
 
 void fapilogi_thread_exit_arm(struct writer *w)
 {
     if (exit_key_made)
         (void)pthread_setspecific(exit_key, w);
-}
-
-static uint32_t parse_level(const char *text, uint32_t otherwise)
-{
-    static const struct { const char *name; uint32_t level; } names[] = {
-        {"TRACE", FAPILOG_LEVEL_TRACE}, {"DEBUG", FAPILOG_LEVEL_DEBUG}, {"INFO", FAPILOG_LEVEL_INFO},
-        {"WARNING", FAPILOG_LEVEL_WARNING}, {"WARN", FAPILOG_LEVEL_WARNING}, {"ERROR", FAPILOG_LEVEL_ERROR},
-        {"CRITICAL", FAPILOG_LEVEL_CRITICAL}, {"AUDIT", FAPILOG_LEVEL_AUDIT},
-        {"SECURITY", FAPILOG_LEVEL_SECURITY}, {"OFF", FAPILOG_LEVEL_OFF},
-    };
-    for (size_t i = 0; text && i < sizeof names / sizeof names[0]; i++)
-        if (strcasecmp(text, names[i].name) == 0)
-            return names[i].level;
-    return otherwise;
 }
 
 static void *reserve_memory(size_t size)
@@ -66,87 +58,158 @@ static void *reserve_memory(size_t size)
 }
 
 /* Address space that stays for the process's life. */
-int fapilogi_areas_init(struct err *e)
+int fapilogi_memory_init(struct err *e)
 {
     if (process.area)
         return 0;
     struct area *a = reserve_memory(sizeof *a);
     uint8_t *ctl = reserve_memory(CTL_MAX);
     uint8_t *registry = reserve_memory(GEOMETRY_REGISTRY_MAX);
-    if (!a || !ctl || !registry || madvise(a, sizeof *a, MADV_WIPEONFORK) < 0)
-        return err_sys(e, -errno, "private memory");
+    if (!a || !ctl || !registry)
+        return err_sys(e, -ENOMEM, "private memory");
+    if (madvise(a, sizeof *a, MADV_WIPEONFORK) < 0)
+        return err_sys(e, -errno, "private memory: MADV_WIPEONFORK");
     a->generation = 1;
     process.ctl = (struct fapilog_ctl *)ctl;
     process.registry = registry;
     process.registry_used = FAPILOG_REGISTRY_PREAMBLE;
     for (uint32_t i = 0; i < FAPILOG_LOGGERS_MAX; i++)
         process.ctl->level[i] = FAPILOG_LEVEL_OFF;
-    exit_key_made = pthread_key_create(&exit_key, thread_exit) == 0;
     process.area = a;
-    root.level = &process.ctl->level[0];
     return 0;
 }
 
-static uint64_t env_number(const char *name, uint64_t otherwise)
+/* The key is made as early as can be: the first 32 keys of a process need no memory when a thread uses
+ * them, which may be in a signal handler. */
+__attribute__((constructor)) static void make_exit_key(void)
 {
-    const char *text = getenv(name);
-    return text && *text ? strtoull(text, NULL, 10) : otherwise;
+    exit_key_made = pthread_key_create(&exit_key, thread_exit) == 0;
 }
 
-static int first_open(const char *service, const struct fapilog_options *o, struct err *e)
+void fapilogi_take_settings(const struct settings *s)
 {
-    int r = fapilogi_areas_init(e);
-    if (r < 0)
-        return r;
-    const char *policy = getenv("FAPILOG_ON_FULL");
-    process.on_full = policy && strcmp(policy, "overwrite") == 0 ? FAPILOG_MODE_OVERWRITE
-                      : policy && strcmp(policy, "block") == 0   ? FAPILOG_MODE_BLOCK
-                                                                 : FAPILOG_MODE_DISCARD;
-    if (o && o->on_full)
-        process.on_full = o->on_full - 1;
-    geometry_compute(&process.geometry,
-                     o && o->lanes ? o->lanes : (uint32_t)env_number("FAPILOG_LANES", GEOMETRY_LANES_DEFAULT),
-                     o && o->lane_bytes ? o->lane_bytes
-                                        : env_number("FAPILOG_LANE_SIZE", 1 << GEOMETRY_LANE_LOG2_DEFAULT),
-                     o && o->registry_bytes ? o->registry_bytes : GEOMETRY_REGISTRY_DEFAULT);
-    (void)snprintf(process.service, sizeof process.service, "%s", service);
-    process.level = o && o->level ? o->level : parse_level(getenv("FAPILOG_LEVEL"), FAPILOG_LEVEL_INFO);
-    r = ringdir_choose(&process.dir, o ? o->ring_dir : NULL, e);
+    process.on_full = s->on_full;
+    process.level = s->level;
+    process.fallback = s->fallback;
+    fapilogi_copy_text(process.env, sizeof process.env, s->env ? s->env : "");
+    fapilogi_copy_text(process.version, sizeof process.version, s->version ? s->version : "");
+    geometry_compute(&process.geometry, s->lanes, s->lane_bytes, s->registry_bytes);
+    process.registry_size = process.geometry.registry_size;
+}
+
+static void fall_back(const struct err *why)
+{
+    (void)fprintf(stderr, "fapilog: %s: %s\n",
+                  process.fallback == FAPILOG_FALLBACK_STDERR ? "records go to stderr" : "logging is off",
+                  why->text);
+    if (!process.area)
+        return;
+    const bool to_stderr = process.fallback == FAPILOG_FALLBACK_STDERR;
+    process.mode = to_stderr && fapilogi_placeholder(FAPILOG_LEVEL_OFF, NULL) == 0 ? MODE_STDERR : MODE_CLOSED;
+}
+
+static void open_segment(const struct settings *s)
+{
+    struct err e = {0};
+    int r = fapilogi_memory_init(&e);
     if (r == 0)
-        r = fapilogi_segment_create(e);
+        fapilogi_take_settings(s);
+    if (r == 0)
+        r = ringdir_choose(&process.dir, s->ring_dir, &e);
+    if (r == 0)
+        r = fapilogi_segment_create(&e);
     if (r < 0)
-        return r;
-    fapilogi_register_modules();
-    process.ctl->level[0] = process.level;
-    return 0;
+        fall_back(&e);
+}
+
+static void warn_of_difference(const struct settings *s, const struct fapilog_options *o)
+{
+    static bool warned;
+    const struct geometry g = process.geometry;
+    struct geometry asked;
+    if (!o || warned || process.mode != MODE_RING)
+        return;
+    geometry_compute(&asked, s->lanes, s->lane_bytes, s->registry_bytes);
+    const bool same = asked.file_size == g.file_size && asked.lane_count == g.lane_count &&
+                      asked.registry_size == g.registry_size && s->on_full == process.on_full &&
+                      s->level == process.level;
+    if (same && (!s->ring_dir || strcmp(s->ring_dir, process.dir.path) == 0))
+        return;
+    warned = true;
+    (void)fprintf(stderr, "fapilog: the segment is already open: other options of a later fapilog_open() are "
+                          "ignored\n");
 }
 
 fapilog_t *fapilog_open(const char *service, const struct fapilog_options *options)
 {
-    fapilogi_lock(NULL);
-    if (process.users == 0) {
-        struct err e = {0};
-        if (first_open(service, options, &e) < 0)
-            (void)fprintf(stderr, "fapilog: logging is off: %s\n", e.text);
+    static const uint32_t off = FAPILOG_LEVEL_OFF;
+    static struct fapilog nothing = {&off, 0};
+    char name[SERVICE_MAX + 1];
+    struct settings s;
+    fapilogi_lock();
+    fapilogi_settings(options, &s);
+    fapilogi_service_name(service, name);
+    (void)fapilogi_ready(); /* in a forked child: its own segment, before anything is added to it */
+    if (process.users == 0 && process.mode == MODE_CLOSED) {
+        if (!process.service[0]) /* logger 0 is of this service, in each segment of the process */
+            memcpy(process.service, name, sizeof name);
+        open_segment(&s);
+    } else {
+        warn_of_difference(&s, options);
     }
-    process.users++;
-    if (!root.level) {
-        static const uint32_t off = FAPILOG_LEVEL_OFF;
-        root.level = &off;
+    fapilog_t *log = &nothing;
+    if (process.area) {
+        process.users++;
+        if (process.mode != MODE_CLOSED)
+            fapilogi_register_modules();
+        log = fapilogi_root_logger(name);
+        if (process.users == 1)
+            fapilogi_reset_levels();
     }
-    fapilogi_unlock(NULL);
-    return &root;
+    fapilogi_unlock();
+    return log ? log : &nothing;
+}
+
+/* Everything that the rings hold stays there; the lock goes with the last mapping. */
+static void close_segment(void)
+{
+    struct area *a = process.area;
+    const bool had_segment = process.mode == MODE_RING && a->generation != 0;
+    uint8_t *base = a->base;
+    if (had_segment) {
+        fapilogi_detach_all();
+        /* order: relaxed - a state; the records are released by their lanes */
+        store_rlx(&a->super->state, FAPILOG_STATE_CLEAN);
+        fapilogi_bell();
+    }
+    (void)fapilogi_placeholder(FAPILOG_LEVEL_OFF, NULL);
+    /* order: relaxed - no thread may be inside a log call now */
+    store_rlx(&process.mode, MODE_CLOSED);
+    if (had_segment) {
+        memset(a->lane_events, 0, process.geometry.lane_count * sizeof a->lane_events[0]);
+        a->base = NULL;
+        (void)munmap(base, process.geometry.file_size);
+    } else if (a->generation == 0) { /* a forked child that has not logged */
+        fapilogi_self = &fapilogi_none.hot;
+        a->generation = 1;
+    }
 }
 
 void fapilog_close(fapilog_t *log)
 {
     if (!log)
         return;
-    fapilogi_lock(NULL);
-    if (process.users && --process.users == 0 && process.mode == MODE_RING) {
-        process.ctl->level[0] = FAPILOG_LEVEL_OFF;
-        /* order: relaxed - a state, the records are released by their lanes */
-        store_rlx(&process.area->super->state, FAPILOG_STATE_CLEAN);
-    }
-    fapilogi_unlock(NULL);
+    fapilogi_lock();
+    if (process.users && --process.users == 0 && process.mode != MODE_CAPTURE)
+        close_segment();
+    fapilogi_unlock();
+}
+
+/* A process that ends without fapilog_close(), but by exit(), leaves a clean segment too. */
+__attribute__((destructor)) static void at_exit(void)
+{
+    const struct area *a = process.area;
+    if (a && process.mode == MODE_RING && a->generation != 0)
+        /* order: relaxed - a state; the records are released by their lanes */
+        store_rlx(&a->super->state, FAPILOG_STATE_CLEAN);
 }

@@ -12,7 +12,7 @@ static uint64_t take(uint64_t size)
     /* order: relaxed - only the number matters, entries are released by their word0 */
     uint64_t at = load_rlx(&process.registry_used);
     do {
-        if (at + size > process.geometry.registry_size)
+        if (at + size > process.registry_size)
             return 0;
         /* order: acq_rel - as above */
     } while (!cas_acq_rel(&process.registry_used, &at, at + size));
@@ -67,7 +67,8 @@ uint32_t fapilogi_register_site(struct fapilog_site_desc *site)
         .file_len = (uint16_t)text_len(site->file, UINT16_MAX),
         .function_len = (uint16_t)text_len(site->function, UINT16_MAX),
     };
-    size_t size = sizeof head + 2u * head.fields_count + head.message_len + head.file_len + head.function_len + 3;
+    size_t size = sizeof head + 2u * head.fields_count + 3;
+    size += head.message_len + head.file_len + head.function_len;
     for (uint16_t i = 0; i < head.fields_count; i++)
         size += text_len(site->fields[i].name, UINT8_MAX) + 1;
     size = (size + 7) & ~(size_t)7;
@@ -92,6 +93,32 @@ uint32_t fapilogi_register_site(struct fapilog_site_desc *site)
     return cas_acq_rel(&site->id, &expected, id) ? id : expected;
 }
 
+uint32_t fapilogi_register_logger(const struct fapilog_logger_entry *head, const char *name,
+                                  const char *service, const uint8_t *fields)
+{
+    const size_t texts = sizeof *head + head->name_len + head->service_len + 2;
+    const size_t size = align_up(align_up(texts, 8) + head->fields_bytes, 8);
+    const uint64_t at = take(size);
+    if (at == 0)
+        return 0;
+    uint8_t *const entry = process.registry + at;
+    memcpy(entry + 8, (const uint8_t *)head + 8, sizeof *head - 8);
+    uint8_t *to = put_text(entry + sizeof *head, name, head->name_len);
+    (void)put_text(to, service, head->service_len);
+    if (head->fields_bytes)
+        memcpy(entry + align_up(texts, 8), fields, head->fields_bytes);
+    return release_entry(at, size, FAPILOG_ENTRY_LOGGER);
+}
+
+void fapilogi_count_unregistered(void)
+{
+    if (process.mode == MODE_RING)
+        /* order: relaxed - a counter */
+        __atomic_fetch_add(&process.area->super->unregistered, 1, __ATOMIC_RELAXED);
+}
+
+/* ---- modules --------------------------------------------------------------------------------------- */
+
 static struct fapilogi_module *modules;
 
 static void register_module(struct fapilogi_module *m)
@@ -114,17 +141,17 @@ void fapilogi_module_add(struct fapilogi_module *m)
     if (m->linked)
         return; /* each translation unit of the module calls */
     m->linked = 1;
-    fapilogi_lock(NULL);
+    fapilogi_lock();
     m->next = modules;
     modules = m;
     if (process.mode != MODE_CLOSED)
         register_module(m);
-    fapilogi_unlock(NULL);
+    fapilogi_unlock();
 }
 
 void fapilogi_module_remove(struct fapilogi_module *m)
 {
-    fapilogi_lock(NULL);
+    fapilogi_lock();
     for (struct fapilogi_module **at = &modules; *at; at = &(*at)->next) {
         if (*at == m) {
             *at = m->next;
@@ -132,5 +159,5 @@ void fapilogi_module_remove(struct fapilogi_module *m)
         }
     }
     m->linked = 0;
-    fapilogi_unlock(NULL);
+    fapilogi_unlock();
 }

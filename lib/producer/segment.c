@@ -100,15 +100,6 @@ static void read_boot_id(uint64_t ret[2])
     memcpy(ret, bytes, sizeof bytes);
 }
 
-static void copy_text(char *to, size_t size, const char *from)
-{
-    size_t len = strnlen(from, size - 1);
-    while (len && from[len] && ((unsigned char)from[len] & 0xc0) == 0x80)
-        len--; /* not inside a UTF-8 sequence */
-    memcpy(to, from, len);
-    to[len] = '\0';
-}
-
 static void describe_process(struct fapilog_superblock *s)
 {
     struct stat st;
@@ -117,9 +108,9 @@ static void describe_process(struct fapilog_superblock *s)
     const ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
     exe[n > 0 ? n : 0] = '\0';
     const size_t len = strlen(exe);
-    copy_text(s->exe, sizeof s->exe, exe + (len >= sizeof s->exe ? len - sizeof s->exe + 1 : 0));
+    fapilogi_copy_text(s->exe, sizeof s->exe, exe + (len >= sizeof s->exe ? len - sizeof s->exe + 1 : 0));
     if (uname(&names) == 0)
-        copy_text(s->host, sizeof s->host, names.nodename);
+        fapilogi_copy_text(s->host, sizeof s->host, names.nodename);
     if (stat("/proc/self/ns/pid", &st) == 0)
         s->pid_ns = st.st_ino;
     uint64_t boot[2];

@@ -1,0 +1,185 @@
+/* Loggers: a service, a name, bound fields. Objects live as long as the process; the registry entry is what
+ * a record names. */
+#include "lib/producer/internal.h"
+
+#include "lib/base/atomics.h"
+#include "lib/ring/rules.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct logger {
+    struct fapilog pub;
+    struct logger *next;
+    const struct logger *parent;
+    uint32_t slot;
+    uint32_t fields_count;
+    size_t fields_size;
+    uint8_t *fields; /* encoded */
+    char *name;
+    char *service;
+};
+
+static struct logger *loggers;
+static uint32_t slots_used;
+
+static struct logger *find(const struct logger *parent, const char *service, const char *name,
+                           const uint8_t *fields, size_t size)
+{
+    for (struct logger *l = loggers; l; l = l->next)
+        if (l->parent == parent && l->fields_size == size && strcmp(l->service, service) == 0 &&
+            strcmp(l->name, name) == 0 && (size == 0 || memcmp(l->fields, fields, size) == 0))
+            return l;
+    return NULL;
+}
+
+static uint32_t level_for(const char *name)
+{
+    return rules_level(process.ctl, name, strlen(name), process.level);
+}
+
+/* The threshold of a name: that of another logger of the service with the same name, else a word of its
+ * own, else the parent's. */
+static uint32_t slot_for(const struct logger *parent, const char *service, const char *name)
+{
+    for (const struct logger *l = loggers; l; l = l->next)
+        if (strcmp(l->service, service) == 0 && strcmp(l->name, name) == 0)
+            return l->slot;
+    if (slots_used == FAPILOG_LOGGERS_MAX)
+        return parent ? parent->slot : 0;
+    const uint32_t slot = slots_used++;
+    if (process.mode != MODE_CLOSED)
+        /* order: relaxed - a threshold */
+        store_rlx(&process.ctl->level[slot], level_for(name));
+    return slot;
+}
+
+static void free_logger(struct logger *l)
+{
+    free(l->fields);
+    free(l->name);
+    free(l->service);
+    free(l);
+}
+
+static struct logger *new_logger(const char *service, const char *name, const uint8_t *fields, size_t size)
+{
+    struct logger *l = calloc(1, sizeof *l);
+    if (!l)
+        return NULL;
+    l->service = strdup(service);
+    l->name = strdup(name);
+    l->fields = malloc(size ? size : 1);
+    if (!l->service || !l->name || !l->fields) {
+        free_logger(l);
+        return NULL;
+    }
+    if (size)
+        memcpy(l->fields, fields, size);
+    l->fields_size = size;
+    return l;
+}
+
+/* NULL: no memory or no room in the registry. The lock is held. */
+static struct logger *add(const struct logger *parent, const char *service, const char *name,
+                          const uint8_t *fields, size_t size, uint32_t count)
+{
+    struct logger *l = find(parent, service, name, fields, size);
+    if (l)
+        return l;
+    l = new_logger(service, name, fields, size);
+    if (!l)
+        return NULL;
+    l->parent = parent;
+    l->fields_count = count;
+    l->slot = slot_for(parent, service, name);
+    l->pub.level = &process.ctl->level[l->slot];
+    const bool first = !loggers; /* the root logger of the process's first service needs no entry */
+    if (!first) {
+        const struct fapilog_logger_entry head = {
+            .parent = parent ? (uint32_t)parent->pub.ext : 0,
+            .level_slot = l->slot,
+            .name_len = (uint16_t)strlen(name),
+            .service_len = (uint16_t)strlen(service),
+            .fields_count = (uint16_t)count,
+            .fields_bytes = (uint32_t)size,
+        };
+        l->pub.ext = fapilogi_register_logger(&head, name, service, fields);
+        if (l->pub.ext == 0) {
+            free_logger(l);
+            fapilogi_count_unregistered();
+            return NULL;
+        }
+    }
+    l->next = loggers;
+    loggers = l;
+    return l;
+}
+
+fapilog_t *fapilogi_root_logger(const char *service)
+{
+    struct logger *l = add(NULL, service, "", NULL, 0, 0);
+    return l ? &l->pub : NULL;
+}
+
+/* After a segment was opened: thresholds as the rules and options say. */
+void fapilogi_reset_levels(void)
+{
+    for (uint32_t i = 0; i < FAPILOG_LOGGERS_MAX; i++)
+        store_rlx(&process.ctl->level[i], process.level); /* order: relaxed - a threshold */
+    for (const struct logger *l = loggers; l; l = l->next)
+        /* order: relaxed - a threshold */
+        store_rlx(&process.ctl->level[l->slot], level_for(l->name));
+}
+
+/* NULL for a logger that fapilog_open() could not make. */
+static struct logger *of(fapilog_t *log)
+{
+    for (struct logger *l = loggers; l; l = l->next)
+        if (&l->pub == log)
+            return l;
+    return NULL;
+}
+
+fapilog_t *fapilog_logger(fapilog_t *log, const char *name)
+{
+    fapilogi_lock();
+    (void)fapilogi_ready();
+    const struct logger *parent = of(log);
+    struct logger *l = NULL;
+    if (parent && name && strlen(name) < UINT16_MAX)
+        l = strcmp(parent->name, name) == 0 ? NULL : add(parent, parent->service, name, NULL, 0, 0);
+    fapilogi_unlock();
+    return l ? &l->pub : log;
+}
+
+static size_t list_size(const struct fapilog_field *fields, uint32_t count)
+{
+    size_t size = 0;
+    if (count > FAPILOG_FIELDS_MAX)
+        return 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!fapilogi_field_ok(&fields[i]))
+            return 0;
+        size = fapilogi_list_end(size, &fields[i]);
+    }
+    return size;
+}
+
+fapilog_t *fapilog_with(fapilog_t *log, const struct fapilog_field *fields, uint32_t count)
+{
+    const size_t size = list_size(fields, count);
+    uint8_t *list = size ? calloc(1, size) : NULL;
+    if (!list)
+        return log;
+    size_t at = 0;
+    for (uint32_t i = 0; i < count; i++)
+        at = fapilogi_list_put(list, at, &fields[i]);
+    fapilogi_lock();
+    (void)fapilogi_ready();
+    const struct logger *parent = of(log);
+    struct logger *l = parent ? add(parent, parent->service, parent->name, list, size, count) : NULL;
+    fapilogi_unlock();
+    free(list);
+    return l ? &l->pub : log;
+}

@@ -1,0 +1,164 @@
+/* What fapilog_open() was asked for: options, then the environment, then defaults. What is wrong is said on
+ * stderr and counts as not given. */
+#include "lib/producer/internal.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static void complain(const char *what, const char *value, const char *allowed)
+{
+    (void)fprintf(stderr, "fapilog: %s: '%s' is ignored, want %s\n", what, value, allowed);
+}
+
+static const char *environment(const char *name)
+{
+    const char *text = getenv(name);
+    return text && *text ? text : NULL;
+}
+
+struct word {
+    const char *text;
+    uint32_t value;
+};
+
+static const struct word levels[] = {
+    {"TRACE", FAPILOG_LEVEL_TRACE}, {"DEBUG", FAPILOG_LEVEL_DEBUG}, {"INFO", FAPILOG_LEVEL_INFO},
+    {"WARNING", FAPILOG_LEVEL_WARNING}, {"WARN", FAPILOG_LEVEL_WARNING}, {"ERROR", FAPILOG_LEVEL_ERROR},
+    {"CRITICAL", FAPILOG_LEVEL_CRITICAL}, {"FATAL", FAPILOG_LEVEL_CRITICAL},
+    {"AUDIT", FAPILOG_LEVEL_AUDIT}, {"SECURITY", FAPILOG_LEVEL_SECURITY}, {"OFF", FAPILOG_LEVEL_OFF},
+    {NULL, 0}};
+static const struct word policies[] = {{"discard", FAPILOG_ON_FULL_DISCARD},
+                                       {"overwrite", FAPILOG_ON_FULL_OVERWRITE},
+                                       {"block", FAPILOG_ON_FULL_BLOCK},
+                                       {NULL, 0}};
+
+/* The value of the word in the environment, 0 when there is none. */
+static uint32_t environment_word(const char *name, const struct word *words, const char *allowed)
+{
+    const char *text = environment(name);
+    if (!text)
+        return 0;
+    for (; words->text; words++)
+        if (strcasecmp(text, words->text) == 0)
+            return words->value;
+    complain(name, text, allowed);
+    return 0;
+}
+
+/* "262144", "256k", "256 KB", "1MiB": base 1024. */
+static bool parse_size(const char *text, uint64_t *ret)
+{
+    char *end;
+    if (!isdigit((unsigned char)*text))
+        return false;
+    uint64_t n = strtoull(text, &end, 10);
+    while (*end == ' ')
+        end++;
+    const char *const units = "kmg";
+    const char *unit = *end ? strchr(units, tolower((unsigned char)*end)) : NULL;
+    if (unit) {
+        const unsigned shift = 10 * (unsigned)(unit - units + 1);
+        if (n > UINT64_MAX >> shift)
+            return false;
+        n <<= shift;
+        end++;
+        if (*end == 'i' || *end == 'I')
+            end++;
+    }
+    if (*end == 'b' || *end == 'B')
+        end++;
+    *ret = n;
+    return *end == '\0';
+}
+
+static uint64_t number(uint64_t option, const char *option_name, const char *env_name, uint64_t min, uint64_t max,
+                       uint64_t otherwise)
+{
+    char allowed[64];
+    (void)snprintf(allowed, sizeof allowed, "%llu..%llu", (unsigned long long)min, (unsigned long long)max);
+    if (option >= min && option <= max)
+        return option;
+    if (option) {
+        char text[24];
+        (void)snprintf(text, sizeof text, "%llu", (unsigned long long)option);
+        complain(option_name, text, allowed);
+    }
+    const char *text = env_name ? environment(env_name) : NULL;
+    uint64_t n;
+    if (!text)
+        return otherwise;
+    if (parse_size(text, &n) && n >= min && n <= max)
+        return n;
+    complain(env_name, text, allowed);
+    return otherwise;
+}
+
+/* A caller built with a later header may pass a longer struct: fine while the bytes we do not know are 0. */
+static struct fapilog_options known(const struct fapilog_options *o)
+{
+    struct fapilog_options k = {0};
+    if (!o)
+        return k;
+    const uint8_t *bytes = (const uint8_t *)o;
+    bool zero = o->size >= sizeof o->size;
+    for (size_t i = sizeof k; zero && i < o->size; i++)
+        zero = bytes[i] == 0;
+    if (zero)
+        memcpy(&k, o, o->size < sizeof k ? o->size : sizeof k);
+    else
+        complain("fapilog_options.size", "an unknown layout", "sizeof(struct fapilog_options)");
+    return k;
+}
+
+void fapilogi_settings(const struct fapilog_options *given, struct settings *ret)
+{
+    const struct fapilog_options o = known(given);
+    const uint32_t env_level = environment_word("FAPILOG_LEVEL", levels, "a level name, as INFO");
+    const uint32_t env_policy = environment_word("FAPILOG_ON_FULL", policies, "discard, overwrite or block");
+    *ret = (struct settings){
+        .level = o.level && o.level <= FAPILOG_LEVEL_OFF ? o.level : env_level ? env_level : FAPILOG_LEVEL_INFO,
+        .fallback = o.fallback,
+        .lanes = (uint32_t)number(o.lanes, "fapilog_options.lanes", "FAPILOG_LANES", 1,
+                                  FAPILOG_LANES_MAX - FAPILOG_SHARED_LANES, GEOMETRY_LANES_DEFAULT),
+        .lane_bytes = number(o.lane_bytes, "fapilog_options.lane_bytes", "FAPILOG_LANE_SIZE",
+                             UINT64_C(1) << FAPILOG_LANE_LOG2_MIN, UINT64_C(1) << FAPILOG_LANE_LOG2_MAX,
+                             UINT64_C(1) << GEOMETRY_LANE_LOG2_DEFAULT),
+        .registry_bytes = number(o.registry_bytes, "fapilog_options.registry_bytes", NULL, GEOMETRY_REGISTRY_MIN,
+                                 GEOMETRY_REGISTRY_MAX, GEOMETRY_REGISTRY_DEFAULT),
+        .ring_dir = o.ring_dir,
+        .env = o.env ? o.env : environment("FAPILOG_ENV"),
+        .version = o.version ? o.version : environment("FAPILOG_VERSION"),
+    };
+    const uint32_t policy = o.on_full >= FAPILOG_ON_FULL_DISCARD && o.on_full <= FAPILOG_ON_FULL_BLOCK ? o.on_full
+                            : env_policy                                                               ? env_policy
+                                                                         : FAPILOG_ON_FULL_DISCARD;
+    ret->on_full = policy - FAPILOG_ON_FULL_DISCARD + FAPILOG_MODE_DISCARD;
+    if (o.level > FAPILOG_LEVEL_OFF)
+        complain("fapilog_options.level", "a number above 31", "enum fapilog_level");
+    if (o.on_full > FAPILOG_ON_FULL_BLOCK)
+        complain("fapilog_options.on_full", "an unknown number", "enum fapilog_on_full");
+}
+
+/* At most size - 1 bytes, not cut inside a UTF-8 sequence. */
+void fapilogi_copy_text(char *to, size_t size, const char *from)
+{
+    size_t len = strnlen(from, size);
+    if (len == size) {
+        len--;
+        while (len && ((unsigned char)from[len] & 0xc0) == 0x80)
+            len--;
+    }
+    memcpy(to, from, len);
+    memset(to + len, 0, size - len);
+}
+
+void fapilogi_service_name(const char *given, char ret[SERVICE_MAX + 1])
+{
+    if (!given || !*given)
+        given = environment("FAPILOG_SERVICE");
+    fapilogi_copy_text(ret, SERVICE_MAX + 1, given ? given : program_invocation_short_name);
+}
