@@ -7,23 +7,6 @@
 #include <time.h>
 #include <unistd.h>
 
-static uint64_t read_clock(clockid_t id)
-{
-    struct timespec t;
-    (void)clock_gettime(id, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-uint64_t clock_mono_ns(void)
-{
-    return read_clock(CLOCK_MONOTONIC);
-}
-
-uint64_t clock_real_ns(void)
-{
-    return read_clock(CLOCK_REALTIME);
-}
-
 #if defined(__x86_64__)
 /* The kernel has measured whether the TSC can be trusted; its choice of clocksource says so. */
 uint32_t clock_detect(void)

@@ -2,6 +2,8 @@
 #ifndef FAPILOG_RING_CLOCK_H
 #define FAPILOG_RING_CLOCK_H
 
+#include "lib/base/clock.h"
+
 #include <stdint.h>
 
 struct clock_anchor {
@@ -13,8 +15,6 @@ struct clock_anchor {
 /* FAPILOG_CLOCK_*: the CPU's counter where the kernel itself keeps time by it, else CLOCK_MONOTONIC. */
 uint32_t clock_detect(void);
 uint64_t clock_now(uint32_t kind);
-uint64_t clock_mono_ns(void);
-uint64_t clock_real_ns(void);
 
 /* The best of `windows` counter/clock/counter windows: 8 for an anchor that conversions start from. */
 struct clock_anchor clock_anchor_take(uint32_t kind, unsigned windows);
