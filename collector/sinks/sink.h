@@ -112,6 +112,8 @@ struct sink {
      * same batch after a pause, so ENOSPC and EIO keep the records. */
     void (*done)(struct sink *s, int result);
     void (*mark_changed)(struct sink *s);
+    /* Trouble that costs no record: retention, compression, a rotation put off. May be NULL. */
+    void (*warn)(struct sink *s, const struct err *e);
     void *core;
 };
 
