@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -184,9 +185,9 @@ int compress_start(struct compress_job *j, enum compress_codec codec, int source
     return 0;
 }
 
-static int compress_join(struct compress_job *j)
+/* The thread has been joined. */
+static int compress_result(struct compress_job *j)
 {
-    (void)pthread_join(j->thread, NULL);
     (void)close(j->source_fd);
     j->is_running = false;
     return j->result < 0 ? j->result : 1;
@@ -196,7 +197,17 @@ int compress_poll(struct compress_job *j)
 {
     CHECK(j->is_running);
     /* order: J2 acquire, pairs with J1 */
-    return load_acq(&j->is_done) ? compress_join(j) : 0;
+    if (!load_acq(&j->is_done))
+        return 0;
+    (void)pthread_join(j->thread, NULL);
+    return compress_result(j);
+}
+
+int compress_wait(struct compress_job *j, uint64_t until_ns)
+{
+    const struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000), .tv_nsec = (long)(until_ns % 1000000000)};
+    CHECK(j->is_running);
+    return pthread_clockjoin_np(j->thread, NULL, CLOCK_MONOTONIC, &until) == 0 ? compress_result(j) : 0;
 }
 
 void compress_cancel(struct compress_job *j)
@@ -204,6 +215,7 @@ void compress_cancel(struct compress_job *j)
     if (!j->is_running)
         return;
     store_rlx(&j->is_cancelled, true);
-    if (compress_join(j) == 1)
+    (void)pthread_join(j->thread, NULL);
+    if (compress_result(j) == 1)
         (void)unlink(j->partial);
 }

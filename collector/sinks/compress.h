@@ -31,6 +31,8 @@ int compress_start(struct compress_job *j, enum compress_codec codec, int source
                    const char *partial);
 /* 0: still running; 1: the temporary file is complete; -errno: failed, the temporary file is gone. */
 int compress_poll(struct compress_job *j);
+/* As poll, but waits until then (CLOCK_MONOTONIC). */
+int compress_wait(struct compress_job *j, uint64_t until_ns);
 /* Ends a running job early and removes its temporary file. */
 void compress_cancel(struct compress_job *j);
 

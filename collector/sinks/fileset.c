@@ -360,9 +360,11 @@ int fileset_close(struct fileset *f, struct err *e)
         r = r < 0 ? r : f->close_result < 0 ? f->close_result : closed;
         f->fd = -1;
     }
-    fileset_compress_end(f);
-    if (f->dir_fd >= 0)
+    if (f->dir_fd >= 0) {
+        if (!f->is_device)
+            fileset_tidy_last(f);
         (void)io_close(f->sink->io, f->dir_fd); /* opened for reading: nothing can be lost */
+    }
     f->dir_fd = -1;
     return r < 0 ? err_sys(e, r, "close %s", f->live) : 0;
 }

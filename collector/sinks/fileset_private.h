@@ -44,7 +44,7 @@ int fileset_drop_duplicates(struct fileset *f);
 void fileset_tidy(struct fileset *f);
 /* Takes over a finished compression. */
 void fileset_compress_poll(struct fileset *f);
-/* Waits a little for a running compression, then gives it up; the next start makes it again. */
-void fileset_compress_end(struct fileset *f);
+/* Tidies and waits a little for compression, then gives up; the next start does the rest. */
+void fileset_tidy_last(struct fileset *f);
 
 #endif

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 static int remove_archive(struct fileset *f, struct archive *a, const char *what)
 {
@@ -112,6 +111,11 @@ static void compress_next(struct fileset *f, const struct archive_list *l)
     }
 }
 
+static void tidy_again_soon(struct fileset *f)
+{
+    f->tidied_at_ns = (int64_t)clock_mono_ns() - FILESET_TIDY_NS + FILESET_SECOND;
+}
+
 void fileset_tidy(struct fileset *f)
 {
     auto_archive_list l = {0};
@@ -120,10 +124,13 @@ void fileset_tidy(struct fileset *f)
     const int r = archive_scan(&f->names, f->ino, &l, &e);
     if (r < 0) {
         fileset_warn(f, r, "read directory", f->names.directory);
+        tidy_again_soon(f);
         return;
     }
-    if (drop_duplicates(f, &l) < 0)
-        return; /* warned about */
+    if (drop_duplicates(f, &l) < 0) {
+        tidy_again_soon(f);
+        return;
+    }
     drop_leftovers(f, &l);
     retain(f, &l);
     compress_next(f, &l);
@@ -151,37 +158,36 @@ static int take_over(struct fileset *f)
     return r < 0 ? r : -ESTALE; /* retention was faster */
 }
 
-void fileset_compress_poll(struct fileset *f)
+static void compress_finished(struct fileset *f, int r)
 {
-    int r = f->job.is_running ? compress_poll(&f->job) : 0;
     if (r == 0)
         return;
+    if (r == 1)
+        r = take_over(f);
     if (r < 0) {
-        fileset_warn(f, r, "compress into", f->job.partial);
-        return;
-    }
-    r = take_over(f);
-    if (r < 0) {
-        (void)io_unlink(f->sink->io, f->job.partial); /* may have its final name already */
+        (void)io_unlink(f->sink->io, f->job.partial); /* may be gone, or have its final name */
         if (r != -ESTALE)
             fileset_warn(f, r, "compress into", f->job.partial);
+        tidy_again_soon(f);
     }
     f->is_tidy_due = r == 0 || r == -ESTALE;
 }
 
-void fileset_compress_end(struct fileset *f)
+void fileset_compress_poll(struct fileset *f)
+{
+    if (f->job.is_running)
+        compress_finished(f, compress_poll(&f->job));
+}
+
+void fileset_tidy_last(struct fileset *f)
 {
     const uint64_t until = clock_mono_ns() + FILESET_COMPRESS_NS_MAX;
-    const struct timespec pause = {.tv_nsec = 2000000};
-    if (f->cfg.codec == COMPRESS_NONE)
-        return;
-    for (;;) {
-        fileset_compress_poll(f);
-        if (!f->job.is_running && f->is_tidy_due && !f->is_mark_due)
+    do {
+        if (f->is_tidy_due)
             fileset_tidy(f);
-        if (!f->job.is_running || clock_mono_ns() >= until)
-            break;
-        (void)nanosleep(&pause, NULL);
-    }
+        if (f->job.is_running)
+            compress_finished(f, compress_wait(&f->job, until));
+    } while (f->is_tidy_due && clock_mono_ns() < until);
     compress_cancel(&f->job);
+    (void)fileset_drop_duplicates(f); /* the next start tries again */
 }

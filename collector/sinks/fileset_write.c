@@ -256,7 +256,7 @@ void fileset_tick(struct fileset *f)
         fileset_prepare(f, 0, NULL);
         return;
     }
-    if (f->is_tidy_due || now - f->tidied_at_ns >= FILESET_TIDY_NS) {
+    if (!f->is_device && (f->is_tidy_due || now - f->tidied_at_ns >= FILESET_TIDY_NS)) {
         f->tidied_at_ns = now;
         fileset_announce(f);
         fileset_tidy(f);

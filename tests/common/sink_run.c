@@ -68,8 +68,8 @@ size_t run_record(char *to, uint64_t i, size_t record_bytes)
 {
     const size_t pad = record_bytes ? record_bytes : 20 + (size_t)(i * 7919 % 90);
     int n = snprintf(to, RUN_RECORD_MAX, "record %08llu ", (unsigned long long)i);
-    while ((size_t)n + 1 < pad)
-        to[n++] = (char)('a' + (i + (unsigned)n) % 26);
+    for (; (size_t)n + 1 < pad; n++)
+        to[n] = (char)('a' + (i + (unsigned)n) % 26);
     to[n++] = '\n';
     return (size_t)n;
 }
@@ -195,7 +195,7 @@ bool run_until(struct run *r, uint64_t end)
             tries = 0;
         run_tick(r);
     }
-    return r->next == end;
+    return r->next >= end;
 }
 
 int run_close(struct run *r, struct err *e)
@@ -270,7 +270,7 @@ void run_read_files(const char *directory, struct run_files *ret)
     CHECK(d);
     while ((entry = readdir(d)) != NULL) {
         struct run_file *f = &ret->file[ret->count];
-        if (entry->d_name[0] == '.')
+        if (entry->d_name[0] == '.' || entry->d_type == DT_DIR)
             continue;
         CHECK(ret->count < ARRAY_COUNT(ret->file));
         (void)snprintf(f->name, sizeof f->name, "%.255s", entry->d_name);
