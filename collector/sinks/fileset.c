@@ -179,6 +179,8 @@ int fileset_adopt(struct fileset *f, int fd)
     f->is_mark_due = true;
     f->is_dir_unsynced = true;
     f->tail_len = 0;
+    f->is_footer_done = false;
+    f->serial++;
     if (!f->is_device)
         fileset_tail_load(f);
     /* an old file belongs to the interval in which it was last written */
@@ -352,6 +354,12 @@ int fileset_close(struct fileset *f, struct err *e)
     f->close_result = 0;
     if (f->fd >= 0) {
         r = fileset_refresh(f);
+        if (r == 0 && f->footer && !f->is_footer_done && f->size > 0 && fileset_footer(f, keep_result)) {
+            drain(f);
+            r = f->close_result;
+            f->is_mark_due = true;
+            fileset_announce(f);
+        }
         if (f->cfg.sync != FILESET_SYNC_NEVER && f->is_unsynced) {
             fileset_sync(f, keep_result);
             drain(f);

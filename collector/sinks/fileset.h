@@ -70,6 +70,10 @@ struct fileset {
     uint64_t sequence;    /* the sink's, kept in the mark */
     uint8_t tail[FILESET_TAIL]; /* last bytes before size, to know the file again */
     unsigned tail_len;
+    /* Pieces that end a file, written before it is left for good; count, 0: none. May be NULL. */
+    unsigned (*footer)(struct fileset *f, const struct piece **ret_pieces);
+    bool is_footer_done;
+    uint64_t serial;      /* rises when the current file is another one, or was changed by others */
     struct append append;
     struct io_req sync_req;
     unsigned sync_tries;

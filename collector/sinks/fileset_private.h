@@ -26,6 +26,8 @@ int fileset_open_live(struct fileset *f);
 int fileset_refresh(struct fileset *f);
 /* Forces file, then directory to disk; then is called, perhaps at once. */
 void fileset_sync(struct fileset *f, fileset_done_fn *then);
+/* Appends what ends the file; false: nothing to append, `then` is not called. */
+bool fileset_footer(struct fileset *f, fileset_done_fn *then);
 /* Tells the core where the next byte goes, when it does not know yet. */
 void fileset_announce(struct fileset *f);
 

@@ -28,6 +28,7 @@ int fileset_refresh(struct fileset *f)
     if ((uint64_t)st.st_size != f->size) { /* copytruncate made it shorter, or somebody wrote to it */
         f->size = (uint64_t)st.st_size;
         f->is_mark_due = true;
+        f->serial++;
         fileset_tail_load(f);
     }
     if (st.st_nlink == 0)
@@ -97,81 +98,6 @@ void fileset_sync(struct fileset *f, fileset_done_fn *then)
     sync_step(f);
 }
 
-/* ---- prepare ---- */
-
-static void prepare_step(struct fileset *f);
-
-static void prepare_synced(struct fileset *f, int result)
-{
-    if (result < 0) {
-        /* What was acknowledged before cannot be taken back; with sync=always nothing was. */
-        fileset_warn(f, result, "force to disk", f->live);
-        f->is_unsynced = false;
-    }
-    prepare_step(f);
-}
-
-static bool sync_due(const struct fileset *f)
-{
-    return f->is_unsynced && f->cfg.sync == FILESET_SYNC_INTERVAL &&
-           (int64_t)clock_mono_ns() - f->synced_at_ns >= (int64_t)f->cfg.sync_interval_ns;
-}
-
-/* Leaves the current file where that is due. A rotation that fails is put off, not insisted on: the
- * records are worth more than the size of a file. */
-static int change_file(struct fileset *f, bool rotate)
-{
-    int r = 0;
-    if (f->is_reopen_due) {
-        r = fileset_reopen_now(f);
-    } else if (rotate && (r = fileset_rotate_now(f, f->ready != NULL)) < 0) {
-        fileset_warn(f, r, "rotate", f->live);
-        f->retry_at_ns = (int64_t)clock_mono_ns() + FILESET_SECOND;
-        r = 0;
-    }
-    return r;
-}
-
-static void prepare_finish(struct fileset *f, int result)
-{
-    fileset_done_fn *ready = f->ready;
-    f->ready = NULL;
-    f->wanted = 0;
-    f->is_preparing = false;
-    if (ready)
-        ready(f, result);
-}
-
-static void prepare_step(struct fileset *f)
-{
-    int r = fileset_refresh(f);
-    const bool rotate = r == 0 && fileset_rotation_due(f, f->wanted);
-    const bool leaves = rotate || f->is_reopen_due;
-    if (r == 0 && f->is_unsynced && f->cfg.sync != FILESET_SYNC_NEVER && (leaves || sync_due(f))) {
-        fileset_sync(f, prepare_synced);
-        return;
-    }
-    if (r == 0)
-        r = change_file(f, rotate);
-    if (r == 0 && f->fd < 0 && (f->ready || !f->cfg.is_dated))
-        r = f->cfg.is_dated ? fileset_open_dated(f) : fileset_open_live(f);
-    if (r == 0)
-        fileset_announce(f);
-    prepare_finish(f, r);
-}
-
-void fileset_prepare(struct fileset *f, uint64_t bytes, fileset_done_fn *ready)
-{
-    CHECK(!f->ready);
-    f->ready = ready;
-    f->wanted = bytes;
-    if (f->is_preparing) /* by tick: its next step sees this batch */
-        return;
-    f->is_preparing = true;
-    if (!f->is_busy)
-        prepare_step(f);
-}
-
 /* ---- append ---- */
 
 static void append_finish(struct fileset *f, int result)
@@ -206,12 +132,12 @@ static void append_done(struct append *a, int result)
     append_finish(f, result);
 }
 
-void fileset_append(struct fileset *f, const struct piece *pieces, unsigned count, fileset_done_fn *appended)
+static void start(struct fileset *f, const struct piece *pieces, unsigned count, fileset_done_fn *then)
 {
     CHECK(!f->is_busy);
     CHECK(f->fd >= 0);
     f->is_busy = true;
-    f->appended = appended;
+    f->appended = then;
     f->append.io = f->sink->io;
     f->append.fd = f->fd;
     f->append.pieces = pieces;
@@ -219,6 +145,111 @@ void fileset_append(struct fileset *f, const struct piece *pieces, unsigned coun
     f->append.done = append_done;
     f->append.owner = f;
     append_start(&f->append);
+}
+
+void fileset_append(struct fileset *f, const struct piece *pieces, unsigned count, fileset_done_fn *appended)
+{
+    f->is_footer_done = false;
+    start(f, pieces, count, appended);
+}
+
+bool fileset_footer(struct fileset *f, fileset_done_fn *then)
+{
+    const struct piece *pieces;
+    const unsigned count = f->footer(f, &pieces);
+    f->is_footer_done = true;
+    if (count)
+        start(f, pieces, count, then);
+    return count > 0;
+}
+
+/* ---- prepare ---- */
+
+static void prepare_step(struct fileset *f);
+
+static void prepare_synced(struct fileset *f, int result)
+{
+    if (result < 0) {
+        /* What was acknowledged before cannot be taken back; with sync=always nothing was. */
+        fileset_warn(f, result, "force to disk", f->live);
+        f->is_unsynced = false;
+    }
+    prepare_step(f);
+}
+
+static void footer_written(struct fileset *f, int result)
+{
+    if (result < 0) /* readers do without one */
+        fileset_warn(f, result, "end", f->live);
+    prepare_step(f);
+}
+
+static bool sync_due(const struct fileset *f)
+{
+    return f->is_unsynced && f->cfg.sync == FILESET_SYNC_INTERVAL &&
+           (int64_t)clock_mono_ns() - f->synced_at_ns >= (int64_t)f->cfg.sync_interval_ns;
+}
+
+/* Leaves the current file where that is due. A rotation that fails is put off, not insisted on: the
+ * records are worth more than the size of a file. */
+static int change_file(struct fileset *f, bool rotate)
+{
+    int r = 0;
+    if (f->is_reopen_due) {
+        r = fileset_reopen_now(f);
+    } else if (rotate && (r = fileset_rotate_now(f, f->ready != NULL)) < 0) {
+        fileset_warn(f, r, "rotate", f->live);
+        f->retry_at_ns = (int64_t)clock_mono_ns() + FILESET_SECOND;
+        r = 0;
+    }
+    return r;
+}
+
+static void prepare_finish(struct fileset *f, int result)
+{
+    fileset_done_fn *ready = f->ready;
+    f->ready = NULL;
+    f->wanted = 0;
+    f->is_preparing = false;
+    if (ready)
+        ready(f, result);
+}
+
+static bool footer_due(const struct fileset *f)
+{
+    return f->footer && !f->is_footer_done && f->fd >= 0 && f->size > 0;
+}
+
+static void prepare_step(struct fileset *f)
+{
+    int r = fileset_refresh(f);
+    const bool rotate = r == 0 && fileset_rotation_due(f, f->wanted);
+    const bool leaves = rotate || f->is_reopen_due;
+    if (r == 0 && leaves && footer_due(f) && fileset_footer(f, footer_written))
+        return;
+    if (r == 0 && f->is_unsynced && f->cfg.sync != FILESET_SYNC_NEVER && (leaves || sync_due(f))) {
+        fileset_sync(f, prepare_synced);
+        return;
+    }
+    if (r == 0)
+        r = change_file(f, rotate);
+    if (r == 0 && f->fd < 0 && (f->ready || !f->cfg.is_dated))
+        r = f->cfg.is_dated ? fileset_open_dated(f) : fileset_open_live(f);
+    if (r == 0)
+        fileset_announce(f);
+    prepare_finish(f, r);
+}
+
+void fileset_prepare(struct fileset *f, uint64_t bytes, fileset_done_fn *ready)
+{
+    CHECK(!f->ready);
+    f->ready = ready;
+    f->wanted = bytes;
+    if (f->is_preparing) /* by tick: its next step sees this batch */
+        return;
+    f->is_preparing = true;
+    if (!f->is_busy)
+        prepare_step(f);
 }
 
 /* ---- timers ---- */
