@@ -1,4 +1,5 @@
 #include "tests/common/sink_run.h"
+#include "tests/common/native_run.h"
 
 #include "lib/base/clock.h"
 #include "lib/base/check.h"
@@ -123,7 +124,7 @@ static void on_warn(struct sink *s, const struct err *e)
 int run_open(struct run *r, struct run_state *state, const char *uri, const struct io_config *io, struct err *e)
 {
     static const struct io_config plain = {.kind = IO_PLAIN};
-    *r = (struct run){.state = state, .is_done = true, .record_bytes = r->record_bytes, .is_raw = r->is_raw};
+    *r = (struct run){.state = state, .is_done = true, .record_bytes = r->record_bytes};
     int result = io_new(io ? io : &plain, &r->io, e);
     if (result < 0)
         return result;
@@ -169,7 +170,10 @@ static void fill_batch(struct run *r, uint64_t end)
 
 int run_batch(struct run *r, uint64_t end)
 {
-    fill_batch(r, end);
+    if (r->sink->ops->wants_raw)
+        native_run_fill(r, end);
+    else
+        fill_batch(r, end);
     r->is_done = false;
     r->sink->ops->write(r->sink, &r->batch);
     const uint64_t until = clock_mono_ns() + 10 * NS_PER_S;

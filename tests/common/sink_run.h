@@ -27,7 +27,6 @@ struct run {
     struct sink *sink;
     struct sink_batch batch;
     struct sink_chunk chunk;
-    struct sink_span span;
     char *data;
     uint32_t ends[RUN_BATCH_RECORDS];
     uint64_t next;
@@ -36,7 +35,6 @@ struct run {
     unsigned failures, warnings;
     struct err warned;
     size_t record_bytes; /* 0: lengths that vary */
-    bool is_raw;
 };
 
 /* Record i of the stream, with its line feed. Returns its length. */
