@@ -43,6 +43,8 @@ struct sink_span {
     uint64_t position;          /* of data[0] in the lane */
     const char *data;
     uint32_t len;               /* whole records, block headers included */
+    uint32_t before;            /* bytes in front of data that begin its block and are still readable: its
+                                   header and context records, for a file that begins here; 0: none */
     uint32_t records;
 };
 

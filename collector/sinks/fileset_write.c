@@ -1,0 +1,324 @@
+/* The way of a batch: refresh, rotate when due, announce, append, force to disk. */
+#include "collector/sinks/fileset.h"
+#include "collector/sinks/fileset_private.h"
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+enum { SYNC_TRIES_MAX = 100 };
+
+int fileset_refresh(struct fileset *f)
+{
+    struct stat st;
+    if (f->fd < 0 || f->is_device)
+        return 0;
+    int r = io_fstat(f->sink->io, f->fd, &st);
+    if (r < 0)
+        return r;
+    if (f->has_leftover && (uint64_t)st.st_size > f->size) {
+        r = io_ftruncate(f->sink->io, f->fd, (int64_t)f->size);
+        if (r < 0)
+            return r;
+        st.st_size = (off_t)f->size;
+    }
+    f->has_leftover = false;
+    if ((uint64_t)st.st_size != f->size) { /* copytruncate made it shorter, or somebody wrote to it */
+        f->size = (uint64_t)st.st_size;
+        f->is_mark_due = true;
+        f->serial++;
+        fileset_tail_load(f);
+    }
+    if (st.st_nlink == 0)
+        f->is_reopen_due = true;
+    return 0;
+}
+
+void fileset_announce(struct fileset *f)
+{
+    if (!f->is_mark_due)
+        return;
+    f->is_mark_due = false;
+    sink_mark_changed(f->sink);
+}
+
+/* ---- force to disk ---- */
+
+static void sync_step(struct fileset *f);
+
+static void sync_finish(struct fileset *f, int result)
+{
+    fileset_done_fn *then = f->synced;
+    f->synced = NULL;
+    f->is_busy = false;
+    f->synced_at_ns = (int64_t)clock_mono_ns();
+    then(f, result);
+}
+
+static void sync_done(struct io_req *req, int result)
+{
+    struct fileset *f = req->owner;
+    if (result == -EINTR && ++f->sync_tries < SYNC_TRIES_MAX) {
+        io_submit(f->sink->io, req);
+        return;
+    }
+    if (result < 0) {
+        sync_finish(f, result);
+        return;
+    }
+    if (req->op == IO_FDATASYNC)
+        f->is_unsynced = false;
+    else
+        f->is_dir_unsynced = false;
+    sync_step(f);
+}
+
+static void sync_step(struct fileset *f)
+{
+    const bool file = f->fd >= 0 && f->is_unsynced;
+    if (!file && !f->is_dir_unsynced) {
+        sync_finish(f, 0);
+        return;
+    }
+    f->sync_req = (struct io_req){
+        .op = file ? IO_FDATASYNC : IO_FSYNC, .fd = file ? f->fd : f->dir_fd,
+        .buf_index = -1, .done = sync_done, .owner = f,
+    };
+    f->sync_tries = 0;
+    io_submit(f->sink->io, &f->sync_req);
+}
+
+void fileset_sync(struct fileset *f, fileset_done_fn *then)
+{
+    CHECK(!f->is_busy);
+    f->is_busy = true;
+    f->synced = then;
+    sync_step(f);
+}
+
+/* ---- append ---- */
+
+static void append_finish(struct fileset *f, int result)
+{
+    fileset_done_fn *appended = f->appended;
+    const struct append *a = &f->append;
+    f->is_busy = false;
+    f->appended = NULL;
+    if (result < 0) {
+        f->has_leftover = true;
+        const int r = fileset_refresh(f);
+        if (r < 0) /* the next write tries again before anything else; a crash is cut by the mark */
+            fileset_warn(f, r, "cut back", f->live);
+    } else if (!f->is_device) {
+        f->size += a->written;
+        for (unsigned i = 0; i < a->pieces_count; i++)
+            fileset_tail_add(f, a->pieces[i].data, a->pieces[i].len);
+    }
+    appended(f, result);
+}
+
+static void append_done(struct append *a, int result)
+{
+    struct fileset *f = a->owner;
+    if (!f->is_device)
+        f->is_unsynced |= a->written > 0;
+    if (result == 0 && f->cfg.sync == FILESET_SYNC_ALWAYS && !f->is_device) {
+        f->is_busy = false;
+        fileset_sync(f, append_finish);
+        return;
+    }
+    append_finish(f, result);
+}
+
+static void start(struct fileset *f, const struct piece *pieces, unsigned count, fileset_done_fn *then)
+{
+    CHECK(!f->is_busy);
+    CHECK(f->fd >= 0);
+    f->is_busy = true;
+    f->appended = then;
+    f->append.io = f->sink->io;
+    f->append.fd = f->fd;
+    f->append.pieces = pieces;
+    f->append.pieces_count = count;
+    f->append.done = append_done;
+    f->append.owner = f;
+    append_start(&f->append);
+}
+
+void fileset_append(struct fileset *f, const struct piece *pieces, unsigned count, fileset_done_fn *appended)
+{
+    f->is_footer_done = false;
+    start(f, pieces, count, appended);
+}
+
+bool fileset_footer(struct fileset *f, fileset_done_fn *then)
+{
+    const struct piece *pieces;
+    const unsigned count = f->footer(f, &pieces);
+    f->is_footer_done = true;
+    if (count)
+        start(f, pieces, count, then);
+    return count > 0;
+}
+
+/* ---- prepare ---- */
+
+static void prepare_step(struct fileset *f);
+
+static void prepare_synced(struct fileset *f, int result)
+{
+    if (result < 0) {
+        /* What was acknowledged before cannot be taken back; with sync=always nothing was. */
+        fileset_warn(f, result, "force to disk", f->live);
+        f->is_unsynced = false;
+    }
+    prepare_step(f);
+}
+
+static void footer_written(struct fileset *f, int result)
+{
+    if (result < 0) /* readers do without one */
+        fileset_warn(f, result, "end", f->live);
+    prepare_step(f);
+}
+
+static bool sync_due(const struct fileset *f)
+{
+    return f->is_unsynced && f->cfg.sync == FILESET_SYNC_INTERVAL &&
+           (int64_t)clock_mono_ns() - f->synced_at_ns >= (int64_t)f->cfg.sync_interval_ns;
+}
+
+/* Leaves the current file where that is due. A rotation that fails is put off, not insisted on: the
+ * records are worth more than the size of a file. */
+static int change_file(struct fileset *f, bool rotate)
+{
+    int r = 0;
+    if (f->is_reopen_due) {
+        r = fileset_reopen_now(f);
+    } else if (rotate && (r = fileset_rotate_now(f, f->ready != NULL)) < 0) {
+        fileset_warn(f, r, "rotate", f->live);
+        f->retry_at_ns = (int64_t)clock_mono_ns() + FILESET_SECOND;
+        r = 0;
+    }
+    return r;
+}
+
+static void prepare_finish(struct fileset *f, int result)
+{
+    fileset_done_fn *ready = f->ready;
+    f->ready = NULL;
+    f->wanted = 0;
+    f->is_preparing = false;
+    if (ready)
+        ready(f, result);
+}
+
+static bool footer_due(const struct fileset *f)
+{
+    return f->footer && !f->is_footer_done && f->fd >= 0 && f->size > 0;
+}
+
+static void prepare_step(struct fileset *f)
+{
+    int r = fileset_refresh(f);
+    const bool rotate = r == 0 && fileset_rotation_due(f, f->wanted);
+    const bool leaves = rotate || f->is_reopen_due;
+    if (r == 0 && leaves && footer_due(f) && fileset_footer(f, footer_written))
+        return;
+    if (r == 0 && f->is_unsynced && f->cfg.sync != FILESET_SYNC_NEVER && (leaves || sync_due(f))) {
+        fileset_sync(f, prepare_synced);
+        return;
+    }
+    if (r == 0)
+        r = change_file(f, rotate);
+    if (r == 0 && f->fd < 0 && (f->ready || !f->cfg.is_dated))
+        r = f->cfg.is_dated ? fileset_open_dated(f) : fileset_open_live(f);
+    if (r == 0)
+        fileset_announce(f);
+    prepare_finish(f, r);
+}
+
+void fileset_prepare(struct fileset *f, uint64_t bytes, fileset_done_fn *ready)
+{
+    CHECK(!f->ready);
+    f->ready = ready;
+    f->wanted = bytes;
+    if (f->is_preparing) /* by tick: its next step sees this batch */
+        return;
+    f->is_preparing = true;
+    if (!f->is_busy)
+        prepare_step(f);
+}
+
+/* ---- timers ---- */
+
+static void tick_synced(struct fileset *f, int result)
+{
+    if (result < 0) {
+        fileset_warn(f, result, "force to disk", f->live);
+        f->is_unsynced = false;
+    }
+    if (f->is_preparing)
+        prepare_step(f);
+}
+
+/* Was the file renamed or removed without a signal? */
+static void look(struct fileset *f, int64_t now)
+{
+    struct stat st;
+    if (f->fd < 0 || f->is_device || now - f->looked_at_ns < FILESET_LOOK_NS)
+        return;
+    f->looked_at_ns = now;
+    const int r = io_stat(f->sink->io, f->live, &st);
+    if (r == -ENOENT || (r == 0 && (st.st_ino != f->ino || st.st_dev != f->dev)))
+        f->is_reopen_due = true;
+}
+
+void fileset_tick(struct fileset *f)
+{
+    const int64_t now = (int64_t)clock_mono_ns();
+    if (f->is_busy || f->is_preparing || f->dir_fd < 0)
+        return;
+    fileset_compress_poll(f);
+    look(f, now);
+    if (f->is_reopen_due || fileset_rotation_due(f, 0)) {
+        fileset_prepare(f, 0, NULL);
+        return;
+    }
+    if (!f->is_device && (f->is_tidy_due || now - f->tidied_at_ns >= FILESET_TIDY_NS)) {
+        f->tidied_at_ns = now;
+        fileset_announce(f);
+        fileset_tidy(f);
+    }
+    if (sync_due(f))
+        fileset_sync(f, tick_synced);
+}
+
+int fileset_reopen(struct fileset *f, struct err *e)
+{
+    struct stat st;
+    if (f->is_device || f->dir_fd < 0)
+        return 0;
+    if (f->fd >= 0) {
+        const int r = io_stat(f->sink->io, f->live, &st);
+        if (r < 0 && r != -ENOENT)
+            return err_sys(e, r, "reopen %s", f->live);
+        if (r == 0 && st.st_ino == f->ino && st.st_dev == f->dev)
+            return 0;
+    }
+    f->is_reopen_due = f->fd >= 0;
+    if (!f->is_preparing)
+        fileset_prepare(f, 0, NULL);
+    return 0;
+}
+
+int fileset_rotate(struct fileset *f, struct err *e)
+{
+    (void)e;
+    f->is_rotation_due = f->size > 0;
+    if (f->is_rotation_due && !f->is_preparing)
+        fileset_prepare(f, 0, NULL);
+    return 0;
+}

@@ -1,0 +1,36 @@
+/* native_segments.h - which segments and registry entries the current native file holds already. */
+#ifndef COLLECTOR_SINKS_NATIVE_SEGMENTS_H
+#define COLLECTOR_SINKS_NATIVE_SEGMENTS_H
+
+#include "collector/sinks/native_blocks.h"
+#include "collector/sinks/sink.h"
+
+struct native_segment {
+    uint64_t uuid[2];
+    bool has_super;
+    uint64_t complete;   /* registry bytes stored, all entries in them complete */
+    uint64_t tail;       /* registry bytes stored, some behind `complete` perhaps unfinished then */
+    uint64_t tail_hash;  /* of the bytes [complete, tail) as stored */
+    uint64_t *lane_end;  /* by lane: position behind the last stored byte, UINT64_MAX: none */
+    uint32_t lanes;
+    bool is_this_boot;
+};
+
+struct native_segments {
+    struct native_segment *segment;
+    unsigned count, room;
+    unsigned last; /* found last */
+    uint64_t boot[2];
+};
+
+void native_segments_init(struct native_segments *t);
+void native_segments_done(struct native_segments *t);
+/* Nothing is stored: a new file, or one whose last batch was undone. */
+void native_segments_forget(struct native_segments *t);
+/* Adds the blocks that the span needs before it. NULL: r holds -errno. */
+struct native_segment *native_segments_need(struct native_segments *t, struct native_blocks *b,
+                                            const struct sink_span *span, int *r);
+/* How much of span->before has to be repeated in front of the span; notes the span as stored. */
+int native_segments_before(struct native_segment *s, const struct sink_span *span, uint32_t *ret);
+
+#endif

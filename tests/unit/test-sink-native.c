@@ -1,0 +1,503 @@
+#include "collector/sinks/fileset.h"
+#include "lib/base/check.h"
+#include "lib/reader/native_file.h"
+#include "tests/common/native_run.h"
+#include "tests/common/sink_run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char dir[200];
+static int64_t clock_ns;
+
+static int64_t test_clock(void) { return clock_ns; }
+
+static int set_up(void **state)
+{
+    (void)state;
+    (void)snprintf(dir, sizeof dir, "%s/fapilog-native-XXXXXX",
+                   access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    clock_ns = INT64_C(1763717400) * 1000000000; /* 2025-11-21 09:30:00 UTC */
+    fileset_real_ns = test_clock;
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    run_kill_at(0);
+    run_remove(dir);
+    return 0;
+}
+
+static void uri(char ret[600], const char *fmt)
+{
+    (void)snprintf(ret, 600, fmt, dir);
+}
+
+static struct run *start(struct run_state *state, const char *fmt)
+{
+    static struct run r;
+    struct err e = {0};
+    char text[600];
+    uri(text, fmt);
+    r = (struct run){0};
+    if (run_open(&r, state, text, NULL, &e) < 0)
+        fail_msg("%s", e.text);
+    return &r;
+}
+
+static void stop(struct run *r)
+{
+    struct err e = {0};
+    assert_int_equal(run_close(r, &e), 0);
+}
+
+static void path_of(char ret[300], const char *name) { (void)snprintf(ret, 300, "%s/%s", dir, name); }
+
+static unsigned count_files(void)
+{
+    static struct run_files files;
+    run_read_files(dir, &files);
+    const unsigned n = files.count;
+    run_files_free(&files);
+    return n;
+}
+
+static struct native_file *open_file(const char *name)
+{
+    struct native_file *f = NULL;
+    struct err e = {0};
+    char path[300];
+    path_of(path, name);
+    if (native_file_open(path, &f, &e) < 0)
+        fail_msg("%s", e.text);
+    return f;
+}
+
+static void spans_come_back_as_they_lay_in_the_ring(void **state)
+{
+    (void)state;
+    struct run_state *s = run_state_new();
+    struct run *r = start(s, "native:%s/a.fnl");
+    assert_true(run_until(r, 300));
+    stop(r);
+    assert_true(native_run_check(dir, 300));
+    run_state_free(s);
+}
+
+static void compressed_blocks_hold_the_same_and_less_bytes(void **state)
+{
+    (void)state;
+    struct stat plain, packed;
+    char path[300];
+    struct run_state *s = run_state_new(), *t = run_state_new();
+    struct run *r = start(s, "native:%s/a.fnl");
+    assert_true(run_until(r, 300));
+    stop(r);
+    path_of(path, "a.fnl");
+    assert_int_equal(stat(path, &plain), 0);
+    assert_int_equal(unlink(path), 0);
+    r = start(t, "native:%s/a.fnl?compress=zstd&compress_level=3");
+    assert_true(run_until(r, 300));
+    stop(r);
+    assert_int_equal(stat(path, &packed), 0);
+    assert_true(packed.st_size < plain.st_size);
+    assert_true(native_run_check(dir, 300));
+    run_state_free(s);
+    run_state_free(t);
+}
+
+static void every_file_decodes_alone(void **state)
+{
+    (void)state;
+    struct run_state *s = run_state_new();
+    struct run *r = start(s, "native:%s/?prefix=app&max_bytes=6000");
+    assert_true(run_until(r, 400));
+    stop(r);
+    assert_true(count_files() > 4);
+    assert_true(native_run_check(dir, 400)); /* which keeps nothing from one file for the next */
+    char path[300];
+    struct stat st;
+    path_of(path, "app-20251121-093000.fnl");
+    assert_int_equal(stat(path, &st), 0);
+    run_state_free(s);
+}
+
+static void retention_counts_files(void **state)
+{
+    (void)state;
+    struct run_state *s = run_state_new();
+    struct run *r = start(s, "native:%s/?max_bytes=6000&max_files=2");
+    assert_true(run_until(r, 400));
+    run_tick(r);
+    stop(r);
+    assert_int_equal(count_files(), 3);
+    run_state_free(s);
+}
+
+static void a_new_file_repeats_the_begin_of_the_ring_block(void **state)
+{
+    (void)state;
+    struct native_block b;
+    struct native_spans spans;
+    struct native_span span;
+    struct run_state *s = run_state_new();
+    struct run *r = start(s, "native:%s/a.fnl");
+    assert_true(run_until(r, 10));
+    assert_int_equal(r->sink->ops->rotate(r->sink, NULL), 0);
+    assert_true(run_until(r, 15));
+    stop(r);
+    struct native_file *f = open_file("a.fnl");
+    int kinds = 0;
+    while (native_file_next(f, &b) > 0) {
+        kinds |= 1 << b.kind;
+        if (b.kind != FAPILOG_NATIVE_KIND_SPANS)
+            continue;
+        assert_int_equal(native_spans_view(&b, &spans), 0);
+        assert_int_equal(native_spans_next(&spans, &span), 1);
+        assert_int_equal(span.head.position, 0);
+        assert_int_equal(span.head.repeated, 48 + 5 * 48); /* header and five records of the first file */
+        assert_memory_equal(span.data, native_run_lane(0), span.head.bytes);
+    }
+    assert_int_equal(kinds, 1 << FAPILOG_NATIVE_KIND_SEGMENT | 1 << FAPILOG_NATIVE_KIND_REGISTRY |
+                            1 << FAPILOG_NATIVE_KIND_SPANS | 1 << FAPILOG_NATIVE_KIND_INDEX);
+    native_file_close(f);
+    assert_true(native_run_check(dir, 15));
+    run_state_free(s);
+}
+
+static void a_finished_file_ends_in_its_index(void **state)
+{
+    (void)state;
+    static struct run_files files;
+    struct native_block b;
+    struct native_index index;
+    struct fapilog_native_trailer end;
+    struct run_state *s = run_state_new();
+    struct run *r = start(s, "native:%s/?max_bytes=6000");
+    assert_true(run_until(r, 200));
+    stop(r);
+    run_read_files(dir, &files);
+    uint64_t records = 0;
+    for (unsigned i = 0; i < files.count; i++) {
+        memcpy(&end, files.file[i].data + files.file[i].len - sizeof end, sizeof end);
+        assert_true(end.magic == FAPILOG_NATIVE_TRAILER);
+        struct native_file *f = open_file(files.file[i].name);
+        f->offset = end.index_offset;
+        assert_int_equal(native_file_next(f, &b), 1);
+        assert_int_equal(native_index_view(&b, &index), 0);
+        records += index.records;
+        uint64_t *offsets = calloc(index.count, sizeof *offsets);
+        for (uint64_t k = 0; k < index.count; k++)
+            offsets[k] = index.entry[k].offset;
+        const uint64_t count = index.count;
+        for (uint64_t k = 0; k < count; k++) {
+            f->offset = offsets[k];
+            assert_int_equal(native_file_next(f, &b), 1);
+            assert_int_equal(b.offset, offsets[k]);
+        }
+        free(offsets);
+        native_file_close(f);
+    }
+    assert_int_equal(records, 200);
+    run_files_free(&files);
+    run_state_free(s);
+}
+
+static void a_run_appends_to_the_file_of_another(void **state)
+{
+    (void)state;
+    struct run_state *s = run_state_new();
+    for (uint64_t end = 20; end <= 60; end += 20) {
+        struct run *r = start(s, "native:%s/a.fnl");
+        assert_true(run_until(r, end));
+        stop(r);
+    }
+    assert_int_equal(count_files(), 1);
+    assert_true(native_run_check(dir, 60));
+    run_state_free(s);
+}
+
+static void other_files_are_left_alone(void **state)
+{
+    (void)state;
+    static struct run r;
+    char path[300], text[600], bytes[200];
+    struct err e = {0};
+    struct run_state *s = run_state_new();
+    path_of(path, "a.fnl");
+    memset(bytes, 'x', sizeof bytes);
+    const int fd = open(path, O_CREAT | O_WRONLY, 0644);
+    assert_int_equal(write(fd, bytes, sizeof bytes), sizeof bytes);
+    (void)close(fd);
+    uri(text, "native:%s/a.fnl");
+    assert_int_equal(run_open(&r, s, text, NULL, &e), -EBADMSG);
+    assert_non_null(strstr(e.text, "not a native file"));
+    (void)run_close(&r, NULL);
+    assert_int_equal(truncate(path, 100), 0);
+    struct run *cut = start(s, "native:%s/a.fnl");
+    assert_int_equal(run_batch(cut, 5), -EBADMSG);
+    assert_int_equal(cut->warnings, 1);
+    stop(cut);
+    assert_int_equal(native_file_open(path, &(struct native_file *){NULL}, &e), -EBADMSG);
+    run_state_free(s);
+}
+
+/* Records that come back from a damaged copy, each at most once and whole. */
+static unsigned survivors(const char *bytes, size_t len, uint64_t *ret_skipped)
+{
+    char path[300];
+    struct native_file *f;
+    struct native_block b;
+    struct native_spans spans;
+    struct native_span span;
+    unsigned records = 0;
+    path_of(path, "copy");
+    int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0644);
+    assert_int_equal(write(fd, bytes, len), len);
+    (void)close(fd);
+    if (native_file_open(path, &f, NULL) < 0)
+        return 0;
+    int r;
+    while ((r = native_file_next(f, &b)) > 0)
+        if (b.kind == FAPILOG_NATIVE_KIND_SPANS && native_spans_view(&b, &spans) == 0)
+            while (native_spans_next(&spans, &span) > 0) {
+                const uint8_t *lane = native_run_lane(span.head.lane);
+                assert_memory_equal(span.data, lane + span.head.position, span.head.bytes);
+                records += span.head.records;
+            }
+    assert_int_equal(r, 0);
+    *ret_skipped = f->skipped_bytes + f->torn_bytes;
+    native_file_close(f);
+    return records;
+}
+
+static void damage_costs_one_block(const char *fmt)
+{
+    static struct run_files files;
+    struct run_state *s = run_state_new();
+    struct run *r = start(s, fmt);
+    assert_true(run_until(r, 100));
+    stop(r);
+    run_read_files(dir, &files);
+    char *bytes = files.file[0].data;
+    const size_t len = files.file[0].len;
+    uint64_t skipped;
+    assert_int_equal(survivors(bytes, len, &skipped), 100);
+    assert_int_equal(skipped, 0);
+    for (size_t at = sizeof(struct fapilog_native_header); at < len; at += 37) {
+        bytes[at] ^= 0x55;
+        const unsigned left = survivors(bytes, len, &skipped);
+        assert_in_range(left, 100 - RUN_BATCH_RECORDS, 100);
+        bytes[at] ^= 0x55;
+    }
+    for (size_t cut = 0; cut < len; cut += 101) {
+        const unsigned left = survivors(bytes, cut, &skipped);
+        assert_true(left <= 100);
+    }
+    run_files_free(&files);
+    run_state_free(s);
+}
+
+static void one_flipped_byte_costs_at_most_its_block(void **state)
+{
+    (void)state;
+    damage_costs_one_block("native:%s/a.fnl");
+}
+
+static void one_flipped_byte_costs_at_most_its_compressed_block(void **state)
+{
+    (void)state;
+    damage_costs_one_block("native:%s/a.fnl?compress=zstd");
+}
+
+static void what_is_appended_behind_a_torn_block_is_found(void **state)
+{
+    (void)state;
+    static struct run_files files;
+    struct run_state *s = run_state_new();
+    struct run *r = start(s, "native:%s/a.fnl");
+    assert_true(run_until(r, 50));
+    stop(r);
+    run_read_files(dir, &files);
+    const size_t len = files.file[0].len;
+    char *bytes = malloc(2 * len);
+    memcpy(bytes, files.file[0].data, len);
+    /* the last third of the file behind one that ends inside a block */
+    struct native_file *f = open_file("a.fnl");
+    struct native_block b;
+    uint64_t cut = 0, from = 0;
+    while (native_file_next(f, &b) > 0) {
+        if (b.offset < len / 3)
+            cut = b.offset + 48 + 16;
+        if (b.offset < 2 * len / 3)
+            from = b.offset;
+    }
+    native_file_close(f);
+    cut &= ~(uint64_t)7;
+    memmove(bytes + cut, files.file[0].data + from, len - from);
+    uint64_t skipped;
+    const unsigned left = survivors(bytes, cut + len - from, &skipped);
+    assert_in_range(left, 25, 45);
+    assert_int_equal(skipped, 64);
+    free(bytes);
+    run_files_free(&files);
+    run_state_free(s);
+}
+
+static void a_growing_file_is_read_on(void **state)
+{
+    (void)state;
+    struct native_block b;
+    unsigned records = 0;
+    struct run_state *s = run_state_new();
+    struct run *r = start(s, "native:%s/a.fnl");
+    assert_true(run_until(r, 10));
+    struct native_file *f = open_file("a.fnl");
+    while (native_file_next(f, &b) > 0)
+        records += b.records;
+    assert_int_equal(records, 10);
+    assert_true(run_until(r, 30));
+    while (native_file_next(f, &b) > 0)
+        records += b.records;
+    assert_int_equal(records, 30);
+    assert_int_equal(f->skipped_bytes + f->torn_bytes, 0);
+    native_file_close(f);
+    stop(r);
+    run_state_free(s);
+}
+
+/* ---- faults and kills ---- */
+
+static const char *const settings[] = {
+    "native:%s/a.fnl",
+    "native:%s/a.fnl?max_bytes=4000&sync=always",
+    "native:%s/?max_bytes=4000&compress=zstd&sync=interval&sync_interval=1ms",
+    "native:%s/?interval=1s",
+};
+
+enum { SWEEP_RECORDS = 60 };
+
+static bool run_in_steps(struct run *r)
+{
+    for (uint64_t end = 20; end <= SWEEP_RECORDS; end += 20) {
+        if (!run_until(r, end))
+            return false;
+        clock_ns += 400000000;
+    }
+    return true;
+}
+
+static void clean(void)
+{
+    run_remove(dir);
+    assert_int_equal(mkdir(dir, 0755), 0);
+}
+
+static void one_failing_call_costs_no_record(void **state)
+{
+    (void)state;
+    static struct run r;
+    const unsigned fds = run_open_fds();
+    for (size_t i = 0; i < ARRAY_COUNT(settings); i++) {
+        char text[600];
+        uri(text, settings[i]);
+        uint64_t calls = 1;
+        for (uint64_t n = 1; n <= calls + 8; n++) {
+            struct err e = {0};
+            struct io_config fault = {.kind = IO_SIM, .sim_seed = n, .sim_fail_at = (int64_t)n};
+            struct run_state *s = run_state_new();
+            int result = run_open(&r, s, text, &fault, &e);
+            if (result < 0) {
+                (void)run_close(&r, NULL);
+                fault.sim_fail_at = 0;
+                result = run_open(&r, s, text, &fault, &e);
+            }
+            assert_int_equal(result, 0);
+            assert_true(run_in_steps(&r));
+            calls = io_sim_calls(r.io);
+            (void)run_close(&r, NULL); /* may report the fault: all records are written before it */
+            if (!native_run_check(dir, SWEEP_RECORDS))
+                fail_msg("%s: fault at call %llu", text, (unsigned long long)n);
+            run_state_free(s);
+            clean();
+        }
+    }
+    assert_int_equal(run_open_fds(), fds);
+}
+
+static int run_child(struct run_state *s, const char *text, uint64_t n)
+{
+    const pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        static struct run r;
+        struct err e = {0};
+        alarm(20);
+        run_kill_at(n);
+        if (run_open(&r, s, text, NULL, &e) < 0 || !run_in_steps(&r) || run_close(&r, &e) < 0) {
+            fprintf(stderr, "%s step %llu: %s\n", text, (unsigned long long)n, e.text);
+            _exit(1);
+        }
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void death_at_any_step_leaves_each_record_once(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(settings); i++) {
+        char text[600];
+        uri(text, settings[i]);
+        bool killed = true;
+        for (uint64_t n = 1; killed; n++) {
+            struct run_state *s = run_state_new();
+            const int code = run_child(s, text, n);
+            assert_true(code == 99 || code == 0);
+            killed = code == 99;
+            assert_int_equal(run_child(s, text, 0), 0);
+            if (!native_run_check(dir, SWEEP_RECORDS))
+                fail_msg("%s: killed at step %llu", text, (unsigned long long)n);
+            run_state_free(s);
+            clean();
+        }
+    }
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(spans_come_back_as_they_lay_in_the_ring),
+        T(compressed_blocks_hold_the_same_and_less_bytes),
+        T(every_file_decodes_alone),
+        T(retention_counts_files),
+        T(a_new_file_repeats_the_begin_of_the_ring_block),
+        T(a_finished_file_ends_in_its_index),
+        T(a_run_appends_to_the_file_of_another),
+        T(other_files_are_left_alone),
+        T(one_flipped_byte_costs_at_most_its_block),
+        T(one_flipped_byte_costs_at_most_its_compressed_block),
+        T(what_is_appended_behind_a_torn_block_is_found),
+        T(a_growing_file_is_read_on),
+        T(one_failing_call_costs_no_record),
+        T(death_at_any_step_leaves_each_record_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
