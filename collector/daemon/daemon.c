@@ -1,0 +1,185 @@
+#include "collector/daemon/daemon.h"
+
+#include "collector/daemon/pace.h"
+#include "collector/daemon/report.h"
+#include "collector/ingest/bell.h"
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define HEARTBEAT_NS (400 * NS_PER_MS)
+#define WAIT_MAX_NS (400 * NS_PER_MS)
+
+static void heartbeat(struct daemon *d, uint64_t now_ns)
+{
+    if (now_ns < d->heartbeat_at_ns)
+        return;
+    d->heartbeat_at_ns = now_ns + HEARTBEAT_NS;
+    for (uint32_t i = 0; i < d->segments.count; i++)
+        store_rlx(&d->segments.source[i]->seg->ctl->heartbeat_ns, now_ns);
+}
+
+static void status_copy(const struct pipeline *p, struct fapilog_ctl *ctl)
+{
+    for (uint32_t i = 0; i < p->targets_count; i++) {
+        const struct target *t = &p->target[i];
+        struct fapilog_sink_status *status = &ctl->sink[i];
+        (void)snprintf(status->name, sizeof status->name, "%s", t->sink->common.name);
+        store_rlx(&status->last_error, t->last_error);
+        store_rlx(&status->errors, t->errors);
+        store_rel(&status->state, t->is_failing ? 2u : 1u);
+    }
+    for (uint32_t i = p->targets_count; i < FAPILOG_SINKS_MAX; i++)
+        store_rel(&ctl->sink[i].state, 0u);
+}
+
+/* fapilog_flush() names the sinks that fail, and tools show them, from these copies. */
+static void status_mirror(struct daemon *d)
+{
+    for (uint32_t i = 0; i < d->segments.count; i++) {
+        struct source *s = d->segments.source[i];
+        if (s->status_version == d->pipeline.status_version)
+            continue;
+        s->status_version = d->pipeline.status_version;
+        status_copy(&d->pipeline, s->seg->ctl);
+    }
+}
+
+static void begin_stop(struct daemon *d, uint64_t now_ns)
+{
+    d->is_stopping = true;
+    d->stop_at_ns = now_ns + d->options->settings.shutdown_timeout_ns;
+    d->turn_at_ns = now_ns;
+    segments_probe(&d->segments, now_ns, true);
+    drain_set_goal(&d->drain);
+}
+
+static void take_signals(struct daemon *d, uint64_t now_ns)
+{
+    if (d->signals.reopen) {
+        d->signals.reopen = false;
+        pipeline_want_reopen(&d->pipeline);
+    }
+    if (d->signals.rotate) {
+        d->signals.rotate = false;
+        pipeline_want_rotate(&d->pipeline);
+    }
+    if (d->signals.stop && (!d->is_stopping || d->stop_at_ns == UINT64_MAX))
+        begin_stop(d, now_ns);
+    if (d->signals.stop > 1)
+        d->stop_at_ns = now_ns;
+}
+
+/* --drain has no time limit while its sinks work. */
+static void watch_drain(struct daemon *d, uint64_t now_ns)
+{
+    if (!d->options->drain || d->signals.stop)
+        return;
+    if (!pipeline_failing(&d->pipeline))
+        d->stop_at_ns = UINT64_MAX;
+    else if (d->stop_at_ns == UINT64_MAX)
+        d->stop_at_ns = now_ns + d->options->settings.shutdown_timeout_ns;
+}
+
+static bool is_done(const struct daemon *d)
+{
+    return d->is_stopping && !d->drain.is_open && pipeline_is_idle(&d->pipeline) &&
+           drain_has_reached_goal(&d->drain);
+}
+
+static int turn(struct daemon *d, uint64_t now_ns, struct err *e)
+{
+    if (!d->drain.is_open && (d->is_stopping || now_ns >= d->turn_at_ns)) {
+        const int r = drain_begin(&d->drain, now_ns, d->is_stopping ? DRAIN_ALL : 0, e);
+        if (r < 0)
+            return r;
+        d->turns++;
+    }
+    const bool was_open = d->drain.is_open;
+    const int r = pump_run(&d->pipeline, &d->drain, e);
+    if (r < 0)
+        return r;
+    if (was_open && !d->drain.is_open)
+        pace_next_turn(d);
+    return 0;
+}
+
+static uint64_t earliest(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t next_deadline(const struct daemon *d, uint64_t now_ns)
+{
+    uint64_t at = now_ns + WAIT_MAX_NS;
+    at = earliest(at, pipeline_deadline(&d->pipeline));
+    at = earliest(at, d->stop_at_ns);
+    at = earliest(at, d->heartbeat_at_ns);
+    at = earliest(at, segments_probe_deadline(&d->segments));
+    at = earliest(at, discover_deadline(&d->discover));
+    /* A turn that waits for a free batch goes on when a write completes. */
+    if (!d->drain.is_open && !(d->is_stopping && drain_has_reached_goal(&d->drain)))
+        at = earliest(at, d->turn_at_ns);
+    return at <= now_ns ? 0 : at;
+}
+
+static int gave_up(const struct daemon *d, struct err *e)
+{
+    const uint64_t pending = segments_pending_bytes(&d->segments);
+    const struct target *t = pipeline_failing(&d->pipeline);
+    if (t)
+        return err_set(e, -EIO, "sink %s: %s; %" PRIu64 " bytes of records stay in their rings",
+                       t->sink->common.name, strerror(-t->last_error), pending);
+    return err_set(e, -ETIMEDOUT, "stopped before everything was delivered; %" PRIu64
+                   " bytes of records stay in their rings", pending);
+}
+
+/* What is delivered and dead need not wait for the next collector. The first probe ends the waits on
+ * bells that nobody will ring. */
+static int remove_delivered(struct daemon *d, struct err *e)
+{
+    segments_probe(&d->segments, clock_mono_ns(), true);
+    const int r = io_turn(d->io, 0);
+    if (r < 0)
+        return err_sys(e, r, "wait for events");
+    segments_probe(&d->segments, clock_mono_ns(), true);
+    return 0;
+}
+
+int daemon_run(struct daemon *d, struct err *e)
+{
+    if (d->options->drain) {
+        begin_stop(d, clock_mono_ns());
+        d->stop_at_ns = UINT64_MAX;
+    }
+    for (;;) {
+        const uint64_t now_ns = clock_mono_ns();
+        take_signals(d, now_ns);
+        watch_drain(d, now_ns);
+        discover_run(&d->discover, now_ns);
+        segments_probe(&d->segments, now_ns, false);
+        heartbeat(d, now_ns);
+        status_mirror(d);
+        int r = turn(d, now_ns, e);
+        if (r < 0)
+            return r;
+        pipeline_run(&d->pipeline, now_ns);
+        if (is_done(d))
+            break;
+        if (d->is_stopping && now_ns >= d->stop_at_ns)
+            return gave_up(d, e);
+        r = io_turn(d->io, next_deadline(d, clock_mono_ns()));
+        if (r < 0)
+            return err_sys(e, r, "wait for events");
+        pipeline_run(&d->pipeline, clock_mono_ns());
+        if (bell_was_rung(&d->segments)) {
+            d->turn_at_ns = 0;
+            d->is_turn_rung = true;
+        }
+    }
+    return remove_delivered(d, e);
+}

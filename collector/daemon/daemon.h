@@ -1,0 +1,42 @@
+/* daemon.h - the reactor: one thread that drains the rings into the sinks until it is told to stop. */
+#ifndef COLLECTOR_DAEMON_DAEMON_H
+#define COLLECTOR_DAEMON_DAEMON_H
+
+#include "collector/daemon/options.h"
+#include "collector/daemon/signals.h"
+#include "collector/delivery/pump.h"
+#include "collector/ingest/discover.h"
+
+struct daemon {
+    const struct options *options;
+    char dir[512];
+    int lock_fd;
+    struct io *io;
+    struct commit *commit;
+    struct position *redo;
+    struct sink *sink[FAPILOG_SINKS_MAX];
+    uint32_t sinks_count;
+    struct signals signals;
+    struct segments segments;
+    struct discover discover;
+    struct pipeline pipeline;
+    struct drain drain;
+    bool is_pipeline_open;
+    bool is_stopping;
+    uint64_t stop_at_ns;      /* give up then; UINT64_MAX: not while all goes well */
+    uint64_t turn_at_ns;      /* when the next turn is due */
+    uint64_t turn_ended_ns;
+    bool is_turn_rung;        /* the present turn was asked for by a producer */
+    uint64_t heartbeat_at_ns;
+    uint64_t status_version;
+    uint64_t turns;
+};
+
+/* Opens everything in the order of its dependencies. On failure daemon_close() is still due. */
+int daemon_open(struct daemon *d, const struct options *o, struct err *e);
+/* Until stopped or, with --drain, until all is delivered. 0, or -EIO when records were left behind. */
+int daemon_run(struct daemon *d, struct err *e);
+/* The first error of a sink's close. */
+int daemon_close(struct daemon *d, struct err *e);
+
+#endif

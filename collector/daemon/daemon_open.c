@@ -1,0 +1,168 @@
+#include "collector/daemon/daemon.h"
+#include "collector/daemon/lock.h"
+#include "collector/ingest/dead.h"
+#include "collector/ingest/levels.h"
+#include "lib/base/check.h"
+#include "lib/base/cleanup.h"
+#include "lib/ring/ringdir.h"
+
+#include <string.h>
+#include <sys/resource.h>
+
+static void on_message(void *arg, const char *text)
+{
+    (void)arg;
+    (void)fprintf(stderr, "fapilog-collector: %s\n", text);
+}
+
+static void on_attach(void *arg, struct source *s)
+{
+    struct daemon *d = arg;
+    if (levels_apply(s, d->options->level, d->options->levels_count) < 0) {
+        char text[256];
+        (void)snprintf(text, sizeof text, "%s: no room for another level rule", s->name);
+        on_message(d, text);
+    }
+    if (d->options->verbose) {
+        char text[256];
+        (void)snprintf(text, sizeof text, "%s: service %.*s, pid %u", s->name,
+                       (int)s->seg->process.service.len, s->seg->process.service.data, s->seg->process.pid);
+        on_message(d, text);
+    }
+}
+
+/* One descriptor per segment stays open for its liveness probe. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static int open_dir(struct daemon *d, struct err *e)
+{
+    struct ringdir dir;
+    int r = ringdir_choose(&dir, d->options->rings, e);
+    if (r < 0)
+        return r;
+    const int fd = ringdir_open(&dir, true, e);
+    if (fd < 0)
+        return fd;
+    (void)close(fd);
+    (void)snprintf(d->dir, sizeof d->dir, "%s", dir.path);
+    d->lock_fd = lock_acquire(d->dir, e);
+    return d->lock_fd < 0 ? d->lock_fd : 0;
+}
+
+static int open_io(struct daemon *d, struct err *e)
+{
+    const struct io_config cfg = { .kind = (enum io_kind)d->options->settings.io };
+    const int r = io_new(&cfg, &d->io, e);
+    if (r == 0 && d->options->verbose) {
+        char text[1024];
+        (void)snprintf(text, sizeof text, "rings in %s, input and output by %s%s%s", d->dir, io_name(d->io),
+                       *io_reason(d->io) ? ": " : "", io_reason(d->io));
+        on_message(d, text);
+    }
+    return r;
+}
+
+static int open_sinks(struct daemon *d, struct err *e)
+{
+    for (unsigned i = 0; i < d->options->sinks_count; i++) {
+        const struct option_sink *s = &d->options->sink[i];
+        const int r = sink_new(s->uri, s->source, &d->sink[d->sinks_count], e);
+        if (r < 0)
+            return r;
+        d->sinks_count++;
+    }
+    if (d->sinks_count)
+        return 0;
+    const int r = sink_new("console:", "default", &d->sink[0], e);
+    d->sinks_count = r == 0;
+    return r;
+}
+
+/* A private copy: the slot it comes from is overwritten by the batches to come, and a segment may be
+ * attached late. */
+static int copy_redo(struct daemon *d, struct err *e)
+{
+    const struct position *last = commit_positions(d->commit, &d->segments.redo_count);
+    if (!d->segments.redo_count)
+        return 0;
+    d->redo = malloc(d->segments.redo_count * sizeof *d->redo);
+    if (!d->redo)
+        return err_set(e, -ENOMEM, "out of memory");
+    memcpy(d->redo, last, d->segments.redo_count * sizeof *d->redo);
+    d->segments.redo = d->redo;
+    return 0;
+}
+
+static int open_rings(struct daemon *d, struct err *e)
+{
+    d->segments.on_message = on_message;
+    d->segments.on_attach = on_attach;
+    d->segments.arg = d;
+    int r = copy_redo(d, e);
+    if (r == 0)
+        r = segments_open(&d->segments, d->dir, d->io, &d->options->settings.ingest, e);
+    if (r == 0)
+        r = discover_open(&d->discover, &d->segments, e);
+    if (r == 0)
+        dead_prune(d->segments.dir_fd, d->options->settings.ingest.keep_dead);
+    return r;
+}
+
+int daemon_open(struct daemon *d, const struct options *o, struct err *e)
+{
+    memset(d, 0, sizeof *d);
+    d->options = o;
+    d->lock_fd = d->signals.fd = d->discover.fd = d->segments.dir_fd = -1;
+    d->stop_at_ns = UINT64_MAX;
+    d->pipeline.status_version = 1;
+    d->pipeline.on_message = on_message;
+    raise_file_limit();
+    int r = open_sinks(d, e);
+    if (r == 0)
+        r = open_dir(d, e);
+    if (r == 0)
+        r = open_io(d, e);
+    if (r == 0)
+        r = signals_open(&d->signals, d->io, e);
+    if (r == 0)
+        r = commit_open(d->dir, &d->commit, e);
+    if (r == 0)
+        r = open_rings(d, e);
+    if (r == 0)
+        r = pipeline_open(&d->pipeline, d->io, d->commit, d->sink, d->sinks_count, e);
+    d->is_pipeline_open = r == 0;
+    if (r == 0)
+        r = drain_init(&d->drain, &d->segments, d->pipeline.outputs.level_mask,
+                       d->pipeline.outputs.text_count == 0, e);
+    return r;
+}
+
+int daemon_close(struct daemon *d, struct err *e)
+{
+    int r = 0;
+    if (d->is_pipeline_open) {
+        pipeline_abandon(&d->pipeline);
+        r = pipeline_close(&d->pipeline, e);
+    }
+    drain_done(&d->drain);
+    if (d->io) {
+        discover_close(&d->discover);
+        if (d->segments.dir_fd >= 0)
+            segments_close(&d->segments);
+        signals_close(&d->signals);
+    }
+    commit_close(d->commit);
+    free(d->redo);
+    for (uint32_t i = 0; i < d->sinks_count; i++)
+        sink_free(d->sink[i]);
+    io_free(d->io);
+    cleanup_fd(&d->lock_fd);
+    return r;
+}

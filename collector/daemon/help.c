@@ -1,0 +1,67 @@
+#include "collector/daemon/options.h"
+#include "collector/sinks/sink.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void print_rows(FILE *f, const struct opt *rows)
+{
+    for (; rows->type != OPT_END_ROW; rows++) {
+        char allowed[200];
+        (void)fprintf(f, "  %-18s %s\n", rows->name, rows->help);
+        (void)fprintf(f, "  %-18s ", "");
+        if (rows->flags & OPT_REQUIRED)
+            (void)fprintf(f, "required");
+        else
+            (void)fprintf(f, "default %s", rows->default_text && *rows->default_text ? rows->default_text : "none");
+        (void)fprintf(f, "; %s", opt_allowed(rows, allowed, sizeof allowed));
+        if (rows->alias)
+            (void)fprintf(f, "; also %s", rows->alias);
+        (void)fputc('\n', f);
+    }
+}
+
+void options_help(FILE *f)
+{
+    (void)fputs(
+        "usage: fapilog-collector [--rings DIR] [--sink URI]... [--set KEY=VALUE]... [OPTION]...\n"
+        "\n"
+        "Reads the rings of all services in DIR and writes their records to the sinks.\n"
+        "\n"
+        "  --rings DIR      where the rings are (default: $FAPILOG_RING_DIR, else /run/fapilog/UID,\n"
+        "                   else $XDG_RUNTIME_DIR/fapilog, else /tmp/fapilog-UID)\n"
+        "  --sink URI       where records go; may be repeated (default: $FAPILOG_SINKS, else the\n"
+        "                   console)\n"
+        "  --set KEY=VALUE  a setting, see below\n"
+        "  --drain          deliver all that the rings hold, then exit\n"
+        "  --check          validate everything, print what would run, exit\n"
+        "  --verbose        say what happens\n"
+        "  --help [SINK]    this text, or the options of a sink\n"
+        "  --version\n"
+        "\n"
+        "SIGTERM and SIGINT drain and stop, a second one stops at once; SIGHUP reopens files;\n"
+        "SIGUSR1 rotates them. Exit status: 0 done, 1 failed, 2 wrong usage.\n"
+        "\n"
+        "Settings:\n"
+        "  level[.LOGGER]     Level from which services log, at run time.\n"
+        "                     a level name or off\n",
+        f);
+    print_rows(f, settings_opts);
+    (void)fputs("\nSinks:\n", f);
+    for (const struct sink_ops *const *ops = sink_list; *ops; ops++)
+        (void)fprintf(f, "  %-18s %s\n", (*ops)->scheme, (*ops)->summary);
+}
+
+int options_help_sink(FILE *f, const char *scheme, struct err *e)
+{
+    const struct sink_ops *ops = sink_find(scheme);
+    if (!ops) {
+        char schemes[400];
+        return err_set(e, -EINVAL, "%s: no such sink (built in: %s)", scheme, sink_schemes(schemes, sizeof schemes));
+    }
+    (void)fprintf(f, "%s: - %s\n\nOptions, as in %s:...?option=value\n", ops->scheme, ops->summary, ops->scheme);
+    print_rows(f, ops->opts);
+    (void)fputs("\nOptions of every sink:\n", f);
+    print_rows(f, sink_common_opts);
+    return 0;
+}

@@ -1,0 +1,42 @@
+#include "collector/daemon/pace.h"
+
+#include "collector/ingest/bell.h"
+
+#define LANE_TARGET_BYTES (64u << 10) /* what a turn likes to find in the fullest lane */
+#define NAP_MIN_NS (50 * NS_PER_US)
+#define NAP_MAX_NS NS_PER_MS             /* a longer sleep is worth a ring of the bell */
+#define TIMER_ONLY_NS (10 * NS_PER_MS)   /* longest sleep where nobody can wake us */
+
+/* At the present pace, the time until the fullest lane holds what a turn likes to find. */
+static uint64_t predict(const struct drain *d, uint64_t since_last_ns)
+{
+    if (!d->bytes_max)
+        return UINT64_MAX;
+    return since_last_ns * LANE_TARGET_BYTES / d->bytes_max;
+}
+
+void pace_next_turn(struct daemon *d)
+{
+    const uint64_t now_ns = clock_mono_ns();
+    const uint64_t predicted_ns = predict(&d->drain, now_ns - d->turn_ended_ns);
+    const bool was_rung = d->is_turn_rung;
+    d->turn_ended_ns = now_ns;
+    d->is_turn_rung = false;
+    if (d->drain.has_more || d->is_stopping) {
+        d->turn_at_ns = 0;
+        return;
+    }
+    if (predicted_ns < NAP_MAX_NS) {
+        d->turn_at_ns = now_ns + (predicted_ns > NAP_MIN_NS ? predicted_ns : NAP_MIN_NS);
+        return;
+    }
+    uint64_t sleep_ns = d->options->settings.ingest.flush_interval_ns;
+    if (!io_has_futex_wait(d->io) && sleep_ns > TIMER_ONLY_NS)
+        sleep_ns = TIMER_ONLY_NS;
+    if (bell_arm(&d->segments) && sleep_ns > NAP_MAX_NS)
+        sleep_ns = NAP_MAX_NS;
+    /* Somebody rang for a record that is still younger than the merge window. */
+    if (was_rung && d->drain.held_ns != INT64_MAX && sleep_ns > d->options->settings.ingest.merge_window_ns)
+        sleep_ns = d->options->settings.ingest.merge_window_ns;
+    d->turn_at_ns = now_ns + sleep_ns;
+}

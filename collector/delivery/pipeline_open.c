@@ -1,0 +1,163 @@
+#include "collector/delivery/identity.h"
+#include "collector/delivery/pipeline.h"
+#include "collector/delivery/pipeline_internal.h"
+#include "lib/base/check.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool name_is_taken(struct sink *const *sinks, uint32_t count, const char *name, const struct sink *except)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (sinks[i] != except && sinks[i]->common.name && !strcmp(sinks[i]->common.name, name))
+            return true;
+    }
+    return false;
+}
+
+int pipeline_name_sinks(struct sink *const *sinks, uint32_t count, struct err *e)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct sink *s = sinks[i];
+        if (s->common.name) {
+            if (name_is_taken(sinks, i, s->common.name, s))
+                return err_set(e, -EEXIST, "two sinks are named '%s'", s->common.name);
+            continue;
+        }
+        char name[64];
+        (void)snprintf(name, sizeof name, "%s", s->ops->scheme);
+        for (unsigned n = 2; name_is_taken(sinks, count, name, s); n++)
+            (void)snprintf(name, sizeof name, "%s-%u", s->ops->scheme, n);
+        s->common.name = strdup(name);
+        if (!s->common.name)
+            return err_set(e, -ENOMEM, "out of memory");
+    }
+    return 0;
+}
+
+static int targets_init(struct pipeline *p, struct sink *const *sinks, uint32_t count, struct err *e)
+{
+    uint32_t output[FAPILOG_SINKS_MAX];
+    int r = outputs_init(&p->outputs, sinks, count, output, e);
+    if (r < 0)
+        return r;
+    for (uint32_t i = 0; i < count; i++) {
+        struct target *t = &p->target[i];
+        *t = (struct target){ .pipeline = p, .sink = sinks[i], .output = output[i],
+                              .identity = sink_identity(sinks[i]) };
+        const struct sink_mark *mark = commit_mark(p->commit, t->identity);
+        if (mark) {
+            t->mark = *mark;
+            t->has_mark = true;
+        }
+        for (uint32_t k = 0; k < i; k++) {
+            if (p->target[k].identity == t->identity && sinks[i]->ops->mark)
+                return err_set(e, -EEXIST, "sinks %s and %s write to the same place",
+                               sinks[k]->common.name, sinks[i]->common.name);
+        }
+        sinks[i]->io = p->io;
+        sinks[i]->core = t;
+        pipeline_hook_sink(sinks[i]);
+        p->targets_count++;
+    }
+    return 0;
+}
+
+static int target_open(struct target *t, struct err *e)
+{
+    const struct sink_ops *ops = t->sink->ops;
+    t->is_open = true; /* close() is due even when open() fails */
+    int r = ops->open ? ops->open(t->sink, e) : 0;
+    if (r == 0 && t->has_mark && ops->recover) {
+        const struct sink_mark mark = t->mark;
+        r = ops->recover(t->sink, &mark, e);
+    }
+    if (r < 0)
+        return err_wrap(e, r, "sink %s", t->sink->common.name);
+    t->state = TARGET_IDLE;
+    t->has_mark = true;
+    pipeline_take_mark(t, &t->mark);
+    return 0;
+}
+
+static int open_all(struct pipeline *p, struct sink *const *sinks, uint32_t count, struct err *e)
+{
+    int r = pipeline_name_sinks(sinks, count, e);
+    if (r == 0)
+        r = targets_init(p, sinks, count, e);
+    if (r == 0)
+        r = batch_pool_init(&p->pool, p->batch, &p->outputs, e);
+    if (r == 0 && p->pool.buffers) {
+        r = io_register_buffers(p->io, p->pool.base, BATCH_BUFFER_BYTES, p->pool.buffers);
+        if (r < 0)
+            (void)err_sys(e, r, "register output buffers");
+    }
+    for (uint32_t i = 0; r == 0 && i < count; i++)
+        r = target_open(&p->target[i], e);
+    return r;
+}
+
+int pipeline_open(struct pipeline *p, struct io *io, struct commit *commit, struct sink *const *sinks,
+                  uint32_t sinks_count, struct err *e)
+{
+    CHECK(sinks_count > 0 && sinks_count <= FAPILOG_SINKS_MAX);
+    p->io = io;
+    p->commit = commit;
+    int r = open_all(p, sinks, sinks_count, e);
+    if (r < 0) {
+        (void)pipeline_close(p, NULL);
+        return r;
+    }
+    uint32_t count;
+    const struct position *positions = commit_positions(commit, &count);
+    r = commit_reserve(commit, sinks_count, count, e);
+    if (r < 0) {
+        (void)pipeline_close(p, NULL);
+        return r;
+    }
+    positions = commit_positions(commit, &count);
+    pipeline_store_marks(p, positions, count);
+    return 0;
+}
+
+void pipeline_abandon(struct pipeline *p)
+{
+    for (unsigned i = 0; i < BATCHES; i++) {
+        if (&p->batch[i] != p->writing || pipeline_is_settled(p))
+            p->batch[i].state = BATCH_FREE;
+    }
+    p->filling = NULL;
+    p->closed = NULL;
+    if (pipeline_is_settled(p))
+        p->writing = NULL;
+}
+
+bool pipeline_is_settled(const struct pipeline *p)
+{
+    for (uint32_t i = 0; i < p->targets_count; i++) {
+        if (p->target[i].state == TARGET_WRITING)
+            return false;
+    }
+    return true;
+}
+
+int pipeline_close(struct pipeline *p, struct err *e)
+{
+    int first = 0;
+    for (uint32_t i = 0; i < p->targets_count; i++) {
+        struct target *t = &p->target[i];
+        struct err own = { 0 };
+        if (!t->is_open || t->state == TARGET_WRITING)
+            continue;
+        t->is_open = false;
+        const int r = t->sink->ops->close ? t->sink->ops->close(t->sink, &own) : 0;
+        if (r < 0 && first == 0)
+            first = err_set(e, r, "%s; sink %s", own.text, t->sink->common.name);
+    }
+    p->targets_count = 0;
+    batch_pool_done(&p->pool, p->batch);
+    outputs_done(&p->outputs);
+    return first;
+}

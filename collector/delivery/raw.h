@@ -1,0 +1,10 @@
+/* raw.h - spans of the ring for sinks that want records as they lie there. */
+#ifndef COLLECTOR_DELIVERY_RAW_H
+#define COLLECTOR_DELIVERY_RAW_H
+
+#include "collector/delivery/batch.h"
+
+/* Adds to the batch, for each raw output, what its checkpoint covers of every lane. -ENOMEM. */
+int raw_collect(struct batch *b, const struct outputs *o, struct err *e);
+
+#endif

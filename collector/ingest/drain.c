@@ -1,0 +1,421 @@
+#include "collector/ingest/drain.h"
+
+#include "collector/ingest/drops.h"
+#include "collector/ingest/release.h"
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "lib/base/fault.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ANCHOR_INTERVAL_NS (100 * NS_PER_MS)
+#define REPORT_INTERVAL_NS (100 * NS_PER_MS)
+
+void checkpoint_done(struct checkpoint *c)
+{
+    free(c->position);
+    free(c->item);
+    memset(c, 0, sizeof *c);
+}
+
+int drain_init(struct drain *d, struct segments *t, uint32_t level_mask, bool is_raw_only, struct err *e)
+{
+    *d = (struct drain){ .segments = t, .level_mask = level_mask, .is_raw_only = is_raw_only };
+    d->report_record = calloc(1, sizeof *d->report_record);
+    return d->report_record ? 0 : err_set(e, -ENOMEM, "out of memory");
+}
+
+void drain_done(struct drain *d)
+{
+    free(d->heap.node);
+    free(d->touched);
+    free(d->report);
+    free(d->report_record);
+    memset(d, 0, sizeof *d);
+}
+
+static int grow(void **array, uint32_t *cap, uint32_t need, size_t size)
+{
+    if (need <= *cap)
+        return 0;
+    uint32_t to = *cap ? *cap : 64;
+    while (to < need)
+        to *= 2;
+    void *more = realloc(*array, to * size);
+    if (!more)
+        return -ENOMEM;
+    *array = more;
+    *cap = to;
+    return 0;
+}
+
+/* ---- what a batch moves ---- */
+
+void drain_touch_lane(struct drain *d, struct lane *l)
+{
+    if (l->is_touched)
+        return;
+    CHECK(d->touched_count < d->touched_cap);
+    l->is_touched = true;
+    l->span_from = l->taken;
+    d->touched[d->touched_count++] = (struct checkpoint_item){ .source = l->source, .lane = l };
+}
+
+void drain_touch_source(struct drain *d, struct source *s)
+{
+    if (s->is_touched)
+        return;
+    CHECK(d->touched_count < d->touched_cap);
+    s->is_touched = true;
+    d->touched[d->touched_count++] = (struct checkpoint_item){ .source = s };
+}
+
+uint32_t drain_touched(const struct drain *d)
+{
+    return d->touched_count;
+}
+
+static struct position lane_position(const struct lane *l)
+{
+    return (struct position){ .lane = l->index, .done = l->taken, .dropped_seen = l->dropped_told,
+                              .delivered = l->delivered, .skipped_bytes = lane_skipped(l), .lost = l->lost_told };
+}
+
+static struct position source_position(const struct source *s)
+{
+    return (struct position){ .lane = POSITION_SEGMENT, .orphan_seen = s->orphan_told,
+                              .truncated_seen = s->truncated_told, .unregistered_seen = s->unregistered_told };
+}
+
+int drain_checkpoint(struct drain *d, struct checkpoint *c, struct err *e)
+{
+    CHECK(c->count == 0);
+    if (d->touched_count > c->cap) {
+        struct position *position = realloc(c->position, d->touched_cap * sizeof *position);
+        if (position)
+            c->position = position;
+        struct checkpoint_item *item = realloc(c->item, d->touched_cap * sizeof *item);
+        if (item)
+            c->item = item;
+        if (!position || !item)
+            return err_set(e, -ENOMEM, "out of memory");
+        c->cap = d->touched_cap;
+    }
+    for (uint32_t i = 0; i < d->touched_count; i++) {
+        struct checkpoint_item item = d->touched[i];
+        struct position *p = &c->position[i];
+        if (item.lane) {
+            item.from = item.lane->span_from;
+            item.lane->is_touched = false;
+            *p = lane_position(item.lane);
+        } else {
+            item.source->is_touched = false;
+            *p = source_position(item.source);
+        }
+        p->uuid_hi = item.source->seg->sb.uuid_hi;
+        p->uuid_lo = item.source->seg->sb.uuid_lo;
+        c->item[i] = item;
+        item.source->refs++;
+    }
+    c->count = d->touched_count;
+    d->touched_count = 0;
+    return 0;
+}
+
+/* ---- the start of a turn ---- */
+
+static int lane_reader_get(struct lane *l)
+{
+    if (l->reader)
+        return 0;
+    struct lane_reader *reader = calloc(1, sizeof *reader);
+    if (!reader)
+        return -ENOMEM;
+    const int r = lane_cursor_init(&reader->cursor, l->source->seg, l->index, l->taken, 0);
+    if (r < 0) {
+        free(reader);
+        return r;
+    }
+    l->reader = reader;
+    return 0;
+}
+
+static void note_damage(struct drain *d, struct lane *l)
+{
+    const struct lane_cursor *c = &l->reader->cursor;
+    if (c->damaged == l->damaged_seen)
+        return;
+    l->damaged_seen = c->damaged;
+    segments_strike(d->segments, l->source, d->turn);
+}
+
+/* Decodes the lane's next record. True: there is one. */
+static bool lane_fetch(struct drain *d, struct lane *l)
+{
+    struct lane_reader *reader = l->reader;
+    const int r = lane_next(&reader->cursor, l->tail, &reader->record);
+    reader->has_record = r > 0;
+    if (r < 0)
+        segments_quarantine(d->segments, l->source, r == -EBADMSG ? "impossible tail" : strerror(-r));
+    else
+        note_damage(d, l);
+    if (r == 0 && reader->cursor.pos != l->taken) {
+        /* Context records and ends of blocks are behind us too. */
+        drain_touch_lane(d, l);
+        d->bytes += reader->cursor.pos - l->taken;
+        l->taken = reader->cursor.pos;
+    }
+    return r > 0 && l->source->state != SOURCE_QUARANTINED;
+}
+
+static void lane_begin(struct drain *d, struct lane *l)
+{
+    const uint64_t waiting = l->tail - l->taken;
+    if (waiting > d->bytes_max)
+        d->bytes_max = waiting;
+    l->turn_end = l->taken + d->segments->settings->lane_budget_bytes;
+    if (lane_reader_get(l) < 0) {
+        segments_quarantine(d->segments, l->source, "a lane without geometry has data");
+        return;
+    }
+    if (l->reader->has_record || lane_fetch(d, l)) {
+        l->is_active = true;
+        heap_push(&d->heap, l->reader->record.time_ns, (uint64_t)(uintptr_t)l, l);
+    }
+}
+
+static void add_report(struct drain *d, struct source *s, struct lane *l)
+{
+    CHECK(d->report_count < d->report_cap);
+    d->report[d->report_count++] = (struct checkpoint_item){ .source = s, .lane = l };
+}
+
+/* Reports of one lane are held apart, unless this may be the last turn. */
+static void lane_look_at_drops(struct drain *d, struct lane *l, const struct fapilog_lane *shared, bool is_final)
+{
+    const uint64_t dropped = load_rlx(&shared->dropped);
+    if (likely(dropped == l->dropped_told))
+        return;
+    if (!is_final && d->turn_at_ns < l->report_at_ns)
+        return;
+    l->dropped = dropped;
+    l->report_at_ns = d->turn_at_ns + REPORT_INTERVAL_NS;
+}
+
+/* An anchor of now, so that times are interpolated between two and not extrapolated. */
+static void source_anchor(struct drain *d, struct source *s)
+{
+    uint64_t cycles;
+    int64_t real_ns;
+    if (d->turn_at_ns < s->anchor_at_ns)
+        return;
+    s->anchor_at_ns = d->turn_at_ns + ANCHOR_INTERVAL_NS;
+    if (clock_sample(s->seg->sb.clock_kind, &cycles, &real_ns) == 0)
+        clock_map_add(&s->seg->clock, cycles, real_ns);
+}
+
+static void source_look_at_counters(struct drain *d, struct source *s)
+{
+    const struct fapilog_superblock *sb = segment_shared(s->seg);
+    const uint32_t flush_seq = load_acq(&sb->flush_seq);
+    if (flush_seq != s->flush_acked && !s->flush_wanted)
+        release_flush_begin(s, flush_seq);
+    s->orphan = load_rlx(&sb->orphan_dropped);
+    s->truncated = load_rlx(&sb->truncated);
+    s->unregistered = load_rlx(&sb->unregistered);
+    if (drops_source_has_any(s))
+        add_report(d, s, NULL);
+}
+
+static void source_begin(struct drain *d, struct source *s, bool is_final)
+{
+    bool has_data = false;
+    source_look_at_counters(d, s);
+    for (uint32_t i = 0; i < s->lanes_count; i++) {
+        struct lane *l = &s->lane[i];
+        const struct fapilog_lane *shared = segment_lane_shared(s->seg, i);
+        lane_look_at_drops(d, l, shared, is_final);
+        l->tail = load_acq(&shared->tail); /* order: C2 acquire, pairs with C1 */
+        if (likely(l->tail == l->taken)) {
+            if (unlikely(drops_lane_has_any(l)))
+                add_report(d, s, l);
+            continue;
+        }
+        if (!has_data)
+            source_anchor(d, s);
+        has_data = true;
+        add_report(d, s, l);
+        lane_begin(d, l);
+        if (s->state == SOURCE_QUARANTINED)
+            return;
+    }
+    if (s->flush_wanted)
+        release_flush_check(s);
+}
+
+static int reserve(struct drain *d, struct err *e)
+{
+    uint32_t lanes = 0;
+    for (uint32_t i = 0; i < d->segments->count; i++)
+        lanes += d->segments->source[i]->lanes_count;
+    const uint32_t all = lanes + d->segments->count;
+    if (grow((void **)&d->heap.node, &d->heap.cap, lanes, sizeof *d->heap.node) < 0 ||
+        grow((void **)&d->touched, &d->touched_cap, all, sizeof *d->touched) < 0 ||
+        grow((void **)&d->report, &d->report_cap, all, sizeof *d->report) < 0)
+        return err_set(e, -ENOMEM, "out of memory for %u lanes", lanes);
+    return 0;
+}
+
+int drain_begin(struct drain *d, uint64_t now_ns, unsigned flags, struct err *e)
+{
+    CHECK(!d->is_open);
+    const int r = reserve(d, e);
+    if (r < 0)
+        return r;
+    FAULT_POINT("turn");
+    d->turn++;
+    d->turn_at_ns = now_ns;
+    d->heap.count = 0;
+    d->report_count = d->report_next = 0;
+    d->has_report_record = false;
+    d->has_more = false;
+    d->bytes = d->bytes_max = 0;
+    d->held_ns = INT64_MAX;
+    d->is_open = true;
+    d->horizon_ns = INT64_MAX;
+    if (!(flags & DRAIN_ALL))
+        d->horizon_ns = (int64_t)(clock_real_ns() - d->segments->settings->merge_window_ns);
+    for (uint32_t i = 0; i < d->segments->count; i++) {
+        struct source *s = d->segments->source[i];
+        if (s->state != SOURCE_QUARANTINED)
+            source_begin(d, s, flags & DRAIN_ALL || s->state == SOURCE_ENDED);
+        /* Somebody waits for this segment's records: do not hold anything back. */
+        if (s->flush_wanted)
+            d->horizon_ns = INT64_MAX;
+    }
+    FAULT_POINT("read");
+    return 0;
+}
+
+/* ---- records ---- */
+
+static bool lane_is_pressed(const struct lane *l)
+{
+    const struct lane_cursor *c = &l->reader->cursor;
+    return l->tail - l->done > c->cap / 2;
+}
+
+static void lane_leave(struct drain *d, struct lane *l)
+{
+    l->is_active = false;
+    heap_pop(&d->heap);
+}
+
+/* The turn's reports come last: by then the losses that reading itself found are known. */
+static const struct fapilog_record *report_peek(struct drain *d)
+{
+    if (d->has_report_record)
+        return &d->report_record->record;
+    while (d->report_next < d->report_count) {
+        const struct checkpoint_item *item = &d->report[d->report_next];
+        if (item->source->state != SOURCE_QUARANTINED &&
+            (item->lane ? drops_lane_has_any(item->lane) : drops_source_has_any(item->source))) {
+            drops_build(item->source, item->lane, d->report_record);
+            d->has_report_record = true;
+            return &d->report_record->record;
+        }
+        d->report_next++;
+    }
+    d->is_open = false;
+    return NULL;
+}
+
+static void report_accept(struct drain *d)
+{
+    const struct checkpoint_item *item = &d->report[d->report_next++];
+    if (item->lane)
+        drain_touch_lane(d, item->lane);
+    else
+        drain_touch_source(d, item->source);
+    drops_told(&d->segments->stats, item->source, item->lane);
+    d->has_report_record = false;
+}
+
+const struct fapilog_record *drain_peek(struct drain *d)
+{
+    if (!d->is_open)
+        return NULL;
+    for (;;) {
+        struct lane *l = heap_top(&d->heap);
+        if (!l)
+            return report_peek(d);
+        if (unlikely(l->source->state == SOURCE_QUARANTINED)) {
+            lane_leave(d, l);
+            continue;
+        }
+        const struct fapilog_record *r = &l->reader->record;
+        if (unlikely(r->time_ns > d->horizon_ns) && !lane_is_pressed(l)) {
+            if (r->time_ns < d->held_ns)
+                d->held_ns = r->time_ns;
+            lane_leave(d, l);
+            continue;
+        }
+        return r;
+    }
+}
+
+uint64_t drain_accept(struct drain *d)
+{
+    if (d->has_report_record) {
+        report_accept(d);
+        return 0;
+    }
+    struct lane *l = heap_top(&d->heap);
+    struct lane_reader *reader = l->reader;
+    const uint64_t bytes = reader->cursor.pos - l->taken;
+    drain_touch_lane(d, l);
+    d->bytes += bytes;
+    l->taken = reader->cursor.pos;
+    l->delivered++;
+    if (unlikely(l->taken >= l->turn_end)) {
+        reader->has_record = false;
+        d->has_more |= l->taken < l->tail;
+        lane_leave(d, l);
+        return bytes;
+    }
+    if (likely(lane_fetch(d, l)))
+        heap_replace_top(&d->heap, reader->record.time_ns);
+    else
+        lane_leave(d, l);
+    return bytes;
+}
+
+void drain_set_goal(struct drain *d)
+{
+    for (uint32_t i = 0; i < d->segments->count; i++) {
+        struct source *s = d->segments->source[i];
+        for (uint32_t k = 0; k < s->lanes_count; k++) {
+            const struct fapilog_lane *shared = segment_lane_shared(s->seg, k);
+            s->lane[k].goal = load_acq(&shared->tail); /* order: C2 acquire, pairs with C1 */
+            s->lane[k].goal_dropped = load_rlx(&shared->dropped);
+        }
+    }
+}
+
+bool drain_has_reached_goal(const struct drain *d)
+{
+    for (uint32_t i = 0; i < d->segments->count; i++) {
+        const struct source *s = d->segments->source[i];
+        if (s->state == SOURCE_QUARANTINED)
+            continue;
+        if (drops_source_has_any(s))
+            return false;
+        for (uint32_t k = 0; k < s->lanes_count; k++) {
+            if (s->lane[k].taken < s->lane[k].goal || s->lane[k].dropped_told < s->lane[k].goal_dropped)
+                return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,82 @@
+/* drain.h - one turn over all lanes: what they hold now, merged by time.
+ *
+ *     drain_begin(d, now, flags);                     // loads every tail once (C2)
+ *     while ((r = drain_peek(d)) && put(r))
+ *         drain_accept(d);
+ *     drain_checkpoint(d, &batch->checkpoint);        // how far the accepted records reach
+ *
+ * A turn may pause at any record (both batches are busy) and go on later. Each lane has a budget per
+ * turn, so one that never stops cannot keep the others waiting. Records younger than the merge window
+ * stay for the next turn, so that those of other threads can still come before them. */
+#ifndef COLLECTOR_INGEST_DRAIN_H
+#define COLLECTOR_INGEST_DRAIN_H
+
+#include "collector/ingest/heap.h"
+#include "collector/ingest/segments.h"
+
+/* Positions of the lanes (lane set) and segments (lane NULL) that a batch moves. */
+struct checkpoint_item {
+    struct source *source;
+    struct lane *lane;
+    uint64_t from; /* lane: where the batch began */
+};
+
+struct checkpoint {
+    struct position *position;
+    struct checkpoint_item *item; /* as many */
+    uint32_t count, cap;
+};
+void checkpoint_done(struct checkpoint *c);
+
+enum drain_flags {
+    DRAIN_ALL = 1, /* no merge window: stopping, or a flush is wanted */
+};
+
+struct drain_report; /* see drops.h */
+
+struct drain {
+    struct segments *segments;
+    uint32_t level_mask; /* records of other levels are passed over */
+    bool is_raw_only;    /* no text output: lanes are walked, not decoded */
+    struct heap heap;
+    struct checkpoint_item *touched;
+    uint32_t touched_count, touched_cap;
+    struct checkpoint_item *report; /* lanes and segments with counters to report */
+    uint32_t report_count, report_cap, report_next;
+    struct report_record *report_record;
+    bool has_report_record;
+    uint64_t turn;
+    uint64_t turn_at_ns; /* CLOCK_MONOTONIC */
+    int64_t horizon_ns;  /* CLOCK_REALTIME: younger records wait */
+    int64_t held_ns;     /* time of the oldest record that waits, INT64_MAX: none */
+    bool is_open;        /* a turn is under way */
+    bool has_more;       /* a budget ended before its lane did */
+    uint64_t bytes_max;  /* that one lane had waiting at the start of the turn */
+    uint64_t bytes;      /* taken in this turn */
+};
+
+int drain_init(struct drain *d, struct segments *t, uint32_t level_mask, bool is_raw_only, struct err *e);
+void drain_done(struct drain *d);
+
+int drain_begin(struct drain *d, uint64_t now_ns, unsigned flags, struct err *e);
+/* NULL: the turn is over. The record stays valid until drain_accept(). */
+const struct fapilog_record *drain_peek(struct drain *d);
+/* The bytes of its lane that are done with. */
+uint64_t drain_accept(struct drain *d);
+
+/* Raw outputs only: takes a stretch of one lane; its bytes, 0 when the turn is over. */
+uint64_t drain_take_span(struct drain *d, uint64_t bytes_max, uint64_t *ret_records);
+
+/* Sources that the turn moved since the last checkpoint. */
+uint32_t drain_touched(const struct drain *d);
+int drain_checkpoint(struct drain *d, struct checkpoint *c, struct err *e);
+/* What the rings hold now is the goal: a live producer cannot keep a collector that stops from ending. */
+void drain_set_goal(struct drain *d);
+/* True when every lane has been taken to the goal and its losses are reported. */
+bool drain_has_reached_goal(const struct drain *d);
+
+/* For the other parts of ingest. */
+void drain_touch_lane(struct drain *d, struct lane *l);
+void drain_touch_source(struct drain *d, struct source *s);
+
+#endif

@@ -1,0 +1,140 @@
+/* segments.h - the rings at hand: one source per segment, and of each the lanes with what has been
+ * taken from them. What a producer writes is only ever read through lib/reader, which bounds it; what
+ * we tell the producer goes through release.c, bell.c and levels.c.
+ *
+ *   done    <=   taken   <=   cursor.pos   <=   tail
+ *   released     in batches   decoded ahead     committed by the producer
+ */
+#ifndef COLLECTOR_INGEST_SEGMENTS_H
+#define COLLECTOR_INGEST_SEGMENTS_H
+
+#include "collector/ingest/position.h"
+#include "collector/ingest/settings.h"
+#include "collector/io/io.h"
+#include "lib/reader/lane.h"
+#include "lib/reader/segment.h"
+
+enum {
+    SOURCE_STRIKES_MAX = 3, /* turns with damaged records before a segment is quarantined */
+    SOURCE_NAME_MAX = 128,
+};
+
+struct source;
+
+/* Made when a lane first has something to read: most lanes of most segments never do. */
+struct lane_reader {
+    struct lane_cursor cursor;
+    struct fapilog_record record; /* decoded and not taken yet, if has_record */
+    bool has_record;
+};
+
+struct lane {
+    struct source *source;
+    struct lane_reader *reader;
+    uint32_t index;
+    bool is_touched;   /* in drain.touched */
+    bool is_active;    /* in the heap of this turn */
+    bool has_report;   /* in drain.reports */
+    uint64_t tail;     /* as loaded at the start of the turn */
+    uint64_t turn_end; /* where its budget of this turn ends */
+    uint64_t done;     /* private copy of slot.done; the shared one is never read again */
+    uint64_t taken;
+    uint64_t span_from; /* taken before the present batch */
+    uint64_t delivered;
+    uint64_t dropped;      /* lane.dropped as loaded at the start of the turn */
+    uint64_t dropped_told; /* reported, or in a batch on its way */
+    uint64_t lost_told;
+    uint64_t lost_before;    /* by cursors of earlier runs */
+    uint64_t skipped_before;
+    uint64_t damaged_seen;
+    uint64_t flushed;      /* consumed lines before this position are out of our cache */
+    uint64_t report_at_ns;
+    uint64_t goal, goal_dropped; /* see drain_set_goal() */
+};
+
+enum source_state {
+    SOURCE_LIVE,
+    SOURCE_ENDED,       /* its process is gone or closed it: what it holds is all there will be */
+    SOURCE_QUARANTINED, /* damaged: nothing more is read */
+};
+
+struct source {
+    struct segment *seg;
+    char name[SOURCE_NAME_MAX];
+    uint64_t name_hash;
+    enum source_state state;
+    bool is_unlinked;  /* by somebody else */
+    bool is_touched;   /* its own counters, in drain.touched */
+    bool has_report;
+    uint32_t lanes_count;
+    uint32_t refs;     /* positions on their way through the pipeline */
+    uint32_t strikes;
+    uint64_t damaged_turn; /* last turn that found damage */
+    uint64_t probe_at_ns;
+    uint32_t flush_wanted; /* superblock.flush_seq to acknowledge; 0 = none */
+    uint32_t flush_acked;
+    uint64_t orphan, orphan_told;
+    uint64_t truncated, truncated_told;
+    uint64_t unregistered, unregistered_told;
+    uint64_t anchor_at_ns; /* when the clock map is due for a sample of ours */
+    uint64_t status_version; /* of the sink states last copied to ctl */
+    struct io_req futex;
+    bool is_waiting;   /* futex is under way */
+    struct segments *owner;
+    struct lane *lane;
+    uint64_t *flush_tail; /* per lane, of the request under way */
+};
+
+struct segments_stats {
+    uint64_t attached, ended, quarantined, refused;
+    uint64_t dropped, orphaned, truncated, unregistered, lost, skipped_bytes;
+    uint64_t lost_in_quarantine; /* bytes */
+};
+
+struct segments {
+    int dir_fd;
+    const char *dir;
+    struct io *io;
+    const struct ingest_settings *settings;
+    struct source **source;
+    uint32_t count, cap;
+    uint32_t waiting; /* futex waits under way */
+    bool is_rung;     /* one of them has ended */
+    struct segments_stats stats;
+    const struct position *redo; /* of the state file: what the last run delivered */
+    uint32_t redo_count;
+    void (*on_message)(void *arg, const char *text);
+    void (*on_attach)(void *arg, struct source *s);
+    void *arg;
+};
+
+int segments_open(struct segments *t, const char *dir, struct io *io, const struct ingest_settings *settings,
+                  struct err *e);
+/* Unmaps everything; the futex waits end first. */
+void segments_close(struct segments *t);
+
+/* 0, or why the file is refused (counted, said once). A name that is known already is no error. */
+int segments_attach(struct segments *t, const char *name);
+void segments_vanished(struct segments *t, const char *name);
+
+/* Looks which processes are gone, and removes what is delivered. `is_final`: probe all now. */
+void segments_probe(struct segments *t, uint64_t now_ns, bool is_final);
+uint64_t segments_probe_deadline(const struct segments *t);
+void segments_quarantine(struct segments *t, struct source *s, const char *why);
+/* A turn found damaged records in a lane of this source. */
+void segments_strike(struct segments *t, struct source *s, uint64_t turn);
+
+/* Bytes that wait in all rings; an upper bound of the records, for the report at the end. */
+uint64_t segments_pending_bytes(const struct segments *t);
+
+static inline uint64_t lane_lost(const struct lane *l)
+{
+    return l->lost_before + (l->reader ? l->reader->cursor.lost : 0);
+}
+
+static inline uint64_t lane_skipped(const struct lane *l)
+{
+    return l->skipped_before + (l->reader ? l->reader->cursor.skipped_bytes : 0);
+}
+
+#endif

@@ -1,0 +1,74 @@
+/* fapilog-collector: the program; everything it does is in libcollector. */
+#include "collector/daemon/check.h"
+#include "collector/daemon/daemon.h"
+#include "collector/daemon/report.h"
+#include "lib/base/fault.h"
+
+#include <stdlib.h>
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+static int complain(const struct err *e, int status)
+{
+    (void)fprintf(stderr, "fapilog-collector: %s\n", e->text);
+    return status;
+}
+
+static int run(const struct options *o)
+{
+    struct err e = { 0 }, close_error = { 0 };
+    struct daemon *d = calloc(1, sizeof *d);
+    if (!d) {
+        (void)err_set(&e, -12, "out of memory");
+        return complain(&e, EXIT_FAILED);
+    }
+    int r = daemon_open(d, o, &e);
+    if (r == 0) {
+        r = daemon_run(d, &e);
+        if (o->verbose || !report_is_clean(d))
+            report_write(d, stderr);
+    }
+    if (r < 0)
+        (void)complain(&e, EXIT_FAILED);
+    const int closed = daemon_close(d, &close_error);
+    if (closed < 0)
+        (void)complain(&close_error, EXIT_FAILED);
+    free(d);
+    return r < 0 || closed < 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
+int main(int argc, char **argv)
+{
+    struct err e = { 0 };
+    struct options o;
+    const char *topic;
+    int status = EXIT_DONE;
+    if (fault_init() < 0) {
+        (void)err_set(&e, -22, "FAPILOG_FAULT: must be NAME:COUNT");
+        return complain(&e, EXIT_USAGE);
+    }
+    switch (options_parse(&o, argc, argv, &topic, &e)) {
+    case OPTIONS_HELP:
+        options_help(stdout);
+        break;
+    case OPTIONS_HELP_SINK:
+        if (options_help_sink(stdout, topic, &e) < 0)
+            status = complain(&e, EXIT_USAGE);
+        break;
+    case OPTIONS_VERSION:
+        (void)puts("fapilog-collector " FAPILOG_VERSION);
+        break;
+    case OPTIONS_RUN:
+        if (!o.check)
+            status = run(&o);
+        else if (check_write(&o, stdout, &e) < 0)
+            status = complain(&e, EXIT_FAILED);
+        break;
+    default:
+        status = complain(&e, EXIT_USAGE);
+        (void)fputs("Try 'fapilog-collector --help'.\n", stderr);
+        break;
+    }
+    options_done(&o);
+    return status;
+}

@@ -1,0 +1,106 @@
+/* load - a producer for end-to-end tests: threads that log numbered records.
+ *
+ *     load RINGS [--threads N] [--records N] [--pause-us N] [--payload BYTES] [--wait] [--service NAME]
+ *
+ * Each record carries its producer's number (--id), thread and sequence number. At the end it prints
+ * "written N dropped M", which is what the books of the collector must balance with. */
+#include <fapilog/fapilog.h>
+
+#include "lib/base/check.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+struct load {
+    fapilog_t *log;
+    long id, threads, records, pause_us, payload, burst;
+    char *text;
+};
+
+struct worker {
+    const struct load *load;
+    long index;
+};
+
+static void pause_us(long us)
+{
+    const struct timespec t = { us / 1000000, us % 1000000 * 1000 };
+    (void)nanosleep(&t, NULL);
+}
+
+static void *work(void *arg)
+{
+    const struct worker *w = arg;
+    const struct load *l = w->load;
+    for (long i = 0; l->records == 0 || i < l->records; i++) {
+        FAPILOG_INFO(l->log, "load", FL("producer", (int)l->id), FL("thread", (int)w->index), FL("n", i),
+                     FL("payload", l->text));
+        if (l->pause_us && i % l->burst == 0)
+            pause_us(l->pause_us);
+    }
+    return NULL;
+}
+
+static const struct option long_options[] = {
+    { "threads", required_argument, NULL, 't' },  { "records", required_argument, NULL, 'r' },
+    { "pause-us", required_argument, NULL, 'p' }, { "payload", required_argument, NULL, 's' },
+    { "id", required_argument, NULL, 'i' },       { "burst", required_argument, NULL, 'b' },
+    { "block", no_argument, NULL, 'B' },          { "overwrite", no_argument, NULL, 'O' },
+    { "lane-bytes", required_argument, NULL, 'l' }, { "lanes", required_argument, NULL, 'L' },
+    { "wait", no_argument, NULL, 'w' },           { NULL, 0, NULL, 0 },
+};
+
+int main(int argc, char **argv)
+{
+    struct load l = { .threads = 1, .records = 1000, .burst = 1 };
+    struct fapilog_options o = { .size = sizeof o };
+    bool wait = false;
+    int c;
+    while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+        switch (c) {
+        case 't': l.threads = atol(optarg); break;
+        case 'r': l.records = atol(optarg); break;
+        case 'p': l.pause_us = atol(optarg); break;
+        case 's': l.payload = atol(optarg); break;
+        case 'i': l.id = atol(optarg); break;
+        case 'b': l.burst = atol(optarg); break;
+        case 'B': o.on_full = FAPILOG_ON_FULL_BLOCK; break;
+        case 'O': o.on_full = FAPILOG_ON_FULL_OVERWRITE; break;
+        case 'l': o.lane_bytes = (uint64_t)atol(optarg); break;
+        case 'L': o.lanes = (uint32_t)atol(optarg); break;
+        case 'w': wait = true; break;
+        default: return 2;
+        }
+    }
+    if (optind != argc - 1)
+        return 2;
+    o.ring_dir = argv[optind];
+    l.log = fapilog_open("load", &o);
+    l.text = calloc(1, (size_t)l.payload + 1);
+    CHECK(l.text != NULL);
+    memset(l.text, 'x', (size_t)l.payload);
+    pthread_t *thread = calloc((size_t)l.threads, sizeof *thread);
+    struct worker *worker = calloc((size_t)l.threads, sizeof *worker);
+    CHECK(thread != NULL && worker != NULL);
+    for (long i = 0; i < l.threads; i++) {
+        worker[i] = (struct worker){ &l, i };
+        CHECK(pthread_create(&thread[i], NULL, work, &worker[i]) == 0);
+    }
+    for (long i = 0; i < l.threads; i++)
+        CHECK(pthread_join(thread[i], NULL) == 0);
+    (void)printf("written %ld\n", l.threads * l.records);
+    (void)fflush(stdout);
+    if (wait)
+        (void)getchar();
+    fapilog_close(l.log);
+    free(l.text);
+    free(thread);
+    free(worker);
+    return 0;
+}
