@@ -25,11 +25,11 @@ extern "C" {
 #define FAPILOGI_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 /* A logger. Objects are never freed: a logger found once stays valid for the process's life. */
-struct fapilog {
+struct fapilogi_logger {
     const uint32_t *level; /* threshold, in shared memory; relaxed, changed by the collector or a tool */
     uint64_t ext;          /* logger id, as the low half of struct fapilog_ext; 0 for the root logger */
 };
-typedef struct fapilog fapilog_t;
+typedef struct fapilogi_logger fapilog_t;
 
 struct fapilogi_field_desc {
     const char *name;
@@ -75,7 +75,7 @@ struct fapilogi_lane {
 extern FAPILOGI_API __thread struct fapilogi_lane *fapilogi_self __attribute__((tls_model("initial-exec")));
 
 /* Returns NULL when the record is dropped (and counted). */
-FAPILOGI_API struct fapilogi_pending *fapilogi_slow(const struct fapilog *log, struct fapilog_site_desc *site,
+FAPILOGI_API struct fapilogi_pending *fapilogi_slow(const struct fapilogi_logger *log, struct fapilog_site_desc *site,
                                                     uint32_t level, size_t args_size)
     __attribute__((cold, noinline));
 FAPILOGI_API void fapilogi_finish(struct fapilogi_pending *pending) __attribute__((cold, noinline));
@@ -110,13 +110,13 @@ struct fapilogi_cursor {
     struct fapilogi_pending *pending;
 };
 
-FAPILOGI_INLINE bool fapilogi_enabled(const struct fapilog *log, uint32_t level)
+FAPILOGI_INLINE bool fapilogi_enabled(const struct fapilogi_logger *log, uint32_t level)
 {
     /* order: relaxed - a threshold, nothing is read through it */
     return FAPILOGI_LIKELY(level >= __atomic_load_n(log->level, __ATOMIC_RELAXED));
 }
 
-FAPILOGI_INLINE struct fapilogi_cursor fapilogi_begin(const struct fapilog *log, struct fapilog_site_desc *site,
+FAPILOGI_INLINE struct fapilogi_cursor fapilogi_begin(const struct fapilogi_logger *log, struct fapilog_site_desc *site,
                                                       uint32_t level, size_t args_size)
 {
     struct fapilogi_cursor c;

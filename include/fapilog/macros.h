@@ -37,7 +37,7 @@
 
 #define FAPILOGI_CALL(log, level_, site_level, flags, do_carry, do_desc, ...) \
     do { \
-        const struct fapilog *const fapilogi_log = (log); \
+        const struct fapilogi_logger *const fapilogi_log = (log); \
         const uint32_t fapilogi_level = (uint32_t)(level_); \
         if (fapilogi_enabled(fapilogi_log, fapilogi_level)) { \
             static const char fapilogi_message[] = "" FAPILOGI_FIRST(__VA_ARGS__); \

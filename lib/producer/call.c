@@ -58,7 +58,7 @@ static uint8_t *put_extensions(uint8_t *to, const struct extensions *x)
     return to;
 }
 
-static struct extensions shared_extensions(const struct fapilog *log)
+static struct extensions shared_extensions(const struct fapilogi_logger *log)
 {
     return (struct extensions){.ext = log->ext | (uint64_t)fapilogi_context_epoch() << 32,
                                .tid = (uint32_t)syscall(SYS_gettid),
@@ -153,7 +153,7 @@ static bool finish_scratch(struct scratch *s)
 
 /* ---- choosing --------------------------------------------------------------------------------------- */
 
-static struct fapilogi_pending *begin_shared(const struct fapilog *log, const struct call *c, bool jumbo)
+static struct fapilogi_pending *begin_shared(const struct fapilogi_logger *log, const struct call *c, bool jumbo)
 {
     const struct extensions x = shared_extensions(log);
     const size_t size = HEADER + extensions_size(&x) + align_up(c->args_size, 8);
@@ -175,7 +175,7 @@ static struct fapilogi_pending *begin_shared(const struct fapilog *log, const st
     return p;
 }
 
-static struct fapilogi_pending *begin_own(struct writer *w, const struct fapilog *log, struct call *c)
+static struct fapilogi_pending *begin_own(struct writer *w, const struct fapilogi_logger *log, struct call *c)
 {
     const struct extensions x = {.ext = log->ext | w->hot.ext};
     const size_t size = HEADER + extensions_size(&x) + align_up(c->args_size, 8);
@@ -190,14 +190,14 @@ static struct fapilogi_pending *begin_own(struct writer *w, const struct fapilog
     return p;
 }
 
-static struct fapilogi_pending *begin_without_segment(const struct fapilog *log, struct call *c)
+static struct fapilogi_pending *begin_without_segment(const struct fapilogi_logger *log, struct call *c)
 {
     const struct extensions x = shared_extensions(log);
     return begin_scratch(c, &x);
 }
 
 /* `word0` has kind, level and schema. */
-struct fapilogi_pending *fapilogi_begin_slow(const struct fapilog *log, uint64_t word0, size_t args_size)
+struct fapilogi_pending *fapilogi_begin_slow(const struct fapilogi_logger *log, uint64_t word0, size_t args_size)
 {
     struct writer *w = self_writer();
     struct call c = {.word0 = word0, .args_size = args_size};
@@ -222,7 +222,7 @@ struct fapilogi_pending *fapilogi_begin_slow(const struct fapilog *log, uint64_t
     return p;
 }
 
-struct fapilogi_pending *fapilogi_slow(const struct fapilog *log, struct fapilog_site_desc *site,
+struct fapilogi_pending *fapilogi_slow(const struct fapilogi_logger *log, struct fapilog_site_desc *site,
                                        uint32_t level, size_t args_size)
 {
     const int saved = errno;

@@ -210,7 +210,7 @@ size_t fapilogi_chain_size(const struct writer *w, size_t len);
 
 /* call.c */
 bool fapilogi_ready(void);
-struct fapilogi_pending *fapilogi_begin_slow(const struct fapilog *log, uint64_t word0, size_t args_size);
+struct fapilogi_pending *fapilogi_begin_slow(const struct fapilogi_logger *log, uint64_t word0, size_t args_size);
 
 /* cut.c - shortens texts until the payload fits FAPILOG_RECORD_BYTES_MAX */
 void fapilogi_cut(struct scratch *s);

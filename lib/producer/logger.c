@@ -9,7 +9,7 @@
 #include <string.h>
 
 struct logger {
-    struct fapilog pub;
+    struct fapilogi_logger pub;
     struct logger *next;
     const struct logger *parent;
     uint32_t slot;

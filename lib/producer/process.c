@@ -143,7 +143,7 @@ static void warn_of_difference(const struct settings *s, const struct fapilog_op
 fapilog_t *fapilog_open(const char *service, const struct fapilog_options *options)
 {
     static const uint32_t off = FAPILOG_LEVEL_OFF;
-    static struct fapilog nothing = {&off, 0};
+    static struct fapilogi_logger nothing = {&off, 0};
     char name[SERVICE_MAX + 1];
     struct settings s;
     fapilogi_lock();
