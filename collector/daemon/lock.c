@@ -2,12 +2,12 @@
 
 #include "lib/base/cleanup.h"
 
+#include <fapilog/abi.h>
+
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-
-#define LOCK_FILE "collector.lock"
 
 static int lock_refused(int fd, const char *dir, struct err *e)
 {
@@ -21,7 +21,7 @@ static int lock_refused(int fd, const char *dir, struct err *e)
 int lock_acquire(const char *dir, struct err *e)
 {
     char path[PATH_MAX];
-    if ((size_t)snprintf(path, sizeof path, "%s/" LOCK_FILE, dir) >= sizeof path)
+    if ((size_t)snprintf(path, sizeof path, "%s/" FAPILOG_COLLECTOR_LOCK, dir) >= sizeof path)
         return err_set(e, -ENAMETOOLONG, "%s: path too long", dir);
     auto_fd fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (fd < 0)

@@ -44,6 +44,7 @@ extern "C" {
 #define FAPILOG_ABI_MINOR 0
 
 #define FAPILOG_SEGMENT_SUFFIX ".ring" /* <pid>-<16 hex digits of the uuid>.ring */
+#define FAPILOG_COLLECTOR_LOCK "collector.lock" /* write-locked (OFD) by the directory's collector */
 
 /* Limits of the format. */
 enum {
@@ -196,7 +197,8 @@ struct fapilog_lane_slot { /* collector writes */
 struct fapilog_ctl {
     uint32_t abi;            /* 0: zero, reserved */
     uint32_t flush_ack;      /* 4: highest flush_seq served (collector) */
-    uint64_t heartbeat_ns;   /* 8: CLOCK_MONOTONIC of the collector's last turn, 0 = never attached */
+    uint64_t heartbeat_ns;   /* 8: CLOCK_MONOTONIC of the collector's last turn; the creator writes the
+                                time of creation if a collector lives then, else 0 */
     uint64_t collector_pid;  /* 16: label only */
     uint64_t orphan_seen;    /* 24: superblock.orphan_dropped reported so far */
     uint64_t truncated_seen; /* 32 */

@@ -290,6 +290,10 @@ static int make(struct making *m, struct err *e)
         fill(m, &first);
         r = replace_mapping_b(m, e);
     }
+    /* A collector that lives will find the new segment in a moment; until then the blocking policy goes
+     * by this. */
+    if (r == 0 && liveness_probe_collector(m->dir) > 0)
+        process.ctl->heartbeat_ns = clock_mono_ns();
     if (r == 0)
         r = publish(m, e);
     return r;

@@ -10,4 +10,7 @@ int liveness_take(int fd);
  * is enough. */
 int liveness_probe(int fd);
 
+/* Producer: 1 when a collector holds the lock of the ring directory `dir`, else 0 or a negative errno. */
+int liveness_probe_collector(int dir);
+
 #endif
