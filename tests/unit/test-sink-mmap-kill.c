@@ -16,7 +16,7 @@ static char dir[64], path[96], uri[256];
 
 static int setup(void **state)
 {
-    (void)strcpy(dir, "/tmp/fapilog-mmap-XXXXXX");
+    (void)snprintf(dir, sizeof dir, "/tmp/fapilog-mmap-XXXXXX");
     if (!mkdtemp(dir))
         return -1;
     (void)snprintf(path, sizeof path, "%s/log", dir);
@@ -58,7 +58,7 @@ enum { BATCH_TEXT_MAX = BATCH_LINES * 170 + BATCH_LINES / 25 * LINE_MAX_BYTES };
 static size_t line_make(uint32_t n, char *ret)
 {
     const int tail = (int)(hash(n) % 150) + (n % 25 ? 0 : LONG_LINE);
-    int len = sprintf(ret, "%08u ", n);
+    int len = snprintf(ret, LINE_MAX_BYTES, "%08u ", n);
 
     memset(ret + len, 'a' + (int)(hash(n) % 26), (size_t)tail);
     len += tail;
@@ -220,7 +220,7 @@ static void follow_mapped(void)
         do
             assert_int_equal(fstat(fd, &st), 0);
         while (at + expected > (size_t)st.st_size);
-        /* order: acquire, pairs with M1 - the line before the feed is whole */
+        /* order: acquire, pairs with store_record() - the line before the feed is whole */
         while (load_acq(map + at + expected - 1) != '\n')
             ;
         assert_memory_equal(map + at, line, expected);

@@ -15,7 +15,7 @@ static const struct io_config backends[] = {
 
 static int setup(void **state)
 {
-    (void)strcpy(dir, "/tmp/fapilog-mmap-XXXXXX");
+    (void)snprintf(dir, sizeof dir, "/tmp/fapilog-mmap-XXXXXX");
     if (!mkdtemp(dir))
         return -1;
     (void)snprintf(path, sizeof path, "%s/log", dir);
