@@ -276,10 +276,10 @@ static int uring_register_buffers(struct io *io, void *base, size_t size, unsign
     for (unsigned i = 0; i < count; i++)
         iov[i] = (struct iovec){ .iov_base = (char *)base + (size_t)i * size, .iov_len = size };
     r = io_uring_register_buffers(&u->ring, iov, count);
-    if (r < 0)
-        return r;
-    u->buffers_registered = true;
-    return 0;
+    if (r == -ENOMEM)
+        return 0; /* RLIMIT_MEMLOCK allows no more; writes from ordinary memory do as well */
+    u->buffers_registered = r == 0;
+    return r;
 }
 
 static void uring_free(struct io *io)
