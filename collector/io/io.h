@@ -89,7 +89,8 @@ const char *io_reason(const struct io *io); /* why not io_uring, or "" */
 bool io_has_futex_wait(const struct io *io);
 
 /* Registers `count` buffers of `size` bytes at base (page aligned); IO_WRITE may then name them by
- * buf_index. 0 or -errno; a backend without registration accepts and ignores it. */
+ * buf_index. 0 or -errno; where they cannot be registered (another backend, RLIMIT_MEMLOCK) it is 0 too,
+ * and buf_index is ignored. */
 int io_register_buffers(struct io *io, void *base, size_t size, unsigned count);
 
 void io_submit(struct io *io, struct io_req *req);

@@ -11,9 +11,8 @@
 
 #include <errno.h>
 #include <liburing.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include <time.h>
 
 /* liburing 2.3 knows neither the operation (Linux 6.7) nor its flag word (linux/futex.h). */
 enum { URING_OP_FUTEX_WAIT = 51, URING_FUTEX2_SIZE_U32 = 0x02 };
@@ -220,36 +219,48 @@ static int reap(struct uring *u)
 
 static int enter(struct uring *u, uint64_t deadline_ns)
 {
-    const bool refused = u->waiting.count > 0 || u->cancelling.count > 0;
+    const bool held_back = u->waiting.count > 0 || u->cancelling.count > 0;
     const uint64_t now = deadline_ns ? clock_mono_ns() : 0;
     struct io_uring_cqe *cqe;
     struct __kernel_timespec ts;
     uint64_t wait_ns;
 
-    if (deadline_ns <= now || u->io.finished.count > 0 || io_uring_cq_ready(&u->ring) > 0)
+    if (deadline_ns <= now || held_back || u->io.finished.count > 0 || io_uring_cq_ready(&u->ring) > 0)
         return io_uring_submit_and_get_events(&u->ring);
     wait_ns = deadline_ns - now;
     if (wait_ns > wait_ns_max)
         wait_ns = wait_ns_max;
-    if (refused && wait_ns > refused_pause_ns)
-        wait_ns = refused_pause_ns;
     ts.tv_sec = (int64_t)(wait_ns / NS_PER_S);
     ts.tv_nsec = (long long)(wait_ns % NS_PER_S);
     return io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, &ts, NULL);
+}
+
+/* Nothing to do until the kernel has memory again; do not ask in a tight loop. */
+static void pause_refused(uint64_t deadline_ns)
+{
+    const uint64_t now = clock_mono_ns();
+    const uint64_t left = deadline_ns > now ? deadline_ns - now : 0;
+    const struct timespec ts = { .tv_nsec = (long)(left < refused_pause_ns ? left : refused_pause_ns) };
+
+    (void)nanosleep(&ts, NULL);
 }
 
 static int uring_turn(struct io *io, uint64_t deadline_ns)
 {
     struct uring *const u = uring_of(io);
     int r, completed;
+    bool refused;
 
     pass_held_back(u);
     r = enter(u, deadline_ns);
-    /* -EBUSY and -EAGAIN: the kernel took no entries now; they stay queued for the next turn. */
-    if (r < 0 && r != -EINTR && r != -ETIME && r != -EBUSY && r != -EAGAIN)
+    refused = r == -EBUSY || r == -EAGAIN; /* the entries stay queued for the next turn */
+    if (r < 0 && !refused && r != -EINTR && r != -ETIME)
         return r;
     completed = io_run_finished(io);
-    return completed + reap(u);
+    completed += reap(u);
+    if (refused && completed == 0)
+        pause_refused(deadline_ns);
+    return completed;
 }
 
 static int uring_register_buffers(struct io *io, void *base, size_t size, unsigned count)
@@ -265,10 +276,10 @@ static int uring_register_buffers(struct io *io, void *base, size_t size, unsign
     for (unsigned i = 0; i < count; i++)
         iov[i] = (struct iovec){ .iov_base = (char *)base + (size_t)i * size, .iov_len = size };
     r = io_uring_register_buffers(&u->ring, iov, count);
-    if (r < 0)
-        return r;
-    u->buffers_registered = true;
-    return 0;
+    if (r == -ENOMEM)
+        return 0; /* RLIMIT_MEMLOCK allows no more; writes from ordinary memory do as well */
+    u->buffers_registered = r == 0;
+    return r;
 }
 
 static void uring_free(struct io *io)

@@ -173,11 +173,11 @@ static bool needs_feed(const struct mmap_file *f)
     return f->written > 0 && f->map[f->written - 1] != '\n';
 }
 
-/* order: M1 release, pairs with a mapped reader's acquire load of the line feed - the line before it is
- * whole. (Readers by read(2) stop at the first NUL instead.) */
+/* The feed comes last. Readers by read(2) do not see that order; they stop at the first NUL. */
 static char *store_record(char *to, const char *record, size_t len)
 {
     memcpy(to, record, len - 1);
+    /* order: release - who maps the file and loads the feed with acquire has the whole line before it */
     store_rel(to + len - 1, record[len - 1]);
     return to + len;
 }

@@ -250,9 +250,11 @@ static void a_signal_ends_the_wait(void **state)
     NEED_IO();
     probe_submit(io, &far);
     assert_int_equal(sigaction(SIGALRM, &sa, &old), 0);
-    assert_int_equal(setitimer(ITIMER_REAL, &in_20_ms, NULL), 0);
-    assert_int_equal(io_turn(io, UINT64_MAX), 0);
-    assert_true(clock_mono_ns() - start < 5 * NS_PER_S);
+    for (int with_new_request = 1; with_new_request >= 0; with_new_request--) {
+        assert_int_equal(setitimer(ITIMER_REAL, &in_20_ms, NULL), 0);
+        assert_int_equal(io_turn(io, UINT64_MAX), 0);
+        assert_true(clock_mono_ns() - start < 5 * NS_PER_S);
+    }
     assert_int_equal(sigaction(SIGALRM, &old, NULL), 0);
     assert_int_equal(far.calls, 0);
     io_cancel(io, &far.req);

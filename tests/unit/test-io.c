@@ -3,6 +3,7 @@
 
 #include <linux/futex.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -201,6 +202,41 @@ static void registered_buffers_are_written_from(void **state)
     close(fd);
 }
 
+/* As an ordinary user with little lockable memory: root is exempt from the limit. */
+static void buffers_beyond_the_memlock_limit_are_written_as_ordinary_memory(void **state)
+{
+    enum { SIZE = 65536, COUNT = 4 };
+    const int fd = temp_file(0);
+    int status;
+    pid_t pid;
+
+    NEED_IO();
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        const struct rlimit limit = { .rlim_cur = 128 << 10, .rlim_max = 128 << 10 };
+        char *const base = mmap(NULL, SIZE * COUNT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        const struct io_config *const cfg = *state;
+        struct io *own;
+
+        (void)setenv("CMOCKA_TEST_ABORT", "1", 1);
+        assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
+        if (geteuid() == 0)
+            assert_int_equal(setresuid(65534, 65534, 65534), 0);
+        assert_int_equal(io_new(cfg, &own, NULL), 0);
+        assert_int_equal(io_register_buffers(own, base, SIZE, COUNT), 0);
+        struct probe p = probe_rw(IO_WRITE, fd, base + SIZE, SIZE, 0);
+
+        p.req.buf_index = 1;
+        assert_int_equal(probe_run(own, &p), SIZE);
+        io_free(own);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    close(fd);
+}
+
 static void a_bad_descriptor_is_ebadf(void **state)
 {
     static const enum io_op ops[] = { IO_READ, IO_WRITE, IO_FSYNC, IO_FDATASYNC, IO_POLL };
@@ -322,6 +358,7 @@ int main(void)
         cmocka_unit_test(free_completes_what_is_outstanding),
         cmocka_unit_test(ten_thousand_requests_pass_a_queue_of_sixteen),
         cmocka_unit_test(registered_buffers_are_written_from),
+        cmocka_unit_test(buffers_beyond_the_memlock_limit_are_written_as_ordinary_memory),
         cmocka_unit_test(a_bad_descriptor_is_ebadf),
         cmocka_unit_test(synchronous_calls_return_the_errno),
         cmocka_unit_test(a_futex_wait_ends_when_another_process_wakes_it),

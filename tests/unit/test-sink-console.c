@@ -200,6 +200,36 @@ static void a_stopped_terminal_waits_without_spinning_or_blocking(void **state)
     }
 }
 
+static void an_interrupted_write_is_no_failure(void **state)
+{
+    const int fd = pipe_as_stderr(0);
+    struct sink_probe *const p = sink_probe_open(uri, (struct io_config){
+        .kind = IO_SIM, .sim_fail_at = 3, .sim_error = EINTR });
+
+    assert_int_equal(sink_probe_write(p, 1, "x\n"), 0);
+    assert_int_equal(io_sim_calls(p->io), 4); /* stat, open, the interrupted write, the write */
+    assert_int_equal(sink_probe_close(p), 0);
+    close(fd);
+}
+
+/* Every write is refused although the pipe is ready. */
+static void a_descriptor_that_is_ready_but_takes_nothing_is_not_asked_in_a_loop(void **state)
+{
+    const int fd = pipe_as_stderr(0);
+    struct sink_probe *const p = sink_probe_open(uri, (struct io_config){
+        .kind = IO_SIM, .sim_fail_at = 3, .sim_fail_from = true, .sim_error = EAGAIN });
+
+    sink_probe_batch(p, 1, "x\n", 2);
+    sink_probe_start(p);
+    for (const uint64_t end = clock_mono_ns() + 100 * NS_PER_MS; clock_mono_ns() < end;)
+        assert_true(io_turn(p->io, end) >= 0);
+    assert_int_equal(p->done, 0);
+    assert_true(io_sim_calls(p->io) > 4); /* it does try again */
+    assert_true(io_sim_calls(p->io) < 40);
+    (void)sink_probe_close(p);
+    close(fd);
+}
+
 static void the_shared_descriptor_keeps_its_flags(void **state)
 {
     const int fd = pipe_as_stderr(0);
@@ -364,6 +394,8 @@ int main(void)
         TEST(interruptions_and_short_writes_lose_nothing),
         TEST(a_full_pipe_waits_without_spinning),
         TEST(a_stopped_terminal_waits_without_spinning_or_blocking),
+        TEST(an_interrupted_write_is_no_failure),
+        TEST(a_descriptor_that_is_ready_but_takes_nothing_is_not_asked_in_a_loop),
         TEST(the_shared_descriptor_keeps_its_flags),
         TEST(a_vanished_reader_is_epipe_once_per_batch),
         TEST(a_retry_goes_on_where_the_failed_try_stopped),

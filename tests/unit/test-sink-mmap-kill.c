@@ -16,7 +16,7 @@ static char dir[64], path[96], uri[256];
 
 static int setup(void **state)
 {
-    (void)strcpy(dir, "/tmp/fapilog-mmap-XXXXXX");
+    (void)snprintf(dir, sizeof dir, "/tmp/fapilog-mmap-XXXXXX");
     if (!mkdtemp(dir))
         return -1;
     (void)snprintf(path, sizeof path, "%s/log", dir);
@@ -50,19 +50,21 @@ static uint32_t hash(uint32_t x)
     return x ^ (x >> 16);
 }
 
-/* Line n of the endless log that the writers write: its number and a tail of its own length. */
+enum { BATCH_LINES = 100, LONG_LINE = 20000, LINE_MAX_BYTES = LONG_LINE + 200 };
+enum { BATCH_TEXT_MAX = BATCH_LINES * 170 + BATCH_LINES / 25 * LINE_MAX_BYTES };
+
+/* Line n of the endless log that the writers write: its number and a tail of its own length; some are
+ * long, so that a reader or a kill can meet one half-way. */
 static size_t line_make(uint32_t n, char *ret)
 {
-    const int tail = (int)(hash(n) % 150);
-    int len = sprintf(ret, "%08u ", n);
+    const int tail = (int)(hash(n) % 150) + (n % 25 ? 0 : LONG_LINE);
+    int len = snprintf(ret, LINE_MAX_BYTES, "%08u ", n);
 
     memset(ret + len, 'a' + (int)(hash(n) % 26), (size_t)tail);
     len += tail;
     ret[len++] = '\n';
     return (size_t)len;
 }
-
-enum { BATCH_LINES = 200, BATCH_TEXT_MAX = BATCH_LINES * 170 };
 
 static size_t batch_make(uint64_t id, char *ret)
 {
@@ -114,7 +116,7 @@ __attribute__((noreturn)) static void write_until_killed(struct committed *c, st
 /* Whole lines, in order, from the first on, up to the last line feed. Returns the bytes after it. */
 static size_t check_lines(const char *text, size_t len, uint32_t *ret_lines)
 {
-    char line[256];
+    char line[LINE_MAX_BYTES];
 
     for (*ret_lines = 0; len > 0; (*ret_lines)++) {
         const char *const feed = memchr(text, '\n', len);
@@ -204,10 +206,10 @@ static void follow_by_read(void)
 /* A reader that maps the file: a line whose feed it sees is whole. */
 static void follow_mapped(void)
 {
-    const size_t size = (size_t)READ_LINES * 170;
+    const size_t size = (size_t)READ_BATCHES * BATCH_TEXT_MAX;
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     const char *const map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-    char line[256];
+    char line[LINE_MAX_BYTES];
     size_t at = 0;
 
     assert_true(map != MAP_FAILED);
@@ -218,7 +220,7 @@ static void follow_mapped(void)
         do
             assert_int_equal(fstat(fd, &st), 0);
         while (at + expected > (size_t)st.st_size);
-        /* order: acquire, pairs with M1 - the line before the feed is whole */
+        /* order: acquire, pairs with store_record() - the line before the feed is whole */
         while (load_acq(map + at + expected - 1) != '\n')
             ;
         assert_memory_equal(map + at, line, expected);
@@ -256,11 +258,11 @@ static void readers_see_whole_lines_while_it_writes(void **state)
     free(text);
 }
 
-/* A tmpfs of 256 KiB in a mount name space of our own. */
+/* A tmpfs of 1 MiB in a mount name space of our own. */
 static bool mount_small(void)
 {
     return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-           mount("tmpfs", dir, "tmpfs", 0, "size=256k") == 0;
+           mount("tmpfs", dir, "tmpfs", 0, "size=1m") == 0;
 }
 
 static int fill_and_free(void)
@@ -274,7 +276,7 @@ static int fill_and_free(void)
 
     (void)snprintf(ballast, sizeof ballast, "%s/ballast", dir);
     fd = open(ballast, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    assert_int_equal(posix_fallocate(fd, 0, 128 << 10), 0);
+    assert_int_equal(posix_fallocate(fd, 0, 512 << 10), 0);
     close(fd);
     for (;; id++) { /* until the disk is full: an error, no signal */
         const unsigned before = p->done;

@@ -15,7 +15,7 @@ static const struct io_config backends[] = {
 
 static int setup(void **state)
 {
-    (void)strcpy(dir, "/tmp/fapilog-mmap-XXXXXX");
+    (void)snprintf(dir, sizeof dir, "/tmp/fapilog-mmap-XXXXXX");
     if (!mkdtemp(dir))
         return -1;
     (void)snprintf(path, sizeof path, "%s/log", dir);
@@ -64,6 +64,22 @@ static void assert_file(const char *expected, size_t len)
     assert_int_equal(file_size(), len);
     assert_int_equal(pread(fd, back, len + 1, 0), len);
     assert_memory_equal(back, expected, len);
+    free(back);
+    close(fd);
+}
+
+/* While the sink has it open: the lines, and NULs up to the end. */
+static void assert_open_file(const char *expected, size_t len)
+{
+    const size_t size = file_size();
+    char *const back = malloc(size);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    assert_true(size > len);
+    assert_int_equal(pread(fd, back, size, 0), size);
+    assert_memory_equal(back, expected, len);
+    for (size_t i = len; i < size; i++)
+        assert_int_equal(back[i], 0);
     free(back);
     close(fd);
 }
@@ -140,8 +156,9 @@ static void what_a_crash_left_is_cut_to_whole_lines(void **state)
         struct sink_probe *const p = sink_probe_open(uri_with(""), backends[0]);
 
         assert_int_equal(sink_probe_write(p, 1, "next\n"), 0);
-        assert_int_equal(sink_probe_close(p), 0);
         (void)memcpy(text + lines, "next\n", 5);
+        assert_open_file(text, lines + 5);
+        assert_int_equal(sink_probe_close(p), 0);
         assert_file(text, lines + 5);
         free(text);
     }
@@ -216,6 +233,18 @@ static void the_size_limit_refuses_a_batch_whole_and_says_why_once(void **state)
     assert_int_equal(file_size(), 4096);
 }
 
+static void the_last_step_of_growth_ends_at_the_limit(void **state)
+{
+    struct sink_probe *const p = sink_probe_open(uri_with("initial_size=4096&max_size=10000"), backends[0]);
+    char *const text = many_lines(150);
+
+    assert_true(strlen(text) > 4096);
+    assert_int_equal(sink_probe_write(p, 1, text), 0);
+    assert_int_equal(file_size(), 10000);
+    assert_int_equal(sink_probe_close(p), 0);
+    free(text);
+}
+
 static void a_refused_growth_keeps_the_records(void **state)
 {
     char *const text = many_lines(2000);
@@ -280,6 +309,7 @@ static void a_batch_whose_flush_failed_does_not_stay_when_another_comes(void **s
     assert_int_equal(sink_probe_write(p, 1, "kept\n"), 0);
     assert_int_equal(sink_probe_write(p, 2, "a long line whose flush fails\n"), -EIO);
     assert_int_equal(sink_probe_write(p, 3, "short\n"), 0);
+    assert_open_file("kept\nshort\n", 11);
     assert_int_equal(sink_probe_close(p), 0);
     assert_file("kept\nshort\n", 11);
 }
@@ -397,6 +427,7 @@ int main(void)
         TEST(what_is_no_file_of_lines_is_left_alone),
         TEST(it_grows_by_its_steps),
         TEST(the_size_limit_refuses_a_batch_whole_and_says_why_once),
+        TEST(the_last_step_of_growth_ends_at_the_limit),
         TEST(a_refused_growth_keeps_the_records),
         TEST(any_failing_call_costs_no_line_and_doubles_none),
         TEST(a_batch_whose_flush_failed_does_not_stay_when_another_comes),

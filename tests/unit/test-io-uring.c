@@ -1,0 +1,170 @@
+/* io_uring whose kernel refuses submissions for a while, as it does when memory is short. The backend's
+ * source is built into this test with liburing's submission calls replaced. */
+#include <liburing.h>
+
+static int refusal; /* what every submission returns while it is not 0 */
+
+static int test_submit(struct io_uring *ring)
+{
+    return refusal ? refusal : io_uring_submit(ring);
+}
+
+static int test_submit_and_get_events(struct io_uring *ring)
+{
+    return refusal ? refusal : io_uring_submit_and_get_events(ring);
+}
+
+static int test_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **cqe, unsigned wait_nr,
+                                        struct __kernel_timespec *ts, sigset_t *mask)
+{
+    return refusal ? refusal : io_uring_submit_and_wait_timeout(ring, cqe, wait_nr, ts, mask);
+}
+
+static int test_queue_init_params(unsigned entries, struct io_uring *ring, struct io_uring_params *p);
+
+#define io_uring_submit test_submit
+#define io_uring_submit_and_get_events test_submit_and_get_events
+#define io_uring_submit_and_wait_timeout test_submit_and_wait_timeout
+#define io_uring_queue_init_params test_queue_init_params
+#include "collector/io/uring.c"
+#undef io_uring_queue_init_params
+
+#include "tests/unit/io-probe.h"
+
+/* Set-up flags that a kernel does not know are -EINVAL; everything is refused where a sandbox blocks it. */
+static unsigned unknown_flags;
+static int setup_error;
+static unsigned flags_used;
+
+static int test_queue_init_params(unsigned entries, struct io_uring *ring, struct io_uring_params *p)
+{
+    if (setup_error)
+        return setup_error;
+    if (p->flags & unknown_flags)
+        return -EINVAL;
+    flags_used = p->flags;
+    return io_uring_queue_init_params(entries, ring, p);
+}
+
+static struct io *new_or_skip(enum io_kind kind)
+{
+    const struct io_config cfg = { .kind = kind, .queue_depth = 16 };
+    struct err e = { 0 };
+    struct io *io;
+
+    if (io_new(&cfg, &io, &e) < 0) {
+        print_message("%s\n", e.text);
+        skip();
+    }
+    return io;
+}
+
+static void what_the_kernel_refuses_is_passed_later(void **state)
+{
+    enum { COUNT = 100 };
+    static const int refusals[] = { -EBUSY, -EAGAIN };
+
+    for (size_t n = 0; n < ARRAY_COUNT(refusals); n++) {
+        struct io *const io = new_or_skip(IO_URING);
+        const int fd = temp_file(0);
+        struct probe p[COUNT];
+        uint64_t deadline;
+
+        refusal = refusals[n];
+        for (unsigned i = 0; i < COUNT; i++) {
+            p[i] = probe_rw(IO_WRITE, fd, "x", 1, i);
+            probe_submit(io, &p[i]);
+        }
+        assert_int_equal(uring_of(io)->waiting.count, COUNT - 16);
+        deadline = clock_mono_ns() + 5 * NS_PER_MS;
+        assert_int_equal(io_turn(io, deadline), 0);
+        assert_true(clock_mono_ns() >= deadline); /* no tight loop */
+        for (unsigned i = 3; i < COUNT; i += 10) /* some have an entry, most do not */
+            io_cancel(io, &p[i].req);
+        assert_int_equal(uring_of(io)->cancelling.count, 2);
+        assert_int_equal(io_inflight(io), COUNT);
+        refusal = 0;
+        for (unsigned i = 0; i < COUNT; i++) {
+            probe_wait(io, &p[i], 1);
+            if (i % 10 == 3 && i > 16)
+                assert_int_equal(p[i].result, -ECANCELED);
+            else if (p[i].result != -ECANCELED || i % 10 != 3)
+                assert_int_equal(p[i].result, 1);
+        }
+        assert_int_equal(io_inflight(io), 0);
+        io_free(io);
+        close(fd);
+    }
+}
+
+static void freeing_a_refused_queue_completes_all(void **state)
+{
+    struct io *const io = new_or_skip(IO_URING);
+    struct probe p[40];
+
+    refusal = -EBUSY;
+    for (size_t i = 0; i < ARRAY_COUNT(p); i++) {
+        p[i] = probe_timer(UINT64_MAX);
+        probe_submit(io, &p[i]);
+    }
+    io_cancel(io, &p[0].req);
+    refusal = 0;
+    io_free(io);
+    for (size_t i = 0; i < ARRAY_COUNT(p); i++) {
+        assert_int_equal(p[i].calls, 1);
+        assert_int_equal(p[i].result, -ECANCELED);
+    }
+}
+
+static void an_older_kernel_gets_fewer_flags(void **state)
+{
+    static const struct { unsigned unknown, wanted; } kernels[] = {
+        { 0, IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SINGLE_ISSUER },
+        { IORING_SETUP_DEFER_TASKRUN, IORING_SETUP_COOP_TASKRUN },
+        { IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN, IORING_SETUP_CQSIZE },
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(kernels); i++) {
+        struct probe t = probe_timer(clock_mono_ns() + NS_PER_MS);
+
+        unknown_flags = kernels[i].unknown;
+        struct io *const io = new_or_skip(IO_URING);
+
+        assert_true((flags_used & kernels[i].wanted) == kernels[i].wanted);
+        assert_int_equal(probe_run(io, &t), 0);
+        assert_true(clock_mono_ns() >= t.req.deadline_ns);
+        io_free(io);
+    }
+    unknown_flags = 0;
+}
+
+static void a_blocked_io_uring_is_named_as_the_reason(void **state)
+{
+    const struct io_config uring = { .kind = IO_URING }, any = { .kind = IO_AUTO };
+    struct err e = { 0 };
+    struct io *io;
+
+    (void)unsetenv("FAPILOG_IO");
+    setup_error = -EPERM;
+    assert_int_equal(io_new(&uring, &io, &e), -EPERM);
+    assert_string_equal(e.text, "io_uring_setup with 256 entries: Operation not permitted");
+    assert_int_equal(io_new(&any, &io, &e), 0);
+    assert_string_equal(io_name(io), "plain");
+    assert_string_equal(io_reason(io), e.text);
+    io_free(io);
+    assert_int_equal(setenv("FAPILOG_IO", "uring", 1), 0); /* asked for by name: no quiet replacement */
+    assert_int_equal(io_new(&any, &io, &e), -EPERM);
+    setup_error = 0;
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_the_kernel_refuses_is_passed_later),
+        cmocka_unit_test(freeing_a_refused_queue_completes_all),
+        cmocka_unit_test(an_older_kernel_gets_fewer_flags),
+        cmocka_unit_test(a_blocked_io_uring_is_named_as_the_reason),
+    };
+
+    return cmocka_run_group_tests_name("io_uring", tests, NULL, NULL);
+}
