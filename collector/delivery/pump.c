@@ -5,9 +5,17 @@
 
 #include <errno.h>
 
+static bool has_slot_room(const struct pipeline *p, uint32_t positions)
+{
+    return positions + 2 <= commit_room(p->commit, p->targets_count);
+}
+
 static int close_batch(struct pipeline *p, struct drain *d, struct err *e)
 {
     struct batch *b = p->filling;
+    /* Without room for larger slots, batches stay as small as they are. */
+    if (!has_slot_room(p, drain_touched(d)))
+        (void)commit_reserve(p->commit, p->targets_count, 2 * drain_touched(d), NULL);
     int r = drain_checkpoint(d, &b->checkpoint, e);
     if (r == 0)
         r = raw_collect(b, &p->outputs, e);
@@ -19,7 +27,7 @@ static int close_batch(struct pipeline *p, struct drain *d, struct err *e)
 
 static bool is_full(const struct pipeline *p, const struct drain *d, const struct batch *b)
 {
-    return drain_touched(d) + 2 > commit_room(p->commit, p->targets_count) || b->ring_bytes >= b->ring_limit;
+    return !has_slot_room(p, drain_touched(d)) || b->ring_bytes >= b->ring_limit;
 }
 
 /* 1: it is in the batch; 0: the batch is full. */
