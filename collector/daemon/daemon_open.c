@@ -124,7 +124,9 @@ int daemon_open(struct daemon *d, const struct options *o, struct err *e)
     d->pipeline.status_version = 1;
     d->pipeline.on_message = on_message;
     raise_file_limit();
-    int r = open_sinks(d, e);
+    int r = signals_block(e);
+    if (r == 0)
+        r = open_sinks(d, e);
     if (r == 0)
         r = open_dir(d, e);
     if (r == 0)

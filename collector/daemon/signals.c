@@ -51,15 +51,20 @@ static void signals_arm(struct signals *s)
     io_submit(s->io, &s->req);
 }
 
+int signals_block(struct err *e)
+{
+    sigset_t set;
+    signals_set(&set);
+    /* A reader of our console output that goes away is an EPIPE of that sink, not our end. */
+    (void)signal(SIGPIPE, SIG_IGN);
+    return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? err_sys(e, -errno, "block signals") : 0;
+}
+
 int signals_open(struct signals *s, struct io *io, struct err *e)
 {
     sigset_t set;
     signals_set(&set);
     *s = (struct signals){ .io = io, .fd = -1 };
-    /* A reader of our console output that goes away is an EPIPE of that sink, not our end. */
-    (void)signal(SIGPIPE, SIG_IGN);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-        return err_sys(e, -errno, "block signals");
     s->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (s->fd < 0)
         return err_sys(e, -errno, "signalfd");

@@ -15,7 +15,9 @@ struct signals {
     bool rotate;    /* SIGUSR1; the reader clears it */
 };
 
-/* Blocks the signals and opens the descriptor. */
+/* From here on signals wait until the descriptor is read. First thing of all, so that a SIGTERM during
+ * the start is not the end of a half-opened collector. */
+int signals_block(struct err *e);
 int signals_open(struct signals *s, struct io *io, struct err *e);
 void signals_close(struct signals *s);
 

@@ -8,6 +8,30 @@
 #include <string.h>
 #include <sys/mman.h>
 
+struct batch_kept {
+    struct batch_kept *next;
+    uint8_t bytes[];
+};
+
+uint8_t *batch_keep(struct batch *b, size_t bytes)
+{
+    struct batch_kept *kept = malloc(sizeof *kept + bytes);
+    if (!kept)
+        return NULL;
+    kept->next = b->kept;
+    b->kept = kept;
+    return kept->bytes;
+}
+
+static void kept_free(struct batch *b)
+{
+    while (b->kept) {
+        struct batch_kept *next = b->kept->next;
+        free(b->kept);
+        b->kept = next;
+    }
+}
+
 int batch_pool_init(struct batch_pool *p, struct batch *batches, const struct outputs *o, struct err *e)
 {
     memset(p, 0, sizeof *p);
@@ -46,6 +70,7 @@ void batch_pool_done(struct batch_pool *p, struct batch *batches)
     for (unsigned i = 0; i < BATCHES; i++) {
         for (unsigned k = 0; k < OUTPUTS_MAX; k++)
             chunk_clear(&batches[i].chunk[k]);
+        kept_free(&batches[i]);
         free(batches[i].span);
         batches[i].span = NULL;
         checkpoint_done(&batches[i].checkpoint);
@@ -62,26 +87,14 @@ void batch_reset(struct batch *b, const struct outputs *o, uint64_t id)
     b->id = id;
     b->records = 0;
     b->ring_bytes = 0;
+    b->ring_limit = BATCH_RING_BYTES;
     b->spans_count = 0;
+    kept_free(b);
     memset(b->span_first, 0, sizeof b->span_first);
     memset(b->span_bytes, 0, sizeof b->span_bytes);
     memset(b->span_records, 0, sizeof b->span_records);
     for (uint32_t i = 0; i < o->text_count; i++)
         chunk_clear(&b->chunk[i]);
-}
-
-static int chunk_large(struct batch_chunk *c, struct format *f, const struct fapilog_record *r, size_t bound)
-{
-    c->large = malloc(bound);
-    if (!c->large)
-        return -ENOMEM;
-    const char *end = f->ops->write(f, r, c->large);
-    c->chunk.data = c->large;
-    c->chunk.buf_index = -1;
-    c->chunk.len = (uint32_t)(end - c->large);
-    c->ends[0] = c->chunk.len;
-    c->chunk.records = 1;
-    return 0;
 }
 
 /* A batch that has a record in its large buffer takes no other. */
@@ -91,37 +104,61 @@ static bool chunk_has_room(const struct batch_chunk *c, size_t bound)
            c->chunk.len + bound <= BATCH_BUFFER_BYTES;
 }
 
-int batch_put(struct batch *b, const struct outputs *o, const struct fapilog_record *r, bool *ret_fits)
+/* The bounds of a record, and memory for those that no buffer holds. 1: all fit. */
+static int make_room(struct batch *b, const struct outputs *o, const struct fapilog_record *r, uint32_t wants,
+                     size_t *bound)
 {
-    const uint32_t bit = UINT32_C(1) << (r->level & 31);
-    size_t bound[OUTPUTS_MAX];
-    *ret_fits = false;
     for (uint32_t i = 0; i < o->text_count; i++) {
-        const struct output *out = &o->output[i];
-        if (!(out->level_mask & bit))
+        struct batch_chunk *c = &b->chunk[i];
+        if (!(wants >> i & 1))
             continue;
-        bound[i] = out->format->ops->bound(out->format, r);
-        if (b->chunk[i].chunk.records > 0 && !chunk_has_room(&b->chunk[i], bound[i]))
+        bound[i] = o->output[i].format->ops->bound(o->output[i].format, r);
+        if (c->chunk.records > 0 && !chunk_has_room(c, bound[i]))
             return 0;
     }
     for (uint32_t i = 0; i < o->text_count; i++) {
-        const struct output *out = &o->output[i];
         struct batch_chunk *c = &b->chunk[i];
-        if (!(out->level_mask & bit))
+        if (!(wants >> i & 1) || bound[i] <= BATCH_BUFFER_BYTES)
             continue;
-        if (bound[i] > BATCH_BUFFER_BYTES) {
-            const int res = chunk_large(c, out->format, r, bound[i]);
-            if (res < 0)
-                return res;
+        free(c->large); /* of an attempt that found no memory for another output */
+        c->large = malloc(bound[i]);
+        if (!c->large)
+            return -ENOMEM;
+    }
+    return 1;
+}
+
+static uint32_t outputs_wanting(const struct outputs *o, const struct fapilog_record *r)
+{
+    uint32_t wants = 0;
+    for (uint32_t i = 0; i < o->text_count; i++)
+        wants |= (o->output[i].level_mask >> (r->level & 31) & 1) << i;
+    return wants;
+}
+
+int batch_put(struct batch *b, const struct outputs *o, const struct fapilog_record *r, bool *ret_fits)
+{
+    const uint32_t wants = outputs_wanting(o, r);
+    size_t bound[OUTPUTS_MAX] = { 0 };
+    const int fits = make_room(b, o, r, wants, bound);
+    *ret_fits = fits > 0;
+    if (fits <= 0)
+        return fits;
+    for (uint32_t i = 0; i < o->text_count; i++) {
+        struct batch_chunk *c = &b->chunk[i];
+        struct format *f = o->output[i].format;
+        if (!(wants >> i & 1))
             continue;
+        if (c->large) {
+            c->chunk.data = c->large;
+            c->chunk.buf_index = -1;
         }
-        char *at = c->buffer + c->chunk.len;
-        const char *end = out->format->ops->write(out->format, r, at);
-        ASSUME((size_t)(end - at) <= bound[i]);
-        c->chunk.len = (uint32_t)(end - c->buffer);
+        char *out = c->large ? c->large : c->buffer + c->chunk.len;
+        const char *end = f->ops->write(f, r, out);
+        ASSUME((size_t)(end - out) <= bound[i]);
+        c->chunk.len += (uint32_t)(end - out);
         c->ends[c->chunk.records++] = c->chunk.len;
     }
     FAULT_POINT("serialize");
-    *ret_fits = true;
     return 0;
 }

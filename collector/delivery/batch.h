@@ -34,8 +34,13 @@ struct batch {
     uint32_t spans_count, spans_cap;
     uint32_t span_first[OUTPUTS_MAX + 1]; /* output i: [first[i], first[i + 1]) */
     uint64_t span_bytes[OUTPUTS_MAX], span_records[OUTPUTS_MAX];
+    uint64_t ring_limit; /* bytes that every raw sink has room for */
+    struct batch_kept *kept;
     struct checkpoint checkpoint;
 };
+
+/* Memory that lives as long as the batch, for copies of what may be overwritten. NULL: out of memory. */
+uint8_t *batch_keep(struct batch *b, size_t bytes);
 
 /* The buffers of all batches: one page-aligned region, so that one registration covers them. */
 struct batch_pool {

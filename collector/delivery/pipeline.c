@@ -173,21 +173,22 @@ static void batch_begin(struct pipeline *p)
 
 /* Bytes that a new batch may hold for one output. A sink counts what it has written; what it is just
  * being given comes off. False: the boundary is so near that it is better to wait for the sink. */
-static bool output_room(const struct pipeline *p, uint32_t output, uint64_t *ret)
+static bool output_room(const struct pipeline *p, uint32_t output, uint64_t most, uint64_t *ret)
 {
-    *ret = BATCH_BUFFER_BYTES;
+    const struct batch *busy = p->writing ? p->writing : p->closed;
+    const bool is_text = p->outputs.output[output].format != NULL;
+    uint64_t under_way = 0;
+    if (busy)
+        under_way = is_text ? busy->chunk[output].chunk.len : busy->span_bytes[output];
+    *ret = most;
     for (uint32_t i = 0; i < p->targets_count; i++) {
         const struct target *t = &p->target[i];
         if (t->output != output || !t->sink->ops->room)
             continue;
         uint64_t room = t->sink->ops->room(t->sink);
-        if (p->writing || p->closed) {
-            const struct batch *b = p->writing ? p->writing : p->closed;
-            const uint64_t under_way = b->chunk[output].chunk.len;
-            if (room < under_way + BATCH_BUFFER_BYTES / 16)
-                return false;
-            room -= under_way;
-        }
+        if (under_way && room < under_way + most / 16)
+            return false;
+        room -= under_way;
         if (room < *ret)
             *ret = room;
     }
@@ -203,13 +204,17 @@ struct batch *pipeline_filling(struct pipeline *p)
     struct batch *b = p->batch[0].state == BATCH_FREE ? &p->batch[0] : &p->batch[1];
     CHECK(b->state == BATCH_FREE);
     uint64_t limit[OUTPUTS_MAX];
-    for (uint32_t i = 0; i < p->outputs.text_count; i++) {
-        if (!output_room(p, i, &limit[i]))
+    for (uint32_t i = 0; i < p->outputs.count; i++) {
+        if (!output_room(p, i, i < p->outputs.text_count ? BATCH_BUFFER_BYTES : BATCH_RING_BYTES, &limit[i]))
             return NULL;
     }
     batch_reset(b, &p->outputs, ++p->batch_id);
-    for (uint32_t i = 0; i < p->outputs.text_count; i++)
-        b->chunk[i].limit = limit[i];
+    for (uint32_t i = 0; i < p->outputs.count; i++) {
+        if (i < p->outputs.text_count)
+            b->chunk[i].limit = limit[i];
+        else if (limit[i] < b->ring_limit)
+            b->ring_limit = limit[i];
+    }
     p->filling = b;
     return b;
 }

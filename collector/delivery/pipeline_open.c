@@ -7,6 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#define BUSY_WAIT_NS (2 * NS_PER_S)
+#define BUSY_PAUSE_NS (5 * NS_PER_MS)
 
 static bool name_is_taken(struct sink *const *sinks, uint32_t count, const char *name, const struct sink *except)
 {
@@ -65,11 +69,27 @@ static int targets_init(struct pipeline *p, struct sink *const *sinks, uint32_t 
     return 0;
 }
 
+/* The kernel takes an io_uring of a killed process down after the process itself is gone, and until
+ * then its writes may go on and its locks hold: a file that is busy may be our own last run's. */
+static int sink_open(struct sink *s, struct err *e)
+{
+    const uint64_t give_up_ns = clock_mono_ns() + BUSY_WAIT_NS;
+    const struct timespec pause = { .tv_nsec = BUSY_PAUSE_NS };
+    int r;
+    while ((r = s->ops->open ? s->ops->open(s, e) : 0) == -EBUSY && clock_mono_ns() < give_up_ns) {
+        if (s->ops->close)
+            (void)s->ops->close(s, NULL);
+        memset(s->state, 0, s->ops->state_size);
+        (void)nanosleep(&pause, NULL);
+    }
+    return r;
+}
+
 static int target_open(struct target *t, struct err *e)
 {
     const struct sink_ops *ops = t->sink->ops;
     t->is_open = true; /* close() is due even when open() fails */
-    int r = ops->open ? ops->open(t->sink, e) : 0;
+    int r = sink_open(t->sink, e);
     if (r == 0 && t->has_mark && ops->recover) {
         const struct sink_mark mark = t->mark;
         r = ops->recover(t->sink, &mark, e);

@@ -6,19 +6,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One lane's share of a batch: [from, to), cut where the ring wraps. */
+/* A part of one lane's share of a batch: [from, to), whole in the ring or in a copy. */
 struct stretch {
-    const struct lane *lane;
-    const uint8_t *data; /* the lane's */
+    struct lane *lane;
+    const uint8_t *ring; /* the lane's bytes */
+    const uint8_t *copy; /* of [from, to), NULL: read the ring */
     uint64_t cap, block;
     uint64_t from, to;
 };
+
+static const uint8_t *stretch_at(const struct stretch *st, uint64_t pos)
+{
+    return st->copy ? st->copy + (pos - st->from) : st->ring + (pos & (st->cap - 1));
+}
 
 struct run { /* records that follow each other and all go to the output */
     uint64_t from, to;
     uint32_t records;
     uint32_t generation;
 };
+
+/* Whoever owns the lane now need not be who wrote these blocks. */
+static const struct segment_lane_owner *span_owner(const struct lane *l, uint32_t generation)
+{
+    static const struct segment_lane_owner unknown;
+    const struct lane_reader *reader = l->reader;
+    if (reader->owner.generation == generation)
+        return &reader->owner;
+    return reader->cursor.owner.generation == generation ? &reader->cursor.owner : &unknown;
+}
 
 static int span_add(struct batch *b, uint32_t output, const struct stretch *st, const struct run *run)
 {
@@ -33,16 +49,16 @@ static int span_add(struct batch *b, uint32_t output, const struct stretch *st, 
         b->spans_cap = cap;
     }
     const struct segment *seg = st->lane->source->seg;
-    const struct lane_cursor *c = &st->lane->reader->cursor;
+    const struct segment_lane_owner *owner = span_owner(st->lane, run->generation);
     uint64_t registry_tail = load_acq(&segment_shared(seg)->registry_tail);
     if (registry_tail > seg->sb.registry_size)
         registry_tail = seg->sb.registry_size;
     b->span[b->spans_count++] = (struct sink_span){
         .process = &seg->process, .super = &seg->sb,
         .registry = seg->base + seg->sb.registry_off, .registry_tail = registry_tail,
-        .lane = st->lane->index, .generation = run->generation, .tid = c->owner.tid,
-        .thread = { c->owner.thread, (uint32_t)strnlen(c->owner.thread, sizeof c->owner.thread) },
-        .position = run->from, .data = (const char *)st->data + (run->from & (st->cap - 1)),
+        .lane = st->lane->index, .generation = run->generation, .tid = owner->tid,
+        .thread = { owner->thread, (uint32_t)strnlen(owner->thread, sizeof owner->thread) },
+        .position = run->from, .data = (const char *)stretch_at(st, run->from),
         .len = (uint32_t)(run->to - run->from), .records = run->records,
     };
     b->span_bytes[output] += run->to - run->from;
@@ -77,17 +93,24 @@ static bool is_wanted(uint64_t word0, uint32_t level_mask, bool *in_chain, bool 
     }
 }
 
+/* The block that holds `from` is not released before the whole of it is delivered. */
+static uint32_t generation_at(const struct stretch *st)
+{
+    const uint64_t start = st->from & ~(st->block - 1);
+    return FAPILOG_WORD0_SCHEMA(load_rlx((const uint64_t *)(const void *)(st->ring + (start & (st->cap - 1)))));
+}
+
 /* Walks the headers; what the cursor passed over as damaged ends a run here as well. */
 static int stretch_walk(struct batch *b, uint32_t output, const struct stretch *st, uint32_t level_mask)
 {
-    struct run run = { st->from, st->from, 0, st->lane->reader->cursor.generation };
+    struct run run = { st->from, st->from, 0, generation_at(st) };
     bool in_chain = false, is_chain_wanted = false;
     uint64_t pos = st->from;
     int r = 0;
     while (pos < st->to && r == 0) {
         const uint64_t block_end = (pos & ~(st->block - 1)) + st->block;
         const uint64_t end = block_end < st->to ? block_end : st->to;
-        const uint8_t *rec = st->data + (pos & (st->cap - 1));
+        const uint8_t *rec = stretch_at(st, pos);
         const uint64_t word0 = end - pos < sizeof(struct fapilog_record_header) ? 0 : load_rlx((const uint64_t *)(const void *)rec);
         const uint32_t size = FAPILOG_WORD0_SIZE(word0);
         bool counts = false;
@@ -103,7 +126,7 @@ static int stretch_walk(struct batch *b, uint32_t output, const struct stretch *
             if (FAPILOG_WORD0_KIND(word0) == FAPILOG_KIND_BLOCK)
                 run.generation = FAPILOG_WORD0_SCHEMA(word0);
         }
-        const bool wraps = take && run.to != run.from && (run.to & (st->cap - 1)) == 0;
+        const bool wraps = take && !st->copy && run.to != run.from && (run.to & (st->cap - 1)) == 0;
         if (!take || wraps) {
             r = span_add(b, output, st, &run);
             run.from = take ? pos : next;
@@ -116,6 +139,46 @@ static int stretch_walk(struct batch *b, uint32_t output, const struct stretch *
     return r < 0 ? r : span_add(b, output, st, &run);
 }
 
+/* A lane whose producer writes over old blocks: what is still whole after copying counts. */
+static int stretch_copy(struct batch *b, const struct stretch *all, struct stretch *ret, uint64_t *ret_from)
+{
+    const struct fapilog_lane *shared = segment_lane_shared(all->lane->source->seg, all->lane->index);
+    const uint64_t from = *ret_from;
+    uint64_t to = (from & ~(all->block - 1)) + all->block;
+    if (to > all->to)
+        to = all->to;
+    uint8_t *copy = batch_keep(b, to - from);
+    if (!copy)
+        return -ENOMEM;
+    for (uint64_t pos = from; pos < to; pos += sizeof(uint64_t)) {
+        const uint64_t word = load_rlx((const uint64_t *)(const void *)stretch_at(all, pos));
+        memcpy(copy + (pos - from), &word, sizeof word);
+    }
+    /* order: O2, pairs with O1 - the copy is done before the intent is looked at */
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    *ret_from = to;
+    *ret = *all;
+    ret->copy = copy;
+    ret->from = from;
+    ret->to = (from & ~(all->block - 1)) + all->cap >= load_rlx(&shared->intent) ? to : from;
+    all->lane->source->owner->stats.overwritten_bytes += to - ret->to;
+    return 0;
+}
+
+static int lane_collect(struct batch *b, uint32_t output, const struct stretch *all, uint32_t level_mask)
+{
+    int r = 0;
+    if (!(all->lane->reader->cursor.flags & LANE_COPY))
+        return stretch_walk(b, output, all, level_mask);
+    for (uint64_t from = all->from; from < all->to && r == 0;) {
+        struct stretch part;
+        r = stretch_copy(b, all, &part, &from);
+        if (r == 0)
+            r = stretch_walk(b, output, &part, level_mask);
+    }
+    return r;
+}
+
 int raw_collect(struct batch *b, const struct outputs *o, struct err *e)
 {
     for (uint32_t i = o->text_count; i < o->count; i++) {
@@ -125,12 +188,12 @@ int raw_collect(struct batch *b, const struct outputs *o, struct err *e)
             if (!item->lane || b->checkpoint.position[k].done == item->from)
                 continue;
             const struct segment_lane *g = &item->source->seg->lanes[item->lane->index];
-            const struct stretch st = {
-                .lane = item->lane, .data = item->source->seg->base + g->data_off,
+            const struct stretch all = {
+                .lane = item->lane, .ring = item->source->seg->base + g->data_off,
                 .cap = UINT64_C(1) << g->cap_log2, .block = UINT64_C(1) << g->block_log2,
                 .from = item->from, .to = b->checkpoint.position[k].done,
             };
-            if (stretch_walk(b, i, &st, o->output[i].level_mask) < 0)
+            if (lane_collect(b, i, &all, o->output[i].level_mask) < 0)
                 return err_set(e, -ENOMEM, "out of memory");
         }
         b->span_first[i + 1] = b->spans_count;

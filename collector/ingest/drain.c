@@ -2,6 +2,7 @@
 
 #include "collector/ingest/drops.h"
 #include "collector/ingest/release.h"
+#include "collector/ingest/walk.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/fault.h"
@@ -148,6 +149,8 @@ static void note_damage(struct drain *d, struct lane *l)
     if (c->damaged == l->damaged_seen)
         return;
     l->damaged_seen = c->damaged;
+    d->segments->stats.skipped_bytes += c->skipped_bytes - l->skipped_seen;
+    l->skipped_seen = c->skipped_bytes;
     segments_strike(d->segments, l->source, d->turn);
 }
 
@@ -180,10 +183,17 @@ static void lane_begin(struct drain *d, struct lane *l)
         segments_quarantine(d->segments, l->source, "a lane without geometry has data");
         return;
     }
-    if (l->reader->has_record || lane_fetch(d, l)) {
-        l->is_active = true;
-        heap_push(&d->heap, l->reader->record.time_ns, (uint64_t)(uintptr_t)l, l);
+    if (d->is_raw_only && !(l->reader->cursor.flags & LANE_COPY)) {
+        if (l->tail < l->taken || l->tail % FAPILOG_RECORD_ALIGN || l->tail - l->done > l->reader->cursor.cap) {
+            segments_quarantine(d->segments, l->source, "impossible tail");
+            return;
+        }
+    } else if (!l->reader->has_record && !lane_fetch(d, l)) {
+        return;
     }
+    l->is_active = true;
+    /* Spans need no order: native files say which lane and position each is. */
+    heap_push(&d->heap, d->is_raw_only ? 0 : l->reader->record.time_ns, (uint64_t)(uintptr_t)l, l);
 }
 
 static void add_report(struct drain *d, struct source *s, struct lane *l)
@@ -366,6 +376,12 @@ const struct fapilog_record *drain_peek(struct drain *d)
     }
 }
 
+uint64_t drain_peek_bytes(const struct drain *d)
+{
+    const struct lane *l = d->has_report_record ? NULL : heap_top(&d->heap);
+    return l ? l->reader->cursor.pos - l->taken : 0;
+}
+
 uint64_t drain_accept(struct drain *d)
 {
     if (d->has_report_record) {
@@ -390,6 +406,78 @@ uint64_t drain_accept(struct drain *d)
     else
         lane_leave(d, l);
     return bytes;
+}
+
+/* ---- spans ---- */
+
+static void lane_take_walk(struct drain *d, struct lane *l, const struct walk *w)
+{
+    struct lane_reader *reader = l->reader;
+    drain_touch_lane(d, l);
+    l->taken = w->to;
+    l->delivered += w->records;
+    l->skipped_before += w->skipped;
+    d->segments->stats.skipped_bytes += w->skipped;
+    if (w->skipped)
+        segments_strike(d->segments, l->source, d->turn);
+    if (w->generation && w->generation != reader->owner.generation &&
+        (segment_lane_owner(l->source->seg, l->index, &reader->owner) < 0 ||
+         reader->owner.generation != w->generation))
+        reader->owner = (struct segment_lane_owner){ .generation = w->generation };
+}
+
+/* A lane that its producer may write over is decoded from copies even here: only that tells what of it
+ * was whole. */
+static uint64_t lane_take_copied(struct drain *d, struct lane *l, uint64_t bytes_max, uint64_t *ret_records)
+{
+    struct lane_reader *reader = l->reader;
+    const uint64_t from = l->taken;
+    while (reader->cursor.pos - from < bytes_max && (reader->has_record || lane_fetch(d, l))) {
+        drain_touch_lane(d, l);
+        reader->has_record = false;
+        l->taken = reader->cursor.pos;
+        l->delivered++;
+        ++*ret_records;
+    }
+    reader->owner = reader->cursor.owner;
+    return l->taken - from;
+}
+
+static uint64_t lane_take_walked(struct drain *d, struct lane *l, uint64_t bytes_max, uint64_t *ret_records)
+{
+    struct walk w;
+    walk_lane(l, bytes_max, &w);
+    const uint64_t bytes = w.to - l->taken;
+    if (bytes)
+        lane_take_walk(d, l, &w);
+    *ret_records = w.records;
+    return bytes;
+}
+
+uint64_t drain_take_span(struct drain *d, uint64_t bytes_max, uint64_t *ret_records)
+{
+    for (;;) {
+        struct lane *l = heap_top(&d->heap);
+        *ret_records = 0;
+        if (!l)
+            break;
+        uint64_t bytes = 0, budget = l->turn_end > l->taken ? l->turn_end - l->taken : 0;
+        if (budget > bytes_max)
+            budget = bytes_max;
+        if (budget && l->source->state != SOURCE_QUARANTINED)
+            bytes = l->reader->cursor.flags & LANE_COPY ? lane_take_copied(d, l, budget, ret_records)
+                                                        : lane_take_walked(d, l, budget, ret_records);
+        if (bytes) {
+            d->bytes += bytes;
+            return bytes;
+        }
+        d->has_more |= l->taken < l->tail;
+        lane_leave(d, l);
+    }
+    /* Block headers carry the drop counters, so spans need no report: the numbers only count as told. */
+    while (report_peek(d))
+        report_accept(d);
+    return 0;
 }
 
 void drain_set_goal(struct drain *d)

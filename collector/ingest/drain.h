@@ -61,6 +61,8 @@ void drain_done(struct drain *d);
 int drain_begin(struct drain *d, uint64_t now_ns, unsigned flags, struct err *e);
 /* NULL: the turn is over. The record stays valid until drain_accept(). */
 const struct fapilog_record *drain_peek(struct drain *d);
+/* What drain_accept() will return. */
+uint64_t drain_peek_bytes(const struct drain *d);
 /* The bytes of its lane that are done with. */
 uint64_t drain_accept(struct drain *d);
 

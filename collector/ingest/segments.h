@@ -26,6 +26,8 @@ struct lane_reader {
     struct lane_cursor cursor;
     struct fapilog_record record; /* decoded and not taken yet, if has_record */
     bool has_record;
+    /* For spans: who writes the lane; the cursor knows it only of lanes that it reads itself. */
+    struct segment_lane_owner owner;
 };
 
 struct lane {
@@ -46,7 +48,7 @@ struct lane {
     uint64_t lost_told;
     uint64_t lost_before;    /* by cursors of earlier runs */
     uint64_t skipped_before;
-    uint64_t damaged_seen;
+    uint64_t damaged_seen, skipped_seen; /* of the cursor's counters */
     uint64_t flushed;      /* consumed lines before this position are out of our cache */
     uint64_t report_at_ns;
     uint64_t goal, goal_dropped; /* see drain_set_goal() */
@@ -89,6 +91,7 @@ struct segments_stats {
     uint64_t attached, ended, quarantined, refused;
     uint64_t dropped, orphaned, truncated, unregistered, lost, skipped_bytes;
     uint64_t lost_in_quarantine; /* bytes */
+    uint64_t overwritten_bytes;  /* of spans, between being counted and being copied */
 };
 
 struct segments {

@@ -1,9 +1,11 @@
 /* load - a producer for end-to-end tests: threads that log numbered records.
  *
- *     load RINGS [--threads N] [--records N] [--pause-us N] [--payload BYTES] [--wait] [--service NAME]
+ *     load [--id N] [--threads N] [--records N] [--burst N --pause-us N] [--payload BYTES] [--block]
+ *          [--overwrite] [--lane-bytes N] [--lanes N] [--wait] RINGS
  *
- * Each record carries its producer's number (--id), thread and sequence number. At the end it prints
- * "written N dropped M", which is what the books of the collector must balance with. */
+ * Each record carries its producer's number (--id), thread and sequence number. --records 0 goes on
+ * until SIGTERM. At the end it prints "written N", what the books of the collector must balance with;
+ * --wait keeps the segment open until a byte or the end of stdin. */
 #include <fapilog/fapilog.h>
 
 #include "lib/base/check.h"
@@ -11,6 +13,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +29,16 @@ struct load {
 struct worker {
     const struct load *load;
     long index;
+    long written;
 };
+
+static volatile sig_atomic_t is_stopped;
+
+static void on_stop(int signo)
+{
+    (void)signo;
+    is_stopped = 1;
+}
 
 static void pause_us(long us)
 {
@@ -36,11 +48,12 @@ static void pause_us(long us)
 
 static void *work(void *arg)
 {
-    const struct worker *w = arg;
+    struct worker *w = arg;
     const struct load *l = w->load;
-    for (long i = 0; l->records == 0 || i < l->records; i++) {
+    for (long i = 0; !is_stopped && (l->records == 0 || i < l->records); i++) {
         FAPILOG_INFO(l->log, "load", FL("producer", (int)l->id), FL("thread", (int)w->index), FL("n", i),
                      FL("payload", l->text));
+        w->written++;
         if (l->pause_us && i % l->burst == 0)
             pause_us(l->pause_us);
     }
@@ -81,6 +94,7 @@ int main(int argc, char **argv)
     if (optind != argc - 1)
         return 2;
     o.ring_dir = argv[optind];
+    (void)signal(SIGTERM, on_stop);
     l.log = fapilog_open("load", &o);
     l.text = calloc(1, (size_t)l.payload + 1);
     CHECK(l.text != NULL);
@@ -89,12 +103,15 @@ int main(int argc, char **argv)
     struct worker *worker = calloc((size_t)l.threads, sizeof *worker);
     CHECK(thread != NULL && worker != NULL);
     for (long i = 0; i < l.threads; i++) {
-        worker[i] = (struct worker){ &l, i };
+        worker[i] = (struct worker){ &l, i, 0 };
         CHECK(pthread_create(&thread[i], NULL, work, &worker[i]) == 0);
     }
-    for (long i = 0; i < l.threads; i++)
+    long written = 0;
+    for (long i = 0; i < l.threads; i++) {
         CHECK(pthread_join(thread[i], NULL) == 0);
-    (void)printf("written %ld\n", l.threads * l.records);
+        written += worker[i].written;
+    }
+    (void)printf("written %ld\n", written);
     (void)fflush(stdout);
     if (wait)
         (void)getchar();

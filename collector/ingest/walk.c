@@ -1,0 +1,75 @@
+#include "collector/ingest/walk.h"
+
+#include "lib/base/check.h"
+
+enum {
+    HEADER_BYTES = sizeof(struct fapilog_record_header),
+    FRAGMENT_LAST = 2,
+};
+
+struct lane_bytes {
+    const uint8_t *data;
+    uint64_t mask;
+    uint64_t block;
+};
+
+static uint64_t word_at(const struct lane_bytes *b, uint64_t pos)
+{
+    return load_rlx((const uint64_t *)(const void *)(b->data + (pos & b->mask)));
+}
+
+static bool block_is_valid(const struct lane_bytes *b, uint64_t pos, uint64_t end, uint64_t word0)
+{
+    return end - pos >= sizeof(struct fapilog_block) && FAPILOG_WORD0_KIND(word0) == FAPILOG_KIND_BLOCK &&
+           FAPILOG_WORD0_SIZE(word0) == sizeof(struct fapilog_block) && FAPILOG_WORD0_SCHEMA(word0) &&
+           word_at(b, pos + offsetof(struct fapilog_block, pos)) == pos;
+}
+
+void walk_lane(const struct lane *l, uint64_t bytes_max, struct walk *ret)
+{
+    const struct segment *seg = l->source->seg;
+    const struct segment_lane *g = &seg->lanes[l->index];
+    const struct lane_bytes b = { seg->base + g->data_off, (UINT64_C(1) << g->cap_log2) - 1,
+                                  UINT64_C(1) << g->block_log2 };
+    uint64_t pos = l->taken;
+    bool in_chain = false;
+    *ret = (struct walk){ .to = pos };
+    while (pos < l->tail) {
+        const uint64_t block_end = (pos & ~(b.block - 1)) + b.block;
+        const uint64_t end = block_end < l->tail ? block_end : l->tail;
+        const uint64_t word0 = end - pos < HEADER_BYTES ? 0 : word_at(&b, pos);
+        const uint64_t size = FAPILOG_WORD0_SIZE(word0);
+        const bool is_start = (pos & (b.block - 1)) == 0;
+        uint64_t next = pos + size;
+        uint32_t kind = FAPILOG_WORD0_KIND(word0);
+        if (unlikely(size < HEADER_BYTES || size > end - pos ||
+                     (is_start && !block_is_valid(&b, pos, end, word0)))) {
+            /* A zero word ends a block whose rest was too small; anything else is damage. */
+            ret->skipped += is_start || (word0 && end - pos >= HEADER_BYTES) ? end - pos : 0;
+            next = end;
+            kind = 0;
+        }
+        if (unlikely(next - l->taken > bytes_max && !in_chain && ret->to != l->taken))
+            break;
+        switch (kind) {
+        case FAPILOG_KIND_EVENT:
+        case FAPILOG_KIND_DYNAMIC:
+            ret->records++;
+            break;
+        case FAPILOG_KIND_FRAGMENT:
+            in_chain = !(FAPILOG_WORD0_SCHEMA(word0) & FRAGMENT_LAST);
+            ret->records += !in_chain;
+            break;
+        case FAPILOG_KIND_BLOCK:
+            ret->generation = FAPILOG_WORD0_SCHEMA(word0);
+            break;
+        default:
+            break;
+        }
+        pos = next;
+        if (likely(!in_chain))
+            ret->to = pos;
+    }
+    if (pos == l->tail) /* also when a chain has no end: it is no record */
+        ret->to = pos;
+}

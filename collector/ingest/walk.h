@@ -1,0 +1,18 @@
+/* walk.h - a lane's records by their headers alone, for outputs that take them as they lie there. No
+ * text is looked at and no call site looked up; lengths, kinds and block headers are validated. */
+#ifndef COLLECTOR_INGEST_WALK_H
+#define COLLECTOR_INGEST_WALK_H
+
+#include "collector/ingest/segments.h"
+
+struct walk {
+    uint64_t to;      /* where it ended: a record boundary, outside of chains of fragments */
+    uint64_t records; /* events passed: EVENT, DYNAMIC and whole chains */
+    uint64_t skipped; /* bytes of damaged blocks */
+    uint32_t generation; /* of the last block header, 0: none was passed */
+};
+
+/* From l->taken towards l->tail; ends before it would pass bytes_max, unless a single record does. */
+void walk_lane(const struct lane *l, uint64_t bytes_max, struct walk *ret);
+
+#endif
