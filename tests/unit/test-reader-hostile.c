@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -290,6 +291,47 @@ static void an_overwriting_writer_at_full_speed_never_yields_a_mixed_record(void
     assert_true(records > 1000);
 }
 
+static void *claim_lanes(void *arg)
+{
+    struct segment_builder *own = arg;
+    for (uint32_t n = 1; !load_rlx(&stop); n++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "%08x%08x", n, n);
+        struct fapilog_lane *l = builder_lane(own, 0);
+        store_rel(&l->state, n << 8 | FAPILOG_LANE_CLAIMING);
+        __atomic_thread_fence(__ATOMIC_RELEASE);
+        store_rlx(&l->tid, n);
+        for (size_t i = 0; i < 17; i++)
+            store_rlx(&l->thread[i], name[i]);
+        store_rel(&l->state, n << 8 | FAPILOG_LANE_ACTIVE); /* order: L1 release, pairs with L2 */
+    }
+    return NULL;
+}
+
+static void an_owner_is_never_half_the_last_and_half_the_next(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    unsigned seen = 0;
+    seg_open(0);
+    store_rlx(&stop, 0);
+    assert_int_equal(pthread_create(&thread, NULL, claim_lanes, &b), 0);
+    const time_t end = time(NULL) + 2;
+    while (time(NULL) < end) {
+        struct segment_lane_owner o;
+        char want[32];
+        if (segment_lane_owner(seg, 0, &o) < 0 || o.tid == 100)
+            continue;
+        (void)snprintf(want, sizeof want, "%08x%08x", o.tid, o.tid);
+        assert_string_equal(o.thread, want);
+        assert_int_equal(o.generation, o.tid & 0xffffff);
+        seen++;
+    }
+    store_rlx(&stop, 1);
+    (void)pthread_join(thread, NULL);
+    assert_true(seen > 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,6 +341,7 @@ int main(void)
         T(a_truncated_dead_file_is_saved_as_far_as_it_goes), T(a_bus_error_that_is_not_ours_still_kills),
         T(guarded_ranges_come_and_go), T(bytes_may_change_while_they_are_read),
         T(an_overwriting_writer_at_full_speed_never_yields_a_mixed_record),
+        T(an_owner_is_never_half_the_last_and_half_the_next),
     };
     return cmocka_run_group_tests_name("reader-hostile", tests, NULL, NULL);
 }
