@@ -25,8 +25,7 @@ static struct guard_range ranges[GUARD_RANGES_MAX];
 static uint32_t ranges_used; /* slots at and above were never taken */
 static uintptr_t page_mask;
 static struct sigaction previous;
-static int install_result;
-static pthread_once_t install_once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t install_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static bool hole_fill(uintptr_t addr)
 {
@@ -68,20 +67,32 @@ static void on_sigbus(int signo, siginfo_t *info, void *ucontext)
     errno = saved;
 }
 
-static void install(void)
+/* Looks each time: others, such as test frameworks, set their own handlers in between. */
+static int install(void)
 {
-    page_mask = ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1);
+    struct sigaction now;
     struct sigaction sa = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_NODEFER};
     (void)sigemptyset(&sa.sa_mask);
-    install_result = sigaction(SIGBUS, &sa, &previous) < 0 ? -errno : 0;
+    int r = 0;
+    (void)pthread_mutex_lock(&install_lock);
+    page_mask = ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1);
+    if (sigaction(SIGBUS, NULL, &now) < 0) {
+        r = -errno;
+    } else if (!(now.sa_flags & SA_SIGINFO) || now.sa_sigaction != on_sigbus) {
+        previous = now;
+        if (sigaction(SIGBUS, &sa, NULL) < 0)
+            r = -errno;
+    }
+    (void)pthread_mutex_unlock(&install_lock);
+    return r;
 }
 
 int guard_add(const void *addr, size_t len, int prot, uint32_t *damaged)
 {
     CHECK(damaged != NULL);
-    (void)pthread_once(&install_once, install);
-    if (install_result < 0)
-        return install_result;
+    const int r = install();
+    if (r < 0)
+        return r;
     for (uint32_t i = 0; i < GUARD_RANGES_MAX; i++) {
         struct guard_range *g = &ranges[i];
         uint32_t expected = RANGE_FREE;

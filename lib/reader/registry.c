@@ -170,8 +170,8 @@ static struct parsed *lookup(struct registry *r, uint32_t id, uint32_t kind, uns
         p = kind == FAPILOG_ENTRY_SITE ? site_parse(r, id) : logger_parse(r, id, depth);
         if (!p) {
             r->refused++;
-            /* An entry without word0 may still be coming; all others stay what they are. */
-            if (!load_acq((const uint64_t *)(const void *)(r->base + (uint64_t)id * 8)))
+            /* An entry without word0 may still be coming, one of another kind be asked for as such. */
+            if (FAPILOG_ENTRY_KIND(load_acq((const uint64_t *)(const void *)(r->base + (uint64_t)id * 8))) != kind)
                 r->slots[id] = NULL;
             return NULL;
         }

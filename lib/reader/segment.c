@@ -82,9 +82,24 @@ static int superblock_read(struct segment *s, uint64_t file_bytes, unsigned flag
     return 0;
 }
 
-static int map(struct segment *s, unsigned flags, struct err *e)
+/* Maps the file. Where it is shorter than its superblock says (SEGMENT_SALVAGE), zeros stand for the
+ * rest: a signal for each missing page would take long. */
+static void *file_map(int fd, uint64_t bytes, uint64_t file_bytes)
 {
-    void *base = mmap(NULL, s->sb.file_size, PROT_READ, MAP_SHARED, s->fd, 0);
+    if (file_bytes >= bytes)
+        return mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
+    void *zeros = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (zeros == MAP_FAILED || mmap(zeros, file_bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED)
+        return zeros;
+    const int saved = errno;
+    (void)munmap(zeros, bytes);
+    errno = saved;
+    return MAP_FAILED;
+}
+
+static int map(struct segment *s, uint64_t file_bytes, unsigned flags, struct err *e)
+{
+    void *base = file_map(s->fd, s->sb.file_size, file_bytes);
     if (base == MAP_FAILED)
         return err_sys(e, -errno, "map %" PRIu64 " bytes", s->sb.file_size);
     s->base = base;
@@ -122,8 +137,16 @@ static bool lane_geometry(const struct segment *s, uint32_t lane, struct segment
 
 bool segment_lane_refresh(struct segment *s, uint32_t lane)
 {
+    struct segment_lane g;
     CHECK(lane < s->lanes_count);
-    return s->lanes[lane].cap_log2 || lane_geometry(s, lane, &s->lanes[lane]);
+    if (s->lanes[lane].cap_log2)
+        return true;
+    /* Lanes that lie over each other would make a small file as much work as a large one. */
+    if (!lane_geometry(s, lane, &g) || s->lanes_bytes + (UINT64_C(1) << g.cap_log2) > s->sb.file_size - s->sb.data_off)
+        return false;
+    s->lanes_bytes += UINT64_C(1) << g.cap_log2;
+    s->lanes[lane] = g;
+    return true;
 }
 
 static int lanes_read(struct segment *s, unsigned flags, struct err *e)
@@ -133,7 +156,7 @@ static int lanes_read(struct segment *s, unsigned flags, struct err *e)
     if (!s->lanes)
         return err_set(e, -ENOMEM, "no memory for %" PRIu32 " lanes", s->lanes_count);
     for (uint32_t i = 0; i < s->lanes_count; i++) {
-        if (lane_geometry(s, i, &s->lanes[i]) || !load_rlx(&segment_lane_shared(s, i)->data_off))
+        if (segment_lane_refresh(s, i) || !load_rlx(&segment_lane_shared(s, i)->data_off))
             continue;
         if (!(flags & SEGMENT_SALVAGE))
             return err_set(e, -EBADMSG, "lane %" PRIu32 " has an impossible geometry", i);
@@ -179,7 +202,7 @@ static int segment_load(struct segment *s, unsigned flags, const struct segment_
     if (r >= 0)
         r = superblock_read(s, file_bytes, flags, limits, e);
     if (r >= 0)
-        r = map(s, flags, e);
+        r = map(s, file_bytes, flags, e);
     if (r >= 0)
         r = lanes_read(s, flags, e);
     return r < 0 ? r : views_init(s, limits, e);

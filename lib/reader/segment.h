@@ -56,6 +56,7 @@ struct segment {
     uint32_t lanes_count;
     uint32_t damaged;     /* set when the file was found shorter or unreadable; see segment_is_damaged() */
     struct segment_lane *lanes;
+    uint64_t lanes_bytes; /* sum of their capacities */
     struct registry registry;
     struct clock_map clock;
     struct fapilog_process_info process;

@@ -368,6 +368,24 @@ static void a_block_that_is_written_over_while_it_is_read_is_not_mixed(void **st
     assert_int_equal(cursor.damaged, 0);
 }
 
+static void bytes_under_an_intent_are_not_believed(void **state)
+{
+    (void)state;
+    build(&(struct builder_options){.mode = FAPILOG_MODE_OVERWRITE});
+    for (uint64_t n = 0; n < 4 * ((4096 - 48) / 24); n++) /* the lane is full to its last block */
+        put_n(n);
+    start(0, 0);
+    expect_n(0);
+    lane_cursor_done(&cursor);
+    start(0, 0);
+    /* The writer has begun with the fifth block, in the place of the first, and published nothing. */
+    store_rel(&builder_lane(&b, 0)->intent, 5 * 4096);
+    const uint64_t half_written = 4711;
+    memcpy(builder_at(&b, 0, 48 + 16), &half_written, 8);
+    expect_n((4096 - 48) / 24);
+    assert_int_equal(cursor.lost, (4096 - 48) / 24);
+}
+
 static void drops_are_placed_by_the_block_headers(void **state)
 {
     (void)state;
@@ -532,7 +550,8 @@ int main(void)
         T(the_context_of_a_former_thread_is_not_taken_for_the_next),
         T(shared_lanes_carry_thread_and_context_in_the_record), T(fragments_become_one_record_again),
         T(an_overwriting_lane_yields_what_is_whole_and_counts_the_rest),
-        T(a_block_that_is_written_over_while_it_is_read_is_not_mixed), T(drops_are_placed_by_the_block_headers),
+        T(a_block_that_is_written_over_while_it_is_read_is_not_mixed), T(bytes_under_an_intent_are_not_believed),
+        T(drops_are_placed_by_the_block_headers),
         T(a_tail_that_cannot_be_one_is_refused), T(a_damaged_record_costs_itself_a_damaged_length_its_block),
         T(impossible_lengths_and_kinds_are_skipped), T(an_unterminated_chain_is_counted_and_left),
         T(a_bad_block_header_costs_one_block), T(a_position_that_is_no_record_skips_its_block_once),

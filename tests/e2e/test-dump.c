@@ -1,0 +1,497 @@
+/* fapilog-dump as people run it, on rings that were written by hand. argv[1] is the program. */
+#include "lib/base/buf.h"
+#include "lib/base/check.h"
+#include "lib/base/cleanup.h"
+#include "tests/common/segment_builder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+static const char *program;
+static char dir[PATH_MAX];
+static int dir_fd = -1;
+static struct payload p;
+
+struct child {
+    pid_t pid;
+    int out, err;
+    struct buf out_text, err_text;
+};
+
+static int setup(void **state)
+{
+    (void)state;
+    (void)snprintf(dir, sizeof dir, "/dev/shm/test-dump-XXXXXX");
+    if (!mkdtemp(dir))
+        return -1;
+    dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return dir_fd < 0 ? -1 : 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    auto_dir d = fdopendir(dir_fd);
+    for (const struct dirent *e; (e = readdir(d));)
+        (void)unlinkat(dirfd(d), e->d_name, 0);
+    return rmdir(dir);
+}
+
+static void child_start(struct child *c, const char *const *args)
+{
+    int out[2], err[2];
+    const char *argv[32] = {program};
+    for (int i = 0; args[i]; i++)
+        argv[i + 1] = args[i];
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(err, O_CLOEXEC), 0);
+    *c = (struct child){.out = out[0], .err = err[0]};
+    c->pid = fork();
+    assert_true(c->pid >= 0);
+    if (c->pid == 0) {
+        (void)dup2(out[1], STDOUT_FILENO);
+        (void)dup2(err[1], STDERR_FILENO);
+        (void)setenv("FAPILOG_RING_DIR", dir, 1);
+        (void)execv(program, (char *const *)(uintptr_t)argv);
+        _exit(127);
+    }
+    (void)close(out[1]);
+    (void)close(err[1]);
+}
+
+static bool take_some(int fd, struct buf *b)
+{
+    assert_int_equal(buf_reserve(b, 65536), 0);
+    const ssize_t n = read(fd, b->data + b->len, 65536);
+    if (n > 0)
+        b->len += (size_t)n;
+    return n > 0;
+}
+
+/* Reads both streams until `until` (may be NULL) was printed or the program closed them. */
+static void child_read(struct child *c, const char *until)
+{
+    const time_t deadline = time(NULL) + 20;
+    for (bool open = true; open && time(NULL) < deadline;) {
+        if (until && c->out_text.len && strstr(buf_cstr(&c->out_text), until))
+            return;
+        struct pollfd fds[] = {{c->out, POLLIN, 0}, {c->err, POLLIN, 0}};
+        assert_true(poll(fds, 2, 1000) >= 0);
+        open = false;
+        for (int i = 0; i < 2; i++)
+            open |= !fds[i].revents || take_some(fds[i].fd, i ? &c->err_text : &c->out_text);
+    }
+    if (until)
+        fail_msg("never printed: %s", until);
+}
+
+static int child_end(struct child *c)
+{
+    int status;
+    child_read(c, NULL);
+    (void)close(c->out);
+    (void)close(c->err);
+    assert_int_equal(waitpid(c->pid, &status, 0), c->pid);
+    assert_non_null(buf_cstr(&c->out_text));
+    assert_non_null(buf_cstr(&c->err_text));
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void child_done(struct child *c)
+{
+    buf_done(&c->out_text);
+    buf_done(&c->err_text);
+}
+
+static int run(struct child *c, const char *const *args)
+{
+    child_start(c, args);
+    return child_end(c);
+}
+#define RUN(c, ...) run(c, (const char *const[]){__VA_ARGS__, NULL})
+
+static unsigned lines(const struct child *c)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < c->out_text.len; i++)
+        n += c->out_text.data[i] == '\n';
+    return n;
+}
+
+static int file_new(const char *name)
+{
+    const int fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static const char *path_of(const char *name)
+{
+    static char path[PATH_MAX + 32];
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    return path;
+}
+
+static void sample(const char *name, struct segment_builder *b)
+{
+    const int fd = file_new(name);
+    assert_int_equal(builder_sample(b, fd), 6);
+    (void)close(fd);
+}
+
+static void put_n(struct segment_builder *b, uint32_t lane, uint32_t site, uint64_t n)
+{
+    payload_init(&p);
+    payload_u64(&p, n);
+    builder_event(b, lane, 9, site, &p);
+}
+
+static uint32_t site_n(struct segment_builder *b)
+{
+    return builder_site(b, 9, "tick", 1, &(struct builder_field){FAPILOG_TYPE_U64, "n"});
+}
+
+static void the_ring_directory_and_single_files_are_read_alike(void **state)
+{
+    (void)state;
+    struct segment_builder b;
+    struct child by_env, by_option, by_path;
+    sample("1-1.ring", &b);
+    assert_int_equal(RUN(&by_env, "--format", "json"), 0);
+    assert_int_equal(RUN(&by_option, "--format", "json", "--rings", dir), 0);
+    assert_int_equal(RUN(&by_path, "--format=json", path_of("1-1.ring")), 0);
+    assert_int_equal(lines(&by_env), 6);
+    assert_string_equal(buf_cstr(&by_env.out_text), buf_cstr(&by_option.out_text));
+    assert_string_equal(buf_cstr(&by_env.out_text), buf_cstr(&by_path.out_text));
+    assert_int_equal(by_env.err_text.len, 0);
+    assert_non_null(strstr(buf_cstr(&by_env.out_text), "\"order accepted\""));
+    assert_non_null(strstr(buf_cstr(&by_env.out_text), "\"ACME\""));
+    child_done(&by_env);
+    child_done(&by_option);
+    child_done(&by_path);
+    builder_done(&b);
+}
+
+static void nothing_is_written_to_a_ring(void **state)
+{
+    (void)state;
+    struct segment_builder b;
+    struct child c;
+    sample("1-1.ring", &b);
+    uint8_t *before = malloc(b.bytes);
+    memcpy(before, b.base, b.bytes);
+    assert_int_equal(RUN(&c, "--format", "json"), 0);
+    child_done(&c);
+    assert_int_equal(RUN(&c, "--stats"), 0);
+    child_done(&c);
+    assert_int_equal(RUN(&c, "--verify"), 0);
+    child_done(&c);
+    assert_memory_equal(before, b.base, b.bytes);
+    free(before);
+    builder_done(&b);
+}
+
+static void records_of_all_lanes_and_processes_come_in_order_of_time(void **state)
+{
+    (void)state;
+    struct segment_builder b[2];
+    struct child c;
+    uint32_t site[2];
+    for (int i = 0; i < 2; i++) {
+        const int fd = file_new(i ? "2-2.ring" : "1-1.ring");
+        builder_init(&b[i], fd, &(struct builder_options){.lanes = 3});
+        (void)close(fd);
+        b[i].sb->pid = (uint32_t)(1 + i);
+        builder_seal(&b[i]);
+        site[i] = site_n(&b[i]);
+    }
+    for (uint32_t n = 0; n < 300; n++) {
+        struct segment_builder *own = &b[n * 7 % 2];
+        own->cycles = 1000000000 + n * 1000;
+        put_n(own, n % 3, site[n * 7 % 2], n);
+    }
+    assert_int_equal(RUN(&c, "--format", "json"), 0);
+    assert_int_equal(lines(&c), 300);
+    const char *at = buf_cstr(&c.out_text);
+    for (unsigned n = 0; n < 300; n++) {
+        char want[32];
+        (void)snprintf(want, sizeof want, "\"n\":%u}", n);
+        at = strstr(at, want);
+        if (!at)
+            fail_msg("record %u is missing or out of order", n);
+    }
+    child_done(&c);
+    builder_done(&b[0]);
+    builder_done(&b[1]);
+}
+
+static void filters_leave_what_they_name(void **state)
+{
+    (void)state;
+    struct segment_builder b;
+    struct child c;
+    sample("1-1.ring", &b);
+    static const struct { const char *option, *value; unsigned want; } cases[] = {
+        {"--level", "ERROR", 1},          {"--level", "info", 6},
+        {"--logger", "orders", 4},        {"--logger", "other", 0},
+        {"--where", "order_id == 2", 1},  {"--where", "symbol ~ \"AC\" && order_id >= 1", 3},
+        {"--where", "request_id == r-1", 4}, {"--where", "region == eu || n == 7", 5},
+        {"--since", "2023-11-14T22:13:20.000003Z", 4}, {"--until", "2023-11-14T22:13:20.000003Z", 3},
+        {"--since", "now", 0},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        assert_int_equal(RUN(&c, "--format", "json", cases[i].option, cases[i].value), 0);
+        if (lines(&c) != cases[i].want)
+            fail_msg("%s %s: %u lines, not %u\n%s", cases[i].option, cases[i].value, lines(&c), cases[i].want,
+                     buf_cstr(&c.out_text));
+        child_done(&c);
+    }
+    builder_done(&b);
+}
+
+static void every_format_prints_every_record(void **state)
+{
+    (void)state;
+    struct segment_builder b;
+    struct child c;
+    sample("1-1.ring", &b);
+    static const char *const formats[] = {"pretty", "json", "fapilog", "raw"};
+    for (size_t i = 0; i < ARRAY_COUNT(formats); i++) {
+        assert_int_equal(RUN(&c, "--format", formats[i]), 0);
+        assert_int_equal(lines(&c), 6);
+        assert_non_null(strstr(buf_cstr(&c.out_text), "order accepted"));
+        assert_non_null(strstr(buf_cstr(&c.out_text), "dynamic"));
+        child_done(&c);
+    }
+    builder_done(&b);
+}
+
+static void wrong_usage_exits_2_and_says_why_on_stderr(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {
+        {"--nonsense", NULL}, {"--format", "xml", NULL}, {"--level", "LOUD", NULL}, {"--since", "tomorrow", NULL},
+        {"--where", "a ==", NULL}, {"--format", NULL}, {"--stats", "--verify", NULL}, {"--stats", "--format=fapilog", NULL}};
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct child c;
+        const int code = run(&c, cases[i]);
+        if (code != 2)
+            fail_msg("%s: exit code %d", cases[i][0], code);
+        assert_int_equal(c.out_text.len, 0);
+        assert_non_null(strstr(buf_cstr(&c.err_text), "fapilog-dump: "));
+        child_done(&c);
+    }
+}
+
+static void help_and_version_go_to_stdout(void **state)
+{
+    (void)state;
+    struct child c;
+    assert_int_equal(RUN(&c, "--help"), 0);
+    assert_int_equal(c.err_text.len, 0);
+    static const char *const options[] = {"--rings", "--follow", "--format", "--level", "--logger", "--where", "--since",
+                                          "--until", "--stats", "--verify", "--help", "--version"};
+    for (size_t i = 0; i < ARRAY_COUNT(options); i++)
+        assert_non_null(strstr(buf_cstr(&c.out_text), options[i]));
+    size_t column = 0;
+    for (size_t i = 0; i < c.out_text.len; i++) {
+        column = c.out_text.data[i] == '\n' ? 0 : column + 1;
+        assert_true(column <= 80);
+    }
+    child_done(&c);
+    assert_int_equal(RUN(&c, "--version"), 0);
+    assert_int_equal(lines(&c), 1);
+    child_done(&c);
+}
+
+static void what_is_missing_is_an_error_not_silence(void **state)
+{
+    (void)state;
+    struct child c;
+    assert_int_equal(RUN(&c, path_of("none.ring")), 1);
+    assert_non_null(strstr(buf_cstr(&c.err_text), "none.ring"));
+    child_done(&c);
+    assert_int_equal(RUN(&c, "--rings", path_of("nodir")), 1);
+    assert_non_null(strstr(buf_cstr(&c.err_text), "nodir"));
+    child_done(&c);
+    (void)close(file_new("junk.ring"));
+    assert_int_equal(RUN(&c, path_of("junk.ring")), 1);
+    child_done(&c);
+}
+
+static void a_damaged_ring_gives_what_it_has_and_verify_tells(void **state)
+{
+    (void)state;
+    struct segment_builder b;
+    struct child c;
+    sample("1-1.ring", &b);
+    assert_int_equal(RUN(&c, "--verify"), 0);
+    assert_non_null(strstr(buf_cstr(&c.out_text), "good, 6 records"));
+    child_done(&c);
+    uint64_t word0; /* of the context record; the first event follows it */
+    memcpy(&word0, builder_at(&b, 0, sizeof(struct fapilog_block)), sizeof word0);
+    builder_at(&b, 0, sizeof(struct fapilog_block) + FAPILOG_WORD0_SIZE(word0))[4] ^= 0xff; /* its schema */
+    assert_int_equal(RUN(&c, "--format", "json"), 0);
+    assert_int_equal(lines(&c), 5);
+    assert_non_null(strstr(buf_cstr(&c.err_text), "damaged"));
+    child_done(&c);
+    assert_int_equal(RUN(&c, "--verify"), 1);
+    assert_non_null(strstr(buf_cstr(&c.out_text), "DAMAGED"));
+    child_done(&c);
+    b.sb->service[0] ^= 1; /* the superblock's hash is wrong now */
+    assert_int_equal(RUN(&c, "--format", "json"), 0);
+    assert_int_equal(lines(&c), 5);
+    child_done(&c);
+    b.sb->magic = 0;
+    assert_int_equal(RUN(&c, "--verify"), 1);
+    child_done(&c);
+    builder_done(&b);
+}
+
+static void one_unreadable_file_does_not_hide_the_others(void **state)
+{
+    (void)state;
+    struct segment_builder b;
+    struct child c;
+    sample("1-1.ring", &b);
+    (void)close(file_new("0-0.ring"));
+    assert_int_equal(RUN(&c, "--format", "json"), 0);
+    assert_int_equal(lines(&c), 6);
+    assert_non_null(strstr(buf_cstr(&c.err_text), "0-0.ring"));
+    child_done(&c);
+    builder_done(&b);
+}
+
+static void follow_shows_new_records_and_new_processes_until_it_is_told_to_stop(void **state)
+{
+    (void)state;
+    struct segment_builder b, second;
+    struct child c;
+    const int fd = file_new("1-1.ring");
+    builder_init(&b, fd, &(struct builder_options){0});
+    const uint32_t site = site_n(&b);
+    put_n(&b, 0, site, 1);
+    child_start(&c, (const char *const[]){"--format", "json", "--follow", NULL});
+    child_read(&c, "\"n\":1}");
+    for (uint64_t n = 2; n < 2000; n++) /* round the ring several times */
+        put_n(&b, 0, site, n);
+    put_n(&b, 0, site, 777777);
+    child_read(&c, "\"n\":777777}");
+    sample("2-2.ring", &second);
+    child_read(&c, "\"dynamic\"");
+    assert_int_equal(kill(c.pid, SIGTERM), 0);
+    assert_int_equal(child_end(&c), 0);
+    child_done(&c);
+    builder_done(&b);
+    builder_done(&second);
+    (void)close(fd);
+}
+
+static void output_that_nobody_reads_ends_the_program_quietly(void **state)
+{
+    (void)state;
+    struct segment_builder b;
+    struct child c;
+    const int fd = file_new("1-1.ring");
+    builder_init(&b, fd, &(struct builder_options){.cap_log2 = 20});
+    const uint32_t site = site_n(&b);
+    for (uint64_t n = 0; n < 30000; n++)
+        put_n(&b, 0, site, n);
+    child_start(&c, (const char *const[]){"--format", "json", NULL});
+    (void)close(c.out);
+    c.out = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    assert_int_equal(child_end(&c), 0);
+    assert_int_equal(c.err_text.len, 0);
+    child_done(&c);
+    builder_done(&b);
+    (void)close(fd);
+}
+
+static void stats_tell_states_counts_and_drops(void **state)
+{
+    (void)state;
+    struct segment_builder b;
+    struct child c;
+    const int fd = file_new("1-1.ring");
+    builder_init(&b, fd, &(struct builder_options){.lanes = 2});
+    const uint32_t site = site_n(&b);
+    for (uint64_t n = 0; n < 500; n++)
+        put_n(&b, 1, site, n);
+    builder_lane(&b, 1)->dropped = 12;
+    builder_slot(&b, 1)->head = 8192;
+    builder_slot(&b, 1)->done = 8192 + 72;
+    assert_int_equal(RUN(&c, "--stats", "--format", "json"), 0);
+    assert_int_equal(lines(&c), 1);
+    const char *out = buf_cstr(&c.out_text);
+    char want[64];
+    assert_non_null(strstr(out, "\"state\":\"dead\""));
+    assert_non_null(strstr(out, "\"records\":500,"));
+    assert_non_null(strstr(out, "\"dropped\":12,"));
+    assert_non_null(strstr(out, "\"thread\":\"worker\""));
+    (void)snprintf(want, sizeof want, "\"fill\":%llu,", (unsigned long long)(b.lanes[1].pos - 8192));
+    assert_non_null(strstr(out, want));
+    (void)snprintf(want, sizeof want, "\"lag\":%llu,", (unsigned long long)(b.lanes[1].pos - 8192 - 72));
+    assert_non_null(strstr(out, want));
+    child_done(&c);
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
+    assert_int_equal(RUN(&c, "--stats"), 0);
+    assert_non_null(strstr(buf_cstr(&c.out_text), "alive"));
+    child_done(&c);
+    b.sb->state = FAPILOG_STATE_CLEAN;
+    assert_int_equal(RUN(&c, "--stats"), 0);
+    assert_non_null(strstr(buf_cstr(&c.out_text), "clean"));
+    child_done(&c);
+    builder_done(&b);
+    (void)close(fd);
+}
+
+static void names_from_a_ring_cannot_steer_the_terminal(void **state)
+{
+    (void)state;
+    struct segment_builder b;
+    struct child c;
+    sample("1-1.ring", &b);
+    (void)snprintf(b.sb->service, sizeof b.sb->service, "\x1b[2Jevil\n");
+    (void)snprintf(builder_lane(&b, 0)->thread, 32, "\x1b]0;x\x07");
+    builder_seal(&b);
+    static const char *const modes[] = {"--stats", "--format=pretty", "--format=raw"};
+    for (size_t i = 0; i < ARRAY_COUNT(modes); i++) {
+        assert_int_equal(RUN(&c, modes[i]), 0);
+        assert_null(memchr(c.out_text.data, 0x1b, c.out_text.len));
+        assert_null(memchr(c.out_text.data, 0x07, c.out_text.len));
+        child_done(&c);
+    }
+    builder_done(&b);
+}
+
+int main(int argc, char **argv)
+{
+    CHECK(argc == 2);
+    program = argv[1];
+    const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        T(the_ring_directory_and_single_files_are_read_alike), T(nothing_is_written_to_a_ring),
+        T(records_of_all_lanes_and_processes_come_in_order_of_time), T(filters_leave_what_they_name),
+        T(every_format_prints_every_record), T(wrong_usage_exits_2_and_says_why_on_stderr),
+        T(help_and_version_go_to_stdout), T(what_is_missing_is_an_error_not_silence),
+        T(a_damaged_ring_gives_what_it_has_and_verify_tells), T(one_unreadable_file_does_not_hide_the_others),
+        T(follow_shows_new_records_and_new_processes_until_it_is_told_to_stop),
+        T(output_that_nobody_reads_ends_the_program_quietly), T(stats_tell_states_counts_and_drops),
+        T(names_from_a_ring_cannot_steer_the_terminal),
+    };
+    return cmocka_run_group_tests_name("dump", tests, NULL, NULL);
+}
