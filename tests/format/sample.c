@@ -206,13 +206,17 @@ static void make_json(struct sample *s)
     static const char *const texts[] = {
         "{\"z\":1,\"a\":{\"y\":[true,false,null],\"x\":\"\\u00e9\\ud83c\\udf55\\/\"},\"a\":2}", " [ 1 , 2 ] ",
         "1e2", "-0", "100.0", "1E400", "12345678901234567890123", "\"\\ud800\"", "{\"\\\"\":1,\"\\n\":2,\"!\":3}",
-        "", "{", "[1,]", "{\"a\":}", "01", "nul", "\"\n\"", "[1] 2", "\"\xff\"", "'a'", "{a:1}", "NaN", "+1", ".5",
-        "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"
-        "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",    };
+        "", "{", "[1,]", "{\"a\":}", "01", "nul", "\"\n\"", "[1] 2", "\"\xff\"", "'a'", "{a:1}", "NaN", "+1", ".5",};
     for (unsigned i = 0; i < ARRAY_COUNT(texts); i++) {
         struct fapilog_field f = sample_string(made_name(s, "j", i), texts[i]);
         f.type = FAPILOG_TYPE_JSON;
         sample_add(s, f);
+    }
+    for (unsigned levels = 65; levels >= 64; levels--) {
+        char *const deep = make_text(s, 2 * levels);
+        memset(deep, '[', levels);
+        memset(deep + levels, ']', levels);
+        sample_add(s, sample_bytes(levels == 65 ? "j23" : "j24", FAPILOG_TYPE_JSON, deep, 2 * levels));
     }
 }
 
