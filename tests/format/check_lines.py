@@ -275,7 +275,8 @@ def main():
             check_line(form, name.decode(), line)
         except (Fault, ValueError, KeyError, IndexError) as fault:
             failed += 1
-            print("%s %s: %s: %s\n    %s" % (form, name.decode(), type(fault).__name__, fault, line[:3000].decode("utf-8", "replace")))
+            print("%s %s: %s: %s\n    %s" % (form, name.decode(), type(fault).__name__, fault,
+                                            line[:3000].decode("utf-8", "replace")))
     want(len(lines) >= 20, "samples are missing")
     print("%d lines, %d wrong" % (len(lines), failed))
     return 1 if failed else 0

@@ -303,7 +303,7 @@ static void make_utf16(struct sample *s)
     for (unsigned i = 0; i < ARRAY_COUNT(names); i++)
         sample_add(s, sample_int(names[i], i));
     struct fapilog_field f = sample_string("json", "{\"\xee\x80\x80\":1,\"\xf0\xa0\x80\x80\":2,\"aa\":3,"
-                                                   "\"\xf0\x9f\x92\x8e\":4,\"\xf0\x9f\x8d\x95\":5,\"\xc3\xa4z\":6,\"ab\":7}");
+        "\"\xf0\x9f\x92\x8e\":4,\"\xf0\x9f\x8d\x95\":5,\"\xc3\xa4z\":6,\"ab\":7}");
     f.type = FAPILOG_TYPE_JSON;
     sample_add(s, f);
     sample_set_site(s, "order", false);
