@@ -1,6 +1,6 @@
 /* Prints every sample through one format: "<name>\t<line>". For check_lines.py. */
 #include "collector/format/format.h"
-#include "tests/format/sample.h"
+#include "tests/common/record_sample.h"
 
 #include <stdio.h>
 #include <stdlib.h>

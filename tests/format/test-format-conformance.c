@@ -1,7 +1,7 @@
 /* What every format promises, for every format in format_list and records of every shape. */
 #include "collector/format/format.h"
 #include "lib/base/check.h"
-#include "tests/format/sample.h"
+#include "tests/common/record_sample.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
-/* sample.h - records of every shape, for tests that run over all formats. */
-#ifndef TESTS_FORMAT_SAMPLE_H
-#define TESTS_FORMAT_SAMPLE_H
+/* record_sample.h - records of every shape, for tests that run over all formats. */
+#ifndef TESTS_COMMON_RECORD_SAMPLE_H
+#define TESTS_COMMON_RECORD_SAMPLE_H
 
 #include <fapilog/reader.h>
 

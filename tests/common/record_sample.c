@@ -1,4 +1,4 @@
-#include "tests/format/sample.h"
+#include "tests/common/record_sample.h"
 
 #include "lib/base/check.h"
 
