@@ -88,6 +88,12 @@ char *put_value(const struct plan_layout *layout, const struct fapilog_record *r
         return num_i64(out, f->v.i64);
     case FAPILOG_TYPE_U8: case FAPILOG_TYPE_U16: case FAPILOG_TYPE_U32: case FAPILOG_TYPE_U64:
         return num_u64(out, f->v.u64);
+    case FAPILOG_TYPE_F64:
+        if (unlikely(f->v.f64 - f->v.f64 != 0)) /* NaN and the infinities need quotes */
+            return value_json(r, f, layout->style, out, flags);
+        return num_f64(out, f->v.f64, layout->style == VALUE_RFC8785 ? NUM_ECMA : NUM_POINT);
+    case FAPILOG_TYPE_STRING:
+        return value_quoted((struct fapilog_text){f->v.data, f->len}, out, flags);
     default:
         return value_json(r, f, layout->style, out, flags);
     }

@@ -99,7 +99,8 @@ static void the_least_that_dagstack_allows(void **state)
     s->r.time_ns = 100;
     format_observed_clock = no_clock;
     char *const got = line_of("dagstack", NULL, &s->r);
-    assert_string_equal(got, "{\"body\":\"hi\",\"severity_number\":9,\"severity_text\":\"INFO\",\"time_unix_nano\":100}\n");
+    assert_string_equal(got, "{\"body\":\"hi\",\"severity_number\":9,\"severity_text\":\"INFO\","
+                             "\"time_unix_nano\":100}\n");
     free(got);
     sample_free(s);
 }
@@ -123,8 +124,9 @@ static void dagstack_orders_keys_as_utf16(void **state)
     struct sample *const s = sample_new(SAMPLE_UTF16);
     char *const got = line_of("dagstack", NULL, &s->r);
     const char *at = got;
-    static const char *const order[] = {"{\"a\":", "\"aa\":", "\"ab\":", "\"json\":", "\"\xc3\xa4z\":", "\"\xed\x9f\xbf\":",
-        "\"\xf0\x9f\x8d\x95\":", "\"\xf0\x9f\x92\x8e\":", "\"\xf0\xa0\x80\x80\":", "\"\xf4\x8f\xbf\xbf\":",
+    static const char *const order[] = {"{\"a\":", "\"aa\":", "\"ab\":", "\"json\":",
+        "\"\xc3\xa4z\":", "\"\xed\x9f\xbf\":", "\"\xf0\x9f\x8d\x95\":", "\"\xf0\x9f\x92\x8e\":",
+        "\"\xf0\xa0\x80\x80\":", "\"\xf4\x8f\xbf\xbf\":",
         "\"\xee\x80\x80\":", "\"\xef\xbf\xbd\":"};
     for (size_t i = 0; i < ARRAY_COUNT(order); i++) {
         at = strstr(at, order[i]);
