@@ -127,12 +127,18 @@ static char *dagstack_write(struct format *f, const struct fapilog_record *r, ch
     return plan_write(f, &dagstack_layout, r, out);
 }
 
+static size_t dagstack_bound(struct format *f, const struct fapilog_record *r)
+{
+    (void)f;
+    return plan_bound(&dagstack_layout, r);
+}
+
 const struct format_ops format_dagstack = {
     .name = "dagstack",
     .summary = "DagStack's canonical JSON lines.",
     .media_type = "application/x-ndjson",
     .is_lines = true,
     .state_size = sizeof(struct plan_state),
-    .bound = plan_bound,
+    .bound = dagstack_bound,
     .write = dagstack_write,
 };

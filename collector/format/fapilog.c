@@ -137,12 +137,34 @@ static char *fapilog_write(struct format *f, const struct fapilog_record *r, cha
     return plan_write(f, &fapilog_layout, r, out);
 }
 
+/* The request id stands there a second time, as correlation id. */
+static size_t request_bound(const struct fapilog_field *fields, uint32_t count)
+{
+    size_t sum = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (gather_role(&fields[i]) == FAPILOG_ROLE_REQUEST_ID)
+            sum += value_bound(&fields[i]);
+    }
+    return sum;
+}
+
+static size_t fapilog_bound(struct format *f, const struct fapilog_record *r)
+{
+    size_t sum = plan_bound(&fapilog_layout, r) + request_bound(r->fields, r->fields_count);
+    (void)f;
+    if (r->context)
+        sum += request_bound(r->context->fields, r->context->fields_count);
+    if (r->logger)
+        sum += request_bound(r->logger->fields, r->logger->fields_count);
+    return sum;
+}
+
 const struct format_ops format_fapilog = {
     .name = "fapilog",
     .summary = "fapilog's canonical v1.1 envelope, one JSON object per line.",
     .media_type = "application/x-ndjson",
     .is_lines = true,
     .state_size = sizeof(struct plan_state),
-    .bound = plan_bound,
+    .bound = fapilog_bound,
     .write = fapilog_write,
 };

@@ -82,8 +82,11 @@ static bool repair_name(struct gather *g, struct fapilog_text *name)
     return true;
 }
 
-static void add(struct gather *g, const struct fapilog_field *f, enum gather_source source, uint32_t index)
+static void add(struct gather *g, const struct fapilog_record *r, const struct fapilog_field *f,
+                enum gather_source source, uint32_t index)
 {
+    if (source == GATHER_CALL && gather_is_argument(r, f))
+        return;
     struct gather_entry e = {.name = f->name, .field = f, .source = (uint8_t)source,
                              .role = gather_role(f), .index = (uint16_t)index};
     if (e.role != FAPILOG_ROLE_DATA) {
@@ -146,15 +149,14 @@ void gather_fields(struct gather *g, const struct fapilog_record *r, enum gather
     memset(g->by_role, 0, sizeof g->by_role);
     if (r->logger) {
         for (uint32_t i = 0; i < r->logger->fields_count; i++)
-            add(g, &r->logger->fields[i], GATHER_LOGGER, i);
+            add(g, r, &r->logger->fields[i], GATHER_LOGGER, i);
     }
     if (r->context) {
         for (uint32_t i = 0; i < r->context->fields_count; i++)
-            add(g, &r->context->fields[i], GATHER_CONTEXT, i);
+            add(g, r, &r->context->fields[i], GATHER_CONTEXT, i);
     }
     for (uint32_t i = 0; i < r->fields_count; i++) {
-        if (!gather_is_argument(r, &r->fields[i]))
-            add(g, &r->fields[i], GATHER_CALL, i);
+        add(g, r, &r->fields[i], GATHER_CALL, i);
     }
     if (g->count < 2)
         return;

@@ -112,12 +112,18 @@ static char *json_write(struct format *f, const struct fapilog_record *r, char *
     return plan_write(f, &json_layout, r, out);
 }
 
+static size_t json_bound(struct format *f, const struct fapilog_record *r)
+{
+    (void)f;
+    return plan_bound(&json_layout, r);
+}
+
 const struct format_ops format_json = {
     .name = "json",
     .summary = "Flat JSON, one object per line.",
     .media_type = "application/x-ndjson",
     .is_lines = true,
     .state_size = sizeof(struct plan_state),
-    .bound = plan_bound,
+    .bound = json_bound,
     .write = json_write,
 };

@@ -70,24 +70,10 @@ static char *logfmt_value(const struct fapilog_record *r, const struct fapilog_f
     }
 }
 
-static size_t list_bound(const struct fapilog_field *fields, uint32_t count)
+static size_t logfmt_value_bound(const struct fapilog_field *f)
 {
-    size_t sum = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        if (fields[i].type == FAPILOG_TYPE_JSON || fields[i].type == FAPILOG_TYPE_STACK)
-            sum += JSON_ESCAPE_FACTOR * value_bound(&fields[i]);
-    }
-    return sum;
-}
-
-static size_t logfmt_bound(struct format *f, const struct fapilog_record *r)
-{
-    size_t sum = plan_bound(f, r) + list_bound(r->fields, r->fields_count);
-    if (r->context)
-        sum += list_bound(r->context->fields, r->context->fields_count);
-    if (r->logger)
-        sum += list_bound(r->logger->fields, r->logger->fields_count);
-    return sum;
+    const bool is_made_first = f->type == FAPILOG_TYPE_JSON || f->type == FAPILOG_TYPE_STACK;
+    return value_bound(f) * (is_made_first ? JSON_ESCAPE_FACTOR + 1 : 1);
 }
 
 static void build_pair(struct build *b, const char *key, size_t key_len, struct fapilog_text value)
@@ -168,11 +154,18 @@ static const struct plan_layout logfmt_layout = {
     .style = VALUE_SORTED,
     .flags = {[PLAN_FLAGS_AFTER] = {" invalid=", ""}},
     .value = logfmt_value,
+    .value_bound = logfmt_value_bound,
 };
 
 static char *logfmt_write(struct format *f, const struct fapilog_record *r, char *out)
 {
     return plan_write(f, &logfmt_layout, r, out);
+}
+
+static size_t logfmt_bound(struct format *f, const struct fapilog_record *r)
+{
+    (void)f;
+    return plan_bound(&logfmt_layout, r);
 }
 
 const struct format_ops format_logfmt = {

@@ -137,6 +137,7 @@ static const struct plan_layout otlp_json_layout = {
     .uses_ids = true,
     .flags = {[PLAN_FLAGS_BEFORE] = {"{\"key\":\"fapilog.invalid\",\"value\":{\"stringValue\":\"", "\"}},"}},
     .value = otlp_value_json,
+    .value_bound = otlp_value_bound,
 };
 
 static char *otlp_json_write(struct format *f, const struct fapilog_record *r, char *out)
@@ -146,7 +147,8 @@ static char *otlp_json_write(struct format *f, const struct fapilog_record *r, c
 
 static size_t otlp_json_bound(struct format *f, const struct fapilog_record *r)
 {
-    return plan_bound(f, r) + otlp_value_bound(r);
+    (void)f;
+    return plan_bound(&otlp_json_layout, r);
 }
 
 const struct format_ops format_otlp_json = {

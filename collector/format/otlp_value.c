@@ -10,26 +10,13 @@ enum {
     JSON_GROWTH = 16, /* most bytes that one byte of JSON becomes: {} is {"kvlistValue":{"values":[]}} */
 };
 
-static size_t list_bound(const struct fapilog_field *fields, uint32_t count)
+size_t otlp_value_bound(const struct fapilog_field *f)
 {
-    size_t sum = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        sum += VALUE_WRAP;
-        if (fields[i].type == FAPILOG_TYPE_JSON)
-            sum += (size_t)fields[i].len * JSON_GROWTH + VALUE_SLACK;
-        else if (fields[i].type == FAPILOG_TYPE_STACK)
-            sum += (size_t)fields[i].len / 8 * ITEM_WRAP;
-    }
-    return sum;
-}
-
-size_t otlp_value_bound(const struct fapilog_record *r)
-{
-    size_t sum = list_bound(r->fields, r->fields_count);
-    if (r->context)
-        sum += list_bound(r->context->fields, r->context->fields_count);
-    if (r->logger)
-        sum += list_bound(r->logger->fields, r->logger->fields_count);
+    size_t sum = value_bound(f) + VALUE_WRAP;
+    if (f->type == FAPILOG_TYPE_JSON)
+        sum += (size_t)f->len * JSON_GROWTH + VALUE_WRAP;
+    else if (f->type == FAPILOG_TYPE_STACK)
+        sum += (size_t)f->len / 8 * ITEM_WRAP;
     return sum;
 }
 

@@ -6,8 +6,8 @@
 
 #include <stddef.h>
 
-/* What AnyValue adds at most to plan_bound(). */
-size_t otlp_value_bound(const struct fapilog_record *r);
+/* Most bytes of the value, and of the words around it that make an attribute. */
+size_t otlp_value_bound(const struct fapilog_field *f);
 
 char *otlp_value_json(const struct fapilog_record *r, const struct fapilog_field *f, char *out, unsigned *flags);
 

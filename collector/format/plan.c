@@ -9,22 +9,22 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-static size_t list_bound(const struct fapilog_field *fields, uint32_t count)
+static size_t list_bound(const struct fapilog_field *fields, uint32_t count, plan_value_bound_fn *bound)
 {
     enum { FIELD_FRAME = 16 }; /* quotes, colon, comma, suffix of a name that is taken */
     size_t sum = 0;
     for (uint32_t i = 0; i < count; i++)
-        sum += value_bound(&fields[i]) + fields[i].name.len * (size_t)JSON_ESCAPE_FACTOR + FIELD_FRAME;
+        sum += bound(&fields[i]) + fields[i].name.len * (size_t)JSON_ESCAPE_FACTOR + FIELD_FRAME;
     return sum;
 }
 
-size_t plan_fields_bound(const struct fapilog_record *r)
+size_t plan_fields_bound(const struct fapilog_record *r, plan_value_bound_fn *bound)
 {
-    size_t sum = list_bound(r->fields, r->fields_count);
+    size_t sum = list_bound(r->fields, r->fields_count, bound);
     if (r->context)
-        sum += list_bound(r->context->fields, r->context->fields_count);
+        sum += list_bound(r->context->fields, r->context->fields_count, bound);
     if (r->logger)
-        sum += list_bound(r->logger->fields, r->logger->fields_count);
+        sum += list_bound(r->logger->fields, r->logger->fields_count, bound);
     return sum;
 }
 
@@ -34,7 +34,7 @@ bool plan_message_is_format(const struct fapilog_record *r)
     return r->site && r->site->is_printf && r->message.data == r->site->message.data;
 }
 
-size_t plan_bound(struct format *f, const struct fapilog_record *r)
+size_t plan_bound(const struct plan_layout *layout, const struct fapilog_record *r)
 {
     size_t texts = r->message.len;
     if (r->logger)
@@ -45,8 +45,8 @@ size_t plan_bound(struct format *f, const struct fapilog_record *r)
     }
     if (r->site)
         texts += (size_t)r->site->file.len + r->site->function.len;
-    /* A request id can also be the correlation id. */
-    size_t sum = PLAN_FIXED_BOUND + texts * JSON_ESCAPE_FACTOR + 2 * plan_fields_bound(r);
+    size_t sum = PLAN_FIXED_BOUND + texts * JSON_ESCAPE_FACTOR +
+                 plan_fields_bound(r, layout->value_bound ? layout->value_bound : value_bound);
     if (plan_message_is_format(r))
         sum += printf_text_bound(r);
     return sum;
@@ -88,6 +88,12 @@ char *put_value(const struct plan_layout *layout, const struct fapilog_record *r
         return num_i64(out, f->v.i64);
     case FAPILOG_TYPE_U8: case FAPILOG_TYPE_U16: case FAPILOG_TYPE_U32: case FAPILOG_TYPE_U64:
         return num_u64(out, f->v.u64);
+    case FAPILOG_TYPE_F64:
+        if (unlikely(f->v.f64 - f->v.f64 != 0)) /* NaN and the infinities need quotes */
+            return value_json(r, f, layout->style, out, flags);
+        return num_f64(out, f->v.f64, layout->style == VALUE_RFC8785 ? NUM_ECMA : NUM_POINT);
+    case FAPILOG_TYPE_STRING:
+        return value_quoted((struct fapilog_text){f->v.data, f->len}, out, flags);
     default:
         return value_json(r, f, layout->style, out, flags);
     }
@@ -273,7 +279,7 @@ void build_value(struct build *b, const struct gather_entry *e)
         build_slot(b, SLOT_CONTEXT, e->index);
         break;
     default: /* bound to the logger: as constant as a name */
-        if (build_room(b, value_bound(e->field)))
+        if (build_room(b, b->layout->value_bound ? b->layout->value_bound(e->field) : value_bound(e->field)))
             b->out = put_value(b->layout, b->r, e->field, b->out, b->flags);
     }
 }
@@ -344,8 +350,10 @@ static unsigned ids_variant(const struct fapilog_record *r, bool look_at_call)
         find_ids(r->logger->fields, r->logger->fields_count, ids);
     if (r->context)
         find_ids(r->context->fields, r->context->fields_count, ids);
-    if (look_at_call)
-        find_ids(r->fields, r->fields_count, ids);
+    for (uint32_t i = 0; look_at_call && i < r->fields_count; i++) {
+        if (!gather_is_argument(r, &r->fields[i]))
+            find_ids(&r->fields[i], 1, ids);
+    }
     return (ids[IDS_TRACE] && id_is_usable(ids[IDS_TRACE], 16) ? PLAN_VARIANT_TRACE_ID : 0u) |
            (ids[IDS_SPAN] && id_is_usable(ids[IDS_SPAN], 8) ? PLAN_VARIANT_SPAN_ID : 0u) |
            (ids[IDS_FLAGS] ? trace_flags_variant(ids[IDS_FLAGS]) : 0u);

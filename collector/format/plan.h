@@ -63,8 +63,9 @@ struct plan_layout {
     struct {
         const char *before, *after; /* of "utf8" */
     } flags[PLAN_FLAGS_COUNT];
-    /* Writes a value that is not JSON alone; NULL: value_json(). */
+    /* Writes a value that is not JSON alone, in at most value_bound() bytes. NULL: value_json(). */
     char *(*value)(const struct fapilog_record *r, const struct fapilog_field *f, char *out, unsigned *flags);
+    size_t (*value_bound)(const struct fapilog_field *f);
 };
 
 /* State of a format that is made of a layout; format_ops.state_size. */
@@ -117,11 +118,12 @@ void build_key(struct build *b, struct fapilog_text name); /* "name": */
 void build_drop_comma(struct build *b);
 void build_drop_quote(struct build *b);
 
-size_t plan_bound(struct format *f, const struct fapilog_record *r);
+size_t plan_bound(const struct plan_layout *layout, const struct fapilog_record *r);
 char *plan_write(struct format *f, const struct plan_layout *layout, const struct fapilog_record *r, char *out);
 
 /* What formats without a layout share with those that have one. */
-size_t plan_fields_bound(const struct fapilog_record *r);
+typedef size_t plan_value_bound_fn(const struct fapilog_field *f);
+size_t plan_fields_bound(const struct fapilog_record *r, plan_value_bound_fn *bound);
 char *plan_message_id(const struct fapilog_record_id *id, char *out); /* UUID text */
 const char *plan_flags_text(unsigned flags); /* "utf8", "json", "json,utf8" */
 bool plan_message_is_format(const struct fapilog_record *r);

@@ -32,7 +32,7 @@ static size_t pretty_bound(struct format *f, const struct fapilog_record *r)
         texts += r->logger->name.len;
     if (r->site)
         texts += (size_t)r->site->file.len + r->site->function.len;
-    size_t sum = PRETTY_FIXED_BOUND + texts * JSON_ESCAPE_FACTOR + plan_fields_bound(r);
+    size_t sum = PRETTY_FIXED_BOUND + texts * JSON_ESCAPE_FACTOR + plan_fields_bound(r, value_bound);
     if (plan_message_is_format(r))
         sum += printf_text_bound(r);
     return sum;

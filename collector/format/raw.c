@@ -26,7 +26,7 @@ static size_t raw_bound(struct format *f, const struct fapilog_record *r)
         fields += r->context->fields_count;
     if (r->site)
         texts += (size_t)r->site->file.len + r->site->function.len;
-    return RAW_FIXED_BOUND + texts * JSON_ESCAPE_FACTOR + plan_fields_bound(r) + fields * RAW_TYPE_MAX;
+    return RAW_FIXED_BOUND + texts * JSON_ESCAPE_FACTOR + plan_fields_bound(r, value_bound) + fields * RAW_TYPE_MAX;
 }
 
 static char *put_name(const char *name, char *out)

@@ -4,7 +4,6 @@
 #include "lib/base/dtoa_table.h"
 
 #include <stdbool.h>
-#include <string.h>
 
 __extension__ typedef unsigned __int128 u128;
 
@@ -71,27 +70,8 @@ static struct dtoa choose(uint64_t lower, uint64_t vb, uint64_t upper, int k)
     return strip_zeros(s + (vb > middle || (vb == middle && (s & 1))), k);
 }
 
-/* Most numbers that programs log have few decimals. If n / 10^4, correctly rounded, is v, then n * 10^-4
- * reads back as v; having at most 15 digits it is the only decimal of so few that does. */
-static bool is_short(double v, struct dtoa *ret)
-{
-    if (v >= 1e11 || v < 1e-4)
-        return false;
-    const uint64_t n = (uint64_t)(int64_t)(v * 1e4 + 0.5);
-    if ((double)(int64_t)n / 1e4 != v)
-        return false;
-    *ret = strip_zeros(n, -4);
-    return true;
-}
-
 struct dtoa dtoa_f64(uint64_t bits)
 {
-    double v;
-    struct dtoa decimal;
-    memcpy(&v, &bits, sizeof v);
-    if (is_short(v, &decimal))
-        return decimal;
-
     const uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
     const int biased = (int)(bits >> 52);
     const uint64_t c = biased ? fraction | UINT64_C(1) << 52 : fraction;

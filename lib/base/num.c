@@ -58,6 +58,31 @@ static char *num_layout(char *out, struct dtoa d, enum num_style style)
     return out;
 }
 
+/* Most numbers that programs log have few decimals. If n / 10^4, correctly rounded, is v, then n * 10^-4
+ * reads back as v; having at most 15 digits it is the only decimal of so few that does, and so without its
+ * zeros the shortest. */
+static bool num_is_short(double v, uint64_t *ret_n)
+{
+    if (!(v < 1e11 && v >= 1e-4))
+        return false;
+    const int64_t n = (int64_t)(v * 1e4 + 0.5);
+    *ret_n = (uint64_t)n;
+    return (double)n / 1e4 == v;
+}
+
+static char *num_short(char *out, uint64_t n, enum num_style style)
+{
+    out = num_u64(out, n / 10000);
+    const uint32_t part = (uint32_t)(n % 10000);
+    *out++ = '.';
+    (void)num_2(out, part / 100);
+    (void)num_2(out + 2, part % 100);
+    if (part == 0)
+        return style == NUM_POINT ? out + 1 : out - 1;
+    const uint32_t digits = part % 100 ? 4 - (part % 10 == 0) : 2 - (part % 1000 == 0);
+    return out + digits;
+}
+
 static char *num_not_finite(char *out, bool nan, bool negative)
 {
     if (nan) {
@@ -94,6 +119,9 @@ char *num_f64(char *out, double v, enum num_style style)
         return num_zero(out, negative, style);
     if (negative)
         *out++ = '-';
+    uint64_t n;
+    if (num_is_short(negative ? -v : v, &n))
+        return num_short(out, n, style);
     return num_layout(out, dtoa_f64(bits & INT64_MAX), style);
 }
 

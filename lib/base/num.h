@@ -1,4 +1,5 @@
-/* Numbers as text. Every function writes at out and returns the end; none writes a NUL. */
+/* Numbers as text. Every function writes at out and returns the end; none writes a NUL. Up to the stated
+ * maximum all bytes at out may be overwritten, also those behind the end. */
 #ifndef FAPILOG_BASE_NUM_H
 #define FAPILOG_BASE_NUM_H
 
@@ -7,9 +8,9 @@
 #include <string.h>
 
 enum {
-    NUM_INT_MAX = 20,    /* most bytes of num_u64() and num_i64() */
-    NUM_HEX_MAX = 16,    /* of num_hex() */
-    NUM_DOUBLE_MAX = 26, /* of num_f64() and num_f32() */
+    NUM_INT_MAX = 21,    /* free bytes that num_u64() and num_i64() need */
+    NUM_HEX_MAX = 16,    /* num_hex() */
+    NUM_DOUBLE_MAX = 32, /* num_f64() and num_f32() */
 };
 
 extern const char num_pairs[200];       /* "00" "01" ... "99" */
@@ -58,13 +59,40 @@ static inline char *num_fixed(char *out, uint64_t v, unsigned digits)
     return out + digits;
 }
 
+/* Eight decimal digits, one per byte, the first in the lowest byte. v < 10^8. Three steps, each of which
+ * splits all parts of the word at once: by 10^4, by 10^2 (10486 / 2^20 is 1/100 as far as needed), by 10. */
+static inline uint64_t num_digit_bytes(uint32_t v)
+{
+    const uint64_t fours = v / 10000 | (uint64_t)(v % 10000) << 32;
+    const uint64_t hundreds = (fours * 10486 >> 20) & UINT64_C(0x7f0000007f);
+    const uint64_t twos = hundreds | (fours - 100 * hundreds) << 16;
+    const uint64_t tens = (twos * 103 >> 10) & UINT64_C(0x000f000f000f000f);
+    return tens | (twos - 10 * tens) << 8;
+}
+
+/* Stores eight bytes, of which up to seven lie behind the end. v < 10^8. */
+static inline char *num_small(char *out, uint32_t v)
+{
+    uint64_t bytes = num_digit_bytes(v);
+    const unsigned zeros = (unsigned)__builtin_ctzll(bytes | UINT64_C(1) << 56) & ~7u;
+    bytes = (bytes | UINT64_C(0x3030303030303030)) >> zeros;
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    bytes = __builtin_bswap64(bytes);
+#endif
+    memcpy(out, &bytes, sizeof bytes);
+    return out + 8 - zeros / 8;
+}
+
 static inline char *num_u64(char *out, uint64_t v)
 {
-    if (v < 10) {
-        *out = (char)('0' + v);
-        return out + 1;
-    }
-    return num_fixed(out, v, num_digits(v));
+    if (__builtin_expect(v < 100000000, 1))
+        return num_small(out, (uint32_t)v);
+    const uint64_t high = v / 100000000;
+    if (high < 100000000)
+        return num_8(num_small(out, (uint32_t)high), (uint32_t)(v % 100000000));
+    out = num_small(out, (uint32_t)(high / 100000000));
+    out = num_8(out, (uint32_t)(high % 100000000));
+    return num_8(out, (uint32_t)(v % 100000000));
 }
 
 static inline char *num_i64(char *out, int64_t v)

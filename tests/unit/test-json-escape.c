@@ -63,35 +63,34 @@ static size_t reference_bad_length(const unsigned char *p, size_t n)
     return longest;
 }
 
+static char *append(char *out, const char *text, size_t len)
+{
+    memcpy(out, text, len);
+    return out + len;
+}
+
 static void reference_escape(const char *src, size_t len, struct escaped *ret)
 {
+    static const char names[][3] = {"\bb", "\tt", "\nn", "\ff", "\rr", "\"\"", "\\\\"};
     char *out = ret->text;
     ret->flags = 0;
     for (size_t i = 0; i < len;) {
         const unsigned char *p = (const unsigned char *)src + i;
         const size_t n = reference_length(p, len - i);
+        char escape[8] = "";
         if (n == 0) {
-            out += sprintf(out, "\xef\xbf\xbd");
+            out = append(out, "\xef\xbf\xbd", 3);
             ret->flags |= TEXT_INVALID_UTF8;
             i += reference_bad_length(p, len - i);
             continue;
         }
-        if (*p == '\n')
-            out += sprintf(out, "\\n");
-        else if (*p == '\t')
-            out += sprintf(out, "\\t");
-        else if (*p == '\r')
-            out += sprintf(out, "\\r");
-        else if (*p == '\b')
-            out += sprintf(out, "\\b");
-        else if (*p == '\f')
-            out += sprintf(out, "\\f");
-        else if (*p < 0x20)
-            out += sprintf(out, "\\u%04x", *p);
-        else if (*p == '"' || *p == '\\')
-            out += sprintf(out, "\\%c", *p);
-        else
-            out += sprintf(out, "%.*s", (int)n, (const char *)p);
+        if (*p < 0x20)
+            snprintf(escape, sizeof escape, "\\u%04x", *p);
+        for (size_t k = 0; k < ARRAY_COUNT(names); k++) {
+            if ((char)*p == names[k][0])
+                snprintf(escape, sizeof escape, "\\%c", names[k][1]);
+        }
+        out = *escape ? append(out, escape, strlen(escape)) : append(out, (const char *)p, n);
         i += n;
     }
     ret->len = (size_t)(out - ret->text);

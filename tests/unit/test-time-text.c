@@ -14,7 +14,7 @@ static void check(struct time_text *t, int64_t ns, unsigned digits)
     char got[TIME_TEXT_MAX + 1], want[64];
     const int64_t seconds = ns / 1000000000 - (ns % 1000000000 < 0);
     const time_t s = (time_t)seconds;
-    const int64_t fraction = ns - seconds * 1000000000;
+    const int64_t fraction = ns % 1000000000 + (ns % 1000000000 < 0 ? 1000000000 : 0);
     struct tm tm;
     assert_non_null(gmtime_r(&s, &tm));
     int n = (int)strftime(want, sizeof want, "%Y-%m-%dT%H:%M:%S", &tm);

@@ -1,0 +1,213 @@
+/* Whole lines, byte for byte. docs/formats.md shows the same ones. */
+#include "collector/format/format.h"
+#include "lib/base/check.h"
+#include "tests/common/record_sample.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static int64_t fixed_clock(void)
+{
+    return INT64_C(1795250225000000000);
+}
+
+static int64_t no_clock(void)
+{
+    return 0;
+}
+
+static char *line_of(const char *format, const struct format_config *cfg, const struct fapilog_record *r)
+{
+    struct format *f;
+    struct err e;
+    assert_int_equal(format_open(format, cfg, 0, &f, &e), 0);
+    char *const out = malloc(f->ops->bound(f, r) + 1);
+    assert_non_null(out);
+    *f->ops->write(f, r, out) = '\0';
+    format_close(f);
+    return out;
+}
+
+static void check(const char *format, const struct format_config *cfg, struct sample *s, const char *want)
+{
+    format_observed_clock = fixed_clock;
+    char *const got = line_of(format, cfg, &s->r);
+    assert_string_equal(got, want);
+    free(got);
+    free(s->site.cache[0]);
+    s->site.cache[0] = NULL;
+}
+
+#define FAPILOG_HEAD "{\"log\":{\"context\":{\"correlation_id\":null," \
+    "\"message_id\":\"11c7a561-d10f-4047-91ba-47c9b9c82e42\"}"
+
+static void the_readme_record_in_every_format(void **state)
+{
+    (void)state;
+    struct sample *const s = sample_new(SAMPLE_SIMPLE);
+    check("fapilog", NULL, s, FAPILOG_HEAD ",\"data\":{\"order_id\":42,\"price\":9.5,\"qty\":1000},"
+          "\"diagnostics\":{\"env\":\"prod\",\"host\":\"vm1\",\"origin\":\"native\",\"pid\":1234,"
+          "\"service\":\"orders\",\"version\":\"1.2\"},\"level\":\"INFO\",\"logger\":\"orders.matching\","
+          "\"message\":\"order accepted\",\"timestamp\":\"2026-11-21T08:37:04.123Z\"},\"schema_version\":\"1.1\"}\n");
+    check("dagstack", NULL, s, "{\"attributes\":{\"order_id\":42,\"price\":9.5,\"qty\":1000},"
+          "\"body\":\"order accepted\",\"instrumentation_scope\":{\"name\":\"orders.matching\"},"
+          "\"observed_time_unix_nano\":1795250225000000000,\"resource\":{\"attributes\":{"
+          "\"deployment.environment.name\":\"prod\",\"host.name\":\"vm1\",\"process.pid\":1234,"
+          "\"service.name\":\"orders\",\"service.version\":\"1.2\"}},\"severity_number\":9,"
+          "\"severity_text\":\"INFO\",\"time_unix_nano\":1795250224123456789}\n");
+    check("json", NULL, s, "{\"time\":\"2026-11-21T08:37:04.123456789Z\",\"level\":\"INFO\","
+          "\"logger\":\"orders.matching\",\"message\":\"order accepted\",\"service\":\"orders\",\"pid\":1234,"
+          "\"env\":\"prod\",\"version\":\"1.2\",\"order_id\":42,\"qty\":1000,\"price\":9.5}\n");
+    check("logfmt", NULL, s, "time=2026-11-21T08:37:04.123456789Z level=INFO logger=orders.matching "
+          "msg=\"order accepted\" service=orders pid=1234 env=prod version=1.2 order_id=42 qty=1000 price=9.5\n");
+    check("pretty", NULL, s, "2026-11-21 08:37:04.123456 | INFO     | orders.matching: order accepted "
+          "order_id=42 qty=1000 price=9.5\n");
+    check("raw", NULL, s, "3.1+4096 pid=1234 tid=4321 t=1795250224123456789 cycles=99 INFO(9) flags=----- site=12 "
+          "src/order \\\"book\\\".c:77 order_accept thread=\"worker 1\" logger=3\"orders.matching\" "
+          "\"order accepted\" {order_id:i32=42 qty:i32=1000 price:f64=9.5}\n");
+    sample_free(s);
+}
+
+static void otlp_json_nests_as_the_protocol_does(void **state)
+{
+    (void)state;
+    struct sample *const s = sample_new(SAMPLE_EMPTY);
+    struct fapilog_field json = sample_string("j", "{\"a\":[1,2.5,\"x\",null,true]}");
+    json.type = FAPILOG_TYPE_JSON;
+    sample_add(s, json);
+    check("otlp-json", NULL, s, "{\"resourceLogs\":[{\"resource\":{\"attributes\":[]},\"scopeLogs\":[{\"scope\":"
+          "{\"name\":\"root\"},\"logRecords\":[{\"timeUnixNano\":\"1795250224123456789\","
+          "\"observedTimeUnixNano\":\"1795250225000000000\",\"severityNumber\":9,\"severityText\":\"INFO\","
+          "\"body\":{\"stringValue\":\"\"},\"attributes\":[{\"key\":\"j\",\"value\":{\"kvlistValue\":{\"values\":["
+          "{\"key\":\"a\",\"value\":{\"arrayValue\":{\"values\":[{\"intValue\":\"1\"},{\"doubleValue\":2.5},"
+          "{\"stringValue\":\"x\"},{},{\"boolValue\":true}]}}}]}}},{\"key\":\"log.record.uid\",\"value\":"
+          "{\"stringValue\":\"11c7a561-d10f-4047-91ba-47c9b9c82e42\"}}]}]}]}]}\n");
+    sample_free(s);
+}
+
+/* The golden line of the DagStack specification, which has neither scope nor observed time. */
+static void the_least_that_dagstack_allows(void **state)
+{
+    (void)state;
+    struct sample *const s = sample_new(SAMPLE_EMPTY);
+    s->r.message = sample_text("hi");
+    s->r.time_ns = 100;
+    format_observed_clock = no_clock;
+    char *const got = line_of("dagstack", NULL, &s->r);
+    assert_string_equal(got, "{\"body\":\"hi\",\"severity_number\":9,\"severity_text\":\"INFO\","
+                             "\"time_unix_nano\":100}\n");
+    free(got);
+    sample_free(s);
+}
+
+static void dagstack_names_the_root_logger_and_the_trace(void **state)
+{
+    (void)state;
+    struct sample *const s = sample_new(SAMPLE_IDS);
+    s->logger.name = sample_text("");
+    s->r.process = NULL;
+    check("dagstack", NULL, s, "{\"attributes\":{\"n\":1},\"body\":\"traced\",\"instrumentation_scope\":"
+          "{\"name\":\"root\"},\"observed_time_unix_nano\":1795250225000000000,\"severity_number\":9,"
+          "\"severity_text\":\"INFO\",\"span_id\":\"3031323334353637\",\"time_unix_nano\":1795250224123456789,"
+          "\"trace_flags\":1,\"trace_id\":\"30313233343536373839616263646566\"}\n");
+    sample_free(s);
+}
+
+static void dagstack_orders_keys_as_utf16(void **state)
+{
+    (void)state;
+    struct sample *const s = sample_new(SAMPLE_UTF16);
+    char *const got = line_of("dagstack", NULL, &s->r);
+    const char *at = got;
+    static const char *const order[] = {"{\"a\":", "\"aa\":", "\"ab\":", "\"json\":",
+        "\"\xc3\xa4z\":", "\"\xed\x9f\xbf\":", "\"\xf0\x9f\x8d\x95\":", "\"\xf0\x9f\x92\x8e\":",
+        "\"\xf0\xa0\x80\x80\":", "\"\xf4\x8f\xbf\xbf\":",
+        "\"\xee\x80\x80\":", "\"\xef\xbf\xbd\":"};
+    for (size_t i = 0; i < ARRAY_COUNT(order); i++) {
+        at = strstr(at, order[i]);
+        assert_non_null(at);
+        if (i == 3) /* its own keys come in between */
+            at = strchr(at, '}');
+    }
+    free(got);
+    sample_free(s);
+}
+
+static void pretty_shows_stacks_below_and_colours(void **state)
+{
+    (void)state;
+    struct sample *s = sample_new(SAMPLE_STACK);
+    static const uint64_t frames[] = {0x7f1234561000, 0x10};
+    s->call[0] = sample_bytes("backtrace", FAPILOG_TYPE_STACK, frames, sizeof frames);
+    s->r.level = FAPILOG_LEVEL_ERROR;
+    check("pretty", NULL, s, "2026-11-21 08:37:04.123456 | ERROR    | orders.matching: it broke after='the stack'\n"
+          "    backtrace:\n      /usr/lib/x86_64-linux-gnu/libc.so.6+0x1000\n      0x10\n    empty:\n");
+    sample_free(s);
+    s = sample_new(SAMPLE_AUDIT);
+    const struct format_config colour = {.colour = true};
+    check("pretty", &colour, s, "\x1b[2m2026-11-21 08:37:04.123456\x1b[0m | \x1b[35mAUDIT   \x1b[0m | "
+          "\x1b[2morders.matching: \x1b[0morder accepted \x1b[2morder_id=\x1b[0m42 \x1b[2mqty=\x1b[0m1000 "
+          "\x1b[2mprice=\x1b[0m9.5\n");
+    sample_free(s);
+}
+
+static void context_and_bound_fields_go_where_they_belong(void **state)
+{
+    (void)state;
+    struct sample *const s = sample_new(SAMPLE_LAYERS);
+    s->r.process = NULL;
+    s->logger.name = sample_text("");
+    check("fapilog", NULL, s, "{\"log\":{\"context\":{\"correlation_id\":\"req-1\","
+          "\"message_id\":\"11c7a561-d10f-4047-91ba-47c9b9c82e42\",\"request_id\":\"req-1\","
+          "\"tenant_id\":\"logger-tenant\",\"user_id\":\"call-user\"},\"data\":{\"only_call\":\"x\","
+          "\"only_context\":\"c\",\"only_logger\":\"l\",\"who\":\"call\"},\"diagnostics\":{\"origin\":\"native\"},"
+          "\"level\":\"INFO\",\"message\":\"layers\",\"timestamp\":\"2026-11-21T08:37:04.123Z\"},"
+          "\"schema_version\":\"1.1\"}\n");
+    sample_bind_thread(s, sample_string("correlation_id", "given"));
+    char *const got = line_of("fapilog", NULL, &s->r);
+    assert_non_null(strstr(got, "\"correlation_id\":\"given\""));
+    free(got);
+    sample_free(s);
+}
+
+/* The id is what receivers find duplicates by: it must not change between versions either. */
+static void the_message_id_follows_from_the_place_of_the_record(void **state)
+{
+    (void)state;
+    struct sample *const s = sample_new(SAMPLE_SIMPLE);
+    char *first = line_of("fapilog", NULL, &s->r);
+    const char *const id = strstr(first, "message_id");
+    assert_memory_equal(id, "message_id\":\"11c7a561-d10f-4047-91ba-47c9b9c82e42\"", 50);
+    for (int part = 0; part < 4; part++) {
+        struct fapilog_record r = s->r;
+        r.id.position += part == 0 ? 32 : 0;
+        r.id.lane += part == 1;
+        r.id.generation += part == 2;
+        r.id.uuid[15] ^= part == 3;
+        char *const other = line_of("fapilog", NULL, &r);
+        assert_memory_not_equal(strstr(other, "message_id"), id, 50);
+        free(other);
+    }
+    free(first);
+    sample_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_readme_record_in_every_format),
+        cmocka_unit_test(otlp_json_nests_as_the_protocol_does),
+        cmocka_unit_test(the_least_that_dagstack_allows),
+        cmocka_unit_test(dagstack_names_the_root_logger_and_the_trace),
+        cmocka_unit_test(dagstack_orders_keys_as_utf16),
+        cmocka_unit_test(pretty_shows_stacks_below_and_colours),
+        cmocka_unit_test(context_and_bound_fields_go_where_they_belong),
+        cmocka_unit_test(the_message_id_follows_from_the_place_of_the_record),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
