@@ -23,7 +23,7 @@ static void submit(struct append *a)
     a->req = (struct io_req){.fd = a->fd, .offset = -1, .buf_index = -1, .done = append_done, .owner = a};
     if (goes_alone(p, left) || a->at + 1 == a->pieces_count) {
         a->req.op = IO_WRITE;
-        a->req.buf = (char *)p->data + a->at_offset;
+        a->req.data = (const char *)p->data + a->at_offset;
         a->req.len = left;
         a->req.buf_index = p->buf_index;
         io_submit(a->io, &a->req);
@@ -89,8 +89,6 @@ void append_start(struct append *a)
     a->at = 0;
     a->at_offset = 0;
     a->interrupted = 0;
-    if (advance(a, 0))
-        submit(a);
-    else
-        a->done(a, 0);
+    CHECK(advance(a, 0)); /* there is something to write */
+    submit(a);
 }

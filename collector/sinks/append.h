@@ -33,7 +33,7 @@ struct append {
     struct iovec iov[APPEND_IOV_MAX];
 };
 
-/* io, fd, pieces, pieces_count, done and owner are set. */
+/* io, fd, pieces, pieces_count, done and owner are set; the pieces hold at least one byte. */
 void append_start(struct append *a);
 
 #endif

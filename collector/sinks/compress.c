@@ -56,6 +56,11 @@ static ssize_t read_full(int fd, char *to, size_t size)
     return (ssize_t)have;
 }
 
+static bool is_cancelled(struct compress_job *j)
+{
+    return load_rlx(&j->is_cancelled); /* order: relaxed - nothing else is passed along with it */
+}
+
 /* One gzip member per chunk: members in a row are a valid gzip file, and memory stays bounded. */
 static int run_gzip(struct compress_job *j, int out, char *from)
 {
@@ -75,7 +80,7 @@ static int run_gzip(struct compress_job *j, int out, char *from)
         const size_t n = libdeflate_gzip_compress(c, from, (size_t)have, to, room);
         CHECK(n > 0);
         r = write_all(out, to, n);
-        if (load_rlx(&j->is_cancelled))
+        if (is_cancelled(j))
             r = -ECANCELED;
     }
     free(to);
@@ -116,7 +121,7 @@ static int run_zstd(struct compress_job *j, int out, char *from)
         }
         ZSTD_inBuffer in = {from, (size_t)have, 0};
         r = zstd_step(c, out, &in, have == CHUNK_BYTES ? ZSTD_e_continue : ZSTD_e_end, to, room);
-        if (load_rlx(&j->is_cancelled))
+        if (is_cancelled(j))
             r = -ECANCELED;
     }
     free(to);
@@ -214,7 +219,7 @@ void compress_cancel(struct compress_job *j)
 {
     if (!j->is_running)
         return;
-    store_rlx(&j->is_cancelled, true);
+    store_rlx(&j->is_cancelled, true); /* order: relaxed - a hint to stop; the join orders the rest */
     (void)pthread_join(j->thread, NULL);
     if (compress_result(j) == 1)
         (void)unlink(j->partial);

@@ -1,6 +1,9 @@
 /* compress.h - turns one archive into a compressed one in a helper thread of low priority. The thread
  * only reads the original and writes a temporary file; names are changed by the owner of the sink,
- * since a rotation may rename the original meanwhile. */
+ * since a rotation may rename the original meanwhile.
+ *
+ *   J1 -> J2   thread: store_rel is_done              owner: load_acq is_done
+ *              result is written, and so is the temporary file */
 #ifndef COLLECTOR_SINKS_COMPRESS_H
 #define COLLECTOR_SINKS_COMPRESS_H
 

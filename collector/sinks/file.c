@@ -107,8 +107,8 @@ static void file_ready(struct fileset *f, int result)
     unsigned n = 0;
     if (result == 0)
         result = pieces_reserve(st, b->chunks_count + 1);
-    if (result < 0) {
-        file_finish(f, result);
+    if (result < 0 || b->bytes == 0) {
+        fileset_later(f, result, file_finish);
         return;
     }
     /* a line that a power failure or another program left unfinished must not swallow ours */

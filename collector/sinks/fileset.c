@@ -162,14 +162,30 @@ void fileset_schedule(struct fileset *f, int64_t from_ns)
     f->rotate_at_ns = interval ? from_ns - from_ns % interval + interval : INT64_MAX;
 }
 
+/* One writer per file. A killed predecessor's last request may hold its lock for a moment yet; file
+ * systems without locks go without. */
+static int lock(int fd)
+{
+    const struct timespec pause = {.tv_nsec = 5000000};
+    const uint64_t until = clock_mono_ns() + FILESET_LOCK_NS_MAX;
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return 0;
+        if (clock_mono_ns() >= until)
+            return -EBUSY;
+        (void)nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
 int fileset_adopt(struct fileset *f, int fd)
 {
     struct stat st;
-    const int r = io_fstat(f->sink->io, fd, &st);
+    int r = io_fstat(f->sink->io, fd, &st);
+    if (r == 0 && S_ISREG(st.st_mode))
+        r = lock(fd);
     if (r < 0)
         return r;
-    if (S_ISREG(st.st_mode) && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
-        return -EBUSY;
     f->fd = fd;
     f->is_device = !S_ISREG(st.st_mode);
     f->dev = st.st_dev;

@@ -75,7 +75,8 @@ struct fileset {
     bool is_footer_done;
     uint64_t serial;      /* rises when the current file is another one, or was changed by others */
     struct append append;
-    struct io_req sync_req;
+    struct io_req sync_req, later_req;
+    int later_result;
     unsigned sync_tries;
     fileset_done_fn *synced;
     int close_result;
@@ -96,7 +97,9 @@ void fileset_mark(const struct fileset *f, struct sink_mark *ret);
 /* Makes a file ready for `bytes` more, rotating first when that is due, then calls ready with 0 or
  * -errno. f->size tells whether it is a new one. */
 void fileset_prepare(struct fileset *f, uint64_t bytes, fileset_done_fn *ready);
-/* After ready: appends; on failure the file is cut back to where it was before `appended` is called. */
+/* After ready, instead of appending: calls `then` with this result, but not before io_turn(). */
+void fileset_later(struct fileset *f, int result, fileset_done_fn *then);
+/* After ready: appends at least one byte; on failure the file is cut back to where it was before `appended` is called. */
 void fileset_append(struct fileset *f, const struct piece *pieces, unsigned count, fileset_done_fn *appended);
 
 void fileset_tick(struct fileset *f);

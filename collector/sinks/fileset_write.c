@@ -153,6 +153,26 @@ void fileset_append(struct fileset *f, const struct piece *pieces, unsigned coun
     start(f, pieces, count, appended);
 }
 
+static void later_done(struct io_req *req, int result)
+{
+    struct fileset *f = req->owner;
+    fileset_done_fn *then = f->appended;
+    (void)result; /* of the timer */
+    f->is_busy = false;
+    f->appended = NULL;
+    then(f, f->later_result);
+}
+
+void fileset_later(struct fileset *f, int result, fileset_done_fn *then)
+{
+    CHECK(!f->is_busy);
+    f->is_busy = true;
+    f->appended = then;
+    f->later_result = result;
+    f->later_req = (struct io_req){.op = IO_TIMEOUT, .fd = -1, .buf_index = -1, .done = later_done, .owner = f};
+    io_submit(f->sink->io, &f->later_req);
+}
+
 bool fileset_footer(struct fileset *f, fileset_done_fn *then)
 {
     const struct piece *pieces;

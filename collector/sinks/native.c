@@ -257,12 +257,12 @@ static void native_ready(struct fileset *f, int result)
     struct native_state *st = state_of(f);
     if (result == 0) {
         result = lay_out(st, f);
-        if (result == 0) {
+        if (result == 0 && st->blocks.bytes) {
             fileset_append(f, st->blocks.piece, st->blocks.pieces_count, native_finish);
             return;
         }
     }
-    native_finish(f, result);
+    fileset_later(f, result, native_finish);
 }
 
 static uint64_t native_room(struct sink *s)

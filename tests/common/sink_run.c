@@ -91,7 +91,8 @@ static void persist(struct run *r)
     const uint32_t other = !r->state->slot_used;
     step();
     r->state->slot[other].next = r->next;
-    r->sink->ops->mark(r->sink, &r->state->slot[other].mark);
+    if (r->sink->ops->mark)
+        r->sink->ops->mark(r->sink, &r->state->slot[other].mark);
     r->state->slot_used = other;
     r->state->has_mark = 1;
     step();
@@ -101,6 +102,7 @@ static void on_done(struct sink *s, int result)
 {
     struct run *r = s->core;
     CHECK(!r->is_done);
+    CHECK(!r->is_writing); /* a core that writes the next batch from here would nest without end */
     r->is_done = true;
     r->result = result;
     step();
@@ -170,12 +172,17 @@ static void fill_batch(struct run *r, uint64_t end)
 
 int run_batch(struct run *r, uint64_t end)
 {
-    if (r->sink->ops->wants_raw)
+    /* what failed is given again as it was */
+    if (r->result < 0)
+        CHECK(r->batch.id > 0);
+    else if (r->sink->ops->wants_raw)
         native_run_fill(r, end);
     else
         fill_batch(r, end);
     r->is_done = false;
+    r->is_writing = true;
     r->sink->ops->write(r->sink, &r->batch);
+    r->is_writing = false;
     const uint64_t until = clock_mono_ns() + 10 * NS_PER_S;
     while (!r->is_done && clock_mono_ns() < until)
         CHECK(io_turn(r->io, until) >= 0);

@@ -30,7 +30,7 @@ struct run {
     char *data;
     uint32_t ends[RUN_BATCH_RECORDS];
     uint64_t next;
-    bool is_done;
+    bool is_done, is_writing;
     int result;
     unsigned failures, warnings;
     struct err warned;
