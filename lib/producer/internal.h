@@ -108,6 +108,7 @@ struct process {
     uint32_t parent_pid; /* of a forked child */
     uint32_t fallback;
     uint32_t epoch;      /* last context epoch handed out */
+    bool stacks;         /* some call site has an FL_STACK */
     struct area *area;
     struct fapilog_ctl *ctl; /* mapping B; slots follow */
     uint8_t *registry;
@@ -175,8 +176,11 @@ bool fapilogi_child(void);
 uint32_t fapilogi_register_site(struct fapilog_site_desc *site);
 uint32_t fapilogi_register_logger(const struct fapilog_logger_entry *head, const char *name,
                                   const char *service, const uint8_t *fields);
-void fapilogi_register_modules(void);
+uint32_t fapilogi_register_module(uint64_t base, uint64_t bytes, const char *path, const char *build_id);
 void fapilogi_count_unregistered(void);
+
+/* module.c - call sites and places of all modules that are not registered yet; the lock is held */
+void fapilogi_register_modules(void);
 
 /* logger.c */
 fapilog_t *fapilogi_root_logger(const char *service);
@@ -249,6 +253,9 @@ void fapilogi_futex_wait(uint32_t *word, uint32_t value, uint64_t timeout_ns);
 bool fapilogi_collector_alive(uint64_t now_ns);
 void fapilogi_bell(void);
 bool fapilogi_wait_head(struct writer *w, uint64_t want, uint64_t *ret_head);
+
+/* text.c */
+void fapilogi_backtrace_prime(bool always);
 
 /* sink.c - records of a process without a segment */
 /* True: the scratch memory has been taken over. */

@@ -7,8 +7,7 @@
 int fapilog_prepare(fapilog_t *log)
 {
     (void)log;
-    void *frame[1];
-    (void)fapilogi_backtrace(frame, 1);
+    fapilogi_backtrace_prime(true);
     if (!fapilogi_ready() || process.mode != MODE_RING)
         return -ENOTCONN;
     struct writer *w = self_writer();

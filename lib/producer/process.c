@@ -167,6 +167,7 @@ fapilog_t *fapilog_open(const char *service, const struct fapilog_options *optio
             fapilogi_reset_levels();
     }
     fapilogi_unlock();
+    fapilogi_backtrace_prime(false);
     return log ? log : &nothing;
 }
 

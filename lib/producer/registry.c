@@ -80,6 +80,7 @@ uint32_t fapilogi_register_site(struct fapilog_site_desc *site)
     to += sizeof head;
     for (uint16_t i = 0; i < head.fields_count; i++) {
         *to++ = site->fields[i].type;
+        process.stacks |= site->fields[i].type == FAPILOG_TYPE_STACK;
         *to++ = (uint8_t)text_len(site->fields[i].name, UINT8_MAX);
     }
     to = put_text(to, site->message, head.message_len);
@@ -108,6 +109,25 @@ uint32_t fapilogi_register_logger(const struct fapilog_logger_entry *head, const
     if (head->fields_bytes)
         memcpy(entry + align_up(texts, 8), fields, head->fields_bytes);
     return release_entry(at, size, FAPILOG_ENTRY_LOGGER);
+}
+
+uint32_t fapilogi_register_module(uint64_t base, uint64_t bytes, const char *path, const char *build_id)
+{
+    const struct fapilog_module_entry head = {
+        .base = base,
+        .size = bytes,
+        .path_len = (uint16_t)text_len(path, UINT16_MAX),
+        .build_id_len = (uint16_t)text_len(build_id, UINT16_MAX),
+    };
+    const size_t size = align_up(sizeof head + head.path_len + head.build_id_len + 2u, 8);
+    const uint64_t at = take(size);
+    if (at == 0)
+        return 0;
+    uint8_t *const entry = process.registry + at;
+    memcpy(entry + 8, (const uint8_t *)&head + 8, sizeof head - 8);
+    uint8_t *to = put_text(entry + sizeof head, path, head.path_len);
+    (void)put_text(to, build_id, head.build_id_len);
+    return release_entry(at, size, FAPILOG_ENTRY_MODULE);
 }
 
 void fapilogi_count_unregistered(void)

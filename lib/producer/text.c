@@ -77,8 +77,8 @@ struct fapilogi_ptext fapilogi_printf_text(const char *format, int index, int pr
     return r;
 }
 
-/* glibc's backtrace() loads libgcc on its first call, which allocates: fapilog_open() and fapilog_prepare()
- * make that call, so that later ones are signal safe. */
+/* glibc's backtrace() loads libgcc on its first call, which allocates: fapilog_open() makes that call where
+ * the program has a call site with FL_STACK, fapilog_prepare() always, so that later ones are signal safe. */
 __attribute__((noinline)) uint32_t fapilogi_backtrace(void **frames, uint32_t max)
 {
     void *all[FAPILOGI_STACK_MAX + 1];
@@ -86,4 +86,14 @@ __attribute__((noinline)) uint32_t fapilogi_backtrace(void **frames, uint32_t ma
     const uint32_t count = n > 1 ? (uint32_t)n - 1 : 0; /* without this function */
     memcpy(frames, all + 1, count * sizeof *frames);
     return count;
+}
+
+void fapilogi_backtrace_prime(bool always)
+{
+    static bool primed;
+    void *frame[1];
+    if (primed || !(always || process.stacks))
+        return;
+    primed = true;
+    (void)fapilogi_backtrace(frame, 1);
 }
