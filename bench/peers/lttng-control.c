@@ -1,0 +1,99 @@
+/* A session daemon of our own for each run, with per-user buffers and user space only. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bench/harness/outputs.h"
+#include "bench/harness/peer.h"
+#include "bench/harness/proc.h"
+#include "bench/harness/session.h"
+#include "lib/base/cleanup.h"
+
+static int lttng(struct session *s, const char *const argv[], struct err *e)
+{
+    return proc_run(argv, "/dev/null", &s->tools_cpu_ns, e);
+}
+
+/* The tools find the daemon below LTTNG_HOME, as root below /var/run. */
+static void socket_path(char *ret, size_t size, const struct session *s)
+{
+    if (geteuid() == 0)
+        snprintf(ret, size, "/var/run/lttng/client-lttng-sessiond");
+    else
+        snprintf(ret, size, "%s/.lttng/client-lttng-sessiond", s->root);
+}
+
+static int daemon_ready(struct session *s)
+{
+    char path[SESSION_PATH_MAX + 64];
+    socket_path(path, sizeof path, s);
+    return access(path, F_OK) == 0;
+}
+
+static int start_daemon(struct session *s, struct err *e)
+{
+    char path[SESSION_PATH_MAX + 64];
+    setenv("LTTNG_HOME", s->root, 1);
+    setenv("LTTNG_UST_REGISTER_TIMEOUT", "-1", 1); /* producers start registered, however long it takes */
+    setenv("LTTNG_UST_ALLOW_BLOCKING", "1", 1);
+    socket_path(path, sizeof path, s);
+    if (access(path, F_OK) == 0 && unlink(path) < 0)
+        return err_sys(e, -errno, "remove the socket of a former session daemon, %s", path);
+    const char *const argv[] = {"lttng-sessiond", "--no-kernel", "--quiet", NULL};
+    int r = proc_spawn(argv, "/dev/null", &s->consumer, e);
+    return r < 0 ? r : session_wait(s, daemon_ready, 10, "lttng-sessiond does not open its socket", e);
+}
+
+static int lttng_start(struct session *s, struct err *e)
+{
+    char output[SESSION_PATH_MAX + 16];
+    snprintf(output, sizeof output, "--output=%s", s->out);
+    const char *const create[] = {"lttng", "create", "bench", output, NULL};
+    const char *const channel[] = {"lttng", "enable-channel", "--userspace", "--session=bench", "--subbuf-size=1M",
+                       "--num-subbuf=4", s->block ? "--blocking-timeout=inf" : "--blocking-timeout=0", "channel",
+                       NULL};
+    const char *const event[] = {"lttng", "enable-event", "--userspace", "--session=bench", "--channel=channel",
+                     "fapilog_bench:*", NULL};
+    const char *const start[] = {"lttng", "start", "bench", NULL};
+    const char *const *const steps[] = {create, channel, event, start};
+    int r = start_daemon(s, e);
+    for (size_t i = 0; r == 0 && i < sizeof steps / sizeof steps[0]; i++)
+        r = lttng(s, steps[i], e);
+    return r;
+}
+
+static int lttng_drain(struct session *s, struct err *e)
+{
+    const char *const argv[] = {"lttng", "stop", "bench", NULL}; /* waits until no data is pending */
+    return lttng(s, argv, e);
+}
+
+static int lttng_stop(struct session *s, struct err *e)
+{
+    const char *const argv[] = {"lttng", "destroy", "bench", NULL};
+    const int r = lttng(s, argv, e);
+    return r < 0 ? r : proc_stop(take_pid(&s->consumer), "lttng-sessiond", e);
+}
+
+static int64_t lttng_count(struct session *s, struct err *e)
+{
+    char list[SESSION_PATH_MAX + 16], line[256];
+    uint64_t cpu = 0, n;
+    snprintf(list, sizeof list, "%s/count", s->root);
+    const char *const argv[] = {"babeltrace2", s->out, "--component=sink.utils.counter", NULL};
+    const int r = proc_run(argv, list, &cpu, e);
+    if (r < 0)
+        return r;
+    auto_stream f = fopen(list, "re");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, " %" SCNu64 " Event message", &n) == 1)
+            return (int64_t)n;
+    return err_set(e, -EBADMSG, "babeltrace2 does not say how many events %s holds", s->out);
+}
+
+const struct peer_control control_lttng = {
+    .start = lttng_start, .drain = lttng_drain, .stop = lttng_stop, .count = lttng_count};
