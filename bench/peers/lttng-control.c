@@ -83,6 +83,7 @@ static int64_t lttng_count(struct session *s, struct err *e)
 {
     char list[SESSION_PATH_MAX + 16], line[256];
     uint64_t cpu = 0, n;
+    int64_t events = -1;
     snprintf(list, sizeof list, "%s/count", s->root);
     const char *const argv[] = {"babeltrace2", s->out, "--component=sink.utils.counter", NULL};
     const int r = proc_run(argv, list, &cpu, e);
@@ -90,8 +91,10 @@ static int64_t lttng_count(struct session *s, struct err *e)
         return r;
     auto_stream f = fopen(list, "re");
     while (f && fgets(line, sizeof line, f))
-        if (sscanf(line, " %" SCNu64 " Event message", &n) == 1)
-            return (int64_t)n;
+        if (strstr(line, "Event message") && sscanf(line, " %" SCNu64, &n) == 1)
+            events = (int64_t)n; /* it counts aloud; the last line is the sum */
+    if (events >= 0)
+        return events;
     return err_set(e, -EBADMSG, "babeltrace2 does not say how many events %s holds", s->out);
 }
 
