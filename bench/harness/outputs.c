@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/base/cleanup.h"
@@ -52,6 +53,24 @@ int64_t outputs_bytes(const char *dir, struct err *e)
 {
     walk.file = add_size;
     return walk_files(dir, "measure", e);
+}
+
+static int latest_write(const char *path, const struct stat *st)
+{
+    const int64_t ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+    if (ns > walk.sum)
+        walk.sum = ns;
+    return 0;
+}
+
+uint64_t outputs_quiet_ns(const char *dir)
+{
+    struct timespec now;
+    walk.file = latest_write;
+    const int64_t written = walk_files(dir, "look at", NULL);
+    clock_gettime(CLOCK_REALTIME, &now);
+    const int64_t quiet = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec - written;
+    return written > 0 && quiet > 0 ? (uint64_t)quiet : 0;
 }
 
 static int count_lines(const char *path, const struct stat *st)

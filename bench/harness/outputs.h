@@ -10,6 +10,8 @@
 int outputs_sync(const char *dir, struct err *e);
 /* Sum of the sizes of the regular files below dir, or a negative errno. */
 int64_t outputs_bytes(const char *dir, struct err *e);
+/* Time since anything below dir was last written, ns; a few milliseconds coarse. 0 on failure. */
+uint64_t outputs_quiet_ns(const char *dir);
 /* Lines that hold the marker in the regular files below dir, or a negative errno. */
 int64_t outputs_count(const char *dir, const char *marker, struct err *e);
 /* Removes dir with everything in it; a missing dir is fine. */

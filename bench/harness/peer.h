@@ -19,6 +19,7 @@ struct session {
     bool block;
     pid_t consumer;        /* 0: none */
     uint64_t tools_cpu_ns; /* helper commands that are not part of the peer's work */
+    uint64_t quiet_ns;     /* end of drain() in which a tool only waited: not charged to the peer */
     uint64_t expected;     /* records logged, known once the producers are done */
 };
 
@@ -50,5 +51,6 @@ const struct peer *peer_find(const char *name, struct err *e);
 extern const struct peer_control control_files;
 extern const struct peer_control control_lttng;
 extern const struct peer_control control_syslog;
+extern const struct peer_control control_fapilog;
 
 #endif

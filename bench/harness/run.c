@@ -146,7 +146,7 @@ static int finish(struct run *run, struct run_result *ret, struct err *e)
     int r = control->drain ? control->drain(s, e) : 0;
     if (r < 0 || (r = outputs_sync(s->out, e)) < 0)
         return r;
-    ret->seconds = (double)(now_ns() - run->go_ns) * 1e-9;
+    ret->seconds = (double)(now_ns() - run->go_ns - s->quiet_ns) * 1e-9;
     if (control->stop && (r = control->stop(s, e)) < 0)
         return r;
     const uint64_t consumer_ns =

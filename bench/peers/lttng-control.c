@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "bench/harness/outputs.h"
@@ -18,47 +19,44 @@ static int lttng(struct session *s, const char *const argv[], struct err *e)
     return proc_run(argv, "/dev/null", &s->tools_cpu_ns, e);
 }
 
-/* The tools find the daemon below LTTNG_HOME, as root below /var/run. */
-static void socket_path(char *ret, size_t size, const struct session *s)
+/* The daemon's socket is below LTTNG_HOME, root's below /var/run whatever LTTNG_HOME says. */
+static int daemon_answers(struct session *s)
 {
-    if (geteuid() == 0)
-        snprintf(ret, size, "/var/run/lttng/client-lttng-sessiond");
-    else
-        snprintf(ret, size, "%s/.lttng/client-lttng-sessiond", s->root);
-}
-
-static int daemon_ready(struct session *s)
-{
-    char path[SESSION_PATH_MAX + 64];
-    socket_path(path, sizeof path, s);
-    return access(path, F_OK) == 0;
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    const char *const dir = geteuid() == 0 ? "/var/run/lttng" : s->root;
+    const char *const sub = geteuid() == 0 ? "" : ".lttng/";
+    if (snprintf(addr.sun_path, sizeof addr.sun_path, "%s/%sclient-lttng-sessiond", dir, sub) >=
+        (int)sizeof addr.sun_path)
+        return -ENAMETOOLONG;
+    auto_fd fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    return connect(fd, (const struct sockaddr *)&addr, sizeof addr) == 0;
 }
 
 static int start_daemon(struct session *s, struct err *e)
 {
-    char path[SESSION_PATH_MAX + 64];
     setenv("LTTNG_HOME", s->root, 1);
     setenv("LTTNG_UST_REGISTER_TIMEOUT", "-1", 1); /* producers start registered, however long it takes */
     setenv("LTTNG_UST_ALLOW_BLOCKING", "1", 1);
-    socket_path(path, sizeof path, s);
-    if (access(path, F_OK) == 0 && unlink(path) < 0)
-        return err_sys(e, -errno, "remove the socket of a former session daemon, %s", path);
+    if (daemon_answers(s) > 0)
+        return err_set(e, -EEXIST, "an lttng-sessiond is running; stop it, the measured one must be our own");
     const char *const argv[] = {"lttng-sessiond", "--no-kernel", "--quiet", NULL};
     int r = proc_spawn(argv, "/dev/null", &s->consumer, e);
-    return r < 0 ? r : session_wait(s, daemon_ready, 10, "lttng-sessiond does not open its socket", e);
+    return r < 0 ? r : session_wait(s, daemon_answers, 10, "lttng-sessiond does not open its socket", e);
 }
 
 static int lttng_start(struct session *s, struct err *e)
 {
     char output[SESSION_PATH_MAX + 16];
     snprintf(output, sizeof output, "--output=%s", s->out);
-    const char *const create[] = {"lttng", "create", "bench", output, NULL};
-    const char *const channel[] = {"lttng", "enable-channel", "--userspace", "--session=bench", "--subbuf-size=1M",
-                       "--num-subbuf=4", s->block ? "--blocking-timeout=inf" : "--blocking-timeout=0", "channel",
-                       NULL};
-    const char *const event[] = {"lttng", "enable-event", "--userspace", "--session=bench", "--channel=channel",
-                     "fapilog_bench:*", NULL};
-    const char *const start[] = {"lttng", "start", "bench", NULL};
+    const char *const create[] = {"lttng", "--no-sessiond", "create", "bench", output, NULL};
+    const char *const blocking = s->block ? "--blocking-timeout=inf" : "--blocking-timeout=0";
+    const char *const channel[] = {"lttng", "--no-sessiond", "enable-channel", "--userspace", "--session=bench",
+                                   "--subbuf-size=1M", "--num-subbuf=4", blocking, "channel", NULL};
+    const char *const event[] = {"lttng", "--no-sessiond", "enable-event", "--userspace", "--session=bench",
+                                 "--channel=channel", "fapilog_bench:*", NULL};
+    const char *const start[] = {"lttng", "--no-sessiond", "start", "bench", NULL};
     const char *const *const steps[] = {create, channel, event, start};
     int r = start_daemon(s, e);
     for (size_t i = 0; r == 0 && i < sizeof steps / sizeof steps[0]; i++)
@@ -68,13 +66,16 @@ static int lttng_start(struct session *s, struct err *e)
 
 static int lttng_drain(struct session *s, struct err *e)
 {
-    const char *const argv[] = {"lttng", "stop", "bench", NULL}; /* waits until no data is pending */
-    return lttng(s, argv, e);
+    const char *const argv[] = {"lttng", "--no-sessiond", "stop", "bench", NULL};
+    const int r = lttng(s, argv, e);
+    /* It returns when no data is pending, but looks only every 200 ms. */
+    s->quiet_ns = outputs_quiet_ns(s->out);
+    return r;
 }
 
 static int lttng_stop(struct session *s, struct err *e)
 {
-    const char *const argv[] = {"lttng", "destroy", "bench", NULL};
+    const char *const argv[] = {"lttng", "--no-sessiond", "destroy", "bench", NULL};
     const int r = lttng(s, argv, e);
     return r < 0 ? r : proc_stop(take_pid(&s->consumer), "lttng-sessiond", e);
 }

@@ -69,6 +69,7 @@ static int syslog_drain(struct session *s, struct err *e)
         }
         usleep(2000);
     }
+    s->quiet_ns = outputs_quiet_ns(s->out);
     return 0;
 }
 
