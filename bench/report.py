@@ -124,9 +124,10 @@ def idle_table(peers):
 
 
 TABLES = {
-    "batch": ("Latency: batches of {batch_calls} calls after a pause of {pause_us:.0f} us, averaged per batch",
+    "batch": ("Latency: batches of {batch_calls} calls after a pause of {pause_us:.0f} us, mean of a batch",
               latency_table),
-    "burst": ("Latency: single calls in bursts of {batch_calls} after a pause of {pause_us:.0f} us", latency_table),
+    "burst": ("Latency: single calls in bursts of {batch_calls} after a pause of {pause_us:.0f} us",
+              latency_table),
     "sustained": ("Sustained: calls back to back until all is on disk", sustained_table),
     "kill": ("Survival: SIGKILL right after the last call", kill_table),
     "idle": ("Idle: nothing is logged", idle_table),
@@ -137,15 +138,17 @@ def summary(runs, groups):
     machine = runs[0]["machine"]
     out = ["# Comparison", "",
            f'{machine["cpus"]} x {machine["cpu"]}, {machine["kernel"]}, {machine["compiler"]}, clocksource '
-           f'{machine["clocksource"]}, outputs on {runs[0]["output_fs"]}; {runs[0]["time"]} to {runs[-1]["time"]}.',
-           "Medians over the rounds. `ping` is the time of a cache line between two cores, lowest to highest met",
-           "beside these runs: rows whose ranges do not overlap were not measured on the same machine state.", ""]
+           f'{machine["clocksource"]}, outputs on {runs[0]["output_fs"]}; '
+           f'{runs[0]["time"]} to {runs[-1]["time"]}.',
+           "Medians over the rounds. `ping` is the time of a cache line between two cores, lowest to highest",
+           "met beside these runs: rows whose ranges do not overlap saw the machine in different states.", ""]
     for (mode, shape, producers, kind, on_full), peers in groups.items():
         title, make = TABLES[mode]
         first = next(iter(peers.values()))
         rounds = max(len(r) for r in peers.values())
         out += [f"## {title.format(**first[0])}", "",
-                f"Record: {shape}. Producers: {producers} ({kind}). When full: {on_full}. Rounds: {rounds}.", ""]
+                f"Record: {shape}. Producers: {producers} ({kind}). When full: {on_full}. Rounds: {rounds}.",
+                ""]
         out += make(peers) + [""]
     return "\n".join(out)
 
@@ -153,8 +156,8 @@ def summary(runs, groups):
 class Plot:
     peers = []  # of all plots, so that each keeps its colour
 
-    def __init__(self, title, x_label, y_label, x_range, y_range, y_log):
-        self.x_range, self.y_range, self.y_log = x_range, y_range, y_log
+    def __init__(self, title, x_label, y_label, x_range, y_range):
+        self.x_range, self.y_range = x_range, y_range  # y is logarithmic
         self.series = 0
         self.parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
@@ -170,9 +173,8 @@ class Plot:
         return LEFT + (value - low) / (high - low) * (WIDTH - LEFT - RIGHT)
 
     def y(self, value):
-        low, high = self.y_range
-        if self.y_log:
-            low, high, value = math.log10(low), math.log10(high), math.log10(max(value, self.y_range[0]))
+        low, high = (math.log10(limit) for limit in self.y_range)
+        value = math.log10(max(value, self.y_range[0]))
         return HEIGHT - BOTTOM - (value - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
     def grid_x(self, value, label):
@@ -189,28 +191,31 @@ class Plot:
         number_of_peer = Plot.peers.index(name)
         colour = COLOURS[number_of_peer % len(COLOURS)]
         dash = DASHES[number_of_peer % len(DASHES)]
-        style = f'stroke="{colour}" stroke-width="2" fill="none"' + (f' stroke-dasharray="{dash}"' if dash else "")
+        style = f'stroke="{colour}" stroke-width="2" fill="none"'
+        style += f' stroke-dasharray="{dash}"' if dash else ""
         places = [(self.x(px), self.y(py)) for px, py in points]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         self.parts.append(f'<polyline points="{path}" {style}/>')
         if len(places) < 12:
             self.parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>' for x, y in places]
-        legend = TOP + 10 + 22 * self.series
+        legend, right = TOP + 10 + 22 * self.series, WIDTH - RIGHT
         self.parts += [
-            f'<line x1="{WIDTH - RIGHT + 15}" y1="{legend}" x2="{WIDTH - RIGHT + 50}" y2="{legend}" {style}/>',
-            f'<text x="{WIDTH - RIGHT + 58}" y="{legend + 4}">{name}</text>']
+            f'<line x1="{right + 15}" y1="{legend}" x2="{right + 50}" y2="{legend}" {style}/>',
+            f'<text x="{right + 58}" y="{legend + 4}">{name}</text>']
         self.series += 1
 
     def write(self, path):
-        frame = (f'<rect x="{LEFT}" y="{TOP}" width="{WIDTH - LEFT - RIGHT}" height="{HEIGHT - TOP - BOTTOM}" '
-                 'fill="none" stroke="#333"/>')
+        frame = (f'<rect x="{LEFT}" y="{TOP}" width="{WIDTH - LEFT - RIGHT}" '
+                 f'height="{HEIGHT - TOP - BOTTOM}" fill="none" stroke="#333"/>')
         path.write_text("\n".join(self.parts + [frame, "</svg>"]) + "\n")
 
 
 def log_grid(plot, low, high, label):
     for exponent in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1):
-        if low <= 10 ** exponent <= high:
-            plot.grid_y(10 ** exponent, label(10 ** exponent))
+        for step in (1, 2, 5):
+            value = step * 10 ** exponent
+            if low <= value <= high:
+                plot.grid_y(value, label(value))
 
 
 def time_label(ns):
@@ -234,14 +239,16 @@ def plot_latency(directory, key, peers):
     low = 10 ** math.floor(math.log10(max(min(values), 0.1)))
     high = 10 ** math.ceil(math.log10(max(values) * 1.01))
     nines = max(x for curve in curves.values() for x, _ in curve)
-    what = "mean call of a 20-call batch after a pause" if mode == "batch" else "single call in a burst"
+    calls = next(iter(peers.values()))[0]["batch_calls"]
+    what = f"mean call of a {calls}-call batch after a pause" if mode == "batch" else "single call in a burst"
     plot = Plot(f"Latency, {what} ({shape}, {producers} {kind})", "percentile", "time of a call",
-                (0, max(nines, 1)), (low, high), True)
+                (0, max(nines, 1)), (low, high))
     log_grid(plot, low, high, time_label)
-    for value, label in [(0, "0"), (0.30103, "50"), (1, "90"), (2, "99"), (3, "99.9"), (4, "99.99"), (5, "99.999")]:
+    for value, label in enumerate(["0", "90", "99", "99.9", "99.99", "99.999", "99.9999"]):
         if value <= nines:
             plot.grid_x(value, label)
-    for peer, curve in curves.items():
+    plot.grid_x(math.log10(2), "50")
+    for peer, curve in sorted(curves.items(), key=lambda item: -item[1][-1][1]):
         plot.line(peer, curve)
     name = f"latency-{mode}-{shape}-{producers}-{kind}.svg"
     plot.write(directory / name)
@@ -261,12 +268,12 @@ def plot_throughput(directory, groups, kind, shape):
     values = [y for points in series.values() for _, y in points if y > 0] or [1]
     low = 10 ** math.floor(math.log10(min(values)))
     high = 10 ** math.ceil(math.log10(max(values) * 1.01))
-    plot = Plot(f"Throughput until all is on disk ({shape})", f"producers ({kind})", "million records a second",
-                (counts[0] - 0.5, counts[-1] + 0.5), (low, high), True)
+    plot = Plot(f"Throughput until all is on disk ({shape})", f"producers ({kind})",
+                "million records a second", (counts[0] - 0.5, counts[-1] + 0.5), (low, high))
     log_grid(plot, low, high, lambda v: f"{v:g}")
     for count in counts:
         plot.grid_x(count, str(count))
-    for peer, points in series.items():
+    for peer, points in sorted(series.items(), key=lambda item: -max(item[1])[1]):
         plot.line(peer, sorted(points))
     name = f"throughput-{shape}-{kind}.svg"
     plot.write(directory / name)
@@ -280,7 +287,8 @@ def main():
     runs = sorted(load(directory), key=lambda run: run["time"])
     groups = grouped(runs)
     Plot.peers = sorted({run["peer"] for run in runs})
-    plots = [plot_latency(directory, key, peers) for key, peers in groups.items() if key[0] in ("batch", "burst")]
+    plots = [plot_latency(directory, key, peers) for key, peers in groups.items()
+             if key[0] in ("batch", "burst")]
     for kind, shape in sorted({(key[3], key[1]) for key in groups if key[0] == "sustained"}):
         plots.append(plot_throughput(directory, groups, kind, shape))
     text = summary(runs, groups) + "\n## Plots\n\n" + "\n".join(f"![{p}]({p})" for p in plots if p) + "\n"

@@ -141,9 +141,16 @@ int main(int argc, char **argv)
 {
     const char *tmp = getenv("TMPDIR");
     struct options o = {.repeat = 1,
-                        .cfg = {.mode = MODE_SUSTAINED, .shape = SHAPE_THREE, .producers = 1, .records = 1000000,
-                                .batches = 1000, .pause_ns = 2000000, .idle_ns = 2000000000, .block = true,
-                                .first_cpu = -1, .tmp = tmp && *tmp ? tmp : "/var/tmp"}};
+                        .cfg = {.mode = MODE_SUSTAINED,
+                                .shape = SHAPE_THREE,
+                                .producers = 1,
+                                .records = 1000000,
+                                .batches = 1000,
+                                .pause_ns = 2000000,
+                                .idle_ns = 2000000000,
+                                .block = true,
+                                .first_cpu = -1,
+                                .tmp = tmp && *tmp ? tmp : "/var/tmp"}};
     read_options(&o, argc, argv);
     if (optind == argc) {
         fputs(usage_text, stderr);

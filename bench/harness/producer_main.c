@@ -36,7 +36,7 @@ static void pause_for(const struct run_shared *run)
             ;
         return;
     }
-    struct timespec ts = {(time_t)(run->pause_ns / 1000000000u), (long)(run->pause_ns % 1000000000u)};
+    struct timespec ts = ns_timespec(run->pause_ns);
     while (clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, &ts) == EINTR)
         ;
 }
@@ -152,7 +152,7 @@ static void run_process(struct run_shared *run, int index)
     if (run->mode == MODE_KILL)
         raise(SIGKILL);
     if (run->mode == MODE_IDLE) {
-        const struct timespec ts = {(time_t)(run->idle_ns / 1000000000u), (long)(run->idle_ns % 1000000000u)};
+        const struct timespec ts = ns_timespec(run->idle_ns);
         nanosleep(&ts, NULL);
         run->process[index].cpu_ns = cpu_ns() - cpu0;
     }

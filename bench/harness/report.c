@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,23 +29,30 @@ static double per_record_us(double seconds, const struct run_result *res)
     return seconds * 1e6 / (double)res->logged;
 }
 
+static void print_sustained(const struct run_result *res)
+{
+    const double bytes = res->delivered ? (double)res->bytes / (double)res->delivered : 0.0;
+    printf("%.1f ns a call  %.3f M/s to disk  ", res->call_ns, (double)res->delivered / res->seconds * 1e-6);
+    printf("CPU %.3f + %.3f us a record  ", per_record_us(res->producer_cpu_s, res),
+           per_record_us(res->consumer_cpu_s, res));
+    printf("peak %.1f + %.1f MiB  %.1f bytes  ", (double)res->producer_peak_kib / 1024,
+           (double)res->consumer_peak_kib / 1024, bytes);
+}
+
 void report_line(const char *peer, const struct run_config *cfg, const struct run_result *res)
 {
     const struct latency *l = &res->latency;
-    printf("%-16s %-9s %-5s %2u %-9s ping %5.1f/%5.1f ns  ", peer, mode_names[cfg->mode], shape_names[cfg->shape],
-           cfg->producers, cfg->processes ? "processes" : "threads", res->ping_before_ns, res->ping_after_ns);
+    printf("%-16s %-9s %-5s %2u %-9s ping %5.1f/%5.1f ns  ", peer, mode_names[cfg->mode],
+           shape_names[cfg->shape], cfg->producers, cfg->processes ? "processes" : "threads",
+           res->ping_before_ns, res->ping_after_ns);
     if (has_latency(cfg))
-        printf("p50 %.1f  p90 %.1f  p99 %.1f  p99.9 %.1f  p99.99 %.1f  max %.1f ns (timer %.1f)  ", l->p50, l->p90,
-               l->p99, l->p999, l->p9999, l->max, res->timer_ns);
+        printf("p50 %.1f  p90 %.1f  p99 %.1f  p99.9 %.1f  p99.99 %.1f  max %.1f ns (timer %.1f)  ", l->p50,
+               l->p90, l->p99, l->p999, l->p9999, l->max, res->timer_ns);
     if (has_throughput(cfg))
-        printf("%.1f ns a call  %.3f M/s to disk  CPU %.3f + %.3f us a record  peak %.1f + %.1f MiB  %.1f bytes  ",
-               res->call_ns, (double)res->delivered / res->seconds * 1e-6, per_record_us(res->producer_cpu_s, res),
-               per_record_us(res->consumer_cpu_s, res), (double)res->producer_peak_kib / 1024,
-               (double)res->consumer_peak_kib / 1024,
-               res->delivered ? (double)res->bytes / (double)res->delivered : 0.0);
+        print_sustained(res);
     if (cfg->mode == MODE_IDLE)
         printf("%.2f %% of a core  ", res->idle_cpu_percent);
-    printf("lost %lld of %llu\n", (long long)res->logged - (long long)res->delivered, (unsigned long long)res->logged);
+    printf("lost %" PRId64 " of %" PRIu64 "\n", (int64_t)res->logged - res->delivered, res->logged);
 }
 
 static void put_config(struct json *j, const char *peer, const struct run_config *cfg)
@@ -166,9 +174,8 @@ int report_json(const char *dir, const char *peer, const struct run_config *cfg,
         r = err_sys(e, -errno, "make %s", dir);
     else if (r < 0)
         err_sys(e, r, "write JSON");
-    snprintf(path, sizeof path, "%s/%s-%s-%s-%u%c-%llu-%d.json", dir, peer, mode_names[cfg->mode],
-             shape_names[cfg->shape], cfg->producers, cfg->processes ? 'p' : 't', (unsigned long long)now_ns(),
-             (int)getpid());
+    snprintf(path, sizeof path, "%s/%s-%s-%s-%u%c-%" PRIu64 "-%d.json", dir, peer, mode_names[cfg->mode],
+             shape_names[cfg->shape], cfg->producers, cfg->processes ? 'p' : 't', now_ns(), (int)getpid());
     if (r == 0)
         r = write_file(path, &j.out, e);
     buf_done(&j.out);

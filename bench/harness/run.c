@@ -109,10 +109,11 @@ static void run_go(struct run *run)
 
 static int wait_producers(struct run *run, struct err *e)
 {
+    const int expected = run->cfg->mode == MODE_KILL ? SIGKILL : 0;
     int result = 0;
     for (uint32_t i = 0; i < run->processes; i++) {
-        const int r = proc_wait(take_pid(&run->pid[i]), "a producer", run->cfg->mode == MODE_KILL ? SIGKILL : 0,
-                                &run->producers_reaped_ns, result < 0 ? NULL : e);
+        const int r = proc_wait(take_pid(&run->pid[i]), "a producer", expected, &run->producers_reaped_ns,
+                                result < 0 ? NULL : e);
         result = result < 0 ? result : r;
     }
     return result;
@@ -163,7 +164,7 @@ static int finish(struct run *run, struct run_result *ret, struct err *e)
 static void measure_idle(const struct run *run, struct run_result *ret)
 {
     const uint64_t t0 = now_ns(), cpu0 = proc_tree_cpu_ns(run->session.consumer);
-    const struct timespec ts = {(time_t)(run->cfg->idle_ns / 1000000000u), (long)(run->cfg->idle_ns % 1000000000u)};
+    const struct timespec ts = ns_timespec(run->cfg->idle_ns);
     nanosleep(&ts, NULL);
     const uint64_t cpu = proc_tree_cpu_ns(run->session.consumer) - cpu0;
     ret->idle_cpu_percent = 100.0 * (double)cpu / (double)(now_ns() - t0);

@@ -74,7 +74,8 @@ void session_fs_name(const char *path, char *ret, size_t size)
     snprintf(ret, size, "0x%lx", (unsigned long)fs.f_type);
 }
 
-int session_wait(struct session *s, int (*ready)(struct session *s), int seconds, const char *what, struct err *e)
+int session_wait(struct session *s, int (*ready)(struct session *s), int seconds, const char *what,
+                 struct err *e)
 {
     const uint64_t deadline = now_ns() + (uint64_t)seconds * 1000000000u;
     do {

@@ -14,7 +14,8 @@ void session_close(struct session *s);
 void session_fs_name(const char *path, char *ret, size_t size);
 
 /* Calls ready(s) every millisecond until it returns non-zero: then 0, its negative errno, or -ETIMEDOUT. */
-int session_wait(struct session *s, int (*ready)(struct session *s), int seconds, const char *what, struct err *e);
+int session_wait(struct session *s, int (*ready)(struct session *s), int seconds, const char *what,
+                 struct err *e);
 
 /* Directory of this program, where its companions are. */
 int session_program_dir(char *ret, size_t size, struct err *e);

@@ -1,5 +1,6 @@
 /* Locked instructions, which the hot path does without. */
 #include "bench/micro/micro.h"
+#include "lib/base/atomics.h"
 
 static _Alignas(128) uint64_t shared_word;
 
@@ -13,7 +14,7 @@ static void bench_cas(struct gb_state *s)
 {
     micro_loop(s) {
         uint64_t old = __atomic_load_n(&shared_word, __ATOMIC_RELAXED);
-        while (!__atomic_compare_exchange_n(&shared_word, &old, old + 32, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        while (!cas_acq_rel(&shared_word, &old, old + 32))
             ;
     }
 }

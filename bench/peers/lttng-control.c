@@ -52,8 +52,9 @@ static int lttng_start(struct session *s, struct err *e)
     snprintf(output, sizeof output, "--output=%s", s->out);
     const char *const create[] = {"lttng", "--no-sessiond", "create", "bench", output, NULL};
     const char *const blocking = s->block ? "--blocking-timeout=inf" : "--blocking-timeout=0";
-    const char *const channel[] = {"lttng", "--no-sessiond", "enable-channel", "--userspace", "--session=bench",
-                                   "--subbuf-size=1M", "--num-subbuf=4", blocking, "channel", NULL};
+    const char *const channel[] = {"lttng", "--no-sessiond", "enable-channel", "--userspace",
+                                   "--session=bench", "--subbuf-size=1M", "--num-subbuf=4", blocking,
+                                   "channel", NULL};
     const char *const event[] = {"lttng", "--no-sessiond", "enable-event", "--userspace", "--session=bench",
                                  "--channel=channel", "fapilog_bench:*", NULL};
     const char *const start[] = {"lttng", "--no-sessiond", "start", "bench", NULL};

@@ -28,7 +28,8 @@ LTTNG_UST_TRACEPOINT_EVENT(
                       const char *, i, const char *, j),
     LTTNG_UST_TP_FIELDS(lttng_ust_field_integer(int, a, a) lttng_ust_field_integer(int, b, b)
                             lttng_ust_field_integer(int, c, c) lttng_ust_field_integer(int, d, d)
-                                lttng_ust_field_integer(uint64_t, e, e) lttng_ust_field_integer(uint64_t, f, f)
+                                lttng_ust_field_integer(uint64_t, e, e)
+                                    lttng_ust_field_integer(uint64_t, f, f)
                                     lttng_ust_field_float(double, g, g) lttng_ust_field_float(double, h, h)
                                         lttng_ust_field_string(i, i) lttng_ust_field_string(j, j)))
 

@@ -78,4 +78,5 @@ static int syslog_stop(struct session *s, struct err *e)
     return proc_stop(take_pid(&s->consumer), "rsyslogd", e);
 }
 
-const struct peer_control control_syslog = {.start = syslog_start, .drain = syslog_drain, .stop = syslog_stop};
+const struct peer_control control_syslog = {
+    .start = syslog_start, .drain = syslog_drain, .stop = syslog_stop};

@@ -16,7 +16,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int syslog_open(const struct producer_env *env)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    if (snprintf(addr.sun_path, sizeof addr.sun_path, "%s/../log.sock", env->dir) >= (int)sizeof addr.sun_path)
+    const int n = snprintf(addr.sun_path, sizeof addr.sun_path, "%s/../log.sock", env->dir);
+    if (n >= (int)sizeof addr.sun_path)
         return -ENAMETOOLONG;
     fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)

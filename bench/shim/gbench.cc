@@ -90,7 +90,7 @@ int gb_main(int argc, char **argv)
     static const char refused[] = "--benchmark_perf_counters";
     for (int i = 1; i < argc; i++)
         if (!std::strncmp(argv[i], refused, sizeof refused - 1)) {
-            std::fprintf(stderr, "%s: %s is not available: version 1.7 aborts where the kernel offers no counters\n",
+            std::fprintf(stderr, "%s: %s is refused: version 1.7 aborts where the kernel has no counters\n",
                          argv[0], refused);
             return 2;
         }
