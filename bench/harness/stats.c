@@ -20,8 +20,7 @@ uint32_t stats_quantile(const uint32_t *sorted, size_t n, double q)
 {
     CHECK(n > 0);
     CHECK(q >= 0 && q <= 1);
-    /* 0.999 * 1000 is a hair above 999 in binary: without the margin p99.9 would be the maximum. */
-    const double rank = ceil(q * (double)n - 1e-9 * (double)n);
+    const double rank = ceil(q * (double)n);
     return sorted[rank < 1 ? 0 : (size_t)rank - 1];
 }
 
