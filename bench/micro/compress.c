@@ -15,8 +15,8 @@ static size_t make_lines(char *text)
     size_t len = 0;
     for (uint64_t i = 0; len + COMPRESS_LINE_MAX < COMPRESS_BYTES; i++)
         len += (size_t)snprintf(text + len, COMPRESS_LINE_MAX,
-                                "{\"timestamp\":\"2026-11-21T08:37:04.%09luZ\",\"level\":\"INFO\",\"message\":\"%s\","
-                                "\"service\":\"bench\",\"pid\":4711,\"a\":%d,\"b\":%d,\"c\":%g}\n",
+                                "{\"timestamp\":\"2026-11-21T08:37:04.%09luZ\",\"level\":\"INFO\","
+                                "\"message\":\"%s\",\"service\":\"bench\",\"pid\":4711,\"a\":%d,\"b\":%d,\"c\":%g}\n",
                                 i * 1037, BENCH_MARKER, shape_int(i, 0), shape_int(i, 1), shape_double(i, 0));
     return len;
 }

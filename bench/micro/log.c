@@ -14,7 +14,8 @@ enum { WARMUP = 20000 };
 
 typedef void log_fn(fapilog_t *log, uint64_t i);
 
-static inline __attribute__((always_inline)) void log_records(struct gb_state *s, uint32_t on_full, log_fn *fn)
+static inline __attribute__((always_inline))
+void log_records(struct gb_state *s, uint32_t on_full, log_fn *fn)
 {
     char dir[] = "/dev/shm/fapilog-micro-XXXXXX";
     if (!mkdtemp(dir)) {
@@ -55,8 +56,8 @@ static inline void log_text(fapilog_t *log, uint64_t i)
 
 static inline void log_ten(fapilog_t *log, uint64_t i)
 {
-    FAPILOG_INFO(log, BENCH_MARKER, FL("a", shape_int(i, 0)), FL("b", shape_int(i, 1)), FL("c", shape_int(i, 2)),
-                 FL("d", shape_int(i, 3)), FL("e", shape_u64(i, 0)), FL("f", shape_u64(i, 1)),
+    FAPILOG_INFO(log, BENCH_MARKER, FL("a", shape_int(i, 0)), FL("b", shape_int(i, 1)),
+                 FL("c", shape_int(i, 2)), FL("d", shape_int(i, 3)), FL("e", shape_u64(i, 0)), FL("f", shape_u64(i, 1)),
                  FL("g", shape_double(i, 0)), FL("h", shape_double(i, 1)), FL("i", BENCH_SYMBOL),
                  FL("j", BENCH_TEXT_32));
 }
