@@ -151,9 +151,10 @@ static uint64_t tree_sum(pid_t pid, uint64_t (*value)(pid_t), int depth)
     uint64_t sum = value(pid);
     auto_dir d = depth < DEPTH_MAX ? opendir("/proc") : NULL;
     for (struct dirent *entry; d && (entry = readdir(d));) {
-        const pid_t candidate = atoi(entry->d_name);
+        char *end;
+        const pid_t candidate = (pid_t)strtol(entry->d_name, &end, 10);
         struct proc_stat st;
-        if (candidate > 0 && read_stat(candidate, &st) == 0 && st.parent == pid)
+        if (candidate > 0 && *end == '\0' && read_stat(candidate, &st) == 0 && st.parent == pid)
             sum += tree_sum(candidate, value, depth + 1);
     }
     return sum;

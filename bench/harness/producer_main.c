@@ -163,19 +163,28 @@ static void run_process(struct run_shared *run, int index)
     run->process[index].finished = 1;
 }
 
+/* -1 for what is no number from 0 to 9999. */
+static int small_number(const char *text)
+{
+    char *end;
+    const long n = strtol(text, &end, 10);
+    return end == text || *end || n < 0 || n > 9999 ? -1 : (int)n;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc != 6) {
+    const int index = argc == 6 ? small_number(argv[3]) : -1, fd = argc == 6 ? small_number(argv[5]) : -1;
+    if (index < 0 || fd < 0) {
         fprintf(stderr, "usage: %s PEER DIR INDEX block|discard FD   (started by fapilog-bench)\n", argv[0]);
         return 2;
     }
-    struct run_shared *run = map_run(atoi(argv[5]));
+    struct run_shared *run = map_run(fd);
     if (!run) {
         fprintf(stderr, "%s: cannot map the run: %s\n", argv[0], strerror(errno));
         return 1;
     }
     const struct producer_env env = {
-        .peer = argv[1], .dir = argv[2], .index = atoi(argv[3]), .block = strcmp(argv[4], "block") == 0};
+        .peer = argv[1], .dir = argv[2], .index = index, .block = strcmp(argv[4], "block") == 0};
     const int r = producer.open(&env);
     if (r < 0) {
         fprintf(stderr, "%s: %s: %s\n", argv[0], env.peer, strerror(-r));
