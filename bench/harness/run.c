@@ -150,9 +150,10 @@ static int finish(struct run *run, struct run_result *ret, struct err *e)
     ret->seconds = (double)(now_ns() - run->go_ns - s->quiet_ns) * 1e-9;
     if (control->stop && (r = control->stop(s, e)) < 0)
         return r;
-    const uint64_t consumer_ns =
-        proc_reaped_cpu_ns() - s->tools_cpu_ns - run->producers_reaped_ns - run->consumer_base_ns;
-    ret->consumer_cpu_s = control->start ? (double)consumer_ns * 1e-9 : 0;
+    /* The base comes from finer clocks than the sum: an idle consumer may end a hair below it. */
+    const int64_t consumer_ns = (int64_t)(proc_reaped_cpu_ns() - s->tools_cpu_ns - run->producers_reaped_ns -
+                                          run->consumer_base_ns);
+    ret->consumer_cpu_s = control->start && consumer_ns > 0 ? (double)consumer_ns * 1e-9 : 0;
     ret->delivered = control->count ? control->count(s, e) : outputs_count(s->out, BENCH_MARKER, e);
     ret->bytes = outputs_bytes(s->out, e);
     if (ret->delivered < 0 || ret->bytes < 0)
