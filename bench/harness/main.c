@@ -1,6 +1,7 @@
 /* fapilog-bench: measures peers across processes. See docs/benchmarks.md. */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,6 +138,14 @@ static int run_one(const struct peer *peer, const struct options *o, int argc, c
     return r;
 }
 
+/* An interrupt ends the children, so the run at hand fails and is cleaned up; no further one starts. */
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int sig)
+{
+    interrupted = sig;
+}
+
 int main(int argc, char **argv)
 {
     const char *tmp = getenv("TMPDIR");
@@ -165,8 +174,11 @@ int main(int argc, char **argv)
     /* Consumers that outlive the process that started them are still ours to wait for. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     int failed = 0;
+    const struct sigaction action = {.sa_handler = on_interrupt};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
     for (int round = 0; round < o.repeat; round++)
-        for (int i = optind; i < argc; i++)
+        for (int i = optind; i < argc && !interrupted; i++)
             failed |= run_one(peer_find(argv[i], NULL), &o, argc, argv) < 0;
-    return failed;
+    return interrupted ? 128 + interrupted : failed;
 }

@@ -174,13 +174,11 @@ static void measure_idle(const struct run *run, struct run_result *ret)
 static int run_measured(struct run *run, struct run_result *ret, struct err *e)
 {
     const struct peer_control *control = run->peer->control;
-    int r = map_shared(run, e);
-    if (r < 0)
-        return r;
+    int r;
     session_fs_name(run->session.out, ret->output_fs, sizeof ret->output_fs);
     if (control->start && (r = control->start(&run->session, e)) < 0)
         return r;
-    if ((r = start_producers(run, e)) < 0 || (r = wait_ready(run, e)) < 0)
+    if ((r = map_shared(run, e)) < 0 || (r = start_producers(run, e)) < 0 || (r = wait_ready(run, e)) < 0)
         return r;
     if (control->settle && (r = control->settle(&run->session, e)) < 0)
         return r;
