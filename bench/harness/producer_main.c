@@ -88,8 +88,11 @@ static void *worker_run(void *arg)
     if (run->first_cpu >= 0)
         pin_to((int)(((uint32_t)run->first_cpu + w->number) % (uint32_t)sysconf(_SC_NPROCESSORS_ONLN)));
     void *thread = producer.thread_open ? producer.thread_open() : NULL;
-    producer.log[run->shape](thread, 0, WARMUP_RECORDS);
-    uint64_t n = WARMUP_RECORDS;
+    uint64_t n = 0;
+    for (; n < WARMUP_CHUNKS * WARMUP_CALLS; n += WARMUP_CALLS) {
+        producer.log[run->shape](thread, n, WARMUP_CALLS);
+        usleep(WARMUP_PAUSE_US);
+    }
     wait_for_go(run);
 
     res->start_ns = now_ns();

@@ -74,6 +74,13 @@ void session_fs_name(const char *path, char *ret, size_t size)
     snprintf(ret, size, "0x%lx", (unsigned long)fs.f_type);
 }
 
+static bool consumer_ended(const struct session *s)
+{
+    siginfo_t info = {0};
+    return s->consumer > 0 && waitid(P_PID, (id_t)s->consumer, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == s->consumer;
+}
+
 int session_wait(struct session *s, int (*ready)(struct session *s), int seconds, const char *what,
                  struct err *e)
 {
@@ -84,6 +91,8 @@ int session_wait(struct session *s, int (*ready)(struct session *s), int seconds
             return err_sys(e, r, "%s", what);
         if (r > 0)
             return 0;
+        if (consumer_ended(s))
+            return err_set(e, -ECHILD, "%s: it has ended", what);
         usleep(1000);
     } while (now_ns() < deadline);
     return err_set(e, -ETIMEDOUT, "%s: nothing after %d s", what, seconds);

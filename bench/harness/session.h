@@ -13,7 +13,8 @@ void session_close(struct session *s);
 /* Name of the file system below path: "ext2/3/4", "tmpfs", ... or its magic number. */
 void session_fs_name(const char *path, char *ret, size_t size);
 
-/* Calls ready(s) every millisecond until it returns non-zero: then 0, its negative errno, or -ETIMEDOUT. */
+/* Calls ready(s) every millisecond until it returns non-zero: then 0, its negative errno,
+ * -ETIMEDOUT, or -ECHILD when the consumer has ended meanwhile. */
 int session_wait(struct session *s, int (*ready)(struct session *s), int seconds, const char *what,
                  struct err *e);
 
