@@ -98,14 +98,14 @@ def sustained_table(peers):
     rows = []
     for peer, runs in ranked(peers, "call_ns"):
         consumer = median(runs, "consumer_peak_kib") > 0
-        delivered = max(1, median(runs, "delivered"))
+        delivered = median(runs, "delivered")
         rows.append([
             peer, number(median(runs, "call_ns")), number(median(runs, "records_per_second") / 1e6),
             number(median(runs, "producer_cpu_us_per_record")),
             number(median(runs, "consumer_cpu_us_per_record")) if consumer else "-",
             number(median(runs, "cpu_us_per_record")), number(median(runs, "producer_peak_kib") / 1024),
             number(median(runs, "consumer_peak_kib") / 1024) if consumer else "-",
-            number(median(runs, "bytes_on_disk") / delivered),
+            number(median(runs, "bytes_on_disk") / delivered) if delivered else "-",
             lost(runs), pings(runs)])
     return table(["peer", "ns a call", "M records/s to disk", "CPU s per M: producer", "consumer", "all",
                   "peak MiB: producer", "consumer", "bytes a record", "lost", "ping ns"], rows)

@@ -30,6 +30,12 @@ void gb_register(const char *name, gb_fn *fn)
     add(name, fn);
 }
 
+void gb_register_each(const char *const *names, int count, gb_fn *fn)
+{
+    for (int i = 0; i < count; i++)
+        add(names[i], fn)->Arg(i);
+}
+
 void gb_register_range(const char *name, gb_fn *fn, int64_t lo, int64_t hi)
 {
     add(name, fn)->Range(lo, hi);

@@ -26,6 +26,9 @@ typedef void gb_fn(struct gb_state *s);
 /* name must outlive the program. */
 void gb_register(const char *name, gb_fn *fn);
 
+/* Runs fn once for each of 0 .. count - 1; gb_range() tells which, names[i] is its name. */
+void gb_register_each(const char *const *names, int count, gb_fn *fn);
+
 /* Runs fn for lo, lo*8, lo*64 ... hi; gb_range() tells which. */
 void gb_register_range(const char *name, gb_fn *fn, int64_t lo, int64_t hi);
 
