@@ -1,6 +1,7 @@
-/* A collector with private rings on /dev/shm that writes into the session's directory: JSON lines, or
- * binary files for the peer fapilog-native. FAPILOG_COLLECTOR and FAPILOG_DUMP name other programs than
- * those of this build; FAPILOG_ON_FULL and the other FAPILOG_ variables reach the producers. */
+/* A collector with private rings on /dev/shm that writes into the session's directory: JSON lines in the
+ * default envelope, flat JSON lines for the peer fapilog-json, binary files for fapilog-native.
+ * FAPILOG_COLLECTOR and FAPILOG_DUMP name other programs than those of this build; FAPILOG_ON_FULL and
+ * the other FAPILOG_ variables reach the producers. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,8 @@ static int fapilog_start(struct session *s, struct err *e)
     char uri[SESSION_PATH_MAX + 64];
     if (is_native(s))
         snprintf(uri, sizeof uri, "native://%s/", s->out);
+    else if (strcmp(s->peer, "fapilog-json") == 0)
+        snprintf(uri, sizeof uri, "file://%s/fapilog.jsonl?format=json", s->out);
     else
         snprintf(uri, sizeof uri, "file://%s/fapilog.jsonl", s->out);
     setenv("FAPILOG_RING_DIR", s->rings, 1);
