@@ -289,7 +289,9 @@ static int cut_to_mark(struct fileset *f, int fd, const struct sink_mark *mark)
         if (tail_hash(tail, len) != mark->word[MARK_TAIL])
             return 0; /* same inode number, other bytes: rewritten meanwhile, not ours to cut */
     }
-    r = (uint64_t)st.st_size > size ? io_ftruncate(f->sink->io, fd, (int64_t)size) : 0;
+    if ((uint64_t)st.st_size == size || (f->is_footer && f->is_footer(fd, size, (uint64_t)st.st_size)))
+        return 1;
+    r = io_ftruncate(f->sink->io, fd, (int64_t)size);
     return r < 0 ? r : 1;
 }
 
@@ -333,14 +335,11 @@ int fileset_recover(struct fileset *f, const struct sink_mark *mark, struct err 
         const int r = recover_renamed(f, mark);
         return r < 0 ? err_sys(e, r, "recover in %s", f->names.directory) : 0;
     }
-    const int r = cut_to_mark(f, f->fd, mark);
+    int r = cut_to_mark(f, f->fd, mark);
     if (r < 0)
         return err_sys(e, r, "recover %s", f->live);
-    if (r == 1) {
-        f->size = mark->word[MARK_SIZE];
-        fileset_tail_load(f);
-    }
-    return 0;
+    r = fileset_refresh(f);
+    return r < 0 ? err_sys(e, r, "recover %s", f->live) : 0;
 }
 
 static void drain(struct fileset *f)
@@ -373,8 +372,6 @@ int fileset_close(struct fileset *f, struct err *e)
         if (r == 0 && f->footer && !f->is_footer_done && f->size > 0 && fileset_footer(f, keep_result)) {
             drain(f);
             r = f->close_result;
-            f->is_mark_due = true;
-            fileset_announce(f);
         }
         if (f->cfg.sync != FILESET_SYNC_NEVER && f->is_unsynced) {
             fileset_sync(f, keep_result);

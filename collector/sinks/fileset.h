@@ -72,6 +72,8 @@ struct fileset {
     unsigned tail_len;
     /* Pieces that end a file, written before it is left for good; count, 0: none. May be NULL. */
     unsigned (*footer)(struct fileset *f, const struct piece **ret_pieces);
+    /* Is [from, size) of fd such an end, which need not be cut off for a mark at `from`? May be NULL. */
+    bool (*is_footer)(int fd, uint64_t from, uint64_t size);
     bool is_footer_done;
     uint64_t serial;      /* rises when the current file is another one, or was changed by others */
     struct append append;

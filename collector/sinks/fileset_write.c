@@ -187,21 +187,34 @@ bool fileset_footer(struct fileset *f, fileset_done_fn *then)
 
 static void prepare_step(struct fileset *f);
 
-static void prepare_synced(struct fileset *f, int result)
+/* Of what comes before a file is left, and of the sync timer. Files change only inside the core's own
+ * calls, when it is ready for a new mark: so without a batch this is all, and the next tick goes on. */
+static void settled(struct fileset *f)
+{
+    if (f->is_preparing)
+        prepare_step(f);
+}
+
+static void synced(struct fileset *f, int result)
 {
     if (result < 0) {
         /* What was acknowledged before cannot be taken back; with sync=always nothing was. */
         fileset_warn(f, result, "force to disk", f->live);
         f->is_unsynced = false;
     }
-    prepare_step(f);
+    settled(f);
 }
 
-static void footer_written(struct fileset *f, int result)
+static void ended(struct fileset *f, int result)
 {
-    if (result < 0) /* readers do without one */
+    if (result < 0) /* readers do without it */
         fileset_warn(f, result, "end", f->live);
-    prepare_step(f);
+    settled(f);
+}
+
+static bool footer_due(const struct fileset *f)
+{
+    return f->footer && !f->is_footer_done && f->fd >= 0 && f->size > 0;
 }
 
 static bool sync_due(const struct fileset *f)
@@ -225,6 +238,17 @@ static int change_file(struct fileset *f, bool rotate)
     return r;
 }
 
+/* Starts what has to be done before the file is left; true while that is under way. */
+static bool settle(struct fileset *f, bool leaves)
+{
+    if (leaves && footer_due(f) && fileset_footer(f, ended))
+        return true;
+    if (!f->is_unsynced || f->cfg.sync == FILESET_SYNC_NEVER || !(leaves || sync_due(f)))
+        return false;
+    fileset_sync(f, synced);
+    return true;
+}
+
 static void prepare_finish(struct fileset *f, int result)
 {
     fileset_done_fn *ready = f->ready;
@@ -235,25 +259,15 @@ static void prepare_finish(struct fileset *f, int result)
         ready(f, result);
 }
 
-static bool footer_due(const struct fileset *f)
-{
-    return f->footer && !f->is_footer_done && f->fd >= 0 && f->size > 0;
-}
-
 static void prepare_step(struct fileset *f)
 {
     int r = fileset_refresh(f);
     const bool rotate = r == 0 && fileset_rotation_due(f, f->wanted);
-    const bool leaves = rotate || f->is_reopen_due;
-    if (r == 0 && leaves && footer_due(f) && fileset_footer(f, footer_written))
+    if (r == 0 && settle(f, rotate || f->is_reopen_due))
         return;
-    if (r == 0 && f->is_unsynced && f->cfg.sync != FILESET_SYNC_NEVER && (leaves || sync_due(f))) {
-        fileset_sync(f, prepare_synced);
-        return;
-    }
     if (r == 0)
         r = change_file(f, rotate);
-    if (r == 0 && f->fd < 0 && (f->ready || !f->cfg.is_dated))
+    if (r == 0 && f->fd < 0)
         r = f->cfg.is_dated ? fileset_open_dated(f) : fileset_open_live(f);
     if (r == 0)
         fileset_announce(f);
@@ -262,26 +276,29 @@ static void prepare_step(struct fileset *f)
 
 void fileset_prepare(struct fileset *f, uint64_t bytes, fileset_done_fn *ready)
 {
-    CHECK(!f->ready);
+    CHECK(!f->is_preparing);
     f->ready = ready;
     f->wanted = bytes;
-    if (f->is_preparing) /* by tick: its next step sees this batch */
-        return;
     f->is_preparing = true;
-    if (!f->is_busy)
+    if (!f->is_busy) /* else settled() goes on with it */
         prepare_step(f);
 }
 
 /* ---- timers ---- */
 
-static void tick_synced(struct fileset *f, int result)
+/* Leaves the file where that is due and possible at once; else it starts what must come first. */
+static int change_between_batches(struct fileset *f)
 {
-    if (result < 0) {
-        fileset_warn(f, result, "force to disk", f->live);
-        f->is_unsynced = false;
-    }
-    if (f->is_preparing)
-        prepare_step(f);
+    int r = fileset_refresh(f);
+    const bool rotate = r == 0 && fileset_rotation_due(f, 0);
+    if (r < 0 || !(rotate || f->is_reopen_due || (f->fd < 0 && !f->cfg.is_dated)) || settle(f, true))
+        return r;
+    r = change_file(f, rotate);
+    if (r == 0 && f->fd < 0 && !f->cfg.is_dated)
+        r = fileset_open_live(f);
+    if (r == 0)
+        fileset_announce(f);
+    return r;
 }
 
 /* Was the file renamed or removed without a signal? */
@@ -304,7 +321,9 @@ void fileset_tick(struct fileset *f)
     fileset_compress_poll(f);
     look(f, now);
     if (f->is_reopen_due || fileset_rotation_due(f, 0)) {
-        fileset_prepare(f, 0, NULL);
+        const int r = change_between_batches(f);
+        if (r < 0) /* the next write tries again, and reports it */
+            fileset_warn(f, r, "reopen", f->live);
         return;
     }
     if (!f->is_device && (f->is_tidy_due || now - f->tidied_at_ns >= FILESET_TIDY_NS)) {
@@ -312,8 +331,7 @@ void fileset_tick(struct fileset *f)
         fileset_announce(f);
         fileset_tidy(f);
     }
-    if (sync_due(f))
-        fileset_sync(f, tick_synced);
+    (void)settle(f, false);
 }
 
 int fileset_reopen(struct fileset *f, struct err *e)
@@ -329,16 +347,17 @@ int fileset_reopen(struct fileset *f, struct err *e)
             return 0;
     }
     f->is_reopen_due = f->fd >= 0;
-    if (!f->is_preparing)
-        fileset_prepare(f, 0, NULL);
-    return 0;
+    if (f->is_busy || f->is_preparing)
+        return 0;
+    const int r = change_between_batches(f);
+    return r < 0 ? err_sys(e, r, "reopen %s", f->live) : 0;
 }
 
 int fileset_rotate(struct fileset *f, struct err *e)
 {
-    (void)e;
     f->is_rotation_due = f->size > 0;
-    if (f->is_rotation_due && !f->is_preparing)
-        fileset_prepare(f, 0, NULL);
-    return 0;
+    if (!f->is_rotation_due || f->is_busy || f->is_preparing)
+        return 0;
+    const int r = change_between_batches(f);
+    return r < 0 ? err_sys(e, r, "rotate %s", f->live) : 0;
 }

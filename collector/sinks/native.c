@@ -77,6 +77,14 @@ static unsigned native_footer(struct fileset *f, const struct piece **ret_pieces
     return st->blocks.pieces_count;
 }
 
+static bool is_index(int fd, uint64_t from, uint64_t size)
+{
+    struct fapilog_native_block h;
+    return pread(fd, &h, sizeof h, (off_t)from) == (ssize_t)sizeof h && h.sync == FAPILOG_NATIVE_SYNC &&
+           h.header_xxh3 == XXH3_64bits(&h, offsetof(struct fapilog_native_block, header_xxh3)) &&
+           h.kind == FAPILOG_NATIVE_KIND_INDEX && size - from == sizeof h + h.stored_bytes;
+}
+
 /* 0: may be appended to. */
 static int check_header(const struct fileset *f)
 {
@@ -103,6 +111,7 @@ static int native_open(struct sink *s, struct err *e)
     if (r < 0)
         return r;
     st->set.footer = native_footer;
+    st->set.is_footer = is_index;
     if (st->set.is_device)
         return err_set(e, -EINVAL, "open %s: native files are not written to devices", st->set.live);
     /* one cut off inside its header is looked at again after recovery */

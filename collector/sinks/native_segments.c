@@ -152,11 +152,13 @@ int native_segments_before(struct native_segment *s, const struct sink_span *spa
         uint64_t *end = reallocarray(s->lane_end, lanes, sizeof *end);
         if (!end)
             return -ENOMEM;
-        memset(end + s->lanes, 0xff, (lanes - s->lanes) * sizeof *end);
+        memset(end + s->lanes, 0, (lanes - s->lanes) * sizeof *end);
         s->lane_end = end;
         s->lanes = lanes;
     }
-    *ret = s->lane_end[span->lane] == span->position ? 0 : span->before & ~7u;
+    /* once the begin of its ring block is in the file, a gap before the span means filtered records */
+    const uint32_t before = span->before & ~7u;
+    *ret = before <= span->position && s->lane_end[span->lane] <= span->position - before ? before : 0;
     s->lane_end[span->lane] = span->position + span->len;
     return 0;
 }

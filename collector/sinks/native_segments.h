@@ -11,7 +11,7 @@ struct native_segment {
     uint64_t complete;   /* registry bytes stored, all entries in them complete */
     uint64_t tail;       /* registry bytes stored, some behind `complete` perhaps unfinished then */
     uint64_t tail_hash;  /* of the bytes [complete, tail) as stored */
-    uint64_t *lane_end;  /* by lane: position behind the last stored byte, UINT64_MAX: none */
+    uint64_t *lane_end;  /* by lane: position behind the last stored byte */
     uint32_t lanes;
     bool is_this_boot;
 };

@@ -114,7 +114,13 @@ static void on_done(struct sink *s, int result)
     }
 }
 
-static void on_mark(struct sink *s) { persist(s->core); }
+/* The core can take a new mark while it waits for a batch, and inside its own calls; not in between. */
+static void on_mark(struct sink *s)
+{
+    struct run *r = s->core;
+    CHECK(!r->is_done || r->is_calling);
+    persist(r);
+}
 
 static void on_warn(struct sink *s, const struct err *e)
 {
@@ -147,6 +153,8 @@ int run_open(struct run *r, struct run_state *state, const char *uri, const stru
     result = r->sink->ops->open(r->sink, e);
     if (result == 0 && state->has_mark && r->sink->ops->recover)
         result = r->sink->ops->recover(r->sink, &state->slot[state->slot_used].mark, e);
+    if (result == 0)
+        persist(r);
     return result;
 }
 
@@ -192,11 +200,29 @@ int run_batch(struct run *r, uint64_t end)
 
 void run_tick(struct run *r)
 {
+    r->is_calling = true;
     if (r->sink->ops->tick)
         r->sink->ops->tick(r->sink, clock_mono_ns());
+    r->is_calling = false;
     const uint64_t until = clock_mono_ns() + 10 * NS_PER_S;
     while (io_inflight(r->io) && clock_mono_ns() < until)
         CHECK(io_turn(r->io, until) >= 0);
+}
+
+int run_rotate(struct run *r)
+{
+    r->is_calling = true;
+    const int result = r->sink->ops->rotate(r->sink, NULL);
+    r->is_calling = false;
+    return result;
+}
+
+int run_reopen(struct run *r)
+{
+    r->is_calling = true;
+    const int result = r->sink->ops->reopen(r->sink, NULL);
+    r->is_calling = false;
+    return result;
 }
 
 bool run_until(struct run *r, uint64_t end)

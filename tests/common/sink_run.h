@@ -30,7 +30,7 @@ struct run {
     char *data;
     uint32_t ends[RUN_BATCH_RECORDS];
     uint64_t next;
-    bool is_done, is_writing;
+    bool is_done, is_writing, is_calling;
     int result;
     unsigned failures, warnings;
     struct err warned;
@@ -49,6 +49,8 @@ int run_batch(struct run *r, uint64_t end);
 /* Writes all records below `end`, retrying; false when a sink never came round. */
 bool run_until(struct run *r, uint64_t end);
 void run_tick(struct run *r);
+int run_rotate(struct run *r);
+int run_reopen(struct run *r);
 int run_close(struct run *r, struct err *e);
 
 /* Kills the process (exit code 99) at the nth step from now; 0: never. Steps are every call of the I/O

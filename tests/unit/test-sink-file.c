@@ -352,20 +352,40 @@ static void leftovers_of_a_crash_are_finished_or_removed(void **state)
     run_state_free(s);
 }
 
+static void rotation_by_hand_waits_for_the_disk_between_batches(void **state)
+{
+    (void)state;
+    struct run_state *s = run_state_new();
+    struct run *r = start(s, "file:$/a.jsonl?sync=interval&sync_interval=1h");
+    assert_int_equal(run_rotate(r), 0); /* an empty file stays */
+    assert_true(run_until(r, 10));
+    assert_int_equal(run_rotate(r), 0);
+    run_tick(r); /* the disk has answered: now the names change */
+    run_tick(r);
+    assert_int_equal(size_of("a.jsonl"), 0);
+    assert_true(size_of("a.jsonl.1") > 0);
+    assert_true(run_until(r, 20));
+    assert_int_equal(run_rotate(r), 0);
+    assert_true(run_until(r, 30)); /* a batch does not wait for a tick */
+    assert_true(size_of("a.jsonl.2") > 0);
+    stop(r);
+    assert_true(run_check_text(dir, 30, 0));
+    run_state_free(s);
+}
+
 static void reopen_follows_an_external_rotation(void **state)
 {
     (void)state;
     char from[300], to[300];
-    struct err e;
     struct run_state *s = run_state_new();
     struct run *r = start(s, "file:$/a.jsonl");
     assert_true(run_until(r, 10));
-    assert_int_equal(r->sink->ops->reopen(r->sink, &e), 0); /* nothing moved: nothing changes */
+    assert_int_equal(run_reopen(r), 0); /* nothing moved: nothing changes */
     path_of(from, "a.jsonl");
     path_of(to, "a.jsonl-20251121");
     assert_int_equal(rename(from, to), 0);
     assert_int_equal(run_batch(r, 15), 0); /* before the signal: follows the file */
-    assert_int_equal(r->sink->ops->reopen(r->sink, &e), 0);
+    assert_int_equal(run_reopen(r), 0);
     assert_true(run_until(r, 25));
     stop(r);
     assert_true(size_of("a.jsonl") > 0);
@@ -741,6 +761,7 @@ int main(void)
         T(gzip_archives_hold_the_same_bytes),
         T(zstd_archives_hold_the_same_bytes),
         T(leftovers_of_a_crash_are_finished_or_removed),
+        T(rotation_by_hand_waits_for_the_disk_between_batches),
         T(reopen_follows_an_external_rotation),
         T(a_deleted_file_is_made_again_without_a_signal),
         T(copytruncate_is_seen_and_leaves_no_hole),

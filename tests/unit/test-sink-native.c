@@ -155,7 +155,7 @@ static void a_new_file_repeats_the_begin_of_the_ring_block(void **state)
     struct run_state *s = run_state_new();
     struct run *r = start(s, "native:%s/a.fnl");
     assert_true(run_until(r, 10));
-    assert_int_equal(r->sink->ops->rotate(r->sink, NULL), 0);
+    assert_int_equal(run_rotate(r), 0);
     assert_true(run_until(r, 15));
     stop(r);
     struct native_file *f = open_file("a.fnl");
@@ -187,6 +187,8 @@ static void a_finished_file_ends_in_its_index(void **state)
     struct run_state *s = run_state_new();
     struct run *r = start(s, "native:%s/?max_bytes=6000");
     assert_true(run_until(r, 200));
+    stop(r);
+    r = start(s, "native:%s/?max_bytes=6000"); /* recovery leaves the index, which has no records */
     stop(r);
     run_read_files(dir, &files);
     uint64_t records = 0;
