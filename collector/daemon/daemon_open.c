@@ -18,6 +18,7 @@ static void on_message(void *arg, const char *text)
 static void on_attach(void *arg, struct source *s)
 {
     struct daemon *d = arg;
+    d->turn_at_ns = 0; /* its bell is armed at the end of the next turn */
     if (levels_apply(s, d->options->level, d->options->levels_count) < 0) {
         char text[256];
         (void)snprintf(text, sizeof text, "%s: no room for another level rule", s->name);

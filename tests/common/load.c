@@ -1,11 +1,13 @@
 /* load - a producer for end-to-end tests: threads that log numbered records.
  *
  *     load [--id N] [--threads N] [--records N] [--burst N --pause-us N] [--payload BYTES] [--block]
- *          [--overwrite] [--lane-bytes N] [--lanes N] [--wait] RINGS
+ *          [--overwrite] [--lane-bytes N] [--lanes N] [--errors N] [--flush-ms N] [--forks N] [--wait] RINGS
  *
  * Each record carries its producer's number (--id), thread and sequence number. --records 0 goes on
  * until SIGTERM. At the end it prints "written N", what the books of the collector must balance with;
- * --wait keeps the segment open until a byte or the end of stdin. */
+ * --wait keeps the segment open until a byte or the end of stdin. --errors N makes every Nth record an
+ * ERROR; --flush-ms waits at the end for the collector's acknowledgement; --forks N does all this in N
+ * processes one after the other, the --id being their number. */
 #include <fapilog/fapilog.h>
 
 #include "lib/base/check.h"
@@ -17,12 +19,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 struct load {
     fapilog_t *log;
-    long id, threads, records, pause_us, payload, burst;
+    long id, threads, records, pause_us, payload, burst, errors, forks, flush_ms;
     char *text;
 };
 
@@ -51,8 +54,10 @@ static void *work(void *arg)
     struct worker *w = arg;
     const struct load *l = w->load;
     for (long i = 0; !is_stopped && (l->records == 0 || i < l->records); i++) {
-        FAPILOG_INFO(l->log, "load", FL("producer", (int)l->id), FL("thread", (int)w->index), FL("n", i),
-                     FL("payload", l->text));
+        const bool is_error = l->errors && i % l->errors == 0;
+        FAPILOG_LOG(l->log, is_error ? FAPILOG_LEVEL_ERROR : FAPILOG_LEVEL_INFO, "load", FL("producer", (int)l->id),
+                    FL("thread", (int)w->index), FL("n", i),
+                    FL("payload", l->text));
         w->written++;
         if (l->pause_us && i % l->burst == 0)
             pause_us(l->pause_us);
@@ -66,58 +71,111 @@ static const struct option long_options[] = {
     { "id", required_argument, NULL, 'i' },       { "burst", required_argument, NULL, 'b' },
     { "block", no_argument, NULL, 'B' },          { "overwrite", no_argument, NULL, 'O' },
     { "lane-bytes", required_argument, NULL, 'l' }, { "lanes", required_argument, NULL, 'L' },
-    { "wait", no_argument, NULL, 'w' },           { NULL, 0, NULL, 0 },
+    { "wait", no_argument, NULL, 'w' },           { "errors", required_argument, NULL, 'e' },
+    { "forks", required_argument, NULL, 'f' },    { "flush-ms", required_argument, NULL, 'F' },
+    { NULL, 0, NULL, 0 },
 };
+
+static long work_all(const struct load *l)
+{
+    pthread_t *thread = calloc((size_t)l->threads, sizeof *thread);
+    struct worker *worker = calloc((size_t)l->threads, sizeof *worker);
+    CHECK(thread != NULL && worker != NULL);
+    for (long i = 0; i < l->threads; i++) {
+        worker[i] = (struct worker){ l, i, 0 };
+        CHECK(pthread_create(&thread[i], NULL, work, &worker[i]) == 0);
+    }
+    long written = 0;
+    for (long i = 0; i < l->threads; i++) {
+        CHECK(pthread_join(thread[i], NULL) == 0);
+        written += worker[i].written;
+    }
+    free(thread);
+    free(worker);
+    return written;
+}
+
+/* One short process after the other, each with a segment of its own; every second one is killed. */
+static void fork_all(struct load *l, const struct fapilog_options *o)
+{
+    for (long i = 0; i < l->forks; i++) {
+        const pid_t pid = fork();
+        CHECK(pid >= 0);
+        if (pid == 0) {
+            l->id = i;
+            l->log = fapilog_open("load", o);
+            (void)work_all(l);
+            if (i % 2)
+                (void)kill(getpid(), SIGKILL);
+            fapilog_close(l->log);
+            _exit(0);
+        }
+        CHECK(waitpid(pid, NULL, 0) == pid);
+    }
+    (void)printf("written %ld\n", l->forks * l->threads * l->records);
+}
+
+static void flush(const struct load *l)
+{
+    struct timespec from, to;
+    (void)clock_gettime(CLOCK_MONOTONIC, &from);
+    const int r = fapilog_flush(l->log, (uint64_t)l->flush_ms * 1000000, NULL);
+    (void)clock_gettime(CLOCK_MONOTONIC, &to);
+    (void)printf("flush %d after %ld us\n", r,
+                 (to.tv_sec - from.tv_sec) * 1000000 + (to.tv_nsec - from.tv_nsec) / 1000);
+}
+
+static int parse(struct load *l, struct fapilog_options *o, bool *ret_wait, int argc, char **argv)
+{
+    int c;
+    while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+        switch (c) {
+        case 't': l->threads = atol(optarg); break;
+        case 'r': l->records = atol(optarg); break;
+        case 'p': l->pause_us = atol(optarg); break;
+        case 's': l->payload = atol(optarg); break;
+        case 'i': l->id = atol(optarg); break;
+        case 'b': l->burst = atol(optarg); break;
+        case 'B': o->on_full = FAPILOG_ON_FULL_BLOCK; break;
+        case 'O': o->on_full = FAPILOG_ON_FULL_OVERWRITE; break;
+        case 'l': o->lane_bytes = (uint64_t)atol(optarg); break;
+        case 'L': o->lanes = (uint32_t)atol(optarg); break;
+        case 'w': *ret_wait = true; break;
+        case 'e': l->errors = atol(optarg); break;
+        case 'f': l->forks = atol(optarg); break;
+        case 'F': l->flush_ms = atol(optarg); break;
+        default: return -1;
+        }
+    }
+    o->ring_dir = argv[optind];
+    return optind == argc - 1 ? 0 : -1;
+}
 
 int main(int argc, char **argv)
 {
     struct load l = { .threads = 1, .records = 1000, .burst = 1 };
     struct fapilog_options o = { .size = sizeof o };
     bool wait = false;
-    int c;
-    while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        switch (c) {
-        case 't': l.threads = atol(optarg); break;
-        case 'r': l.records = atol(optarg); break;
-        case 'p': l.pause_us = atol(optarg); break;
-        case 's': l.payload = atol(optarg); break;
-        case 'i': l.id = atol(optarg); break;
-        case 'b': l.burst = atol(optarg); break;
-        case 'B': o.on_full = FAPILOG_ON_FULL_BLOCK; break;
-        case 'O': o.on_full = FAPILOG_ON_FULL_OVERWRITE; break;
-        case 'l': o.lane_bytes = (uint64_t)atol(optarg); break;
-        case 'L': o.lanes = (uint32_t)atol(optarg); break;
-        case 'w': wait = true; break;
-        default: return 2;
-        }
-    }
-    if (optind != argc - 1)
+    if (parse(&l, &o, &wait, argc, argv) < 0)
         return 2;
-    o.ring_dir = argv[optind];
     (void)signal(SIGTERM, on_stop);
-    l.log = fapilog_open("load", &o);
     l.text = calloc(1, (size_t)l.payload + 1);
     CHECK(l.text != NULL);
     memset(l.text, 'x', (size_t)l.payload);
-    pthread_t *thread = calloc((size_t)l.threads, sizeof *thread);
-    struct worker *worker = calloc((size_t)l.threads, sizeof *worker);
-    CHECK(thread != NULL && worker != NULL);
-    for (long i = 0; i < l.threads; i++) {
-        worker[i] = (struct worker){ &l, i, 0 };
-        CHECK(pthread_create(&thread[i], NULL, work, &worker[i]) == 0);
+    if (l.forks) {
+        fork_all(&l, &o);
+        free(l.text);
+        return 0;
     }
-    long written = 0;
-    for (long i = 0; i < l.threads; i++) {
-        CHECK(pthread_join(thread[i], NULL) == 0);
-        written += worker[i].written;
-    }
+    l.log = fapilog_open("load", &o);
+    const long written = work_all(&l);
+    if (l.flush_ms)
+        flush(&l);
     (void)printf("written %ld\n", written);
     (void)fflush(stdout);
     if (wait)
         (void)getchar();
     fapilog_close(l.log);
     free(l.text);
-    free(thread);
-    free(worker);
     return 0;
 }

@@ -1,0 +1,411 @@
+#!/usr/bin/env python3
+"""The collector as its users meet it: producers on one side, files on the other, and the books balanced
+to the record: written = delivered + dropped (by reason) + pending."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "common"))
+from harness import *  # noqa: E402,F403
+
+
+def live_records_arrive_and_the_books_balance():
+    with Place() as place:
+        c = place.collector()
+        place.wait_ready(c)
+        written = place.load_done("--threads", 4, "--records", 20000, "--payload", 40)
+        stop(c)
+        check_books(place.lines(), written)
+        check(not rings(place), "the ring of an ended producer stays")
+        return f"{written} written, {dropped(place.lines())} dropped"
+
+
+def a_waiting_producer_loses_nothing():
+    with Place() as place:
+        c = place.collector()
+        place.wait_ready(c)
+        written = place.load_done("--threads", 3, "--records", 20000, "--block")
+        stop(c)
+        check_books(place.lines(), written)
+        check(dropped(place.lines()) == 0, "records were dropped")
+
+
+def records_written_without_a_collector_are_delivered_later():
+    with Place() as place:
+        written = place.load_done("--records", 500) + place.load_done("--id", 1, "--records", 500)
+        check(len(rings(place)) == 2, "the rings do not outlive their producers")
+        place.drain()
+        check_books(place.lines(), written)
+        check(len(loads(place.lines())) == 1000, "not all was delivered")
+        check(not rings(place), "delivered rings stay")
+
+
+def dropped_records_are_reported_to_the_record():
+    with Place() as place:
+        written = place.load_done("--threads", 2, "--records", 5000, "--lane-bytes", 16384)
+        place.drain()
+        lines = place.lines()
+        check(dropped(lines) > 5000, "lanes of 16 KiB held nearly everything")
+        check_books(lines, written)
+        report = next(r for r in lines if r["message"] == "records dropped")
+        check(report["level"] == "WARNING" and report["data"]["reason"] == "lane full", f"report: {report}")
+        place.drain()
+        check(len(place.lines()) == len(lines), "a second run reports or delivers again")
+
+
+def drops_before_a_restart_are_reported_once():
+    with Place() as place:
+        p = place.load("--threads", 1, "--records", 3000, "--lane-bytes", 16384, "--wait")
+        check(p.stdout.readline().startswith("written"), "the producer has failed")
+        place.drain()
+        first = dropped(place.lines())
+        check(first > 0, "nothing was dropped")
+        place.drain()
+        check(dropped(place.lines()) == first, "the same drops are reported twice")
+        check_books(place.lines(), 3000)
+
+
+def overwritten_records_are_counted():
+    with Place() as place:
+        written = place.load_done("--records", 5000, "--lane-bytes", 32768, "--overwrite")
+        place.drain()
+        lines = place.lines()
+        check_books(lines, written)
+        check(loads(lines)[-1]["n"] == 4999, "the newest record is not there")
+
+
+def a_killed_producer_loses_nothing_that_was_committed():
+    with Place() as place:
+        c = place.collector()
+        place.wait_ready(c)
+        running = [place.load("--id", i, "--threads", 2, "--records", 0, "--block", "--burst", 100,
+                              "--pause-us", 500) for i in range(3)]
+        time.sleep(0.3)
+        for p in running:
+            p.kill()
+            p.wait()
+        wait_for("the rings of killed producers are removed", lambda: not rings(place))
+        stop(c)
+        for who, numbers in sequences(place.lines()).items():
+            check(numbers == list(range(len(numbers))), f"{who}: a record is missing in the middle")
+        return f"{len(loads(place.lines()))} records"
+
+
+def thousands_of_segments_appear_and_vanish():
+    forks = int(os.environ.get("FAPILOG_SEGMENTS", "2000"))
+    args = ("--forks", forks // 2, "--records", 3, "--lanes", 2, "--lane-bytes", 16384)
+    with Place() as place:
+        early = written_by(place.load(*args))
+        check(len(rings(place)) == forks // 2, "a ring is missing")
+        c = place.collector()
+        late = written_by(place.load(*args))
+        wait_for("all rings are removed", lambda: not rings(place), 40)
+        stop(c)
+        check(len(loads(place.lines())) == early + late, f"{len(loads(place.lines()))} of {early + late} arrived")
+
+
+def a_second_collector_is_refused_and_names_the_first():
+    with Place() as place:
+        c = place.collector()
+        place.wait_ready(c)
+        text = place.drain(status=1)
+        check(f"pid {c.pid}" in text, f"the message does not name the pid: {text}")
+        stop(c)
+        place.drain()
+
+
+def records_of_all_threads_are_merged_by_time():
+    with Place() as place:
+        c = place.collector("--set", "merge_window=20ms")
+        place.wait_ready(c)
+        running = [place.load("--id", i, "--threads", 3, "--records", 2000, "--pause-us", 50) for i in range(2)]
+        written = sum(written_by(p) for p in running)
+        stop(c)
+        check_books(place.lines(), written)
+        times = [r["timestamp"] for r in place.lines() if r["message"] == "load"]
+        late = sum(b < a for a, b in zip(times, times[1:]))
+        check(late == 0, f"{late} of {len(times)} records are older than the one before")
+
+
+def a_producer_that_flushes_is_answered_soon():
+    with Place() as place:
+        c = place.collector("--set", "flush_interval=10s")
+        place.wait_ready(c)
+        p = place.load("--records", 100, "--flush-ms", 20000)
+        out, _ = p.communicate(timeout=30)
+        _, result, _, after = out.split()[:4]
+        check(result == "0", f"flush failed: {out}")
+        check(int(after) < 2_000_000, f"flush took {after} us")
+        check(len(loads(place.lines())) == 100, "acknowledged, but not in the file")
+        stop(c)
+        return f"{after} us"
+
+
+def an_idle_collector_uses_no_time():
+    with Place() as place:
+        c = place.collector()
+        place.wait_ready(c)
+        running = [place.load("--id", i, "--threads", 1, "--records", 10, "--lanes", 250, "--lane-bytes", 16384,
+                              "--wait") for i in range(4)]
+        wait_for("the records are delivered", lambda: os.path.exists(place.file()) and len(place.lines()) == 40)
+
+        def ticks():
+            with open(f"/proc/{c.pid}/stat") as f:
+                fields = f.read().rsplit(")", 1)[1].split()
+            return int(fields[11]) + int(fields[12])
+        before = ticks()
+        time.sleep(2)
+        used = ticks() - before
+        check(used <= 6, f"{used} ticks of CPU in 2 s of idleness")
+        for p in running:
+            p.communicate("\n")
+        stop(c)
+        return f"{used} ticks in 2 s"
+
+
+def a_level_set_at_the_collector_reaches_running_services():
+    with Place() as place:
+        c = place.collector("--set", "level=ERROR")
+        place.wait_ready(c)
+        place.load_done("--records", 400, "--errors", 4, "--pause-us", 1000)
+        stop(c)
+        levels = [r["level"] for r in place.lines()]
+        late = levels[len(levels) // 2:]
+        check(len(late) >= 40 and set(late) == {"ERROR"}, f"levels after the rule: {set(late)}, {len(levels)} records")
+
+
+def sinks_take_the_levels_that_they_ask_for():
+    with Place() as place:
+        written = place.load_done("--records", 1000, "--errors", 10)
+        place.drain("--sink", place.uri("errors.jsonl", "min_severity=ERROR"))
+        check(len(read_lines(place.file())) == written, "the first sink has not all")
+        errors = read_lines(place.file("errors.jsonl"))
+        check(len(errors) == 100 and {r["level"] for r in errors} == {"ERROR"}, f"{len(errors)} errors")
+
+
+def records_of_any_size_pass():
+    with Place() as place:
+        sizes = [0, 1, 1000, 15000, 16384, 40000, 500000, 900000]
+        for i, size in enumerate(sizes):
+            place.load_done("--id", i, "--records", 3, "--payload", size, "--lane-bytes", 8 << 20)
+        place.drain()
+        got = {}
+        for d in loads(place.lines()):
+            got.setdefault(d["producer"], []).append(len(d["payload"]))
+        check(got == {i: [size] * 3 for i, size in enumerate(sizes)}, f"sizes: {got}")
+
+
+def rotation_by_size_keeps_every_record_once():
+    with Place() as place:
+        c = place.collector(sink=place.uri(options="max_bytes=100KB&max_files=1000"))
+        place.wait_ready(c)
+        written = place.load_done("--threads", 2, "--records", 5000, "--block")
+        stop(c)
+        check(len(place.files()) > 10, f"only {len(place.files())} files")
+        check_books(place.lines(), written)
+
+
+def has_content(path):
+    return lambda: os.path.exists(path) and os.path.getsize(path)
+
+
+def sighup_follows_a_file_that_was_moved_away():
+    with Place() as place:
+        c = place.collector()
+        place.wait_ready(c)
+        p = place.load("--threads", 2, "--records", 0, "--pause-us", 500, "--block")
+        for i in range(5, 0, -1):
+            wait_for("records are in the file", has_content(place.file()))
+            os.rename(place.file(), place.file(f"log.jsonl.{i}"))
+            c.send_signal(signal.SIGHUP)
+        wait_for("records are in the file", has_content(place.file()))
+        p.terminate()
+        written = written_by(p)
+        stop(c)
+        check(len(place.files()) == 6, f"files: {place.files()}")
+        check_books(place.lines(), written)
+
+
+def sigusr1_rotates():
+    with Place() as place:
+        c = place.collector(sink=place.uri(options="max_files=100"))
+        place.wait_ready(c)
+        p = place.load("--threads", 2, "--records", 0, "--pause-us", 500, "--block")
+        for i in range(3):
+            wait_for("records are in the file", has_content(place.file()))
+            c.send_signal(signal.SIGUSR1)
+            wait_for("an archive appears", lambda: len(place.files("log.jsonl.*")) == i + 1)
+        p.terminate()
+        written = written_by(p)
+        stop(c)
+        check_books(place.lines(), written)
+
+
+def sigterm_under_load_stops_and_the_next_run_goes_on():
+    with Place() as place:
+        p = place.load("--threads", 2, "--records", 0, "--pause-us", 500, "--burst", 50, "--block")
+        for _ in range(5):
+            c = place.collector()
+            place.wait_ready(c)
+            time.sleep(0.05)
+            stop(c)
+        c = place.collector()
+        place.wait_ready(c)
+        p.terminate()
+        written = written_by(p)
+        stop(c)
+        check_books(place.lines(), written)
+        return f"{written} records"
+
+
+def a_sink_that_cannot_write_keeps_the_records_and_fails_the_drain():
+    with Place() as place, small_disk(place, "64k") as small:
+        if not small:
+            return "SKIPPED: cannot mount a small tmpfs"
+        written = place.load_done("--records", 1000)
+        text = place.drain("--set", "shutdown_timeout=300ms", sink=f"file://{small}/log.jsonl", status=1)
+        check("stay in their rings" in text and "No space" in text, f"message: {text}")
+        check(len(rings(place)) == 1, "the ring is gone")
+        place.drain()
+        check(len(place.lines()) + len(read_lines(f"{small}/log.jsonl")) >= written, "records are lost")
+
+
+class small_disk:
+    """A tmpfs of that size, None where we may not mount."""
+
+    def __init__(self, place, size):
+        self.path = os.path.join(place.path, "small")
+        self.size = size
+
+    def __enter__(self):
+        os.mkdir(self.path)
+        argv = ["mount", "-t", "tmpfs", "-o", f"size={self.size}", "tmpfs", self.path]
+        self.is_mounted = subprocess.run(argv, capture_output=True).returncode == 0
+        return self.path if self.is_mounted else None
+
+    def __exit__(self, *_):
+        if self.is_mounted:
+            subprocess.run(["umount", "-l", self.path], check=True)
+
+
+def a_full_disk_loses_nothing_and_is_left_by_itself():
+    with Place() as place, small_disk(place, "400k") as small:
+        if not small:
+            return "SKIPPED: cannot mount a small tmpfs"
+        ballast = os.path.join(small, "ballast")
+        with open(ballast, "wb") as f:
+            f.write(b"x" * (256 << 10))
+        path = os.path.join(small, "log.jsonl")
+        c = place.collector(sink="file://" + path)
+        place.wait_ready(c)
+        written = place.load_done("--records", 800, "--pause-us", 500)
+        time.sleep(0.3)
+        check(rings(place), "everything fits on the full disk")
+        os.unlink(ballast)
+        wait_for("the rest is written", lambda: not rings(place))
+        text = stop(c)
+        check("No space" in text and "works again" in text, f"messages: {text}")
+        check_books(read_lines(path), written)
+        check(len(read_lines(path)) == written, "records are missing")
+
+
+def a_damaged_segment_is_refused_and_others_go_on():
+    with Place() as place:
+        place.load_done("--id", 1, "--records", 50)
+        bad = rings(place)[0]
+        written = place.load_done("--id", 2, "--records", 50)
+        with open(os.path.join(place.rings, bad), "r+b") as f:
+            f.truncate(8192)
+        with open(os.path.join(place.rings, "1-nonsense.ring"), "wb") as f:
+            f.write(b"nonsense" * 1000)
+        text = place.drain()
+        check("nonsense" in text, f"nothing is said about the file that is no segment: {text}")
+        good = [d for d in loads(place.lines()) if d["producer"] == 2]
+        check(len(good) == written, "the good segment was not delivered")
+
+
+def delivered_rings_are_kept_when_asked():
+    with Place() as place:
+        for i in range(4):
+            place.load_done("--id", i, "--records", 10)
+        place.drain("--set", "keep_dead=2")
+        check(not rings(place) and len(rings(place, ".dead")) == 2, f"left: {os.listdir(place.rings)}")
+        place.drain()
+        check(not rings(place, ".dead"), "old .dead files stay when none are to be kept")
+
+
+def the_console_gets_json_lines_when_it_is_no_terminal():
+    with Place() as place:
+        written = place.load_done("--records", 10)
+        p = place.start([COLLECTOR, "--rings", place.rings, "--drain"])
+        out, err = p.communicate(timeout=30)
+        check(p.returncode == 0 and not err, f"status {p.returncode}: {err}")
+        check(len([json.loads(line) for line in out.splitlines()]) == written, "records are missing")
+
+
+def spans_go_to_the_native_sink():
+    with Place() as place:
+        written = place.load_done("--threads", 2, "--records", 3000)
+        text = place.drain("--verbose", sink=f"native://{place.out}/")
+        check(f"native {written} records" in text, text)
+
+
+def wrong_usage_is_status_2_and_says_why():
+    with Place() as place:
+        for args, said in ((["--set", "flush_intervall=1s"], "flush_interval"), (["--set", "lane_budget=1"], "4KB"),
+                           (["--nonsense"], "--nonsense"), (["--set", "level.x=LOUD"], "LOUD"), (["x"], "x"),
+                           (["--rings"], "--rings"), (["--help", "nosink"], "nosink"), (["--config", "x"], "--config")):
+            p = place.start([COLLECTOR, *args])
+            _, err = p.communicate(timeout=10)
+            check(p.returncode == 2 and said in err, f"{args}: status {p.returncode}: {err}")
+        for args in (["--help"], ["--help", "file"], ["--version"],
+                     ["--check", "--rings", place.rings, "--sink", place.uri()]):
+            p = place.start([COLLECTOR, *args])
+            out, err = p.communicate(timeout=10)
+            check(p.returncode == 0 and out and not err, f"{args}: status {p.returncode}: {err}")
+        p = place.start([COLLECTOR, "--check", "--rings", place.rings, "--sink", "fil:///x"])
+        _, err = p.communicate(timeout=10)
+        check(p.returncode == 1 and "fil" in err, f"status {p.returncode}: {err}")
+
+
+def sinks_come_from_the_environment():
+    with Place() as place:
+        written = place.load_done("--records", 10)
+        p = place.start([COLLECTOR, "--rings", place.rings, "--drain"],
+                        env={"FAPILOG_SINKS": f" {place.uri('log1')}\n\t{place.uri('log2')} "})
+        p.communicate(timeout=30)
+        check(p.returncode == 0 and len(place.lines()) == 2 * written, "not both sinks have the records")
+
+
+if __name__ == "__main__":
+    sys.exit(run([
+        live_records_arrive_and_the_books_balance,
+        a_waiting_producer_loses_nothing,
+        records_written_without_a_collector_are_delivered_later,
+        dropped_records_are_reported_to_the_record,
+        drops_before_a_restart_are_reported_once,
+        overwritten_records_are_counted,
+        a_killed_producer_loses_nothing_that_was_committed,
+        thousands_of_segments_appear_and_vanish,
+        a_second_collector_is_refused_and_names_the_first,
+        records_of_all_threads_are_merged_by_time,
+        a_producer_that_flushes_is_answered_soon,
+        an_idle_collector_uses_no_time,
+        a_level_set_at_the_collector_reaches_running_services,
+        sinks_take_the_levels_that_they_ask_for,
+        records_of_any_size_pass,
+        rotation_by_size_keeps_every_record_once,
+        sighup_follows_a_file_that_was_moved_away,
+        sigusr1_rotates,
+        sigterm_under_load_stops_and_the_next_run_goes_on,
+        a_sink_that_cannot_write_keeps_the_records_and_fails_the_drain,
+        a_full_disk_loses_nothing_and_is_left_by_itself,
+        a_damaged_segment_is_refused_and_others_go_on,
+        delivered_rings_are_kept_when_asked,
+        the_console_gets_json_lines_when_it_is_no_terminal,
+        spans_go_to_the_native_sink,
+        wrong_usage_is_status_2_and_says_why,
+        sinks_come_from_the_environment,
+    ]))
