@@ -73,13 +73,26 @@ static void leave(const struct call *c)
         self->hot.busy = self->idle;
 }
 
-/* The record did not get in: counts it where it would have gone. */
-static void refuse(struct call *c, size_t size)
+/* Shared lanes that have not been found full yet. */
+struct shared_search {
+    uint32_t lanes;
+};
+
+/* The next one, locked; NULL: the search is over, and the record has been counted as refused. */
+static struct writer *next_shared(const struct call *c, struct shared_search *search, size_t size)
 {
-    if (c->target)
-        fapilogi_drop(c->target, size);
-    else
+    struct writer *w = search->lanes ? fapilogi_shared_lock(c, search->lanes) : NULL;
+    if (!w && search->lanes)
         fapilogi_orphan(size);
+    return w;
+}
+
+/* The lane, which is locked, has no room: if it was the last one, the record is counted there. */
+static void found_full(struct writer *w, struct shared_search *search, size_t size)
+{
+    search->lanes &= ~(1u << w->index);
+    if (!search->lanes)
+        fapilogi_drop(w, size);
 }
 
 static bool urgent(const struct call *c)
@@ -89,7 +102,7 @@ static bool urgent(const struct call *c)
 
 /* ---- in place -------------------------------------------------------------------------------------- */
 
-/* `c` is a template; the call lives in the writer of the lane, which is ours. */
+/* `c` is a template; the call lives in the writer of the lane, which is ours. NULL: the lane is full. */
 static struct fapilogi_pending *begin_in_place(struct writer *w, const struct call *c, const struct extensions *x)
 {
     struct call *mine = &w->call;
@@ -97,10 +110,8 @@ static struct fapilogi_pending *begin_in_place(struct writer *w, const struct ca
     mine->target = w;
     mine->mapped = 0;
     mine->size = HEADER + extensions_size(x) + align_up(c->args_size, 8);
-    if (!fapilogi_reserve(w, mine->size, urgent(c), !c->nested)) {
-        refuse(mine, mine->size);
+    if (!fapilogi_reserve(w, mine->size, urgent(c), !c->nested))
         return NULL;
-    }
     mine->cycles = clock_now(process.clock_kind);
     const struct fapilog_record_header head = {mine->word0 | mine->size / 8 | extensions_flags(x), mine->cycles};
     uint8_t *to = w->hot.data + (w->hot.tail & w->hot.mask);
@@ -139,15 +150,22 @@ static bool finish_scratch(struct scratch *s)
     if (process.mode != MODE_RING)
         return fapilogi_sink(s);
     const size_t len = offsetof(struct scratch, payload) - offsetof(struct scratch, word0) + c->size;
-    const bool shared = !c->target;
-    if (shared) {
-        const bool jumbo = c->size > (UINT64_C(1) << process.geometry.cap_log2) / 4;
-        c->target = fapilogi_shared_lock(c, jumbo ? 0 : 1, jumbo ? 1 : FAPILOG_SHARED_LANES - 1);
+    const uint8_t *data = (const uint8_t *)&s->word0;
+    if (c->target) {
+        if (!fapilogi_chain(c->target, data, len, c, true))
+            fapilogi_drop(c->target, len);
+        return false;
     }
-    if (!c->target || !fapilogi_chain(c->target, (const uint8_t *)&s->word0, len, c, !c->nested))
-        refuse(c, len);
-    if (shared && c->target)
-        fapilogi_shared_unlock(c->target);
+    const bool jumbo = c->size > (UINT64_C(1) << process.geometry.cap_log2) / 4;
+    struct shared_search search = {jumbo ? FAPILOGI_JUMBO_LANE : FAPILOGI_COMMON_LANES};
+    for (struct writer *w; (w = next_shared(c, &search, len));) {
+        const bool done = fapilogi_chain(w, data, len, c, !c->nested);
+        if (!done)
+            found_full(w, &search, len);
+        fapilogi_shared_unlock(w);
+        if (done)
+            break;
+    }
     return false;
 }
 
@@ -164,23 +182,27 @@ static struct fapilogi_pending *begin_shared(const struct fapilogi_logger *log, 
             fapilogi_orphan(size);
         return p;
     }
-    struct writer *w = fapilogi_shared_lock(&mine, 1, FAPILOG_SHARED_LANES - 1);
-    if (!w) {
-        fapilogi_orphan(size);
-        return NULL;
-    }
-    struct fapilogi_pending *p = begin_in_place(w, &mine, &x);
-    if (!p)
+    struct shared_search search = {FAPILOGI_COMMON_LANES};
+    for (struct writer *w; (w = next_shared(&mine, &search, size));) {
+        struct fapilogi_pending *p = begin_in_place(w, &mine, &x);
+        if (p)
+            return p;
+        found_full(w, &search, size);
         fapilogi_shared_unlock(w);
-    return p;
+    }
+    return NULL;
 }
 
 static struct fapilogi_pending *begin_own(struct writer *w, const struct fapilogi_logger *log, struct call *c)
 {
     const struct extensions x = {.ext = log->ext | w->hot.ext};
     const size_t size = HEADER + extensions_size(&x) + align_up(c->args_size, 8);
-    if (size <= fapilogi_reserve_max(w))
-        return begin_in_place(w, c, &x);
+    if (size <= fapilogi_reserve_max(w)) {
+        struct fapilogi_pending *in_place = begin_in_place(w, c, &x);
+        if (!in_place)
+            fapilogi_drop(w, size);
+        return in_place;
+    }
     if (size > w->cap / 4)
         return begin_shared(log, c, true);
     c->target = w;

@@ -191,7 +191,11 @@ struct writer *fapilogi_attach(void);
 void fapilogi_detach(struct writer *w);
 void fapilogi_detach_all(void);
 void fapilogi_shared_init(void);
-struct writer *fapilogi_shared_lock(struct call *c, uint32_t first, uint32_t count);
+enum {
+    FAPILOGI_JUMBO_LANE = 1, /* bit sets of shared lanes */
+    FAPILOGI_COMMON_LANES = (1 << FAPILOG_SHARED_LANES) - 2,
+};
+struct writer *fapilogi_shared_lock(const struct call *c, uint32_t lanes);
 void fapilogi_shared_unlock(struct writer *w);
 void fapilogi_orphan(size_t size);
 

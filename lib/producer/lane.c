@@ -211,11 +211,14 @@ void fapilogi_shared_init(void)
     }
 }
 
-static struct writer *try_lock(uint32_t first, uint32_t count)
+static struct writer *try_lock(uint32_t lanes, uint32_t from)
 {
-    for (uint32_t i = first; i < first + count; i++) {
+    for (uint32_t k = 0; k < FAPILOG_SHARED_LANES; k++) {
+        const uint32_t i = (from + k) % FAPILOG_SHARED_LANES;
         struct writer *w = &process.area->shared[i];
         uint32_t free_ = 0;
+        if (!(lanes >> i & 1))
+            continue;
         /* order: S2 acquire, pairs with S1 - the last holder's writes to the lane and its writer are visible */
         if (cas_acq_rel(&w->lock, &free_, 1))
             return w;
@@ -223,14 +226,16 @@ static struct writer *try_lock(uint32_t first, uint32_t count)
     return NULL;
 }
 
-/* One of `count` shared lanes from `first`, or NULL when all stay in use. */
-struct writer *fapilogi_shared_lock(struct call *c, uint32_t first, uint32_t count)
+/* One of the shared lanes in the bit set, or NULL when all of them stay in use. Threads begin their search at
+ * different lanes. */
+struct writer *fapilogi_shared_lock(const struct call *c, uint32_t lanes)
 {
+    const uint32_t from = (uint32_t)syscall(SYS_gettid);
     const bool may_wait = process.on_full == FAPILOG_MODE_BLOCK && !c->nested;
-    const int spins = first == 0 ? SHARED_SPINS_JUMBO : SHARED_SPINS;
+    const int spins = lanes == FAPILOGI_JUMBO_LANE ? SHARED_SPINS_JUMBO : SHARED_SPINS;
     do {
         for (int i = 0; i < spins; i++) {
-            struct writer *w = try_lock(first, count);
+            struct writer *w = try_lock(lanes, from);
             if (w)
                 return w;
             cpu_relax();

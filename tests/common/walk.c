@@ -177,6 +177,7 @@ struct lane_walk {
     uint32_t index, generation, context_epoch;
     uint64_t seq; /* events counted in this walk */
     bool seq_known;
+    bool started; /* past the rest of a chain that began before the walk */
     uint8_t *chain; /* joined fragments */
     size_t chain_len;
 };
@@ -293,6 +294,12 @@ static bool pass_chain(struct lane_walk *l, struct walk_record *r)
 
 static bool pass_fragment(struct lane_walk *l, struct walk_record *r, uint32_t marks)
 {
+    if (!(marks & 1) && !l->started) {
+        l->started = marks & 2; /* the walk began behind the chain's first fragment */
+        l->seq += l->started;
+        return true;
+    }
+    l->started = true;
     if ((marks & 1) != (l->chain_len == 0))
         return REFUSE(l->w, "fragment out of place");
     l->chain = realloc(l->chain, l->chain_len + r->args_len);
@@ -311,6 +318,7 @@ static bool pass_record(struct lane_walk *l, const uint8_t *at, uint64_t positio
         .cycles = head[1], .args = at + 16, .args_len = FAPILOG_WORD0_SIZE(head[0]) - 16};
     if (l->chain_len && r.kind != FAPILOG_KIND_FRAGMENT)
         return REFUSE(l->w, "a chain is interrupted by kind %u", r.kind);
+    l->started |= r.kind != FAPILOG_KIND_FRAGMENT;
     switch (r.kind) {
     case FAPILOG_KIND_EVENT:
     case FAPILOG_KIND_DYNAMIC:

@@ -1,0 +1,169 @@
+/* Stops a logging process at every single instruction and looks at its segment: whatever it was killed at,
+ * every committed record is complete and the books are exact.
+ *
+ *     calls finished <= committed + refused <= calls finished + 1 */
+#include <fapilog/fapilog.h>
+
+#include "lib/base/atomics.h"
+#include "tests/common/scenario.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct shared {
+    volatile uint64_t finished; /* calls */
+    volatile uint32_t drain;    /* the child asks for room */
+};
+static struct shared *shared;
+
+static void open_log(fapilog_t **ret, uint32_t on_full)
+{
+    const struct fapilog_options o = {
+        .size = sizeof o, .lane_bytes = 16384, .lanes = 1, .registry_bytes = 8192, .on_full = on_full};
+    *ret = fapilog_open("step", &o);
+}
+
+#define CALL(...) do { __VA_ARGS__; shared->finished++; } while (0)
+
+static void calls(fapilog_t *log)
+{
+    static char text[5000];
+    memset(text, 'x', sizeof text);
+    for (int i = 0; i < 3; i++)
+        CALL(FAPILOG_INFO(log, "plain", FL("i", i), FL("j", i), FL("d", 0.5)));
+    CALL(FAPILOG_INFO(log, "text", FL("a", "short"), FL_STRN("b", text, 100)));
+    CALL(FAPILOG_ERROR(log, "urgent", FL_ERRNO("error", EIO)));
+    {
+        FAPILOG_SCOPE(FL_REQUEST_ID("r-1"), FL("n", 1));
+        CALL(FAPILOG_INFO(log, "in a scope", FL("n", 2)));
+        CALL(FAPILOG_INFOF(log, "%s of %d", "formatted", 3));
+        CALL((void)fapilog_log(log, FAPILOG_LEVEL_INFO, "dynamic", 7, FAPILOG_FIELDS(FL("n", 4))));
+    }
+    CALL(FAPILOG_INFO(log, "chain in the jumbo lane", FL_STRN("t", text, sizeof text)));
+    CALL(FAPILOG_INFO(log, "chain in the own lane", FL_STRN("t", text, 4045)));
+    for (int i = 0; i < 4; i++) /* over the end of a block, and of the lane */
+        CALL(FAPILOG_INFO(log, "large", FL_STRN("t", text, 3500)));
+    shared->drain = 1;
+    for (int i = 0; i < 3; i++)
+        CALL(FAPILOG_INFO(log, "after room was made", FL_STRN("t", text, 3500)));
+}
+
+static void child(void *arg)
+{
+    fapilog_t *log;
+    open_log(&log, (uint32_t)(uintptr_t)arg);
+    (void)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+    (void)raise(SIGSTOP);
+    calls(log);
+    _exit(0);
+}
+
+struct books {
+    uint64_t taken; /* events passed over by a drain */
+    uint64_t steps;
+};
+
+static void check(struct walk *w, struct books *b, bool exact)
+{
+    struct walk_totals t;
+    const uint64_t finished = shared->finished;
+    if (!walk_run(w, NULL, NULL, &t))
+        fail_msg("after %llu steps, %llu calls: %s", (unsigned long long)b->steps, (unsigned long long)finished,
+                 w->error);
+    const uint64_t booked = b->taken + t.events + t.dropped + load_rlx(&w->sb->orphan_dropped);
+    if (exact && (booked < finished || booked > finished + 1))
+        fail_msg("after %llu steps: %llu calls, %llu in the books", (unsigned long long)b->steps,
+                 (unsigned long long)finished, (unsigned long long)booked);
+}
+
+static uint64_t events_now(struct walk *w)
+{
+    struct walk_totals t;
+    return walk_run(w, NULL, NULL, &t) ? t.events : 0;
+}
+
+static void drain(struct walk *w, struct books *b)
+{
+    const uint64_t before = events_now(w);
+    walk_consume(w);
+    b->taken += before - events_now(w); /* of the open block nothing is passed over */
+    shared->drain = 0;
+}
+
+static void step_through(struct scenario *s, uint32_t on_full)
+{
+    struct books b = {0};
+    const bool exact = on_full == FAPILOG_ON_FULL_DISCARD;
+    const pid_t pid = scenario_start(child, (void *)(uintptr_t)on_full);
+    scenario_wait(s, pid);
+    assert_true(WIFSTOPPED(s->status));
+    scenario_open(s);
+    assert_int_equal(s->segs, 1);
+    struct walk *w = &s->seg[0];
+    for (;; b.steps++) {
+        if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) != 0)
+            fail_msg("ptrace: %s", strerror(errno));
+        scenario_wait(s, pid);
+        if (!WIFSTOPPED(s->status))
+            break;
+        assert_int_equal(WSTOPSIG(s->status), SIGTRAP);
+        check(w, &b, exact);
+        if (shared->drain && exact)
+            drain(w, &b);
+    }
+    assert_int_equal(s->status, 0);
+    assert_true(b.steps > 5000);
+    check(w, &b, exact);
+    print_message("%llu instructions, %llu calls\n", (unsigned long long)b.steps,
+                  (unsigned long long)shared->finished);
+}
+
+static int setup(void **state)
+{
+    struct scenario *s = malloc(sizeof *s);
+    scenario_init(s);
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(shared != MAP_FAILED);
+    *state = s;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)munmap(shared, sizeof *shared);
+    scenario_done(*state);
+    free(*state);
+    return 0;
+}
+
+static void discard_is_whole_at_every_instruction(void **state)
+{
+    step_through(*state, FAPILOG_ON_FULL_DISCARD);
+}
+
+static void overwrite_is_whole_at_every_instruction(void **state)
+{
+    step_through(*state, FAPILOG_ON_FULL_OVERWRITE);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(discard_is_whole_at_every_instruction),
+        TEST(overwrite_is_whole_at_every_instruction),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
