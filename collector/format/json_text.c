@@ -415,3 +415,36 @@ char *json_text_write(const char *src, size_t len, int style, char *out, unsigne
     *flags |= TEXT_INVALID_JSON;
     return value_quoted((struct fapilog_text){copy, (uint32_t)len}, out, flags);
 }
+
+static const char *skip_string(const char *p)
+{
+    for (p++; *p != '"'; p++)
+        p += *p == '\\';
+    return p + 1;
+}
+
+const char *json_text_skip(const char *p)
+{
+    unsigned open = 0;
+    do {
+        switch (*p) {
+        case '"':
+            p = skip_string(p);
+            break;
+        case '{': case '[':
+            open++;
+            p++;
+            break;
+        case '}': case ']':
+            open--;
+            p++;
+            break;
+        case ',': case ':':
+            p++;
+            break;
+        default: /* a number or a word */
+            p += strcspn(p, ",:]}");
+        }
+    } while (open > 0);
+    return p;
+}

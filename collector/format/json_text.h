@@ -14,4 +14,7 @@ size_t json_text_bound(size_t len);
  * (VALUE_SORTED) or are written as RFC 8785 wants them. Sets TEXT_INVALID_UTF8, TEXT_INVALID_JSON. */
 char *json_text_write(const char *src, size_t len, int style, char *out, unsigned *flags);
 
+/* For text that json_text_write() made: p stands at a value (a key is one too); returns its end. */
+const char *json_text_skip(const char *p);
+
 #endif

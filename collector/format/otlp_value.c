@@ -20,14 +20,6 @@ size_t otlp_value_bound(const struct fapilog_field *f)
     return sum;
 }
 
-/* p stands at the opening quote of a string that json_text_write() made; returns the end. */
-static const char *string_end(const char *p)
-{
-    for (p++; *p != '"'; p++)
-        p += *p == '\\';
-    return p + 1;
-}
-
 static char *put_span(char *out, const char *p, const char *end)
 {
     memmove(out, p, (size_t)(end - p));
@@ -54,7 +46,7 @@ static char *put_any_map(const char **p, char *out)
 {
     out = put_lit(out, "{\"kvlistValue\":{\"values\":[");
     for ((*p)++; **p != '}';) {
-        const char *const key_end = string_end(*p);
+        const char *const key_end = json_text_skip(*p);
         out = put_lit(out, "{\"key\":");
         out = put_span(out, *p, key_end);
         out = put_lit(out, ",\"value\":");
@@ -96,7 +88,7 @@ static char *put_any(const char **p, char *out)
     case '{': return put_any_map(p, out);
     case '[': return put_any_list(p, out);
     case '"':
-        end = string_end(*p);
+        end = json_text_skip(*p);
         out = put_lit(out, "{\"stringValue\":");
         out = put_span(out, *p, end);
         break;

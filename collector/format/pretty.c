@@ -6,6 +6,7 @@
  * and logger are dim. */
 #include "collector/format/level.h"
 #include "collector/format/plan.h"
+#include "collector/format/pretty_map.h"
 #include "collector/format/printf_text.h"
 #include "collector/format/text.h"
 
@@ -32,7 +33,7 @@ static size_t pretty_bound(struct format *f, const struct fapilog_record *r)
         texts += r->logger->name.len;
     if (r->site)
         texts += (size_t)r->site->file.len + r->site->function.len;
-    size_t sum = PRETTY_FIXED_BOUND + texts * JSON_ESCAPE_FACTOR + plan_fields_bound(r, value_bound);
+    size_t sum = PRETTY_FIXED_BOUND + texts * JSON_ESCAPE_FACTOR + plan_fields_bound(r, pretty_map_bound);
     if (plan_message_is_format(r))
         sum += printf_text_bound(r);
     return sum;
@@ -85,41 +86,49 @@ static char *put_head(struct format *f, const struct fapilog_record *r, char *ou
     return out;
 }
 
-static char *put_value(const struct fapilog_record *r, const struct fapilog_field *f, char *out, unsigned *flags)
+char *pretty_string(struct fapilog_text text, char *out, unsigned *flags)
 {
-    char *const start = out;
+    if (text_is_bare(text.data, text.len))
+        return text_clean(text.data, text.len, out, flags);
+    return text_quoted(text.data, text.len, '\'', out, flags);
+}
+
+char *pretty_name(const struct format *f, struct fapilog_text name, char *out, unsigned *flags)
+{
+    *out++ = ' ';
+    out = put_code(f, DIM, out);
+    out = text_clean(name.data, name.len, out, flags);
+    *out++ = '=';
+    return put_code(f, RESET, out);
+}
+
+static char *put_value(const struct fapilog_field *f, char *out, unsigned *flags)
+{
     char c;
     switch (f->type) {
     case FAPILOG_TYPE_STRING:
-        if (text_is_bare(f->v.data, f->len))
-            return text_clean(f->v.data, f->len, out, flags);
-        return text_quoted(f->v.data, f->len, '\'', out, flags);
+        return pretty_string((struct fapilog_text){f->v.data, f->len}, out, flags);
     case FAPILOG_TYPE_CHAR:
         c = (char)f->v.u64;
-        return text_is_bare(&c, 1) ? text_clean(&c, 1, out, flags) : text_quoted(&c, 1, '\'', out, flags);
+        return pretty_string((struct fapilog_text){&c, 1}, out, flags);
     case FAPILOG_TYPE_ERRNO:
         *out++ = '\'';
         (void)value_plain(f, NUM_POINT, &out);
         *out++ = '\'';
         return out;
     default:
-        if (value_plain(f, NUM_POINT, &out))
-            return out;
-        return value_json(r, f, VALUE_SORTED, start, flags);
+        return value_plain(f, NUM_POINT, &out) ? out : put_lit(out, "null");
     }
 }
 
-static char *put_field(const struct format *f, const struct fapilog_record *r, const struct gather_entry *e,
-                       char *out, unsigned *flags)
+static char *put_field(const struct format *f, const struct gather_entry *e, char *out, unsigned *flags)
 {
     if (e->field->type == FAPILOG_TYPE_STACK)
         return out; /* follows on its own lines */
-    *out++ = ' ';
-    out = put_code(f, DIM, out);
-    out = text_clean(e->name.data, e->name.len, out, flags);
-    *out++ = '=';
-    out = put_code(f, RESET, out);
-    return put_value(r, e->field, out, flags);
+    if (e->field->type == FAPILOG_TYPE_JSON)
+        return pretty_map_write(f, e, out, flags);
+    out = pretty_name(f, e->name, out, flags);
+    return put_value(e->field, out, flags);
 }
 
 static char *put_stack(const struct fapilog_record *r, const struct gather_entry *e, char *out, unsigned *flags)
@@ -175,10 +184,10 @@ static char *pretty_write(struct format *f, const struct fapilog_record *r, char
     out = plan_message_is_format(r) ? printf_text_write(r, text_clean, out, &flags)
                                     : text_clean(r->message.data, r->message.len, out, &flags);
     for (unsigned i = 0; i < g->count; i++)
-        out = put_field(f, r, &g->entry[i], out, &flags);
+        out = put_field(f, &g->entry[i], out, &flags);
     for (unsigned role = 1; role < FAPILOG_ROLE_COUNT; role++) {
         if (g->by_role[role].field)
-            out = put_field(f, r, &g->by_role[role], out, &flags);
+            out = put_field(f, &g->by_role[role], out, &flags);
     }
     out = put_notes(f, r, flags, g->cut, out);
     *out++ = '\n';
