@@ -150,13 +150,12 @@ fapilog_t *fapilog_open(const char *service, const struct fapilog_options *optio
     fapilogi_settings(options, &s);
     fapilogi_service_name(service, name);
     (void)fapilogi_ready(); /* in a forked child: its own segment, before anything is added to it */
-    if (process.users == 0 && process.mode == MODE_CLOSED) {
-        if (!process.service[0]) /* logger 0 is of this service, in each segment of the process */
-            memcpy(process.service, name, sizeof name);
+    if (!process.service[0]) /* logger 0 is of this service, in each segment of the process */
+        memcpy(process.service, name, sizeof name);
+    if (process.users == 0 && process.mode == MODE_CLOSED)
         open_segment(&s);
-    } else {
+    else
         warn_of_difference(&s, options);
-    }
     fapilog_t *log = &nothing;
     if (process.area) {
         process.users++;

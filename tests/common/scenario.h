@@ -5,6 +5,7 @@
 
 #include "tests/common/walk.h"
 
+#include <poll.h>
 #include <sys/types.h>
 
 typedef void scenario_func(void *arg);
@@ -31,7 +32,7 @@ void scenario_open(struct scenario *s);
     __extension__({ \
         bool held_ = false; \
         for (int i_ = 0; i_ < 10000 && !(held_ = (cond)); i_++) \
-            usleep(1000); \
+            (void)poll(NULL, 0, 1); \
         held_; \
     })
 

@@ -20,6 +20,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { THREADS = 3 };
@@ -98,7 +99,7 @@ static void kill_once(uint32_t on_full, unsigned delay_us)
     memset(shared, 0, sizeof *shared);
     const pid_t pid = scenario_start(child, (void *)(uintptr_t)on_full);
     assert_true(SCENARIO_UNTIL(shared->ready));
-    usleep(delay_us);
+    (void)nanosleep(&(struct timespec){.tv_nsec = delay_us * 1000L}, NULL);
     assert_int_equal(kill(pid, SIGKILL), 0);
     scenario_wait(&s, pid);
     scenario_open(&s);
