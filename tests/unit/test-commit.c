@@ -25,7 +25,7 @@ struct place {
 static int setup(void **state)
 {
     struct place *p = calloc(1, sizeof *p);
-    strcpy(p->dir, "/tmp/test-commit-XXXXXX");
+    (void)snprintf(p->dir, sizeof p->dir, "/tmp/test-commit-XXXXXX");
     assert_non_null(mkdtemp(p->dir));
     (void)snprintf(p->file, sizeof p->file, "%s/" COMMIT_FILE, p->dir);
     *state = p;

@@ -42,7 +42,7 @@ static int setup(void **state)
 {
     struct place *p = calloc(1, sizeof *p);
     struct err e = { 0 };
-    strcpy(p->dir, "/dev/shm/test-drain-XXXXXX");
+    (void)snprintf(p->dir, sizeof p->dir, "/dev/shm/test-drain-XXXXXX");
     assert_non_null(mkdtemp(p->dir));
     p->settings = (struct ingest_settings){ .lane_budget_bytes = 64 << 10, .segments_max = 100,
                                             .lanes_max = 10000, .bytes_max = 1ull << 30 };
@@ -274,7 +274,8 @@ static void a_restart_redoes_what_was_committed_and_no_more(void **state)
     for (uint64_t n = 0; n < 10; n++)
         put(b, n % 2, FAPILOG_LEVEL_INFO, n);
     const struct position redo[] = {
-        { .uuid_hi = b->sb->uuid_hi, .uuid_lo = b->sb->uuid_lo, .lane = 0, .done = builder_lane(b, 0)->tail, .delivered = 5 },
+        { .uuid_hi = b->sb->uuid_hi, .uuid_lo = b->sb->uuid_lo, .lane = 0,
+          .done = builder_lane(b, 0)->tail, .delivered = 5 },
         { .uuid_hi = b->sb->uuid_hi + 1, .uuid_lo = b->sb->uuid_lo, .lane = 1, .done = 8 },
         { .uuid_hi = b->sb->uuid_hi, .uuid_lo = b->sb->uuid_lo, .lane = 77, .done = 8 },
     };
