@@ -19,6 +19,7 @@ static void heartbeat(struct daemon *d, uint64_t now_ns)
     if (now_ns < d->heartbeat_at_ns)
         return;
     d->heartbeat_at_ns = now_ns + HEARTBEAT_NS;
+    /* order: relaxed - a time that is only compared with the clock */
     for (uint32_t i = 0; i < d->segments.count; i++)
         store_rlx(&d->segments.source[i]->seg->ctl->heartbeat_ns, now_ns);
 }
@@ -29,12 +30,14 @@ static void status_copy(const struct pipeline *p, struct fapilog_ctl *ctl)
         const struct target *t = &p->target[i];
         struct fapilog_sink_status *status = &ctl->sink[i];
         (void)snprintf(status->name, sizeof status->name, "%s", t->sink->common.name);
+        /* order: relaxed - the release of `state` publishes them */
         store_rlx(&status->last_error, t->last_error);
         store_rlx(&status->errors, t->errors);
+        /* order: release, pairs with the acquire of fapilog_flush(): name and error belong to the state */
         store_rel(&status->state, t->is_failing ? 2u : 1u);
     }
     for (uint32_t i = p->targets_count; i < FAPILOG_SINKS_MAX; i++)
-        store_rel(&ctl->sink[i].state, 0u);
+        store_rel(&ctl->sink[i].state, 0u); /* order: release, as above */
 }
 
 /* fapilog_flush() names the sinks that fail, and tools show them, from these copies. */

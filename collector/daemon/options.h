@@ -37,7 +37,7 @@ struct options {
 
 enum options_result { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_HELP_SINK, OPTIONS_VERSION };
 
-/* 0.. an enum options_result; -EINVAL: wrong usage. ret_topic: the sink of --help SINK. */
+/* 0.. an enum options_result; negative: wrong usage. ret_topic: the sink of --help SINK. */
 int options_parse(struct options *o, int argc, char **argv, const char **ret_topic, struct err *e);
 void options_done(struct options *o);
 

@@ -139,7 +139,7 @@ static uint32_t outputs_wanting(const struct outputs *o, const struct fapilog_re
 int batch_put(struct batch *b, const struct outputs *o, const struct fapilog_record *r, bool *ret_fits)
 {
     const uint32_t wants = outputs_wanting(o, r);
-    size_t bound[OUTPUTS_MAX] = { 0 };
+    size_t bound[OUTPUTS_MAX]; /* of those that want it */
     const int fits = make_room(b, o, r, wants, bound);
     *ret_fits = fits > 0;
     if (fits <= 0)

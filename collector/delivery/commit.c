@@ -240,6 +240,7 @@ void commit_store(struct commit *c, const struct commit_sink *sinks, uint32_t si
     FAULT_POINT("persist-before");
     s->sinks_count = sinks_count;
     s->positions_count = positions_count;
+    /* order: release - for the next process, as below */
     store_rel(&s->sequence, c->last ? c->last->sequence + 1 : 1);
     FAULT_POINT("persist-torn");
     memcpy(slot_sinks(s), sinks, sinks_count * sizeof *sinks);

@@ -50,6 +50,7 @@ static int span_add(struct batch *b, uint32_t output, const struct stretch *st, 
     }
     const struct segment *seg = st->lane->source->seg;
     const struct segment_lane_owner *owner = span_owner(st->lane, run->generation);
+    /* order: acquire - the entries that the span's records name are handed out before */
     uint64_t registry_tail = load_acq(&segment_shared(seg)->registry_tail);
     if (registry_tail > seg->sb.registry_size)
         registry_tail = seg->sb.registry_size;
@@ -93,11 +94,17 @@ static bool is_wanted(uint64_t word0, uint32_t level_mask, bool *in_chain, bool 
     }
 }
 
+/* order: relaxed - C2, the load of the tail, came first; a copy is judged by the intent */
+static uint64_t load_word(const uint8_t *at)
+{
+    return load_rlx((const uint64_t *)(const void *)at);
+}
+
 /* The block that holds `from` is not released before the whole of it is delivered. */
 static uint32_t generation_at(const struct stretch *st)
 {
     const uint64_t start = st->from & ~(st->block - 1);
-    return FAPILOG_WORD0_SCHEMA(load_rlx((const uint64_t *)(const void *)(st->ring + (start & (st->cap - 1)))));
+    return FAPILOG_WORD0_SCHEMA(load_word(st->ring + (start & (st->cap - 1))));
 }
 
 /* Walks the headers; what the cursor passed over as damaged ends a run here as well. */
@@ -111,7 +118,7 @@ static int stretch_walk(struct batch *b, uint32_t output, const struct stretch *
         const uint64_t block_end = (pos & ~(st->block - 1)) + st->block;
         const uint64_t end = block_end < st->to ? block_end : st->to;
         const uint8_t *rec = stretch_at(st, pos);
-        const uint64_t word0 = end - pos < sizeof(struct fapilog_record_header) ? 0 : load_rlx((const uint64_t *)(const void *)rec);
+        const uint64_t word0 = end - pos < sizeof(struct fapilog_record_header) ? 0 : load_word(rec);
         const uint32_t size = FAPILOG_WORD0_SIZE(word0);
         bool counts = false;
         uint64_t next = pos + size;
@@ -151,7 +158,7 @@ static int stretch_copy(struct batch *b, const struct stretch *all, struct stret
     if (!copy)
         return -ENOMEM;
     for (uint64_t pos = from; pos < to; pos += sizeof(uint64_t)) {
-        const uint64_t word = load_rlx((const uint64_t *)(const void *)stretch_at(all, pos));
+        const uint64_t word = load_word(stretch_at(all, pos));
         memcpy(copy + (pos - from), &word, sizeof word);
     }
     /* order: O2, pairs with O1 - the copy is done before the intent is looked at */
@@ -160,6 +167,7 @@ static int stretch_copy(struct batch *b, const struct stretch *all, struct stret
     *ret = *all;
     ret->copy = copy;
     ret->from = from;
+    /* order: relaxed - the fence above orders it */
     ret->to = (from & ~(all->block - 1)) + all->cap >= load_rlx(&shared->intent) ? to : from;
     all->lane->source->owner->stats.overwritten_bytes += to - ret->to;
     return 0;

@@ -25,7 +25,8 @@ static void source_wait(struct segments *t, struct source *s)
     io_submit(t->io, &s->futex);
 }
 
-/* Tails moved, or a flush was asked for, without the bell. */
+/* order: relaxed - the fence in bell_arm() orders these loads after the store of the bell
+ * Tails moved, or a flush was asked for, without the bell. */
 static bool source_has_news(const struct source *s)
 {
     if (load_rlx(&segment_shared(s->seg)->flush_seq) != s->flush_acked && !s->flush_wanted)
@@ -43,6 +44,7 @@ bool bell_arm(struct segments *t)
     bool has_news = false;
     for (uint32_t i = 0; can_wait && i < t->count; i++) {
         struct source *s = t->source[i];
+        /* order: relaxed - the fence below orders the store before the loads of the tails */
         if (s->state == SOURCE_LIVE && load_rlx(&s->seg->ctl->bell) != FAPILOG_BELL_SLEEPING)
             store_rlx(&s->seg->ctl->bell, FAPILOG_BELL_SLEEPING);
     }

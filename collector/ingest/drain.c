@@ -203,9 +203,9 @@ static void add_report(struct drain *d, struct source *s, struct lane *l)
 }
 
 /* Reports of one lane are held apart, unless this may be the last turn. */
-static void lane_look_at_drops(struct drain *d, struct lane *l, const struct fapilog_lane *shared, bool is_final)
+static void lane_look_at_drops(struct drain *d, struct lane *l, bool is_final)
 {
-    const uint64_t dropped = load_rlx(&shared->dropped);
+    const uint64_t dropped = lane_dropped_now(l);
     if (likely(dropped == l->dropped_told))
         return;
     if (!is_final && d->turn_at_ns < l->report_at_ns)
@@ -226,9 +226,11 @@ static void source_anchor(struct drain *d, struct source *s)
         clock_map_add(&s->seg->clock, cycles, real_ns);
 }
 
+/* order: relaxed - counters of their own, cumulative */
 static void source_look_at_counters(struct drain *d, struct source *s)
 {
     const struct fapilog_superblock *sb = segment_shared(s->seg);
+    /* order: acquire, pairs with the release of fapilog_flush() - the tails loaded next are no older */
     const uint32_t flush_seq = load_acq(&sb->flush_seq);
     if (flush_seq != s->flush_acked && !s->flush_wanted)
         release_flush_begin(s, flush_seq);
@@ -245,9 +247,8 @@ static void source_begin(struct drain *d, struct source *s, bool is_final)
     source_look_at_counters(d, s);
     for (uint32_t i = 0; i < s->lanes_count; i++) {
         struct lane *l = &s->lane[i];
-        const struct fapilog_lane *shared = segment_lane_shared(s->seg, i);
-        lane_look_at_drops(d, l, shared, is_final);
-        l->tail = load_acq(&shared->tail); /* order: C2 acquire, pairs with C1 */
+        lane_look_at_drops(d, l, is_final);
+        l->tail = lane_tail_now(l);
         if (likely(l->tail == l->taken)) {
             if (unlikely(drops_lane_has_any(l)))
                 add_report(d, s, l);
@@ -485,9 +486,8 @@ void drain_set_goal(struct drain *d)
     for (uint32_t i = 0; i < d->segments->count; i++) {
         struct source *s = d->segments->source[i];
         for (uint32_t k = 0; k < s->lanes_count; k++) {
-            const struct fapilog_lane *shared = segment_lane_shared(s->seg, k);
-            s->lane[k].goal = load_acq(&shared->tail); /* order: C2 acquire, pairs with C1 */
-            s->lane[k].goal_dropped = load_rlx(&shared->dropped);
+            s->lane[k].goal = lane_tail_now(&s->lane[k]);
+            s->lane[k].goal_dropped = lane_dropped_now(&s->lane[k]);
         }
     }
 }

@@ -34,6 +34,7 @@ static void report_lane(struct report_record *r, const struct lane *l)
 {
     const uint64_t dropped = l->dropped - l->dropped_told, lost = lane_lost(l) - l->lost_told;
     struct segment *seg = l->source->seg;
+    /* order: relaxed - a time of its own */
     const uint64_t cycles = load_rlx(&segment_lane_shared(seg, l->index)->dropped_cycles);
     add_count(r, (struct fapilog_text)TEXT("count"), dropped + lost);
     add_text(r, (struct fapilog_text)TEXT("reason"),

@@ -78,15 +78,4 @@ static inline void heap_pop(struct heap *h)
         heap_sift_down(h, 0);
 }
 
-/* The smallest key below the top: up to here the top may go on without moving. */
-static inline int64_t heap_second_key(const struct heap *h)
-{
-    int64_t key = INT64_MAX;
-    if (h->count > 1)
-        key = h->node[1].key;
-    if (h->count > 2 && h->node[2].key < key)
-        key = h->node[2].key;
-    return key;
-}
-
 #endif

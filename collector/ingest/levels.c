@@ -5,20 +5,28 @@
 #include <errno.h>
 #include <string.h>
 
+/* A rule is written before `used` is set; from then on only its level changes. */
+static bool rule_is_used(const struct fapilog_level_rule *rule)
+{
+    return load_acq(&rule->used); /* order: acquire, pairs with the release in rule_store() */
+}
+
 static bool rule_is(const struct fapilog_level_rule *rule, const char *prefix)
 {
-    return load_acq(&rule->used) && !strncmp(rule->prefix, prefix, sizeof rule->prefix);
+    return rule_is_used(rule) && !strncmp(rule->prefix, prefix, sizeof rule->prefix);
 }
 
 static int rule_store(struct fapilog_ctl *ctl, const struct level_setting *setting)
 {
     for (unsigned i = 0; i < FAPILOG_LEVEL_RULES_MAX; i++) {
         struct fapilog_level_rule *rule = &ctl->rule[i];
-        if (load_acq(&rule->used) && !rule_is(rule, setting->prefix))
+        if (rule_is_used(rule) && !rule_is(rule, setting->prefix))
             continue;
         memcpy(rule->prefix, setting->prefix, sizeof rule->prefix);
+        /* order: relaxed - the release of `used` publishes it */
         store_rlx(&rule->level, (uint32_t)setting->level);
-        store_rel(&rule->used, 1u); /* a producer that sees it sees prefix and level */
+        /* order: release, pairs with the acquire of whoever looks for a rule: prefix and level are there */
+        store_rel(&rule->used, 1u);
         return 0;
     }
     return -ENOSPC;
@@ -28,11 +36,12 @@ static int rule_store(struct fapilog_ctl *ctl, const struct level_setting *setti
 static int rule_match(const struct fapilog_level_rule *rule, const char *name, size_t len)
 {
     const size_t prefix = strnlen(rule->prefix, sizeof rule->prefix);
-    if (!load_acq(&rule->used) || prefix > len || memcmp(rule->prefix, name, prefix) != 0)
+    if (!rule_is_used(rule) || prefix > len || memcmp(rule->prefix, name, prefix) != 0)
         return -1;
     return prefix == 0 || prefix == len || name[prefix] == '.' ? (int)prefix : -1;
 }
 
+/* order: relaxed - a level word stands for itself; a call in progress may still use the old one */
 static void logger_store(struct fapilog_ctl *ctl, uint32_t slot, const char *name, size_t len)
 {
     int best = -1;
@@ -53,6 +62,7 @@ static void loggers_store(struct source *s)
 {
     const struct segment *seg = s->seg;
     const uint8_t *base = seg->base + seg->sb.registry_off;
+    /* order: acquire - entries handed out before are seen; R2 says which are complete */
     uint64_t tail = load_acq(&segment_shared(seg)->registry_tail);
     if (tail > seg->sb.registry_size)
         tail = seg->sb.registry_size;

@@ -59,6 +59,7 @@ static void futex_wake_all(const void *word)
     (void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
+/* order: relaxed - D1 and H1, below, publish the counters that come before them */
 static void lane_release(struct lane *l, const struct position *p)
 {
     struct segment *seg = l->source->seg;
@@ -85,6 +86,7 @@ static void lane_release(struct lane *l, const struct position *p)
         futex_wake_all(&slot->head);
 }
 
+/* order: relaxed - only a collector reads them */
 static void source_release(struct source *s, const struct position *p)
 {
     store_rlx(&s->seg->ctl->orphan_seen, p->orphan_seen);
@@ -108,6 +110,7 @@ void release_checkpoint(struct checkpoint *c)
     c->count = 0;
 }
 
+/* order: relaxed - nobody has taken a position of this lane from us yet */
 static void raise_to(uint64_t *word, uint64_t value)
 {
     if (load_rlx(word) < value)
@@ -132,6 +135,7 @@ void release_redo(struct source *s, const struct position *positions, uint32_t c
             raise_to(&slot->skipped_bytes, p->skipped_bytes);
             raise_to(&slot->lost, p->lost);
             raise_to(&slot->done, p->done);
+            /* order: relaxed - only the collector writes head */
             if (load_rlx(&slot->head) < (p->done & ~(block - 1)))
                 store_rel(&slot->head, p->done & ~(block - 1)); /* order: H1 release, pairs with H2 */
         }
@@ -142,7 +146,7 @@ void release_flush_begin(struct source *s, uint32_t seq)
 {
     s->flush_wanted = seq;
     for (uint32_t i = 0; i < s->lanes_count; i++)
-        s->flush_tail[i] = load_acq(&segment_lane_shared(s->seg, i)->tail); /* order: C2, pairs with C1 */
+        s->flush_tail[i] = lane_tail_now(&s->lane[i]);
 }
 
 void release_flush_check(struct source *s)

@@ -88,18 +88,19 @@ static int quota_check(const struct segments *t, const struct segment *seg, stru
     return 0;
 }
 
-/* The ctl area is ours, but the producer can write to it as well. */
+/* The ctl area is ours, but the producer can write to it as well.
+ * order: relaxed - only the collector before us wrote these words, and it is gone */
 static int lane_adopt(struct source *s, uint32_t index, struct err *e)
 {
     struct lane *l = &s->lane[index];
     const struct fapilog_lane_slot *slot = segment_slot(s->seg, index);
-    const uint64_t tail = load_acq(&segment_lane_shared(s->seg, index)->tail);
     *l = (struct lane){
         .source = s, .index = index,
         .done = load_rlx(&slot->done), .delivered = load_rlx(&slot->delivered),
         .dropped_told = load_rlx(&slot->dropped_seen), .lost_before = load_rlx(&slot->lost),
         .skipped_before = load_rlx(&slot->skipped_bytes),
     };
+    const uint64_t tail = lane_tail_now(l);
     if (l->done > tail || l->done % FAPILOG_RECORD_ALIGN)
         return err_set(e, -EBADMSG, "lane %" PRIu32 " was read up to %" PRIu64 " but written up to %" PRIu64,
                        index, l->done, tail);
@@ -109,6 +110,7 @@ static int lane_adopt(struct source *s, uint32_t index, struct err *e)
     return 0;
 }
 
+/* order: relaxed - only the collector before us wrote these words, and it is gone */
 static int source_load(struct segments *t, struct source *s, struct err *e)
 {
     const int r = quota_check(t, s->seg, e);
@@ -177,6 +179,7 @@ int segments_attach(struct segments *t, const char *name)
     s->probe_at_ns = clock_mono_ns() + PROBE_FIRST_NS + s->name_hash % PROBE_SPREAD_NS;
     t->source[t->count++] = s;
     t->stats.attached++;
+    /* order: relaxed - labels for people, and a time that is only compared with the clock */
     store_rlx(&s->seg->ctl->collector_pid, (uint64_t)getpid());
     store_rlx(&s->seg->ctl->heartbeat_ns, clock_mono_ns());
     if (t->on_attach)
@@ -191,6 +194,7 @@ void segments_vanished(struct segments *t, const char *name)
         s->is_unlinked = true;
 }
 
+/* order: relaxed - its producer is gone, or has closed it, which lane_tail_now() orders */
 static bool source_is_drained(const struct source *s)
 {
     if (s->refs || s->is_touched || s->is_waiting)
@@ -198,8 +202,7 @@ static bool source_is_drained(const struct source *s)
     const struct fapilog_superblock *sb = segment_shared(s->seg);
     for (uint32_t i = 0; i < s->lanes_count; i++) {
         const struct lane *l = &s->lane[i];
-        const struct fapilog_lane *shared = segment_lane_shared(s->seg, i);
-        if (l->is_touched || l->done != load_acq(&shared->tail) || l->dropped_told != load_rlx(&shared->dropped))
+        if (l->is_touched || l->done != lane_tail_now(l) || l->dropped_told != lane_dropped_now(l))
             return false;
     }
     return s->orphan_told == load_rlx(&sb->orphan_dropped) && s->truncated_told == load_rlx(&sb->truncated) &&
@@ -246,6 +249,7 @@ static void source_probe(struct segments *t, struct source *s)
 {
     if (s->state != SOURCE_LIVE)
         return;
+    /* order: acquire, pairs with the release of fapilog_close() - all its tails are stored */
     const bool is_clean = load_acq(&segment_shared(s->seg)->state) == FAPILOG_STATE_CLEAN;
     if (!is_clean && segment_is_alive(s->seg) != 0)
         return;
@@ -291,7 +295,7 @@ void segments_quarantine(struct segments *t, struct source *s, const char *why)
     if (s->state == SOURCE_QUARANTINED)
         return;
     for (uint32_t i = 0; i < s->lanes_count; i++)
-        t->stats.lost_in_quarantine += load_acq(&segment_lane_shared(s->seg, i)->tail) - s->lane[i].taken;
+        t->stats.lost_in_quarantine += lane_tail_now(&s->lane[i]) - s->lane[i].taken;
     s->state = SOURCE_QUARANTINED;
     s->probe_at_ns = 0;
     if (s->is_waiting)
@@ -319,7 +323,7 @@ uint64_t segments_pending_bytes(const struct segments *t)
     for (uint32_t i = 0; i < t->count; i++) {
         const struct source *s = t->source[i];
         for (uint32_t k = 0; s->state != SOURCE_QUARANTINED && k < s->lanes_count; k++)
-            bytes += load_acq(&segment_lane_shared(s->seg, k)->tail) - s->lane[k].done;
+            bytes += lane_tail_now(&s->lane[k]) - s->lane[k].done;
     }
     return bytes;
 }

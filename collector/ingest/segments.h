@@ -130,6 +130,18 @@ void segments_strike(struct segments *t, struct source *s, uint64_t turn);
 /* Bytes that wait in all rings; an upper bound of the records, for the report at the end. */
 uint64_t segments_pending_bytes(const struct segments *t);
 
+/* order: C2 acquire, pairs with C1 - all bytes before the tail are complete */
+static inline uint64_t lane_tail_now(const struct lane *l)
+{
+    return load_acq(&segment_lane_shared(l->source->seg, l->index)->tail);
+}
+
+/* order: relaxed - a counter of its own, cumulative */
+static inline uint64_t lane_dropped_now(const struct lane *l)
+{
+    return load_rlx(&segment_lane_shared(l->source->seg, l->index)->dropped);
+}
+
 static inline uint64_t lane_lost(const struct lane *l)
 {
     return l->lost_before + (l->reader ? l->reader->cursor.lost : 0);

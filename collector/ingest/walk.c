@@ -13,6 +13,7 @@ struct lane_bytes {
     uint64_t block;
 };
 
+/* order: relaxed - C2, the load of the tail, came first */
 static uint64_t word_at(const struct lane_bytes *b, uint64_t pos)
 {
     return load_rlx((const uint64_t *)(const void *)(b->data + (pos & b->mask)));

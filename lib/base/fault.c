@@ -26,7 +26,7 @@ int fault_init(void)
     memcpy(fault_name, text, (size_t)(colon - text));
     fault_name[colon - text] = '\0';
     fault_countdown = n;
-    store_rlx(&fault_armed, 1);
+    store_rlx(&fault_armed, 1); /* order: relaxed - no thread has started yet */
     return 0;
 }
 
@@ -34,6 +34,7 @@ void fault_hit(const char *name)
 {
     if (strcmp(name, fault_name) != 0)
         return;
+    /* order: relaxed - the count stands for itself */
     if (__atomic_sub_fetch(&fault_countdown, 1, __ATOMIC_RELAXED) == 0)
         (void)kill(getpid(), SIGKILL);
 }

@@ -14,6 +14,7 @@ extern int fault_armed;
 int fault_init(void);
 void fault_hit(const char *name);
 
+/* order: relaxed - set before the first thread starts */
 #define FAULT_POINT(name) \
     do { \
         if (unlikely(load_rlx(&fault_armed))) \

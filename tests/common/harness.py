@@ -79,17 +79,18 @@ class Place:
     def collector(self, *args, sink=None, env=None):
         return self.start([COLLECTOR, "--rings", self.rings, "--sink", sink or self.uri(), *args], env=env)
 
-    def wait_ready(self, collector):
-        """Until the collector has opened its sinks: only then does it take the first turn."""
-        state = os.path.join(self.rings, "collector.lock")
+    def is_ready(self, collector):
+        """Whether it has the lock; signals and rings are its from then on."""
+        try:
+            with open(os.path.join(self.rings, "collector.lock")) as f:
+                return f.read().strip() == str(collector.pid) and collector.poll() is None
+        except FileNotFoundError:
+            return False
 
+    def wait_ready(self, collector):
         def is_ready():
             check(collector.poll() is None, f"collector ended with {collector.returncode}")
-            try:
-                with open(state) as f:
-                    return f.read().strip() == str(collector.pid)
-            except FileNotFoundError:
-                return False
+            return self.is_ready(collector)
         wait_for("the collector is at work", is_ready)
 
     def drain(self, *args, sink=None, env=None, status=0):

@@ -125,25 +125,33 @@ static void flush(const struct load *l)
                  (to.tv_sec - from.tv_sec) * 1000000 + (to.tv_nsec - from.tv_nsec) / 1000);
 }
 
+static long number(void)
+{
+    char *end;
+    const long n = strtol(optarg, &end, 10);
+    CHECK(*optarg && !*end);
+    return n;
+}
+
 static int parse(struct load *l, struct fapilog_options *o, bool *ret_wait, int argc, char **argv)
 {
     int c;
     while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
         switch (c) {
-        case 't': l->threads = atol(optarg); break;
-        case 'r': l->records = atol(optarg); break;
-        case 'p': l->pause_us = atol(optarg); break;
-        case 's': l->payload = atol(optarg); break;
-        case 'i': l->id = atol(optarg); break;
-        case 'b': l->burst = atol(optarg); break;
+        case 't': l->threads = number(); break;
+        case 'r': l->records = number(); break;
+        case 'p': l->pause_us = number(); break;
+        case 's': l->payload = number(); break;
+        case 'i': l->id = number(); break;
+        case 'b': l->burst = number(); break;
         case 'B': o->on_full = FAPILOG_ON_FULL_BLOCK; break;
         case 'O': o->on_full = FAPILOG_ON_FULL_OVERWRITE; break;
-        case 'l': o->lane_bytes = (uint64_t)atol(optarg); break;
-        case 'L': o->lanes = (uint32_t)atol(optarg); break;
+        case 'l': o->lane_bytes = (uint64_t)number(); break;
+        case 'L': o->lanes = (uint32_t)number(); break;
         case 'w': *ret_wait = true; break;
-        case 'e': l->errors = atol(optarg); break;
-        case 'f': l->forks = atol(optarg); break;
-        case 'F': l->flush_ms = atol(optarg); break;
+        case 'e': l->errors = number(); break;
+        case 'f': l->forks = number(); break;
+        case 'F': l->flush_ms = number(); break;
         default: return -1;
         }
     }

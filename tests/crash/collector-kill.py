@@ -27,7 +27,8 @@ def killed_at(place, point, count, sink, after_start=None):
     """Runs the collector until the fault kills it; False when the step was not passed in time."""
     c = place.collector(sink=sink, env={"FAPILOG_FAULT": f"{point}:{count}"})
     if after_start:
-        after_start(c)
+        wait_for("the collector is at work, or dead already", lambda: place.is_ready(c) or c.poll() is not None)
+        after_start(place, c)
     try:
         c.wait(timeout=0.5)
     except subprocess.TimeoutExpired:
@@ -80,12 +81,9 @@ def killed_at_each_step_files_hold_each_record_once():
 
 
 def killed_at_each_step_of_a_rotation_files_hold_each_record_once():
-    def rotate_soon(collector):
-        time.sleep(0.02)
-        try:
+    def rotate_soon(place, collector):
+        if place.is_ready(collector):
             collector.send_signal(signal.SIGUSR1)
-        except ProcessLookupError:
-            pass
     return every_point(ROTATING_POINTS, ROTATION, rotate_soon)
 
 

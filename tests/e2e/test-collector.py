@@ -81,7 +81,7 @@ def a_killed_producer_loses_nothing_that_was_committed():
         c = place.collector()
         place.wait_ready(c)
         running = [place.load("--id", i, "--threads", 2, "--records", 0, "--block", "--burst", 100,
-                              "--pause-us", 500) for i in range(3)]
+                              "--pause-us", 3000) for i in range(3)]
         time.sleep(0.3)
         for p in running:
             p.kill()

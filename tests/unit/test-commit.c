@@ -1,0 +1,268 @@
+#include "collector/delivery/commit.h"
+#include "lib/base/check.h"
+#include "lib/base/fault.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct place {
+    char dir[64];
+    char file[96];
+};
+
+static int setup(void **state)
+{
+    struct place *p = calloc(1, sizeof *p);
+    (void)snprintf(p->dir, sizeof p->dir, "/tmp/test-commit-XXXXXX");
+    assert_non_null(mkdtemp(p->dir));
+    (void)snprintf(p->file, sizeof p->file, "%s/" COMMIT_FILE, p->dir);
+    *state = p;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct place *p = *state;
+    (void)unlink(p->file);
+    assert_int_equal(rmdir(p->dir), 0);
+    free(p);
+    return 0;
+}
+
+static struct commit *open_it(const struct place *p)
+{
+    struct commit *c = NULL;
+    struct err e = { 0 };
+    if (commit_open(p->dir, &c, &e) < 0)
+        fail_msg("%s", e.text);
+    return c;
+}
+
+static struct commit_sink make_sink(uint64_t identity, uint64_t value)
+{
+    return (struct commit_sink){ .identity = identity, .mark = { .word = { value, value + 1 } } };
+}
+
+static struct position make_position(uint32_t lane, uint64_t done)
+{
+    return (struct position){ .uuid_hi = 1, .uuid_lo = 2, .lane = lane, .done = done, .delivered = done / 8 };
+}
+
+static void store(struct commit *c, uint64_t value)
+{
+    const struct commit_sink sinks[] = { make_sink(11, value), make_sink(22, value * 2) };
+    const struct position positions[] = { make_position(0, value * 8), make_position(3, value * 16) };
+    commit_store(c, sinks, 2, positions, 2);
+}
+
+/* What is there, by its first mark; -1: nothing. */
+static int64_t stored(const struct commit *c)
+{
+    uint32_t sinks, positions;
+    const struct commit_sink *s = commit_sinks(c, &sinks);
+    const struct position *p = commit_positions(c, &positions);
+    if (!sinks)
+        return -1;
+    assert_int_equal(sinks, 2);
+    assert_int_equal(positions, 2);
+    assert_int_equal(p[0].done, s[0].mark.word[0] * 8);
+    assert_int_equal(p[1].done, s[0].mark.word[0] * 16);
+    assert_int_equal(s[1].mark.word[0], s[0].mark.word[0] * 2);
+    return (int64_t)s[0].mark.word[0];
+}
+
+static void a_new_file_has_nothing(void **state)
+{
+    struct commit *c = open_it(*state);
+    assert_int_equal(stored(c), -1);
+    assert_null(commit_mark(c, 11));
+    commit_close(c);
+}
+
+static void the_last_store_is_there_after_reopening(void **state)
+{
+    for (uint64_t i = 1; i < 8; i++) {
+        struct commit *c = open_it(*state);
+        assert_int_equal(stored(c), i == 1 ? -1 : (int64_t)i - 1);
+        store(c, i);
+        assert_int_equal(stored(c), i);
+        commit_close(c);
+    }
+}
+
+static void marks_are_found_by_identity(void **state)
+{
+    struct commit *c = open_it(*state);
+    store(c, 5);
+    assert_int_equal(commit_mark(c, 11)->word[0], 5);
+    assert_int_equal(commit_mark(c, 22)->word[0], 10);
+    assert_null(commit_mark(c, 33));
+    commit_close(c);
+}
+
+static uint8_t *map_file(const struct place *p, size_t *ret_bytes)
+{
+    const int fd = open(p->file, O_RDWR);
+    struct stat st;
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    *ret_bytes = (size_t)st.st_size;
+    uint8_t *map = mmap(NULL, *ret_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_true(map != MAP_FAILED);
+    (void)close(fd);
+    return map;
+}
+
+/* Of the slot written last: header 24 bytes, two sinks of 72, two positions of 64. */
+enum { SLOT_USED = 24 + 2 * 72 + 2 * 64 };
+
+static void any_damaged_byte_gives_way_to_the_store_before(void **state)
+{
+    struct commit *c = open_it(*state);
+    store(c, 1);
+    store(c, 2);
+    commit_close(c);
+    size_t bytes;
+    uint8_t *map = map_file(*state, &bytes);
+    uint8_t *second = map + 4096 + (bytes - 4096) / 2;
+    for (unsigned i = 0; i < SLOT_USED; i++) {
+        second[i] ^= 0x40;
+        c = open_it(*state);
+        assert_int_equal(stored(c), 1);
+        commit_close(c);
+        second[i] ^= 0x40;
+    }
+    c = open_it(*state);
+    assert_int_equal(stored(c), 2);
+    commit_close(c);
+    (void)munmap(map, bytes);
+}
+
+static void two_damaged_slots_are_refused_not_forgotten(void **state)
+{
+    struct commit *c = open_it(*state);
+    struct err e = { 0 };
+    store(c, 1);
+    store(c, 2);
+    commit_close(c);
+    size_t bytes;
+    uint8_t *map = map_file(*state, &bytes);
+    map[4096 + 40] ^= 1;
+    map[4096 + (bytes - 4096) / 2 + 40] ^= 1;
+    assert_int_equal(commit_open(((struct place *)*state)->dir, &c, &e), -EBADMSG);
+    assert_non_null(strstr(e.text, "damaged"));
+    (void)munmap(map, bytes);
+}
+
+static void a_file_of_another_kind_is_refused(void **state)
+{
+    const struct place *p = *state;
+    struct commit *c;
+    struct err e = { 0 };
+    const int fd = open(p->file, O_WRONLY | O_CREAT, 0600);
+    assert_int_equal(write(fd, "hello", 5), 5);
+    (void)close(fd);
+    assert_int_equal(commit_open(p->dir, &c, &e), -EBADMSG);
+    assert_non_null(strstr(e.text, "not a collector state file"));
+}
+
+static void growing_keeps_what_was_stored(void **state)
+{
+    struct commit *c = open_it(*state);
+    store(c, 7);
+    const uint32_t before = commit_room(c, 2);
+    assert_int_equal(commit_reserve(c, 2, before * 5, NULL), 0);
+    assert_true(commit_room(c, 2) >= before * 5);
+    assert_int_equal(stored(c), 7);
+    const uint32_t many = commit_room(c, 2);
+    struct position *positions = calloc(many, sizeof *positions);
+    for (uint32_t i = 0; i < many; i++)
+        positions[i] = make_position(i, i * 8);
+    const struct commit_sink sink = make_sink(11, 8);
+    commit_store(c, &sink, 1, positions, many);
+    commit_close(c);
+    c = open_it(*state);
+    uint32_t count;
+    const struct position *got = commit_positions(c, &count);
+    assert_int_equal(count, many);
+    assert_memory_equal(got, positions, many * sizeof *positions);
+    free(positions);
+    commit_close(c);
+}
+
+static void positions_may_be_stored_again_from_the_slot_itself(void **state)
+{
+    struct commit *c = open_it(*state);
+    store(c, 3);
+    for (int i = 0; i < 3; i++) {
+        uint32_t count;
+        const struct position *same = commit_positions(c, &count);
+        const struct commit_sink sinks[] = { make_sink(11, 3), make_sink(22, 6) };
+        commit_store(c, sinks, 2, same, count);
+        assert_int_equal(stored(c), 3);
+    }
+    commit_close(c);
+}
+
+/* A child is killed at the nth passing of the point; the file then holds the one store or the other. */
+static void killed_at(struct place *p, const char *point, int64_t before, int64_t after)
+{
+    struct commit *c = open_it(p);
+    store(c, 1);
+    store(c, 2);
+    commit_close(c);
+    const pid_t child = fork();
+    if (child == 0) {
+        (void)setenv("FAPILOG_FAULT", point, 1);
+        CHECK(fault_init() == 0);
+        c = open_it(p);
+        store(c, 3);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    c = open_it(p);
+    const int64_t got = stored(c);
+    if (got != before && got != after)
+        fail_msg("%s: %lld", point, (long long)got);
+    commit_close(c);
+    (void)unlink(p->file);
+}
+
+static void killed_inside_a_store_one_whole_slot_remains(void **state)
+{
+    killed_at(*state, "persist-before:1", 2, 2);
+    killed_at(*state, "persist-torn:1", 2, 2);
+    killed_at(*state, "persist-torn:2", 2, 2);
+    killed_at(*state, "persist-unhashed:1", 2, 2);
+    killed_at(*state, "persist-after:1", 3, 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_new_file_has_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_last_store_is_there_after_reopening, setup, teardown),
+        cmocka_unit_test_setup_teardown(marks_are_found_by_identity, setup, teardown),
+        cmocka_unit_test_setup_teardown(any_damaged_byte_gives_way_to_the_store_before, setup, teardown),
+        cmocka_unit_test_setup_teardown(two_damaged_slots_are_refused_not_forgotten, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_of_another_kind_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(growing_keeps_what_was_stored, setup, teardown),
+        cmocka_unit_test_setup_teardown(positions_may_be_stored_again_from_the_slot_itself, setup, teardown),
+        cmocka_unit_test_setup_teardown(killed_inside_a_store_one_whole_slot_remains, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

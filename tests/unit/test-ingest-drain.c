@@ -1,0 +1,476 @@
+#include "collector/ingest/drain.h"
+#include "collector/ingest/release.h"
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "tests/common/segment_builder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { BUILDERS = 4 };
+
+struct place {
+    char dir[64];
+    struct io *io;
+    struct ingest_settings settings;
+    struct segments segments;
+    struct drain drain;
+    struct checkpoint checkpoint;
+    struct segment_builder builder[BUILDERS];
+    unsigned builders;
+    char said[4096];
+};
+
+static void on_message(void *arg, const char *text)
+{
+    struct place *p = arg;
+    (void)snprintf(p->said, sizeof p->said, "%s", text);
+}
+
+static int setup(void **state)
+{
+    struct place *p = calloc(1, sizeof *p);
+    struct err e = { 0 };
+    (void)snprintf(p->dir, sizeof p->dir, "/dev/shm/test-drain-XXXXXX");
+    assert_non_null(mkdtemp(p->dir));
+    p->settings = (struct ingest_settings){ .lane_budget_bytes = 64 << 10, .segments_max = 100,
+                                            .lanes_max = 10000, .bytes_max = 1ull << 30 };
+    assert_int_equal(io_new(&(struct io_config){ .kind = IO_PLAIN }, &p->io, &e), 0);
+    assert_int_equal(segments_open(&p->segments, p->dir, p->io, &p->settings, &e), 0);
+    p->segments.on_message = on_message;
+    p->segments.arg = p;
+    assert_int_equal(drain_init(&p->drain, &p->segments, UINT32_MAX, false, &e), 0);
+    *state = p;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct place *p = *state;
+    drain_done(&p->drain);
+    checkpoint_done(&p->checkpoint);
+    segments_close(&p->segments);
+    io_free(p->io);
+    for (unsigned i = 0; i < p->builders; i++) {
+        close(p->builder[i].fd);
+        builder_done(&p->builder[i]);
+    }
+    DIR *d = opendir(p->dir);
+    const struct dirent *entry;
+    while ((entry = readdir(d)))
+        (void)unlinkat(dirfd(d), entry->d_name, 0);
+    (void)closedir(d);
+    assert_int_equal(rmdir(p->dir), 0);
+    free(p);
+    return 0;
+}
+
+static struct segment_builder *make(struct place *p, const struct builder_options *opt)
+{
+    struct segment_builder *b = &p->builder[p->builders];
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/%u.ring", p->dir, p->builders++);
+    const int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+    assert_true(fd >= 0);
+    builder_init(b, fd, opt);
+    b->sb->uuid_lo += p->builders;
+    builder_seal(b);
+    return b;
+}
+
+static int attach(struct place *p, unsigned index)
+{
+    char name[16];
+    (void)snprintf(name, sizeof name, "%u.ring", index);
+    return segments_attach(&p->segments, name);
+}
+
+static void put(struct segment_builder *b, uint32_t lane, uint8_t level, uint64_t n)
+{
+    static struct payload payload;
+    payload_init(&payload);
+    payload_dynamic(&payload, 1, "m");
+    payload_name(&payload, FAPILOG_TYPE_U64, FAPILOG_ROLE_DATA, "n");
+    payload_u64(&payload, n);
+    builder_put(b, lane, FAPILOG_KIND_DYNAMIC, level, 0, 0, &payload);
+}
+
+static void begin(struct place *p, unsigned flags)
+{
+    assert_int_equal(drain_begin(&p->drain, clock_mono_ns(), flags, NULL), 0);
+}
+
+/* Takes all of a turn; the numbers of the records go to ret, reports as UINT64_MAX. */
+static unsigned take(struct place *p, uint64_t *ret, unsigned room)
+{
+    const struct fapilog_record *r;
+    unsigned count = 0;
+    while ((r = drain_peek(&p->drain))) {
+        assert_true(count < room);
+        ret[count++] = r->internal ? UINT64_MAX : r->fields[0].v.u64;
+        (void)drain_accept(&p->drain);
+    }
+    return count;
+}
+
+static void commit(struct place *p)
+{
+    assert_int_equal(drain_checkpoint(&p->drain, &p->checkpoint, NULL), 0);
+    release_checkpoint(&p->checkpoint);
+}
+
+static void lanes_and_segments_are_merged_by_time(void **state)
+{
+    struct place *p = *state;
+    struct segment_builder *a = make(p, &(struct builder_options){ .lanes = 2 });
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1 });
+    for (uint64_t n = 0; n < 90; n++) {
+        a->cycles = b->cycles = 1000000000 + n * 1000;
+        put(n % 3 == 2 ? b : a, n % 3 == 1, FAPILOG_LEVEL_INFO, n);
+    }
+    assert_int_equal(attach(p, 0), 0);
+    assert_int_equal(attach(p, 1), 0);
+    uint64_t got[100];
+    begin(p, DRAIN_ALL);
+    assert_int_equal(take(p, got, 100), 90);
+    for (uint64_t n = 0; n < 90; n++)
+        assert_int_equal(got[n], n);
+}
+
+static void a_turn_leaves_a_busy_lane_for_the_others(void **state)
+{
+    struct place *p = *state;
+    p->settings.lane_budget_bytes = 4096;
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 2, .cap_log2 = 18 });
+    for (uint64_t n = 0; n < 2000; n++)
+        put(b, 0, FAPILOG_LEVEL_INFO, n);
+    put(b, 1, FAPILOG_LEVEL_INFO, 5000);
+    assert_int_equal(attach(p, 0), 0);
+    static uint64_t got[2100];
+    begin(p, DRAIN_ALL);
+    const unsigned first = take(p, got, 2100);
+    assert_true(first > 10 && first < 120);
+    assert_int_equal(got[first - 1], 5000);
+    assert_true(p->drain.has_more);
+    unsigned all = first;
+    while (p->drain.has_more) {
+        begin(p, DRAIN_ALL);
+        all += take(p, got, 2100);
+    }
+    assert_int_equal(all, 2001);
+}
+
+static void young_records_wait_for_those_of_other_threads(void **state)
+{
+    struct place *p = *state;
+    p->settings.merge_window_ns = 200 * NS_PER_MS;
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 2 });
+    b->sb->t0_cycles = b->cycles = clock_mono_ns();
+    b->sb->t0_real_ns = clock_real_ns();
+    b->sb->counter_hz = NS_PER_S;
+    builder_seal(b);
+    put(b, 0, FAPILOG_LEVEL_INFO, 1);
+    assert_int_equal(attach(p, 0), 0);
+    uint64_t got[4];
+    begin(p, 0);
+    assert_int_equal(take(p, got, 4), 0);
+    assert_true(p->drain.held_ns != INT64_MAX);
+    begin(p, DRAIN_ALL);
+    assert_int_equal(take(p, got, 4), 1);
+}
+
+static void accepted_records_become_positions_and_space(void **state)
+{
+    struct place *p = *state;
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1 });
+    for (uint64_t n = 0; n < 200; n++)
+        put(b, 0, FAPILOG_LEVEL_INFO, n);
+    assert_int_equal(attach(p, 0), 0);
+    begin(p, DRAIN_ALL);
+    for (int i = 0; i < 100; i++) {
+        assert_non_null(drain_peek(&p->drain));
+        (void)drain_accept(&p->drain);
+    }
+    const struct fapilog_lane_slot *slot = builder_slot(b, 0);
+    assert_int_equal(slot->done, 0); /* nothing before the batch is committed */
+    commit(p);
+    assert_int_equal(slot->delivered, 100);
+    assert_true(slot->done > 0 && slot->done < builder_lane(b, 0)->tail);
+    assert_int_equal(slot->head, slot->done & ~UINT64_C(4095));
+    uint64_t got[200];
+    assert_int_equal(take(p, got, 200), 100);
+    commit(p);
+    assert_int_equal(slot->delivered, 200);
+    assert_int_equal(slot->done, builder_lane(b, 0)->tail);
+    segments_probe(&p->segments, clock_mono_ns(), true);
+    assert_int_equal(p->segments.count, 0); /* its process is gone and all is delivered */
+}
+
+static void context_after_the_last_record_is_passed_too(void **state)
+{
+    struct place *p = *state;
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1 });
+    static struct payload context;
+    put(b, 0, FAPILOG_LEVEL_INFO, 1);
+    payload_init(&context);
+    payload_dynamic(&context, 0, "");
+    builder_context(b, 0, 1, &context);
+    assert_int_equal(attach(p, 0), 0);
+    uint64_t got[4];
+    begin(p, DRAIN_ALL);
+    assert_int_equal(take(p, got, 4), 1);
+    commit(p);
+    assert_int_equal(builder_slot(b, 0)->done, builder_lane(b, 0)->tail);
+}
+
+static void drops_become_one_report_per_lane(void **state)
+{
+    struct place *p = *state;
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 2 });
+    put(b, 0, FAPILOG_LEVEL_INFO, 1);
+    builder_lane(b, 0)->dropped = 7;
+    builder_lane(b, 1)->dropped = 5;
+    b->sb->orphan_dropped = 3;
+    assert_int_equal(attach(p, 0), 0);
+    begin(p, DRAIN_ALL);
+    uint64_t counts = 0, reports = 0;
+    const struct fapilog_record *r;
+    while ((r = drain_peek(&p->drain))) {
+        if (r->internal) {
+            assert_int_equal(r->level, FAPILOG_LEVEL_WARNING);
+            counts += r->fields[0].v.u64;
+            reports++;
+        }
+        (void)drain_accept(&p->drain);
+    }
+    assert_int_equal(reports, 3);
+    assert_int_equal(counts, 15);
+    assert_int_equal(builder_slot(b, 0)->dropped_seen, 0);
+    commit(p);
+    assert_int_equal(builder_slot(b, 0)->dropped_seen, 7);
+    assert_int_equal(builder_slot(b, 1)->dropped_seen, 5);
+    assert_int_equal(p->segments.stats.dropped, 12);
+    assert_int_equal(p->segments.stats.orphaned, 3);
+    uint64_t got[4];
+    begin(p, DRAIN_ALL);
+    assert_int_equal(take(p, got, 4), 0);
+}
+
+static void a_restart_redoes_what_was_committed_and_no_more(void **state)
+{
+    struct place *p = *state;
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 2 });
+    for (uint64_t n = 0; n < 10; n++)
+        put(b, n % 2, FAPILOG_LEVEL_INFO, n);
+    const struct position redo[] = {
+        { .uuid_hi = b->sb->uuid_hi, .uuid_lo = b->sb->uuid_lo, .lane = 0,
+          .done = builder_lane(b, 0)->tail, .delivered = 5 },
+        { .uuid_hi = b->sb->uuid_hi + 1, .uuid_lo = b->sb->uuid_lo, .lane = 1, .done = 8 },
+        { .uuid_hi = b->sb->uuid_hi, .uuid_lo = b->sb->uuid_lo, .lane = 77, .done = 8 },
+    };
+    p->segments.redo = redo;
+    p->segments.redo_count = 3;
+    assert_int_equal(attach(p, 0), 0);
+    assert_int_equal(builder_slot(b, 0)->delivered, 5);
+    uint64_t got[10];
+    begin(p, DRAIN_ALL);
+    assert_int_equal(take(p, got, 10), 5);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(got[i], 2 * i + 1);
+}
+
+static void an_impossible_position_in_ctl_is_refused(void **state)
+{
+    struct place *p = *state;
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1 });
+    put(b, 0, FAPILOG_LEVEL_INFO, 1);
+    builder_slot(b, 0)->done = 1 << 20;
+    assert_int_equal(attach(p, 0), -EBADMSG);
+    builder_slot(b, 0)->done = 3;
+    assert_int_equal(attach(p, 0), -EBADMSG);
+    assert_int_equal(p->segments.stats.refused, 2);
+}
+
+static void a_lying_tail_quarantines_its_segment_only(void **state)
+{
+    struct place *p = *state;
+    struct segment_builder *a = make(p, &(struct builder_options){ .lanes = 1 });
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1 });
+    put(a, 0, FAPILOG_LEVEL_INFO, 1);
+    put(b, 0, FAPILOG_LEVEL_INFO, 2);
+    builder_lane(a, 0)->tail = UINT64_C(1) << 40;
+    assert_int_equal(attach(p, 0), 0);
+    assert_int_equal(attach(p, 1), 0);
+    uint64_t got[4];
+    begin(p, DRAIN_ALL);
+    assert_int_equal(take(p, got, 4), 1);
+    assert_int_equal(got[0], 2);
+    assert_int_equal(p->segments.stats.quarantined, 1);
+    commit(p);
+    segments_probe(&p->segments, clock_mono_ns(), true);
+    assert_int_equal(p->segments.count, 0);
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/0.bad", p->dir);
+    assert_int_equal(access(path, F_OK), 0);
+}
+
+static void damage_in_three_turns_quarantines(void **state)
+{
+    struct place *p = *state;
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1 });
+    assert_int_equal(attach(p, 0), 0);
+    uint64_t got[8];
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(p->segments.stats.quarantined, 0);
+        const uint64_t at = b->lanes[0].pos;
+        put(b, 0, FAPILOG_LEVEL_INFO, 1);
+        uint64_t word0 = FAPILOG_WORD0(4, 9, 1, 0, 0); /* a kind that does not exist */
+        memcpy(builder_at(b, 0, at ? at : sizeof(struct fapilog_block)), &word0, sizeof word0);
+        begin(p, DRAIN_ALL);
+        (void)take(p, got, 8);
+    }
+    assert_int_equal(p->segments.stats.quarantined, 1);
+    assert_non_null(strstr(p->said, "three turns"));
+}
+
+static void quotas_refuse_and_count(void **state)
+{
+    struct place *p = *state;
+    for (int i = 0; i < 3; i++)
+        (void)make(p, &(struct builder_options){ .lanes = 4 });
+    p->settings.segments_max = 1;
+    assert_int_equal(attach(p, 0), 0);
+    assert_int_equal(attach(p, 1), -EDQUOT);
+    p->settings.segments_max = 10;
+    p->settings.lanes_max = 7;
+    assert_int_equal(attach(p, 1), -EDQUOT);
+    p->settings.lanes_max = 8;
+    p->settings.bytes_max = p->builder[0].bytes;
+    assert_int_equal(attach(p, 1), -EDQUOT);
+    p->settings.bytes_max = 1 << 30;
+    assert_int_equal(attach(p, 1), 0);
+    assert_int_equal(attach(p, 1), 0); /* again: known */
+    assert_int_equal(p->segments.count, 2);
+    assert_int_equal(p->segments.stats.refused, 3);
+}
+
+/* Walking by headers passes exactly what decoding passes. */
+static void spans_cover_what_decoding_delivers(void **state)
+{
+    struct place *p = *state;
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1, .cap_log2 = 17 });
+    static struct payload large;
+    payload_init(&large);
+    payload_dynamic(&large, 0, "large");
+    static char fill[9000];
+    payload_put(&large, fill, sizeof fill, 1);
+    for (uint64_t n = 0; n < 300; n++) {
+        put(b, 0, FAPILOG_LEVEL_INFO, n);
+        if (n % 60 == 59)
+            builder_put_large(b, 0, FAPILOG_KIND_DYNAMIC, FAPILOG_LEVEL_INFO, 0, 0, &large, 1000);
+    }
+    assert_int_equal(attach(p, 0), 0);
+    p->drain.is_raw_only = true;
+    p->settings.lane_budget_bytes = 5000;
+    uint64_t all = 0, records, bytes = 0;
+    do {
+        begin(p, DRAIN_ALL);
+        uint64_t taken;
+        while ((taken = drain_take_span(&p->drain, 3000, &records))) {
+            all += records;
+            bytes += taken;
+        }
+        commit(p);
+    } while (p->drain.has_more);
+    assert_int_equal(all, 305);
+    assert_int_equal(bytes, builder_lane(b, 0)->tail);
+    assert_int_equal(builder_slot(b, 0)->delivered, 305);
+}
+
+struct vandal {
+    struct segment_builder *b;
+    uint32_t stop;
+};
+
+static void *vandalise(void *arg)
+{
+    struct vandal *v = arg;
+    unsigned seed = 5;
+    while (!load_acq(&v->stop)) {
+        const size_t at = 4096 + (size_t)rand_r(&seed) % (v->b->bytes - 4096);
+        v->b->base[at] = (uint8_t)rand_r(&seed);
+    }
+    return NULL;
+}
+
+/* A producer that writes anything anywhere while it is read: no crash, no endless turn. */
+static void bytes_that_change_while_they_are_read_do_no_harm(void **state)
+{
+    struct place *p = *state;
+    p->settings.merge_window_ns = 0;
+    const uint64_t end_ns = clock_mono_ns() + 1500 * NS_PER_MS;
+    for (unsigned round = 0; clock_mono_ns() < end_ns; round++) {
+        char path[128];
+        struct segment_builder b;
+        (void)snprintf(path, sizeof path, "%s/v%u.ring", p->dir, round);
+        const int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+        (void)builder_sample(&b, fd);
+        struct vandal v = { .b = &b };
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, vandalise, &v), 0);
+        p->drain.is_raw_only = round % 3 == 2;
+        (void)segments_attach(&p->segments, strrchr(path, '/') + 1);
+        for (int turn = 0; turn < 20; turn++) {
+            begin(p, turn % 2 ? DRAIN_ALL : 0);
+            uint64_t records;
+            if (p->drain.is_raw_only)
+                while (drain_take_span(&p->drain, 1000, &records))
+                    ;
+            else
+                while (drain_peek(&p->drain))
+                    (void)drain_accept(&p->drain);
+            commit(p);
+        }
+        store_rel(&v.stop, 1u);
+        (void)pthread_join(thread, NULL);
+        for (uint32_t i = 0; i < p->segments.count; i++)
+            segments_quarantine(&p->segments, p->segments.source[i], "end of the round");
+        segments_probe(&p->segments, clock_mono_ns(), true);
+        assert_int_equal(p->segments.count, 0);
+        builder_done(&b);
+        (void)close(fd);
+        (void)unlink(path);
+    }
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(lanes_and_segments_are_merged_by_time),
+        T(a_turn_leaves_a_busy_lane_for_the_others),
+        T(young_records_wait_for_those_of_other_threads),
+        T(accepted_records_become_positions_and_space),
+        T(context_after_the_last_record_is_passed_too),
+        T(drops_become_one_report_per_lane),
+        T(a_restart_redoes_what_was_committed_and_no_more),
+        T(an_impossible_position_in_ctl_is_refused),
+        T(a_lying_tail_quarantines_its_segment_only),
+        T(damage_in_three_turns_quarantines),
+        T(quotas_refuse_and_count),
+        T(spans_cover_what_decoding_delivers),
+        T(bytes_that_change_while_they_are_read_do_no_harm),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
