@@ -184,7 +184,9 @@ int archive_dated_name(const struct archive_names *n, struct io *io, int64_t rea
 
 static int move(const struct archive_names *n, struct io *io, const struct archive *a, struct err *e)
 {
-    static const char *const suffixes[] = {[ARCHIVE_PLAIN] = "", [ARCHIVE_GZIP] = ".gz", [ARCHIVE_ZSTD] = ".zst"};
+    static const char *const suffixes[] = {
+        [ARCHIVE_PLAIN] = "", [ARCHIVE_GZIP] = ".gz", [ARCHIVE_ZSTD] = ".zst",
+    };
     char from[PATH_MAX], name[PATH_MAX], to[PATH_MAX];
     (void)snprintf(name, sizeof name, "%s.%" PRIu64 "%s", n->stem, a->number + 1, suffixes[a->kind]);
     int r = archive_path(n, a->name, from, sizeof from);

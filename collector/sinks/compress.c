@@ -210,7 +210,9 @@ int compress_poll(struct compress_job *j)
 
 int compress_wait(struct compress_job *j, uint64_t until_ns)
 {
-    const struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000), .tv_nsec = (long)(until_ns % 1000000000)};
+    const struct timespec until = {
+        .tv_sec = (time_t)(until_ns / 1000000000), .tv_nsec = (long)(until_ns % 1000000000),
+    };
     CHECK(j->is_running);
     return pthread_clockjoin_np(j->thread, NULL, CLOCK_MONOTONIC, &until) == 0 ? compress_result(j) : 0;
 }

@@ -49,7 +49,8 @@ int fileset_check(struct fileset_cfg *cfg, struct err *e)
         return err_set(e, -EINVAL, "path: must be given, or directory");
     cfg->is_dated = cfg->directory || cfg->path[strlen(cfg->path) - 1] == '/' ||
                     (stat(cfg->path, &st) == 0 && S_ISDIR(st.st_mode));
-    if (cfg->is_dated && (!cfg->prefix || !*cfg->prefix || strchr(cfg->prefix, '/') || strlen(cfg->prefix) > 150))
+    if (cfg->is_dated &&
+        (!cfg->prefix || !*cfg->prefix || strchr(cfg->prefix, '/') || strlen(cfg->prefix) > 150))
         return err_set(e, -EINVAL, "prefix: '%s' is not a file name of 1..150 bytes",
                        cfg->prefix ? cfg->prefix : "");
     if (cfg->max_bytes == OPT_UNSET)

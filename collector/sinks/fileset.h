@@ -101,7 +101,8 @@ void fileset_mark(const struct fileset *f, struct sink_mark *ret);
 void fileset_prepare(struct fileset *f, uint64_t bytes, fileset_done_fn *ready);
 /* After ready, instead of appending: calls `then` with this result, but not before io_turn(). */
 void fileset_later(struct fileset *f, int result, fileset_done_fn *then);
-/* After ready: appends at least one byte; on failure the file is cut back to where it was before `appended` is called. */
+/* After ready: appends at least one byte; on failure the file is cut back to where it was, then
+ * `appended` is called. */
 void fileset_append(struct fileset *f, const struct piece *pieces, unsigned count, fileset_done_fn *appended);
 
 void fileset_tick(struct fileset *f);

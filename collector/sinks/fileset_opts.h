@@ -8,11 +8,12 @@
     OPT_NUM_ALIAS_(type, T, m, name, alias, def, min, INT64_MAX, 0, help)
 
 #define FILESET_OPTS(T, m, default_prefix) \
-    OPT_TEXT_(T, m.path, "path", NULL, 0, "Live file; archives are path.1, path.2 ... A directory: dated names."), \
+    OPT_TEXT_(T, m.path, "path", NULL, 0, \
+              "Live file; archives are path.1, path.2 ... A directory: dated names."), \
     OPT_TEXT_(T, m.directory, "directory", NULL, 0, "Where files with dated names go; made when missing."), \
     OPT_TEXT_ALIAS_(T, m.prefix, "prefix", "filename_prefix", default_prefix, 0, "Begin of dated names."), \
     FILESET_NUM_(OPT_SIZE, T, m.max_bytes, "max_bytes", NULL, "auto", 0, \
-                 "Begin a new file rather than pass this size; 0: never; auto: 10MB with dated names, else never."), \
+                 "Begin a new file rather than pass this size; 0: never; auto: 10MB if dated, else never."), \
     FILESET_NUM_(OPT_DURATION, T, m.interval_ns, "interval", "interval_seconds", "none", 1000000000, \
                  "Begin a new file at each multiple of this since 1970 (UTC): hourly, daily, 15m ..."), \
     FILESET_NUM_(OPT_UINT, T, m.max_files, "max_files", "keep", "none", 0, "Archives to keep."), \
@@ -30,7 +31,8 @@
     OPT_WORD_ALIAS_(T, m, "compress", "compress_rotated", "none", fileset_compress_words, 0, help)
 
 static const struct opt_word fileset_sync_words[] = {
-    {"never", FILESET_SYNC_NEVER}, {"interval", FILESET_SYNC_INTERVAL}, {"always", FILESET_SYNC_ALWAYS}, {NULL, 0},
+    {"never", FILESET_SYNC_NEVER}, {"interval", FILESET_SYNC_INTERVAL}, {"always", FILESET_SYNC_ALWAYS},
+    {NULL, 0},
 };
 /* true and false: compress_rotated was a switch once */
 static const struct opt_word fileset_compress_words[] = {

@@ -3,12 +3,14 @@
 #include "collector/sinks/fileset.h"
 #include "collector/sinks/fileset_private.h"
 #include "lib/base/check.h"
+#include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 
 static int remove_archive(struct fileset *f, struct archive *a, const char *what)
 {
@@ -22,6 +24,16 @@ static int remove_archive(struct fileset *f, struct archive *a, const char *what
     }
     a->name[0] = '\0'; /* gone */
     return 0;
+}
+
+/* Is it the live file of another writer with the same prefix? Numbered archives have no writer. */
+static bool is_held(const struct fileset *f, const struct archive *a)
+{
+    char path[PATH_MAX];
+    if (!f->cfg.is_dated || a->kind != ARCHIVE_PLAIN || archive_path(&f->names, a->name, path, sizeof path) < 0)
+        return false;
+    auto_fd fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
 static bool is_current_partial(const struct fileset *f, const struct archive *a)
@@ -68,7 +80,7 @@ static void drop_leftovers(struct fileset *f, struct archive_list *l)
         struct archive *a = &l->item[i];
         if (a->kind == ARCHIVE_PARTIAL && !is_current_partial(f, a))
             (void)remove_archive(f, a, "remove unfinished archive"); /* warned about */
-        else if (a->kind == ARCHIVE_PLAIN && a->bytes == 0)
+        else if (a->kind == ARCHIVE_PLAIN && a->bytes == 0 && !is_held(f, a))
             (void)remove_archive(f, a, "remove empty file");
     }
 }
@@ -83,7 +95,7 @@ static void retain(struct fileset *f, struct archive_list *l)
             continue;
         bytes += a->bytes;
         const bool old = f->cfg.max_age_ns < INT64_MAX && now - a->mtime_ns > (int64_t)f->cfg.max_age_ns;
-        if (old || kept >= f->cfg.max_files || bytes > f->cfg.max_total_bytes)
+        if ((old || kept >= f->cfg.max_files || bytes > f->cfg.max_total_bytes) && !is_held(f, a))
             (void)remove_archive(f, a, "retention: remove"); /* warned about */
         else
             kept++;
@@ -97,7 +109,7 @@ static void compress_next(struct fileset *f, const struct archive_list *l)
         return;
     for (size_t i = l->count; i-- > 0;) {
         const struct archive *a = &l->item[i];
-        if (!a->name[0] || a->kind != ARCHIVE_PLAIN)
+        if (!a->name[0] || a->kind != ARCHIVE_PLAIN || is_held(f, a))
             continue;
         int r = archive_path(&f->names, a->name, path, sizeof path);
         if (r == 0 && (size_t)snprintf(partial, sizeof partial, "%s%s.tmp", path,

@@ -169,7 +169,9 @@ void fileset_later(struct fileset *f, int result, fileset_done_fn *then)
     f->is_busy = true;
     f->appended = then;
     f->later_result = result;
-    f->later_req = (struct io_req){.op = IO_TIMEOUT, .fd = -1, .buf_index = -1, .done = later_done, .owner = f};
+    f->later_req = (struct io_req){
+        .op = IO_TIMEOUT, .fd = -1, .buf_index = -1, .done = later_done, .owner = f,
+    };
     io_submit(f->sink->io, &f->later_req);
 }
 

@@ -49,7 +49,8 @@ static const struct opt_word level_words[] = {
 
 static const struct opt native_opts[] = {
     FILESET_OPTS(struct native_cfg, set, "fapilog"),
-    OPT_WORD_(struct native_cfg, compress, "compress", "none", compress_words, 0, "How blocks are compressed."),
+    OPT_WORD_(struct native_cfg, compress, "compress", "none", compress_words, 0,
+              "How blocks are compressed."),
     OPT_WORD_(struct native_cfg, level, "compress_level", "-1", level_words, 0,
               "Of zstd; lower is faster, higher is smaller."),
     OPT_END,
@@ -171,7 +172,7 @@ static void fill_head(struct native_state *st, const struct native_segment *seg,
         .position = span->position - before, .bytes = span->len + before, .records = span->records,
         .tid = span->tid, .repeated = before,
     };
-    const uint32_t len = span->thread.len < sizeof ret->thread - 1 ? span->thread.len : sizeof ret->thread - 1;
+    const size_t room = sizeof ret->thread - 1, len = span->thread.len < room ? span->thread.len : room;
     if (len)
         memcpy(ret->thread, span->thread.data, len);
     if (seg->is_this_boot)
@@ -191,16 +192,19 @@ static int parts_reserve(struct native_state *st, unsigned count)
 }
 
 /* One block with the next spans of the batch, as many as make a good block. */
-static int add_spans(struct native_state *st, const struct sink_span *span, unsigned count, unsigned *ret_taken)
+static int add_spans(struct native_state *st, const struct sink_span *span, unsigned count,
+                     unsigned *ret_taken)
 {
     struct native_block_info info = {.kind = FAPILOG_NATIVE_KIND_SPANS};
     uint64_t bytes = 0;
     unsigned n = 0;
     for (; n < count && n < BLOCK_SPANS_MAX && (n == 0 || bytes + span[n].len <= BLOCK_BYTES_GOAL); n++)
         bytes += span[n].len;
-    const uint32_t table = (uint32_t)(sizeof(struct fapilog_native_spans) + n * sizeof(struct fapilog_native_span));
-    struct fapilog_native_spans *top = arena_alloc(&st->blocks.arena, table);
-    struct fapilog_native_span *head = (struct fapilog_native_span *)(void *)(top + 1);
+    struct fapilog_native_spans *top;
+    struct fapilog_native_span *head;
+    const uint32_t table = (uint32_t)(sizeof *top + n * sizeof *head);
+    top = arena_alloc(&st->blocks.arena, table);
+    head = (struct fapilog_native_span *)(void *)(top + 1);
     int r = top ? parts_reserve(st, n + 1) : -ENOMEM;
     if (r < 0)
         return r;

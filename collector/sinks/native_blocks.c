@@ -130,8 +130,8 @@ static int add_payload(struct native_blocks *b, struct fapilog_native_block *hea
     return r == 0 && pad ? add_piece(b, &zeros, pad) : r;
 }
 
-int native_blocks_add(struct native_blocks *b, const struct native_block_info *info, const struct piece *parts,
-                      unsigned count)
+int native_blocks_add(struct native_blocks *b, const struct native_block_info *info,
+                      const struct piece *parts, unsigned count)
 {
     struct fapilog_native_block *head = arena_alloc(&b->arena, sizeof *head);
     struct piece packed;
@@ -199,7 +199,9 @@ int native_blocks_index(struct native_blocks *b, uint64_t offset)
         return -ENOMEM;
     if (count)
         memcpy(copy, b->index, bytes); /* the list itself may move while its own block is added */
-    const struct piece parts[] = {{head, sizeof *head, -1}, {copy, (uint32_t)bytes, -1}, {end, sizeof *end, -1}};
+    const struct piece parts[] = {
+        {head, sizeof *head, -1}, {copy, (uint32_t)bytes, -1}, {end, sizeof *end, -1},
+    };
     const int r = native_blocks_add(b, &info, parts, ARRAY_COUNT(parts));
     native_blocks_abort(b);
     return r;

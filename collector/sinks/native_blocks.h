@@ -41,8 +41,8 @@ struct native_block_info {
     bool is_plain; /* never compressed */
 };
 /* Appends one block whose payload is `parts` in order. Parts stay where they are until the write. */
-int native_blocks_add(struct native_blocks *b, const struct native_block_info *info, const struct piece *parts,
-                      unsigned count);
+int native_blocks_add(struct native_blocks *b, const struct native_block_info *info,
+                      const struct piece *parts, unsigned count);
 /* The batch lies in the file from `offset` on. */
 void native_blocks_commit(struct native_blocks *b, uint64_t offset);
 void native_blocks_abort(struct native_blocks *b);

@@ -70,7 +70,8 @@ static struct native_segment *find(struct native_segments *t, const struct fapil
     t->last = t->count;
     t->segment[t->count] = (struct native_segment){
         .uuid = {super->uuid_hi, super->uuid_lo},
-        .is_this_boot = (t->boot[0] | t->boot[1]) && super->boot_hi == t->boot[0] && super->boot_lo == t->boot[1],
+        .is_this_boot = (t->boot[0] | t->boot[1]) && super->boot_hi == t->boot[0] &&
+                        super->boot_lo == t->boot[1],
     };
     return &t->segment[t->count++];
 }

@@ -63,7 +63,8 @@ static const char *unset_word(const struct opt *row)
     return row->default_text;
 }
 
-static int print_scaled(char *ret, size_t size, uint64_t n, const char *const units[], const uint64_t factors[])
+static int print_scaled(char *ret, size_t size, uint64_t n, const char *const units[],
+                        const uint64_t factors[])
 {
     unsigned i = 0;
     for (unsigned k = 0; n && units[k]; k++)

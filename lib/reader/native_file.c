@@ -44,8 +44,8 @@ static int check_header(struct native_file *f, const char *name, struct err *e)
     if (h->xxh3 != XXH3_64bits(h, offsetof(struct fapilog_native_header, xxh3)))
         return err_set(e, -EBADMSG, "%s: the checksum of its header is wrong", name);
     if (h->major != FAPILOG_NATIVE_MAJOR || h->incompat)
-        return err_set(e, -ENOTSUP, "%s: format %u.%u with features %#llx is not known", name, h->major, h->minor,
-                       (unsigned long long)h->incompat);
+        return err_set(e, -ENOTSUP, "%s: format %u.%u with features %#llx is not known", name, h->major,
+                       h->minor, (unsigned long long)h->incompat);
     if (h->header_size < sizeof *h || h->header_size % ALIGN)
         return err_set(e, -EBADMSG, "%s: header of %u bytes", name, h->header_size);
     f->offset = h->header_size;

@@ -22,7 +22,7 @@ struct native_file {
     uint64_t skipped_bytes; /* damaged, in all */
     uint64_t skipped_blocks;/* headers that were good while their payload was not */
     uint64_t lost_blocks;   /* by gaps in the sequence */
-    uint64_t torn_bytes;    /* behind the last whole block when the walk ended: unfinished, or still growing */
+    uint64_t torn_bytes;    /* behind the last whole block when the walk ended: unfinished or growing */
     /* private */
     int fd;
     bool has_sequence;

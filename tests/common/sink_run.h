@@ -11,6 +11,20 @@
 
 enum { RUN_RECORD_MAX = 4096, RUN_BATCH_RECORDS = 5 };
 
+/* Forking takes long under a sanitizer: then only some of the steps are the last one. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define RUN_SANITIZED 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define RUN_SANITIZED 1
+#endif
+#ifdef RUN_SANITIZED
+enum { RUN_KILL_STRIDE = 13 };
+#else
+enum { RUN_KILL_STRIDE = 1 };
+#endif
+
 /* What a collector would have on disk: survives the death of a child. */
 struct run_state {
     struct {

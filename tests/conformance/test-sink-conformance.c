@@ -148,16 +148,16 @@ static void its_global_says_what_it_is(void **state)
 
 /* ---- the life of a sink ---- */
 
-static void records_arrive_once_over_several_runs(void **state)
+static void runs_on(const struct sink_ops *ops, enum io_kind kind)
 {
-    const struct sink_ops *ops = ops_of(state);
+    const struct io_config io = {.kind = kind};
     static struct run r;
     struct run_state *s = run_state_new();
     const unsigned fds = run_open_fds();
     for (uint64_t end = 10; end <= 30; end += 10) {
         struct err e = {0};
         r = (struct run){0};
-        if (run_open(&r, s, uri_of(ops), NULL, &e) < 0)
+        if (run_open(&r, s, uri_of(ops), &io, &e) < 0)
             fail_msg("%s", e.text);
         assert_true(run_until(&r, end < RECORDS ? end : RECORDS));
         assert_int_equal(r.failures, 0);
@@ -166,6 +166,17 @@ static void records_arrive_once_over_several_runs(void **state)
     }
     assert_true(complete(ops));
     run_state_free(s);
+}
+
+static void records_arrive_once_over_several_runs(void **state)
+{
+    runs_on(ops_of(state), IO_PLAIN);
+}
+
+/* io_uring where the kernel lets us. */
+static void records_arrive_once_on_the_best_backend(void **state)
+{
+    runs_on(ops_of(state), IO_AUTO);
 }
 
 static void recovery_can_be_repeated(void **state)
@@ -295,7 +306,7 @@ static void death_at_any_step_leaves_each_record_once(void **state)
     if (!ops->recover)
         skip();
     bool killed = true;
-    for (uint64_t n = 1; killed; n++) {
+    for (uint64_t n = 1; killed; n += RUN_KILL_STRIDE) {
         struct run_state *s = run_state_new();
         const int code = run_child(s, uri_of(ops), n);
         assert_true(code == 99 || code == 0);
@@ -319,6 +330,7 @@ static const struct {
     BODY(an_unknown_key_is_refused_with_what_is_allowed),
     BODY(its_page_lists_every_option),
     BODY(records_arrive_once_over_several_runs),
+    BODY(records_arrive_once_on_the_best_backend),
     BODY(recovery_can_be_repeated),
     BODY(an_empty_mark_and_a_foreign_one_cut_nothing),
     BODY(a_failed_open_says_why_and_leaks_nothing),

@@ -532,6 +532,26 @@ static void two_sinks_cannot_share_a_file(void **state)
     run_state_free(t);
 }
 
+static void retention_spares_the_live_file_of_another_sink(void **state)
+{
+    (void)state;
+    static struct run other;
+    struct err e = {0};
+    struct run_state *s = run_state_new(), *t = run_state_new();
+    assert_int_equal(run_open(&other, t, uri("file:?directory=$&prefix=app"), NULL, &e), 0);
+    assert_true(run_until(&other, 5));
+    clock_ns += 1000000000;
+    struct run *r = start(s, "file:?directory=$&prefix=app&max_bytes=300&max_files=0&compress=gzip");
+    assert_true(run_until(r, 20));
+    run_tick(r);
+    assert_true(size_of("app-20251121-093000.jsonl") > 0);
+    stop(r);
+    assert_int_equal(count_files(""), 2);
+    assert_int_equal(run_close(&other, NULL), 0);
+    run_state_free(s);
+    run_state_free(t);
+}
+
 static void a_symbolic_link_is_followed(void **state)
 {
     (void)state;
@@ -615,21 +635,21 @@ static void levels_become_a_mask(void **state)
 
 static const char *const settings[] = {
     "file:$/a.jsonl",
-    "file:$/a.jsonl?max_bytes=600&sync=always",
-    "file:$/a.jsonl?max_bytes=600&sync=interval&sync_interval=1ms",
-    "file:?directory=$&max_bytes=600",
-    "file:?directory=$&max_bytes=600&sync=always",
-    "file:$/a.jsonl?max_bytes=600&compress=gzip",
-    "file:?directory=$&max_bytes=600&compress=zstd",
+    "file:$/a.jsonl?max_bytes=500&sync=always",
+    "file:$/a.jsonl?max_bytes=500&sync=interval&sync_interval=1ms",
+    "file:?directory=$&max_bytes=500",
+    "file:?directory=$&max_bytes=500&sync=always",
+    "file:$/a.jsonl?max_bytes=500&compress=gzip",
+    "file:?directory=$&max_bytes=500&compress=zstd",
     "file:$/a.jsonl?interval=1s",
     "file:?directory=$&interval=1s&max_bytes=2000",
 };
 
-enum { SWEEP_RECORDS = 36 };
+enum { SWEEP_RECORDS = 24 };
 
 static bool run_in_steps(struct run *r)
 {
-    for (uint64_t end = 12; end <= SWEEP_RECORDS; end += 12) {
+    for (uint64_t end = 8; end <= SWEEP_RECORDS; end += 8) {
         if (!run_until(r, end))
             return false;
         clock_ns += 400000000;
@@ -726,7 +746,7 @@ static void death_at_any_step_leaves_each_record_once(void **state)
         char text[600];
         (void)snprintf(text, sizeof text, "%s", uri(settings[i]));
         bool killed = true;
-        for (uint64_t n = 1; killed; n++) {
+        for (uint64_t n = 1; killed; n += RUN_KILL_STRIDE) {
             struct run_state *s = run_state_new();
             const int code = run_child(s, text, n);
             assert_true(code == 99 || code == 0);
@@ -770,6 +790,7 @@ int main(void)
         T(an_unfinished_line_does_not_swallow_the_next),
         T(a_full_disk_keeps_the_records_and_work_resumes),
         T(two_sinks_cannot_share_a_file),
+        T(retention_spares_the_live_file_of_another_sink),
         T(a_symbolic_link_is_followed),
         T(devices_take_records_without_rotation),
         T(contradictions_are_refused_before_anything_is_opened),

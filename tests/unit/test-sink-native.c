@@ -118,6 +118,61 @@ static void compressed_blocks_hold_the_same_and_less_bytes(void **state)
     run_state_free(t);
 }
 
+/* Writes one batch of one span whose registry is `registry`. */
+static void write_with_registry(struct run *r, struct fapilog_superblock *super, const void *registry, uint64_t tail,
+                                uint64_t position)
+{
+    static _Alignas(8) char data[64];
+    const struct sink_span span = {
+        .super = super, .registry = registry, .registry_tail = tail, .data = data, .len = sizeof data,
+        .position = position, .thread = {"", 0},
+    };
+    r->batch = (struct sink_batch){.id = position + 1, .bytes = sizeof data, .spans = &span, .spans_count = 1};
+    r->is_done = false;
+    r->sink->ops->write(r->sink, &r->batch);
+    while (!r->is_done)
+        assert_true(io_turn(r->io, UINT64_MAX) >= 0);
+    assert_int_equal(r->result, 0);
+}
+
+static void an_unfinished_registry_entry_is_written_again_when_complete(void **state)
+{
+    (void)state;
+    static _Alignas(8) uint8_t registry[256];
+    struct fapilog_superblock super = {.uuid_hi = 7, .uuid_lo = 8};
+    const uint64_t word0 = FAPILOG_ENTRY_WORD0(64, FAPILOG_ENTRY_SITE, 1);
+    struct native_block b;
+    struct native_registry reg;
+    uint64_t from[8], to[8];
+    unsigned n = 0;
+    struct run_state *s = run_state_new();
+    struct run *r = start(s, "native:%s/a.fnl");
+    memcpy(registry + 128, &word0, 8); /* the second is complete, the first is not */
+    write_with_registry(r, &super, registry, 192, 0);
+    write_with_registry(r, &super, registry, 192, 64); /* nothing new: nothing is repeated */
+    memcpy(registry + 64, &word0, 8);
+    write_with_registry(r, &super, registry, 192, 128);
+    write_with_registry(r, &super, registry, 192, 192);
+    memset(registry + 192, 0xff, 8); /* a length that leads out of the registry */
+    write_with_registry(r, &super, registry, 256, 256);
+    stop(r);
+    struct native_file *f = open_file("a.fnl");
+    while (native_file_next(f, &b) > 0)
+        if (b.kind == FAPILOG_NATIVE_KIND_REGISTRY && n < ARRAY_COUNT(from)) {
+            assert_int_equal(native_registry_view(&b, &reg), 0);
+            from[n] = reg.from;
+            to[n++] = reg.to;
+        }
+    native_file_close(f);
+    assert_int_equal(n, 3);
+    assert_int_equal(from[0], 0);
+    assert_int_equal(from[1], 64);
+    assert_int_equal(to[1], 192);
+    assert_int_equal(from[2], 192);
+    assert_int_equal(to[2], 256);
+    run_state_free(s);
+}
+
 static void every_file_decodes_alone(void **state)
 {
     (void)state;
@@ -467,7 +522,7 @@ static void death_at_any_step_leaves_each_record_once(void **state)
         char text[600];
         uri(text, settings[i]);
         bool killed = true;
-        for (uint64_t n = 1; killed; n++) {
+        for (uint64_t n = 1; killed; n += RUN_KILL_STRIDE) {
             struct run_state *s = run_state_new();
             const int code = run_child(s, text, n);
             assert_true(code == 99 || code == 0);
@@ -488,6 +543,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(spans_come_back_as_they_lay_in_the_ring),
         T(compressed_blocks_hold_the_same_and_less_bytes),
+        T(an_unfinished_registry_entry_is_written_again_when_complete),
         T(every_file_decodes_alone),
         T(retention_counts_files),
         T(a_new_file_repeats_the_begin_of_the_ring_block),
