@@ -76,9 +76,10 @@ static char *put_tree(const struct format *f, struct path *path, const char *p, 
 
 char *pretty_map_write(const struct format *f, const struct gather_entry *e, char *out, unsigned *flags)
 {
-    /* The JSON is made behind all that it can become. */
+    /* The JSON is made behind all that it can become. e->name may be longer than the field's own name, but
+     * not than it escaped, or than the name of a role. */
     const struct fapilog_field *const field = e->field;
-    char *const json = out + (size_t)field->len * GROWTH + (size_t)e->name.len * JSON_ESCAPE_FACTOR +
+    char *const json = out + (size_t)field->len * GROWTH + (size_t)field->name.len * JSON_ESCAPE_FACTOR +
                        3 * (size_t)PATH_MAX_BYTES;
     char *const end = json_text_write(field->v.data, field->len, VALUE_SORTED, json, flags);
     *end = '\0';

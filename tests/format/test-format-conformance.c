@@ -141,12 +141,14 @@ static void check_switch(struct format *f, struct sample *s)
     if (s->r.message.len > 10000)
         return;
     struct sample *const other = sample_new(SAMPLE_LAYERS);
-    for (unsigned i = 0; i < 64; i++) {
+    struct sample *const renamed = sample_new(SAMPLE_LAYERS); /* as many fields, one of another name */
+    renamed->thread[1].name = sample_text("other_context");
+    for (unsigned i = 0; i < 128; i++) {
         struct fapilog_record r = s->r;
         if (i & 1)
             r.logger = &other->logger;
         if (i & 2)
-            r.context = &other->context;
+            r.context = i & 64 ? &renamed->context : &other->context;
         if (i & 4)
             r.level = FAPILOG_LEVEL_ERROR;
         if (i & 8)
@@ -167,6 +169,7 @@ static void check_switch(struct format *f, struct sample *s)
         free(want.text);
     }
     sample_free(other);
+    sample_free(renamed);
 }
 
 static void plans_are_not_mixed_up(void **state)
