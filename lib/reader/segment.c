@@ -170,7 +170,7 @@ static struct fapilog_text text_of(const char *s, size_t size)
     return (struct fapilog_text){s, (uint32_t)strnlen(s, size)};
 }
 
-static void process_describe(struct segment *s)
+void segment_process_init(struct segment *s)
 {
     const struct fapilog_superblock *sb = &s->sb;
     memcpy(s->process.uuid, &sb->uuid_hi, 16);
@@ -189,7 +189,7 @@ static int views_init(struct segment *s, const struct segment_limits *limits, st
     if (r < 0)
         return err_sys(e, r, "clock");
     clock_map_add(&s->clock, s->sb.t0_cycles, (int64_t)s->sb.t0_real_ns);
-    process_describe(s);
+    segment_process_init(s);
     r = registry_init(&s->registry, s->base + s->sb.registry_off, s->sb.registry_size,
                       &segment_shared(s)->registry_tail, s->process.service);
     return r < 0 ? err_sys(e, r, "registry") : 0;
@@ -237,10 +237,10 @@ int segment_open(int dir_fd, const char *name, unsigned flags, const struct segm
     return r < 0 ? err_wrap(e, r, "segment %s", name) : 0;
 }
 
-static void cache_free(void *const *cache)
+void segment_process_done(struct segment *s)
 {
     for (unsigned i = 0; i < FAPILOG_SITE_CACHE_SLOTS; i++)
-        free(cache[i]);
+        free(s->process.cache[i]);
 }
 
 void segment_close(struct segment *s)
@@ -249,7 +249,7 @@ void segment_close(struct segment *s)
         return;
     registry_done(&s->registry);
     clock_map_done(&s->clock);
-    cache_free(s->process.cache);
+    segment_process_done(s);
     guard_remove(s->ctl_guard);
     guard_remove(s->guard);
     if (s->ctl_map)

@@ -111,6 +111,10 @@ int segment_lane_owner(const struct segment *s, uint32_t lane, struct segment_la
 /* Reads the geometry of a lane that had none when the segment was opened. True when it has one now. */
 bool segment_lane_refresh(struct segment *s, uint32_t lane);
 
+/* Fills in segment.process from the superblock; frees what formats cached in it. */
+void segment_process_init(struct segment *s);
+void segment_process_done(struct segment *s);
+
 /* Validates the immutable part of a superblock against a file of `file_bytes`; no I/O. */
 int segment_check(const struct fapilog_superblock *sb, uint64_t file_bytes, unsigned flags,
                   const struct segment_limits *limits, struct err *e);
