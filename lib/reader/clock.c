@@ -60,7 +60,8 @@ static void slopes_update(struct clock_map *m, uint32_t i)
         const uint64_t before = i ? a[-1].slope : m->nominal;
         const uint64_t before_raw = i ? a[-1].raw : 0;
         a->raw = i + 1 < m->count ? slope_between(a, a + 1) : 0;
-        const bool fits = near(a->raw, before, i ? STEP_PPM : NOMINAL_PPM) || near(a->raw, before_raw, STEP_PPM);
+        const bool fits =
+            near(a->raw, before, i ? STEP_PPM : NOMINAL_PPM) || near(a->raw, before_raw, STEP_PPM);
         a->slope = fits || (!before && a->raw) ? a->raw : before;
     }
 }
@@ -122,7 +123,8 @@ int64_t clock_map_ns(struct clock_map *m, uint64_t cycles)
     const struct clock_map_anchor *a = &m->anchors[i];
     /* Unsigned sums: a hostile counter may wrap them, which is no harm, but signed would be undefined. */
     if (likely(cycles >= a->cycles))
-        return (int64_t)((uint64_t)a->real_ns + (uint64_t)((u128)(cycles - a->cycles) * a->slope >> SLOPE_BITS));
+        return (int64_t)((uint64_t)a->real_ns +
+                         (uint64_t)((u128)(cycles - a->cycles) * a->slope >> SLOPE_BITS));
     return (int64_t)((uint64_t)a->real_ns - (uint64_t)((u128)(a->cycles - cycles) * a->slope >> SLOPE_BITS));
 }
 

@@ -58,7 +58,8 @@ uint64_t lane_oldest(const struct segment *seg, uint32_t lane)
     const struct segment_lane *g = &seg->lanes[lane];
     if (!g->cap_log2)
         return 0;
-    return oldest_of(segment_lane_shared(seg, lane), UINT64_C(1) << g->cap_log2, UINT64_C(1) << g->block_log2);
+    return oldest_of(segment_lane_shared(seg, lane), UINT64_C(1) << g->cap_log2,
+                     UINT64_C(1) << g->block_log2);
 }
 
 /* ---- damage and loss ---- */

@@ -57,7 +57,7 @@ struct lane_cursor {
     uint64_t block_pos;
     uint64_t bad_block;     /* position + 1 of the block whose header was counted as damaged last */
     uint8_t *copy;          /* LANE_COPY: one block */
-    uint64_t copied;        /* position up to which `copy` is filled; of a span, the end of its repeated part */
+    uint64_t copied;        /* up to where `copy` is filled; of a span, where its repeated part ends */
     bool seq_known;
     struct lane_context context;
     uint8_t *large;         /* reassembled fragments; payload at offset 16 */

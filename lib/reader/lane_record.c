@@ -79,7 +79,8 @@ int lane_context_take(struct lane_cursor *c, const uint8_t *rec, uint32_t bytes,
         return -ENOMEM;
     memcpy(x->bytes, rec, bytes);
     x->info = (struct fapilog_context_info){.epoch = epoch, .fields = x->fields};
-    const int r = decode_dynamic(x->bytes, LANE_HEADER_BYTES, bytes, &message, x->fields, &x->info.fields_count);
+    const int r =
+        decode_dynamic(x->bytes, LANE_HEADER_BYTES, bytes, &message, x->fields, &x->info.fields_count);
     if (r < 0) {
         x->info.lost = true;
         x->info.fields_count = 0;
@@ -98,7 +99,8 @@ static const struct fapilog_context_info *context_find(struct lane_cursor *c, ui
 }
 
 /* The logical record `rec` with its payload in [LANE_HEADER_BYTES, end). */
-static int event_decode(struct lane_cursor *c, const uint8_t *rec, uint64_t w, uint32_t end, struct fapilog_record *ret)
+static int event_decode(struct lane_cursor *c, const uint8_t *rec, uint64_t w, uint32_t end,
+                        struct fapilog_record *ret)
 {
     const unsigned flags = FAPILOG_WORD0_FLAGS(w);
     struct segment *seg = c->seg;

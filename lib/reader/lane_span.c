@@ -111,7 +111,8 @@ int lane_span_next(struct lane_cursor *c, struct fapilog_record *ret)
                 c->pos += LANE_BLOCK_BYTES;
             continue;
         }
-        const int r = c->pos < c->copied ? repeated_take(c, rec, w, size) : lane_record_take(c, rec, w, size, ret);
+        const int r =
+            c->pos < c->copied ? repeated_take(c, rec, w, size) : lane_record_take(c, rec, w, size, ret);
         if (r != 0)
             return r;
     }

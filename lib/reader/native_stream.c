@@ -112,7 +112,8 @@ static struct native_segment *segment_find(const struct native_stream *s, uint64
 static int segment_take(struct native_stream *s, const struct native_block *b)
 {
     struct fapilog_superblock sb;
-    if (native_segment_view(b, &sb) < 0 || sb.registry_size > REGISTRY_BYTES_MAX || s->segments_count == SEGMENTS_MAX)
+    if (native_segment_view(b, &sb) < 0 || sb.registry_size > REGISTRY_BYTES_MAX ||
+        s->segments_count == SEGMENTS_MAX)
         return -EBADMSG;
     if (segment_find(s, sb.uuid_hi, sb.uuid_lo))
         return 0; /* an earlier run of the writer told it already */
@@ -125,11 +126,14 @@ static int segment_take(struct native_stream *s, const struct native_block *b)
         return -ENOMEM;
     g->seg.sb = sb;
     g->registry = calloc(1, sb.registry_size + 8);
-    int r = g->registry ? clock_map_init(&g->seg.clock, sb.clock_kind, sb.counter_hz, CLOCK_MAP_ANCHORS_DEFAULT) : -ENOMEM;
+    int r = g->registry
+                ? clock_map_init(&g->seg.clock, sb.clock_kind, sb.counter_hz, CLOCK_MAP_ANCHORS_DEFAULT)
+                : -ENOMEM;
     if (r == 0) {
         clock_map_add(&g->seg.clock, sb.t0_cycles, (int64_t)sb.t0_real_ns);
         segment_process_init(&g->seg);
-        r = registry_init(&g->seg.registry, g->registry, sb.registry_size, &g->registry_tail, g->seg.process.service);
+        r = registry_init(&g->seg.registry, g->registry, sb.registry_size, &g->registry_tail,
+                          g->seg.process.service);
     }
     if (r < 0) {
         segment_free(g);
@@ -251,7 +255,8 @@ uint32_t native_stream_lanes(const struct native_stream *s, struct native_lane *
 static void span_begin(struct native_lane *l, const struct native_span *span)
 {
     const struct fapilog_native_span *h = &span->head;
-    struct segment_lane_owner owner = {.generation = h->generation, .state = FAPILOG_LANE_ACTIVE, .tid = h->tid};
+    struct segment_lane_owner owner = {
+        .generation = h->generation, .state = FAPILOG_LANE_ACTIVE, .tid = h->tid};
     memcpy(owner.thread, h->thread, sizeof owner.thread - 1);
     lane_span_begin(&l->cursor, span->data, h->bytes, h->position, h->repeated, &owner);
 }
@@ -268,7 +273,8 @@ int native_lane_next(struct native_lane *l, struct fapilog_record *ret)
 
 void native_stream_totals(const struct native_stream *s, struct native_totals *ret)
 {
-    ret->damaged = s->damaged + s->file->skipped_blocks + s->file->lost_blocks + (s->file->skipped_bytes != 0);
+    ret->damaged =
+        s->damaged + s->file->skipped_blocks + s->file->lost_blocks + (s->file->skipped_bytes != 0);
     ret->skipped_bytes = s->skipped_bytes + s->file->skipped_bytes;
     for (uint32_t i = 0; i < s->segments_count; i++) {
         const struct native_segment *g = s->segments[i];

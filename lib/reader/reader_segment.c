@@ -80,22 +80,35 @@ bool reader_clock_is_ours(const struct segment *seg)
     return digits == 32 && memcmp(id, &seg->sb.boot_hi, sizeof id) == 0;
 }
 
+/* Takes the anchor of the block at pos, unless it is being written over. */
+static void anchor_take(struct segment *seg, uint32_t lane, uint64_t pos)
+{
+    const struct segment_lane *g = &seg->lanes[lane];
+    const uint64_t cap = UINT64_C(1) << g->cap_log2;
+    const uint8_t *at = seg->base + g->data_off + (pos & (cap - 1));
+    const struct fapilog_block *b = (const struct fapilog_block *)(const void *)at;
+    /* order: relaxed - the fence below comes before the look at the intent */
+    const uint64_t word0 = load_rlx(&b->word0), own_pos = load_rlx(&b->pos);
+    const uint64_t cycles = load_rlx(&b->cycles), real_ns = load_rlx(&b->real_ns);
+    /* order: O2 acquire, pairs with O1 - what was read is whole only before the block's reuse began */
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    /* order: relaxed - the fence orders it */
+    const bool whole = pos + cap >= load_rlx(&segment_lane_shared(seg, lane)->intent);
+    if (whole && FAPILOG_WORD0_KIND(word0) == FAPILOG_KIND_BLOCK && own_pos == pos)
+        clock_map_add(&seg->clock, cycles, (int64_t)real_ns);
+}
+
 static void anchors_collect(struct segment *seg, uint32_t lane)
 {
     const struct segment_lane *g = &seg->lanes[lane];
     if (!g->cap_log2)
         return;
-    const uint64_t block = UINT64_C(1) << g->block_log2, mask = (UINT64_C(1) << g->cap_log2) - 1;
-    const uint64_t tail = load_acq(&segment_lane_shared(seg, lane)->tail); /* order: C2 acquire, pairs with C1 */
+    const uint64_t block = UINT64_C(1) << g->block_log2;
+    /* order: C2 acquire, pairs with C1 */
+    const uint64_t tail = load_acq(&segment_lane_shared(seg, lane)->tail);
     uint64_t pos = lane_oldest(seg, lane);
-    for (uint64_t blocks = (mask + 1) / block; blocks && pos < tail; blocks--, pos += block) {
-        const struct fapilog_block *b = (const struct fapilog_block *)(const void *)(seg->base + g->data_off + (pos & mask));
-        const uint64_t word0 = load_rlx(&b->word0), at = load_rlx(&b->pos), cycles = load_rlx(&b->cycles);
-        const uint64_t real_ns = load_rlx(&b->real_ns);
-        /* A torn header's anchor would falsify times: the position is written over with each new one. */
-        if (FAPILOG_WORD0_KIND(word0) == FAPILOG_KIND_BLOCK && at == pos && load_rlx(&b->pos) == pos)
-            clock_map_add(&seg->clock, cycles, (int64_t)real_ns);
-    }
+    for (uint64_t n = (UINT64_C(1) << g->cap_log2) / block; n && pos < tail; n--, pos += block)
+        anchor_take(seg, lane, pos);
 }
 
 static void anchor_now(struct segment *seg)
@@ -193,7 +206,8 @@ int reader_segment_refresh(struct reader *r, struct reader_segment *s, struct er
     if (!seg)
         return 0;
     for (uint32_t i = 0; i < seg->lanes_count; i++) {
-        const uint64_t tail = load_acq(&segment_lane_shared(seg, i)->tail); /* order: C2 acquire, pairs with C1 */
+        /* order: C2 acquire, pairs with C1 */
+        const uint64_t tail = load_acq(&segment_lane_shared(seg, i)->tail);
         if (!s->lanes[i] && tail && segment_lane_refresh(seg, i)) {
             s->lanes[i] = lane_new(s, i, e);
             if (!s->lanes[i])

@@ -61,6 +61,13 @@ void registry_done(struct registry *r)
     *r = (struct registry){0};
 }
 
+/* Not 0 means that the entry is complete. */
+static uint64_t entry_word0(const struct registry *r, uint64_t off)
+{
+    /* order: R2 acquire, pairs with R1 */
+    return load_acq((const uint64_t *)(const void *)(r->base + off));
+}
+
 /* Copies the entry at offset `off` and checks it. The caller frees the copy. NULL: not complete,
  * damaged, or over quota. */
 static uint8_t *entry_copy(struct registry *r, uint64_t off, uint32_t kind, uint32_t *ret_bytes)
@@ -68,10 +75,10 @@ static uint8_t *entry_copy(struct registry *r, uint64_t off, uint32_t kind, uint
     if (off < FAPILOG_REGISTRY_PREAMBLE || off >= r->bytes || r->bytes - off < sizeof(uint64_t))
         return NULL;
     const uint8_t *from = r->base + off;
-    /* order: R2 acquire, pairs with R1 - the entry is complete */
-    const uint64_t word0 = load_acq((const uint64_t *)(const void *)from);
+    const uint64_t word0 = entry_word0(r, off);
     const uint32_t bytes = FAPILOG_ENTRY_BYTES(word0);
-    if (FAPILOG_ENTRY_KIND(word0) != kind || bytes < 16 || bytes > REGISTRY_ENTRY_BYTES_MAX || bytes > r->bytes - off)
+    if (FAPILOG_ENTRY_KIND(word0) != kind || bytes < 16 || bytes > REGISTRY_ENTRY_BYTES_MAX ||
+        bytes > r->bytes - off)
         return NULL;
     if (r->heap_bytes_max - r->heap_bytes < bytes)
         return NULL;
@@ -89,7 +96,8 @@ static uint8_t *entry_copy(struct registry *r, uint64_t off, uint32_t kind, uint
 }
 
 /* Steps over a text and its NUL; false when it would leave the entry. */
-static bool text_take(const uint8_t *entry, uint32_t bytes, uint32_t *off, uint32_t len, struct fapilog_text *ret)
+static bool text_take(const uint8_t *entry, uint32_t bytes, uint32_t *off, uint32_t len,
+                      struct fapilog_text *ret)
 {
     if (*off > bytes || bytes - *off <= len)
         return false;
@@ -98,7 +106,8 @@ static bool text_take(const uint8_t *entry, uint32_t bytes, uint32_t *off, uint3
     return true;
 }
 
-static struct parsed *parsed_new(struct registry *r, uint32_t kind, uint32_t fields_count, uint32_t copy_bytes)
+static struct parsed *parsed_new(struct registry *r, uint32_t kind, uint32_t fields_count,
+                                 uint32_t copy_bytes)
 {
     const size_t size = sizeof(struct parsed) + fields_count * sizeof(struct fapilog_field);
     if (r->heap_bytes_max - r->heap_bytes < size + copy_bytes)
@@ -112,7 +121,8 @@ static struct parsed *parsed_new(struct registry *r, uint32_t kind, uint32_t fie
     return p;
 }
 
-static bool site_fill(struct parsed *p, const uint8_t *copy, uint32_t bytes, const struct fapilog_site_entry *e)
+static bool site_fill(struct parsed *p, const uint8_t *copy, uint32_t bytes,
+                      const struct fapilog_site_entry *e)
 {
     struct fapilog_site *s = &p->u.site;
     const uint8_t *types = copy + sizeof *e;
@@ -171,7 +181,7 @@ static struct parsed *lookup(struct registry *r, uint32_t id, uint32_t kind, uns
         if (!p) {
             r->refused++;
             /* An entry without word0 may still be coming, one of another kind be asked for as such. */
-            if (FAPILOG_ENTRY_KIND(load_acq((const uint64_t *)(const void *)(r->base + (uint64_t)id * 8))) != kind)
+            if (FAPILOG_ENTRY_KIND(entry_word0(r, (uint64_t)id * 8)) != kind)
                 r->slots[id] = NULL;
             return NULL;
         }
@@ -208,7 +218,8 @@ static struct parsed *logger_parse(struct registry *r, uint32_t id, unsigned dep
         !text_take(copy, bytes, &off, e.service_len, &info.service))
         return NULL;
     off = (off + 7) & ~7u;
-    if (e.fields_count > FAPILOG_FIELDS_MAX || (e.fields_count && (off > bytes || e.fields_bytes > bytes - off)))
+    if (e.fields_count > FAPILOG_FIELDS_MAX ||
+        (e.fields_count && (off > bytes || e.fields_bytes > bytes - off)))
         return NULL;
     /* A parent that is damaged, or names its own child, costs its fields, not the logger. */
     const struct parsed *parent = e.parent ? lookup(r, e.parent, FAPILOG_ENTRY_LOGGER, depth + 1) : NULL;
@@ -218,7 +229,8 @@ static struct parsed *logger_parse(struct registry *r, uint32_t id, unsigned dep
     struct parsed *p = parsed_new(r, FAPILOG_ENTRY_LOGGER, inherited + e.fields_count, bytes);
     if (!p)
         return NULL;
-    if (e.fields_count && decode_list(copy + off, e.fields_bytes, e.fields_count, p->fields + inherited) < 0) {
+    if (e.fields_count &&
+        decode_list(copy + off, e.fields_bytes, e.fields_count, p->fields + inherited) < 0) {
         r->heap_bytes -= sizeof *p + (inherited + e.fields_count) * sizeof p->fields[0] + bytes;
         free(p);
         return NULL;
@@ -247,7 +259,8 @@ static void module_add(struct registry *r, uint64_t off)
         return;
     memcpy(&e, copy, sizeof e);
     uint32_t at = sizeof e;
-    if (!text_take(copy, bytes, &at, e.path_len, &m.path) || !text_take(copy, bytes, &at, e.build_id_len, &m.build_id))
+    if (!text_take(copy, bytes, &at, e.path_len, &m.path) ||
+        !text_take(copy, bytes, &at, e.build_id_len, &m.build_id))
         return;
     struct registry_module *more = realloc(r->modules, (r->modules_count + 1) * sizeof *more);
     char *texts = more ? malloc(m.path.len + m.build_id.len + 1) : NULL;
@@ -269,7 +282,7 @@ static void module_add(struct registry *r, uint64_t off)
  * of eight bytes; the hash tells an entry from what looks like one. */
 static uint64_t entry_step(const struct registry *r, uint64_t off, uint32_t *ret_kind)
 {
-    const uint64_t word0 = load_acq((const uint64_t *)(const void *)(r->base + off)); /* order: R2 acquire, R1 */
+    const uint64_t word0 = entry_word0(r, off);
     const uint32_t kind = FAPILOG_ENTRY_KIND(word0), bytes = FAPILOG_ENTRY_BYTES(word0);
     *ret_kind = 0;
     if (kind < FAPILOG_ENTRY_SITE || kind > FAPILOG_ENTRY_MODULE || bytes < 16 ||
@@ -299,7 +312,8 @@ static void modules_scan(struct registry *r)
     r->modules_scanned = off;
 }
 
-bool registry_module_of(const void *arg, uint64_t address, struct fapilog_text *ret_path, uint64_t *ret_offset)
+bool registry_module_of(const void *arg, uint64_t address, struct fapilog_text *ret_path,
+                        uint64_t *ret_offset)
 {
     /* The record view is const for formats; what is learned here is a cache. */
     struct registry *r = (struct registry *)(uintptr_t)arg;
@@ -324,7 +338,7 @@ void registry_verify(struct registry *r, uint64_t *ret_good, uint64_t *ret_bad)
         uint32_t kind, bytes;
         step = entry_step(r, off, &kind);
         if (!kind) {
-            bad += load_acq((const uint64_t *)(const void *)(r->base + off)) != 0;
+            bad += entry_word0(r, off) != 0;
             continue;
         }
         auto_free uint8_t *copy = entry_copy(r, off, kind, &bytes);

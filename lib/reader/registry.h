@@ -46,7 +46,8 @@ struct fapilog_site *registry_site(struct registry *r, uint32_t id);
 struct fapilog_logger_info *registry_logger(struct registry *r, uint32_t id); /* id 0: the root logger */
 
 /* Fits fapilog_record.module_of; arg is the registry. */
-bool registry_module_of(const void *arg, uint64_t address, struct fapilog_text *ret_path, uint64_t *ret_offset);
+bool registry_module_of(const void *arg, uint64_t address, struct fapilog_text *ret_path,
+                        uint64_t *ret_offset);
 
 /* Parses every entry below registry_tail; counts the good and the damaged ones (for --verify). */
 void registry_verify(struct registry *r, uint64_t *ret_good, uint64_t *ret_bad);

@@ -134,7 +134,8 @@ static uint64_t next_random(void)
 
 static uint64_t interesting(void)
 {
-    static const uint64_t values[] = {0, 1, 7, 8, 15, 16, 24, 47, 48, 255, 4095, 4096, 65535, INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX};
+    static const uint64_t values[] = {0,   1,    7,    8,     15,        16,         24,        47,        48,
+                                      255, 4095, 4096, 65535, INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX};
     return values[next_random() % ARRAY_COUNT(values)];
 }
 
@@ -179,7 +180,8 @@ static void reseal(struct segment_builder *b)
         uint64_t word0;
         memcpy(&word0, registry + off, sizeof word0);
         const uint32_t kind = FAPILOG_ENTRY_KIND(word0), bytes = FAPILOG_ENTRY_BYTES(word0);
-        if (kind >= FAPILOG_ENTRY_SITE && kind <= FAPILOG_ENTRY_MODULE && bytes >= 16 && bytes < 2048 && b->sb->registry_off == parts[1].off)
+        if (kind >= FAPILOG_ENTRY_SITE && kind <= FAPILOG_ENTRY_MODULE && bytes >= 16 && bytes < 2048 &&
+            b->sb->registry_off == parts[1].off)
             builder_entry_rehash(b, (uint32_t)(off / 8));
     }
     if (next_random() % 8)

@@ -80,10 +80,15 @@ static void put_spans(const struct piece *pieces, uint32_t count)
     uint8_t *block = malloc(1 << 20), *at = block;
     const struct fapilog_native_spans top = {.count = count};
     for (uint32_t i = 0; i < count; i++) {
-        head[i] = (struct fapilog_native_span){
-            .uuid_hi = b.sb->uuid_hi, .uuid_lo = b.sb->uuid_lo, .lane = pieces[i].lane, .tid = pieces[i].tid,
-            .generation = b.lanes[pieces[i].lane].generation, .position = pieces[i].from,
-            .bytes = (uint32_t)(pieces[i].to - pieces[i].from), .repeated = pieces[i].repeated, .thread = "worker"};
+        head[i] = (struct fapilog_native_span){.uuid_hi = b.sb->uuid_hi,
+                                               .uuid_lo = b.sb->uuid_lo,
+                                               .lane = pieces[i].lane,
+                                               .tid = pieces[i].tid,
+                                               .generation = b.lanes[pieces[i].lane].generation,
+                                               .position = pieces[i].from,
+                                               .bytes = (uint32_t)(pieces[i].to - pieces[i].from),
+                                               .repeated = pieces[i].repeated,
+                                               .thread = "worker"};
     }
     memcpy(at, &top, sizeof top);
     memcpy(at += sizeof top, head, count * sizeof head[0]);
@@ -409,11 +414,17 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        T(records_come_back_with_all_that_they_had), T(lanes_of_a_block_are_merged_by_time),
-        T(spans_may_end_and_go_on_anywhere_between_records), T(repeated_bytes_give_their_context_and_no_records),
-        T(a_span_without_what_precedes_it_has_lost_its_context), T(bytes_that_come_twice_are_read_once),
-        T(chains_of_fragments_may_cross_spans), T(a_growing_file_is_followed), T(what_is_damaged_costs_itself),
-        T(spans_that_lie_are_refused), T(random_bytes_under_good_hashes_are_survived),
+        T(records_come_back_with_all_that_they_had),
+        T(lanes_of_a_block_are_merged_by_time),
+        T(spans_may_end_and_go_on_anywhere_between_records),
+        T(repeated_bytes_give_their_context_and_no_records),
+        T(a_span_without_what_precedes_it_has_lost_its_context),
+        T(bytes_that_come_twice_are_read_once),
+        T(chains_of_fragments_may_cross_spans),
+        T(a_growing_file_is_followed),
+        T(what_is_damaged_costs_itself),
+        T(spans_that_lie_are_refused),
+        T(random_bytes_under_good_hashes_are_survived),
     };
     return cmocka_run_group_tests_name("reader-native", tests, NULL, NULL);
 }

@@ -61,6 +61,7 @@ int verify(struct reader *r, struct err *e)
     if (fflush(stdout) != 0)
         return err_sys(e, -errno, "write to stdout");
     if (t.refused || bad)
-        return err_set(e, -EBADMSG, "%" PRIu64 " damaged places, %" PRIu64 " files that cannot be read", bad, t.refused);
+        return err_set(e, -EBADMSG, "%" PRIu64 " damaged places, %" PRIu64 " files that cannot be read", bad,
+                       t.refused);
     return 0;
 }
