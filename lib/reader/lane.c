@@ -127,10 +127,11 @@ static void owner_refresh(struct lane_cursor *c, uint32_t generation)
     if (generation != c->generation)
         c->context.info = (struct fapilog_context_info){0}; /* epochs count per generation */
     c->generation = generation;
-    if (segment_lane_owner(c->seg, c->lane, &c->owner) == 0 && c->owner.generation == generation)
-        return;
-    memset(&c->owner, 0, sizeof c->owner); /* blocks of a former thread: its name is gone */
-    c->owner.generation = generation;
+    if (segment_lane_owner(c->seg, c->lane, &c->owner) < 0 || c->owner.generation != generation) {
+        memset(&c->owner, 0, sizeof c->owner); /* blocks of a former thread: its name is gone */
+        c->owner.generation = generation;
+    }
+    lane_owner_changed(c);
 }
 
 /* Walks from the block's first record to `pos`: the context in force there, and the events before it.

@@ -59,6 +59,7 @@ struct lane_cursor {
     uint8_t *copy;          /* LANE_COPY: one block */
     uint64_t copied;        /* up to where `copy` is filled; of a span, where its repeated part ends */
     bool seq_known;
+    uint32_t thread_len;
     struct lane_context context;
     uint8_t *large;         /* reassembled fragments; payload at offset 16 */
     uint32_t large_bytes, large_max;

@@ -4,6 +4,8 @@
 
 #include "lib/reader/lane.h"
 
+#include <string.h>
+
 enum {
     LANE_HEADER_BYTES = sizeof(struct fapilog_record_header),
     LANE_BLOCK_BYTES = sizeof(struct fapilog_block),
@@ -19,6 +21,12 @@ static inline uint64_t lane_word(const uint8_t *at)
 
 /* Passes over bytes up to `pos` as damaged or lost; a chain with a hole is no record. */
 void lane_jump(struct lane_cursor *c, uint64_t pos);
+
+/* After a change of c->owner. The threads that share a lane have names of their own, which it lacks. */
+static inline void lane_owner_changed(struct lane_cursor *c)
+{
+    c->thread_len = c->owner.flags & FAPILOG_LANE_SHARED ? 0 : (uint32_t)strlen(c->owner.thread);
+}
 
 /* Whether the record counts in block.seq. */
 static inline bool lane_is_event(uint64_t word0)

@@ -146,8 +146,7 @@ static int event_decode(struct lane_cursor *c, const uint8_t *rec, uint64_t w, u
 
 static void record_identify(struct lane_cursor *c, struct fapilog_record *ret)
 {
-    const bool own_thread = !(c->owner.flags & FAPILOG_LANE_SHARED);
-    ret->thread = (struct fapilog_text){c->owner.thread, own_thread ? (uint32_t)strlen(c->owner.thread) : 0};
+    ret->thread = (struct fapilog_text){c->owner.thread, c->thread_len};
     ret->process = &c->seg->process;
     memcpy(ret->id.uuid, c->seg->process.uuid, sizeof ret->id.uuid);
     ret->id.lane = c->lane;

@@ -37,6 +37,7 @@ void lane_span_begin(struct lane_cursor *c, const uint8_t *data, uint32_t bytes,
     c->tail = position + bytes;
     c->copied = position + repeated;
     c->owner = *owner;
+    lane_owner_changed(c);
     c->generation = owner->generation;
 }
 
