@@ -9,11 +9,9 @@
 #include <string.h>
 #include <time.h>
 
-enum { SLOPE_BITS = 48, STEP_PPM = 200, NOMINAL_PPM = 5000, SAMPLE_WINDOWS = 8 };
+enum { SLOPE_BITS = CLOCK_MAP_SLOPE_BITS, STEP_PPM = 200, NOMINAL_PPM = 5000, SAMPLE_WINDOWS = 8 };
 
 static const uint64_t ns_per_s = UINT64_C(1000000000);
-
-__extension__ typedef unsigned __int128 u128;
 
 int clock_map_init(struct clock_map *m, uint32_t kind, uint64_t hz, uint32_t anchors_max)
 {
@@ -25,7 +23,7 @@ int clock_map_init(struct clock_map *m, uint32_t kind, uint64_t hz, uint32_t anc
     if (hz < 1000000 || hz > UINT64_C(100000000000)) /* no counter of 1 MHz..100 GHz: find out */
         hz = 0;
     *m = (struct clock_map){.kind = kind, .limit = anchors_max};
-    m->nominal = hz ? (uint64_t)(((u128)ns_per_s << SLOPE_BITS) / hz) : 0;
+    m->nominal = hz ? (uint64_t)(((clock_u128)ns_per_s << SLOPE_BITS) / hz) : 0;
     m->gap_cycles = hz ? hz / 50 : 0;
     m->anchors = calloc(anchors_max, sizeof m->anchors[0]);
     return m->anchors ? 0 : -ENOMEM;
@@ -40,14 +38,14 @@ void clock_map_done(struct clock_map *m)
 static bool near(uint64_t a, uint64_t b, unsigned ppm)
 {
     const uint64_t diff = a > b ? a - b : b - a;
-    return a && b && (u128)diff * 1000000 <= (u128)b * ppm;
+    return a && b && (clock_u128)diff * 1000000 <= (clock_u128)b * ppm;
 }
 
 static uint64_t slope_between(const struct clock_map_anchor *a, const struct clock_map_anchor *b)
 {
     if (b->real_ns <= a->real_ns)
         return 0;
-    const u128 slope = ((u128)(uint64_t)(b->real_ns - a->real_ns) << SLOPE_BITS) / (b->cycles - a->cycles);
+    const clock_u128 slope = ((clock_u128)(uint64_t)(b->real_ns - a->real_ns) << SLOPE_BITS) / (b->cycles - a->cycles);
     return slope >> 64 ? 0 : (uint64_t)slope;
 }
 
@@ -60,7 +58,8 @@ static void slopes_update(struct clock_map *m, uint32_t i)
         const uint64_t before = i ? a[-1].slope : m->nominal;
         const uint64_t before_raw = i ? a[-1].raw : 0;
         a->raw = i + 1 < m->count ? slope_between(a, a + 1) : 0;
-        const bool fits = near(a->raw, before, i ? STEP_PPM : NOMINAL_PPM) || near(a->raw, before_raw, STEP_PPM);
+        const bool fits =
+            near(a->raw, before, i ? STEP_PPM : NOMINAL_PPM) || near(a->raw, before_raw, STEP_PPM);
         a->slope = fits || (!before && a->raw) ? a->raw : before;
     }
 }
@@ -99,7 +98,7 @@ void clock_map_add(struct clock_map *m, uint64_t cycles, int64_t real_ns)
     m->steps += i && a[-1].raw != a[-1].slope;
 }
 
-static uint32_t interval_find(const struct clock_map *m, uint64_t cycles)
+uint32_t clock_map_find(const struct clock_map *m, uint64_t cycles)
 {
     uint32_t low = 0, high = m->count; /* the answer is the last anchor <= cycles, or the first */
     while (high - low > 1) {
@@ -110,20 +109,6 @@ static uint32_t interval_find(const struct clock_map *m, uint64_t cycles)
             high = mid;
     }
     return low;
-}
-
-int64_t clock_map_ns(struct clock_map *m, uint64_t cycles)
-{
-    if (unlikely(!m->count))
-        return (int64_t)cycles;
-    uint32_t i = m->last;
-    if (unlikely(cycles < m->anchors[i].cycles || (i + 1 < m->count && cycles >= m->anchors[i + 1].cycles)))
-        m->last = i = interval_find(m, cycles);
-    const struct clock_map_anchor *a = &m->anchors[i];
-    /* Unsigned sums: a hostile counter may wrap them, which is no harm, but signed would be undefined. */
-    if (likely(cycles >= a->cycles))
-        return (int64_t)((uint64_t)a->real_ns + (uint64_t)((u128)(cycles - a->cycles) * a->slope >> SLOPE_BITS));
-    return (int64_t)((uint64_t)a->real_ns - (uint64_t)((u128)(a->cycles - cycles) * a->slope >> SLOPE_BITS));
 }
 
 static uint64_t clock_ns(clockid_t id)

@@ -12,10 +12,14 @@
 #ifndef LIB_READER_CLOCK_H
 #define LIB_READER_CLOCK_H
 
+#include "lib/base/check.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CLOCK_MAP_ANCHORS_DEFAULT = 64, CLOCK_MAP_ANCHORS_MAX = 65536 };
+enum { CLOCK_MAP_ANCHORS_DEFAULT = 64, CLOCK_MAP_ANCHORS_MAX = 65536, CLOCK_MAP_SLOPE_BITS = 48 };
+
+__extension__ typedef unsigned __int128 clock_u128;
 
 struct clock_map_anchor {
     uint64_t cycles;
@@ -42,8 +46,24 @@ void clock_map_done(struct clock_map *m);
 /* Offers an anchor; one that lies nearer than 20 ms to a known one is dropped. */
 void clock_map_add(struct clock_map *m, uint64_t cycles, int64_t real_ns);
 
+/* The interval of a counter value, for clock_map_ns(). */
+uint32_t clock_map_find(const struct clock_map *m, uint64_t cycles);
+
 /* CLOCK_REALTIME in ns of a counter value; the counter itself, taken as ns, while there is no anchor. */
-int64_t clock_map_ns(struct clock_map *m, uint64_t cycles);
+static inline int64_t clock_map_ns(struct clock_map *m, uint64_t cycles)
+{
+    if (unlikely(!m->count))
+        return (int64_t)cycles;
+    uint32_t i = m->last;
+    if (unlikely(cycles < m->anchors[i].cycles || (i + 1 < m->count && cycles >= m->anchors[i + 1].cycles)))
+        m->last = i = clock_map_find(m, cycles);
+    const struct clock_map_anchor *a = &m->anchors[i];
+    /* Unsigned sums: a hostile counter may wrap them, which is no harm, but signed would be undefined. */
+    const uint64_t since = cycles - a->cycles, until = a->cycles - cycles, base = (uint64_t)a->real_ns;
+    if (likely(cycles >= a->cycles))
+        return (int64_t)(base + (uint64_t)((clock_u128)since * a->slope >> CLOCK_MAP_SLOPE_BITS));
+    return (int64_t)(base - (uint64_t)((clock_u128)until * a->slope >> CLOCK_MAP_SLOPE_BITS));
+}
 
 /* Reads counter and wall clock at one instant: the narrowest of eight counter/clock/counter windows.
  * Returns 0, or -ENOTSUP when this machine has no such counter. */

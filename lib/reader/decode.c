@@ -30,6 +30,7 @@ bool decode_template(struct fapilog_field *f, uint8_t type)
         off = at + (n); \
     } while (0)
 
+/* order: relaxed - once each; C2 made them complete, a hostile writer may still change them */
 #define LOAD(type) load_rlx((const type *)(const void *)(rec + at))
 
 static inline double as_float(uint32_t bits)
@@ -37,6 +38,41 @@ static inline double as_float(uint32_t bits)
     float f;
     __builtin_memcpy(&f, &bits, sizeof f);
     return (double)f;
+}
+
+/* Values that stay where they are: the field points to them. */
+static inline uint32_t data_take(const uint8_t *rec, uint32_t off, uint32_t end, struct fapilog_field *f)
+{
+    uint32_t at;
+    switch ((enum fapilog_type)f->type) {
+    case FAPILOG_TYPE_STRING:
+    case FAPILOG_TYPE_BYTES:
+    case FAPILOG_TYPE_JSON:
+        TAKE(4, 4);
+        f->len = LOAD(uint32_t);
+        TAKE(f->len, 1);
+        break;
+    case FAPILOG_TYPE_STACK: {
+        TAKE(4, 4);
+        const uint32_t count = LOAD(uint32_t);
+        if (unlikely(count > end / 8))
+            return UINT32_MAX;
+        f->len = count * 8;
+        TAKE(f->len, 8);
+        break;
+    }
+    case FAPILOG_TYPE_IPV4:
+    case FAPILOG_TYPE_IPV6:
+    case FAPILOG_TYPE_UUID:
+    case FAPILOG_TYPE_TRACE_ID:
+    case FAPILOG_TYPE_SPAN_ID:
+        TAKE(f->len, 1); /* of the template */
+        break;
+    default:
+        return UINT32_MAX;
+    }
+    f->v.data = (const char *)rec + at;
+    return off;
 }
 
 /* Returns the offset after the value, or UINT32_MAX when it does not fit. */
@@ -89,36 +125,21 @@ static inline uint32_t value_take(const uint8_t *rec, uint32_t off, uint32_t end
         TAKE(8, 8);
         f->v.u64 = LOAD(uint64_t);
         return off;
-    case FAPILOG_TYPE_STRING:
-    case FAPILOG_TYPE_BYTES:
-    case FAPILOG_TYPE_JSON:
-        TAKE(4, 4);
-        f->len = LOAD(uint32_t);
-        TAKE(f->len, 1);
-        f->v.data = (const char *)rec + at;
-        return off;
-    case FAPILOG_TYPE_STACK: {
-        TAKE(4, 4);
-        const uint32_t count = LOAD(uint32_t);
-        if (unlikely(count > end / 8))
-            return UINT32_MAX;
-        f->len = count * 8;
-        TAKE(f->len, 8);
-        f->v.data = (const char *)rec + at;
-        return off;
+    default:
+        return data_take(rec, off, end, f);
     }
-    case FAPILOG_TYPE_IPV4:
-    case FAPILOG_TYPE_IPV6:
-    case FAPILOG_TYPE_UUID:
-    case FAPILOG_TYPE_TRACE_ID:
-    case FAPILOG_TYPE_SPAN_ID:
-        TAKE(f->len, 1);
-        f->v.data = (const char *)rec + at;
-        return off;
-    case FAPILOG_TYPE_COUNT:
-        break;
-    }
-    return UINT32_MAX;
+}
+
+/* order: relaxed - as in LOAD */
+static inline uint32_t u32_at(const uint8_t *at)
+{
+    return load_rlx((const uint32_t *)(const void *)at);
+}
+
+/* order: relaxed - as in LOAD */
+static inline uint64_t u64_at(const uint8_t *at)
+{
+    return load_rlx((const uint64_t *)(const void *)at);
 }
 
 int decode_prefix(const uint8_t *rec, uint32_t off, uint32_t end, unsigned flags, struct decode_prefix *ret)
@@ -127,7 +148,7 @@ int decode_prefix(const uint8_t *rec, uint32_t off, uint32_t end, unsigned flags
     if (flags & FAPILOG_FLAG_EXT) {
         if (end - off < sizeof(struct fapilog_ext))
             return -EBADMSG;
-        const uint64_t ext = load_rlx((const uint64_t *)(const void *)(rec + off));
+        const uint64_t ext = u64_at(rec + off);
         struct fapilog_ext x;
         __builtin_memcpy(&x, &ext, sizeof x);
         ret->logger = x.logger;
@@ -137,14 +158,14 @@ int decode_prefix(const uint8_t *rec, uint32_t off, uint32_t end, unsigned flags
     if (flags & FAPILOG_FLAG_TID) {
         if (end - off < 8)
             return -EBADMSG;
-        ret->tid = (uint32_t)load_rlx((const uint64_t *)(const void *)(rec + off));
+        ret->tid = (uint32_t)u64_at(rec + off);
         off += 8;
     }
     if (flags & FAPILOG_FLAG_CONTEXT) {
         if (end - off < 8)
             return -EBADMSG;
-        ret->context_bytes = load_rlx((const uint32_t *)(const void *)(rec + off));
-        ret->context_count = load_rlx((const uint32_t *)(const void *)(rec + off + 4));
+        ret->context_bytes = u32_at(rec + off);
+        ret->context_count = u32_at(rec + off + 4);
         off += 8;
         if (ret->context_bytes > end - off || ret->context_count > FAPILOG_FIELDS_MAX)
             return -EBADMSG;
@@ -174,7 +195,7 @@ int decode_list(const uint8_t *list, uint32_t bytes, uint32_t count, struct fapi
         off = (off + 3) & ~3u;
         if (off > bytes || bytes - off < 4)
             return -EBADMSG;
-        const uint32_t head = load_rlx((const uint32_t *)(const void *)(list + off));
+        const uint32_t head = u32_at(list + off);
         uint8_t b[4];
         __builtin_memcpy(b, &head, sizeof b);
         uint16_t name_len;
@@ -199,8 +220,8 @@ int decode_dynamic(const uint8_t *rec, uint32_t off, uint32_t end, struct fapilo
 {
     if (off > end || end - off < sizeof(struct fapilog_dynamic))
         return -EBADMSG;
-    const uint32_t count = load_rlx((const uint32_t *)(const void *)(rec + off));
-    const uint32_t message_bytes = load_rlx((const uint32_t *)(const void *)(rec + off + 4));
+    const uint32_t count = u32_at(rec + off);
+    const uint32_t message_bytes = u32_at(rec + off + 4);
     off += (uint32_t)sizeof(struct fapilog_dynamic);
     if (count > FAPILOG_FIELDS_MAX || message_bytes > end - off)
         return -EBADMSG;

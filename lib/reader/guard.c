@@ -29,7 +29,8 @@ static pthread_mutex_t install_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static bool hole_fill(uintptr_t addr)
 {
-    const uint32_t used = load_acq(&ranges_used); /* order: guard_add's release of the slot */
+    /* order: acquire - guard_add() released the slots below, and each of them when it was filled in */
+    const uint32_t used = load_acq(&ranges_used);
     for (uint32_t i = 0; i < used; i++) {
         const struct guard_range *g = &ranges[i];
         if (load_acq(&g->state) != RANGE_WATCHED || addr < g->start || addr >= g->end)
@@ -38,7 +39,7 @@ static bool hole_fill(uintptr_t addr)
         const size_t len = (size_t)(~page_mask + 1);
         if (mmap(page, len, g->prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
             return false;
-        store_rel(g->damaged, 1);
+        store_rel(g->damaged, 1); /* order: release, for segment_is_damaged() */
         return true;
     }
     return false;
@@ -96,12 +97,14 @@ int guard_add(const void *addr, size_t len, int prot, uint32_t *damaged)
     for (uint32_t i = 0; i < GUARD_RANGES_MAX; i++) {
         struct guard_range *g = &ranges[i];
         uint32_t expected = RANGE_FREE;
+        /* order: relaxed to look, acquire-release to take: a slot has one owner */
         if (load_rlx(&g->state) != RANGE_FREE || !cas_acq_rel(&g->state, &expected, RANGE_TAKEN))
             continue;
         g->start = (uintptr_t)addr;
         g->end = (uintptr_t)addr + len;
         g->prot = prot;
         g->damaged = damaged;
+        /* order: release - the handler, on any thread, sees the range whole */
         store_rel(&g->state, RANGE_WATCHED);
         uint32_t used = load_rlx(&ranges_used);
         while (used <= i && !cas_acq_rel(&ranges_used, &used, i + 1))
@@ -117,5 +120,5 @@ void guard_remove(int slot)
         return;
     CHECK(slot < GUARD_RANGES_MAX);
     CHECK(ranges[slot].state == RANGE_WATCHED);
-    store_rel(&ranges[slot].state, RANGE_FREE);
+    store_rel(&ranges[slot].state, RANGE_FREE); /* order: release - the slot's next owner acquires */
 }

@@ -57,8 +57,9 @@ struct lane_cursor {
     uint64_t block_pos;
     uint64_t bad_block;     /* position + 1 of the block whose header was counted as damaged last */
     uint8_t *copy;          /* LANE_COPY: one block */
-    uint64_t copied;        /* position up to which `copy` is filled */
+    uint64_t copied;        /* up to where `copy` is filled; of a span, where its repeated part ends */
     bool seq_known;
+    uint32_t thread_len;
     struct lane_context context;
     uint8_t *large;         /* reassembled fragments; payload at offset 16 */
     uint32_t large_bytes, large_max;
@@ -86,6 +87,20 @@ static inline uint64_t lane_tail(const struct lane_cursor *c)
  * segment should be quarantined. -ENOMEM. `tail` is a value of lane_tail(); a smaller limit would cut
  * chains of fragments. */
 int lane_next(struct lane_cursor *c, uint64_t tail, struct fapilog_record *ret);
+
+/* ---- spans: bytes of a lane that were copied elsewhere, as native files hold them ---- */
+
+/* A cursor for the spans of one lane. The segment needs registry, clock and process only. */
+void lane_span_init(struct lane_cursor *c, struct segment *seg, uint32_t lane);
+
+/* The next bytes of the lane, 8-byte aligned and valid until they are read. The first `repeated` of them
+ * serve for their context records only. Bytes that the cursor has read already are passed over; where
+ * some are missing before them, the context is unknown. */
+void lane_span_begin(struct lane_cursor *c, const uint8_t *data, uint32_t bytes, uint64_t position,
+                     uint32_t repeated, const struct segment_lane_owner *owner);
+
+/* As lane_next(): 1, 0 at the end of the span, -ENOMEM. */
+int lane_span_next(struct lane_cursor *c, struct fapilog_record *ret);
 
 /* The oldest position whose block is intact at this moment by the intent rule; where tools start. */
 uint64_t lane_oldest(const struct segment *seg, uint32_t lane);

@@ -52,6 +52,10 @@ const struct lane_cursor *reader_lane_cursor(const struct reader_segment *s, uin
 size_t reader_segments(const struct reader *r, struct reader_segment *const **ret);
 void reader_totals(const struct reader *r, struct reader_totals *ret);
 
+/* Calls func for each native file with what was wrong in it so far. */
+typedef void reader_native_func(void *arg, const char *path, const struct reader_totals *t);
+void reader_natives(const struct reader *r, reader_native_func *func, void *arg);
+
 /* Feeds the anchors of all block headers, and of this moment where the counter is ours, to the
  * segment's clock: times are then interpolated everywhere. */
 void reader_calibrate(struct segment *seg, bool own_clock);

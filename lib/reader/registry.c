@@ -10,20 +10,14 @@
 #include <string.h>
 #include <xxhash.h>
 
-/* Every parsed entry begins with its kind, so a slot can be told from another kind's. */
 struct parsed {
-    uint32_t kind;
-    uint32_t bytes;
-    uint8_t *copy; /* the entry as it was, texts point into it */
-    union {
-        struct fapilog_site site;
-        struct fapilog_logger_info logger;
-    } u;
+    struct registry_entry entry; /* first: slots point to it */
+    uint8_t *copy;               /* the entry as it was, texts point into it */
     struct fapilog_field fields[]; /* template, or bound fields */
 };
 
 /* Remembers that an entry was looked at and refused: looking again would only cost time. */
-static struct parsed refused_entry;
+static struct registry_entry refused_entry;
 
 int registry_init(struct registry *r, const uint8_t *base, uint64_t bytes, const uint64_t *tail,
                   struct fapilog_text service)
@@ -33,7 +27,10 @@ int registry_init(struct registry *r, const uint8_t *base, uint64_t bytes, const
     r->heap_bytes_max = (size_t)bytes * 4 + (1u << 20);
     r->root.service = service;
     r->root.name.data = "";
-    r->slots = calloc(r->bytes / 8 + 1, sizeof r->slots[0]);
+    if (r->bytes / 8 > UINT32_MAX)
+        return -EINVAL;
+    r->slots_count = (uint32_t)(r->bytes / 8);
+    r->slots = calloc((size_t)r->slots_count + 1, sizeof(struct registry_entry *));
     return r->slots ? 0 : -ENOMEM;
 }
 
@@ -45,11 +42,12 @@ static void cache_free(void *const *cache)
 
 void registry_done(struct registry *r)
 {
-    for (uint64_t id = 0; r->slots && id < r->bytes / 8; id++) {
-        struct parsed *p = r->slots[id];
-        if (!p || p == &refused_entry)
+    for (uint32_t id = 0; r->slots && id < r->slots_count; id++) {
+        struct registry_entry *x = r->slots[id];
+        struct parsed *p = (struct parsed *)(void *)x;
+        if (!x || x == &refused_entry)
             continue;
-        cache_free(p->kind == FAPILOG_ENTRY_SITE ? p->u.site.cache : p->u.logger.cache);
+        cache_free(x->kind == FAPILOG_ENTRY_SITE ? x->u.site.cache : x->u.logger.cache);
         free(p->copy);
         free(p);
     }
@@ -61,6 +59,13 @@ void registry_done(struct registry *r)
     *r = (struct registry){0};
 }
 
+/* Not 0 means that the entry is complete. */
+static uint64_t entry_word0(const struct registry *r, uint64_t off)
+{
+    /* order: R2 acquire, pairs with R1 */
+    return load_acq((const uint64_t *)(const void *)(r->base + off));
+}
+
 /* Copies the entry at offset `off` and checks it. The caller frees the copy. NULL: not complete,
  * damaged, or over quota. */
 static uint8_t *entry_copy(struct registry *r, uint64_t off, uint32_t kind, uint32_t *ret_bytes)
@@ -68,10 +73,10 @@ static uint8_t *entry_copy(struct registry *r, uint64_t off, uint32_t kind, uint
     if (off < FAPILOG_REGISTRY_PREAMBLE || off >= r->bytes || r->bytes - off < sizeof(uint64_t))
         return NULL;
     const uint8_t *from = r->base + off;
-    /* order: R2 acquire, pairs with R1 - the entry is complete */
-    const uint64_t word0 = load_acq((const uint64_t *)(const void *)from);
+    const uint64_t word0 = entry_word0(r, off);
     const uint32_t bytes = FAPILOG_ENTRY_BYTES(word0);
-    if (FAPILOG_ENTRY_KIND(word0) != kind || bytes < 16 || bytes > REGISTRY_ENTRY_BYTES_MAX || bytes > r->bytes - off)
+    if (FAPILOG_ENTRY_KIND(word0) != kind || bytes < 16 || bytes > REGISTRY_ENTRY_BYTES_MAX ||
+        bytes > r->bytes - off)
         return NULL;
     if (r->heap_bytes_max - r->heap_bytes < bytes)
         return NULL;
@@ -89,7 +94,8 @@ static uint8_t *entry_copy(struct registry *r, uint64_t off, uint32_t kind, uint
 }
 
 /* Steps over a text and its NUL; false when it would leave the entry. */
-static bool text_take(const uint8_t *entry, uint32_t bytes, uint32_t *off, uint32_t len, struct fapilog_text *ret)
+static bool text_take(const uint8_t *entry, uint32_t bytes, uint32_t *off, uint32_t len,
+                      struct fapilog_text *ret)
 {
     if (*off > bytes || bytes - *off <= len)
         return false;
@@ -98,23 +104,24 @@ static bool text_take(const uint8_t *entry, uint32_t bytes, uint32_t *off, uint3
     return true;
 }
 
-static struct parsed *parsed_new(struct registry *r, uint32_t kind, uint32_t fields_count, uint32_t copy_bytes)
+static struct parsed *parsed_new(struct registry *r, uint32_t kind, uint32_t fields_count,
+                                 uint32_t copy_bytes)
 {
     const size_t size = sizeof(struct parsed) + fields_count * sizeof(struct fapilog_field);
     if (r->heap_bytes_max - r->heap_bytes < size + copy_bytes)
         return NULL;
     struct parsed *p = calloc(1, size);
     if (p) {
-        p->kind = kind;
-        p->bytes = copy_bytes;
+        p->entry.kind = kind;
         r->heap_bytes += size + copy_bytes;
     }
     return p;
 }
 
-static bool site_fill(struct parsed *p, const uint8_t *copy, uint32_t bytes, const struct fapilog_site_entry *e)
+static bool site_fill(struct parsed *p, const uint8_t *copy, uint32_t bytes,
+                      const struct fapilog_site_entry *e)
 {
-    struct fapilog_site *s = &p->u.site;
+    struct fapilog_site *s = &p->entry.u.site;
     const uint8_t *types = copy + sizeof *e;
     uint32_t off = (uint32_t)sizeof *e + 2u * e->fields_count;
     if (!text_take(copy, bytes, &off, e->message_len, &s->message) ||
@@ -148,7 +155,7 @@ static struct parsed *site_parse(struct registry *r, uint32_t id)
     if (!p)
         return NULL;
     p->copy = copy;
-    p->u.site.id = id;
+    p->entry.u.site.id = id;
     if (!site_fill(p, copy, bytes, &e)) {
         r->heap_bytes -= sizeof *p + e.fields_count * sizeof p->fields[0] + bytes;
         free(p);
@@ -160,38 +167,28 @@ static struct parsed *site_parse(struct registry *r, uint32_t id)
 
 static struct parsed *logger_parse(struct registry *r, uint32_t id, unsigned depth);
 
-static struct parsed *lookup(struct registry *r, uint32_t id, uint32_t kind, unsigned depth)
+static struct registry_entry *lookup(struct registry *r, uint32_t id, uint32_t kind, unsigned depth)
 {
-    if (unlikely(id >= r->bytes / 8))
+    if (id >= r->slots_count)
         return NULL;
-    struct parsed *p = r->slots[id];
-    if (unlikely(!p)) {
+    if (!r->slots[id]) {
         r->slots[id] = &refused_entry; /* while it is parsed, a logger is not its own ancestor */
-        p = kind == FAPILOG_ENTRY_SITE ? site_parse(r, id) : logger_parse(r, id, depth);
+        struct parsed *p = kind == FAPILOG_ENTRY_SITE ? site_parse(r, id) : logger_parse(r, id, depth);
         if (!p) {
             r->refused++;
             /* An entry without word0 may still be coming, one of another kind be asked for as such. */
-            if (FAPILOG_ENTRY_KIND(load_acq((const uint64_t *)(const void *)(r->base + (uint64_t)id * 8))) != kind)
+            if (FAPILOG_ENTRY_KIND(entry_word0(r, (uint64_t)id * 8)) != kind)
                 r->slots[id] = NULL;
             return NULL;
         }
-        r->slots[id] = p;
+        r->slots[id] = &p->entry;
     }
-    return p->kind == kind ? p : NULL;
+    return r->slots[id]->kind == kind ? r->slots[id] : NULL;
 }
 
-struct fapilog_site *registry_site(struct registry *r, uint32_t id)
+struct registry_entry *registry_lookup(struct registry *r, uint32_t id, uint32_t kind)
 {
-    struct parsed *p = lookup(r, id, FAPILOG_ENTRY_SITE, 0);
-    return likely(p != NULL) ? &p->u.site : NULL;
-}
-
-struct fapilog_logger_info *registry_logger(struct registry *r, uint32_t id)
-{
-    if (id == 0)
-        return &r->root;
-    struct parsed *p = lookup(r, id, FAPILOG_ENTRY_LOGGER, 0);
-    return likely(p != NULL) ? &p->u.logger : NULL;
+    return lookup(r, id, kind, 0);
 }
 
 static struct parsed *logger_parse(struct registry *r, uint32_t id, unsigned depth)
@@ -208,17 +205,19 @@ static struct parsed *logger_parse(struct registry *r, uint32_t id, unsigned dep
         !text_take(copy, bytes, &off, e.service_len, &info.service))
         return NULL;
     off = (off + 7) & ~7u;
-    if (e.fields_count > FAPILOG_FIELDS_MAX || (e.fields_count && (off > bytes || e.fields_bytes > bytes - off)))
+    if (e.fields_count > FAPILOG_FIELDS_MAX ||
+        (e.fields_count && (off > bytes || e.fields_bytes > bytes - off)))
         return NULL;
     /* A parent that is damaged, or names its own child, costs its fields, not the logger. */
-    const struct parsed *parent = e.parent ? lookup(r, e.parent, FAPILOG_ENTRY_LOGGER, depth + 1) : NULL;
+    const struct registry_entry *parent = e.parent ? lookup(r, e.parent, FAPILOG_ENTRY_LOGGER, depth + 1) : NULL;
     const uint32_t inherited = parent ? parent->u.logger.fields_count : 0;
     if (inherited + e.fields_count > REGISTRY_BOUND_FIELDS_MAX)
         return NULL;
     struct parsed *p = parsed_new(r, FAPILOG_ENTRY_LOGGER, inherited + e.fields_count, bytes);
     if (!p)
         return NULL;
-    if (e.fields_count && decode_list(copy + off, e.fields_bytes, e.fields_count, p->fields + inherited) < 0) {
+    if (e.fields_count &&
+        decode_list(copy + off, e.fields_bytes, e.fields_count, p->fields + inherited) < 0) {
         r->heap_bytes -= sizeof *p + (inherited + e.fields_count) * sizeof p->fields[0] + bytes;
         free(p);
         return NULL;
@@ -229,7 +228,7 @@ static struct parsed *logger_parse(struct registry *r, uint32_t id, unsigned dep
         info.service = parent ? parent->u.logger.service : r->root.service;
     info.fields = p->fields;
     info.fields_count = inherited + e.fields_count;
-    p->u.logger = info;
+    p->entry.u.logger = info;
     p->copy = copy;
     copy = NULL;
     return p;
@@ -247,7 +246,8 @@ static void module_add(struct registry *r, uint64_t off)
         return;
     memcpy(&e, copy, sizeof e);
     uint32_t at = sizeof e;
-    if (!text_take(copy, bytes, &at, e.path_len, &m.path) || !text_take(copy, bytes, &at, e.build_id_len, &m.build_id))
+    if (!text_take(copy, bytes, &at, e.path_len, &m.path) ||
+        !text_take(copy, bytes, &at, e.build_id_len, &m.build_id))
         return;
     struct registry_module *more = realloc(r->modules, (r->modules_count + 1) * sizeof *more);
     char *texts = more ? malloc(m.path.len + m.build_id.len + 1) : NULL;
@@ -269,7 +269,7 @@ static void module_add(struct registry *r, uint64_t off)
  * of eight bytes; the hash tells an entry from what looks like one. */
 static uint64_t entry_step(const struct registry *r, uint64_t off, uint32_t *ret_kind)
 {
-    const uint64_t word0 = load_acq((const uint64_t *)(const void *)(r->base + off)); /* order: R2 acquire, R1 */
+    const uint64_t word0 = entry_word0(r, off);
     const uint32_t kind = FAPILOG_ENTRY_KIND(word0), bytes = FAPILOG_ENTRY_BYTES(word0);
     *ret_kind = 0;
     if (kind < FAPILOG_ENTRY_SITE || kind > FAPILOG_ENTRY_MODULE || bytes < 16 ||
@@ -299,7 +299,8 @@ static void modules_scan(struct registry *r)
     r->modules_scanned = off;
 }
 
-bool registry_module_of(const void *arg, uint64_t address, struct fapilog_text *ret_path, uint64_t *ret_offset)
+bool registry_module_of(const void *arg, uint64_t address, struct fapilog_text *ret_path,
+                        uint64_t *ret_offset)
 {
     /* The record view is const for formats; what is learned here is a cache. */
     struct registry *r = (struct registry *)(uintptr_t)arg;
@@ -324,7 +325,7 @@ void registry_verify(struct registry *r, uint64_t *ret_good, uint64_t *ret_bad)
         uint32_t kind, bytes;
         step = entry_step(r, off, &kind);
         if (!kind) {
-            bad += load_acq((const uint64_t *)(const void *)(r->base + off)) != 0;
+            bad += entry_word0(r, off) != 0;
             continue;
         }
         auto_free uint8_t *copy = entry_copy(r, off, kind, &bytes);

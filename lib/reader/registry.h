@@ -8,12 +8,23 @@
 
 #include <fapilog/reader.h>
 
+#include "lib/base/check.h"
+
 #include <stddef.h>
 
 enum {
     REGISTRY_ENTRY_BYTES_MAX = 1 << 20,
     REGISTRY_PARENTS_MAX = 16,       /* depth of the logger tree */
     REGISTRY_BOUND_FIELDS_MAX = 256, /* bound fields of a logger and all its parents */
+};
+
+/* A parsed entry; first member of what a slot points to. */
+struct registry_entry {
+    uint32_t kind; /* FAPILOG_ENTRY_*, 0: refused */
+    union {
+        struct fapilog_site site;
+        struct fapilog_logger_info logger;
+    } u;
 };
 
 struct registry_module {
@@ -25,8 +36,9 @@ struct registry_module {
 struct registry {
     const uint8_t *base;   /* of the mapped registry, 8-byte aligned */
     uint64_t bytes;
+    uint32_t slots_count;
     const uint64_t *tail;  /* superblock.registry_tail, or NULL: scan all bytes for modules */
-    void **slots;          /* by id; bytes / 8 of them */
+    struct registry_entry **slots; /* by id; bytes / 8 of them */
     size_t heap_bytes;     /* spent */
     size_t heap_bytes_max; /* quota */
     uint64_t refused;      /* lookups of entries that are damaged or over quota */
@@ -41,12 +53,32 @@ int registry_init(struct registry *r, const uint8_t *base, uint64_t bytes, const
                   struct fapilog_text service);
 void registry_done(struct registry *r); /* frees also what formats cached in sites and loggers */
 
+/* Parses an entry that was not looked at yet. */
+struct registry_entry *registry_lookup(struct registry *r, uint32_t id, uint32_t kind);
+
 /* NULL when the id names no complete, valid entry of that kind. */
-struct fapilog_site *registry_site(struct registry *r, uint32_t id);
-struct fapilog_logger_info *registry_logger(struct registry *r, uint32_t id); /* id 0: the root logger */
+static inline struct fapilog_site *registry_site(struct registry *r, uint32_t id)
+{
+    struct registry_entry *x = likely(id < r->slots_count) ? r->slots[id] : NULL;
+    if (unlikely(!x || x->kind != FAPILOG_ENTRY_SITE))
+        x = registry_lookup(r, id, FAPILOG_ENTRY_SITE);
+    return likely(x != NULL) ? &x->u.site : NULL;
+}
+
+/* As above; id 0 is the root logger. */
+static inline struct fapilog_logger_info *registry_logger(struct registry *r, uint32_t id)
+{
+    if (likely(id == 0))
+        return &r->root;
+    struct registry_entry *x = likely(id < r->slots_count) ? r->slots[id] : NULL;
+    if (unlikely(!x || x->kind != FAPILOG_ENTRY_LOGGER))
+        x = registry_lookup(r, id, FAPILOG_ENTRY_LOGGER);
+    return likely(x != NULL) ? &x->u.logger : NULL;
+}
 
 /* Fits fapilog_record.module_of; arg is the registry. */
-bool registry_module_of(const void *arg, uint64_t address, struct fapilog_text *ret_path, uint64_t *ret_offset);
+bool registry_module_of(const void *arg, uint64_t address, struct fapilog_text *ret_path,
+                        uint64_t *ret_offset);
 
 /* Parses every entry below registry_tail; counts the good and the damaged ones (for --verify). */
 void registry_verify(struct registry *r, uint64_t *ret_good, uint64_t *ret_bad);

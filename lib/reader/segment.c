@@ -26,7 +26,8 @@ static int file_open(int dir_fd, const char *name, int oflags, struct err *e)
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
     };
     int fd = (int)syscall(SYS_openat2, dir_fd, name, &how, sizeof how);
-    if (fd < 0 && (errno == ENOSYS || errno == EPERM)) { /* an old kernel, or a seccomp profile that knows no openat2 */
+    /* An old kernel, or a seccomp profile that knows no openat2. */
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM)) {
         if (strchr(name, '/') || strcmp(name, "..") == 0)
             return err_set(e, -EXDEV, "%s: not a name within the ring directory", name);
         fd = openat(dir_fd, name, oflags);
@@ -37,7 +38,8 @@ static int file_open(int dir_fd, const char *name, int oflags, struct err *e)
 static bool fs_is_memory(int fd)
 {
     struct statfs fs;
-    return fstatfs(fd, &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+    return fstatfs(fd, &fs) == 0 &&
+           (fs.f_type == TMPFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC || fs.f_type == RAMFS_MAGIC);
 }
 
 static int file_admit(struct segment *s, unsigned flags, uint64_t *ret_bytes, struct err *e)
@@ -66,8 +68,8 @@ static uint64_t superblock_hash(const struct fapilog_superblock *sb)
     return XXH3_64bits(sb, offsetof(struct fapilog_superblock, xxh3));
 }
 
-static int superblock_read(struct segment *s, uint64_t file_bytes, unsigned flags, const struct segment_limits *limits,
-                           struct err *e)
+static int superblock_read(struct segment *s, uint64_t file_bytes, unsigned flags,
+                           const struct segment_limits *limits, struct err *e)
 {
     const ssize_t n = pread(s->fd, &s->sb, sizeof s->sb, 0);
     if (n < 0)
@@ -89,7 +91,8 @@ static void *file_map(int fd, uint64_t bytes, uint64_t file_bytes)
     if (file_bytes >= bytes)
         return mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
     void *zeros = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (zeros == MAP_FAILED || mmap(zeros, file_bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED)
+    if (zeros == MAP_FAILED ||
+        mmap(zeros, file_bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED)
         return zeros;
     const int saved = errno;
     (void)munmap(zeros, bytes);
@@ -123,9 +126,11 @@ static int map(struct segment *s, uint64_t file_bytes, unsigned flags, struct er
 static bool lane_geometry(const struct segment *s, uint32_t lane, struct segment_lane *ret)
 {
     const struct fapilog_lane *l = segment_lane_shared(s, lane);
+    /* order: relaxed - constant since the file got its name */
     const struct segment_lane g = {load_rlx(&l->data_off), load_rlx(&l->cap_log2), load_rlx(&l->block_log2)};
     if (g.cap_log2 < FAPILOG_LANE_LOG2_MIN || g.cap_log2 > FAPILOG_LANE_LOG2_MAX ||
-        g.block_log2 < FAPILOG_BLOCK_LOG2_MIN || g.block_log2 > FAPILOG_BLOCK_LOG2_MAX || g.block_log2 >= g.cap_log2)
+        g.block_log2 < FAPILOG_BLOCK_LOG2_MIN || g.block_log2 > FAPILOG_BLOCK_LOG2_MAX ||
+        g.block_log2 >= g.cap_log2)
         return false;
     const uint64_t cap = UINT64_C(1) << g.cap_log2;
     if (g.data_off % 64 || g.data_off < s->sb.data_off || g.data_off > s->sb.file_size ||
@@ -142,7 +147,8 @@ bool segment_lane_refresh(struct segment *s, uint32_t lane)
     if (s->lanes[lane].cap_log2)
         return true;
     /* Lanes that lie over each other would make a small file as much work as a large one. */
-    if (!lane_geometry(s, lane, &g) || s->lanes_bytes + (UINT64_C(1) << g.cap_log2) > s->sb.file_size - s->sb.data_off)
+    if (!lane_geometry(s, lane, &g) ||
+        s->lanes_bytes + (UINT64_C(1) << g.cap_log2) > s->sb.file_size - s->sb.data_off)
         return false;
     s->lanes_bytes += UINT64_C(1) << g.cap_log2;
     s->lanes[lane] = g;
@@ -156,11 +162,12 @@ static int lanes_read(struct segment *s, unsigned flags, struct err *e)
     if (!s->lanes)
         return err_set(e, -ENOMEM, "no memory for %" PRIu32 " lanes", s->lanes_count);
     for (uint32_t i = 0; i < s->lanes_count; i++) {
+        /* order: relaxed - a constant, or not there yet */
         if (segment_lane_refresh(s, i) || !load_rlx(&segment_lane_shared(s, i)->data_off))
             continue;
         if (!(flags & SEGMENT_SALVAGE))
             return err_set(e, -EBADMSG, "lane %" PRIu32 " has an impossible geometry", i);
-        store_rel(&s->damaged, 1);
+        s->damaged = 1;
     }
     return 0;
 }
@@ -170,7 +177,7 @@ static struct fapilog_text text_of(const char *s, size_t size)
     return (struct fapilog_text){s, (uint32_t)strnlen(s, size)};
 }
 
-static void process_describe(struct segment *s)
+void segment_process_init(struct segment *s)
 {
     const struct fapilog_superblock *sb = &s->sb;
     memcpy(s->process.uuid, &sb->uuid_hi, 16);
@@ -189,7 +196,7 @@ static int views_init(struct segment *s, const struct segment_limits *limits, st
     if (r < 0)
         return err_sys(e, r, "clock");
     clock_map_add(&s->clock, s->sb.t0_cycles, (int64_t)s->sb.t0_real_ns);
-    process_describe(s);
+    segment_process_init(s);
     r = registry_init(&s->registry, s->base + s->sb.registry_off, s->sb.registry_size,
                       &segment_shared(s)->registry_tail, s->process.service);
     return r < 0 ? err_sys(e, r, "registry") : 0;
@@ -208,7 +215,8 @@ static int segment_load(struct segment *s, unsigned flags, const struct segment_
     return r < 0 ? r : views_init(s, limits, e);
 }
 
-int segment_open_fd(int fd, unsigned flags, const struct segment_limits *limits, struct segment **ret, struct err *e)
+int segment_open_fd(int fd, unsigned flags, const struct segment_limits *limits, struct segment **ret,
+                    struct err *e)
 {
     struct segment *s = calloc(1, sizeof *s);
     if (!s) {
@@ -237,10 +245,10 @@ int segment_open(int dir_fd, const char *name, unsigned flags, const struct segm
     return r < 0 ? err_wrap(e, r, "segment %s", name) : 0;
 }
 
-static void cache_free(void *const *cache)
+void segment_process_done(struct segment *s)
 {
     for (unsigned i = 0; i < FAPILOG_SITE_CACHE_SLOTS; i++)
-        free(cache[i]);
+        free(s->process.cache[i]);
 }
 
 void segment_close(struct segment *s)
@@ -249,7 +257,7 @@ void segment_close(struct segment *s)
         return;
     registry_done(&s->registry);
     clock_map_done(&s->clock);
-    cache_free(s->process.cache);
+    segment_process_done(s);
     guard_remove(s->ctl_guard);
     guard_remove(s->guard);
     if (s->ctl_map)
@@ -282,9 +290,12 @@ int segment_lane_owner(const struct segment *s, uint32_t lane, struct segment_la
             .tid = load_rlx(&l->tid), .mode = load_rlx(&l->mode), .flags = load_rlx(&l->flags),
             .headroom = load_rlx(&l->headroom), .open_cycles = load_rlx(&l->open_cycles),
         };
+        /* order: relaxed - L2 above, and the second look below */
         for (size_t c = 0; c < sizeof o.thread - 1; c++)
             o.thread[c] = load_rlx(&l->thread[c]);
-        __atomic_thread_fence(__ATOMIC_ACQUIRE); /* the copies above come before the second look */
+        /* order: acquire - the copies above come before the second look */
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        /* order: relaxed - the fence orders it */
         if (load_rlx(&l->state) == before && o.state != FAPILOG_LANE_CLAIMING) {
             *ret = o;
             return 0;

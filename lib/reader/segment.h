@@ -76,7 +76,8 @@ struct segment {
 int segment_open(int dir_fd, const char *name, unsigned flags, const struct segment_limits *limits,
                  struct segment **ret, struct err *e);
 /* The same from an open descriptor, which it takes over even on failure. */
-int segment_open_fd(int fd, unsigned flags, const struct segment_limits *limits, struct segment **ret, struct err *e);
+int segment_open_fd(int fd, unsigned flags, const struct segment_limits *limits, struct segment **ret,
+                    struct err *e);
 void segment_close(struct segment *s); /* NULL is fine */
 
 /* 1: its producer lives (holds the lock); 0: it is gone; negative errno when that cannot be told. */
@@ -95,7 +96,8 @@ static inline const struct fapilog_superblock *segment_shared(const struct segme
 
 static inline const struct fapilog_lane *segment_lane_shared(const struct segment *s, uint32_t lane)
 {
-    return (const struct fapilog_lane *)(const void *)(s->base + s->sb.lane_off + (uint64_t)lane * s->sb.lane_stride);
+    return (const struct fapilog_lane *)(const void *)(s->base + s->sb.lane_off +
+                                                       (uint64_t)lane * s->sb.lane_stride);
 }
 
 static inline struct fapilog_lane_slot *segment_slot(const struct segment *s, uint32_t lane)
@@ -110,6 +112,10 @@ int segment_lane_owner(const struct segment *s, uint32_t lane, struct segment_la
 
 /* Reads the geometry of a lane that had none when the segment was opened. True when it has one now. */
 bool segment_lane_refresh(struct segment *s, uint32_t lane);
+
+/* Fills in segment.process from the superblock; frees what formats cached in it. */
+void segment_process_init(struct segment *s);
+void segment_process_done(struct segment *s);
 
 /* Validates the immutable part of a superblock against a file of `file_bytes`; no I/O. */
 int segment_check(const struct fapilog_superblock *sb, uint64_t file_bytes, unsigned flags,

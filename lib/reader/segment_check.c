@@ -18,10 +18,13 @@ struct extent {
 static int extent_check(const struct extent *x, uint64_t align, uint64_t file_bytes, struct err *e)
 {
     if (x->off % align)
-        return err_set(e, -EBADMSG, "%s at offset %" PRIu64 " is not aligned to %" PRIu64, x->name, x->off, align);
+        return err_set(e, -EBADMSG, "%s at offset %" PRIu64 " is not aligned to %" PRIu64, x->name, x->off,
+                       align);
     if (x->off > file_bytes || x->bytes > file_bytes - x->off)
-        return err_set(e, -EBADMSG, "%s (%" PRIu64 " bytes at offset %" PRIu64 ") lies outside the file of %" PRIu64
-                       " bytes", x->name, x->bytes, x->off, file_bytes);
+        return err_set(e, -EBADMSG,
+                       "%s (%" PRIu64 " bytes at offset %" PRIu64 ") lies outside the file of %" PRIu64
+                       " bytes",
+                       x->name, x->bytes, x->off, file_bytes);
     return 0;
 }
 
@@ -61,14 +64,15 @@ static int sizes_check(const struct fapilog_superblock *sb, const struct segment
         return err_set(e, -EBADMSG, "%" PRIu32 " lanes, allowed are 1..%" PRIu32, sb->lane_count, lanes_max);
     if (sb->lane_stride < sizeof(struct fapilog_lane) || sb->lane_stride > STRIDE_MAX || sb->lane_stride % 64)
         return err_set(e, -EBADMSG, "lane stride %" PRIu32, sb->lane_stride);
-    if (sb->slot_stride < sizeof(struct fapilog_lane_slot) || sb->slot_stride > STRIDE_MAX || sb->slot_stride % 64)
+    if (sb->slot_stride < sizeof(struct fapilog_lane_slot) || sb->slot_stride > STRIDE_MAX ||
+        sb->slot_stride % 64)
         return err_set(e, -EBADMSG, "slot stride %" PRIu32, sb->slot_stride);
     if (sb->ctl_size < FAPILOG_CTL_SLOTS_OFF + (uint64_t)sb->lane_count * sb->slot_stride)
-        return err_set(e, -EBADMSG, "ctl area of %" PRIu64 " bytes does not hold %" PRIu32 " slots", sb->ctl_size,
-                       sb->lane_count);
+        return err_set(e, -EBADMSG, "ctl area of %" PRIu64 " bytes does not hold %" PRIu32 " slots",
+                       sb->ctl_size, sb->lane_count);
     if (sb->registry_size < FAPILOG_REGISTRY_PREAMBLE || sb->registry_size > registry_max)
-        return err_set(e, -EBADMSG, "registry of %" PRIu64 " bytes, allowed are %d..%" PRIu64, sb->registry_size,
-                       FAPILOG_REGISTRY_PREAMBLE, registry_max);
+        return err_set(e, -EBADMSG, "registry of %" PRIu64 " bytes, allowed are %d..%" PRIu64,
+                       sb->registry_size, FAPILOG_REGISTRY_PREAMBLE, registry_max);
     return 0;
 }
 
@@ -83,12 +87,14 @@ int segment_check(const struct fapilog_superblock *sb, uint64_t file_bytes, unsi
         return err_set(e, -ENOTSUP, "layout version %u.%u, this program reads %d.x", sb->major, sb->minor,
                        FAPILOG_ABI_MAJOR);
     if (sb->incompat & ~(uint64_t)KNOWN_INCOMPAT)
-        return err_set(e, -ENOTSUP, "needs features %#" PRIx64 " that this program does not know", sb->incompat);
+        return err_set(e, -ENOTSUP, "needs features %#" PRIx64 " that this program does not know",
+                       sb->incompat);
     const bool salvage = flags & SEGMENT_SALVAGE;
     if (!salvage && XXH3_64bits(sb, offsetof(struct fapilog_superblock, xxh3)) != sb->xxh3)
         return err_set(e, -EBADMSG, "the superblock's hash is wrong");
     if (sb->file_size > file_bytes && !salvage)
-        return err_set(e, -EBADMSG, "file has %" PRIu64 " bytes, its superblock says %" PRIu64, file_bytes, sb->file_size);
+        return err_set(e, -EBADMSG, "file has %" PRIu64 " bytes, its superblock says %" PRIu64, file_bytes,
+                       sb->file_size);
     const uint64_t file_max = limits && limits->file_bytes_max ? limits->file_bytes_max : UINT64_C(64) << 30;
     if (sb->file_size > file_max)
         return err_set(e, -EBADMSG, "%" PRIu64 " bytes, allowed are %" PRIu64, sb->file_size, file_max);

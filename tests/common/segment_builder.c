@@ -64,7 +64,8 @@ void builder_init(struct segment_builder *b, int fd, const struct builder_option
     *b = (struct segment_builder){.fd = fd, .opt = *opt, .cycles = 1000000000};
     options_fill(&b->opt);
     const struct builder_options *o = &b->opt;
-    const uint64_t ctl = page_up(FAPILOG_CTL_SLOTS_OFF + (uint64_t)o->lanes * sizeof(struct fapilog_lane_slot));
+    const uint64_t ctl =
+        page_up(FAPILOG_CTL_SLOTS_OFF + (uint64_t)o->lanes * sizeof(struct fapilog_lane_slot));
     const uint64_t tables = page_up(4096 + ctl + o->registry_bytes);
     const uint64_t data_off = page_up(tables + (uint64_t)o->lanes * sizeof(struct fapilog_lane));
     b->bytes = data_off + ((uint64_t)o->lanes << o->cap_log2);
@@ -104,7 +105,8 @@ void builder_seal(struct segment_builder *b)
 
 struct fapilog_lane *builder_lane(struct segment_builder *b, uint32_t lane)
 {
-    return (struct fapilog_lane *)(void *)(b->base + b->sb->lane_off + (size_t)lane * sizeof(struct fapilog_lane));
+    return (struct fapilog_lane *)(void *)(b->base + b->sb->lane_off +
+                                           (size_t)lane * sizeof(struct fapilog_lane));
 }
 
 struct fapilog_lane_slot *builder_slot(struct segment_builder *b, uint32_t lane)
@@ -256,8 +258,8 @@ uint32_t builder_site(struct segment_builder *b, uint8_t level, const char *mess
     return site_add(b, level, 0, message, fields_count, fields);
 }
 
-uint32_t builder_site_printf(struct segment_builder *b, uint8_t level, const char *format, unsigned fields_count,
-                             const struct builder_field *fields)
+uint32_t builder_site_printf(struct segment_builder *b, uint8_t level, const char *format,
+                             unsigned fields_count, const struct builder_field *fields)
 {
     return site_add(b, level, FAPILOG_SITE_PRINTF, format, fields_count, fields);
 }
@@ -342,7 +344,8 @@ static uint8_t *reserve(struct segment_builder *b, uint32_t lane, uint32_t size)
     return builder_at(b, lane, l->pos);
 }
 
-static void record_write(struct segment_builder *b, uint32_t lane, uint64_t word0_rest, const void *payload, uint32_t len)
+static void record_write(struct segment_builder *b, uint32_t lane, uint64_t word0_rest, const void *payload,
+                         uint32_t len)
 {
     const uint32_t size = (uint32_t)(sizeof(struct fapilog_record_header) + len + 7) & ~7u;
     uint8_t *at = reserve(b, lane, size);
@@ -368,7 +371,8 @@ void builder_put(struct segment_builder *b, uint32_t lane, uint32_t kind, uint8_
     publish(b, lane);
 }
 
-void builder_event(struct segment_builder *b, uint32_t lane, uint8_t level, uint32_t site, const struct payload *p)
+void builder_event(struct segment_builder *b, uint32_t lane, uint8_t level, uint32_t site,
+                   const struct payload *p)
 {
     builder_put(b, lane, FAPILOG_KIND_EVENT, level, 0, site, p);
 }

@@ -74,8 +74,8 @@ struct builder_field {
 };
 uint32_t builder_site(struct segment_builder *b, uint8_t level, const char *message, unsigned fields_count,
                       const struct builder_field *fields);
-uint32_t builder_site_printf(struct segment_builder *b, uint8_t level, const char *format, unsigned fields_count,
-                             const struct builder_field *fields);
+uint32_t builder_site_printf(struct segment_builder *b, uint8_t level, const char *format,
+                             unsigned fields_count, const struct builder_field *fields);
 /* `list` (payload_list_init) may be NULL. */
 uint32_t builder_logger(struct segment_builder *b, uint32_t parent, const char *name, unsigned fields_count,
                         const struct payload *list);
@@ -87,7 +87,8 @@ void builder_entry_rehash(struct segment_builder *b, uint32_t id); /* after chan
 /* Writes one record and publishes it. Opens blocks as a producer does; never looks at head. */
 void builder_put(struct segment_builder *b, uint32_t lane, uint32_t kind, uint8_t level, uint8_t flags,
                  uint32_t schema, const struct payload *p);
-void builder_event(struct segment_builder *b, uint32_t lane, uint8_t level, uint32_t site, const struct payload *p);
+void builder_event(struct segment_builder *b, uint32_t lane, uint8_t level, uint32_t site,
+                   const struct payload *p);
 void builder_context(struct segment_builder *b, uint32_t lane, uint32_t epoch, const struct payload *p);
 /* The same as fragments of at most `piece` payload bytes, published at once. */
 void builder_put_large(struct segment_builder *b, uint32_t lane, uint32_t kind, uint8_t level, uint8_t flags,

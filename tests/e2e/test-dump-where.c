@@ -22,25 +22,29 @@ static const struct fapilog_field fields[] = {
     {.name = TEXT("empty"), .type = FAPILOG_TYPE_STRING, .len = 0, .v.data = ""},
     {.name = TEXT("nothing"), .type = FAPILOG_TYPE_NULL},
     {.name = TEXT("peer"), .type = FAPILOG_TYPE_IPV4, .len = 4, .v.data = "\x7f\0\0\1"},
-    {.name = TEXT("id"), .type = FAPILOG_TYPE_UUID, .len = 16, .v.data = "\x12\x34\x56\x78\x12\x34\x56\x78\x12\x34\x56\x78\x12\x34\x56\x78"},
+    {.name = TEXT("id"), .type = FAPILOG_TYPE_UUID, .len = 16,
+     .v.data = "\x12\x34\x56\x78\x12\x34\x56\x78\x12\x34\x56\x78\x12\x34\x56\x78"},
     {.name = TEXT("took"), .type = FAPILOG_TYPE_DURATION, .v.i64 = 1500000},
     {.name = TEXT("due"), .type = FAPILOG_TYPE_TIME, .v.i64 = INT64_C(1790000000000000000)},
     {.name = TEXT("level"), .type = FAPILOG_TYPE_STRING, .len = 4, .v.data = "high"},
 };
 static const struct fapilog_field context_fields[] = {
-    {.name = TEXT("rid"), .role = FAPILOG_ROLE_REQUEST_ID, .type = FAPILOG_TYPE_STRING, .len = 3, .v.data = "r-1"},
+    {.name = TEXT("rid"), .role = FAPILOG_ROLE_REQUEST_ID, .type = FAPILOG_TYPE_STRING, .len = 3,
+     .v.data = "r-1"},
 };
 static const struct fapilog_field bound_fields[] = {
     {.name = TEXT("region"), .type = FAPILOG_TYPE_STRING, .len = 2, .v.data = "eu"},
 };
 static const struct fapilog_context_info context = {.epoch = 1, .fields = context_fields, .fields_count = 1};
 static const struct fapilog_logger_info logger = {
-    .id = 8, .name = TEXT("orders.matching"), .service = TEXT("svc"), .fields = bound_fields, .fields_count = 1};
+    .id = 8, .name = TEXT("orders.matching"), .service = TEXT("svc"), .fields = bound_fields,
+    .fields_count = 1};
 static const struct fapilog_process_info process = {.pid = 4242, .host = TEXT("h1"), .env = TEXT("prod")};
 static const struct fapilog_site site = {.line = 77, .level = 9, .file = TEXT("a.c"), .function = TEXT("f")};
 static const struct fapilog_record record = {
     .time_ns = INT64_C(1790000000000000000), .level = 13, .tid = 7, .thread = TEXT("worker"),
-    .message = TEXT("order accepted"), .site = &site, .logger = &logger, .process = &process, .context = &context,
+    .message = TEXT("order accepted"), .site = &site, .logger = &logger, .process = &process,
+    .context = &context,
     .fields = fields, .fields_count = sizeof fields / sizeof *fields,
 };
 
@@ -59,11 +63,13 @@ static void numbers_are_compared_as_numbers(void **state)
 {
     (void)state;
     static const char *const yes[] = {
-        "order_id == 42", "order_id=42", "order_id == 42.0", "order_id != 41", "order_id > 5", "order_id >= 42",
+        "order_id == 42", "order_id=42", "order_id == 42.0", "order_id != 41", "order_id > 5",
+        "order_id >= 42",
         "order_id < 1e3", "order_id<=42", "price == 9.5", "price > 9", "big == 18446744073709551615",
         "big > 18446744073709551614", "pid == 4242", "tid < 8", "line == 77", "order_id != abc"};
     static const char *const no[] = {"order_id == 41", "order_id < 5", "order_id == abc", "order_id < abc",
-                                     "big == 18446744073709551614", "price != 9.50", "missing == 1", "missing != 1"};
+                                     "big == 18446744073709551614", "price != 9.50", "missing == 1",
+                                     "missing != 1"};
     for (size_t i = 0; i < ARRAY_COUNT(yes); i++)
         expect(true, yes[i]);
     for (size_t i = 0; i < ARRAY_COUNT(no); i++)
@@ -74,12 +80,15 @@ static void texts_are_compared_and_searched(void **state)
 {
     (void)state;
     static const char *const yes[] = {
-        "symbol == ACME", "symbol == \"ACME\"", "symbol == 'ACME'", "symbol ~ \"CM\"", "symbol ~ AC*", "symbol ~ A?ME",
-        "symbol < B", "symbol != ACM", "message ~ accepted", "message ~ 'order *'", "logger == orders.matching",
+        "symbol == ACME", "symbol == \"ACME\"", "symbol == 'ACME'", "symbol ~ \"CM\"", "symbol ~ AC*",
+        "symbol ~ A?ME",
+        "symbol < B", "symbol != ACM", "message ~ accepted", "message ~ 'order *'",
+        "logger == orders.matching",
         "service == svc", "host == h1", "env == prod", "thread == worker", "file == a.c", "function == f",
         "peer == 127.0.0.1", "peer ~ 127.*", "id == 12345678-1234-5678-1234-567812345678", "order_id ~ 4",
         "symbol ~ \"\"", "fields.level == high", "rid == r-1", "request_id == r-1", "region == eu"};
-    static const char *const no[] = {"symbol == ACM", "symbol ~ cm", "symbol ~ AC?", "symbol ~ *X*", "symbol > B",
+    static const char *const no[] = {"symbol == ACM", "symbol ~ cm", "symbol ~ AC?", "symbol ~ *X*",
+                                     "symbol > B",
                                      "level == high", "message == order"};
     for (size_t i = 0; i < ARRAY_COUNT(yes); i++)
         expect(true, yes[i]);
@@ -94,7 +103,8 @@ static void levels_times_and_durations_have_their_own_values(void **state)
         "level == WARNING", "level >= info", "level < ERROR", "level == 13", "time >= -5m", "time <= now",
         "time == 2026-09-21T14:13:20Z", "time > 2026-09-21", "took > 1ms", "took == 1500000", "took < 2ms",
         "due == 2026-09-21T16:13:20+02:00", "ok == true", "ok == 1", "nothing == null"};
-    static const char *const no[] = {"level > WARNING", "level == nonsense", "time > now", "took > 1s", "ok == false",
+    static const char *const no[] = {"level > WARNING", "level == nonsense", "time > now", "took > 1s",
+                                     "ok == false",
                                      "nothing == 1"};
     for (size_t i = 0; i < ARRAY_COUNT(yes); i++)
         expect(true, yes[i]);
@@ -107,9 +117,11 @@ static void operators_bind_as_in_c(void **state)
     (void)state;
     static const char *const yes[] = {
         "order_id == 1 && price == 1 || symbol == ACME", "symbol == ACME || order_id == 1 && price == 1",
-        "!(order_id == 1)", "!order_id == 1", "!missing", "!(missing == 1) && ok", "((ok))", "ok && !empty && !nothing",
+        "!(order_id == 1)", "!order_id == 1", "!missing", "!(missing == 1) && ok", "((ok))",
+        "ok && !empty && !nothing",
         " ok  &&ok", "!!ok", "symbol"};
-    static const char *const no[] = {"(symbol == ACME || order_id == 1) && price == 1", "missing", "empty", "nothing",
+    static const char *const no[] = {"(symbol == ACME || order_id == 1) && price == 1", "missing", "empty",
+                                     "nothing",
                                      "ok && missing", "!(ok || missing)"};
     for (size_t i = 0; i < ARRAY_COUNT(yes); i++)
         expect(true, yes[i]);
@@ -120,7 +132,8 @@ static void operators_bind_as_in_c(void **state)
 static void what_is_no_expression_is_refused_with_its_place(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", " ", "==", "a ==", "a == \"x", "(a", "a)", "a &&", "a && && b", "a b", "a == 1 2",
+    static const char *const bad[] = {"", " ", "==", "a ==", "a == \"x", "(a", "a)", "a &&", "a && && b",
+                                      "a b", "a == 1 2",
                                       "!", "a | b", "&& a", "()", "a === 1", "a == ==", "'a"};
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
         struct where *w;
@@ -164,15 +177,19 @@ static void times_are_read_in_each_form(void **state)
         {"now", INT64_C(1790000000000000000)},       {"-5m", INT64_C(1789999700000000000)},
         {"-1", INT64_C(1789999999000000000)},        {"1790000000", INT64_C(1790000000000000000)},
         {"1790000000.25", INT64_C(1790000000250000000)}, {"1790000000123", INT64_C(1790000000123000000)},
-        {"1790000000123456", INT64_C(1790000000123456000)}, {"1790000000123456789", INT64_C(1790000000123456789)},
-        {"2026-09-21T14:13:20Z", INT64_C(1790000000000000000)}, {"2026-09-21 14:13:20", INT64_C(1790000000000000000)},
+        {"1790000000123456", INT64_C(1790000000123456000)},
+        {"1790000000123456789", INT64_C(1790000000123456789)},
+        {"2026-09-21T14:13:20Z", INT64_C(1790000000000000000)},
+        {"2026-09-21 14:13:20", INT64_C(1790000000000000000)},
         {"2026-09-21T14:13", INT64_C(1789999980000000000)},     {"2026-09-21", INT64_C(1789948800000000000)},
         {"2026-09-21T14:13:20.000000001Z", INT64_C(1790000000000000001)},
         {"2026-09-21T16:13:20+02:00", INT64_C(1790000000000000000)},
         {"2026-09-21T10:43:20-0330", INT64_C(1790000000000000000)}, {"1970-01-01", 0},
     };
-    static const char *const bad[] = {"", "x", "2026", "-", "-x", "2026-13-01", "2026-01-32", "2026-01-01T24:00",
-                                      "2026-01-01T", "2026-01-01T10:00:00+", "2026-01-01T10:00:00Zx", "1e9", " 1",
+    static const char *const bad[] = {"", "x", "2026", "-", "-x", "2026-13-01", "2026-01-32",
+                                      "2026-01-01T24:00",
+                                      "2026-01-01T", "2026-01-01T10:00:00+", "2026-01-01T10:00:00Zx", "1e9",
+                                      " 1",
                                       "99999999999999999999", "1790000000123.5"};
     int64_t ns;
     for (size_t i = 0; i < ARRAY_COUNT(good); i++) {
@@ -188,7 +205,8 @@ static void times_are_read_in_each_form(void **state)
 
 static bool selected(const char *option, const char *value)
 {
-    char *argv[] = {(char *)(uintptr_t)"fapilog-dump", (char *)(uintptr_t)option, (char *)(uintptr_t)value, NULL};
+    char *argv[] = {(char *)(uintptr_t)"fapilog-dump", (char *)(uintptr_t)option, (char *)(uintptr_t)value,
+                    NULL};
     struct options o;
     struct err e = {0};
     if (options_parse(3, argv, now, &o, &e) < 0)

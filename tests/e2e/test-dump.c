@@ -283,8 +283,10 @@ static void wrong_usage_exits_2_and_says_why_on_stderr(void **state)
 {
     (void)state;
     static const char *const cases[][3] = {
-        {"--nonsense", NULL}, {"--format", "xml", NULL}, {"--level", "LOUD", NULL}, {"--since", "tomorrow", NULL},
-        {"--where", "a ==", NULL}, {"--format", NULL}, {"--stats", "--verify", NULL}, {"--stats", "--format=fapilog", NULL}};
+        {"--nonsense", NULL},          {"--format", "xml", NULL},
+        {"--level", "LOUD", NULL},     {"--since", "tomorrow", NULL},
+        {"--where", "a ==", NULL},     {"--format", NULL},
+        {"--stats", "--verify", NULL}, {"--stats", "--format=fapilog", NULL}};
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         struct child c;
         const int code = run(&c, cases[i]);
@@ -302,8 +304,9 @@ static void help_and_version_go_to_stdout(void **state)
     struct child c;
     assert_int_equal(RUN(&c, "--help"), 0);
     assert_int_equal(c.err_text.len, 0);
-    static const char *const options[] = {"--rings", "--follow", "--format", "--level", "--logger", "--where", "--since",
-                                          "--until", "--stats", "--verify", "--help", "--version"};
+    static const char *const options[] = {"--rings",  "--follow", "--format", "--level",
+                                          "--logger", "--where",  "--since",  "--until",
+                                          "--stats",  "--verify", "--help",   "--version"};
     for (size_t i = 0; i < ARRAY_COUNT(options); i++)
         assert_non_null(strstr(buf_cstr(&c.out_text), options[i]));
     size_t column = 0;

@@ -1,6 +1,9 @@
-/* Any bytes at all as a segment: opened, walked and rendered to the last field, without a crash, a read
+/* Any bytes at all as a segment: opened, walked and read to the last field, without a crash, a read
  * outside the file or a hang. libFuzzer swaps main (-Dfuzz=true); as an ordinary test it replays the
- * files or folders that it is given, or else mutates a valid image from a printed seed. */
+ * files or folders that it is given, or else mutates a valid image from a printed seed.
+ *
+ * An input that begins with the magic is a segment. Any other is a list of changes to a valid one, since
+ * a fuzzer works best on few bytes: u8 (bit 0: hashes stay wrong), then u32 offset, u8 count, bytes. */
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
 #include "lib/reader/lane.h"
@@ -113,11 +116,52 @@ static uint64_t image_walk(int fd)
     return events;
 }
 
+/* Mutants whose hashes are right get deeper. */
+static void hashes_mend(struct segment_builder *b, uint64_t registry_off)
+{
+    const uint64_t bytes = b->opt.registry_bytes;
+    for (uint64_t off = FAPILOG_REGISTRY_PREAMBLE; off + 16 < bytes; off += 8) {
+        uint64_t word0;
+        memcpy(&word0, b->base + registry_off + off, sizeof word0);
+        const uint32_t kind = FAPILOG_ENTRY_KIND(word0), len = FAPILOG_ENTRY_BYTES(word0);
+        if (kind >= FAPILOG_ENTRY_SITE && kind <= FAPILOG_ENTRY_MODULE && len >= 16 && len <= bytes - off &&
+            b->sb->registry_off == registry_off)
+            builder_entry_rehash(b, (uint32_t)(off / 8));
+    }
+    builder_seal(b);
+}
+
+static void changes_apply(uint8_t *image, size_t bytes, const uint8_t *data, size_t size)
+{
+    while (size > 5) {
+        uint32_t off;
+        memcpy(&off, data, sizeof off);
+        const size_t count = data[4];
+        data += 5;
+        size -= 5;
+        for (size_t i = 0; i < count && i < size; i++)
+            image[(off + i) % bytes] = data[i];
+        data += count < size ? count : size;
+        size -= count < size ? count : size;
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    const uint64_t magic = FAPILOG_MAGIC;
     auto_fd fd = memfd_create("fuzz", MFD_CLOEXEC);
     CHECK(fd >= 0);
-    CHECK(write(fd, data, size) == (ssize_t)size);
+    if (size > sizeof magic && memcmp(data, &magic, sizeof magic) == 0) {
+        CHECK(write(fd, data, size) == (ssize_t)size);
+    } else if (size) {
+        struct segment_builder b;
+        (void)builder_sample(&b, fd);
+        const uint64_t registry_off = b.sb->registry_off;
+        changes_apply(b.base, b.bytes, data + 1, size - 1);
+        if (!(data[0] & 1))
+            hashes_mend(&b, registry_off);
+        builder_done(&b);
+    }
     (void)image_walk(fd);
     return 0;
 }
@@ -134,7 +178,8 @@ static uint64_t next_random(void)
 
 static uint64_t interesting(void)
 {
-    static const uint64_t values[] = {0, 1, 7, 8, 15, 16, 24, 47, 48, 255, 4095, 4096, 65535, INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX};
+    static const uint64_t values[] = {0,   1,    7,    8,     15,        16,         24,        47,        48,
+                                      255, 4095, 4096, 65535, INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX};
     return values[next_random() % ARRAY_COUNT(values)];
 }
 
@@ -171,21 +216,6 @@ static void mutate(struct segment_builder *b)
     }
 }
 
-/* Mutants whose hashes are right get deeper. */
-static void reseal(struct segment_builder *b)
-{
-    const uint8_t *registry = b->base + parts[1].off;
-    for (uint64_t off = FAPILOG_REGISTRY_PREAMBLE; next_random() % 8 && off < parts[1].bytes; off += 8) {
-        uint64_t word0;
-        memcpy(&word0, registry + off, sizeof word0);
-        const uint32_t kind = FAPILOG_ENTRY_KIND(word0), bytes = FAPILOG_ENTRY_BYTES(word0);
-        if (kind >= FAPILOG_ENTRY_SITE && kind <= FAPILOG_ENTRY_MODULE && bytes >= 16 && bytes < 2048 && b->sb->registry_off == parts[1].off)
-            builder_entry_rehash(b, (uint32_t)(off / 8));
-    }
-    if (next_random() % 8)
-        builder_seal(b);
-}
-
 static int mutations_run(unsigned count, uint64_t seed)
 {
     auto_fd fd = memfd_create("fuzz", MFD_CLOEXEC), valid_fd = memfd_create("valid", MFD_CLOEXEC);
@@ -206,7 +236,8 @@ static int mutations_run(unsigned count, uint64_t seed)
         memcpy(b.base, image, b.bytes);
         for (uint64_t n = 1 + next_random() % 4; n; n--)
             mutate(&b);
-        reseal(&b);
+        if (next_random() % 8)
+            hashes_mend(&b, parts[1].off);
         (void)image_walk(fd);
     }
     free(image);

@@ -107,7 +107,8 @@ static void a_step_of_the_wall_clock_starts_a_new_epoch(void **state)
         for (uint64_t s = 5; s < 10; s++)
             clock_map_add(&m, s * 1000000000, t0 + (int64_t)s * 1000000000 + step);
         assert_int_equal(clock_map_ns(&m, 3500000000u), t0 + 3500000000);
-        assert_int_equal(clock_map_ns(&m, 4900000000u), t0 + 4900000000); /* before the step, as far as known */
+        assert_int_equal(clock_map_ns(&m, 4900000000u),
+                         t0 + 4900000000); /* before the step, as far as known */
         assert_int_equal(clock_map_ns(&m, 5100000000u), t0 + 5100000000 + step);
         assert_int_equal(clock_map_ns(&m, 12000000000u), t0 + 12000000000 + step);
         assert_int_equal(m.steps, 1);

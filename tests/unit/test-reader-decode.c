@@ -51,8 +51,9 @@ static void integers_keep_value_and_sign(void **state)
         payload_init(&p);
         payload_put(&p, &minus_two, scalars[i].size, scalars[i].size);
         assert_int_equal(args(&type, 1, p.len, f), 0);
-        const bool is_signed = type == FAPILOG_TYPE_I8 || type == FAPILOG_TYPE_I16 || type == FAPILOG_TYPE_I32 ||
-                               type == FAPILOG_TYPE_I64 || type == FAPILOG_TYPE_ERRNO || type == FAPILOG_TYPE_TIME ||
+        const bool is_signed = type == FAPILOG_TYPE_I8 || type == FAPILOG_TYPE_I16 ||
+                               type == FAPILOG_TYPE_I32 || type == FAPILOG_TYPE_I64 ||
+                               type == FAPILOG_TYPE_ERRNO || type == FAPILOG_TYPE_TIME ||
                                type == FAPILOG_TYPE_DURATION;
         if (is_signed)
             assert_int_equal(f[0].v.i64, -2);
@@ -129,7 +130,8 @@ static void a_value_cut_by_one_byte_is_refused(void **state)
 static void lengths_beyond_the_record_are_refused_not_followed(void **state)
 {
     (void)state;
-    static const uint32_t lies[] = {4, 5, 255, 65536, INT32_MAX, UINT32_MAX - 19, UINT32_MAX - 16, UINT32_MAX};
+    static const uint32_t lies[] = {4,         5, 255, 65536, INT32_MAX, UINT32_MAX - 19, UINT32_MAX - 16,
+                                    UINT32_MAX};
     struct fapilog_field f[2];
     for (size_t i = 0; i < ARRAY_COUNT(lies); i++) {
         for (size_t t = 0; t < ARRAY_COUNT(sized); t++) {

@@ -264,7 +264,8 @@ static void an_overwriting_writer_at_full_speed_never_yields_a_mixed_record(void
     (void)state;
     pthread_t thread;
     unbuild(NULL);
-    builder_init(&b, memfd_create("segment", MFD_CLOEXEC), &(struct builder_options){.mode = FAPILOG_MODE_OVERWRITE});
+    builder_init(&b, memfd_create("segment", MFD_CLOEXEC),
+                 &(struct builder_options){.mode = FAPILOG_MODE_OVERWRITE});
     seg_open(0);
     assert_int_equal(lane_cursor_init(&cursor, seg, 0, 0, 0), 0);
     store_rlx(&stop, 0);

@@ -36,7 +36,8 @@ static void seg_open(void)
 static void build(const struct builder_options *opt)
 {
     builder_init(&b, memfd(), opt);
-    site_u64 = builder_site(&b, FAPILOG_LEVEL_INFO, "tick", 1, &(struct builder_field){FAPILOG_TYPE_U64, "n"});
+    site_u64 =
+        builder_site(&b, FAPILOG_LEVEL_INFO, "tick", 1, &(struct builder_field){FAPILOG_TYPE_U64, "n"});
     seg_open();
 }
 
@@ -286,7 +287,8 @@ static void shared_lanes_carry_thread_and_context_in_the_record(void **state)
     payload_u32(&p, 1);
     payload_put(&p, list.bytes, list.len, 8);
     payload_u64(&p, 17);
-    builder_put(&b, 0, FAPILOG_KIND_EVENT, 9, FAPILOG_FLAG_EXT | FAPILOG_FLAG_TID | FAPILOG_FLAG_CONTEXT, site_u64, &p);
+    builder_put(&b, 0, FAPILOG_KIND_EVENT, 9, FAPILOG_FLAG_EXT | FAPILOG_FLAG_TID | FAPILOG_FLAG_CONTEXT,
+                site_u64, &p);
     expect_n(17);
     assert_int_equal(rec.tid, 9001);
     assert_int_equal(rec.thread.len, 0);
@@ -542,19 +544,26 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_teardown(name, unbuild)
-        T(records_come_back_in_order_across_blocks), T(the_ring_is_read_round_and_round_while_it_is_written),
-        T(times_follow_the_counter), T(blocks_ended_early_leave_no_trace),
+        T(records_come_back_in_order_across_blocks),
+        T(the_ring_is_read_round_and_round_while_it_is_written),
+        T(times_follow_the_counter),
+        T(blocks_ended_early_leave_no_trace),
         T(a_full_block_to_the_last_byte_is_followed_by_the_next),
         T(events_carry_the_context_of_their_epoch_and_no_other),
         T(a_cursor_that_resumes_within_a_block_knows_its_context),
         T(the_context_of_a_former_thread_is_not_taken_for_the_next),
-        T(shared_lanes_carry_thread_and_context_in_the_record), T(fragments_become_one_record_again),
+        T(shared_lanes_carry_thread_and_context_in_the_record),
+        T(fragments_become_one_record_again),
         T(an_overwriting_lane_yields_what_is_whole_and_counts_the_rest),
-        T(a_block_that_is_written_over_while_it_is_read_is_not_mixed), T(bytes_under_an_intent_are_not_believed),
+        T(a_block_that_is_written_over_while_it_is_read_is_not_mixed),
+        T(bytes_under_an_intent_are_not_believed),
         T(drops_are_placed_by_the_block_headers),
-        T(a_tail_that_cannot_be_one_is_refused), T(a_damaged_record_costs_itself_a_damaged_length_its_block),
-        T(impossible_lengths_and_kinds_are_skipped), T(an_unterminated_chain_is_counted_and_left),
-        T(a_bad_block_header_costs_one_block), T(a_position_that_is_no_record_skips_its_block_once),
+        T(a_tail_that_cannot_be_one_is_refused),
+        T(a_damaged_record_costs_itself_a_damaged_length_its_block),
+        T(impossible_lengths_and_kinds_are_skipped),
+        T(an_unterminated_chain_is_counted_and_left),
+        T(a_bad_block_header_costs_one_block),
+        T(a_position_that_is_no_record_skips_its_block_once),
     };
     return cmocka_run_group_tests_name("reader-lane", tests, NULL, NULL);
 }

@@ -44,7 +44,8 @@ static int teardown(void **state)
     segment_close(seg);
     (void)close(b.fd);
     builder_done(&b);
-    static const char *const names[] = {"1-1.ring", "link.ring", "hard.ring", "fifo.ring", "sub.ring/x", "short.ring"};
+    static const char *const names[] = {"1-1.ring",  "link.ring",  "hard.ring",
+                                        "fifo.ring", "sub.ring/x", "short.ring"};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++)
         (void)unlinkat(dir_fd, names[i], 0);
     (void)unlinkat(dir_fd, "sub.ring", AT_REMOVEDIR);
@@ -123,35 +124,42 @@ static void files_of_other_owners_need_leave(void **state)
     assert_int_equal(seg->uid, 12345);
 }
 
+/* Bytes, so that one table holds fields of any size; little endian, as the machines we run on. */
+static const struct {
+    size_t off, size;
+    uint64_t value;
+} superblock_lies[] = {
+#define LIE(field, value) {offsetof(struct fapilog_superblock, field), sizeof b.sb->field, value}
+    LIE(magic, 1), LIE(endian, 0x04030201), LIE(major, 2), LIE(major, 0), LIE(incompat, 1),
+    LIE(incompat, UINT64_C(1) << 63), LIE(super_size, 0), LIE(super_size, 4095),
+    LIE(super_size, UINT32_MAX), LIE(file_size, 0), LIE(file_size, 4096),
+    LIE(file_size, UINT64_MAX), LIE(file_size, UINT64_C(1) << 40), LIE(ctl_off, 0),
+    LIE(ctl_off, 4097), LIE(ctl_off, UINT64_MAX - 4095), LIE(ctl_off, UINT64_C(1) << 40),
+    LIE(ctl_size, 0), LIE(ctl_size, 8192), LIE(ctl_size, UINT64_MAX),
+    LIE(ctl_size, UINT64_MAX - 4095), LIE(registry_off, 0), LIE(registry_off, 4096),
+    LIE(registry_off, 1), LIE(registry_off, UINT64_MAX - 63), LIE(registry_size, 0),
+    LIE(registry_size, 63), LIE(registry_size, UINT64_MAX), LIE(registry_size, 1u << 30),
+    LIE(lane_off, 0), LIE(lane_off, 7), LIE(lane_off, 4096), LIE(lane_off, UINT64_MAX - 63),
+    LIE(data_off, 0), LIE(data_off, 4096), LIE(data_off, UINT64_MAX), LIE(data_off, UINT64_MAX - 7),
+    LIE(lane_count, 0), LIE(lane_count, 16385), LIE(lane_count, UINT32_MAX), LIE(lane_count, 4000),
+    LIE(lane_stride, 0), LIE(lane_stride, 128), LIE(lane_stride, 257), LIE(lane_stride, UINT32_MAX),
+    LIE(slot_stride, 0), LIE(slot_stride, 32), LIE(slot_stride, 65), LIE(slot_stride, UINT32_MAX),
+    LIE(clock_kind, 0), LIE(clock_kind, 4), LIE(clock_kind, UINT32_MAX),
+#undef LIE
+};
+
 static void each_wrong_field_is_refused_with_a_reason(void **state)
 {
     (void)state;
-    static const struct { size_t off, size; uint64_t value; } lies[] = {
-#define LIE(field, value) {offsetof(struct fapilog_superblock, field), sizeof b.sb->field, value}
-        LIE(magic, 1), LIE(endian, 0x04030201), LIE(major, 2), LIE(major, 0), LIE(incompat, 1),
-        LIE(incompat, UINT64_C(1) << 63), LIE(super_size, 0), LIE(super_size, 4095), LIE(super_size, UINT32_MAX),
-        LIE(file_size, 0), LIE(file_size, 4096), LIE(file_size, UINT64_MAX), LIE(file_size, UINT64_C(1) << 40),
-        LIE(ctl_off, 0), LIE(ctl_off, 4097), LIE(ctl_off, UINT64_MAX - 4095), LIE(ctl_off, UINT64_C(1) << 40),
-        LIE(ctl_size, 0), LIE(ctl_size, 8192), LIE(ctl_size, UINT64_MAX), LIE(ctl_size, UINT64_MAX - 4095),
-        LIE(registry_off, 0), LIE(registry_off, 4096), LIE(registry_off, 1), LIE(registry_off, UINT64_MAX - 63),
-        LIE(registry_size, 0), LIE(registry_size, 63), LIE(registry_size, UINT64_MAX), LIE(registry_size, 1u << 30),
-        LIE(lane_off, 0), LIE(lane_off, 7), LIE(lane_off, 4096), LIE(lane_off, UINT64_MAX - 63),
-        LIE(data_off, 0), LIE(data_off, 4096), LIE(data_off, UINT64_MAX), LIE(data_off, UINT64_MAX - 7),
-        LIE(lane_count, 0), LIE(lane_count, 16385), LIE(lane_count, UINT32_MAX), LIE(lane_count, 4000),
-        LIE(lane_stride, 0), LIE(lane_stride, 128), LIE(lane_stride, 257), LIE(lane_stride, UINT32_MAX),
-        LIE(slot_stride, 0), LIE(slot_stride, 32), LIE(slot_stride, 65), LIE(slot_stride, UINT32_MAX),
-        LIE(clock_kind, 0), LIE(clock_kind, 4), LIE(clock_kind, UINT32_MAX),
-#undef LIE
-    };
     const struct fapilog_superblock good = *b.sb;
-    for (size_t i = 0; i < ARRAY_COUNT(lies); i++) {
+    for (size_t i = 0; i < ARRAY_COUNT(superblock_lies); i++) {
         *b.sb = good;
-        memcpy(b.base + lies[i].off, &lies[i].value, lies[i].size); /* little endian, as the machines we run on */
+        memcpy(b.base + superblock_lies[i].off, &superblock_lies[i].value, superblock_lies[i].size);
         builder_seal(&b);
         for (unsigned flags = 0; flags <= SEGMENT_SALVAGE; flags += SEGMENT_SALVAGE) {
             const int r = open_with("1-1.ring", flags, NULL);
             if (r != -EBADMSG && r != -ENOTSUP)
-                fail_msg("lie %zu at %zu: %d", i, lies[i].off, r);
+                fail_msg("lie %zu at %zu: %d", i, superblock_lies[i].off, r);
             assert_true(strlen(e.text) > 10);
         }
     }
@@ -219,9 +227,11 @@ static void limits_are_kept(void **state)
 {
     (void)state;
     assert_int_equal(open_with("1-1.ring", 0, &(struct segment_limits){.file_bytes_max = b.bytes}), 0);
-    assert_int_equal(open_with("1-1.ring", 0, &(struct segment_limits){.file_bytes_max = b.bytes - 1}), -EBADMSG);
+    assert_int_equal(open_with("1-1.ring", 0, &(struct segment_limits){.file_bytes_max = b.bytes - 1}),
+                     -EBADMSG);
     assert_int_equal(open_with("1-1.ring", 0, &(struct segment_limits){.lanes_max = 2}), -EBADMSG);
-    assert_int_equal(open_with("1-1.ring", 0, &(struct segment_limits){.registry_bytes_max = 8192}), -EBADMSG);
+    assert_int_equal(open_with("1-1.ring", 0, &(struct segment_limits){.registry_bytes_max = 8192}),
+                     -EBADMSG);
 }
 
 static void a_short_or_empty_file_is_refused(void **state)

@@ -35,10 +35,11 @@ static void losses_report(const struct reader *r)
     struct reader_totals t;
     reader_totals(r, &t);
     if (t.lost)
-        (void)fprintf(stderr, "fapilog-dump: %" PRIu64 " records were overwritten while they were read\n", t.lost);
+        (void)fprintf(stderr, "fapilog-dump: %" PRIu64 " records were overwritten while they were read\n",
+                      t.lost);
     if (t.damaged)
-        (void)fprintf(stderr, "fapilog-dump: %" PRIu64 " damaged places, %" PRIu64 " bytes skipped\n", t.damaged,
-                      t.skipped_bytes);
+        (void)fprintf(stderr, "fapilog-dump: %" PRIu64 " damaged places, %" PRIu64 " bytes skipped\n",
+                      t.damaged, t.skipped_bytes);
 }
 
 static int records_print(const struct options *o, struct reader *r, struct output *out, struct err *e)

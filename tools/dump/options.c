@@ -37,7 +37,8 @@ void options_help(void)
 static int time_option(const char *name, const char *text, int64_t now_ns, int64_t *ret, struct err *e)
 {
     if (times_parse(text, now_ns, ret) < 0)
-        return err_set(e, -EINVAL, "--%s: '%s' is no time: write 2026-11-21T08:15:00Z, seconds since the epoch, or -5m",
+        return err_set(e, -EINVAL,
+                       "--%s: '%s' is no time: write 2026-11-21T08:15:00Z, seconds since the epoch, or -5m",
                        name, text);
     return 0;
 }
@@ -50,8 +51,10 @@ static int option_set(struct options *o, int c, const char *arg, int64_t now_ns,
     case 'F': o->format = arg; return 0;
     case 'l':
         if (opt_parse_level(arg, &o->level) < 0)
-            return err_set(e, -EINVAL, "--level: '%s' is no level: TRACE, DEBUG, INFO, WARNING, ERROR, CRITICAL, "
-                           "AUDIT, SECURITY or 1..31", arg);
+            return err_set(e, -EINVAL,
+                           "--level: '%s' is no level: TRACE, DEBUG, INFO, WARNING, ERROR, CRITICAL, "
+                           "AUDIT, SECURITY or 1..31",
+                           arg);
         return 0;
     case 'L': o->logger = arg; return 0;
     case 'w':

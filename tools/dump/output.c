@@ -19,7 +19,8 @@ int output_open(struct output *o, const char *name, struct err *e)
         return 0;
     const struct format_ops *ops = format_find(name);
     if (!ops || (!ops->is_lines && strcmp(name, "pretty") != 0)) /* binary formats belong into files */
-        return err_set(e, -EINVAL, "--format: '%s' is no text format: pretty, json, fapilog, dagstack, logfmt, raw",
+        return err_set(e, -EINVAL,
+                       "--format: '%s' is no text format: pretty, json, fapilog, dagstack, logfmt, raw",
                        name);
     const char *no_colour = getenv("NO_COLOR");
     const struct format_config cfg = {.colour = terminal && !(no_colour && *no_colour)};
@@ -53,7 +54,8 @@ int output_record(struct output *o, const struct fapilog_record *r, struct err *
     if (o->format) {
         n = buf_reserve(&o->out, o->format->ops->bound(o->format, r));
         if (n == 0)
-            o->out.len = (size_t)(o->format->ops->write(o->format, r, o->out.data + o->out.len) - o->out.data);
+            o->out.len =
+                (size_t)(o->format->ops->write(o->format, r, o->out.data + o->out.len) - o->out.data);
     } else {
         n = raw_append(&o->out, r);
     }

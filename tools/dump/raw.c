@@ -7,8 +7,9 @@
 #include <inttypes.h>
 
 static const char *const type_names[FAPILOG_TYPE_COUNT] = {
-    "null",   "bool",  "i8",   "u8",      "i16",   "u16",     "i32",  "u32",  "i64",      "u64",  "f32",   "f64",  "string",
-    "bytes",  "json",  "errno", "pointer", "ipv4",  "ipv6",    "time", "duration", "uuid", "stack", "char", "trace_id", "span_id",
+    "null", "bool", "i8",       "u8",     "i16",   "u16",  "i32",      "u32",     "i64",
+    "u64",  "f32",  "f64",      "string", "bytes", "json", "errno",    "pointer", "ipv4",
+    "ipv6", "time", "duration", "uuid",   "stack", "char", "trace_id", "span_id",
 };
 
 static int text_append(struct buf *b, struct fapilog_text t)
@@ -52,8 +53,11 @@ static int identity_append(struct buf *b, const struct fapilog_record *r)
     for (size_t i = 0; i < sizeof r->id.uuid && n == 0; i++)
         n = buf_printf(b, "%02x", r->id.uuid[i]);
     if (n == 0)
-        n = buf_printf(b, ":%" PRIu32 ":%" PRIu32 ":%" PRIu64 " ns=%" PRId64 " cycles=%" PRIu64 " level=%u flags=%#x tid=%" PRIu32,
-                       r->id.lane, r->id.generation, r->id.position, r->time_ns, r->cycles, r->level, r->flags, r->tid);
+        n = buf_printf(b,
+                       ":%" PRIu32 ":%" PRIu32 ":%" PRIu64 " ns=%" PRId64 " cycles=%" PRIu64
+                       " level=%u flags=%#x tid=%" PRIu32,
+                       r->id.lane, r->id.generation, r->id.position, r->time_ns, r->cycles, r->level,
+                       r->flags, r->tid);
     if (n == 0 && r->site)
         n = buf_printf(b, " site=%" PRIu32 "%s", r->site->id, r->site->is_printf ? "(printf)" : "");
     if (n == 0 && r->logger)

@@ -23,14 +23,16 @@ static const char *name_of(const char *const *names, unsigned count, unsigned i)
 }
 
 /* Texts come from another process: nothing of them may steer the terminal. */
-static const char *clean(const char *text, size_t len, char ret[NAME_MAX_BYTES * JSON_ESCAPE_FACTOR + JSON_ESCAPE_SLACK])
+static const char *clean(const char *text, size_t len,
+                         char ret[NAME_MAX_BYTES * JSON_ESCAPE_FACTOR + JSON_ESCAPE_SLACK])
 {
     unsigned flags = 0;
     *text_clean(text, len < NAME_MAX_BYTES ? len : NAME_MAX_BYTES, ret, &flags) = '\0';
     return ret;
 }
 
-static const char *quoted(const char *text, size_t len, char ret[NAME_MAX_BYTES * JSON_ESCAPE_FACTOR + JSON_ESCAPE_SLACK])
+static const char *quoted(const char *text, size_t len,
+                          char ret[NAME_MAX_BYTES * JSON_ESCAPE_FACTOR + JSON_ESCAPE_SLACK])
 {
     unsigned flags = 0;
     *json_escape(text, len < NAME_MAX_BYTES ? len : NAME_MAX_BYTES, ret, &flags) = '\0';
@@ -41,22 +43,24 @@ static void table_print(const struct reader_segment *s, const struct segment_fig
 {
     char text[NAME_MAX_BYTES * JSON_ESCAPE_FACTOR + JSON_ESCAPE_SLACK];
     const struct fapilog_process_info *p = &s->seg->process;
-    printf("%s pid %" PRIu32 "  %s, %s  %" PRIu64 " records, %.0f/s, %" PRIu64 " dropped, %" PRIu64 " bytes waiting\n",
+    printf("%s pid %" PRIu32 "  %s, %s  %" PRIu64 " records, %.0f/s, %" PRIu64 " dropped, %" PRIu64
+           " bytes waiting\n",
            clean(p->service.data, p->service.len, text), p->pid, f->state,
            f->has_collector ? "collected" : "no collector", f->seq, f->rate, f->dropped, f->fill);
     printf("  %s\n", clean(s->path, strlen(s->path), text));
     if (f->orphans || f->truncated || f->unregistered)
-        printf("  without a lane %" PRIu64 ", cut %" PRIu64 ", unregistered %" PRIu64 "\n", f->orphans, f->truncated,
-               f->unregistered);
+        printf("  without a lane %" PRIu64 ", cut %" PRIu64 ", unregistered %" PRIu64 "\n", f->orphans,
+               f->truncated, f->unregistered);
     if (f->lanes_count)
-        printf("  %4s %8s %-16s %-9s %-9s %12s %10s %10s %6s %10s %10s\n", "lane", "tid", "thread", "state", "mode",
-               "records", "rec/s", "bytes/s", "fill%", "lag", "dropped");
+        printf("  %4s %8s %-16s %-9s %-9s %12s %10s %10s %6s %10s %10s\n", "lane", "tid", "thread", "state",
+               "mode", "records", "rec/s", "bytes/s", "fill%", "lag", "dropped");
     for (uint32_t i = 0; i < f->lanes_count; i++) {
         const struct lane_figures *l = &f->lanes[i];
-        printf("  %4" PRIu32 " %8" PRIu32 " %-16.16s %-9s %-9s %12" PRIu64 " %10.0f %10.0f %6.1f %10" PRIu64 " %10" PRIu64 "\n",
+        printf("  %4" PRIu32 " %8" PRIu32 " %-16.16s %-9s %-9s %12" PRIu64 " %10.0f %10.0f %6.1f %10" PRIu64
+               " %10" PRIu64 "\n",
                l->lane, l->owner.tid, clean(l->owner.thread, strlen(l->owner.thread), text),
-               name_of(lane_states, 4, l->owner.state), name_of(lane_modes, 3, l->owner.mode), l->seq, l->rate,
-               l->bytes_rate, 100.0 * (double)l->fill / (double)l->capacity, l->lag, l->dropped);
+               name_of(lane_states, 4, l->owner.state), name_of(lane_modes, 3, l->owner.mode), l->seq,
+               l->rate, l->bytes_rate, 100.0 * (double)l->fill / (double)l->capacity, l->lag, l->dropped);
     }
 }
 
@@ -66,18 +70,23 @@ static void json_print(const struct reader_segment *s, const struct segment_figu
     const struct fapilog_process_info *p = &s->seg->process;
     printf("{\"service\":\"%s\",", quoted(p->service.data, p->service.len, text));
     printf("\"path\":\"%s\",\"pid\":%" PRIu32 ",\"state\":\"%s\",\"collected\":%s,\"age_s\":%.3f,",
-           quoted(s->path, strlen(s->path), text), p->pid, f->state, f->has_collector ? "true" : "false", f->age_s);
-    printf("\"records\":%" PRIu64 ",\"rate\":%.1f,\"dropped\":%" PRIu64 ",\"fill\":%" PRIu64 ",\"lag\":%" PRIu64
-           ",\"orphans\":%" PRIu64 ",\"truncated\":%" PRIu64 ",\"unregistered\":%" PRIu64 ",\"lanes\":[", f->seq, f->rate,
-           f->dropped, f->fill, f->lag, f->orphans, f->truncated, f->unregistered);
+           quoted(s->path, strlen(s->path), text), p->pid, f->state, f->has_collector ? "true" : "false",
+           f->age_s);
+    printf("\"records\":%" PRIu64 ",\"rate\":%.1f,\"dropped\":%" PRIu64 ",\"fill\":%" PRIu64
+           ",\"lag\":%" PRIu64 ",\"orphans\":%" PRIu64 ",\"truncated\":%" PRIu64 ",\"unregistered\":%" PRIu64
+           ",\"lanes\":[",
+           f->seq, f->rate, f->dropped, f->fill, f->lag, f->orphans, f->truncated, f->unregistered);
     for (uint32_t i = 0; i < f->lanes_count; i++) {
         const struct lane_figures *l = &f->lanes[i];
-        printf("%s{\"lane\":%" PRIu32 ",\"tid\":%" PRIu32 ",\"thread\":\"%s\",\"state\":\"%s\",\"mode\":\"%s\",",
+        printf("%s{\"lane\":%" PRIu32 ",\"tid\":%" PRIu32
+               ",\"thread\":\"%s\",\"state\":\"%s\",\"mode\":\"%s\",",
                i ? "," : "", l->lane, l->owner.tid, quoted(l->owner.thread, strlen(l->owner.thread), text),
                name_of(lane_states, 4, l->owner.state), name_of(lane_modes, 3, l->owner.mode));
-        printf("\"generation\":%" PRIu32 ",\"records\":%" PRIu64 ",\"rate\":%.1f,\"bytes_rate\":%.1f,\"capacity\":%" PRIu64
-               ",\"fill\":%" PRIu64 ",\"lag\":%" PRIu64 ",\"dropped\":%" PRIu64 ",\"dropped_bytes\":%" PRIu64
-               ",\"blocked\":%" PRIu64 ",\"delivered\":%" PRIu64 ",\"skipped_bytes\":%" PRIu64 ",\"lost\":%" PRIu64 "}",
+        printf("\"generation\":%" PRIu32 ",\"records\":%" PRIu64
+               ",\"rate\":%.1f,\"bytes_rate\":%.1f,\"capacity\":%" PRIu64 ",\"fill\":%" PRIu64
+               ",\"lag\":%" PRIu64 ",\"dropped\":%" PRIu64 ",\"dropped_bytes\":%" PRIu64
+               ",\"blocked\":%" PRIu64 ",\"delivered\":%" PRIu64 ",\"skipped_bytes\":%" PRIu64
+               ",\"lost\":%" PRIu64 "}",
                l->owner.generation, l->seq, l->rate, l->bytes_rate, l->capacity, l->fill, l->lag, l->dropped,
                l->dropped_bytes, l->blocked, l->delivered, l->skipped_bytes, l->lost);
     }
@@ -89,7 +98,8 @@ struct look {
     struct segment_figures figures;
 };
 
-static const struct segment_figures *look_find(const struct look *looks, size_t count, const struct segment *seg)
+static const struct segment_figures *look_find(const struct look *looks, size_t count,
+                                               const struct segment *seg)
 {
     for (size_t i = 0; i < count; i++) {
         if (looks[i].seg == seg)

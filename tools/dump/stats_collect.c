@@ -80,7 +80,8 @@ static void rates_set(struct segment_figures *f, const struct segment_figures *b
     }
 }
 
-int figures_take(const struct reader_segment *s, const struct segment_figures *before, struct segment_figures *ret)
+int figures_take(const struct reader_segment *s, const struct segment_figures *before,
+                 struct segment_figures *ret)
 {
     struct segment *seg = s->seg;
     const struct fapilog_superblock *sb = segment_shared(seg);

@@ -31,7 +31,8 @@ struct segment_figures {
 };
 
 /* `before` (may be NULL) gives the rates. -ENOMEM. */
-int figures_take(const struct reader_segment *s, const struct segment_figures *before, struct segment_figures *ret);
+int figures_take(const struct reader_segment *s, const struct segment_figures *before,
+                 struct segment_figures *ret);
 void figures_done(struct segment_figures *f);
 
 #endif

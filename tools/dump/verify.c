@@ -32,6 +32,16 @@ static uint64_t segment_report(const struct reader_segment *s)
     return file + bad + damaged;
 }
 
+static void native_report(void *arg, const char *path, const struct reader_totals *t)
+{
+    uint64_t *bad = arg;
+    printf("%s: %s", path, t->damaged ? "DAMAGED" : "good");
+    if (t->damaged)
+        printf("; %" PRIu64 " damaged places, %" PRIu64 " bytes skipped", t->damaged, t->skipped_bytes);
+    printf("\n");
+    *bad += t->damaged;
+}
+
 int verify(struct reader *r, struct err *e)
 {
     struct fapilog_record rec;
@@ -46,10 +56,12 @@ int verify(struct reader *r, struct err *e)
     const size_t count = reader_segments(r, &segments);
     for (size_t i = 0; i < count; i++)
         bad += segments[i]->seg ? segment_report(segments[i]) : 0;
+    reader_natives(r, native_report, &bad);
     reader_totals(r, &t);
     if (fflush(stdout) != 0)
         return err_sys(e, -errno, "write to stdout");
     if (t.refused || bad)
-        return err_set(e, -EBADMSG, "%" PRIu64 " damaged places, %" PRIu64 " files that cannot be read", bad, t.refused);
+        return err_set(e, -EBADMSG, "%" PRIu64 " damaged places, %" PRIu64 " files that cannot be read", bad,
+                       t.refused);
     return 0;
 }

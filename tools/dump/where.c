@@ -176,7 +176,8 @@ static int or_parse(struct parser *p)
 
 int where_parse(const char *text, int64_t now_ns, struct where **ret, struct err *e)
 {
-    struct parser p = {.text = text, .at = text, .now_ns = now_ns, .where = calloc(1, sizeof *p.where), .err = e};
+    struct parser p = {
+        .text = text, .at = text, .now_ns = now_ns, .where = calloc(1, sizeof *p.where), .err = e};
     if (!p.where)
         return err_set(e, -ENOMEM, "--where: no memory");
     int r = or_parse(&p);

@@ -13,7 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum value_kind { VALUE_NONE, VALUE_NULL, VALUE_BOOL, VALUE_NUMBER, VALUE_LEVEL, VALUE_TIME, VALUE_DURATION, VALUE_TEXT };
+enum value_kind {
+    VALUE_NONE,
+    VALUE_NULL,
+    VALUE_BOOL,
+    VALUE_NUMBER,
+    VALUE_LEVEL,
+    VALUE_TIME,
+    VALUE_DURATION,
+    VALUE_TEXT
+};
 
 struct value {
     enum value_kind kind;

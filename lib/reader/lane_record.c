@@ -1,0 +1,250 @@
+/* From the records of a lane to events: contexts, chains of fragments, decoding. */
+#include "lib/reader/lane_internal.h"
+
+#include "lib/base/check.h"
+#include "lib/reader/decode.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    LARGE_HEAD_BYTES = 24, /* word0, cycles, length in front of a chain's payload */
+    LARGE_BYTES_MAX = FAPILOG_RECORD_BYTES_MAX + 4096, /* payload, extensions, inline context */
+};
+
+void lane_jump(struct lane_cursor *c, uint64_t pos)
+{
+    CHECK(pos > c->pos);
+    c->pos = pos;
+    c->large_bytes = 0; /* a chain with a hole is no record */
+    if (!c->block || pos >= c->block_pos + c->block_bytes)
+        c->block = NULL;
+}
+
+static void skip_record(struct lane_cursor *c, uint32_t bytes)
+{
+    c->damaged++;
+    c->skipped_bytes += bytes;
+    lane_jump(c, c->pos + bytes);
+}
+
+static void seq_accept(struct lane_cursor *c, uint64_t seq)
+{
+    if (c->seq_known && seq > c->seq) { /* a gap without overwriting was counted as damage */
+        const uint64_t most = c->gap_bytes / LANE_HEADER_BYTES;
+        c->lost += seq - c->seq < most ? seq - c->seq : most;
+    }
+    c->gap_bytes = 0;
+    c->seq = seq;
+    c->seq_known = true;
+}
+
+int lane_block_accept(struct lane_cursor *c, const uint8_t *block, uint64_t pos)
+{
+    const uint64_t w = lane_word(block);
+    if (FAPILOG_WORD0_KIND(w) != FAPILOG_KIND_BLOCK || FAPILOG_WORD0_SIZE(w) != LANE_BLOCK_BYTES ||
+        lane_word(block + offsetof(struct fapilog_block, pos)) != pos)
+        return -EBADMSG;
+    const uint32_t generation = FAPILOG_WORD0_SCHEMA(w);
+    if (!generation || generation > FAPILOG_LANE_GENERATION(UINT32_MAX))
+        return -EBADMSG;
+    seq_accept(c, lane_word(block + offsetof(struct fapilog_block, seq)));
+    c->dropped = lane_word(block + offsetof(struct fapilog_block, dropped));
+    clock_map_add(&c->seg->clock, lane_word(block + offsetof(struct fapilog_block, cycles)),
+                  (int64_t)lane_word(block + offsetof(struct fapilog_block, real_ns)));
+    return (int)generation;
+}
+
+static int reserve(uint8_t **bytes, uint32_t *max, uint32_t need)
+{
+    if (need <= *max)
+        return 0;
+    uint32_t size = *max ? *max : 1024;
+    while (size < need)
+        size *= 2;
+    uint8_t *more = realloc(*bytes, size);
+    if (!more)
+        return -ENOMEM;
+    *bytes = more;
+    *max = size;
+    return 0;
+}
+
+int lane_context_take(struct lane_cursor *c, const uint8_t *rec, uint32_t bytes, uint32_t epoch)
+{
+    struct lane_context *x = &c->context;
+    struct fapilog_text message;
+    if (reserve(&x->bytes, &x->bytes_max, bytes) < 0)
+        return -ENOMEM;
+    memcpy(x->bytes, rec, bytes);
+    x->info = (struct fapilog_context_info){.epoch = epoch, .fields = x->fields};
+    const int r =
+        decode_dynamic(x->bytes, LANE_HEADER_BYTES, bytes, &message, x->fields, &x->info.fields_count);
+    if (r < 0) {
+        x->info.lost = true;
+        x->info.fields_count = 0;
+    }
+    return r;
+}
+
+static const struct fapilog_context_info *context_find(struct lane_cursor *c, uint32_t epoch)
+{
+    if (!epoch)
+        return NULL;
+    if (likely(c->context.info.epoch == epoch))
+        return &c->context.info;
+    c->inline_context = (struct fapilog_context_info){.epoch = epoch, .lost = true};
+    return &c->inline_context;
+}
+
+/* The logical record `rec` with its payload in [LANE_HEADER_BYTES, end). */
+static int event_decode(struct lane_cursor *c, const uint8_t *rec, uint64_t w, uint32_t end,
+                        struct fapilog_record *ret)
+{
+    const unsigned flags = FAPILOG_WORD0_FLAGS(w);
+    struct segment *seg = c->seg;
+    struct decode_prefix p = {.end = LANE_HEADER_BYTES};
+    if (flags & (FAPILOG_FLAG_EXT | FAPILOG_FLAG_TID | FAPILOG_FLAG_CONTEXT) &&
+        decode_prefix(rec, LANE_HEADER_BYTES, end, flags, &p) < 0)
+        return -EBADMSG;
+    ret->level = (uint8_t)FAPILOG_WORD0_LEVEL(w);
+    if (unlikely(!ret->level))
+        return -EBADMSG;
+    if (likely(FAPILOG_WORD0_KIND(w) == FAPILOG_KIND_EVENT)) {
+        const struct fapilog_site *site = registry_site(&seg->registry, FAPILOG_WORD0_SCHEMA(w));
+        if (unlikely(!site) || decode_args(site->fields, site->fields_count, rec, p.end, end, c->fields) < 0)
+            return -EBADMSG;
+        ret->site = site;
+        ret->message = site->message;
+        ret->fields_count = site->fields_count;
+    } else {
+        ret->site = NULL;
+        if (decode_dynamic(rec, p.end, end, &ret->message, c->fields, &ret->fields_count) < 0)
+            return -EBADMSG;
+    }
+    if (flags & FAPILOG_FLAG_CONTEXT) {
+        if (decode_list(rec + p.context_off, p.context_bytes, p.context_count, c->inline_fields) < 0)
+            return -EBADMSG;
+        c->inline_context = (struct fapilog_context_info){
+            .epoch = p.epoch, .fields = c->inline_fields, .fields_count = p.context_count};
+        ret->context = &c->inline_context;
+    } else {
+        ret->context = context_find(c, p.epoch);
+    }
+    ret->logger = registry_logger(&seg->registry, p.logger);
+    if (unlikely(!ret->logger))
+        ret->logger = &seg->registry.root; /* better a record without its logger's name than none */
+    ret->cycles = lane_word(rec + offsetof(struct fapilog_record_header, cycles));
+    ret->time_ns = clock_map_ns(&seg->clock, ret->cycles);
+    ret->flags = (uint8_t)flags;
+    ret->internal = false;
+    ret->tid = flags & FAPILOG_FLAG_TID ? p.tid : c->owner.tid;
+    ret->fields = c->fields;
+    return 0;
+}
+
+static void record_identify(struct lane_cursor *c, struct fapilog_record *ret)
+{
+    ret->thread = (struct fapilog_text){c->owner.thread, c->thread_len};
+    ret->process = &c->seg->process;
+    memcpy(ret->id.uuid, c->seg->process.uuid, sizeof ret->id.uuid);
+    ret->id.lane = c->lane;
+    ret->id.generation = c->generation;
+    ret->id.position = c->pos;
+    c->events++;
+    ret->module_of = registry_module_of;
+    ret->module_arg = &c->seg->registry;
+}
+
+/* ---- chains of fragments ---- */
+
+void lane_chain_abandon(struct lane_cursor *c)
+{
+    c->damaged++;
+    c->skipped_bytes += c->large_bytes;
+    c->large_bytes = 0;
+}
+
+/* Appends the fragment at pos. 1: the chain is complete; 0: more is to come; -EBADMSG: no such chain. */
+static int chain_take(struct lane_cursor *c, const uint8_t *rec, uint32_t size, uint32_t schema)
+{
+    const uint32_t payload = size - LANE_HEADER_BYTES;
+    if (schema & LANE_FRAGMENT_FIRST) {
+        if (c->large_bytes)
+            lane_chain_abandon(c);
+        c->large_pos = c->pos;
+    } else if (!c->large_bytes) {
+        return -EBADMSG;
+    }
+    if (!payload || payload > LARGE_BYTES_MAX - c->large_bytes)
+        return -EBADMSG;
+    if (reserve(&c->large, &c->large_max, c->large_bytes + payload) < 0)
+        return -ENOMEM;
+    memcpy(c->large + c->large_bytes, rec + LANE_HEADER_BYTES, payload);
+    c->large_bytes += payload;
+    return schema & LANE_FRAGMENT_LAST ? 1 : 0;
+}
+
+/* Decodes the joined payloads: word0, cycles, length, payload. The header moves up over the length, so
+ * that the payload follows it as in a record that was never cut. */
+static int chain_decode(struct lane_cursor *c, struct fapilog_record *ret)
+{
+    const uint32_t bytes = c->large_bytes;
+    c->large_bytes = 0;
+    if (bytes < LARGE_HEAD_BYTES)
+        return -EBADMSG;
+    uint64_t head[3];
+    memcpy(head, c->large, sizeof head);
+    const uint32_t kind = FAPILOG_WORD0_KIND(head[0]);
+    if (head[2] > bytes - LARGE_HEAD_BYTES || (kind != FAPILOG_KIND_EVENT && kind != FAPILOG_KIND_DYNAMIC))
+        return -EBADMSG;
+    uint8_t *rec = c->large + LARGE_HEAD_BYTES - LANE_HEADER_BYTES;
+    memcpy(rec, head, LANE_HEADER_BYTES);
+    return event_decode(c, rec, head[0], LANE_HEADER_BYTES + (uint32_t)head[2], ret);
+}
+
+int lane_record_take(struct lane_cursor *c, const uint8_t *rec, uint64_t w, uint32_t size,
+                     struct fapilog_record *ret)
+{
+    int r;
+    if (c->large_bytes && FAPILOG_WORD0_KIND(w) != FAPILOG_KIND_FRAGMENT)
+        lane_chain_abandon(c);
+    switch (FAPILOG_WORD0_KIND(w)) {
+    case FAPILOG_KIND_EVENT:
+    case FAPILOG_KIND_DYNAMIC:
+        r = event_decode(c, rec, w, size, ret);
+        if (likely(r == 0)) {
+            record_identify(c, ret);
+            c->pos += size;
+            c->seq++;
+            return 1;
+        }
+        c->seq++;
+        break;
+    case FAPILOG_KIND_CONTEXT:
+        r = lane_context_take(c, rec, size, FAPILOG_WORD0_SCHEMA(w));
+        break;
+    case FAPILOG_KIND_FRAGMENT:
+        r = chain_take(c, rec, size, FAPILOG_WORD0_SCHEMA(w));
+        if (r == 1) {
+            c->seq++;
+            r = chain_decode(c, ret);
+            if (r == 0) {
+                record_identify(c, ret);
+                ret->id.position = c->large_pos;
+                c->pos += size;
+                return 1;
+            }
+        }
+        break;
+    default:
+        r = -EBADMSG;
+    }
+    if (r == -EBADMSG)
+        skip_record(c, size);
+    else if (r == 0)
+        c->pos += size;
+    return r == -EBADMSG ? 0 : r;
+}
+

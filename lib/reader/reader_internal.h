@@ -1,0 +1,67 @@
+/* The parts of the reader: the merge (reader.c) of sources, which are lanes of rings
+ * (reader_segment.c) or of native files (reader_native.c). */
+#ifndef LIB_READER_READER_INTERNAL_H
+#define LIB_READER_READER_INTERNAL_H
+
+#include "lib/reader/reader.h"
+
+struct native_stream;
+
+/* Whatever yields records in order. While its next record is known, it lies in the heap. */
+struct reader_source {
+    struct fapilog_record rec;
+    bool pending;
+    /* Reads the next record, if any, and calls reader_offer(); a negative errno. */
+    int (*advance)(struct reader *r, struct reader_source *src, struct err *e);
+};
+
+struct reader_lane {
+    struct reader_source src;
+    struct reader_segment *of;
+    uint64_t tail;
+    bool broken; /* its tail is impossible: nothing more is read */
+    struct lane_cursor cursor;
+};
+
+struct reader_native {
+    struct native_stream *stream;
+    char *path;
+    uint32_t pending; /* lanes of the loaded block that have not come to their end */
+    bool seen, named; /* as of segments */
+};
+
+struct reader {
+    struct reader_segment **segments;
+    size_t segments_count;
+    struct reader_native **natives;
+    size_t natives_count;
+    char **dirs;
+    size_t dirs_count;
+    struct reader_source **heap; /* by time of the pending record, least first */
+    size_t heap_count, heap_max;
+    struct reader_source *current; /* its record was returned last */
+    struct reader_totals closed;   /* of what is closed again, and of files refused */
+    uint64_t records;
+    reader_warn_func *warn;
+    void *warn_arg;
+};
+
+int reader_offer(struct reader *r, struct reader_source *src, struct err *e);
+void reader_warn(const struct reader *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Opens a file by its name in an open directory (`path` is for messages), or from a descriptor, which it
+ * takes over. */
+int reader_segment_add(struct reader *r, int dir_fd, const char *name, const char *path, struct err *e);
+int reader_segment_add_fd(struct reader *r, int fd, const char *path, struct err *e);
+int reader_segment_refresh(struct reader *r, struct reader_segment *s, struct err *e);
+void reader_segment_free(struct reader *r, struct reader_segment *s);
+void reader_segment_totals(const struct reader_segment *s, struct reader_totals *t);
+/* Closes dead segments that are read to their end, and forgets them once their file is gone. */
+void reader_segments_retire(struct reader *r);
+
+int reader_native_add_fd(struct reader *r, int fd, const char *path, bool named, struct err *e);
+int reader_native_refresh(struct reader *r, struct reader_native *n, struct err *e);
+void reader_native_free(struct reader *r, struct reader_native *n);
+void reader_native_totals(const struct reader_native *n, struct reader_totals *t);
+
+#endif

@@ -1,0 +1,430 @@
+#include "lib/base/check.h"
+#include "lib/base/cleanup.h"
+#include "lib/reader/reader.h"
+#include "tests/common/segment_builder.h"
+
+#include <fapilog/native.h>
+
+#include <fcntl.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <xxhash.h>
+
+#include <cmocka.h>
+
+static char dir[PATH_MAX], path[PATH_MAX + 16];
+static int fd = -1;
+static struct segment_builder b;
+static struct reader *reader;
+static struct fapilog_record rec;
+static struct payload p;
+static uint64_t sequence;
+static uint32_t site;
+static unsigned warnings;
+
+static void on_warning(void *arg, const char *text)
+{
+    (void)arg;
+    (void)text;
+    warnings++;
+}
+
+static void put(const void *data, size_t len)
+{
+    assert_int_equal(write(fd, data, len), len);
+}
+
+static void put_block(uint16_t kind, uint32_t records, const void *data, uint32_t len)
+{
+    static const char zeros[8];
+    struct fapilog_native_block h = {
+        .sync = FAPILOG_NATIVE_SYNC, .kind = kind, .codec = FAPILOG_NATIVE_CODEC_NONE, .records = records,
+        .raw_bytes = len, .stored_bytes = len, .sequence = sequence++, .xxh3 = XXH3_64bits(data, len)};
+    h.header_xxh3 = XXH3_64bits(&h, 40);
+    put(&h, sizeof h);
+    put(data, len);
+    put(zeros, -len & 7);
+}
+
+static void put_header(void)
+{
+    struct fapilog_native_header h = {.magic = FAPILOG_NATIVE_MAGIC, .endian = FAPILOG_ENDIAN_TAG,
+                                      .major = FAPILOG_NATIVE_MAJOR, .header_size = sizeof h};
+    h.xxh3 = XXH3_64bits(&h, 120);
+    put(&h, sizeof h);
+}
+
+static void put_registry(void)
+{
+    const uint64_t to = b.sb->registry_tail;
+    uint8_t *block = malloc(sizeof(struct fapilog_native_registry) + to);
+    const struct fapilog_native_registry head = {b.sb->uuid_hi, b.sb->uuid_lo, 0, to};
+    memcpy(block, &head, sizeof head);
+    memcpy(block + sizeof head, b.base + b.sb->registry_off, to);
+    put_block(FAPILOG_NATIVE_KIND_REGISTRY, 0, block, (uint32_t)(sizeof head + to));
+    free(block);
+}
+
+struct piece {
+    uint32_t lane, tid;
+    uint64_t from, to;
+    uint32_t repeated;
+};
+
+static void put_spans(const struct piece *pieces, uint32_t count)
+{
+    struct fapilog_native_span head[8] = {0};
+    uint8_t *block = malloc(1 << 20), *at = block;
+    const struct fapilog_native_spans top = {.count = count};
+    for (uint32_t i = 0; i < count; i++) {
+        head[i] = (struct fapilog_native_span){.uuid_hi = b.sb->uuid_hi,
+                                               .uuid_lo = b.sb->uuid_lo,
+                                               .lane = pieces[i].lane,
+                                               .tid = pieces[i].tid,
+                                               .generation = b.lanes[pieces[i].lane].generation,
+                                               .position = pieces[i].from,
+                                               .bytes = (uint32_t)(pieces[i].to - pieces[i].from),
+                                               .repeated = pieces[i].repeated,
+                                               .thread = "worker"};
+    }
+    memcpy(at, &top, sizeof top);
+    memcpy(at += sizeof top, head, count * sizeof head[0]);
+    at += count * sizeof head[0];
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint64_t pos = pieces[i].from; pos < pieces[i].to; pos += 8, at += 8)
+            memcpy(at, builder_at(&b, pieces[i].lane, pos), 8);
+    }
+    put_block(FAPILOG_NATIVE_KIND_SPANS, 1, block, (uint32_t)(at - block));
+    free(block);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    (void)snprintf(dir, sizeof dir, "/dev/shm/test-native-XXXXXX");
+    if (!mkdtemp(dir))
+        return -1;
+    (void)snprintf(path, sizeof path, "%s/a.fnl", dir);
+    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0640);
+    const int memfd = memfd_create("segment", MFD_CLOEXEC);
+    builder_init(&b, memfd, &(struct builder_options){.lanes = 2, .cap_log2 = 16});
+    site = builder_site(&b, 9, "tick", 1, &(struct builder_field){FAPILOG_TYPE_U64, "n"});
+    sequence = 0;
+    warnings = 0;
+    put_header();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    reader_free(reader);
+    reader = NULL;
+    (void)close(fd);
+    (void)close(b.fd);
+    builder_done(&b);
+    (void)unlink(path);
+    return rmdir(dir);
+}
+
+static void put_described(void)
+{
+    put_block(FAPILOG_NATIVE_KIND_SEGMENT, 0, b.sb, FAPILOG_NATIVE_SEGMENT_BYTES);
+    put_registry();
+}
+
+static void put_n(uint32_t lane, uint64_t n)
+{
+    payload_init(&p);
+    payload_u64(&p, n);
+    builder_event(&b, lane, 9, site, &p);
+}
+
+static void start(const char *what)
+{
+    struct err e = {0};
+    assert_int_equal(reader_new(&reader, on_warning, NULL, &e), 0);
+    if (reader_add(reader, what, &e) < 0 || reader_refresh(reader, &e) < 0)
+        fail_msg("%s", e.text);
+}
+
+static int next(void)
+{
+    struct err e = {0};
+    const int r = reader_next(reader, &rec, &e);
+    if (r < 0)
+        fail_msg("%s", e.text);
+    return r;
+}
+
+static void expect_n(uint64_t n)
+{
+    assert_int_equal(next(), 1);
+    assert_int_equal(rec.fields_count, 1);
+    assert_int_equal(rec.fields[0].v.u64, n);
+}
+
+static void expect_damage(uint64_t want)
+{
+    struct reader_totals t;
+    reader_totals(reader, &t);
+    assert_int_equal(t.damaged, want);
+}
+
+static void records_come_back_with_all_that_they_had(void **state)
+{
+    (void)state;
+    for (uint64_t n = 0; n < 700; n++)
+        put_n(0, n);
+    put_described();
+    put_spans(&(struct piece){.lane = 0, .tid = 77, .from = 0, .to = b.lanes[0].pos}, 1);
+    for (int by_dir = 0; by_dir < 2; by_dir++) {
+        start(by_dir ? dir : path);
+        for (uint64_t n = 0; n < 700; n++) {
+            expect_n(n);
+            assert_int_equal(rec.tid, 77);
+            assert_int_equal(rec.thread.len, 6);
+            assert_int_equal(rec.time_ns, INT64_C(1700000000000000000) + (int64_t)n * 1000);
+            assert_memory_equal(rec.process->service.data, "svc", 3);
+            assert_int_equal(rec.id.generation, 1);
+        }
+        assert_int_equal(next(), 0);
+        expect_damage(0);
+        assert_int_equal(warnings, 0);
+        reader_free(reader);
+        reader = NULL;
+    }
+}
+
+static void lanes_of_a_block_are_merged_by_time(void **state)
+{
+    (void)state;
+    for (uint64_t n = 0; n < 100; n++)
+        put_n(n % 3 == 0, n);
+    put_described();
+    put_spans((struct piece[]){{0, 1, 0, b.lanes[0].pos, 0}, {1, 2, 0, b.lanes[1].pos, 0}}, 2);
+    start(path);
+    for (uint64_t n = 0; n < 100; n++)
+        expect_n(n);
+    assert_int_equal(next(), 0);
+}
+
+static void spans_may_end_and_go_on_anywhere_between_records(void **state)
+{
+    (void)state;
+    uint64_t cuts[9] = {0};
+    for (uint64_t n = 0; n < 800; n++) {
+        put_n(0, n);
+        if (n % 100 == 99)
+            cuts[n / 100 + 1] = b.lanes[0].pos;
+    }
+    put_described();
+    for (uint32_t i = 0; i < 8; i += 2) /* two in one block, which go one after the other */
+        put_spans((struct piece[]){{0, 1, cuts[i], cuts[i + 1], 0}, {0, 1, cuts[i + 1], cuts[i + 2], 0}}, 2);
+    start(path);
+    for (uint64_t n = 0; n < 800; n++)
+        expect_n(n);
+    assert_int_equal(next(), 0);
+    expect_damage(0);
+}
+
+static void put_context(uint32_t epoch)
+{
+    payload_init(&p);
+    payload_dynamic(&p, 1, "");
+    payload_name(&p, FAPILOG_TYPE_STRING, FAPILOG_ROLE_REQUEST_ID, "request_id");
+    payload_text(&p, "r-1", 3);
+    builder_context(&b, 0, epoch, &p);
+}
+
+static void put_with_epoch(uint64_t n, uint32_t epoch)
+{
+    payload_init(&p);
+    payload_ext(&p, 0, epoch);
+    payload_u64(&p, n);
+    builder_put(&b, 0, FAPILOG_KIND_EVENT, 9, FAPILOG_FLAG_EXT, site, &p);
+}
+
+static void repeated_bytes_give_their_context_and_no_records(void **state)
+{
+    (void)state;
+    put_context(3);
+    put_with_epoch(1, 3);
+    const uint64_t cut = b.lanes[0].pos;
+    put_with_epoch(2, 3);
+    put_described();
+    put_spans(&(struct piece){.from = 0, .to = b.lanes[0].pos, .repeated = (uint32_t)cut}, 1);
+    start(path);
+    expect_n(2);
+    assert_false(rec.context->lost);
+    assert_memory_equal(rec.context->fields[0].v.data, "r-1", 3);
+    assert_int_equal(next(), 0);
+}
+
+static void a_span_without_what_precedes_it_has_lost_its_context(void **state)
+{
+    (void)state;
+    put_context(3);
+    put_with_epoch(1, 3);
+    const uint64_t cut = b.lanes[0].pos;
+    put_with_epoch(2, 3);
+    put_described();
+    put_spans(&(struct piece){.from = cut, .to = b.lanes[0].pos}, 1);
+    start(path);
+    expect_n(2);
+    assert_true(rec.context->lost);
+}
+
+static void bytes_that_come_twice_are_read_once(void **state)
+{
+    (void)state;
+    for (uint64_t n = 0; n < 10; n++)
+        put_n(0, n);
+    put_described();
+    put_spans(&(struct piece){.from = 0, .to = b.lanes[0].pos}, 1);
+    put_spans(&(struct piece){.from = 0, .to = b.lanes[0].pos}, 1);
+    start(path);
+    for (uint64_t n = 0; n < 10; n++)
+        expect_n(n);
+    assert_int_equal(next(), 0);
+}
+
+static void chains_of_fragments_may_cross_spans(void **state)
+{
+    (void)state;
+    static char text[20000];
+    const uint32_t large = builder_site(&b, 9, "large", 1, &(struct builder_field){FAPILOG_TYPE_STRING, "t"});
+    payload_init(&p);
+    payload_text(&p, text, sizeof text);
+    builder_put_large(&b, 0, FAPILOG_KIND_EVENT, 9, 0, large, &p, 4000);
+    put_described();
+    put_spans((struct piece[]){{0, 1, 0, 8192, 0}, {0, 1, 8192, b.lanes[0].pos, 0}}, 2);
+    start(path);
+    assert_int_equal(next(), 1);
+    assert_int_equal(rec.fields[0].len, sizeof text);
+    assert_int_equal(next(), 0);
+    expect_damage(0);
+}
+
+static void a_growing_file_is_followed(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    put_described();
+    start(path);
+    assert_int_equal(next(), 0);
+    uint64_t from = 0;
+    for (uint64_t n = 0; n < 50; n++) {
+        put_n(0, n);
+        put_spans(&(struct piece){.from = from, .to = b.lanes[0].pos}, 1);
+        from = b.lanes[0].pos;
+        assert_int_equal(reader_refresh(reader, &e), 0);
+        expect_n(n);
+        assert_int_equal(next(), 0);
+    }
+}
+
+static void what_is_damaged_costs_itself(void **state)
+{
+    (void)state;
+    uint64_t cuts[4] = {0};
+    for (uint64_t n = 0; n < 300; n++) {
+        put_n(0, n);
+        if (n % 100 == 99)
+            cuts[n / 100 + 1] = b.lanes[0].pos;
+    }
+    put_described();
+    off_t second = 0;
+    for (uint32_t i = 0; i < 3; i++) {
+        if (i == 1)
+            second = lseek(fd, 0, SEEK_END);
+        put_spans(&(struct piece){.from = cuts[i], .to = cuts[i + 1]}, 1);
+    }
+    auto_fd plain = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(pwrite(plain, "x", 1, second + 500), 1);
+    start(path);
+    for (uint64_t n = 0; n < 100; n++)
+        expect_n(n);
+    for (uint64_t n = 200; n < 300; n++)
+        expect_n(n);
+    assert_int_equal(next(), 0);
+    struct reader_totals t;
+    reader_totals(reader, &t);
+    assert_true(t.damaged > 0);
+}
+
+/* Hashes that are right say nothing of what a broken writer put under them. */
+static void spans_that_lie_are_refused(void **state)
+{
+    (void)state;
+    static const struct piece lies[] = {
+        {.lane = FAPILOG_LANES_MAX, .from = 0, .to = 72}, {.from = 0, .to = 72, .repeated = 80},
+        {.from = UINT64_MAX - 71, .to = UINT64_MAX - 7}};
+    put_n(0, 1);
+    put_described();
+    for (size_t i = 0; i < ARRAY_COUNT(lies); i++) {
+        struct fapilog_native_span head = {
+            .uuid_hi = b.sb->uuid_hi, .uuid_lo = b.sb->uuid_lo, .lane = lies[i].lane, .generation = 1,
+            .position = lies[i].from, .bytes = 72, .repeated = lies[i].repeated};
+        uint8_t block[8 + sizeof head + 72] = {1};
+        memcpy(block + 8, &head, sizeof head);
+        memcpy(block + 8 + sizeof head, builder_at(&b, 0, 0), 72);
+        put_block(FAPILOG_NATIVE_KIND_SPANS, 1, block, sizeof block);
+    }
+    put_spans(&(struct piece){.from = 0, .to = b.lanes[0].pos}, 1);
+    start(path);
+    expect_n(1);
+    assert_int_equal(next(), 0);
+    expect_damage(ARRAY_COUNT(lies));
+}
+
+static void random_bytes_under_good_hashes_are_survived(void **state)
+{
+    (void)state;
+    uint64_t x = 88172645463325252u;
+    builder_done(&b);
+    const unsigned events = builder_sample(&b, memfd_create("segment", MFD_CLOEXEC));
+    put_described();
+    uint8_t *data = b.base + b.sb->data_off;
+    for (unsigned round = 0; round < 300; round++) {
+        const uint64_t used = b.lanes[0].pos;
+        uint8_t *image = malloc(used);
+        memcpy(image, data, used);
+        for (unsigned i = 0; i < 3; i++) {
+            x ^= x << 13;
+            x ^= x >> 7;
+            x ^= x << 17;
+            data[x % used] = (uint8_t)(x >> 32);
+        }
+        put_spans(&(struct piece){.from = round * 65536ul, .to = round * 65536ul + used}, 1);
+        memcpy(data, image, used);
+        free(image);
+    }
+    start(path);
+    unsigned n = 0;
+    while (next() == 1)
+        n++;
+    assert_true(n <= events * 300);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        T(records_come_back_with_all_that_they_had),
+        T(lanes_of_a_block_are_merged_by_time),
+        T(spans_may_end_and_go_on_anywhere_between_records),
+        T(repeated_bytes_give_their_context_and_no_records),
+        T(a_span_without_what_precedes_it_has_lost_its_context),
+        T(bytes_that_come_twice_are_read_once),
+        T(chains_of_fragments_may_cross_spans),
+        T(a_growing_file_is_followed),
+        T(what_is_damaged_costs_itself),
+        T(spans_that_lie_are_refused),
+        T(random_bytes_under_good_hashes_are_survived),
+    };
+    return cmocka_run_group_tests_name("reader-native", tests, NULL, NULL);
+}
