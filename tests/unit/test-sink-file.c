@@ -5,12 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -517,6 +519,71 @@ static void a_full_disk_keeps_the_records_and_work_resumes(void **state)
     run_state_free(s);
 }
 
+enum { EXIT_SKIP = 77, DISK_RECORDS = 400 };
+
+/* A mount that nobody else sees: as root, or as root of a user name space. */
+static bool mount_privately(void)
+{
+    char map[32];
+    (void)snprintf(map, sizeof map, "0 %u 1", (unsigned)geteuid());
+    if (unshare(CLONE_NEWNS) < 0) {
+        const int made = unshare(CLONE_NEWUSER | CLONE_NEWNS);
+        const int fd = made == 0 ? open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC) : -1;
+        if (fd < 0 || write(fd, map, strlen(map)) < 0 || close(fd) < 0)
+            return false;
+    }
+    return mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("none", dir, "tmpfs", 0, "size=64k") == 0;
+}
+
+/* With 64 KiB of disk of which a filler takes most. */
+static int fill_a_disk(const char *settings)
+{
+    static struct run r;
+    char filler[300], bytes[4096] = "";
+    struct err e = {0};
+    if (!mount_privately())
+        return EXIT_SKIP;
+    path_of(filler, ".filler");
+    const int fd = open(filler, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+    for (int i = 0; i < 10; i++)
+        if (write(fd, bytes, sizeof bytes) != (ssize_t)sizeof bytes)
+            return 1;
+    struct run_state *s = run_state_new();
+    if (run_open(&r, s, uri(settings), NULL, &e) < 0)
+        return 2;
+    r.record_bytes = 100;
+    if (run_until(&r, DISK_RECORDS) || r.failures == 0 || r.result != -ENOSPC)
+        return 3;
+    if (!run_check_text(dir, r.next, 100)) /* nothing half, nothing twice, while it is full */
+        return 4;
+    if (unlink(filler) < 0 || close(fd) < 0 || !run_until(&r, DISK_RECORDS) || run_close(&r, &e) < 0)
+        return 5;
+    return run_check_text(dir, DISK_RECORDS, 100) ? 0 : 6;
+}
+
+static void records_survive_a_disk_that_is_full_for_a_while(void **state)
+{
+    (void)state;
+    static const char *const full[] = {
+        "file:$/a.jsonl", "file:$/a.jsonl?max_bytes=3000", "file:?directory=$&max_bytes=3000&sync=always",
+        "file:$/a.jsonl?max_bytes=30000&compress=gzip",
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(full); i++) {
+        int status;
+        const pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0)
+            _exit(fill_a_disk(full[i]));
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status));
+        if (WEXITSTATUS(status) == EXIT_SKIP)
+            skip(); /* no name spaces here */
+        if (WEXITSTATUS(status))
+            fail_msg("%s: step %d", full[i], WEXITSTATUS(status));
+    }
+}
+
 static void two_sinks_cannot_share_a_file(void **state)
 {
     (void)state;
@@ -789,6 +856,7 @@ int main(void)
         T(recovery_never_cuts_a_file_with_other_content),
         T(an_unfinished_line_does_not_swallow_the_next),
         T(a_full_disk_keeps_the_records_and_work_resumes),
+        T(records_survive_a_disk_that_is_full_for_a_while),
         T(two_sinks_cannot_share_a_file),
         T(retention_spares_the_live_file_of_another_sink),
         T(a_symbolic_link_is_followed),
