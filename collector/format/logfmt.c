@@ -27,11 +27,11 @@ static void build_name(struct build *b, struct fapilog_text name)
 {
     build_lit(b, " ");
     for (uint32_t i = 0; i < name.len; i++) {
-        const uint8_t c = (uint8_t)name.data[i];
-        if (c <= ' ' || c == '"' || c == '=' || c == '\\' || c == 0x7f)
+        const char c = name.data[i]; /* looked at once: it may change */
+        if ((uint8_t)c <= ' ' || c == '"' || c == '=' || c == '\\' || c == 0x7f)
             build_lit(b, "_");
         else
-            build_bytes(b, name.data + i, 1);
+            build_bytes(b, &c, 1);
     }
     if (name.len == 0 || is_ours(name))
         build_lit(b, "_");
@@ -82,7 +82,7 @@ static void build_pair(struct build *b, const char *key, size_t key_len, struct 
         return;
     build_bytes(b, key, key_len);
     if (text_is_bare(value.data, value.len) && utf8_valid(value.data, value.len))
-        build_bytes(b, value.data, value.len);
+        build_clean(b, value);
     else
         build_quoted(b, value);
 }

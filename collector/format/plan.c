@@ -2,6 +2,7 @@
 
 #include "collector/format/plan_cache.h"
 #include "collector/format/printf_text.h"
+#include "collector/format/text.h"
 #include "lib/base/check.h"
 
 #include <endian.h>
@@ -221,6 +222,12 @@ void build_quoted(struct build *b, struct fapilog_text text)
 {
     if (build_room(b, (size_t)text.len * JSON_ESCAPE_FACTOR + 2 + JSON_ESCAPE_SLACK))
         b->out = value_quoted(text, b->out, b->flags);
+}
+
+void build_clean(struct build *b, struct fapilog_text text)
+{
+    if (build_room(b, (size_t)text.len * JSON_ESCAPE_FACTOR))
+        b->out = text_clean(text.data, text.len, b->out, b->flags);
 }
 
 void build_key(struct build *b, struct fapilog_text name)

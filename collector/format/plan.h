@@ -107,6 +107,7 @@ enum {
 #define build_lit(b, lit) build_bytes((b), "" lit, sizeof(lit) - 1)
 void build_bytes(struct build *b, const char *text, size_t len);
 void build_quoted(struct build *b, struct fapilog_text text); /* JSON string */
+void build_clean(struct build *b, struct fapilog_text text);  /* as text_clean() */
 void build_u64(struct build *b, uint64_t v);
 void build_slot(struct build *b, enum plan_slot slot, unsigned index);
 void build_value(struct build *b, const struct gather_entry *e);

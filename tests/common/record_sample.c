@@ -296,6 +296,16 @@ static void make_taken(struct sample *s)
     sample_set_site(s, "taken", false);
 }
 
+static void make_long_bound(struct sample *s)
+{
+    enum { LEN = 20000 };
+    char *const text = make_text(s, LEN);
+    memset(text, 'b', LEN);
+    sample_bind(s, sample_bytes("bound", FAPILOG_TYPE_STRING, text, LEN));
+    sample_add(s, sample_int("n", 1));
+    sample_set_site(s, "long", false);
+}
+
 static void make_utf16(struct sample *s)
 {
     static const char *const names[] = {"\xf0\x9f\x92\x8e", "\xc3\xa4z", "ab", "\xf0\x9f\x8d\x95", "aa",
@@ -368,6 +378,7 @@ static void fill(struct sample *s, unsigned kind)
     case SAMPLE_IDS_BAD:    make_ids(s, kind); break;
     case SAMPLE_NUMBERS:    make_numbers(s); break;
     case SAMPLE_TAKEN_NAMES: make_taken(s); break;
+    case SAMPLE_LONG_BOUND: make_long_bound(s); break;
     default:
         CHECK(kind == SAMPLE_UTF16);
         make_utf16(s);
@@ -415,7 +426,7 @@ const char *sample_name(unsigned kind)
     static const char *const names[SAMPLE_COUNT] = {
         "simple", "empty", "types", "types_site", "layers", "lost", "fields_max", "hostile", "huge", "printf",
         "printf_hostile", "internal", "json", "stack", "audit", "security", "too_many", "ids", "ids_text", "ids_bad",
-        "numbers", "taken_names", "utf16"};
+        "numbers", "taken_names", "long_bound", "utf16"};
     CHECK(kind < SAMPLE_COUNT);
     return names[kind];
 }

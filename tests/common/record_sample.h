@@ -27,6 +27,7 @@ enum {
     SAMPLE_IDS_BAD,         /* zero, or no hexadecimal */
     SAMPLE_NUMBERS,         /* doubles where layouts differ, NaN, infinities, 64-bit edges */
     SAMPLE_TAKEN_NAMES,     /* fields named like the formats' own members */
+    SAMPLE_LONG_BOUND,      /* more bound to the logger than a plan holds */
     SAMPLE_UTF16,           /* names whose order differs between bytes and UTF-16 */
     SAMPLE_COUNT,
 };

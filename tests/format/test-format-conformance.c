@@ -82,6 +82,100 @@ static void a_record_never_exceeds_its_bound(void **state)
     for_all(check_bound);
 }
 
+enum { WORST_BYTES = 20000, WORST_CASES = 13 };
+
+static bool deep_path(const void *arg, uint64_t address, struct fapilog_text *ret_path, uint64_t *ret_offset)
+{
+    *ret_path = (struct fapilog_text){arg, 300};
+    *ret_offset = address;
+    return true;
+}
+
+static void repeat(char *text, const char *pattern)
+{
+    const size_t len = strlen(pattern);
+    for (size_t i = 0; i < WORST_BYTES; i++)
+        text[i] = pattern[i % len];
+}
+
+static void add_long(struct sample *s, uint8_t type, const char *text, const char *pattern)
+{
+    repeat((char *)text, pattern);
+    sample_add(s, sample_bytes("f", type, text, WORST_BYTES));
+}
+
+/* A path of 60 bytes in front of every leaf. */
+static void add_long_paths(struct sample *s)
+{
+    char *p = s->text;
+    p += snprintf(p, 100, "{\"%060d\":{", 0);
+    for (unsigned i = 0; i < 1000; i++)
+        p += snprintf(p, 16, "%s\"%c%c\":1", i ? "," : "", 'a' + i / 40 % 26, '0' + i % 40);
+    p += snprintf(p, 8, "}}");
+    sample_add(s, sample_bytes("", FAPILOG_TYPE_JSON, s->text, (uint32_t)(p - s->text)));
+}
+
+static void add_wide_numbers(struct sample *s)
+{
+    for (unsigned i = 0; i < FAPILOG_FIELDS_MAX; i++) {
+        sample_add(s, sample_int("", 1));
+        memcpy(s->text + 5 * i, "%512d", 6);
+    }
+    sample_set_site(s, s->text, true);
+}
+
+/* One thing alone that grows as much as anything can, so that no other's bound makes room for it. */
+static void make_worst(struct sample *s, unsigned which)
+{
+    char *const text = s->text;
+    const struct fapilog_text all = {text, WORST_BYTES};
+    repeat(text, "\x01");
+    switch (which) {
+    case 0: s->r.message = all; break;
+    case 1: sample_add(s, sample_bytes("f", FAPILOG_TYPE_STRING, text, WORST_BYTES)); break;
+    case 2: sample_add(s, (struct fapilog_field){.name = all}); break;
+    case 3: s->logger.name = all; s->r.logger = &s->logger; break;
+    case 4: s->process.service = all; s->r.process = &s->process; break;
+    case 5: sample_add(s, sample_bytes("f", FAPILOG_TYPE_BYTES, text, WORST_BYTES)); break;
+    case 6: add_long(s, FAPILOG_TYPE_JSON, text, "\x01"); break;
+    case 7: /* [[],[],... */
+        add_long(s, FAPILOG_TYPE_JSON, text, "[],");
+        memcpy(text, "[1,", 3);
+        text[WORST_BYTES - 1] = ']';
+        break;
+    case 8: /* [1e20,1e20,... */
+        add_long(s, FAPILOG_TYPE_JSON, text, "1e20,");
+        text[0] = '[';
+        text[WORST_BYTES - 1] = ']';
+        break;
+    case 9:
+        s->r.module_of = deep_path;
+        s->r.module_arg = text;
+        sample_add(s, sample_bytes("f", FAPILOG_TYPE_STACK, text, 8 * 64));
+        break;
+    case 10: add_long_paths(s); break;
+    case 11: add_wide_numbers(s); break;
+    default:
+        sample_bind_thread(s, sample_bytes("request_id", FAPILOG_TYPE_STRING, text, WORST_BYTES));
+    }
+}
+
+static void the_worst_alone_stays_inside_its_bound(void **state)
+{
+    (void)state;
+    for (const struct format_ops *const *o = format_list; *o; o++) {
+        struct format *f;
+        assert_int_equal(format_open((*o)->name, &(struct format_config){.colour = true}, 0, &f, NULL), 0);
+        for (unsigned which = 0; which < WORST_CASES; which++) {
+            struct sample *const s = sample_new(SAMPLE_EMPTY);
+            make_worst(s, which);
+            check_bound(f, s);
+            sample_free(s);
+        }
+        format_close(f);
+    }
+}
+
 static void check_end(struct format *f, struct sample *s)
 {
     const struct line l = write_line(f, &s->r);
@@ -135,41 +229,67 @@ static void compiled_and_direct_output_are_the_same_bytes(void **state)
     for_all(check_repeat);
 }
 
-/* The same site seen with other loggers, processes, levels, contexts: never another record's text. */
+enum { WAYS_TO_DIFFER = 9 };
+
+/* Makes the record differ from s->r in one way. */
+static void differ(struct fapilog_record *r, struct fapilog_field *fields, struct sample *other, unsigned way)
+{
+    switch (way) {
+    case 0: r->logger = &other->logger; break;
+    case 1: r->process = &other->process; break;
+    case 2: r->level = FAPILOG_LEVEL_ERROR; break;
+    case 3: r->flags ^= FAPILOG_FLAG_TRUNCATED; break;
+    case 4: r->message = sample_text("replaced by a stage"); break;
+    case 5: r->context = &other->context; break;
+    case 6: /* as many fields, one of another name */
+        r->context = &other->context;
+        other->thread[1].name = sample_text("another");
+        break;
+    case 7: /* a stage renamed a field */
+        fields[0].name = sample_text("renamed");
+        break;
+    default: /* a stage dropped the last field */
+        r->fields_count -= r->fields_count > 0;
+    }
+}
+
+static void assert_as_from_a_fresh_site(struct format *f, struct fapilog_record *r, const struct fapilog_site *site)
+{
+    const struct line got = write_line(f, r);
+    struct fapilog_site fresh = *site; /* knows no plans */
+    struct fapilog_record copy = *r;
+    memset(fresh.cache, 0, sizeof fresh.cache);
+    if (r->site)
+        copy.site = &fresh;
+    const struct line want = write_line(f, &copy);
+    assert_same(got, want);
+    free(fresh.cache[f->slot]);
+    free(got.text);
+    free(want.text);
+}
+
+/* The same site seen with another logger, level, context ...: never another record's text. */
 static void check_switch(struct format *f, struct sample *s)
 {
     if (s->r.message.len > 10000)
         return;
-    struct sample *const other = sample_new(SAMPLE_LAYERS);
-    struct sample *const renamed = sample_new(SAMPLE_LAYERS); /* as many fields, one of another name */
-    renamed->thread[1].name = sample_text("other_context");
-    for (unsigned i = 0; i < 128; i++) {
+    for (unsigned way = 0; way < WAYS_TO_DIFFER; way++) {
+        struct sample *const other = sample_new(SAMPLE_LAYERS);
+        struct fapilog_field fields[FAPILOG_FIELDS_MAX];
         struct fapilog_record r = s->r;
-        if (i & 1)
-            r.logger = &other->logger;
-        if (i & 2)
-            r.context = i & 64 ? &renamed->context : &other->context;
-        if (i & 4)
-            r.level = FAPILOG_LEVEL_ERROR;
-        if (i & 8)
-            r.flags ^= FAPILOG_FLAG_TRUNCATED;
-        if (i & 16)
-            r.process = NULL;
-        if (i & 32)
-            r.message = sample_text("replaced by a stage");
-        const struct line got = write_line(f, &r);
-        struct fapilog_site fresh = s->site; /* knows no plans */
-        memset(fresh.cache, 0, sizeof fresh.cache);
-        if (r.site)
-            r.site = &fresh;
-        const struct line want = write_line(f, &r);
-        assert_same(got, want);
-        free(fresh.cache[f->slot]);
-        free(got.text);
-        free(want.text);
+        other->process.host = sample_text("another host");
+        other->logger.name = sample_text("another logger");
+        memcpy(fields, s->call, sizeof fields);
+        r.fields = fields;
+        if (way == 6)
+            r.context = &other->context;
+        assert_as_from_a_fresh_site(f, &r, &s->site);
+        differ(&r, fields, other, way);
+        assert_as_from_a_fresh_site(f, &r, &s->site);
+        r = s->r;
+        assert_as_from_a_fresh_site(f, &r, &s->site);
+        sample_free(other);
     }
-    sample_free(other);
-    sample_free(renamed);
 }
 
 static void plans_are_not_mixed_up(void **state)
@@ -197,6 +317,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_never_exceeds_its_bound),
+        cmocka_unit_test(the_worst_alone_stays_inside_its_bound),
         cmocka_unit_test(a_record_of_a_line_format_is_one_line),
         cmocka_unit_test(compiled_and_direct_output_are_the_same_bytes),
         cmocka_unit_test(plans_are_not_mixed_up),

@@ -118,6 +118,37 @@ static void dagstack_names_the_root_logger_and_the_trace(void **state)
     sample_free(s);
 }
 
+static int64_t late_clock(void)
+{
+    return INT64_C(1795250224123456788);
+}
+
+static void dagstack_observes_nothing_before_it_happened(void **state)
+{
+    (void)state;
+    struct sample *const s = sample_new(SAMPLE_EMPTY);
+    format_observed_clock = late_clock;
+    char *const got = line_of("dagstack", NULL, &s->r);
+    assert_non_null(strstr(got, "\"observed_time_unix_nano\":1795250224123456789,"));
+    free(got);
+    sample_free(s);
+}
+
+static void an_id_of_zeros_is_no_id(void **state)
+{
+    (void)state;
+    struct sample *const s = sample_new(SAMPLE_EMPTY);
+    sample_add(s, sample_string("trace_id", "00000000000000000000000000000000"));
+    sample_add(s, sample_string("span_id", "0000000000000001"));
+    format_observed_clock = no_clock;
+    char *const got = line_of("dagstack", NULL, &s->r);
+    assert_string_equal(got, "{\"attributes\":{\"trace_id\":\"00000000000000000000000000000000\"},\"body\":\"\","
+                             "\"severity_number\":9,\"severity_text\":\"INFO\","
+                             "\"span_id\":\"0000000000000001\",\"time_unix_nano\":1795250224123456789}\n");
+    free(got);
+    sample_free(s);
+}
+
 static void dagstack_orders_keys_as_utf16(void **state)
 {
     (void)state;
@@ -204,6 +235,8 @@ int main(void)
         cmocka_unit_test(otlp_json_nests_as_the_protocol_does),
         cmocka_unit_test(the_least_that_dagstack_allows),
         cmocka_unit_test(dagstack_names_the_root_logger_and_the_trace),
+        cmocka_unit_test(dagstack_observes_nothing_before_it_happened),
+        cmocka_unit_test(an_id_of_zeros_is_no_id),
         cmocka_unit_test(dagstack_orders_keys_as_utf16),
         cmocka_unit_test(pretty_shows_stacks_below_and_colours),
         cmocka_unit_test(context_and_bound_fields_go_where_they_belong),
