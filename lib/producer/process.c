@@ -162,7 +162,7 @@ fapilog_t *fapilog_open(const char *service, const struct fapilog_options *optio
         if (process.mode != MODE_CLOSED)
             fapilogi_register_modules();
         log = fapilogi_root_logger(name);
-        if (process.users == 1)
+        if (process.users == 1 && process.mode != MODE_CLOSED) /* else the gate stays shut */
             fapilogi_reset_levels();
     }
     fapilogi_unlock();

@@ -20,7 +20,7 @@ struct cat {
     struct cat_options options;
     fapilog_t *log;
     struct ndjson json;
-    uint64_t records, cut, not_json;
+    uint64_t records, not_json;
     bool failed;
 };
 
@@ -59,7 +59,6 @@ static int cat_fd(struct cat *c, const char *name, int fd)
         return r;
     while ((r = lines_next(&lines, &line)) > 0)
         log_line(c, name, lines.number, &line);
-    c->cut += lines.cut;
     lines_done(&lines);
     return r;
 }
@@ -87,8 +86,9 @@ static void report(struct cat *c, const struct fapilog_counters *counters)
     }
     if (c->options.quiet)
         return;
-    if (c->cut > 0)
-        fprintf(stderr, "fapilog-cat: %" PRIu64 " lines were longer than 1 MiB and are cut\n", c->cut);
+    if (counters->truncated > 0)
+        fprintf(stderr, "fapilog-cat: %" PRIu64 " lines were longer than a record (1 MiB) and are cut\n",
+                counters->truncated);
     if (c->not_json > COMPLAINTS_MAX)
         fprintf(stderr, "fapilog-cat: %" PRIu64 " lines in all were not JSON objects\n", c->not_json);
 }

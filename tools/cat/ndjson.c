@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { QUOTED_MAX = 64 }; /* numbers of one line */
+
 static bool is_one_of(const char *key, const char *const *names)
 {
     for (; *names; names++) {
@@ -73,6 +75,35 @@ static int set_value(struct ndjson *n, struct fapilog_field *f, json_t *value)
     return 0;
 }
 
+static bool is_of_number(char c)
+{
+    return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
+}
+
+/* A number that no 64-bit type holds would be refused with all of its line: in a copy, such numbers stand
+ * in quotes. NULL with *error as json_loadb() leaves it. */
+static json_t *load_with_large_numbers(const char *line, size_t len, json_error_t *error)
+{
+    json_t *root = NULL;
+    char *copy = malloc(len + 2 * QUOTED_MAX);
+
+    if (!copy)
+        return NULL;
+    memcpy(copy, line, len);
+    for (int i = 0; !root && i < QUOTED_MAX && json_error_code(error) == json_error_numeric_overflow; i++) {
+        size_t end = (size_t)error->position, start = end;
+        while (start > 0 && is_of_number(copy[start - 1]))
+            start--;
+        memmove(copy + end + 2, copy + end, len - end);
+        memmove(copy + start + 1, copy + start, end - start);
+        copy[start] = copy[end + 1] = '"';
+        len += 2;
+        root = json_loadb(copy, len, JSON_ALLOW_NUL, error);
+    }
+    free(copy);
+    return root;
+}
+
 static int add_field(struct ndjson *n, const char *key, json_t *value)
 {
     CHECK(n->fields_count < FAPILOG_FIELDS_MAX);
@@ -91,6 +122,8 @@ int ndjson_parse(struct ndjson *n, const char *line, size_t len, struct err *e)
 
     ndjson_clear(n);
     n->root = json_loadb(line, len, JSON_ALLOW_NUL, &error);
+    if (!n->root && json_error_code(&error) == json_error_numeric_overflow)
+        n->root = load_with_large_numbers(line, len, &error);
     if (!n->root)
         return err_set(e, -EINVAL, "not JSON: %s at byte %d", error.text, error.position);
     if (!json_is_object(n->root))

@@ -22,7 +22,7 @@ static const char help[] =
     "  --help, -h       this text\n"
     "  --version        the version\n"
     "\n"
-    "A FILE of - is standard input. Lines over 1 MiB are cut there and marked.\n"
+    "A FILE of - is standard input. What does not fit a record (1 MiB) is cut and marked.\n"
     "Exit status: 0 all is logged, 1 something was dropped or could not be read, 2 wrong usage.\n";
 
 static enum cat_parse usage(const char *what, const char *value)

@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+"""fapilog-cat from lines to what the collector writes of them."""
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+from programs import *  # noqa: E402,F403
+
+MIB = 1 << 20
+FULL = MIB - 32  # the rest of a record are lengths and where it comes from
+
+
+def each_line_is_one_record_in_order_empty_ones_too():
+    with Place() as place:
+        r = cat(place, b"first\n\n\nfourth\n" + b"".join(b"%d\n" % n for n in range(500)) + b"no line feed")
+        check(not r.out and not r.err, f"says something: {r.text()}")
+        expected = ["first", "", "", "fourth", *map(str, range(500)), "no line feed"]
+        check(messages(drained(place)) == expected, "lines differ")
+    with Place() as place:
+        cat(place, b"")
+        check(drained(place) == [], "no line is no record")
+
+
+def bytes_that_are_no_utf8_are_replaced_and_marked():
+    lines = [bytes(b for b in range(256) if b != 10), b"\xff\xfe\xc3(", b"\xe2\x82", b"a\0b", b"\xed\xa0\x80",
+             b"\xf4\x90\x80\x80", b"\xc0\xaf", "\u20ac \U0001f48e \x7f \u2028".encode(), b"carriage return\r"]
+    with Place() as place:
+        cat(place, b"\n".join(lines) + b"\n")
+        records = drained(place)
+        check(len(records) == len(lines), f"{len(records)} records of {len(lines)} lines")
+        for record, line in zip(records, lines):
+            expected = line.decode("utf-8", "replace")
+            check(record["message"] == expected, f"{line!r}: {record['message']!r}")
+            is_marked = record["diagnostics"].get("invalid") == "utf8"
+            check(is_marked == ("\ufffd" in expected), f"{line!r}: mark is {is_marked}")
+
+
+def a_line_that_fills_a_record_is_whole_and_a_byte_more_is_cut_marked_and_counted():
+    lines = [b"x" * FULL, b"y" * (MIB + 1), b"between", b"z" * MIB, b"\xc3\xa4" * (3 * MIB), b"end"]
+    with Place() as place:
+        r = cat(place, b"\n".join(lines), env={"FAPILOG_LANE_SIZE": "16MB"})
+        check("3 lines were longer" in r.err.decode(), f"summary: {r.err}")
+        records = [r for r in drained(place) if r["message"] != "records truncated"]
+        for message, line in zip([m.encode() for m in messages(records)], lines):
+            least = min(len(line), FULL)
+            check(least <= len(message) <= MIB and line.startswith(message), f"{len(message)} bytes of {len(line)}")
+        marks = [bool(r["diagnostics"].get("truncated")) for r in records]
+        check(marks == [len(line) > FULL for line in lines], f"marks of a cut: {marks}")
+    with Place() as place:
+        r = cat(place, lines[1], "--quiet", env={"FAPILOG_LANE_SIZE": "16MB"})
+        check(not r.err, f"--quiet says {r.err}")
+
+
+def long_lines_pass_the_default_ring_while_a_collector_reads():
+    sizes = [300000, FULL, 10, 262144, MIB + 5, 16384, FULL]
+    with Place() as place:
+        c = place.collector()
+        place.wait_ready(c)
+        cat(place, b"\n".join(b"l" * n for n in sizes))
+        stop(c)
+        lengths = [len(m) for m in messages(place.lines()) if m != "records truncated"]
+        whole = sorted(n for n in sizes if n <= FULL)
+        check(sorted(n for n in lengths if n in sizes) == whole and len(lengths) == len(sizes), f"lengths {lengths}")
+
+
+def json_members_become_fields_of_their_types():
+    nested = {"list": [1, 2.5, None, True, {"deep": ["\u00e9\"\\", []]}], "empty": {}}
+    rows = [{"message": "m", "level": "warning", "int": 42, "negative": -2**63, "big": 2**63 - 1, "real": 0.1,
+             "text": "t\u00e4\n", "yes": True, "no": False, "nothing": None, "nested": nested, "": "no name"},
+            {"msg": "second", "severity": "ERROR", "k": 1e300}, {"body": "third", "level": "nonsense"},
+            {"no": "message"}, {}]
+    with Place() as place:
+        cat(place, "".join(json.dumps(r) + "\n" for r in rows).encode(), "--json", "--level", "DEBUG")
+        records = drained(place)
+        check(messages(records) == ["m", "second", "third", "", ""], f"messages {messages(records)}")
+        check([r["level"] for r in records] == ["WARNING", "ERROR", "DEBUG", "DEBUG", "DEBUG"], "levels")
+        taken = {"message", "msg", "body", "severity"}
+        for record, row in zip(records, rows):
+            expected = {k: v for k, v in row.items() if k not in taken and (k != "level" or v == "nonsense")}
+            check(record["data"] == expected, f"{record['data']} instead of {expected}")
+            check(all(type(record["data"][k]) is type(v) for k, v in expected.items()), f"types of {record['data']}")
+
+
+def json_keeps_members_beyond_the_limit_of_fields():
+    for count in (63, 64, 65, 200):
+        with Place() as place:
+            row = {f"k{n}": n for n in range(count)}
+            cat(place, json.dumps({"message": "many", **row}).encode(), "--json", env={"FAPILOG_LANE_SIZE": "1MB"})
+            data = drained(place)[0]["data"]
+            data.update(data.pop("_rest", {}))
+            check(data == row, f"{count} members: {sorted(set(row) ^ set(data))} differ")
+
+
+def json_numbers_too_large_for_64_bits_do_not_spoil_their_line():
+    row = '{"message":"m","u":18446744073709551615,"above":18446744073709551616,"below":-9223372036854775809,' \
+          '"huge":1e999,"list":[1,99999999999999999999],"after":7}'
+    with Place() as place:
+        r = cat(place, row.encode() + b"\n", "--json")
+        check(not r.err, f"complains: {r.err}")
+        record = drained(place)[0]
+        check(record["message"] == "m", f"the line became the message {record['message']!r}")
+        data = record["data"]
+        expected = {"u": "18446744073709551615", "above": "18446744073709551616", "below": "-9223372036854775809", "huge": "1e999",
+                    "list": [1, "99999999999999999999"], "after": 7}
+        check(data == expected, f"{data}")
+
+
+def json_lines_that_are_no_objects_are_logged_as_they_are():
+    bad = [b"plain", b"[1]", b'{"a":', b'{"a":1} x', b"", b"\xff{}", b"7", b'{"a":"\xff"}', b"{" * 2000]
+    with Place() as place:
+        r = cat(place, b"".join(line + b"\n" for line in bad + bad), "--json")
+        err = r.err.decode()
+        check("standard input:1:" in err and f"{2 * len(bad)} lines in all" in err, f"messages: {err}")
+        check(err.count("logged as plain text") == 10, f"not the first ten are named: {err}")
+        check(messages(drained(place)) == [line.decode("utf-8", "replace") for line in bad + bad], "lines differ")
+
+
+def fields_level_and_service_go_with_every_record():
+    with Place() as place:
+        cat(place, b"a\nb\n", "--field", "host=web1", "--field", "eq=a=b", "--field", "empty=", "--level", "audit",
+            "--service", "kernel")
+        for r in drained(place):
+            check(r["data"] == {"host": "web1", "eq": "a=b", "empty": ""}, f"fields {r['data']}")
+            check(r["level"] == "AUDIT" and r["diagnostics"]["service"] == "kernel", f"{r}")
+    with Place() as place:
+        many = [a for n in range(64) for a in ("--field", f"f{n}={n}")]
+        cat(place, b"a\n", *many)
+        check(len(drained(place)[0]["data"]) == 64, "64 fields")
+        r = cat(place, b"", *many, "--field", "x=y", status=2)
+        check("64" in r.err.decode(), f"{r.err}")
+    with Place() as place:
+        cat(place, b'{"message":"m","k":"own"}', "--json", "--field", "k=every", "--field", "l=every")
+        check(drained(place)[0]["data"] == {"k": "own", "l": "every"}, "a record's own field goes first")
+
+
+def files_are_read_in_turn_and_a_dash_is_standard_input():
+    with Place() as place:
+        for name in "ab":
+            with open(place.file(f"{name}.txt"), "w") as f:
+                f.write(f"{name}1\n{name}2")
+        cat(place, b"in\n", place.file("a.txt"), "-", place.file("b.txt"))
+        check(messages(drained(place)) == ["a1", "a2", "in", "b1", "b2"], "order of files")
+
+
+def a_file_that_cannot_be_read_is_named_and_the_others_are_logged():
+    with Place() as place:
+        with open(place.file("good.txt"), "w") as f:
+            f.write("good\n")
+        r = cat(place, b"", place.file("missing.txt"), place.out, place.file("good.txt"), status=1)
+        err = r.err.decode()
+        check(f"{place.file('missing.txt')}: No such file" in err and f"{place.out}: Is a directory" in err, err)
+        check(messages(drained(place)) == ["good"], "the good file")
+
+
+def wrong_usage_is_status_2():
+    with Place() as place:
+        for args, said in ((["--level", "LOUD"], "LOUD"), (["--field", "novalue"], "novalue"), (["--field", "=x"], "=x"),
+                           (["--nonsense"], "--nonsense"), (["--rings"], "--rings")):
+            r = execute([CAT, *args], status=2)
+            check(said in r.err.decode() and "--help" in r.err.decode() and not r.out, f"{args}: {r.text()}")
+        check(os.listdir(place.rings) == [], "wrong usage makes a ring")
+
+
+def without_a_usable_directory_the_exit_status_is_1():
+    with Place() as place:
+        path = os.path.join(place.path, "a-file")
+        with open(path, "w"):
+            pass
+        r = execute([CAT, "--rings", path], b"a\n", status=1)
+        check(path in r.err.decode(), f"no reason: {r.err}")
+
+
+def with_a_collector_all_lines_arrive_in_order():
+    with Place() as place:
+        c = place.collector()
+        place.wait_ready(c)
+        lines = [b"%d %s" % (n, b"x" * (n % 200)) for n in range(100000)]
+        cat(place, b"\n".join(lines))
+        stop(c)
+        check(messages(place.lines()) == [line.decode() for line in lines], "lines are missing or out of order")
+
+
+def without_a_collector_what_does_not_fit_is_counted():
+    with Place() as place:
+        count = 20000
+        r = cat(place, b"".join(b"%d\n" % n for n in range(count)), env={"FAPILOG_LANE_SIZE": "64KB"}, status=1)
+        lost = int(re.search(r"(\d+) of (\d+) lines were dropped", r.err.decode()).group(1))
+        check(str(count) in r.err.decode(), f"{r.err}")
+        records = drained(place)
+        kept = [m for m in messages(records) if m != "records dropped"]
+        check(kept == [str(n) for n in range(count - lost)], f"not the oldest {count - lost} are kept, but {len(kept)}")
+        check(dropped(records) == lost, f"the collector reports {dropped(records)} drops, fapilog-cat {lost}")
+
+
+if __name__ == "__main__":
+    sys.exit(run([
+        each_line_is_one_record_in_order_empty_ones_too,
+        bytes_that_are_no_utf8_are_replaced_and_marked,
+        a_line_that_fills_a_record_is_whole_and_a_byte_more_is_cut_marked_and_counted,
+        long_lines_pass_the_default_ring_while_a_collector_reads,
+        json_members_become_fields_of_their_types,
+        json_keeps_members_beyond_the_limit_of_fields,
+        json_numbers_too_large_for_64_bits_do_not_spoil_their_line,
+        json_lines_that_are_no_objects_are_logged_as_they_are,
+        fields_level_and_service_go_with_every_record,
+        files_are_read_in_turn_and_a_dash_is_standard_input,
+        a_file_that_cannot_be_read_is_named_and_the_others_are_logged,
+        wrong_usage_is_status_2,
+        without_a_usable_directory_the_exit_status_is_1,
+        with_a_collector_all_lines_arrive_in_order,
+        without_a_collector_what_does_not_fit_is_counted,
+    ]))
