@@ -268,7 +268,7 @@ static void every_format_prints_every_record(void **state)
     struct segment_builder b;
     struct child c;
     sample("1-1.ring", &b);
-    static const char *const formats[] = {"pretty", "json", "fapilog", "raw"};
+    static const char *const formats[] = {"pretty", "json", "fapilog", "dagstack", "logfmt", "raw"};
     for (size_t i = 0; i < ARRAY_COUNT(formats); i++) {
         assert_int_equal(RUN(&c, "--format", formats[i]), 0);
         assert_int_equal(lines(&c), 6);
