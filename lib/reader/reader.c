@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 static const char native_suffix[] = ".fnl";
+static const char bad_suffix[] = FAPILOG_SEGMENT_SUFFIX ".bad"; /* put aside by the collector */
 
 void reader_warn(const struct reader *r, const char *fmt, ...)
 {
@@ -144,9 +145,14 @@ static bool has_suffix(const char *name, const char *suffix)
     return n > m && strcmp(name + n - m, suffix) == 0;
 }
 
+static bool is_segment_name(const char *name)
+{
+    return has_suffix(name, FAPILOG_SEGMENT_SUFFIX) || has_suffix(name, bad_suffix);
+}
+
 static int entry_add(struct reader *r, int dir_fd, const char *name, const char *path, struct err *e)
 {
-    if (has_suffix(name, FAPILOG_SEGMENT_SUFFIX))
+    if (is_segment_name(name))
         return reader_segment_add(r, dir_fd, name, path, e);
     auto_fd fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
@@ -163,7 +169,7 @@ static int dir_scan(struct reader *r, const char *dir, bool quiet, struct err *e
         char path[PATH_MAX];
         struct err why = {0};
         const char *name = entry->d_name;
-        if (name[0] == '.' || (!has_suffix(name, FAPILOG_SEGMENT_SUFFIX) && !has_suffix(name, native_suffix)))
+        if (name[0] == '.' || (!is_segment_name(name) && !has_suffix(name, native_suffix)))
             continue;
         if ((size_t)snprintf(path, sizeof path, "%s/%s", dir, name) >= sizeof path || is_known(r, path))
             continue;

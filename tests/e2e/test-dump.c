@@ -364,6 +364,18 @@ static void a_damaged_ring_gives_what_it_has_and_verify_tells(void **state)
     builder_done(&b);
 }
 
+static void rings_that_the_collector_put_aside_are_shown_too(void **state)
+{
+    (void)state;
+    struct segment_builder b;
+    struct child c;
+    sample("1-1.ring.bad", &b);
+    assert_int_equal(RUN(&c, "--format", "json"), 0);
+    assert_int_equal(lines(&c), 6);
+    child_done(&c);
+    builder_done(&b);
+}
+
 static void one_unreadable_file_does_not_hide_the_others(void **state)
 {
     (void)state;
@@ -492,6 +504,7 @@ int main(int argc, char **argv)
         T(every_format_prints_every_record), T(wrong_usage_exits_2_and_says_why_on_stderr),
         T(help_and_version_go_to_stdout), T(what_is_missing_is_an_error_not_silence),
         T(a_damaged_ring_gives_what_it_has_and_verify_tells), T(one_unreadable_file_does_not_hide_the_others),
+        T(rings_that_the_collector_put_aside_are_shown_too),
         T(follow_shows_new_records_and_new_processes_until_it_is_told_to_stop),
         T(output_that_nobody_reads_ends_the_program_quietly), T(stats_tell_states_counts_and_drops),
         T(names_from_a_ring_cannot_steer_the_terminal),
