@@ -369,11 +369,14 @@ static void rings_that_the_collector_put_aside_are_shown_too(void **state)
     (void)state;
     struct segment_builder b;
     struct child c;
-    sample("1-1.ring.bad", &b);
-    assert_int_equal(RUN(&c, "--format", "json"), 0);
-    assert_int_equal(lines(&c), 6);
-    child_done(&c);
-    builder_done(&b);
+    static const char *const names[] = {"1-1.bad", "2-2.dead"};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        sample(names[i], &b);
+        assert_int_equal(RUN(&c, "--format", "json"), 0);
+        assert_int_equal(lines(&c), 6 * (i + 1));
+        child_done(&c);
+        builder_done(&b);
+    }
 }
 
 static void one_unreadable_file_does_not_hide_the_others(void **state)
@@ -407,8 +410,15 @@ static void follow_shows_new_records_and_new_processes_until_it_is_told_to_stop(
     child_read(&c, "\"n\":777777}");
     sample("2-2.ring", &second);
     child_read(&c, "\"dynamic\"");
+    assert_int_equal(renameat(dir_fd, "2-2.ring", dir_fd, "2-2.dead"), 0); /* delivered: not shown again */
+    put_n(&b, 0, site, 888888);
+    child_read(&c, "\"n\":888888}");
+    put_n(&b, 0, site, 999999);
+    child_read(&c, "\"n\":999999}");
     assert_int_equal(kill(c.pid, SIGTERM), 0);
     assert_int_equal(child_end(&c), 0);
+    const char *first = strstr(buf_cstr(&c.out_text), "\"dynamic\"");
+    assert_null(strstr(first + 1, "\"dynamic\""));
     child_done(&c);
     builder_done(&b);
     builder_done(&second);
