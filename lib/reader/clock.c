@@ -3,15 +3,13 @@
 #include <fapilog/abi.h>
 
 #include "lib/base/check.h"
+#include "lib/ring/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { SLOPE_BITS = CLOCK_MAP_SLOPE_BITS, STEP_PPM = 200, NOMINAL_PPM = 5000, SAMPLE_WINDOWS = 8 };
-
-static const uint64_t ns_per_s = UINT64_C(1000000000);
 
 int clock_map_init(struct clock_map *m, uint32_t kind, uint64_t hz, uint32_t anchors_max)
 {
@@ -19,11 +17,11 @@ int clock_map_init(struct clock_map *m, uint32_t kind, uint64_t hz, uint32_t anc
         return -EINVAL;
     CHECK(anchors_max >= 4 && anchors_max <= CLOCK_MAP_ANCHORS_MAX);
     if (kind == FAPILOG_CLOCK_MONOTONIC)
-        hz = ns_per_s;
+        hz = NS_PER_S;
     if (hz < 1000000 || hz > UINT64_C(100000000000)) /* no counter of 1 MHz..100 GHz: find out */
         hz = 0;
     *m = (struct clock_map){.kind = kind, .limit = anchors_max};
-    m->nominal = hz ? (uint64_t)(((clock_u128)ns_per_s << SLOPE_BITS) / hz) : 0;
+    m->nominal = hz ? (uint64_t)(((clock_u128)NS_PER_S << SLOPE_BITS) / hz) : 0;
     m->gap_cycles = hz ? hz / 50 : 0;
     m->anchors = calloc(anchors_max, sizeof m->anchors[0]);
     return m->anchors ? 0 : -ENOMEM;
@@ -45,7 +43,8 @@ static uint64_t slope_between(const struct clock_map_anchor *a, const struct clo
 {
     if (b->real_ns <= a->real_ns)
         return 0;
-    const clock_u128 slope = ((clock_u128)(uint64_t)(b->real_ns - a->real_ns) << SLOPE_BITS) / (b->cycles - a->cycles);
+    const uint64_t ns = (uint64_t)(b->real_ns - a->real_ns);
+    const clock_u128 slope = ((clock_u128)ns << SLOPE_BITS) / (b->cycles - a->cycles);
     return slope >> 64 ? 0 : (uint64_t)slope;
 }
 
@@ -111,13 +110,6 @@ uint32_t clock_map_find(const struct clock_map *m, uint64_t cycles)
     return low;
 }
 
-static uint64_t clock_ns(clockid_t id)
-{
-    struct timespec ts;
-    CHECK(clock_gettime(id, &ts) == 0);
-    return (uint64_t)ts.tv_sec * ns_per_s + (uint64_t)ts.tv_nsec;
-}
-
 static bool counter_supported(uint32_t kind)
 {
 #if defined(__x86_64__)
@@ -129,38 +121,12 @@ static bool counter_supported(uint32_t kind)
 #endif
 }
 
-static uint64_t counter_read(uint32_t kind)
-{
-#if defined(__x86_64__)
-    if (kind == FAPILOG_CLOCK_TSC)
-        return __builtin_ia32_rdtsc();
-#elif defined(__aarch64__)
-    if (kind == FAPILOG_CLOCK_CNTVCT) {
-        uint64_t v;
-        __asm__ volatile("isb; mrs %0, cntvct_el0" : "=r"(v)::"memory");
-        return v;
-    }
-#endif
-    return clock_ns(CLOCK_MONOTONIC);
-}
-
 int clock_sample(uint32_t kind, uint64_t *ret_cycles, int64_t *ret_real_ns)
 {
     if (!counter_supported(kind))
         return -ENOTSUP;
-    uint64_t best = UINT64_MAX, cycles = 0;
-    int64_t real = 0;
-    for (int i = 0; i < SAMPLE_WINDOWS; i++) {
-        const uint64_t before = counter_read(kind);
-        const uint64_t now = clock_ns(CLOCK_REALTIME);
-        const uint64_t after = counter_read(kind);
-        if (after - before < best) {
-            best = after - before;
-            cycles = before + best / 2;
-            real = (int64_t)now;
-        }
-    }
-    *ret_cycles = cycles;
-    *ret_real_ns = real;
+    const struct clock_anchor a = clock_anchor_take(kind, SAMPLE_WINDOWS);
+    *ret_cycles = a.cycles;
+    *ret_real_ns = (int64_t)a.real_ns;
     return 0;
 }

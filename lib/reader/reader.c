@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 
 static const char native_suffix[] = ".fnl";
+/* Rings, and those that the collector keeps: delivered ones of the dead, and damaged ones. */
+static const char *const segment_suffixes[] = {FAPILOG_SEGMENT_SUFFIX, ".dead", ".bad"};
 
 void reader_warn(const struct reader *r, const char *fmt, ...)
 {
@@ -125,15 +127,26 @@ int reader_next(struct reader *r, struct fapilog_record *ret, struct err *e)
 
 /* ---- files and directories ---- */
 
-static bool is_known(struct reader *r, const char *path)
+/* Files are renamed while they are followed: a ring to .dead, when it is delivered. An inode number
+ * alone may soon be another file's. */
+static bool is_same_file(const char *path, const char *other, bool same_inode)
+{
+    const char *dot = strrchr(path, '.'), *other_dot = strrchr(other, '.');
+    const size_t stem = dot ? (size_t)(dot - path) : 0;
+    return same_inode && other_dot && stem == (size_t)(other_dot - other) && memcmp(path, other, stem) == 0;
+}
+
+static bool is_known(struct reader *r, const char *path, const struct stat *st)
 {
     for (size_t i = 0; i < r->segments_count; i++) {
-        if (strcmp(r->segments[i]->path, path) == 0)
-            return r->segments[i]->seen = true;
+        struct reader_segment *s = r->segments[i];
+        if (is_same_file(s->path, path, s->dev == st->st_dev && s->ino == st->st_ino))
+            return s->seen = true;
     }
     for (size_t i = 0; i < r->natives_count; i++) {
-        if (strcmp(r->natives[i]->path, path) == 0)
-            return r->natives[i]->seen = true;
+        struct reader_native *n = r->natives[i];
+        if (is_same_file(n->path, path, n->dev == st->st_dev && n->ino == st->st_ino))
+            return n->seen = true;
     }
     return false;
 }
@@ -144,9 +157,18 @@ static bool has_suffix(const char *name, const char *suffix)
     return n > m && strcmp(name + n - m, suffix) == 0;
 }
 
+static bool is_segment_name(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(segment_suffixes); i++) {
+        if (has_suffix(name, segment_suffixes[i]))
+            return true;
+    }
+    return false;
+}
+
 static int entry_add(struct reader *r, int dir_fd, const char *name, const char *path, struct err *e)
 {
-    if (has_suffix(name, FAPILOG_SEGMENT_SUFFIX))
+    if (is_segment_name(name))
         return reader_segment_add(r, dir_fd, name, path, e);
     auto_fd fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
@@ -161,11 +183,13 @@ static int dir_scan(struct reader *r, const char *dir, bool quiet, struct err *e
         return err_sys(e, -errno, "directory %s", dir);
     for (const struct dirent *entry; (entry = readdir(d));) {
         char path[PATH_MAX];
+        struct stat st;
         struct err why = {0};
         const char *name = entry->d_name;
-        if (name[0] == '.' || (!has_suffix(name, FAPILOG_SEGMENT_SUFFIX) && !has_suffix(name, native_suffix)))
+        if (name[0] == '.' || (!is_segment_name(name) && !has_suffix(name, native_suffix)))
             continue;
-        if ((size_t)snprintf(path, sizeof path, "%s/%s", dir, name) >= sizeof path || is_known(r, path))
+        if ((size_t)snprintf(path, sizeof path, "%s/%s", dir, name) >= sizeof path ||
+            fstatat(dirfd(d), name, &st, AT_SYMLINK_NOFOLLOW) < 0 || is_known(r, path, &st))
             continue;
         const int n = entry_add(r, dirfd(d), name, path, &why);
         if (n == -ENOMEM)

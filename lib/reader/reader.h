@@ -14,6 +14,8 @@ struct reader_segment {
     struct segment *seg;       /* NULL: dead, read to its end, closed again */
     char *path;                /* as for messages */
     struct reader_lane **lanes; /* by index; NULL: holds nothing */
+    dev_t dev;
+    ino_t ino;
     bool own_clock;            /* its counter runs on this machine, in this boot */
     bool seen;                 /* found by the last look at its directory */
     bool named;                /* given by name, not found in a directory */

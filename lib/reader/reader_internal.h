@@ -26,6 +26,8 @@ struct reader_lane {
 struct reader_native {
     struct native_stream *stream;
     char *path;
+    dev_t dev;
+    ino_t ino;
     uint32_t pending; /* lanes of the loaded block that have not come to their end */
     bool seen, named; /* as of segments */
 };

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct native_source {
     struct reader_source src;
@@ -82,6 +83,12 @@ static int native_load(struct reader *r, struct reader_native *n, struct err *e)
 int reader_native_add_fd(struct reader *r, int fd, const char *path, bool named, struct err *e)
 {
     struct native_stream *stream;
+    struct stat st;
+    if (fstat(fd, &st) < 0) {
+        const int saved = -errno;
+        (void)close(fd);
+        return err_sys(e, saved, "%s", path);
+    }
     const int k = native_stream_open_fd(fd, path, &stream, e);
     if (k < 0)
         return k;
@@ -97,6 +104,8 @@ int reader_native_add_fd(struct reader *r, int fd, const char *path, bool named,
         return err_set(e, -ENOMEM, "no memory for %s", path);
     }
     *n = (struct reader_native){.stream = stream, .path = copy, .seen = true, .named = named};
+    n->dev = st.st_dev;
+    n->ino = st.st_ino;
     r->natives[r->natives_count++] = n;
     return 0;
 }

@@ -178,6 +178,8 @@ static int segment_add(struct reader *r, struct segment *seg, const char *path, 
         return err_set(e, -ENOMEM, "no memory for %s", path);
     }
     *s = (struct reader_segment){.seg = seg, .path = copy, .lanes = lanes, .seen = true, .named = named};
+    s->dev = seg->dev;
+    s->ino = seg->ino;
     s->own_clock = reader_clock_is_ours(seg);
     r->segments[r->segments_count++] = s;
     if (segment_is_damaged(seg))

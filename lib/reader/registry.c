@@ -209,7 +209,8 @@ static struct parsed *logger_parse(struct registry *r, uint32_t id, unsigned dep
         (e.fields_count && (off > bytes || e.fields_bytes > bytes - off)))
         return NULL;
     /* A parent that is damaged, or names its own child, costs its fields, not the logger. */
-    const struct registry_entry *parent = e.parent ? lookup(r, e.parent, FAPILOG_ENTRY_LOGGER, depth + 1) : NULL;
+    const struct registry_entry *parent =
+        e.parent ? lookup(r, e.parent, FAPILOG_ENTRY_LOGGER, depth + 1) : NULL;
     const uint32_t inherited = parent ? parent->u.logger.fields_count : 0;
     if (inherited + e.fields_count > REGISTRY_BOUND_FIELDS_MAX)
         return NULL;

@@ -3,6 +3,7 @@
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
 #include "lib/reader/guard.h"
+#include "lib/ring/liveness.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -271,11 +272,7 @@ void segment_close(struct segment *s)
 
 int segment_is_alive(const struct segment *s)
 {
-    /* A read lock conflicts with the producer's write lock and may be asked for on any descriptor. */
-    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
-    if (fcntl(s->fd, F_OFD_GETLK, &lock) < 0)
-        return -errno;
-    return lock.l_type != F_UNLCK;
+    return liveness_probe(s->fd);
 }
 
 int segment_lane_owner(const struct segment *s, uint32_t lane, struct segment_lane_owner *ret)

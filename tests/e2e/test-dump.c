@@ -268,7 +268,7 @@ static void every_format_prints_every_record(void **state)
     struct segment_builder b;
     struct child c;
     sample("1-1.ring", &b);
-    static const char *const formats[] = {"pretty", "json", "fapilog", "raw"};
+    static const char *const formats[] = {"pretty", "json", "fapilog", "dagstack", "logfmt", "raw"};
     for (size_t i = 0; i < ARRAY_COUNT(formats); i++) {
         assert_int_equal(RUN(&c, "--format", formats[i]), 0);
         assert_int_equal(lines(&c), 6);
@@ -364,6 +364,21 @@ static void a_damaged_ring_gives_what_it_has_and_verify_tells(void **state)
     builder_done(&b);
 }
 
+static void rings_that_the_collector_put_aside_are_shown_too(void **state)
+{
+    (void)state;
+    struct segment_builder b;
+    struct child c;
+    static const char *const names[] = {"1-1.bad", "2-2.dead"};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        sample(names[i], &b);
+        assert_int_equal(RUN(&c, "--format", "json"), 0);
+        assert_int_equal(lines(&c), 6 * (i + 1));
+        child_done(&c);
+        builder_done(&b);
+    }
+}
+
 static void one_unreadable_file_does_not_hide_the_others(void **state)
 {
     (void)state;
@@ -395,8 +410,15 @@ static void follow_shows_new_records_and_new_processes_until_it_is_told_to_stop(
     child_read(&c, "\"n\":777777}");
     sample("2-2.ring", &second);
     child_read(&c, "\"dynamic\"");
+    assert_int_equal(renameat(dir_fd, "2-2.ring", dir_fd, "2-2.dead"), 0); /* delivered: not shown again */
+    put_n(&b, 0, site, 888888);
+    child_read(&c, "\"n\":888888}");
+    put_n(&b, 0, site, 999999);
+    child_read(&c, "\"n\":999999}");
     assert_int_equal(kill(c.pid, SIGTERM), 0);
     assert_int_equal(child_end(&c), 0);
+    const char *first = strstr(buf_cstr(&c.out_text), "\"dynamic\"");
+    assert_null(strstr(first + 1, "\"dynamic\""));
     child_done(&c);
     builder_done(&b);
     builder_done(&second);
@@ -492,6 +514,7 @@ int main(int argc, char **argv)
         T(every_format_prints_every_record), T(wrong_usage_exits_2_and_says_why_on_stderr),
         T(help_and_version_go_to_stdout), T(what_is_missing_is_an_error_not_silence),
         T(a_damaged_ring_gives_what_it_has_and_verify_tells), T(one_unreadable_file_does_not_hide_the_others),
+        T(rings_that_the_collector_put_aside_are_shown_too),
         T(follow_shows_new_records_and_new_processes_until_it_is_told_to_stop),
         T(output_that_nobody_reads_ends_the_program_quietly), T(stats_tell_states_counts_and_drops),
         T(names_from_a_ring_cannot_steer_the_terminal),

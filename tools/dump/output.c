@@ -15,8 +15,6 @@ int output_open(struct output *o, const char *name, struct err *e)
     const bool terminal = isatty(STDOUT_FILENO);
     if (!name)
         name = terminal ? "pretty" : "json";
-    if (strcmp(name, "raw") == 0)
-        return 0;
     const struct format_ops *ops = format_find(name);
     if (!ops || (!ops->is_lines && strcmp(name, "pretty") != 0)) /* binary formats belong into files */
         return err_set(e, -EINVAL,
@@ -29,7 +27,7 @@ int output_open(struct output *o, const char *name, struct err *e)
 
 void output_close(struct output *o)
 {
-    if (o->format)
+    if (o->format) /* of a failed open */
         format_close(o->format);
     buf_done(&o->out);
     *o = (struct output){0};
@@ -50,16 +48,9 @@ int output_flush(struct output *o, struct err *e)
 
 int output_record(struct output *o, const struct fapilog_record *r, struct err *e)
 {
-    int n;
-    if (o->format) {
-        n = buf_reserve(&o->out, o->format->ops->bound(o->format, r));
-        if (n == 0)
-            o->out.len =
-                (size_t)(o->format->ops->write(o->format, r, o->out.data + o->out.len) - o->out.data);
-    } else {
-        n = raw_append(&o->out, r);
-    }
+    const int n = buf_reserve(&o->out, o->format->ops->bound(o->format, r));
     if (n < 0)
         return err_set(e, n, "no memory for a record");
+    o->out.len = (size_t)(o->format->ops->write(o->format, r, o->out.data + o->out.len) - o->out.data);
     return o->out.len >= FLUSH_BYTES ? output_flush(o, e) : 0;
 }

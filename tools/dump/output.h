@@ -10,7 +10,7 @@
 struct format;
 
 struct output {
-    struct format *format; /* NULL: raw */
+    struct format *format;
     struct buf out;
 };
 
@@ -20,8 +20,5 @@ void output_close(struct output *o);
 
 int output_record(struct output *o, const struct fapilog_record *r, struct err *e);
 int output_flush(struct output *o, struct err *e); /* -EPIPE when nobody reads any more */
-
-/* What the record is, beside its text: identity, counter, kinds and types. For debugging a producer. */
-int raw_append(struct buf *b, const struct fapilog_record *r);
 
 #endif

@@ -93,7 +93,8 @@ int figures_take(const struct reader_segment *s, const struct segment_figures *b
     f.state = load_rlx(&sb->state) == FAPILOG_STATE_CLEAN ? "clean" : alive > 0 ? "alive" : "dead";
     const uint64_t beat = load_rlx(&seg->ctl->heartbeat_ns);
     f.has_collector = s->own_clock && beat && since(beat, f.at_ns, UINT64_MAX) < heartbeat_fresh_ns;
-    f.age_s = s->own_clock && f.at_ns > seg->sb.t0_mono_ns ? (double)(f.at_ns - seg->sb.t0_mono_ns) / 1e9 : 0;
+    if (alive > 0 && s->own_clock && f.at_ns > seg->sb.t0_mono_ns)
+        f.age_s = (double)(f.at_ns - seg->sb.t0_mono_ns) / 1e9;
     f.orphans = load_rlx(&sb->orphan_dropped);
     f.truncated = load_rlx(&sb->truncated);
     f.unregistered = load_rlx(&sb->unregistered);

@@ -21,7 +21,7 @@ struct lane_figures {
 struct segment_figures {
     const char *state;  /* alive, clean, dead */
     bool has_collector; /* its heartbeat is fresh */
-    double age_s;       /* since the segment was made; 0 when its clock is not ours */
+    double age_s;       /* since the segment was made; 0 for the dead, and for clocks of others */
     uint64_t orphans, truncated, unregistered;
     uint64_t seq, dropped, fill, lag;
     double rate;
