@@ -3,6 +3,7 @@
 #include "lib/base/atomics.h"
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -190,9 +191,9 @@ int compress_start(struct compress_job *j, enum compress_codec codec, int source
     return 0;
 }
 
-/* The thread has been joined. */
-static int compress_result(struct compress_job *j)
+static int compress_join(struct compress_job *j)
 {
+    (void)pthread_join(j->thread, NULL);
     (void)close(j->source_fd);
     j->is_running = false;
     return j->result < 0 ? j->result : 1;
@@ -202,19 +203,16 @@ int compress_poll(struct compress_job *j)
 {
     CHECK(j->is_running);
     /* order: J2 acquire, pairs with J1 */
-    if (!load_acq(&j->is_done))
-        return 0;
-    (void)pthread_join(j->thread, NULL);
-    return compress_result(j);
+    return load_acq(&j->is_done) ? compress_join(j) : 0;
 }
 
 int compress_wait(struct compress_job *j, uint64_t until_ns)
 {
-    const struct timespec until = {
-        .tv_sec = (time_t)(until_ns / 1000000000), .tv_nsec = (long)(until_ns % 1000000000),
-    };
-    CHECK(j->is_running);
-    return pthread_clockjoin_np(j->thread, NULL, CLOCK_MONOTONIC, &until) == 0 ? compress_result(j) : 0;
+    const struct timespec pause = {.tv_nsec = 500000};
+    int r;
+    while ((r = compress_poll(j)) == 0 && clock_mono_ns() < until_ns)
+        (void)nanosleep(&pause, NULL);
+    return r;
 }
 
 void compress_cancel(struct compress_job *j)
@@ -222,7 +220,6 @@ void compress_cancel(struct compress_job *j)
     if (!j->is_running)
         return;
     store_rlx(&j->is_cancelled, true); /* order: relaxed - a hint to stop; the join orders the rest */
-    (void)pthread_join(j->thread, NULL);
-    if (compress_result(j) == 1)
+    if (compress_join(j) == 1)
         (void)unlink(j->partial);
 }

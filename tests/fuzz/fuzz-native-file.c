@@ -1,0 +1,237 @@
+/* Any bytes at all as a native file: walked block by block, each view to its last byte, without a crash, a
+ * read outside or a hang. libFuzzer swaps main (-Dfuzz=true); as an ordinary test it replays the files that
+ * it is given, or else mutates a valid file from a printed seed and makes many checksums right again. */
+#include "lib/base/check.h"
+#include "lib/base/cleanup.h"
+#include "lib/reader/native_file.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <xxhash.h>
+#include <zstd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static volatile uint64_t sink; /* keeps the reads */
+
+static void touch(const void *data, uint64_t len)
+{
+    for (uint64_t i = 0; i < len; i++)
+        sink += ((const uint8_t *)data)[i];
+}
+
+static void block_touch(const struct native_block *b)
+{
+    struct fapilog_superblock super;
+    struct native_registry registry;
+    struct native_spans spans;
+    struct native_span span;
+    struct native_index index;
+    touch(b->data, b->len);
+    if (native_segment_view(b, &super) == 0)
+        touch(&super, sizeof super);
+    if (native_registry_view(b, &registry) == 0)
+        touch(registry.data, registry.to - registry.from);
+    if (native_index_view(b, &index) == 0)
+        touch(index.entry, index.count * sizeof *index.entry);
+    if (native_spans_view(b, &spans) < 0)
+        return;
+    while (native_spans_next(&spans, &span) > 0) {
+        CHECK(span.head.repeated <= span.head.bytes);
+        CHECK(span.head.bytes % 8 == 0);
+        touch(span.data, span.head.bytes);
+        touch(span.head.thread, strlen(span.head.thread));
+    }
+}
+
+/* Whole blocks found; 0 also when it is refused. */
+static unsigned walk(int fd)
+{
+    struct native_file *f;
+    struct native_block b;
+    unsigned blocks = 0;
+    struct err e;
+    if (native_file_open_fd(dup(fd), "fuzz", &f, &e) < 0)
+        return 0;
+    uint64_t last = 0;
+    while (native_file_next(f, &b) > 0) {
+        CHECK(b.offset > last);
+        CHECK(f->offset > b.offset);
+        last = b.offset;
+        block_touch(&b);
+        blocks++;
+    }
+    native_file_close(f);
+    return blocks;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    auto_fd fd = memfd_create("fuzz", MFD_CLOEXEC);
+    CHECK(fd >= 0);
+    CHECK(write(fd, data, size) == (ssize_t)size);
+    (void)walk(fd);
+    return 0;
+}
+
+#ifndef FUZZ_WITHOUT_MAIN
+enum { FILE_MAX = 16384, SPAN_BYTES = 1024, BLOCKS = 6 };
+
+static uint8_t valid[FILE_MAX], image[FILE_MAX];
+static size_t valid_bytes;
+static size_t block_at[BLOCKS];
+
+static void head_seal(struct fapilog_native_block *h, const void *stored)
+{
+    h->xxh3 = XXH3_64bits(stored, h->stored_bytes);
+    h->header_xxh3 = XXH3_64bits(h, offsetof(struct fapilog_native_block, header_xxh3));
+}
+
+static void header_seal(uint8_t *file)
+{
+    struct fapilog_native_header h;
+    memcpy(&h, file, sizeof h);
+    h.xxh3 = XXH3_64bits(&h, offsetof(struct fapilog_native_header, xxh3));
+    memcpy(file, &h, sizeof h);
+}
+
+static void block_add(unsigned i, uint16_t kind, const void *raw, uint32_t len, bool packed)
+{
+    struct fapilog_native_block h = {
+        .sync = FAPILOG_NATIVE_SYNC, .kind = kind, .raw_bytes = len, .stored_bytes = len, .sequence = i,
+        .codec = packed ? FAPILOG_NATIVE_CODEC_ZSTD : FAPILOG_NATIVE_CODEC_NONE,
+    };
+    uint8_t *to = valid + valid_bytes + sizeof h;
+    if (packed)
+        h.stored_bytes = (uint32_t)ZSTD_compress(to, FILE_MAX - valid_bytes - sizeof h, raw, len, 1);
+    else
+        memcpy(to, raw, len);
+    head_seal(&h, to);
+    memcpy(valid + valid_bytes, &h, sizeof h);
+    block_at[i] = valid_bytes;
+    valid_bytes += sizeof h + ((h.stored_bytes + 7u) & ~7u);
+}
+
+static void valid_make(void)
+{
+    struct fapilog_native_header h = {
+        .magic = FAPILOG_NATIVE_MAGIC, .endian = FAPILOG_ENDIAN_TAG, .major = FAPILOG_NATIVE_MAJOR,
+        .header_size = sizeof h,
+    };
+    struct fapilog_superblock super = {.magic = FAPILOG_MAGIC};
+    struct { struct fapilog_native_registry head; uint8_t bytes[256]; } registry = {{1, 2, 0, 256}, {1}};
+    struct {
+        struct fapilog_native_spans top;
+        struct fapilog_native_span head[2];
+        uint8_t data[2 * SPAN_BYTES];
+    } spans = {
+        {2, 0}, {{.bytes = SPAN_BYTES, .repeated = 48, .thread = "main"}, {.bytes = SPAN_BYTES, .lane = 1}}, {7},
+    };
+    struct {
+        struct fapilog_native_index head;
+        struct fapilog_native_index_entry entry[3];
+        struct fapilog_native_trailer end;
+    } index = {{3, 2}, {{0}}, {0, FAPILOG_NATIVE_TRAILER}};
+    memcpy(valid, &h, sizeof h);
+    header_seal(valid);
+    valid_bytes = sizeof h;
+    block_add(0, FAPILOG_NATIVE_KIND_SEGMENT, &super, FAPILOG_NATIVE_SEGMENT_BYTES, false);
+    block_add(1, FAPILOG_NATIVE_KIND_REGISTRY, &registry, sizeof registry, false);
+    block_add(2, FAPILOG_NATIVE_KIND_SPANS, &spans, sizeof spans, false);
+    block_add(3, FAPILOG_NATIVE_KIND_REGISTRY, &registry, sizeof registry, true);
+    block_add(4, FAPILOG_NATIVE_KIND_SPANS, &spans, sizeof spans, true);
+    block_add(5, FAPILOG_NATIVE_KIND_INDEX, &index, sizeof index, false);
+}
+
+static uint64_t state;
+
+static uint64_t next_random(void)
+{
+    state ^= state << 13;
+    state ^= state >> 7;
+    return state ^= state << 17;
+}
+
+/* Mostly into heads and the begin of payloads: that is where lengths and counts stand. */
+static void mutate(void)
+{
+    static const uint64_t values[] = {
+        0, 1, 7, 8, 47, 48, 96, 4095, INT32_MAX, 1u << 30, UINT32_MAX, UINT64_MAX,
+    };
+    const uint64_t v = next_random() % 2 ? values[next_random() % ARRAY_COUNT(values)] : next_random();
+    const bool anywhere = next_random() % 4 == 0;
+    size_t at = anywhere ? next_random() % valid_bytes : block_at[next_random() % BLOCKS] + next_random() % 160;
+    at = at < valid_bytes - 8 ? at : valid_bytes - 8;
+    switch (next_random() % 4) {
+    case 0: image[at] ^= (uint8_t)(1u << next_random() % 8); break;
+    case 1: memcpy(image + (at & ~3ul), &v, 4); break;
+    case 2: memcpy(image + (at & ~7ul), &v, 8); break;
+    default: memmove(image + (at & ~7ul), image + (next_random() % (valid_bytes - 64) & ~7ul), 48); break;
+    }
+}
+
+/* Mutants whose checksums are right get deeper. */
+static void reseal(void)
+{
+    if (next_random() % 8)
+        header_seal(image);
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        struct fapilog_native_block h;
+        memcpy(&h, image + block_at[i], sizeof h);
+        if (next_random() % 8 == 0 || h.stored_bytes > valid_bytes - block_at[i] - sizeof h)
+            continue;
+        h.sync = FAPILOG_NATIVE_SYNC;
+        head_seal(&h, image + block_at[i] + sizeof h);
+        memcpy(image + block_at[i], &h, sizeof h);
+    }
+}
+
+static void mutations_run(unsigned count, uint64_t seed)
+{
+    auto_fd fd = memfd_create("fuzz", MFD_CLOEXEC);
+    const time_t start = time(NULL);
+    CHECK(fd >= 0);
+    valid_make();
+    CHECK(pwrite(fd, valid, valid_bytes, 0) == (ssize_t)valid_bytes);
+    CHECK(walk(fd) == BLOCKS);
+    printf("seed %" PRIu64 "\n", seed);
+    state = seed;
+    for (unsigned i = 0; i < count && time(NULL) - start < 8; i++) {
+        memcpy(image, valid, valid_bytes);
+        for (uint64_t n = 1 + next_random() % 4; n; n--)
+            mutate();
+        reseal();
+        const size_t len = next_random() % 8 ? valid_bytes : next_random() % valid_bytes;
+        CHECK(ftruncate(fd, 0) == 0);
+        CHECK(pwrite(fd, image, len, 0) == (ssize_t)len);
+        (void)walk(fd);
+    }
+}
+
+static void replay(const char *path)
+{
+    struct stat st;
+    auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+    CHECK(fd >= 0 && fstat(fd, &st) == 0);
+    auto_free uint8_t *data = malloc((size_t)st.st_size + 1);
+    CHECK(data != NULL);
+    CHECK(read(fd, data, (size_t)st.st_size) == st.st_size);
+    (void)LLVMFuzzerTestOneInput(data, (size_t)st.st_size);
+}
+
+int main(int argc, char **argv)
+{
+    const char *seed = getenv("FUZZ_SEED");
+    for (int i = 1; i < argc; i++)
+        replay(argv[i]);
+    if (argc == 1)
+        mutations_run(20000, seed ? strtoull(seed, NULL, 10) | 1 : 88172645463325252u);
+    return 0;
+}
+#endif
