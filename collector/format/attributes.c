@@ -54,25 +54,21 @@ void attributes_begin(struct attributes *a, const struct build *b, bool with_uid
 
 bool attributes_next(struct attributes *a, struct attribute *ret)
 {
-    while (a->next_entry < a->g->count || a->next_extra < a->extra_count) {
-        const struct gather_entry *const e = &a->g->entry[a->next_entry];
-        const struct attribute *const x = &a->extra[a->next_extra];
-        const int order = a->next_entry == a->g->count ? 1 :
-                          a->next_extra == a->extra_count ? -1 : gather_compare(e->name, x->name, a->order);
-        if (order == 0) {
-            a->next_entry++; /* the name is reserved */
-            continue;
-        }
-        if (order < 0) {
-            *ret = (struct attribute){e->name, e, ATTRIBUTE_FIELD};
-            a->next_entry++;
-        } else {
-            *ret = *x;
-            a->next_extra++;
-        }
+    if (a->next_entry == a->g->count && a->next_extra == a->extra_count)
+        return false;
+    const struct gather_entry *const e = &a->g->entry[a->next_entry];
+    const struct attribute *const x = &a->extra[a->next_extra];
+    const int order = a->next_entry == a->g->count ? 1 :
+                      a->next_extra == a->extra_count ? -1 : gather_compare(e->name, x->name, a->order);
+    if (order < 0) {
+        *ret = (struct attribute){e->name, e, ATTRIBUTE_FIELD};
+        a->next_entry++;
         return true;
     }
-    return false;
+    *ret = *x;
+    a->next_extra++;
+    a->next_entry += order == 0; /* the name is reserved */
+    return true;
 }
 
 unsigned attributes_count(const struct attributes *a)

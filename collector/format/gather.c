@@ -22,18 +22,27 @@ struct fapilog_text gather_role_name(uint8_t role)
     return names[role];
 }
 
+static bool is_named(const struct fapilog_field *f, uint8_t role)
+{
+    const struct fapilog_text name = gather_role_name(role);
+    return memcmp(f->name.data, name.data, name.len) == 0;
+}
+
 uint8_t gather_role(const struct fapilog_field *f)
 {
+    uint8_t role;
     if (f->role != FAPILOG_ROLE_DATA && f->role < FAPILOG_ROLE_COUNT)
         return f->role;
-    if (f->name.len < 7 || f->name.len > 14)
-        return FAPILOG_ROLE_DATA;
-    for (uint8_t role = 1; role < FAPILOG_ROLE_COUNT; role++) {
-        const struct fapilog_text name = gather_role_name(role);
-        if (name.len == f->name.len && memcmp(name.data, f->name.data, name.len) == 0)
-            return role;
+    switch (f->name.len) { /* no two names of a length but these */
+    case 7:  role = f->name.data[0] == 's' ? FAPILOG_ROLE_SPAN_ID : FAPILOG_ROLE_USER_ID; break;
+    case 8:  role = FAPILOG_ROLE_TRACE_ID; break;
+    case 9:  role = FAPILOG_ROLE_TENANT_ID; break;
+    case 10: role = FAPILOG_ROLE_REQUEST_ID; break;
+    case 11: role = FAPILOG_ROLE_TRACE_FLAGS; break;
+    case 14: role = FAPILOG_ROLE_CORRELATION_ID; break;
+    default: return FAPILOG_ROLE_DATA;
     }
-    return FAPILOG_ROLE_DATA;
+    return is_named(f, role) ? role : FAPILOG_ROLE_DATA;
 }
 
 bool gather_is_argument(const struct fapilog_record *r, const struct fapilog_field *f)

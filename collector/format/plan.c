@@ -201,33 +201,23 @@ static char *run_plan(const struct plan *p, const struct plan_layout *layout, st
 
 /* ---- what layouts call ---- */
 
-static bool build_room(struct build *b, size_t bytes)
+/* Takes what was written up to `end`. */
+static void build_advance(struct build *b, char *end)
 {
-    if (!b->compiling)
-        return true;
-    if (b->overflow || (size_t)(b->limit - b->out) < bytes)
-        b->overflow = true;
-    return !b->overflow;
-}
-
-void build_bytes(struct build *b, const char *text, size_t len)
-{
-    if (build_room(b, len)) {
-        memcpy(b->out, text, len);
-        b->out += len;
-    }
+    b->room -= (size_t)(end - b->out);
+    b->out = end;
 }
 
 void build_quoted(struct build *b, struct fapilog_text text)
 {
     if (build_room(b, (size_t)text.len * JSON_ESCAPE_FACTOR + 2 + JSON_ESCAPE_SLACK))
-        b->out = value_quoted(text, b->out, b->flags);
+        build_advance(b, value_quoted(text, b->out, b->flags));
 }
 
 void build_clean(struct build *b, struct fapilog_text text)
 {
     if (build_room(b, (size_t)text.len * JSON_ESCAPE_FACTOR))
-        b->out = text_clean(text.data, text.len, b->out, b->flags);
+        build_advance(b, text_clean(text.data, text.len, b->out, b->flags));
 }
 
 void build_key(struct build *b, struct fapilog_text name)
@@ -239,7 +229,7 @@ void build_key(struct build *b, struct fapilog_text name)
 void build_u64(struct build *b, uint64_t v)
 {
     if (build_room(b, NUM_INT_MAX))
-        b->out = num_u64(b->out, v);
+        build_advance(b, num_u64(b->out, v));
 }
 
 void build_drop_comma(struct build *b)
@@ -287,7 +277,7 @@ void build_value(struct build *b, const struct gather_entry *e)
         break;
     default: /* bound to the logger: as constant as a name */
         if (build_room(b, b->layout->value_bound ? b->layout->value_bound(e->field) : value_bound(e->field)))
-            b->out = put_value(b->layout, b->r, e->field, b->out, b->flags);
+            build_advance(b, put_value(b->layout, b->r, e->field, b->out, b->flags));
     }
 }
 
@@ -296,7 +286,7 @@ void build_id(struct build *b, const struct gather_entry *e)
     if (e->source != GATHER_LOGGER)
         build_slot(b, e->source == GATHER_CALL ? SLOT_ID : SLOT_ID_CONTEXT, e->index);
     else if (build_room(b, 32))
-        b->out = put_id(e->field, b->out);
+        build_advance(b, put_id(e->field, b->out));
 }
 
 void build_number(struct build *b, const struct gather_entry *e)
@@ -395,7 +385,7 @@ static const struct plan *compile(struct build *b, unsigned *flags)
     struct plan_state *const state = b->state;
     b->compiling = true;
     b->out = b->step_start = state->text;
-    b->limit = state->text + PLAN_TEXT_MAX;
+    b->room = PLAN_TEXT_MAX;
     b->layout->build(b);
     build_slot(b, SLOT_END, 0);
     if (b->overflow)
@@ -423,6 +413,7 @@ static char *write_slowly(struct format *f, const struct plan_layout *layout, co
         flags = before;
     }
     b.out = out;
+    b.room = SIZE_MAX;
     layout->build(&b);
     if (flags && b.flags_at)
         b.out = insert_flags(layout, flags, b.flags_style, b.flags_at, b.out);

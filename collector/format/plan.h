@@ -13,6 +13,7 @@
 #include "collector/format/format.h"
 #include "collector/format/gather.h"
 #include "collector/format/values.h"
+#include "lib/base/check.h"
 #include "lib/base/time_text.h"
 
 enum plan_slot {
@@ -85,7 +86,8 @@ struct build {
     /* private */
     struct plan_state *state;
     bool compiling, overflow;
-    char *out, *limit;       /* of the text, when compiling */
+    char *out;
+    size_t room;             /* bytes that may follow; when not compiling there is always enough */
     char *step_start;
     unsigned steps_count;
     unsigned *flags;
@@ -105,7 +107,24 @@ enum {
 
 /* For layouts: */
 #define build_lit(b, lit) build_bytes((b), "" lit, sizeof(lit) - 1)
-void build_bytes(struct build *b, const char *text, size_t len);
+static inline bool build_room(struct build *b, size_t bytes)
+{
+    if (likely(b->room >= bytes))
+        return true;
+    b->overflow = true;
+    b->room = 0;
+    return false;
+}
+
+static inline void build_bytes(struct build *b, const char *text, size_t len)
+{
+    if (build_room(b, len)) {
+        memcpy(b->out, text, len);
+        b->out += len;
+        b->room -= len;
+    }
+}
+
 void build_quoted(struct build *b, struct fapilog_text text); /* JSON string */
 void build_clean(struct build *b, struct fapilog_text text);  /* as text_clean() */
 void build_u64(struct build *b, uint64_t v);

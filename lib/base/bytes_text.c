@@ -9,17 +9,6 @@
 
 static const char digits[] = "0123456789abcdef";
 
-char *hex_write(const void *data, size_t len, char *out)
-{
-    const uint8_t *p = data;
-    for (size_t i = 0; i < len; i++) {
-        const uint8_t byte = p[i];
-        *out++ = digits[byte >> 4];
-        *out++ = digits[byte & 15];
-    }
-    return out;
-}
-
 #ifdef __SSE2__
 static __m128i hex_digits(__m128i nibbles)
 {
@@ -40,10 +29,31 @@ static void hex_words(uint64_t first, uint64_t second, char out[32])
 #else
 static void hex_words(uint64_t first, uint64_t second, char out[32])
 {
-    (void)hex_write(&first, sizeof first, out);
-    (void)hex_write(&second, sizeof second, out + 16);
+    uint8_t byte[16];
+    memcpy(byte, &first, 8);
+    memcpy(byte + 8, &second, 8);
+    for (unsigned i = 0; i < 16; i++) {
+        out[2 * i] = digits[byte[i] >> 4];
+        out[2 * i + 1] = digits[byte[i] & 15];
+    }
 }
 #endif
+
+char *hex_write(const void *data, size_t len, char *out)
+{
+    const uint8_t *p = data;
+    for (; len >= 16; len -= 16, p += 16, out += 32) {
+        uint64_t word[2];
+        memcpy(word, p, sizeof word);
+        hex_words(word[0], word[1], out);
+    }
+    for (size_t i = 0; i < len; i++) {
+        const uint8_t byte = p[i];
+        *out++ = digits[byte >> 4];
+        *out++ = digits[byte & 15];
+    }
+    return out;
+}
 
 char *base64_write(const void *data, size_t len, char *out)
 {

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define UTF8_REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
@@ -70,6 +71,14 @@ static inline char *utf8_put(char *out, uint32_t cp)
 static inline bool utf8_valid(const char *text, size_t len)
 {
     for (size_t i = 0; i < len;) {
+        uint64_t eight;
+        if (len - i >= sizeof eight) {
+            memcpy(&eight, text + i, sizeof eight);
+            if (!(eight & UINT64_C(0x8080808080808080))) {
+                i += sizeof eight;
+                continue;
+            }
+        }
         if (!((uint8_t)text[i] & 0x80)) {
             i++;
             continue;

@@ -187,6 +187,20 @@ static void pretty_shows_stacks_below_and_colours(void **state)
     sample_free(s);
 }
 
+static void pretty_flattens_maps_and_disarms_controls(void **state)
+{
+    (void)state;
+    struct sample *const s = sample_new(SAMPLE_EMPTY);
+    static const char json[] = "{\"user\":{\"name\":\"Ada L\",\"roles\":[\"a\"],\"none\":{}},\"n\":1.50}";
+    s->r.message = sample_text("a\x1b[2J\n\xc2\x85\x7f\xff|");
+    sample_add(s, sample_bytes("j", FAPILOG_TYPE_JSON, json, sizeof json - 1));
+    sample_add(s, sample_string("quote", "it's"));
+    sample_add(s, sample_string("empty", ""));
+    check("pretty", NULL, s, "2026-11-21 08:37:04.123456 | INFO     | a\\x1b[2J\\n\\u0085\\x7f\xef\xbf\xbd| "
+          "j.n=1.50 j.user.name='Ada L' j.user.none={} j.user.roles=[\"a\"] quote='it\\'s' empty='' invalid=utf8\n");
+    sample_free(s);
+}
+
 static void context_and_bound_fields_go_where_they_belong(void **state)
 {
     (void)state;
@@ -239,6 +253,7 @@ int main(void)
         cmocka_unit_test(an_id_of_zeros_is_no_id),
         cmocka_unit_test(dagstack_orders_keys_as_utf16),
         cmocka_unit_test(pretty_shows_stacks_below_and_colours),
+        cmocka_unit_test(pretty_flattens_maps_and_disarms_controls),
         cmocka_unit_test(context_and_bound_fields_go_where_they_belong),
         cmocka_unit_test(the_message_id_follows_from_the_place_of_the_record),
     };

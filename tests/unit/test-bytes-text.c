@@ -38,6 +38,20 @@ static void hex_and_uuid_are_lower_case(void **state)
     assert_string_equal(got, "01234567-89ab-cdef-fedc-ba9876543210");
 }
 
+static void hex_of_any_length_reads_back(void **state)
+{
+    (void)state;
+    uint8_t data[40], back[40];
+    char got[81];
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i * 37);
+    for (size_t len = 0; len <= sizeof data; len++) {
+        assert_int_equal(hex_write(data, len, got) - got, 2 * len);
+        assert_true(hex_read(got, len, back));
+        assert_memory_equal(data, back, len);
+    }
+}
+
 static void hex_is_read_back_and_anything_else_refused(void **state)
 {
     (void)state;
@@ -101,6 +115,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(base64_gives_the_vectors_of_rfc_4648),
         cmocka_unit_test(hex_and_uuid_are_lower_case),
+        cmocka_unit_test(hex_of_any_length_reads_back),
         cmocka_unit_test(hex_is_read_back_and_anything_else_refused),
         cmocka_unit_test(ipv4_matches_the_c_library),
         cmocka_unit_test(ipv6_is_as_rfc_5952_recommends),
