@@ -115,7 +115,7 @@ static uint64_t events(void)
         n += load_rlx(&a->shared[i].hot.count); /* order: relaxed - a counter of other threads */
     for (uint32_t i = FAPILOG_SHARED_LANES; i < process.geometry.lane_count; i++)
         n += load_rlx(&a->lane_events[i]); /* order: relaxed - a counter of other threads */
-    for (uint32_t i = 0; i < WRITERS_MAX; i++) {
+    for (uint32_t i = 0; i < process.writers_max; i++) {
         /* order: W2 acquire, pairs with W1 - the slot is in use */
         if (i % 64 == 0 && load_acq(&a->writer_used[i / 64]) == 0) {
             i += 63;

@@ -25,7 +25,8 @@
 #include <fapilog/fapilog.h>
 
 enum {
-    WRITERS_MAX = FAPILOG_LANES_MAX + 1024, /* threads beyond it use the shared lanes without a writer */
+    WRITERS_MORE = 1024, /* writers beyond the lanes; further threads use the shared lanes without one */
+    WRITERS_MAX = FAPILOG_LANES_MAX + WRITERS_MORE,
     SERVICE_MAX = 63,
     CTL_MAX = FAPILOG_CTL_SLOTS_OFF + FAPILOG_LANES_MAX * (int)sizeof(struct fapilog_lane_slot),
 };
@@ -114,7 +115,9 @@ struct process {
     uint8_t *registry;
     uint64_t registry_used;  /* bytes handed out; superblock.registry_tail follows */
     uint64_t registry_size;
+    uint64_t registry_ready; /* bytes that have memory behind them */
     uint64_t counter_hz;
+    uint32_t writers_max;    /* usable entries of area->writer */
     struct geometry geometry;
     struct ringdir dir;
     char service[SERVICE_MAX + 1];

@@ -94,7 +94,7 @@ static bool claim(struct writer *w, uint32_t index)
 static struct writer *take_writer(void)
 {
     struct area *a = process.area;
-    for (uint32_t i = 0; i < WRITERS_MAX / 64; i++) {
+    for (uint32_t i = 0; i < process.writers_max / 64; i++) {
         /* order: relaxed - the compare-and-swap decides */
         uint64_t bits = load_rlx(&a->writer_used[i]);
         while (bits != UINT64_MAX) {
@@ -177,7 +177,7 @@ void fapilogi_detach(struct writer *w)
 void fapilogi_detach_all(void)
 {
     struct area *a = process.area;
-    for (uint32_t i = 0; i < WRITERS_MAX; i++) {
+    for (uint32_t i = 0; i < process.writers_max; i++) {
         struct writer *w = &a->writer[i];
         /* order: W2 acquire, pairs with W1 - the slot is in use */
         if (!(load_acq(&a->writer_used[i / 64]) >> (i % 64) & 1) || !w->attached)

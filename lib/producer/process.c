@@ -51,10 +51,14 @@ void fapilogi_thread_exit_arm(struct writer *w)
         (void)pthread_setspecific(exit_key, w);
 }
 
-static void *reserve_memory(size_t size)
+/* Address space, of which the first `usable` bytes have memory behind them when they are touched. The rest
+ * costs nothing, even under mlockall(). */
+static void *reserve_memory(size_t size, size_t usable)
 {
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return p == MAP_FAILED ? NULL : p;
+    void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED || mprotect(p, usable, PROT_READ | PROT_WRITE) < 0)
+        return NULL;
+    return p;
 }
 
 /* Address space that stays for the process's life. */
@@ -62,9 +66,9 @@ int fapilogi_memory_init(struct err *e)
 {
     if (process.area)
         return 0;
-    struct area *a = reserve_memory(sizeof *a);
-    uint8_t *ctl = reserve_memory(CTL_MAX);
-    uint8_t *registry = reserve_memory(GEOMETRY_REGISTRY_MAX);
+    struct area *a = reserve_memory(sizeof *a, align_up(offsetof(struct area, writer), 4096));
+    uint8_t *ctl = reserve_memory(CTL_MAX, sizeof(struct fapilog_ctl));
+    uint8_t *registry = reserve_memory(GEOMETRY_REGISTRY_MAX, GEOMETRY_REGISTRY_MIN);
     if (!a || !ctl || !registry)
         return err_sys(e, -ENOMEM, "private memory");
     if (madvise(a, sizeof *a, MADV_WIPEONFORK) < 0)
@@ -73,6 +77,7 @@ int fapilogi_memory_init(struct err *e)
     process.ctl = (struct fapilog_ctl *)ctl;
     process.registry = registry;
     process.registry_used = FAPILOG_REGISTRY_PREAMBLE;
+    process.registry_ready = GEOMETRY_REGISTRY_MIN;
     for (uint32_t i = 0; i < FAPILOG_LOGGERS_MAX; i++)
         process.ctl->level[i] = FAPILOG_LEVEL_OFF;
     process.area = a;
@@ -95,6 +100,8 @@ void fapilogi_take_settings(const struct settings *s)
     fapilogi_copy_text(process.version, sizeof process.version, s->version ? s->version : "");
     geometry_compute(&process.geometry, s->lanes, s->lane_bytes, s->registry_bytes);
     process.registry_size = process.geometry.registry_size;
+    if (process.registry_ready > process.registry_size)
+        process.registry_ready = process.registry_size;
 }
 
 static void fall_back(const struct err *why)
@@ -108,12 +115,29 @@ static void fall_back(const struct err *why)
     process.mode = to_stderr && fapilogi_placeholder(FAPILOG_LEVEL_OFF, NULL) == 0 ? MODE_STDERR : MODE_CLOSED;
 }
 
+/* A writer for each thread with a lane, and for some without. */
+static int make_writers(struct err *e)
+{
+    struct area *a = process.area;
+    uint32_t max = (process.geometry.lane_count + WRITERS_MORE) / 64 * 64;
+    max = max < WRITERS_MAX ? max : WRITERS_MAX;
+    if (max <= process.writers_max)
+        return 0;
+    const size_t bytes = align_up(offsetof(struct area, writer) + max * sizeof a->writer[0], 4096);
+    if (mprotect(a, bytes, PROT_READ | PROT_WRITE) < 0)
+        return err_sys(e, -errno, "private memory: %u writers", max);
+    process.writers_max = max;
+    return 0;
+}
+
 static void open_segment(const struct settings *s)
 {
     struct err e = {0};
     int r = fapilogi_memory_init(&e);
-    if (r == 0)
+    if (r == 0) {
         fapilogi_take_settings(s);
+        r = make_writers(&e);
+    }
     if (r == 0)
         r = ringdir_choose(&process.dir, s->ring_dir, &e);
     if (r == 0)

@@ -4,7 +4,28 @@
 #include "lib/base/atomics.h"
 #include "lib/ring/hash.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
+
+enum { READY_STEP = 16384 };
+
+/* Pages of the file that were never touched may have no memory behind them: with a full tmpfs the registry is
+ * full, which is better than SIGBUS. Kernels before 5.14 go without this check. */
+static bool make_ready(uint64_t end)
+{
+    /* order: relaxed - only grows; two threads that both populate a page do no harm */
+    const uint64_t ready = load_rlx(&process.registry_ready);
+    if (end <= ready)
+        return true;
+    const uint64_t to = align_up(end, READY_STEP);
+    const uint64_t limit = to < process.registry_size ? to : process.registry_size;
+    if (madvise(process.registry + ready, limit - ready, MADV_POPULATE_WRITE) < 0 && errno != EINVAL)
+        return false;
+    /* order: relaxed - as above */
+    store_rlx(&process.registry_ready, limit);
+    return true;
+}
 
 /* Hands out `size` bytes; 0 when the registry is full. */
 static uint64_t take(uint64_t size)
@@ -12,7 +33,7 @@ static uint64_t take(uint64_t size)
     /* order: relaxed - only the number matters, entries are released by their word0 */
     uint64_t at = load_rlx(&process.registry_used);
     do {
-        if (at + size > process.registry_size)
+        if (at + size > process.registry_size || !make_ready(at + size))
             return 0;
         /* order: acq_rel - as above */
     } while (!cas_acq_rel(&process.registry_used, &at, at + size));

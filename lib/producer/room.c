@@ -62,8 +62,8 @@ static void set_limits(struct writer *w, uint64_t head)
  * must be a full lane, not SIGBUS. Kernels before 5.14 go without this check. */
 static bool populate(struct writer *w, uint64_t pos)
 {
-    if (pos >= w->cap)
-        return true;
+    if (pos >= w->cap || w->realtime)
+        return true; /* a prepared lane has its memory */
     return madvise(w->hot.data + pos, w->block, MADV_POPULATE_WRITE) == 0 || errno == EINVAL;
 }
 

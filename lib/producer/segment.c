@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
@@ -215,19 +216,25 @@ static int make_file(struct making *m, struct err *e)
     return 0;
 }
 
+static int allocate(int fd, uint64_t from, uint64_t size)
+{
+    return fallocate(fd, 0, (off_t)from, (off_t)size) < 0 && errno != EOPNOTSUPP ? -errno : 0;
+}
+
 static int size_and_map(struct making *m, struct err *e)
 {
     const struct geometry *g = &process.geometry;
+    struct rlimit most;
     int r = liveness_take(m->fd);
+    if (r == 0 && getrlimit(RLIMIT_FSIZE, &most) == 0 && most.rlim_cur < g->file_size)
+        r = -EFBIG; /* ftruncate() would raise SIGXFSZ */
     if (r == 0 && ftruncate(m->fd, (off_t)g->file_size) < 0)
         r = -errno;
     /* What is written outside of lanes must never meet a full file system: that would be SIGBUS. */
-    if (r == 0 && fallocate(m->fd, 0, 0, (off_t)(g->registry_off + GEOMETRY_REGISTRY_MIN)) < 0 &&
-        errno != EOPNOTSUPP)
-        r = -errno;
-    if (r == 0 && fallocate(m->fd, 0, (off_t)g->lane_off, (off_t)(g->data_off - g->lane_off)) < 0 &&
-        errno != EOPNOTSUPP)
-        r = -errno;
+    if (r == 0)
+        r = allocate(m->fd, 0, g->registry_off + process.registry_ready);
+    if (r == 0)
+        r = allocate(m->fd, g->lane_off, g->data_off - g->lane_off);
     if (r < 0)
         return err_sys(e, r, "segment: %llu bytes in %s", (unsigned long long)g->file_size,
                            process.dir.path);

@@ -215,6 +215,8 @@ static void a_blocking_producer_loses_nothing_while_the_collector_lives(void **s
     assert_int_equal(s->segs, 1);
     walk_beat(&s->seg[0]);
     shared->stage = 2;
+    /* order: relaxed - a counter */
+    assert_true(SCENARIO_UNTIL((walk_beat(&s->seg[0]), load_rlx(&s->seg[0].lanes[FAPILOG_SHARED_LANES].blocked))));
     while (waitpid(pid, &s->status, WNOHANG) == 0) {
         walk_beat(&s->seg[0]);
         consume_slowly(&s->seg[0]);

@@ -476,7 +476,7 @@ static void a_loaded_module_registers_its_sites_and_can_be_unloaded(void **state
     assert_int_equal(events, 4);
 }
 
-/* ---- size, without the pages of shared code -------------------------------------------------------------------------------------------- */
+/* ---- size, without the pages of shared code ---------------------------------------------------------- */
 
 static long rss_kb(void)
 {

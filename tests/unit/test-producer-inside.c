@@ -1,0 +1,304 @@
+/* What can only be seen or set from inside the library, or with a hand on the machine: another clock, the bell,
+ * a full file system, errno. */
+#include "lib/producer/internal.h"
+
+#include "lib/base/atomics.h"
+#include "lib/ring/clock.h"
+#include "tests/common/scenario.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int setup(void **state)
+{
+    struct scenario *s = malloc(sizeof *s);
+    scenario_init(s);
+    *state = s;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    scenario_done(*state);
+    free(*state);
+    return 0;
+}
+
+static struct walk_totals walk_one(struct scenario *s)
+{
+    struct walk_totals t;
+    assert_int_equal(s->segs, 1);
+    if (!walk_run(&s->seg[0], NULL, NULL, &t))
+        fail_msg("%s", s->seg[0].error);
+    return t;
+}
+
+static struct walk *own_segment(void)
+{
+    static struct walk w[1];
+    if (walk_open_all(w, 1, getenv("FAPILOG_RING_DIR")) != 1)
+        _exit(90);
+    return w;
+}
+
+/* ---- clock ------------------------------------------------------------------------------------------- */
+
+static void log_with_another_clock(void *arg)
+{
+    process.clock_kind = FAPILOG_CLOCK_MONOTONIC;
+    fapilog_t *log = fapilog_open("svc", NULL);
+    for (int i = 0; i < 3000; i++)
+        FAPILOG_INFO(log, "i", FL("i", i));
+    FAPILOG_ERROR(log, "urgent");
+    fapilog_close(log);
+}
+
+static void note_time(void *arg, const struct walk_record *r)
+{
+    uint64_t *last = arg;
+    assert_true(r->cycles >= *last);
+    *last = r->cycles;
+}
+
+static void without_a_trusted_counter_records_hold_the_monotonic_clock(void **state)
+{
+    struct scenario *s = *state;
+    struct walk_totals t;
+    uint64_t last = clock_mono_ns();
+    scenario_run(s, log_with_another_clock, NULL);
+    assert_int_equal(s->seg[0].sb->clock_kind, FAPILOG_CLOCK_MONOTONIC);
+    assert_int_equal(s->seg[0].sb->counter_hz, 1000000000);
+    assert_true(walk_run(&s->seg[0], note_time, &last, &t));
+    assert_int_equal(t.events, 3001);
+    assert_in_range(last, 1, clock_mono_ns());
+}
+
+static void anchors_agree_with_the_clocks(void **state)
+{
+    (void)state;
+    const uint32_t kind = clock_detect();
+    const struct clock_anchor a = clock_anchor_take(kind, 8);
+    const uint64_t start = clock_mono_ns();
+    while (clock_mono_ns() - start < 20 * NS_PER_MS)
+        ;
+    const struct clock_anchor b = clock_anchor_take(kind, 8);
+    const uint64_t hz = clock_hz(&a, &b);
+    assert_true(hz > 1000000);
+    const uint64_t by_real = b.real_ns - a.real_ns, by_mono = b.mono_ns - a.mono_ns;
+    assert_true(by_real - by_mono + 100000 < 200000); /* no clock was set meanwhile */
+    assert_int_equal(clock_hz(&a, &a), 0);
+}
+
+/* ---- bell -------------------------------------------------------------------------------------------- */
+
+static void ring(void *arg)
+{
+    fapilog_t *log = fapilog_open("svc", NULL);
+    struct walk *w = own_segment();
+    w->ctl->bell = FAPILOG_BELL_SLEEPING;
+    FAPILOG_INFO(log, "quiet");
+    if (w->ctl->bell != FAPILOG_BELL_SLEEPING)
+        _exit(1);
+    FAPILOG_ERROR(log, "loud");
+    if (w->ctl->bell != FAPILOG_BELL_RUNG)
+        _exit(2);
+    w->ctl->bell = FAPILOG_BELL_AWAKE;
+    FAPILOG_ERROR(log, "nobody sleeps");
+    if (w->ctl->bell != FAPILOG_BELL_AWAKE)
+        _exit(3);
+    w->ctl->bell = FAPILOG_BELL_SLEEPING;
+    uint64_t tail = 0;
+    for (int i = 0; w->ctl->bell == FAPILOG_BELL_SLEEPING; i++) {
+        FAPILOG_INFO(log, "much", FL("i", i));
+        tail = w->lanes[FAPILOG_SHARED_LANES].tail;
+    }
+    if (tail < 65536 || tail > 65536 + 100)
+        _exit(4);
+    w->ctl->bell = FAPILOG_BELL_SLEEPING;
+    (void)fapilog_prepare(log);
+    FAPILOG_ERROR(log, "a real-time lane never rings");
+    for (int i = 0; i < 5000; i++)
+        FAPILOG_INFO(log, "much", FL("i", i));
+    if (w->ctl->bell != FAPILOG_BELL_SLEEPING)
+        _exit(5);
+}
+
+static void the_bell_is_rung_by_errors_and_by_much_that_waits(void **state)
+{
+    scenario_run(*state, ring, NULL);
+}
+
+/* ---- limits of the machine ----------------------------------------------------------------------------- */
+
+static void fill_file_system(void *arg)
+{
+    const struct fapilog_options o = {.size = sizeof o, .registry_bytes = 1 << 20, .ring_dir = arg};
+    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", arg, "tmpfs", 0, "size=192k,mode=0750") != 0)
+        _exit(77);
+    fapilog_t *log = fapilog_open("svc", &o);
+    if (!fapilog_enabled(log, FAPILOG_LEVEL_ERROR))
+        _exit(1); /* the segment itself must fit */
+    for (int i = 0; i < 100000; i++)
+        FAPILOG_INFO(log, "i", FL("i", i));
+    for (int i = 0; i < 2000; i++) {
+        char name[24];
+        (void)snprintf(name, sizeof name, "logger.%d", i);
+        (void)fapilog_logger(log, name);
+    }
+    struct fapilog_counters c;
+    fapilog_get_counters(log, &c);
+    if (c.written == 0 || c.dropped == 0 || c.written + c.dropped != 100000)
+        _exit(2);
+    _exit(0);
+}
+
+static void a_full_file_system_is_a_full_lane_and_no_signal(void **state)
+{
+    struct scenario *s = *state;
+    scenario_wait(s, scenario_start(fill_file_system, s->dir));
+    if (WIFEXITED(s->status) && WEXITSTATUS(s->status) == 77)
+        skip(); /* may not mount */
+    assert_int_equal(s->status, 0);
+}
+
+static void open_with_a_small_file_limit(void *arg)
+{
+    const struct rlimit small = {1 << 20, 1 << 20};
+    if (setrlimit(RLIMIT_FSIZE, &small) != 0)
+        _exit(1);
+    (void)!freopen("/dev/null", "w", stderr);
+    fapilog_t *log = fapilog_open("svc", NULL);
+    FAPILOG_INFO(log, "nothing");
+    fapilog_close(log);
+}
+
+static void a_file_size_limit_is_no_signal_either(void **state)
+{
+    struct scenario *s = *state;
+    scenario_run(s, open_with_a_small_file_limit, NULL);
+    assert_int_equal(s->segs, 0);
+}
+
+static void log_under_errno(void *arg)
+{
+    static char text[100000];
+    const struct fapilog_options o = {.size = sizeof o, .lane_bytes = 16384, .lanes = 1};
+    fapilog_t *log = fapilog_open("svc", &o);
+    errno = 42;
+    for (int i = 0; i < 2000 && errno == 42; i++)
+        FAPILOG_ERROR(log, "full at some time", FL("i", i), FL_STRN("t", text, i == 5 || i == 1999 ? sizeof text : 3));
+    (void)fapilog_log(log, FAPILOG_LEVEL_INFO, "x", 1, NULL, 0);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        errno = 42;
+        FAPILOG_INFO(log, "child");
+        _exit(errno != 42);
+    }
+    int status, saved = errno;
+    if (waitpid(pid, &status, 0) != pid || status != 0 || saved != 42)
+        _exit(1);
+}
+
+static void no_call_changes_errno(void **state)
+{
+    scenario_run(*state, log_under_errno, NULL);
+}
+
+/* ---- loggers ------------------------------------------------------------------------------------------- */
+
+static void many_loggers(void *arg)
+{
+    fapilog_t *log = fapilog_open("svc", NULL);
+    struct walk *w = own_segment();
+    fapilog_t *last = log;
+    char name[32];
+    for (int i = 1; i < FAPILOG_LOGGERS_MAX + 10; i++) {
+        (void)snprintf(name, sizeof name, "logger.%d", i);
+        last = fapilog_logger(log, name);
+        if (last == log)
+            _exit(1);
+    }
+    w->ctl->level[0] = FAPILOG_LEVEL_ERROR; /* the parent's word governs those without one */
+    if (fapilog_enabled(last, FAPILOG_LEVEL_INFO) ||
+        !fapilog_enabled(fapilog_logger(log, "logger.1"), FAPILOG_LEVEL_INFO))
+        _exit(2);
+    FAPILOG_ERROR(last, "here");
+}
+
+static void loggers_beyond_the_level_words_share_their_parents(void **state)
+{
+    scenario_run(*state, many_loggers, NULL);
+    assert_int_equal(walk_one(*state).events, 1);
+}
+
+/* ---- a context in signal handlers ---------------------------------------------------------------------- */
+
+static fapilog_t *handler_log;
+static int refused;
+
+static void handler(int sig)
+{
+    FAPILOG_SCOPE(FL("signal", sig));
+    FAPILOG_INFO(handler_log, "in a handler");
+}
+
+static void context_storm(void *arg)
+{
+    struct sigaction sa = {.sa_handler = handler};
+    handler_log = fapilog_open("svc", NULL);
+    if (sigaction(SIGALRM, &sa, NULL) != 0)
+        _exit(1);
+    const struct itimerval often = {.it_interval = {0, 100}, .it_value = {0, 100}};
+    (void)setitimer(ITIMER_REAL, &often, NULL);
+    const uint64_t until = clock_mono_ns() + 300 * NS_PER_MS;
+    for (int i = 0; clock_mono_ns() < until; i++) {
+        FAPILOG_SCOPE(FL("i", i), FL("text", "bound"));
+        if (fapilog_set_user_id("u") != 0)
+            refused++;
+        FAPILOG_DEBUG(handler_log, "off");
+        if (i % 100 == 0)
+            FAPILOG_INFO(handler_log, "main");
+    }
+    if (refused)
+        _exit(2); /* only a handler can find a change under way */
+    _exit(0);
+}
+
+static void handlers_bind_contexts_while_the_thread_does(void **state)
+{
+    scenario_run(*state, context_storm, NULL);
+    (void)walk_one(*state);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(without_a_trusted_counter_records_hold_the_monotonic_clock),
+        TEST(anchors_agree_with_the_clocks),
+        TEST(the_bell_is_rung_by_errors_and_by_much_that_waits),
+        TEST(a_full_file_system_is_a_full_lane_and_no_signal),
+        TEST(a_file_size_limit_is_no_signal_either),
+        TEST(no_call_changes_errno),
+        TEST(loggers_beyond_the_level_words_share_their_parents),
+        TEST(handlers_bind_contexts_while_the_thread_does),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
