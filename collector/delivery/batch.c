@@ -104,21 +104,31 @@ static bool chunk_has_room(const struct batch_chunk *c, size_t bound)
            c->chunk.len + bound <= BATCH_BUFFER_BYTES;
 }
 
+/* The text outputs that want a record, one bit each. */
+static uint32_t outputs_wanting(const struct outputs *o, const struct fapilog_record *r)
+{
+    uint32_t wants = 0;
+    for (uint32_t i = 0; i < OUTPUTS_MAX && i < o->text_count; i++)
+        wants |= (o->output[i].level_mask >> (r->level & 31) & 1) << i;
+    return wants;
+}
+
+#define EACH_BIT(i, bits) \
+    uint32_t left_ = (bits), i; left_ && (i = (uint32_t)__builtin_ctz(left_), true); left_ &= left_ - 1
+
 /* The bounds of a record, and memory for those that no buffer holds. 1: all fit. */
 static int make_room(struct batch *b, const struct outputs *o, const struct fapilog_record *r, uint32_t wants,
                      size_t *bound)
 {
-    for (uint32_t i = 0; i < o->text_count; i++) {
-        struct batch_chunk *c = &b->chunk[i];
-        if (!(wants >> i & 1))
-            continue;
+    for (EACH_BIT(i, wants)) {
+        const struct batch_chunk *c = &b->chunk[i];
         bound[i] = o->output[i].format->ops->bound(o->output[i].format, r);
         if (c->chunk.records > 0 && !chunk_has_room(c, bound[i]))
             return 0;
     }
-    for (uint32_t i = 0; i < o->text_count; i++) {
+    for (EACH_BIT(i, wants)) {
         struct batch_chunk *c = &b->chunk[i];
-        if (!(wants >> i & 1) || bound[i] <= BATCH_BUFFER_BYTES)
+        if (likely(bound[i] <= BATCH_BUFFER_BYTES))
             continue;
         free(c->large); /* of an attempt that found no memory for another output */
         c->large = malloc(bound[i]);
@@ -126,14 +136,6 @@ static int make_room(struct batch *b, const struct outputs *o, const struct fapi
             return -ENOMEM;
     }
     return 1;
-}
-
-static uint32_t outputs_wanting(const struct outputs *o, const struct fapilog_record *r)
-{
-    uint32_t wants = 0;
-    for (uint32_t i = 0; i < o->text_count; i++)
-        wants |= (o->output[i].level_mask >> (r->level & 31) & 1) << i;
-    return wants;
 }
 
 int batch_put(struct batch *b, const struct outputs *o, const struct fapilog_record *r, bool *ret_fits)
@@ -144,12 +146,10 @@ int batch_put(struct batch *b, const struct outputs *o, const struct fapilog_rec
     *ret_fits = fits > 0;
     if (fits <= 0)
         return fits;
-    for (uint32_t i = 0; i < o->text_count; i++) {
+    for (EACH_BIT(i, wants)) {
         struct batch_chunk *c = &b->chunk[i];
         struct format *f = o->output[i].format;
-        if (!(wants >> i & 1))
-            continue;
-        if (c->large) {
+        if (unlikely(c->large)) {
             c->chunk.data = c->large;
             c->chunk.buf_index = -1;
         }
