@@ -131,9 +131,9 @@ static int make_room(struct batch *b, const struct outputs *o, const struct fapi
 static uint32_t outputs_wanting(const struct outputs *o, const struct fapilog_record *r)
 {
     uint32_t wants = 0;
-    CHECK(o->text_count <= OUTPUTS_MAX);
+    const struct output *output = o->output;
     for (uint32_t i = 0; i < o->text_count; i++)
-        wants |= (o->output[i].level_mask >> (r->level & 31) & 1) << i;
+        wants |= (output[i].level_mask >> (r->level & 31) & 1) << i;
     return wants;
 }
 

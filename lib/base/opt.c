@@ -108,8 +108,7 @@ const char *opt_allowed(const struct opt *row, char *ret, size_t size)
     case OPT_UINT: case OPT_SIZE: case OPT_DURATION:
         (void)print_number(row->type, row->min, lo, sizeof lo);
         (void)print_number(row->type, row->max, hi, sizeof hi);
-        (void)snprintf(ret, size, row->max >= INT64_MAX ? "%s or more%s%s%s" : "%s..%s%s%s", lo,
-                       row->max >= INT64_MAX ? "" : hi, unset_word(row) ? " or " : "",
+        (void)snprintf(ret, size, "%s..%s%s%s", lo, row->max >= INT64_MAX ? "" : hi, unset_word(row) ? " or " : "",
                        unset_word(row) ? unset_word(row) : "");
         break;
     default:
