@@ -1,23 +1,41 @@
 #include "collector/daemon/options.h"
+#include "collector/format/format.h"
 #include "collector/sinks/sink.h"
 
 #include <errno.h>
 #include <string.h>
 
+enum { COLUMNS = 98, NAME_COLUMNS = 20 };
+
+/* The text beside the name, its further lines below its first. */
+static void print_wrapped(FILE *f, const char *name, const char *text)
+{
+    (void)fprintf(f, "  %-*s ", NAME_COLUMNS, name);
+    for (int column = NAME_COLUMNS + 3; *text;) {
+        const int word = (int)strcspn(text, " ");
+        if (column > NAME_COLUMNS + 3 && column + word > COLUMNS) {
+            (void)fprintf(f, "\n  %-*s ", NAME_COLUMNS, "");
+            column = NAME_COLUMNS + 3;
+        }
+        (void)fprintf(f, "%.*s%s", word, text, text[word] ? " " : "");
+        column += word + 1;
+        text += word + (text[word] == ' ');
+    }
+    (void)fputc('\n', f);
+}
+
 static void print_rows(FILE *f, const struct opt *rows)
 {
     for (; rows->type != OPT_END_ROW; rows++) {
         char allowed[200];
-        (void)fprintf(f, "  %-18s %s\n", rows->name, rows->help);
-        (void)fprintf(f, "  %-18s ", "");
-        if (rows->flags & OPT_REQUIRED)
-            (void)fprintf(f, "required");
-        else
-            (void)fprintf(f, "default %s", rows->default_text && *rows->default_text ? rows->default_text : "none");
-        (void)fprintf(f, "; %s", opt_allowed(rows, allowed, sizeof allowed));
-        if (rows->alias)
-            (void)fprintf(f, "; also %s", rows->alias);
-        (void)fputc('\n', f);
+        char facts[400];
+        const char *def = rows->default_text && *rows->default_text ? rows->default_text : "none";
+        const bool is_required = rows->flags & OPT_REQUIRED;
+        (void)snprintf(facts, sizeof facts, "%s%s; %s%s%s", is_required ? "required" : "default ",
+                       is_required ? "" : def, opt_allowed(rows, allowed, sizeof allowed),
+                       rows->alias ? "; also " : "", rows->alias ? rows->alias : "");
+        print_wrapped(f, rows->name, rows->help);
+        print_wrapped(f, "", facts);
     }
 }
 
@@ -36,20 +54,25 @@ void options_help(FILE *f)
         "  --drain          deliver all that the rings hold, then exit\n"
         "  --check          validate everything, print what would run, exit\n"
         "  --verbose        say what happens\n"
-        "  --help [SINK]    this text, or the options of a sink\n"
-        "  --version\n"
+        "  --help, -h [SINK]\n"
+        "                   this text, or the options of a sink\n"
+        "  --version        the version\n"
         "\n"
         "SIGTERM and SIGINT drain and stop, a second one stops at once; SIGHUP reopens files;\n"
         "SIGUSR1 rotates them. Exit status: 0 done, 1 failed, 2 wrong usage.\n"
         "\n"
         "Settings:\n"
-        "  level[.LOGGER]     Level from which services log, at run time.\n"
-        "                     a level name or off\n",
+        "  level[.LOGGER]       Level from which services log, at run time.\n"
+        "                       a level name or off\n",
         f);
     print_rows(f, settings_opts);
     (void)fputs("\nSinks:\n", f);
     for (const struct sink_ops *const *ops = sink_list; *ops; ops++)
-        (void)fprintf(f, "  %-18s %s\n", (*ops)->scheme, (*ops)->summary);
+        print_wrapped(f, (*ops)->scheme, (*ops)->summary);
+    (void)fputs("\nFormats, as in --sink file:/path?format=NAME:\n ", f);
+    for (const struct format_ops *const *ops = format_list; *ops; ops++)
+        (void)fprintf(f, " %s", (*ops)->name);
+    (void)fputc('\n', f);
 }
 
 int options_help_sink(FILE *f, const char *scheme, struct err *e)

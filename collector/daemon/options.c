@@ -147,7 +147,9 @@ static int bad_option(int argc, char **argv, int key, struct err *e)
     const char *what = optind > 0 && optind <= argc ? argv[optind - 1] : "";
     if (key == ':')
         return err_set(e, -EINVAL, "%s: needs a value", what);
-    return err_set(e, -EINVAL, "%s: no such option", what);
+    const char *near = opt_suggest_long(long_options, what);
+    return err_set(e, -EINVAL, "%s: no such option%s%s%s", what, near ? "; did you mean '--" : "", near ? near : "",
+                   near ? "'?" : "");
 }
 
 static int parse_arguments(struct options *o, int argc, char **argv, const char **ret_topic, struct err *e)

@@ -70,6 +70,8 @@ struct pipeline {
 
 /* Gives a name to each sink that has none; two of the same name are refused. */
 int pipeline_name_sinks(struct sink *const *sinks, uint32_t count, struct err *e);
+/* What can be told before anything is opened: formats, and two sinks that write to the same place. */
+int pipeline_check(struct sink *const *sinks, uint32_t count, struct err *e);
 
 /* Opens the sinks, cuts them back to their marks and persists where they stand. The sinks stay the
  * caller's; on failure those that were opened are closed again. */

@@ -41,6 +41,25 @@ int pipeline_name_sinks(struct sink *const *sinks, uint32_t count, struct err *e
     return 0;
 }
 
+static int check_place(const struct sink *a, const struct sink *b, struct err *e)
+{
+    if (!b->ops->mark || sink_identity(a) != sink_identity(b))
+        return 0;
+    return err_set(e, -EEXIST, "sinks %s and %s write to the same place", a->common.name, b->common.name);
+}
+
+int pipeline_check(struct sink *const *sinks, uint32_t count, struct err *e)
+{
+    struct outputs outputs;
+    uint32_t output[FAPILOG_SINKS_MAX];
+    int r = outputs_init(&outputs, sinks, count, output, e);
+    outputs_done(&outputs);
+    for (uint32_t i = 0; i < count && r == 0; i++)
+        for (uint32_t k = 0; k < i && r == 0; k++)
+            r = check_place(sinks[k], sinks[i], e);
+    return r;
+}
+
 static int targets_init(struct pipeline *p, struct sink *const *sinks, uint32_t count, struct err *e)
 {
     uint32_t output[FAPILOG_SINKS_MAX];
@@ -57,9 +76,9 @@ static int targets_init(struct pipeline *p, struct sink *const *sinks, uint32_t 
             t->has_mark = true;
         }
         for (uint32_t k = 0; k < i; k++) {
-            if (p->target[k].identity == t->identity && sinks[i]->ops->mark)
-                return err_set(e, -EEXIST, "sinks %s and %s write to the same place",
-                               sinks[k]->common.name, sinks[i]->common.name);
+            r = check_place(sinks[k], sinks[i], e);
+            if (r < 0)
+                return r;
         }
         sinks[i]->io = p->io;
         sinks[i]->core = t;

@@ -108,7 +108,7 @@ const char *opt_allowed(const struct opt *row, char *ret, size_t size)
     case OPT_UINT: case OPT_SIZE: case OPT_DURATION:
         (void)print_number(row->type, row->min, lo, sizeof lo);
         (void)print_number(row->type, row->max, hi, sizeof hi);
-        (void)snprintf(ret, size, "%s..%s%s%s", lo, hi, unset_word(row) ? " or " : "",
+        (void)snprintf(ret, size, "%s..%s%s%s", lo, row->max >= INT64_MAX ? "" : hi, unset_word(row) ? " or " : "",
                        unset_word(row) ? unset_word(row) : "");
         break;
     default:
@@ -323,11 +323,34 @@ unsigned opt_distance(const char *a, const char *b)
     return row[(la + 1) % 3][lb];
 }
 
+/* Edits up to which a name counts as near to a misspelt one. */
+static unsigned near_limit(size_t len)
+{
+    return len < 4 ? 1 : len < 8 ? 2 : 3;
+}
+
+const char *opt_suggest_long(const struct option *rows, const char *given)
+{
+    char name[WORD_MAX + 1];
+    const char *nearest = NULL;
+    given += strspn(given, "-");
+    (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(given, "="), given);
+    unsigned limit = near_limit(strlen(name)) + 1;
+    for (; rows->name; rows++) {
+        const unsigned d = opt_distance(rows->name, name);
+        if (d < limit) {
+            nearest = rows->name;
+            limit = d;
+        }
+    }
+    return nearest;
+}
+
 const char *opt_suggest(const struct opt *rows, const char *name)
 {
     const char *nearest = NULL;
     const size_t len = strlen(name);
-    unsigned limit = len < 4 ? 1 : len < 8 ? 2 : 3;
+    unsigned limit = near_limit(len);
     for (const struct opt *row = rows; row->type != OPT_END_ROW; row++) {
         unsigned d = opt_distance(row->name, name);
         const unsigned other = row->alias ? opt_distance(row->alias, name) : limit + 1;

@@ -7,6 +7,7 @@
 
 #include "lib/base/err.h"
 
+#include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -87,6 +88,8 @@ int opt_complete(const struct opt *rows, const void *cfg, struct err *e);
 void opt_free(const struct opt *rows, void *cfg);
 /* The name in `rows` nearest to a misspelt one, or NULL when none is near. */
 const char *opt_suggest(const struct opt *rows, const char *name);
+/* The same for a command's long options; `given` may have its dashes and a value. */
+const char *opt_suggest_long(const struct option *rows, const char *given);
 
 /* Writes what a row accepts: "1..100", "one of none, gzip, zstd". Returns ret. */
 const char *opt_allowed(const struct opt *row, char *ret, size_t size);

@@ -31,6 +31,15 @@ static enum cat_parse usage(const char *what, const char *value)
     return CAT_EXIT_USAGE;
 }
 
+static enum cat_parse refuse(int c, const char *given, const struct option *options)
+{
+    const char *near = c == '?' ? opt_suggest_long(options, given) : NULL;
+    fprintf(stderr, "fapilog-cat: %s: %s%s%s%s\nTry 'fapilog-cat --help'.\n", given,
+            c == ':' ? "needs a value" : "no such option", near ? "; did you mean '--" : "", near ? near : "",
+            near ? "'?" : "");
+    return CAT_EXIT_USAGE;
+}
+
 static bool add_field(struct cat_options *o, const char *text)
 {
     const char *equals = strchr(text, '=');
@@ -57,7 +66,9 @@ enum cat_parse cat_options_parse(struct cat_options *o, int argc, char **argv)
     };
 
     *o = (struct cat_options){.service = "fapilog-cat", .level = FAPILOG_LEVEL_INFO};
-    for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+    opterr = 0;
+    optind = 0; /* scan from the start, whoever scanned before */
+    for (int c; (c = getopt_long(argc, argv, ":h", options, NULL)) != -1;) {
         switch (c) {
         case RINGS: o->rings = optarg; break;
         case SERVICE: o->service = optarg; break;
@@ -74,8 +85,8 @@ enum cat_parse cat_options_parse(struct cat_options *o, int argc, char **argv)
                              optarg);
             break;
         case 'h': fputs(help, stdout); return CAT_EXIT_OK;
-        case VERSION: puts("fapilog-cat (fapilog) " FAPILOG_VERSION); return CAT_EXIT_OK;
-        default: return usage("wrong usage", NULL);
+        case VERSION: puts("fapilog-cat " FAPILOG_VERSION); return CAT_EXIT_OK;
+        default: return refuse(c, argv[optind > 1 ? optind - 1 : 1], options);
         }
     }
     o->files = argv + optind;

@@ -14,7 +14,7 @@ static const char help_text[] =
     "PATH is a segment, a directory of segments, or a native file or its directory.\n"
     "\n"
     "  --rings DIR       ring directory (default: $FAPILOG_RING_DIR, the user's own)\n"
-    "  --follow          go on with new records and new processes\n"
+    "  --follow, -f      go on with new records and new processes\n"
     "  --format FORMAT   pretty (default on a terminal), json (default elsewhere),\n"
     "                    fapilog, dagstack, logfmt, raw\n"
     "  --level LEVEL     only this level and above\n"
@@ -24,7 +24,7 @@ static const char help_text[] =
     "  --until TIME      or relative: -5m\n"
     "  --stats           a table of processes and lanes instead of records\n"
     "  --verify          check all structures; exit 1 when something is damaged\n"
-    "  --help            this text\n"
+    "  --help, -h        this text\n"
     "  --version         the version\n"
     "\n"
     "Exit codes: 0 done, 1 failed or damage found, 2 wrong usage.\n";
@@ -71,6 +71,15 @@ static int option_set(struct options *o, int c, const char *arg, int64_t now_ns,
     }
 }
 
+static int option_refuse(int c, const char *given, const struct option *rows, struct err *e)
+{
+    const char *near = c == '?' ? opt_suggest_long(rows, given) : NULL;
+    if (c == ':')
+        return err_set(e, -EINVAL, "%s: needs a value (see --help)", given);
+    return err_set(e, -EINVAL, "%s: no such option%s%s%s (see --help)", given, near ? "; did you mean '--" : "",
+                   near ? near : "", near ? "'?" : "");
+}
+
 int options_parse(int argc, char **argv, int64_t now_ns, struct options *ret, struct err *e)
 {
     static const struct option rows[] = {
@@ -88,8 +97,7 @@ int options_parse(int argc, char **argv, int64_t now_ns, struct options *ret, st
     optind = 0; /* scan from the start, whoever scanned before */
     for (int c; r == 0 && (c = getopt_long(argc, argv, ":hf", rows, NULL)) != -1;) {
         if (c == '?' || c == ':')
-            r = err_set(e, -EINVAL, "%s: %s (see --help)", argv[optind - 1],
-                        c == ':' ? "a value is missing" : "no such option");
+            r = option_refuse(c, argv[optind > 1 ? optind - 1 : 1], rows, e);
         else
             r = option_set(&o, c, optarg, now_ns, e);
     }

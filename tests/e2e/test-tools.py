@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+"""What people type and read: help, versions, messages and exit statuses of all commands, and manual pages."""
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+from programs import *  # noqa: E402,F403
+
+COMMANDS = {"fapilog-collector": COLLECTOR, "fapilog-dump": DUMP, "fapilog-cat": CAT}
+MAN = os.path.join(os.environ["FAPILOG_SOURCE"], "docs", "man")
+COLUMNS = 100
+
+
+def collector_check(place, *uris, status, said=()):
+    args = [a for uri in uris for a in ("--sink", uri)]
+    r = execute([COLLECTOR, "--rings", place.rings, "--check", *args], status=status)
+    for word in said:
+        check(word in r.err.decode(), f"{uris}: no '{word}' in: {r.err.decode()}")
+    check(len(r.err.decode().splitlines()) <= 1, f"{uris}: more than one line: {r.err.decode()}")
+    return r
+
+
+def help_is_on_standard_output_and_fits_a_terminal():
+    for name, program in COMMANDS.items():
+        r = execute([program, "--help"], status=0)
+        check(r.out and not r.err, f"{name}: {r.err}")
+        check(execute([program, "-h"], status=0).out == r.out, f"{name}: -h differs from --help")
+        text = r.out.decode()
+        wide = [line for line in text.splitlines() if len(line) > COLUMNS]
+        check(not wide, f"{name}: wider than {COLUMNS} columns: {wide}")
+        check(text.lower().startswith(f"usage: {name} "), f"{name}: begins with {text[:40]!r}")
+        check("0 done" in text or "0 all" in text, f"{name}: no exit statuses")
+
+
+def help_of_each_sink_and_format_is_there():
+    text = execute([COLLECTOR, "--help"], status=0).out.decode()
+    sinks = [line.split()[0] for line in text.split("\nSinks:\n")[1].split("\n\n")[0].splitlines()]
+    check({"console", "file", "mmap", "native"} <= set(sinks), f"sinks {sinks}")
+    for sink in sinks:
+        r = execute([COLLECTOR, "--help", sink], status=0)
+        own = r.out.decode()
+        check(not r.err and own.startswith(f"{sink}:"), f"{sink}: {r.text()[:200]}")
+        wide = [line for line in own.splitlines() if len(line) > COLUMNS]
+        check(not wide, f"{sink}: wider than {COLUMNS} columns: {wide}")
+        for common in ("name", "format", "min_severity", "levels"):
+            check(f"\n  {common} " in own, f"{sink}: {common} is missing")
+        check("9223372036854775807" not in own, f"{sink}: a bound that is none")
+    formats = text.split("\nFormats")[1].split("\n")[1].split()
+    check({"fapilog", "dagstack", "otlp-json", "json", "logfmt", "pretty"} <= set(formats), f"formats {formats}")
+    with Place() as place:
+        for form in formats:
+            collector_check(place, place.uri(options=f"format={form}"), status=0)
+    r = execute([COLLECTOR, "--help", "fil"], status=2)
+    check("fil" in r.err.decode() and "console" in r.err.decode(), f"{r.err}")
+
+
+def versions_agree():
+    seen = set()
+    for name, program in COMMANDS.items():
+        r = execute([program, "--version"], status=0)
+        words = r.out.decode().split()
+        check(len(words) == 2 and words[0] == name and not r.err, f"{name}: {r.text()!r}")
+        seen.add(words[1])
+    check(len(seen) == 1, f"versions {seen}")
+
+
+def wrong_options_are_status_2_and_the_right_one_is_named():
+    for name, program in COMMANDS.items():
+        for given, near in (("--rngs=x", "--rings"), ("--verison", "--version"), ("--hepl", "--help"),
+                            ("--nothing-like-it", None), ("-Z", None)):
+            r = execute([program, given], status=2)
+            err = r.err.decode()
+            check(not r.out and err.startswith(f"{name}: ") and given in err and "--help" in err, f"{name} {given}: {err}")
+            check(("did you mean" in err) == bool(near) and (not near or f"'{near}'" in err), f"{name} {given}: {err}")
+        r = execute([program, "--rings"], status=2)
+        check("--rings: needs a value" in r.err.decode(), f"{name}: {r.err}")
+    for program, args, said in ((COLLECTOR, ["--set", "merge_windw=1"], "'merge_window'"), (DUMP, ["--level", "LOUD"], "LOUD"),
+                                (DUMP, ["--where", "a =="], "--where"), (DUMP, ["--since", "soon"], "'soon'"),
+                                (DUMP, ["--format", "xml"], "xml"), (DUMP, ["--stats", "--verify"], "exclude"),
+                                (COLLECTOR, ["stray"], "stray"), (COLLECTOR, ["--set", "io=slow"], "uring")):
+        r = execute([program, *args], status=2)
+        check(said in r.err.decode() and not r.out, f"{args}: {r.text()}")
+
+
+def what_fails_is_status_1_and_named():
+    with Place() as place:
+        missing = os.path.join(place.path, "missing")
+        for argv in ([DUMP, missing], [DUMP, "--rings", missing], [CAT, "--rings", place.rings, missing],
+                     [COLLECTOR, "--rings", os.path.join(missing, "below"), "--drain"],
+                     [COLLECTOR, "--rings", place.rings, "--drain", "--sink", f"file://{missing}/below/log"]):
+            if argv[0] == COLLECTOR and "--sink" in argv:
+                os.chmod(place.path, 0o500)
+            if os.geteuid() == 0 and "--sink" in argv:
+                continue  # root may write anywhere
+            r = execute(argv, status=1)
+            os.chmod(place.path, 0o700)
+            check(missing in r.err.decode(), f"{argv}: {r.text()}")
+        os.mkdir(place.file("empty"))
+        r = execute([DUMP, place.rings], status=0)
+        check(not r.out, f"an empty directory: {r.text()}")
+
+
+def uris_that_are_wrong_say_what_would_be_right():
+    with Place() as place:
+        path = place.file()
+        for uri, said in (
+                ("nonsense", ["nonsense", "':'"]), ("", ["scheme"]), ("fil:///x", ["fil", "'file:'", "console", "native"]),
+                ("kafka://b/t", ["kafka", "no such sink", "console, "]), ("file:", ["path", "directory"]),
+                (f"file://{path}?max_byte=1", ["max_byte", "'max_bytes'", "max_files"]),
+                (f"file://{path}?max_bytes=abc", ["max_bytes", "'abc'", "10MB"]),
+                (f"file://{path}?interval=3x", ["interval", "'3x'", "500ms"]),
+                (f"file://{path}?compress=rar", ["compress", "'rar'", "gzip", "zstd"]),
+                (f"file://{path}?min_severity=LOUD", ["min_severity", "'LOUD'", "WARNING"]),
+                (f"file://{path}?levels=INFO,LOUD", ["levels", "'LOUD'", "WARNING"]),
+                (f"file://{path}?format=xml", ["format 'xml'", "logfmt", "sink file"]),
+                (f"file://{path}%zz", ["%", "hex"]), ("console:?mode=loud", ["mode", "'loud'", "pretty"]),
+                ("mmap:", ["path", "must be given"]), (f"native://{path}?compress=gzip", ["'gzip'", "zstd"])):
+            collector_check(place, uri, status=1, said=said)
+        collector_check(place, f"file://{path}?name=a", f"file://{path}2?name=a", status=1, said=["'a'"])
+        collector_check(place, f"file://{path}?name=a", f"file://{path}?name=b", status=1, said=["a and b", "same place"])
+        r = execute([COLLECTOR, "--rings", place.rings, "--check"], status=1,
+                    env={"FAPILOG_SINKS": f"file://{path} fil:///x"})
+        check("FAPILOG_SINKS" in r.err.decode(), f"the environment is not named: {r.err}")
+        check(os.listdir(place.out) == [] and os.listdir(place.rings) == [], "--check leaves something behind")
+
+
+def check_prints_the_values_in_effect():
+    with Place() as place:
+        uri = place.uri(options="max_bytes=10MB&compress=gzip&min_severity=ERROR&max_files=7&name=archive")
+        r = execute([COLLECTOR, "--rings", place.rings, "--check", "--sink", uri, "--sink", "console:", "--set",
+                     "flush_interval=250ms", "--set", "level.orders=DEBUG"], status=0)
+        lines = r.out.decode().splitlines()
+        for line in (f"rings = {place.rings}", "flush_interval = 250ms", "level.orders = DEBUG",
+                     f"sink archive: path = {place.file()}", "sink archive: compress = gzip",
+                     "sink archive: max_bytes = 10MB", "sink archive: min_severity = ERROR",
+                     "sink archive: max_files = 7", "sink console: console"):
+            check(line in lines, f"'{line}' is missing in: {r.out.decode()}")
+
+
+def options_of(text):
+    return set(re.findall(r"--[a-z][a-z-]+", text))
+
+
+def manual_pages_and_help_name_the_same_options():
+    for name, program in COMMANDS.items():
+        path = os.path.join(MAN, f"{name}.1.md")
+        check(os.path.exists(path), f"{name} has no manual page")
+        with open(path) as f:
+            page = f.read()
+        section = page.split("\n## OPTIONS\n")[1].split("\n## ")[0]
+        described = set()
+        for line in section.splitlines():
+            if re.match(r"(\*\*|`)?-", line):  # a term of the list of options
+                described |= options_of(line)
+        shown = execute([program, "--help"], status=0).out.decode()
+        listed = {o for line in shown.splitlines() if line.startswith("  --") for o in options_of(line.split("  ")[1])}
+        check(described == listed, f"{name}: only in one of manual page and --help: {sorted(described ^ listed)}")
+        for heading in ("NAME", "SYNOPSIS", "EXIT STATUS", "SEE ALSO"):
+            check(f"## {heading}" in page, f"{name}: no {heading}")
+
+
+if __name__ == "__main__":
+    sys.exit(run([
+        help_is_on_standard_output_and_fits_a_terminal,
+        help_of_each_sink_and_format_is_there,
+        versions_agree,
+        wrong_options_are_status_2_and_the_right_one_is_named,
+        what_fails_is_status_1_and_named,
+        uris_that_are_wrong_say_what_would_be_right,
+        check_prints_the_values_in_effect,
+        manual_pages_and_help_name_the_same_options,
+    ]))
