@@ -82,8 +82,10 @@ def killed_at_each_step_files_hold_each_record_once():
 
 def killed_at_each_step_of_a_rotation_files_hold_each_record_once():
     def rotate_soon(place, collector):
-        if place.is_ready(collector):
-            collector.send_signal(signal.SIGUSR1)
+        for _ in range(10):
+            if place.is_ready(collector):
+                collector.send_signal(signal.SIGUSR1)
+                time.sleep(0.003)
     return every_point(ROTATING_POINTS, ROTATION, rotate_soon)
 
 
