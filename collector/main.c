@@ -4,6 +4,7 @@
 #include "collector/daemon/report.h"
 #include "lib/base/fault.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -19,7 +20,7 @@ static int run(const struct options *o)
     struct err e = { 0 }, close_error = { 0 };
     struct daemon *d = calloc(1, sizeof *d);
     if (!d) {
-        (void)err_set(&e, -12, "out of memory");
+        (void)err_set(&e, -ENOMEM, "out of memory");
         return complain(&e, EXIT_FAILED);
     }
     int r = daemon_open(d, o, &e);
@@ -33,7 +34,8 @@ static int run(const struct options *o)
     const int closed = daemon_close(d, &close_error);
     if (closed < 0)
         (void)complain(&close_error, EXIT_FAILED);
-    free(d);
+    if (closed != -EBUSY)
+        free(d);
     return r < 0 || closed < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
@@ -44,7 +46,7 @@ int main(int argc, char **argv)
     const char *topic;
     int status = EXIT_DONE;
     if (fault_init() < 0) {
-        (void)err_set(&e, -22, "FAPILOG_FAULT: must be NAME:COUNT");
+        (void)err_set(&e, -EINVAL, "FAPILOG_FAULT: must be NAME:COUNT");
         return complain(&e, EXIT_USAGE);
     }
     switch (options_parse(&o, argc, argv, &topic, &e)) {

@@ -43,6 +43,10 @@ static void status_copy(const struct pipeline *p, struct fapilog_ctl *ctl)
 /* fapilog_flush() names the sinks that fail, and tools show them, from these copies. */
 static void status_mirror(struct daemon *d)
 {
+    if (d->status_version == d->pipeline.status_version && d->status_attached == d->segments.stats.attached)
+        return;
+    d->status_version = d->pipeline.status_version;
+    d->status_attached = d->segments.stats.attached;
     for (uint32_t i = 0; i < d->segments.count; i++) {
         struct source *s = d->segments.source[i];
         if (s->status_version == d->pipeline.status_version)
@@ -57,7 +61,6 @@ static void begin_stop(struct daemon *d, uint64_t now_ns)
     d->is_stopping = true;
     d->stop_at_ns = now_ns + d->options->settings.shutdown_timeout_ns;
     d->turn_at_ns = now_ns;
-    segments_probe(&d->segments, now_ns, true);
     drain_set_goal(&d->drain);
 }
 
@@ -122,9 +125,10 @@ static uint64_t next_deadline(const struct daemon *d, uint64_t now_ns)
     at = earliest(at, pipeline_deadline(&d->pipeline));
     at = earliest(at, d->stop_at_ns);
     at = earliest(at, d->heartbeat_at_ns);
-    at = earliest(at, segments_probe_deadline(&d->segments));
     at = earliest(at, discover_deadline(&d->discover));
     /* A turn that waits for a free batch goes on when a write completes. */
+    if (!d->drain.is_open)
+        at = earliest(at, d->segments.probe_at_ns);
     if (!d->drain.is_open && !(d->is_stopping && drain_has_reached_goal(&d->drain)))
         at = earliest(at, d->turn_at_ns);
     return at <= now_ns ? 0 : at;
@@ -164,7 +168,8 @@ int daemon_run(struct daemon *d, struct err *e)
         take_signals(d, now_ns);
         watch_drain(d, now_ns);
         discover_run(&d->discover, now_ns);
-        segments_probe(&d->segments, now_ns, false);
+        if (!d->drain.is_open)
+            segments_probe(&d->segments, now_ns, false);
         heartbeat(d, now_ns);
         status_mirror(d);
         int r = turn(d, now_ns, e);

@@ -28,7 +28,8 @@ struct daemon {
     uint64_t turn_ended_ns;
     bool is_turn_rung;        /* the present turn was asked for by a producer */
     uint64_t heartbeat_at_ns;
-    uint64_t status_version;
+    uint64_t status_version;  /* of the sink states, and the segments, that were mirrored last */
+    uint64_t status_attached;
     uint64_t turns;
 };
 
@@ -36,7 +37,7 @@ struct daemon {
 int daemon_open(struct daemon *d, const struct options *o, struct err *e);
 /* Until stopped or, with --drain, until all is delivered. 0, or -EIO when records were left behind. */
 int daemon_run(struct daemon *d, struct err *e);
-/* The first error of a sink's close. */
+/* The first error of a sink's close. -EBUSY: nothing was freed, as a write is still under way. */
 int daemon_close(struct daemon *d, struct err *e);
 
 #endif

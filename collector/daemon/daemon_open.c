@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#define LAST_WRITES_NS NS_PER_S
+
 static void on_message(void *arg, const char *text)
 {
     (void)arg;
@@ -147,9 +149,22 @@ int daemon_open(struct daemon *d, const struct options *o, struct err *e)
     return r;
 }
 
+/* A write that the kernel does not finish (a dead network file system) still uses our memory. */
+static bool wait_for_writes(struct daemon *d)
+{
+    const uint64_t give_up_ns = clock_mono_ns() + LAST_WRITES_NS;
+    while (!pipeline_is_settled(&d->pipeline) && clock_mono_ns() < give_up_ns) {
+        if (io_turn(d->io, give_up_ns) < 0)
+            break;
+    }
+    return pipeline_is_settled(&d->pipeline);
+}
+
 int daemon_close(struct daemon *d, struct err *e)
 {
     int r = 0;
+    if (d->is_pipeline_open && !wait_for_writes(d))
+        return err_set(e, -EBUSY, "a write does not end; left to the kernel");
     if (d->is_pipeline_open) {
         pipeline_abandon(&d->pipeline);
         r = pipeline_close(&d->pipeline, e);

@@ -23,7 +23,7 @@ static void on_readable(struct io_req *req, int result)
 {
     struct signals *s = req->owner;
     s->is_armed = false;
-    if (result == -ECANCELED)
+    if (result == -ECANCELED || s->is_closing)
         return;
     struct signalfd_siginfo info;
     while (read(s->fd, &info, sizeof info) == (ssize_t)sizeof info) {
@@ -76,6 +76,7 @@ void signals_close(struct signals *s)
 {
     if (s->fd < 0)
         return;
+    s->is_closing = true; /* the poll may complete before it can be cancelled */
     if (s->is_armed)
         io_cancel(s->io, &s->req);
     while (s->is_armed && io_turn(s->io, 0) >= 0)

@@ -9,6 +9,7 @@ struct signals {
     struct io *io;
     int fd;
     bool is_armed;
+    bool is_closing;
     struct io_req req;
     unsigned stop;  /* SIGTERM and SIGINT seen: 1 drain and stop, 2 stop at once */
     bool reopen;    /* SIGHUP; the reader clears it */

@@ -34,6 +34,7 @@ struct batch {
     uint32_t spans_count, spans_cap;
     uint32_t span_first[OUTPUTS_MAX + 1]; /* output i: [first[i], first[i + 1]) */
     uint64_t span_bytes[OUTPUTS_MAX], span_records[OUTPUTS_MAX];
+    uint32_t positions_max; /* that one slot of the state file holds */
     uint64_t ring_limit; /* bytes that every raw sink has room for */
     struct batch_kept *kept;
     struct checkpoint checkpoint;

@@ -215,6 +215,7 @@ struct batch *pipeline_filling(struct pipeline *p)
         else if (limit[i] < b->ring_limit)
             b->ring_limit = limit[i];
     }
+    b->positions_max = commit_room(p->commit, p->targets_count);
     p->filling = b;
     return b;
 }

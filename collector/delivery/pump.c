@@ -5,16 +5,16 @@
 
 #include <errno.h>
 
-static bool has_slot_room(const struct pipeline *p, uint32_t positions)
+static bool has_slot_room(const struct drain *d, const struct batch *b)
 {
-    return positions + 2 <= commit_room(p->commit, p->targets_count);
+    return drain_touched(d) + 2 <= b->positions_max;
 }
 
 static int close_batch(struct pipeline *p, struct drain *d, struct err *e)
 {
     struct batch *b = p->filling;
     /* Without room for larger slots, batches stay as small as they are. */
-    if (!has_slot_room(p, drain_touched(d)))
+    if (!has_slot_room(d, b))
         (void)commit_reserve(p->commit, p->targets_count, 2 * drain_touched(d), NULL);
     int r = drain_checkpoint(d, &b->checkpoint, e);
     if (r == 0)
@@ -25,9 +25,9 @@ static int close_batch(struct pipeline *p, struct drain *d, struct err *e)
     return 0;
 }
 
-static bool is_full(const struct pipeline *p, const struct drain *d, const struct batch *b)
+static bool is_full(const struct drain *d, const struct batch *b)
 {
-    return !has_slot_room(p, drain_touched(d)) || b->ring_bytes >= b->ring_limit;
+    return !has_slot_room(d, b) || b->ring_bytes >= b->ring_limit;
 }
 
 /* 1: it is in the batch; 0: the batch is full. */
@@ -71,7 +71,7 @@ static int fill(struct pipeline *p, struct drain *d, struct err *e)
         int r = put_next(p, d, b, e);
         if (r == -ENODATA)
             return 1;
-        if (r >= 0 && (r == 0 || is_full(p, d, b)))
+        if (r >= 0 && (r == 0 || is_full(d, b)))
             r = close_batch(p, d, e);
         if (r < 0)
             return r;

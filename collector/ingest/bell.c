@@ -31,7 +31,7 @@ static bool source_has_news(const struct source *s)
 {
     if (load_rlx(&segment_shared(s->seg)->flush_seq) != s->flush_acked && !s->flush_wanted)
         return true;
-    for (uint32_t i = 0; i < s->lanes_count; i++) {
+    for (uint32_t i = 0; i < s->lanes_hot; i++) {
         if (load_rlx(&segment_lane_shared(s->seg, i)->tail) != s->lane[i].tail)
             return true;
     }

@@ -61,7 +61,7 @@ static void on_readable(struct io_req *req, int result)
 {
     struct discover *d = req->owner;
     d->is_armed = false;
-    if (result == -ECANCELED)
+    if (result == -ECANCELED || d->is_closing)
         return;
     _Alignas(struct inotify_event) char buffer[16384];
     ssize_t n;
@@ -116,6 +116,7 @@ void discover_close(struct discover *d)
 {
     if (d->fd < 0)
         return;
+    d->is_closing = true; /* the poll may complete before it can be cancelled */
     if (d->is_armed)
         io_cancel(d->segments->io, &d->req);
     while (d->is_armed && io_turn(d->segments->io, 0) >= 0)

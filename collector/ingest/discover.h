@@ -8,6 +8,7 @@ struct discover {
     struct segments *segments;
     int fd;
     bool is_armed;
+    bool is_closing;
     bool wants_scan; /* events were lost, or an attach failed for lack of resources */
     uint64_t scan_at_ns;
     struct io_req req;

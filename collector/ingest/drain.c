@@ -13,6 +13,7 @@
 
 #define ANCHOR_INTERVAL_NS (100 * NS_PER_MS)
 #define REPORT_INTERVAL_NS (100 * NS_PER_MS)
+#define COLD_INTERVAL_NS (500 * NS_PER_MS)
 
 void checkpoint_done(struct checkpoint *c)
 {
@@ -241,11 +242,21 @@ static void source_look_at_counters(struct drain *d, struct source *s)
         add_report(d, s, NULL);
 }
 
+/* Most lanes of most segments are never claimed. */
+static void lanes_look_ahead(struct drain *d, struct source *s, bool is_final)
+{
+    const bool look_at_all = is_final || d->turn_at_ns >= s->cold_at_ns;
+    if (look_at_all)
+        s->cold_at_ns = d->turn_at_ns + COLD_INTERVAL_NS;
+    source_find_hot_lanes(s, look_at_all);
+}
+
 static void source_begin(struct drain *d, struct source *s, bool is_final)
 {
     bool has_data = false;
     source_look_at_counters(d, s);
-    for (uint32_t i = 0; i < s->lanes_count; i++) {
+    lanes_look_ahead(d, s, is_final || s->flush_wanted);
+    for (uint32_t i = 0; i < s->lanes_hot; i++) {
         struct lane *l = &s->lane[i];
         lane_look_at_drops(d, l, is_final);
         l->tail = lane_tail_now(l);

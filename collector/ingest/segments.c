@@ -20,6 +20,7 @@ int segments_open(struct segments *t, const char *dir, struct io *io, const stru
     t->io = io;
     t->dir = dir;
     t->settings = settings;
+    t->probe_at_ns = UINT64_MAX;
     t->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return t->dir_fd < 0 ? err_sys(e, -errno, "open ring directory %s", dir) : 0;
 }
@@ -178,6 +179,8 @@ int segments_attach(struct segments *t, const char *name)
     s->owner = t;
     s->probe_at_ns = clock_mono_ns() + PROBE_FIRST_NS + s->name_hash % PROBE_SPREAD_NS;
     t->source[t->count++] = s;
+    if (s->probe_at_ns < t->probe_at_ns)
+        t->probe_at_ns = s->probe_at_ns;
     t->stats.attached++;
     /* order: relaxed - labels for people, and a time that is only compared with the clock */
     store_rlx(&s->seg->ctl->collector_pid, (uint64_t)getpid());
@@ -192,6 +195,18 @@ void segments_vanished(struct segments *t, const char *name)
     struct source *s = find(t, name);
     if (s)
         s->is_unlinked = true;
+}
+
+void source_find_hot_lanes(struct source *s, bool look_at_all)
+{
+    for (uint32_t i = s->lanes_hot; i < s->lanes_count; i++) {
+        const struct fapilog_lane *shared = segment_lane_shared(s->seg, i);
+        if (!look_at_all && i >= s->lanes_hot + SOURCE_LANES_AHEAD)
+            return;
+        /* order: relaxed - it only says that the lane is worth looking at; C2 orders its content */
+        if (load_rlx(&shared->state) || load_rlx(&shared->tail))
+            s->lanes_hot = i + 1;
+    }
 }
 
 /* order: relaxed - its producer is gone, or has closed it, which lane_tail_now() orders */
@@ -258,36 +273,37 @@ static void source_probe(struct segments *t, struct source *s)
         io_cancel(t->io, &s->futex);
 }
 
-void segments_probe(struct segments *t, uint64_t now_ns, bool is_final)
+/* Probes a source; true when nothing is left of it to be done. */
+static bool source_is_over(struct segments *t, struct source *s, uint64_t now_ns)
 {
-    for (uint32_t i = 0; i < t->count;) {
-        struct source *s = t->source[i];
-        if (!is_final && now_ns < s->probe_at_ns) {
-            i++;
-            continue;
-        }
-        s->probe_at_ns = now_ns + PROBE_FIRST_NS + (t->count > 100 ? PROBE_SPREAD_NS : 0);
-        source_probe(t, s);
-        if (s->state == SOURCE_LIVE && segment_is_damaged(s->seg))
-            segments_quarantine(t, s, "its file was cut short");
-        if (s->state == SOURCE_ENDED && source_is_drained(s))
-            source_dispose(t, s);
-        else if (s->state != SOURCE_QUARANTINED || s->refs || s->is_waiting || s->is_touched) {
-            i++;
-            continue;
-        }
-        source_remove(t, i);
-    }
+    s->probe_at_ns = now_ns + PROBE_FIRST_NS + (t->count > 100 ? PROBE_SPREAD_NS : 0);
+    source_probe(t, s);
+    if (segment_is_damaged(s->seg))
+        segments_quarantine(t, s, "its file was cut short");
+    if (s->state == SOURCE_QUARANTINED)
+        return !s->refs && !s->is_waiting && !s->is_touched;
+    if (s->state != SOURCE_ENDED || !source_is_drained(s))
+        return false;
+    source_dispose(t, s);
+    return true;
 }
 
-uint64_t segments_probe_deadline(const struct segments *t)
+void segments_probe(struct segments *t, uint64_t now_ns, bool is_final)
 {
-    uint64_t deadline = UINT64_MAX;
-    for (uint32_t i = 0; i < t->count; i++) {
-        if (t->source[i]->probe_at_ns < deadline)
-            deadline = t->source[i]->probe_at_ns;
+    uint64_t next_ns = UINT64_MAX;
+    if (!is_final && now_ns < t->probe_at_ns)
+        return;
+    for (uint32_t i = 0; i < t->count;) {
+        struct source *s = t->source[i];
+        if ((is_final || now_ns >= s->probe_at_ns) && source_is_over(t, s, now_ns)) {
+            source_remove(t, i);
+            continue;
+        }
+        if (s->probe_at_ns < next_ns)
+            next_ns = s->probe_at_ns;
+        i++;
     }
-    return deadline;
+    t->probe_at_ns = next_ns;
 }
 
 void segments_quarantine(struct segments *t, struct source *s, const char *why)
@@ -297,7 +313,7 @@ void segments_quarantine(struct segments *t, struct source *s, const char *why)
     for (uint32_t i = 0; i < s->lanes_count; i++)
         t->stats.lost_in_quarantine += lane_tail_now(&s->lane[i]) - s->lane[i].taken;
     s->state = SOURCE_QUARANTINED;
-    s->probe_at_ns = 0;
+    s->probe_at_ns = t->probe_at_ns = 0;
     if (s->is_waiting)
         io_cancel(t->io, &s->futex);
     t->stats.quarantined++;

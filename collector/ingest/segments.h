@@ -17,6 +17,7 @@
 enum {
     SOURCE_STRIKES_MAX = 3, /* turns with damaged records before a segment is quarantined */
     SOURCE_NAME_MAX = 128,
+    SOURCE_LANES_AHEAD = FAPILOG_SHARED_LANES + 8,
 };
 
 struct source;
@@ -69,6 +70,8 @@ struct source {
     bool is_touched;   /* its own counters, in drain.touched */
     bool has_report;
     uint32_t lanes_count;
+    uint32_t lanes_hot;  /* lanes from here on had never been claimed when last looked at */
+    uint64_t cold_at_ns; /* when to look at all of them again */
     uint32_t refs;     /* positions on their way through the pipeline */
     uint32_t strikes;
     uint64_t damaged_turn; /* last turn that found damage */
@@ -101,6 +104,7 @@ struct segments {
     const struct ingest_settings *settings;
     struct source **source;
     uint32_t count, cap;
+    uint64_t probe_at_ns; /* of the source that is due first */
     uint32_t waiting; /* futex waits under way */
     bool is_rung;     /* one of them has ended */
     struct segments_stats stats;
@@ -120,9 +124,9 @@ void segments_close(struct segments *t);
 int segments_attach(struct segments *t, const char *name);
 void segments_vanished(struct segments *t, const char *name);
 
-/* Looks which processes are gone, and removes what is delivered. `is_final`: probe all now. */
+/* Looks which processes are gone, and removes what is delivered: not in the middle of a turn, which may
+ * still refer to it. `is_final`: probe all now. */
 void segments_probe(struct segments *t, uint64_t now_ns, bool is_final);
-uint64_t segments_probe_deadline(const struct segments *t);
 void segments_quarantine(struct segments *t, struct source *s, const char *why);
 /* A turn found damaged records in a lane of this source. */
 void segments_strike(struct segments *t, struct source *s, uint64_t turn);
@@ -141,6 +145,10 @@ static inline uint64_t lane_dropped_now(const struct lane *l)
 {
     return load_rlx(&segment_lane_shared(l->source->seg, l->index)->dropped);
 }
+
+/* Raises lanes_hot to cover the lanes that threads have claimed. Producers hand lanes out in order, so a
+ * short way ahead will do, but for the odd case that a look at all of them now and then covers. */
+void source_find_hot_lanes(struct source *s, bool look_at_all);
 
 static inline uint64_t lane_lost(const struct lane *l)
 {

@@ -144,6 +144,15 @@ def read_lines(path):
     return records
 
 
+def line_count(path):
+    """Of a file that is being written."""
+    try:
+        with open(path, "rb") as f:
+            return f.read().count(b"\n")
+    except FileNotFoundError:
+        return 0
+
+
 def dropped(records):
     return sum(r["data"]["count"] for r in records if r["message"] == "records dropped")
 

@@ -23,94 +23,107 @@ ROTATING_POINTS = ["mark-changed", "persist-torn", "write", "sink-done", "rotate
 ROTATION = "max_bytes=200KB&max_files=100000"
 
 
-def killed_at(place, point, count, sink, after_start=None):
-    """Runs the collector until the fault kills it; False when the step was not passed in time."""
-    c = place.collector(sink=sink, env={"FAPILOG_FAULT": f"{point}:{count}"})
-    if after_start:
-        wait_for("the collector is at work, or dead already", lambda: place.is_ready(c) or c.poll() is not None)
-        after_start(place, c)
-    try:
-        c.wait(timeout=0.5)
-    except subprocess.TimeoutExpired:
+class Case:
+    """Producers at work, and a collector that is killed and started again and again."""
+
+    def __init__(self, place, options="", has_second=False):
+        self.place = place
+        self.sink = place.uri(options=options)
+        self.has_second = has_second
+        self.more = ["--sink", place.uri("second.jsonl", "max_bytes=300KB&max_files=100000")] if has_second else []
+        self.rng = random.Random(SEED)
+        self.running = [place.load("--id", i, "--threads", 2, "--records", 0, "--pause-us", 2000, "--burst", 20,
+                                   "--payload", 30, "--block") for i in range(2)]
+
+    def start(self, env=None):
+        return self.place.collector(*self.more, sink=self.sink, env=env)
+
+    def killed_at(self, point, count, after_start=None):
+        """Runs the collector until the fault kills it; False when the step was not passed in time."""
+        c = self.start({"FAPILOG_FAULT": f"{point}:{count}"})
+        if after_start:
+            wait_for("the collector is at work, or dead", lambda: self.place.is_ready(c) or c.poll() is not None)
+            after_start(self.place, c)
+        try:
+            c.wait(timeout=0.5)
+        except subprocess.TimeoutExpired:
+            c.kill()
+            c.wait()
+            return False
+        check(c.returncode == -signal.SIGKILL, f"{point}: ended with {c.returncode}: {c.stderr.read()}")
+        return True
+
+    def finish(self):
+        # A collector must be there while producers wait for room.
+        c = self.start()
+        self.place.wait_ready(c)
+        for p in self.running:
+            p.terminate()
+        written = sum(written_by(p) for p in self.running)
+        stop(c)
+        self.place.drain(*self.more, sink=self.sink)
+        check(not rings(self.place), f"rings of ended producers stay behind: {rings(self.place)}")
+        check_books(self.place.lines("log*"), written, f"seed {SEED}")
+        if self.has_second:
+            check_books(self.place.lines("second*"), written, f"seed {SEED}, second sink")
+        return f"{written} records"
+
+
+def every_point(case, points, after_start=None):
+    missed = []
+    for point in points:
+        hit = False
+        for _ in range(4):
+            hit |= case.killed_at(point, case.rng.choice([1, 1, 2, 3, 7]), after_start)
+        if not hit:
+            missed.append(point)
+    text = case.finish()
+    check(not missed, f"these steps were never passed: {missed}")
+    return text
+
+
+def at_random(case):
+    for _ in range(KILLS):
+        c = case.start()
+        time.sleep(case.rng.uniform(0.002, 0.08))
         c.kill()
         c.wait()
-        return False
-    check(c.returncode == -signal.SIGKILL, f"{point}: ended with {c.returncode}: {c.stderr.read()}")
-    return True
-
-
-def producers(place):
-    """Two processes with two threads each, at work until they are told to stop."""
-    return [place.load("--id", i, "--threads", 2, "--records", 0, "--pause-us", 2000, "--burst", 20,
-                       "--payload", 30, "--block") for i in range(2)]
-
-
-def finish(place, running, sink, what):
-    # A collector must be there while producers wait for room.
-    c = place.collector(sink=sink)
-    place.wait_ready(c)
-    for p in running:
-        p.terminate()
-    written = sum(written_by(p) for p in running)
-    stop(c)
-    place.drain(sink=sink)
-    check(not rings(place), f"{what}: rings of ended producers stay behind: {rings(place)}")
-    check_books(place.lines(), written, what)
-    return written
-
-
-def every_point(points, options, signal_first=None):
-    rng = random.Random(SEED)
-    missed = []
-    with Place() as place:
-        sink = place.uri(options=options)
-        running = producers(place)
-        for point in points:
-            hit = False
-            for _ in range(4):
-                hit |= killed_at(place, point, rng.choice([1, 1, 2, 3, 7]), sink, signal_first)
-            if not hit:
-                missed.append(point)
-        written = finish(place, running, sink, f"seed {SEED}")
-    check(not missed, f"these steps were never passed: {missed}")
-    return f"{written} records"
+    return f"{case.finish()}, {KILLS} kills"
 
 
 def killed_at_each_step_files_hold_each_record_once():
-    return every_point(POINTS, "")
+    with Place() as place:
+        return every_point(Case(place), POINTS)
 
 
 def killed_at_each_step_of_a_rotation_files_hold_each_record_once():
-    def rotate_soon(place, collector):
-        if place.is_ready(collector):
-            collector.send_signal(signal.SIGUSR1)
-    return every_point(ROTATING_POINTS, ROTATION, rotate_soon)
-
-
-def at_random(options):
-    rng = random.Random(SEED + 1)
+    def rotate_soon(of, collector):
+        for _ in range(10):
+            if of.is_ready(collector):
+                collector.send_signal(signal.SIGUSR1)
+                time.sleep(0.003)
     with Place() as place:
-        sink = place.uri(options=options)
-        running = producers(place)
-        for _ in range(KILLS):
-            c = place.collector(sink=sink)
-            time.sleep(rng.uniform(0.002, 0.08))
-            c.kill()
-            c.wait()
-        written = finish(place, running, sink, f"seed {SEED}")
-    return f"{written} records, {KILLS} kills"
+        return every_point(Case(place, ROTATION), ROTATING_POINTS, rotate_soon)
+
+
+def killed_at_each_step_two_sinks_hold_each_record_once():
+    with Place() as place:
+        return every_point(Case(place, "", True), ["write", "sink-done", "written", "persist-after", "mark-changed"])
 
 
 def killed_at_random_files_hold_each_record_once():
-    return at_random("")
+    with Place() as place:
+        return at_random(Case(place))
 
 
-def killed_at_random_under_rotation_files_hold_each_record_once():
-    return at_random(ROTATION)
+def killed_at_random_under_rotation_two_sinks_hold_each_record_once():
+    with Place() as place:
+        return at_random(Case(place, ROTATION, True))
 
 
 if __name__ == "__main__":
     sys.exit(run([killed_at_each_step_files_hold_each_record_once,
                   killed_at_each_step_of_a_rotation_files_hold_each_record_once,
+                  killed_at_each_step_two_sinks_hold_each_record_once,
                   killed_at_random_files_hold_each_record_once,
-                  killed_at_random_under_rotation_files_hold_each_record_once]))
+                  killed_at_random_under_rotation_two_sinks_hold_each_record_once]))
