@@ -201,6 +201,31 @@ static void pretty_flattens_maps_and_disarms_controls(void **state)
     sample_free(s);
 }
 
+static void pretty_repeats_long_paths_for_every_leaf(void **state)
+{
+    (void)state;
+    enum { LEAVES = 1000 };
+    struct sample *const s = sample_new(SAMPLE_EMPTY);
+    char prefix[64], *p = s->text;
+    snprintf(prefix, sizeof prefix, " %060d.", 0);
+    p += snprintf(p, 100, "{\"%060d\":{", 0);
+    for (int i = 0; i < LEAVES; i++)
+        p += snprintf(p, 16, "%s\"%c%c\":1", i ? "," : "", 'a' + i / 40, '0' + i % 40);
+    p += snprintf(p, 8, "}}");
+    sample_add(s, sample_bytes("", FAPILOG_TYPE_JSON, s->text, (uint32_t)(p - s->text)));
+    char *const got = line_of("pretty", NULL, &s->r);
+    const char *at = strstr(got, prefix);
+    for (int i = 0; i < LEAVES; i++, at += strlen(prefix) + 4) {
+        char leaf[8];
+        snprintf(leaf, sizeof leaf, "%c%c=1", 'a' + i / 40, '0' + i % 40);
+        assert_memory_equal(at, prefix, strlen(prefix));
+        assert_memory_equal(at + strlen(prefix), leaf, 4);
+    }
+    assert_string_equal(at, "\n");
+    free(got);
+    sample_free(s);
+}
+
 static void context_and_bound_fields_go_where_they_belong(void **state)
 {
     (void)state;
@@ -254,6 +279,7 @@ int main(void)
         cmocka_unit_test(dagstack_orders_keys_as_utf16),
         cmocka_unit_test(pretty_shows_stacks_below_and_colours),
         cmocka_unit_test(pretty_flattens_maps_and_disarms_controls),
+        cmocka_unit_test(pretty_repeats_long_paths_for_every_leaf),
         cmocka_unit_test(context_and_bound_fields_go_where_they_belong),
         cmocka_unit_test(the_message_id_follows_from_the_place_of_the_record),
     };
