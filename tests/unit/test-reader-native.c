@@ -440,7 +440,6 @@ int main(void)
         T(a_span_without_what_precedes_it_has_lost_its_context),
         T(bytes_that_come_twice_are_read_once),
         T(chains_of_fragments_may_cross_spans), T(what_is_left_at_the_end_of_a_block_is_no_record),
-       
         T(a_growing_file_is_followed),
         T(what_is_damaged_costs_itself),
         T(spans_that_lie_are_refused),
