@@ -309,6 +309,25 @@ static void chains_of_fragments_may_cross_spans(void **state)
     expect_damage(0);
 }
 
+static void what_is_left_at_the_end_of_a_block_is_no_record(void **state)
+{
+    (void)state;
+    put_with_epoch(0, 1);
+    for (uint64_t n = 1; n <= 167; n++)
+        put_n(0, n);
+    assert_int_equal(b.lanes[0].pos, 4088);
+    put_n(0, 168);
+    const uint64_t left = FAPILOG_WORD0(3, FAPILOG_KIND_EVENT, 9, 0, site); /* of an earlier round */
+    memcpy(builder_at(&b, 0, 4088), &left, sizeof left);
+    put_described();
+    put_spans(&(struct piece){.from = 0, .to = b.lanes[0].pos}, 1);
+    start(path);
+    for (uint64_t n = 0; n <= 168; n++)
+        expect_n(n);
+    assert_int_equal(next(), 0);
+    expect_damage(0);
+}
+
 static void a_growing_file_is_followed(void **state)
 {
     (void)state;
@@ -420,7 +439,7 @@ int main(void)
         T(repeated_bytes_give_their_context_and_no_records),
         T(a_span_without_what_precedes_it_has_lost_its_context),
         T(bytes_that_come_twice_are_read_once),
-        T(chains_of_fragments_may_cross_spans),
+        T(chains_of_fragments_may_cross_spans), T(what_is_left_at_the_end_of_a_block_is_no_record),
         T(a_growing_file_is_followed),
         T(what_is_damaged_costs_itself),
         T(spans_that_lie_are_refused),
