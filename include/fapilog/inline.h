@@ -211,7 +211,7 @@ FAPILOGI_WEAK void fapilogi_module_done(void)
 }
 #define FAPILOGI_SITE_SECTION
 #else
-#define FAPILOGI_SITE_SECTION __attribute__((section("fapilog_sites"), used, aligned(8)))
+#define FAPILOGI_SITE_SECTION __attribute__((section("fapilog_sites"), aligned(8)))
 #endif
 
 #endif
