@@ -84,10 +84,11 @@ FAPILOGI_API fapilog_t *fapilog_logger(fapilog_t *log, const char *name);
 FAPILOGI_API fapilog_t *fapilog_with(fapilog_t *log, const struct fapilog_field *fields, uint32_t count);
 
 /* Prepares the calling thread for real-time use: claims its lane, touches and locks the lane's memory, and
- * loads what FL_STACK needs. From then on its log calls below ERROR make no system call except where a
- * block is opened with another clock than the CPU's, never wake the collector and never wait, whatever
- * the policy. 0; -EAGAIN when no lane is free; -ENOTCONN without a segment; -ENOMEM or -EPERM when memory
- * could not be locked (the rest is done). Not signal safe. */
+ * loads what FL_STACK needs. From then on its log calls never wake the collector and never wait, whatever the
+ * policy, and make no system call where the CPU's counter is the clock (a record larger than a block does: it
+ * is put together in memory of its own). A process that calls mlockall() without MCL_ONFAULT locks the whole
+ * segment: give it as many lanes as it needs. 0; -EAGAIN when no lane is free; -ENOTCONN without a segment;
+ * -ENOMEM or -EPERM when memory could not be locked (the rest is done). Not signal safe. */
 FAPILOGI_API int fapilog_prepare(fapilog_t *log);
 
 /* ---- acknowledgement and counters ----------------------------------------------------------------- */

@@ -133,7 +133,7 @@ FAPILOGI_INLINE struct fapilogi_cursor fapilogi_begin(const struct fapilogi_logg
         const int64_t room = (int64_t)(p->limit[level >= FAPILOG_LEVEL_ERROR] - tail);
         if (FAPILOGI_LIKELY(room >= (int64_t)size && id)) {
             uint8_t *const w = p->data + (tail & p->mask);
-            const uint64_t word0 = FAPILOG_WORD0(0, FAPILOG_KIND_EVENT, level, 0, id);
+            const uint64_t word0 = FAPILOG_WORD0(0, FAPILOG_KIND_EVENT, level & 31, 0, id);
             struct fapilog_record_header head;
             head.word0 = (word0 | size / 8) + (ext ? (uint64_t)FAPILOG_FLAG_EXT << 25 : 0);
             head.cycles = FAPILOGI_COUNTER();
@@ -211,7 +211,7 @@ FAPILOGI_WEAK void fapilogi_module_done(void)
 }
 #define FAPILOGI_SITE_SECTION
 #else
-#define FAPILOGI_SITE_SECTION __attribute__((section("fapilog_sites"), used, aligned(8)))
+#define FAPILOGI_SITE_SECTION __attribute__((section("fapilog_sites"), aligned(8)))
 #endif
 
 #endif

@@ -161,8 +161,8 @@ static void close_lane(struct writer *w)
 /* The calling thread ends. */
 void fapilogi_detach(struct writer *w)
 {
-    if (fapilogi_self != &w->hot)
-        return; /* left over from before a fork */
+    if (fapilogi_self != &w->hot || w == &fapilogi_none)
+        return; /* left over from before a fork; a thread that only bound a context */
     fapilogi_self = &fapilogi_none.hot;
     if (process.area->generation == 0)
         return; /* a forked child that has not logged: nothing of w is left */

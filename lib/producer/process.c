@@ -2,6 +2,7 @@
 #include "lib/producer/internal.h"
 
 #include "lib/base/atomics.h"
+#include "lib/base/cleanup.h"
 #include "lib/ring/clock.h"
 
 #include <errno.h>
@@ -130,6 +131,15 @@ static int make_writers(struct err *e)
     return 0;
 }
 
+/* The last resort is often on a disk, which nobody has chosen. */
+static void warn_of_disk(void)
+{
+    auto_fd dir = ringdir_open(&process.dir, false, NULL);
+    if (dir >= 0 && !ringdir_in_memory(dir))
+        (void)fprintf(stderr, "fapilog: the rings are on a disk, which slows logging: %s; set FAPILOG_RING_DIR to a "
+                              "directory in memory\n", process.dir.path);
+}
+
 static void open_segment(const struct settings *s)
 {
     struct err e = {0};
@@ -144,6 +154,8 @@ static void open_segment(const struct settings *s)
         r = fapilogi_segment_create(&e);
     if (r < 0)
         fall_back(&e);
+    else if (process.dir.in_tmp)
+        warn_of_disk();
 }
 
 static void warn_of_difference(const struct settings *s, const struct fapilog_options *o)

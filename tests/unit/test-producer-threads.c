@@ -411,6 +411,40 @@ static void forks_amid_logging_threads_leave_every_segment_whole(void **state)
         (void)check_books(&s->seg[i], s->seg[i].sb->parent_pid ? 11 : 1020, NULL, NULL);
 }
 
+static void *bind_only(void *arg)
+{
+    struct fapilog_scope s = fapilog_context_push(FAPILOG_FIELDS(FL("n", 1)));
+    return s.error ? NULL : arg;
+}
+
+static long mapped_kb(void)
+{
+    char line[128];
+    long kb = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof line, f))
+        (void)sscanf(line, "VmData: %ld", &kb);
+    if (f)
+        (void)fclose(f);
+    return kb;
+}
+
+static void bind_in_many_threads(void *arg)
+{
+    (void)fapilog_open("svc", NULL);
+    run_thread(bind_only, &shared);
+    const long before = mapped_kb();
+    for (int i = 0; i < 1000; i++)
+        run_thread(bind_only, &shared);
+    shared->calls = (uint64_t)(mapped_kb() - before);
+}
+
+static void contexts_are_freed_with_their_threads(void **state)
+{
+    scenario_run(*state, bind_in_many_threads, NULL);
+    assert_in_range(shared->calls, 0, 500); /* kB; a thousand contexts are 4000 */
+}
+
 static void close_in_child(void *arg)
 {
     fapilog_t *log = fapilog_open("svc", NULL);
@@ -472,6 +506,7 @@ int main(void)
         TEST(a_child_that_logs_nothing_makes_nothing),
         TEST(forks_amid_logging_threads_leave_every_segment_whole),
         TEST(a_child_may_close_and_open_without_the_parent_noticing),
+        TEST(contexts_are_freed_with_their_threads),
         TEST(a_prepared_thread_has_a_real_time_lane),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
