@@ -444,7 +444,8 @@ static uint64_t lane_take_copied(struct drain *d, struct lane *l, uint64_t bytes
 {
     struct lane_reader *reader = l->reader;
     const uint64_t from = l->taken;
-    while (reader->cursor.pos - from < bytes_max && (reader->has_record || lane_fetch(d, l))) {
+    /* The first one is taken in any case: what was lost in front of it may exceed every budget. */
+    while ((l->taken == from || reader->cursor.pos - from < bytes_max) && (reader->has_record || lane_fetch(d, l))) {
         drain_touch_lane(d, l);
         reader->has_record = false;
         l->taken = reader->cursor.pos;

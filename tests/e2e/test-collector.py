@@ -2,6 +2,7 @@
 """The collector as its users meet it: producers on one side, files on the other, and the books balanced
 to the record: written = delivered + dropped (by reason) + pending."""
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -352,6 +353,27 @@ def spans_go_to_the_native_sink():
         check(f"native {written} records" in text, text)
 
 
+def spans_of_overwritten_lanes_are_counted_too():
+    with Place() as place:
+        written = place.load_done("--records", 5000, "--lane-bytes", 32768, "--overwrite")
+        text = place.drain("--verbose", sink=f"native://{place.out}/")
+        delivered = int(re.search(r"delivered (\d+)", text).group(1))
+        lost = int(re.search(r"overwritten (\d+)", text).group(1))
+        check(delivered > 100 and delivered + lost == written, f"{delivered} + {lost} of {written}: {text}")
+        check(f"native {delivered} records" in text, text)
+
+
+def a_flush_tells_when_a_sink_fails():
+    with Place() as place, small_disk(place, "16k") as small:
+        if not small:
+            return "SKIPPED: cannot mount a small tmpfs"
+        c = place.collector(sink=f"file://{small}/log.jsonl")
+        place.wait_ready(c)
+        out, _ = place.load("--records", 500, "--flush-ms", 1000).communicate(timeout=30)
+        check(out.startswith("flush -5 "), f"not EIO: {out}")
+        c.kill()
+
+
 def wrong_usage_is_status_2_and_says_why():
     with Place() as place:
         for args, said in ((["--set", "flush_intervall=1s"], "flush_interval"), (["--set", "lane_budget=1"], "4KB"),
@@ -406,6 +428,8 @@ if __name__ == "__main__":
         delivered_rings_are_kept_when_asked,
         the_console_gets_json_lines_when_it_is_no_terminal,
         spans_go_to_the_native_sink,
+        spans_of_overwritten_lanes_are_counted_too,
+        a_flush_tells_when_a_sink_fails,
         wrong_usage_is_status_2_and_says_why,
         sinks_come_from_the_environment,
     ]))
