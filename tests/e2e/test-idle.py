@@ -54,14 +54,14 @@ def an_idle_collector_sleeps_whatever_the_number_of_lanes():
     return text
 
 
-def resident_bytes(pid):
+def resident_bytes(pid, inodes):
     """Of the ring's mappings, and of all of the process."""
     ring = total = 0
     is_ring = False
     with open(f"/proc/{pid}/smaps") as f:
         for line in f:
             if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
-                is_ring = ".ring" in line
+                is_ring = int(line.split()[4]) in inodes
             elif line.startswith("Rss:"):
                 size = int(line.split()[1]) * 1024
                 total += size
@@ -74,7 +74,8 @@ def a_process_with_one_logging_thread_grows_by_less_than_a_mebibyte():
         c = place.collector()
         place.wait_ready(c)
         quiet, busy = parked(place, 1, 0), parked(place, 1, 100000)
-        before, after = resident_bytes(quiet.pid), resident_bytes(busy.pid)
+        inodes = [os.stat(os.path.join(place.rings, name)).st_ino for name in rings(place)]
+        before, after = resident_bytes(quiet.pid, inodes), resident_bytes(busy.pid, inodes)
         for p in (quiet, busy):
             p.communicate("\n")
         stop(c)
