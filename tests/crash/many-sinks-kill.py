@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""SIGKILLs a collector with five sinks of different kinds under load: plain, rotating, rotating with gzip and
+with zstd, native. Each of them holds each record exactly once in the end.
+
+FAPILOG_KILLS: how often (default 25). FAPILOG_SEED repeats a run."""
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "common"))
+from harness import *  # noqa: E402,F403
+
+KILLS = int(os.environ.get("FAPILOG_KILLS", "25"))
+SEED = int(os.environ.get("FAPILOG_SEED", str(int(time.time()))))
+DUMP = os.environ["FAPILOG_DUMP"]
+ROTATION = "max_bytes=150KB&max_files=100000"
+POINTS = ["write", "sink-done", "written", "persist-torn", "persist-after", "mark-changed", "rotate", "release-head"]
+
+
+def sinks(place):
+    kinds = {"plain": "", "rotated": ROTATION, "gzip": ROTATION + "&compress=gzip"}
+    if shutil.which("zstd"):
+        kinds["zstd"] = ROTATION + "&compress=zstd"
+    uris = {kind: f"file://{place.out}/{kind}/log.jsonl?name={kind}&{options}" for kind, options in kinds.items()}
+    uris["native"] = f"native://{place.out}/native/?name=native&compress=zstd&max_bytes=150KB&max_files=100000"
+    for kind in uris:
+        os.mkdir(os.path.join(place.out, kind))
+    return uris
+
+
+def start(place, uris, env=None):
+    args = [a for uri in list(uris)[1:] for a in ("--sink", uri)]
+    return place.collector(*args, sink=uris[0], env=env)
+
+
+def content(path):
+    if path.endswith(".zst"):
+        return subprocess.run(["zstd", "-dcq", path], check=True, capture_output=True).stdout
+    opened = gzip.open(path, "rb") if path.endswith(".gz") else open(path, "rb")
+    with opened as f:
+        return f.read()
+
+
+def archives(directory):
+    """Oldest first; the live file has no number."""
+    def age(name):
+        number = re.match(r"log\.jsonl\.(\d+)", name)
+        return -int(number.group(1)) if number else 0
+    return [os.path.join(directory, name) for name in sorted(os.listdir(directory), key=age)]
+
+
+def records_of(place, kind):
+    directory = os.path.join(place.out, kind)
+    if kind == "native":
+        argv = [DUMP, "--format", "fapilog", directory]
+        data = subprocess.run(argv, check=True, capture_output=True).stdout
+        return [json.loads(line)["log"] for line in data.splitlines()], len(os.listdir(directory))
+    lines = []
+    for path in archives(directory):
+        data = content(path)
+        check(not data or data.endswith(b"\n"), f"{path}: the last line is torn")
+        lines += [json.loads(line)["log"] for line in data.splitlines()]
+    return lines, len(archives(directory))
+
+
+def kill_at_random(place, uris, rng):
+    c = start(place, uris)
+    time.sleep(rng.uniform(0.005, 0.15))
+    c.kill()
+    c.wait()
+
+
+def kill_at_a_point(place, uris, rng):
+    c = start(place, uris, {"FAPILOG_FAULT": f"{rng.choice(POINTS)}:{rng.randint(1, 12)}"})
+    try:
+        c.wait(timeout=0.4)
+    except subprocess.TimeoutExpired:
+        c.kill()
+        c.wait()
+
+
+def killed_with_many_sinks_each_holds_each_record_once():
+    rng = random.Random(SEED)
+    with Place() as place:
+        kinds = sinks(place)
+        uris = list(kinds.values())
+        running = [place.load("--id", i, "--threads", 2, "--records", 0, "--pause-us", 2000, "--burst", 20,
+                              "--payload", 30, "--block") for i in range(2)]
+        for i in range(KILLS):
+            (kill_at_a_point if i % 2 else kill_at_random)(place, uris, rng)
+        c = start(place, uris)
+        place.wait_ready(c)
+        for p in running:
+            p.terminate()
+        written = sum(written_by(p) for p in running)
+        stop(c)
+        c = start(place, uris)
+        place.wait_ready(c)
+        wait_for("rings of ended producers are removed", lambda: not rings(place))
+        stop(c)
+        files = {}
+        for kind in kinds:
+            records, files[kind] = records_of(place, kind)
+            what = f"seed {SEED}, sink {kind}"
+            if kind == "native":
+                check_native(records, written, what)
+            else:
+                check_books(records, written, what)
+        for kind, ending in (("gzip", ".gz"), ("zstd", ".zst")):
+            packed = [p for p in archives(os.path.join(place.out, kind)) if p.endswith(ending)] if kind in kinds else []
+            check(kind not in kinds or len(packed) >= files[kind] - 2, f"seed {SEED}: {len(packed)} of {files[kind]} {kind}")
+        check(files["gzip"] > 3 and files["plain"] == 1, f"seed {SEED}: files {files}")
+        return f"{written} records, {KILLS} kills, files {files}"
+
+
+def check_native(records, written, what):
+    """fapilog-dump sorts by time across threads; within a thread the order is that of the ring."""
+    check_each_once(records, what)
+    check(len(loads(records)) == written, f"{what}: written {written}, but {len(loads(records))} are there")
+
+
+if __name__ == "__main__":
+    sys.exit(run([killed_with_many_sinks_each_holds_each_record_once]))
