@@ -124,10 +124,19 @@ static void on_done(struct sink *s, int result)
     pipeline_take_mark(t, &t->mark_next);
 }
 
+static void on_warn(struct sink *s, const struct err *e)
+{
+    char text[ERR_TEXT_MAX + 64];
+    const struct target *t = s->core;
+    (void)snprintf(text, sizeof text, "sink %s: %s", s->common.name, e->text);
+    say(t->pipeline, text);
+}
+
 void pipeline_hook_sink(struct sink *s)
 {
     s->done = on_done;
     s->mark_changed = on_mark_changed;
+    s->warn = on_warn;
 }
 
 static void target_start(struct target *t)

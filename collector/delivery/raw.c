@@ -61,6 +61,8 @@ static int span_add(struct batch *b, uint32_t output, const struct stretch *st, 
         .thread = { owner->thread, (uint32_t)strnlen(owner->thread, sizeof owner->thread) },
         .position = run->from, .data = (const char *)stretch_at(st, run->from),
         .len = (uint32_t)(run->to - run->from), .records = run->records,
+        /* A block that has begun to be read stays until all of it is delivered; a copy begins at its start. */
+        .before = st->copy ? 0 : (uint32_t)(run->from & (st->block - 1)),
     };
     b->span_bytes[output] += run->to - run->from;
     b->span_records[output] += run->records;
