@@ -46,7 +46,8 @@ static void log_context(fapilog_t *log)
     FAPILOG_SCOPE(FL_TRACE_ID(id), FL_SPAN_ID(id), FL_REQUEST_ID("r-1"), FL_USER_ID("u-1"), FL_TENANT_ID("t-1"),
                   FL("shard", 3), FL("who", "context"));
     FAPILOG_INFO(log, "context", FL("own", 1));
-    fapilog_t *child = fapilog_with(fapilog_logger(log, "matching"), FAPILOG_FIELDS(FL("venue", "XETRA"), FL("who", "l")));
+    fapilog_t *child = fapilog_with(fapilog_logger(log, "matching"),
+                                    FAPILOG_FIELDS(FL("venue", "XETRA"), FL("who", "l")));
     FAPILOG_INFO(child, "layers", FL("who", "call"));
 }
 

@@ -126,8 +126,8 @@ static void members_keep_their_types(void **state)
     (void)state;
     struct ndjson n = {0};
 
-    assert_int_equal(parse(&n, "{\"msg\":\"hi\",\"level\":\"warn\",\"i\":9007199254740993,\"d\":0.5,\"t\":true,\"z\":null,"
-                               "\"s\":\"x\",\"m\":{\"a\":[1,2]}}", NULL), 0);
+    assert_int_equal(parse(&n, "{\"msg\":\"hi\",\"level\":\"warn\",\"i\":9007199254740993,\"d\":0.5,\"t\":true,"
+                               "\"z\":null,\"s\":\"x\",\"m\":{\"a\":[1,2]}}", NULL), 0);
     assert_memory_equal(n.message.data, "hi", 2);
     assert_int_equal(n.level, FAPILOG_LEVEL_WARNING);
     assert_int_equal(n.fields_count, 6);
