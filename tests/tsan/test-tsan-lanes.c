@@ -130,6 +130,9 @@ static void collector_open(struct collector *c, const char *dir, const char *nam
     c->seg->base = process.area->base;
     c->seg->ctl = process.ctl;
     c->seg->registry.base = process.registry;
+    /* Alive from the first record on: the blocking policy does not wait for a collector that never was.
+     * order: relaxed - a time stamp */
+    store_rlx(&process.ctl->heartbeat_ns, clock_mono_ns());
     for (uint32_t i = 0; i < c->seg->lanes_count; i++)
         assert_int_equal(lane_cursor_init(&c->cursor[i], c->seg, i, 0, 0), 0);
 }
