@@ -243,9 +243,11 @@ void commit_store(struct commit *c, const struct commit_sink *sinks, uint32_t si
     /* order: release - for the next process, as below */
     store_rel(&s->sequence, c->last ? c->last->sequence + 1 : 1);
     FAULT_POINT("persist-torn");
-    memcpy(slot_sinks(s), sinks, sinks_count * sizeof *sinks);
+    if (sinks_count)
+        memcpy(slot_sinks(s), sinks, sinks_count * sizeof *sinks);
     FAULT_POINT("persist-torn");
-    memmove(slot_positions(s), positions, positions_count * sizeof *positions);
+    if (positions_count) /* with none, there is no list */
+        memmove(slot_positions(s), positions, positions_count * sizeof *positions);
     FAULT_POINT("persist-unhashed");
     /* order: only this process reads the slot, after its death: the compiler must not sink stores
      * below the hash */
