@@ -246,7 +246,7 @@ void commit_store(struct commit *c, const struct commit_sink *sinks, uint32_t si
     if (sinks_count)
         memcpy(slot_sinks(s), sinks, sinks_count * sizeof *sinks);
     FAULT_POINT("persist-torn");
-    if (positions_count)
+    if (positions_count) /* with none, there is no list */
         memmove(slot_positions(s), positions, positions_count * sizeof *positions);
     FAULT_POINT("persist-unhashed");
     /* order: only this process reads the slot, after its death: the compiler must not sink stores

@@ -96,12 +96,23 @@ char *uuid_write(const uint8_t uuid[16], char *out)
     return uuid_write_words(word[0], word[1], out);
 }
 
+/* Not num_u64(), which stores beyond the end. */
+static char *octet_write(unsigned v, char *out)
+{
+    if (v >= 100)
+        *out++ = (char)('0' + v / 100);
+    if (v >= 10)
+        *out++ = (char)('0' + v / 10 % 10);
+    *out++ = (char)('0' + v % 10);
+    return out;
+}
+
 char *ipv4_write(const uint8_t address[4], char *out)
 {
     for (unsigned i = 0; i < 4; i++) {
         if (i > 0)
             *out++ = '.';
-        out = num_u64(out, address[i]);
+        out = octet_write(address[i], out);
     }
     return out;
 }

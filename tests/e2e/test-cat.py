@@ -52,16 +52,20 @@ def a_line_that_fills_a_record_is_whole_and_a_byte_more_is_cut_marked_and_counte
         check(not r.err, f"--quiet says {r.err}")
 
 
-def long_lines_pass_the_default_ring_while_a_collector_reads():
-    sizes = [300000, FULL, 10, 262144, MIB + 5, 16384, FULL]
+def long_and_short_lines_arrive_in_order_while_a_collector_reads():
+    lines = []
+    for size in (300000, FULL, 10, 262144, MIB - 5000, 16384, FULL) * 3:
+        lines.append(b"%d " % len(lines) + b"l" * (size - 4))
+        lines += [b"%d short" % (len(lines) + i) for i in range(50)]
     with Place() as place:
         c = place.collector()
         place.wait_ready(c)
-        cat(place, b"\n".join(b"l" * n for n in sizes))
+        cat(place, b"\n".join(lines))
         stop(c)
-        lengths = [len(m) for m in messages(place.lines()) if m != "records truncated"]
-        whole = sorted(n for n in sizes if n <= FULL)
-        check(sorted(n for n in lengths if n in sizes) == whole and len(lengths) == len(sizes), f"lengths {lengths}")
+        got = [m.encode() for m in messages(place.lines())]
+        numbers = [int(m.split()[0]) for m in got]
+        check(numbers == list(range(len(lines))), f"order {numbers}")
+        check(got == lines, "lines differ")
 
 
 def json_members_become_fields_of_their_types():
@@ -198,7 +202,7 @@ if __name__ == "__main__":
         each_line_is_one_record_in_order_empty_ones_too,
         bytes_that_are_no_utf8_are_replaced_and_marked,
         a_line_that_fills_a_record_is_whole_and_a_byte_more_is_cut_marked_and_counted,
-        long_lines_pass_the_default_ring_while_a_collector_reads,
+        long_and_short_lines_arrive_in_order_while_a_collector_reads,
         json_members_become_fields_of_their_types,
         json_keeps_members_beyond_the_limit_of_fields,
         json_numbers_too_large_for_64_bits_do_not_spoil_their_line,

@@ -247,6 +247,7 @@ static void run(uint32_t on_full)
     store_rel(&is_over, 0u); /* order: release - before the threads start */
     find_ring(dir, name, sizeof name);
     collector_open(&c, dir, name);
+    store_rlx(&process.ctl->heartbeat_ns, clock_mono_ns()); /* order: relaxed - a time stamp */
     CHECK(pthread_create(&reader, NULL, collect, &c) == 0);
     for (uint32_t i = 0; i < THREADS; i++) {
         worker[i] = (struct worker){log, i, 0};

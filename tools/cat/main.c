@@ -9,9 +9,11 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
+    LANE_BYTES = 4 << 20,     /* the longest line fits the lane: what took another could be overtaken */
     LINE_MAX_BYTES = 1 << 20, /* text of one record; the library marks what it has to cut */
     COMPLAINTS_MAX = 10,      /* unreadable lines that are named one by one */
 };
@@ -107,6 +109,8 @@ int main(int argc, char **argv)
         .ring_dir = c.options.rings,
         .level = FAPILOG_LEVEL_TRACE, /* --level says what the lines are, not what is let through */
         .on_full = FAPILOG_ON_FULL_BLOCK,
+        .lanes = 1,
+        .lane_bytes = getenv("FAPILOG_LANE_SIZE") ? 0 : LANE_BYTES,
     };
     fapilog_t *root = fapilog_open(c.options.service, &options);
     if (!fapilog_enabled(root, FAPILOG_LEVEL_SECURITY))
