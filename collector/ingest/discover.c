@@ -11,10 +11,11 @@
 
 #define RESCAN_PAUSE_NS NS_PER_S
 
+/* A name with a dot in front is a segment in the making, where the file system has no O_TMPFILE. */
 static bool is_segment_name(const char *name)
 {
     const size_t len = strlen(name), suffix = strlen(FAPILOG_SEGMENT_SUFFIX);
-    return len > suffix && !strcmp(name + len - suffix, FAPILOG_SEGMENT_SUFFIX);
+    return name[0] != '.' && len > suffix && !strcmp(name + len - suffix, FAPILOG_SEGMENT_SUFFIX);
 }
 
 static void try_attach(struct discover *d, const char *name)

@@ -264,9 +264,9 @@ static void source_probe(struct segments *t, struct source *s)
 {
     if (s->state != SOURCE_LIVE)
         return;
-    /* order: acquire, pairs with the release of fapilog_close() - all its tails are stored */
-    const bool is_clean = load_acq(&segment_shared(s->seg)->state) == FAPILOG_STATE_CLEAN;
-    if (!is_clean && segment_is_alive(s->seg) != 0)
+    /* The lock alone decides. The state word says clean already while a thread that is past its level
+     * gate may still commit. */
+    if (segment_is_alive(s->seg) != 0)
         return;
     s->state = SOURCE_ENDED;
     if (s->is_waiting)

@@ -214,7 +214,7 @@ static void close_segment(void)
     uint8_t *base = a->base;
     if (had_segment) {
         fapilogi_detach_all();
-        /* order: release, pairs with the collector's acquire - a label; that we are gone, the lock says */
+        /* order: release - a label for people, after the last tail; that we are gone, the lock says */
         store_rel(&a->super->state, FAPILOG_STATE_CLEAN);
         fapilogi_bell();
     }
@@ -246,6 +246,6 @@ __attribute__((destructor)) static void at_exit(void)
 {
     const struct area *a = process.area;
     if (a && process.mode == MODE_RING && a->generation != 0)
-        /* order: release, pairs with the collector's acquire - a label; that we are gone, the lock says */
+        /* order: release - a label for people, after the last tail; that we are gone, the lock says */
         store_rel(&a->super->state, FAPILOG_STATE_CLEAN);
 }
