@@ -306,9 +306,11 @@ int drain_begin(struct drain *d, uint64_t now_ns, unsigned flags, struct err *e)
     d->bytes = d->bytes_max = 0;
     d->held_ns = INT64_MAX;
     d->is_open = true;
+    d->now_ns = (int64_t)clock_real_ns();
+    d->budget_ns = INT64_MAX;
     d->horizon_ns = INT64_MAX;
     if (!(flags & DRAIN_ALL))
-        d->horizon_ns = (int64_t)(clock_real_ns() - d->segments->settings->merge_window_ns);
+        d->horizon_ns = d->now_ns - (int64_t)d->segments->settings->merge_window_ns;
     for (uint32_t i = 0; i < d->segments->count; i++) {
         struct source *s = d->segments->source[i];
         if (s->state != SOURCE_QUARANTINED)
@@ -378,6 +380,10 @@ const struct fapilog_record *drain_peek(struct drain *d)
             continue;
         }
         const struct fapilog_record *r = &l->reader->record;
+        if (unlikely(r->time_ns > d->budget_ns)) {
+            lane_leave(d, l); /* has_more: the next turn comes at once */
+            continue;
+        }
         if (unlikely(r->time_ns > d->horizon_ns) && !lane_is_pressed(l)) {
             if (r->time_ns < d->held_ns)
                 d->held_ns = r->time_ns;
@@ -394,6 +400,20 @@ uint64_t drain_peek_bytes(const struct drain *d)
     return l ? l->reader->cursor.pos - l->taken : 0;
 }
 
+/* The lane has had its share. Its next record bounds what the others may hand out in this turn, but only
+ * if it fits behind what was handed out: a lane with false times holds up nobody. */
+static void lane_budget_end(struct drain *d, struct lane *l)
+{
+    struct lane_reader *reader = l->reader;
+    if (lane_fetch(d, l)) {
+        const int64_t next_ns = reader->record.time_ns;
+        if (next_ns >= d->emitted_ns && next_ns < d->budget_ns)
+            d->budget_ns = next_ns;
+    }
+    d->has_more |= l->taken < l->tail;
+    lane_leave(d, l);
+}
+
 uint64_t drain_accept(struct drain *d)
 {
     if (d->has_report_record) {
@@ -407,10 +427,11 @@ uint64_t drain_accept(struct drain *d)
     d->bytes += bytes;
     l->taken = reader->cursor.pos;
     l->delivered++;
+    const int64_t time_ns = reader->record.time_ns;
+    if (time_ns > d->emitted_ns && time_ns <= d->now_ns)
+        d->emitted_ns = time_ns;
     if (unlikely(l->taken >= l->turn_end)) {
-        reader->has_record = false;
-        d->has_more |= l->taken < l->tail;
-        lane_leave(d, l);
+        lane_budget_end(d, l);
         return bytes;
     }
     if (likely(lane_fetch(d, l)))

@@ -6,8 +6,9 @@
  *     drain_checkpoint(d, &batch->checkpoint);        // how far the accepted records reach
  *
  * A turn may pause at any record (both batches are busy) and go on later. Each lane has a budget per
- * turn, so one that never stops cannot keep the others waiting. Records younger than the merge window
- * stay for the next turn, so that those of other threads can still come before them. */
+ * turn, so one that never stops cannot keep the others waiting; where it ends, the others go no further
+ * than the time of that lane's next record, so order holds across turns. Records younger than the merge
+ * window stay for the next turn, so that those of other threads can still come before them. */
 #ifndef COLLECTOR_INGEST_DRAIN_H
 #define COLLECTOR_INGEST_DRAIN_H
 
@@ -47,7 +48,10 @@ struct drain {
     bool has_report_record;
     uint64_t turn;
     uint64_t turn_at_ns; /* CLOCK_MONOTONIC */
+    int64_t now_ns;      /* CLOCK_REALTIME of the turn's start */
     int64_t horizon_ns;  /* CLOCK_REALTIME: younger records wait */
+    int64_t budget_ns;   /* CLOCK_REALTIME: next record of a lane whose budget ended; later ones wait */
+    int64_t emitted_ns;  /* CLOCK_REALTIME: the youngest record handed out so far, never in the future */
     int64_t held_ns;     /* time of the oldest record that waits, INT64_MAX: none */
     bool is_open;        /* a turn is under way */
     bool has_more;       /* a budget ended before its lane did */
