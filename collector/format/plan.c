@@ -444,7 +444,8 @@ static char *write_slowly(struct format *f, const struct plan_layout *layout, co
 
 /* The compiled plan for the record, if there is one. */
 static inline const struct plan *find_plan(const struct format *f, const struct plan_layout *layout,
-                                           const struct fapilog_record *r, unsigned *ret_variant, bool *ret_may_cache)
+                                           const struct fapilog_record *r, unsigned *ret_variant,
+                                           bool *ret_may_cache)
 {
     *ret_variant = record_variant(r);
     *ret_may_cache = r->site && !r->internal && fields_are_the_sites(r);

@@ -230,8 +230,8 @@ void decode_loads_init(struct decode_loads *ret, const struct fapilog_field *tem
     }
 }
 
-int decode_site(const struct fapilog_site *site, bool is_loaded, const uint8_t *rec, uint32_t off, uint32_t end,
-                struct fapilog_field *ret)
+int decode_site(const struct fapilog_site *site, bool is_loaded, const uint8_t *rec, uint32_t off,
+                uint32_t end, struct fapilog_field *ret)
 {
     const struct decode_loads *const loads = site->loads;
     if (!loads || off % 8 || end % 8 || end - off < loads->bytes)

@@ -41,8 +41,8 @@ struct decode_loads {
 void decode_loads_init(struct decode_loads *ret, const struct fapilog_field *templates, uint32_t count);
 
 /* As decode_args(). `is_loaded`: ret still holds the fields of an earlier record of this site. */
-int decode_site(const struct fapilog_site *site, bool is_loaded, const uint8_t *rec, uint32_t off, uint32_t end,
-                struct fapilog_field *ret);
+int decode_site(const struct fapilog_site *site, bool is_loaded, const uint8_t *rec, uint32_t off,
+                uint32_t end, struct fapilog_field *ret);
 
 /* A self-describing list; values are aligned from `list`. */
 int decode_list(const uint8_t *list, uint32_t bytes, uint32_t count, struct fapilog_field *ret);
