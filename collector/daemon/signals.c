@@ -57,6 +57,7 @@ int signals_block(struct err *e)
     signals_set(&set);
     /* A reader of our console output that goes away is an EPIPE of that sink, not our end. */
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error of that write, as -EFBIG */
     return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? err_sys(e, -errno, "block signals") : 0;
 }
 

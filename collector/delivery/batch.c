@@ -138,9 +138,15 @@ static int make_room(struct batch *b, const struct outputs *o, const struct fapi
     return 1;
 }
 
-int batch_put(struct batch *b, const struct outputs *o, const struct fapilog_record *r, bool *ret_fits)
+static void chunk_grow(struct batch_chunk *c, const char *end)
 {
-    const uint32_t wants = outputs_wanting(o, r);
+    c->chunk.len = (uint32_t)(end - c->chunk.data);
+    c->ends[c->chunk.records++] = c->chunk.len;
+}
+
+static int put_bounded(struct batch *b, const struct outputs *o, const struct fapilog_record *r,
+                       uint32_t wants, bool *ret_fits)
+{
     size_t bound[OUTPUTS_MAX]; /* of those that want it */
     const int fits = make_room(b, o, r, wants, bound);
     *ret_fits = fits > 0;
@@ -156,9 +162,34 @@ int batch_put(struct batch *b, const struct outputs *o, const struct fapilog_rec
         char *out = c->large ? c->large : c->buffer + c->chunk.len;
         const char *end = f->ops->write(f, r, out);
         ASSUME((size_t)(end - out) <= bound[i]);
-        c->chunk.len += (uint32_t)(end - out);
-        c->ends[c->chunk.records++] = c->chunk.len;
+        chunk_grow(c, end);
     }
+    FAULT_POINT("serialize");
+    return 0;
+}
+
+/* Where the format can tell from the record's call site alone that it fits. */
+static const char *put_within(struct batch_chunk *c, struct format *f, const struct fapilog_record *r)
+{
+    const uint64_t limit = c->limit < BATCH_BUFFER_BYTES ? c->limit : BATCH_BUFFER_BYTES;
+    const bool is_full = c->large || c->chunk.records == BATCH_RECORDS_MAX || c->chunk.len >= limit;
+    if (unlikely(!f->ops->write_within || is_full))
+        return NULL;
+    return f->ops->write_within(f, r, c->buffer + c->chunk.len, limit - c->chunk.len);
+}
+
+int batch_put(struct batch *b, const struct outputs *o, const struct fapilog_record *r, bool *ret_fits)
+{
+    const uint32_t wants = outputs_wanting(o, r);
+    const char *end[OUTPUTS_MAX]; /* of those that want it */
+    for (EACH_BIT(i, wants)) {
+        end[i] = put_within(&b->chunk[i], o->output[i].format, r);
+        if (unlikely(!end[i]))
+            return put_bounded(b, o, r, wants, ret_fits);
+    }
+    for (EACH_BIT(i, wants))
+        chunk_grow(&b->chunk[i], end[i]);
+    *ret_fits = true;
     FAULT_POINT("serialize");
     return 0;
 }

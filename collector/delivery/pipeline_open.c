@@ -82,6 +82,7 @@ static int targets_init(struct pipeline *p, struct sink *const *sinks, uint32_t 
         }
         sinks[i]->io = p->io;
         sinks[i]->core = t;
+        sinks[i]->is_alone = count == 1;
         pipeline_hook_sink(sinks[i]);
         p->targets_count++;
     }

@@ -30,35 +30,40 @@ static bool is_full(const struct drain *d, const struct batch *b)
     return !has_slot_room(d, b) || b->ring_bytes >= b->ring_limit;
 }
 
-/* 1: it is in the batch; 0: the batch is full. */
-static int put_record(struct pipeline *p, struct drain *d, struct batch *b, const struct fapilog_record *r,
-                      struct err *e)
+/* Takes records until the batch is full (1), or the turn over (-ENODATA). */
+static int put_records(struct pipeline *p, struct drain *d, struct batch *b, struct err *e)
 {
-    bool fits;
-    if (b->ring_bytes && b->ring_bytes + drain_peek_bytes(d) > b->ring_limit)
-        return 0;
-    const int res = batch_put(b, &p->outputs, r, &fits);
-    if (res < 0)
-        return err_set(e, res, "no memory for a record of lane %u", r->id.lane);
-    if (!fits)
-        return 0;
-    b->records += !r->internal;
-    b->ring_bytes += drain_accept(d);
-    return 1;
+    const struct fapilog_record *r = drain_peek(d);
+    while (r) {
+        uint64_t bytes;
+        bool fits;
+        if (b->ring_bytes && b->ring_bytes + drain_peek_bytes(d) > b->ring_limit)
+            return 1;
+        const int res = batch_put(b, &p->outputs, r, &fits);
+        if (unlikely(res < 0))
+            return err_set(e, res, "no memory for a record of lane %u", r->id.lane);
+        if (!fits)
+            return 1;
+        b->records += !r->internal;
+        r = drain_next(d, &bytes);
+        b->ring_bytes += bytes;
+        if (is_full(d, b))
+            return 1;
+    }
+    return -ENODATA;
 }
 
-/* 1: something was taken; 0: the batch is full; -ENODATA: the turn is over. */
-static int put_next(struct pipeline *p, struct drain *d, struct batch *b, struct err *e)
+static int put_spans(struct drain *d, struct batch *b)
 {
-    if (!d->is_raw_only) {
-        const struct fapilog_record *r = drain_peek(d);
-        return r ? put_record(p, d, b, r, e) : -ENODATA;
-    }
-    uint64_t records;
-    const uint64_t bytes = drain_take_span(d, b->ring_limit - b->ring_bytes, &records);
-    b->records += records;
-    b->ring_bytes += bytes;
-    return bytes ? 1 : -ENODATA;
+    do {
+        uint64_t records;
+        const uint64_t bytes = drain_take_span(d, b->ring_limit - b->ring_bytes, &records);
+        if (!bytes)
+            return -ENODATA;
+        b->records += records;
+        b->ring_bytes += bytes;
+    } while (!is_full(d, b));
+    return 1;
 }
 
 /* 1: the turn is over; 0: both batches are busy. */
@@ -68,10 +73,10 @@ static int fill(struct pipeline *p, struct drain *d, struct err *e)
         struct batch *b = pipeline_filling(p);
         if (!b)
             return 0;
-        int r = put_next(p, d, b, e);
+        int r = d->is_raw_only ? put_spans(d, b) : put_records(p, d, b, e);
         if (r == -ENODATA)
             return 1;
-        if (r >= 0 && (r == 0 || is_full(d, b)))
+        if (r > 0)
             r = close_batch(p, d, e);
         if (r < 0)
             return r;

@@ -127,6 +127,11 @@ static char *dagstack_write(struct format *f, const struct fapilog_record *r, ch
     return plan_write(f, &dagstack_layout, r, out);
 }
 
+static char *dagstack_write_within(struct format *f, const struct fapilog_record *r, char *out, size_t room)
+{
+    return plan_write_within(f, &dagstack_layout, r, out, room);
+}
+
 static size_t dagstack_bound(struct format *f, const struct fapilog_record *r)
 {
     (void)f;
@@ -141,4 +146,5 @@ const struct format_ops format_dagstack = {
     .state_size = sizeof(struct plan_state),
     .bound = dagstack_bound,
     .write = dagstack_write,
+    .write_within = dagstack_write_within,
 };

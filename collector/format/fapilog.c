@@ -137,6 +137,11 @@ static char *fapilog_write(struct format *f, const struct fapilog_record *r, cha
     return plan_write(f, &fapilog_layout, r, out);
 }
 
+static char *fapilog_write_within(struct format *f, const struct fapilog_record *r, char *out, size_t room)
+{
+    return plan_write_within(f, &fapilog_layout, r, out, room);
+}
+
 /* The request id stands there a second time, as correlation id. */
 static size_t request_bound(const struct fapilog_field *fields, uint32_t count)
 {
@@ -167,4 +172,5 @@ const struct format_ops format_fapilog = {
     .state_size = sizeof(struct plan_state),
     .bound = fapilog_bound,
     .write = fapilog_write,
+    .write_within = fapilog_write_within,
 };

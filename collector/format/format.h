@@ -32,6 +32,9 @@ struct format_ops {
     /* Writes the record at out, where bound() bytes are free; returns the end. Cannot fail: what
      * cannot be represented is represented visibly (U+FFFD, null, "...cut"). */
     char *(*write)(struct format *f, const struct fapilog_record *r, char *out);
+    /* The same where `room` bytes are known to do without asking bound() first; NULL, and anything in
+     * [out, out + room), where that cannot be told cheaply. May be NULL. */
+    char *(*write_within)(struct format *f, const struct fapilog_record *r, char *out, size_t room);
 };
 
 struct format {

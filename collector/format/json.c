@@ -112,6 +112,11 @@ static char *json_write(struct format *f, const struct fapilog_record *r, char *
     return plan_write(f, &json_layout, r, out);
 }
 
+static char *json_write_within(struct format *f, const struct fapilog_record *r, char *out, size_t room)
+{
+    return plan_write_within(f, &json_layout, r, out, room);
+}
+
 static size_t json_bound(struct format *f, const struct fapilog_record *r)
 {
     (void)f;
@@ -126,4 +131,5 @@ const struct format_ops format_json = {
     .state_size = sizeof(struct plan_state),
     .bound = json_bound,
     .write = json_write,
+    .write_within = json_write_within,
 };

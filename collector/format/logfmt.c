@@ -162,6 +162,11 @@ static char *logfmt_write(struct format *f, const struct fapilog_record *r, char
     return plan_write(f, &logfmt_layout, r, out);
 }
 
+static char *logfmt_write_within(struct format *f, const struct fapilog_record *r, char *out, size_t room)
+{
+    return plan_write_within(f, &logfmt_layout, r, out, room);
+}
+
 static size_t logfmt_bound(struct format *f, const struct fapilog_record *r)
 {
     (void)f;
@@ -176,4 +181,5 @@ const struct format_ops format_logfmt = {
     .state_size = sizeof(struct plan_state),
     .bound = logfmt_bound,
     .write = logfmt_write,
+    .write_within = logfmt_write_within,
 };

@@ -145,6 +145,11 @@ static char *otlp_json_write(struct format *f, const struct fapilog_record *r, c
     return plan_write(f, &otlp_json_layout, r, out);
 }
 
+static char *otlp_json_write_within(struct format *f, const struct fapilog_record *r, char *out, size_t room)
+{
+    return plan_write_within(f, &otlp_json_layout, r, out, room);
+}
+
 static size_t otlp_json_bound(struct format *f, const struct fapilog_record *r)
 {
     (void)f;
@@ -159,4 +164,5 @@ const struct format_ops format_otlp_json = {
     .state_size = sizeof(struct plan_state),
     .bound = otlp_json_bound,
     .write = otlp_json_write,
+    .write_within = otlp_json_write_within,
 };

@@ -380,7 +380,26 @@ static bool fields_are_the_sites(const struct fapilog_record *r)
     return differs == 0;
 }
 
-static const struct plan *compile(struct build *b, unsigned *flags)
+static bool is_fixed_size(uint8_t type)
+{
+    return type != FAPILOG_TYPE_STRING && type != FAPILOG_TYPE_BYTES && type != FAPILOG_TYPE_JSON &&
+           type != FAPILOG_TYPE_STACK;
+}
+
+/* The bound, where nothing of it can differ between the records of a plan. */
+static size_t constant_bound(const struct build *b)
+{
+    const struct fapilog_record *const r = b->r;
+    if (r->context || b->variant & PLAN_VARIANT_MESSAGE)
+        return 0;
+    for (uint32_t i = 0; i < r->fields_count; i++) {
+        if (!is_fixed_size(r->fields[i].type) || r->fields[i].type != r->site->fields[i].type)
+            return 0;
+    }
+    return b->f->ops->bound(b->f, r);
+}
+
+static struct plan *compile(struct build *b, unsigned *flags)
 {
     struct plan_state *const state = b->state;
     b->compiling = true;
@@ -390,8 +409,11 @@ static const struct plan *compile(struct build *b, unsigned *flags)
     build_slot(b, SLOT_END, 0);
     if (b->overflow)
         return NULL;
-    return plan_cache_add(b->f->slot, b->r, b->variant, *flags, state->steps, b->steps_count, state->text,
-                          (size_t)(b->out - state->text));
+    struct plan *const p = plan_cache_add(b->f->slot, b->r, b->variant, *flags, state->steps, b->steps_count,
+                                          state->text, (size_t)(b->out - state->text));
+    if (p)
+        p->bound = constant_bound(b);
+    return p;
 }
 
 static char *write_slowly(struct format *f, const struct plan_layout *layout, const struct fapilog_record *r,
@@ -420,19 +442,50 @@ static char *write_slowly(struct format *f, const struct plan_layout *layout, co
     return b.out;
 }
 
+/* The compiled plan for the record, if there is one. */
+static inline const struct plan *find_plan(const struct format *f, const struct plan_layout *layout,
+                                           const struct fapilog_record *r, unsigned *ret_variant,
+                                           bool *ret_may_cache)
+{
+    *ret_variant = record_variant(r);
+    *ret_may_cache = r->site && !r->internal && fields_are_the_sites(r);
+    if (unlikely(!*ret_may_cache)) {
+        if (layout->uses_ids)
+            *ret_variant |= ids_variant(r, true);
+        return NULL;
+    }
+    const struct plan_cache *const cache = r->site->cache[f->slot];
+    if (layout->uses_ids)
+        *ret_variant |= ids_variant(r, !cache || cache->call_has_roles);
+    return cache ? plan_cache_find(cache, r, *ret_variant) : NULL;
+}
+
 char *plan_write(struct format *f, const struct plan_layout *layout, const struct fapilog_record *r, char *out)
 {
-    unsigned variant = record_variant(r);
-    const bool may_cache = r->site && !r->internal && fields_are_the_sites(r);
-    if (likely(may_cache)) {
-        const struct plan_cache *const cache = r->site->cache[f->slot];
-        if (layout->uses_ids)
-            variant |= ids_variant(r, !cache || cache->call_has_roles);
-        const struct plan *const p = cache ? plan_cache_find(cache, r, variant) : NULL;
-        if (likely(p != NULL))
-            return run_plan(p, layout, f->state, r, out);
-    } else if (layout->uses_ids) {
-        variant |= ids_variant(r, true);
-    }
+    unsigned variant;
+    bool may_cache;
+    const struct plan *const p = find_plan(f, layout, r, &variant, &may_cache);
+    if (likely(p != NULL))
+        return run_plan(p, layout, f->state, r, out);
     return write_slowly(f, layout, r, variant, may_cache, out);
+}
+
+/* A stage may have put a text where a number was. */
+static bool types_are_the_sites(const struct fapilog_record *r)
+{
+    unsigned differs = 0;
+    for (uint32_t i = 0; i < r->fields_count; i++)
+        differs |= r->fields[i].type ^ r->site->fields[i].type;
+    return differs == 0;
+}
+
+char *plan_write_within(struct format *f, const struct plan_layout *layout, const struct fapilog_record *r,
+                        char *out, size_t room)
+{
+    unsigned variant;
+    bool may_cache;
+    const struct plan *const p = find_plan(f, layout, r, &variant, &may_cache);
+    if (unlikely(!p || !p->bound || p->bound > room || !types_are_the_sites(r)))
+        return NULL;
+    return run_plan(p, layout, f->state, r, out);
 }

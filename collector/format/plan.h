@@ -140,6 +140,8 @@ void build_drop_quote(struct build *b);
 
 size_t plan_bound(const struct plan_layout *layout, const struct fapilog_record *r);
 char *plan_write(struct format *f, const struct plan_layout *layout, const struct fapilog_record *r, char *out);
+char *plan_write_within(struct format *f, const struct plan_layout *layout, const struct fapilog_record *r,
+                        char *out, size_t room);
 
 /* What formats without a layout share with those that have one. */
 typedef size_t plan_value_bound_fn(const struct fapilog_field *f);

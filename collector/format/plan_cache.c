@@ -76,9 +76,9 @@ static bool has_roles(const struct fapilog_record *r)
     return false;
 }
 
-const struct plan *plan_cache_add(unsigned slot, const struct fapilog_record *r, unsigned variant,
-                                  unsigned flags, const struct plan_step *steps, unsigned steps_count,
-                                  const char *text, size_t text_bytes)
+struct plan *plan_cache_add(unsigned slot, const struct fapilog_record *r, unsigned variant, unsigned flags,
+                            const struct plan_step *steps, unsigned steps_count, const char *text,
+                            size_t text_bytes)
 {
     /* Copying text in steps of 16 reads past its end. */
     const size_t steps_bytes = steps_count * sizeof *steps, padded = aligned(text_bytes + VALUE_SLACK);

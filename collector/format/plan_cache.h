@@ -15,6 +15,7 @@ struct plan {
     uint32_t steps_count;
     uint32_t text_bytes;     /* padded */
     uint32_t bytes;          /* of the whole plan, to the next one */
+    size_t bound;            /* of every record that the plan fits, 0: it depends on the record */
     uint8_t level;
     struct plan_step steps[];
 };
@@ -33,8 +34,8 @@ static inline const char *plan_text(const struct plan *p)
 
 const struct plan *plan_cache_find(const struct plan_cache *c, const struct fapilog_record *r, unsigned variant);
 /* NULL when there is no memory. */
-const struct plan *plan_cache_add(unsigned slot, const struct fapilog_record *r, unsigned variant,
-                                  unsigned flags, const struct plan_step *steps, unsigned steps_count,
-                                  const char *text, size_t text_bytes);
+struct plan *plan_cache_add(unsigned slot, const struct fapilog_record *r, unsigned variant,
+                            unsigned flags, const struct plan_step *steps, unsigned steps_count,
+                            const char *text, size_t text_bytes);
 
 #endif

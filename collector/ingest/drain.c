@@ -441,6 +441,12 @@ uint64_t drain_accept(struct drain *d)
     return bytes;
 }
 
+const struct fapilog_record *drain_next(struct drain *d, uint64_t *ret_bytes)
+{
+    *ret_bytes = drain_accept(d);
+    return drain_peek(d);
+}
+
 /* ---- spans ---- */
 
 static void lane_take_walk(struct drain *d, struct lane *l, const struct walk *w)

@@ -70,6 +70,9 @@ uint64_t drain_peek_bytes(const struct drain *d);
 /* The bytes of its lane that are done with. */
 uint64_t drain_accept(struct drain *d);
 
+/* drain_accept() and then drain_peek(). */
+const struct fapilog_record *drain_next(struct drain *d, uint64_t *ret_bytes);
+
 /* Raw outputs only: takes a stretch of one lane; its bytes, 0 when the turn is over. */
 uint64_t drain_take_span(struct drain *d, uint64_t bytes_max, uint64_t *ret_records);
 

@@ -144,6 +144,7 @@ static void start(struct fileset *f, const struct piece *pieces, unsigned count,
     f->append.pieces_count = count;
     f->append.done = append_done;
     f->append.owner = f;
+    f->append.is_quick = f->is_quick;
     append_start(&f->append);
 }
 

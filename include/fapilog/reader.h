@@ -36,6 +36,8 @@ struct fapilog_field {
 
 enum { FAPILOG_SITE_CACHE_SLOTS = 8 };
 
+struct decode_loads;
+
 /* A call site, parsed once per segment. `fields` is the template that decoding fills in. */
 struct fapilog_site {
     uint32_t id;
@@ -45,6 +47,7 @@ struct fapilog_site {
     uint16_t fields_count;
     struct fapilog_text message, file, function;
     const struct fapilog_field *fields;
+    const struct decode_loads *loads; /* the reader's: how to take the numbers in front; may be NULL */
     /* Formats keep what they compiled for this site here, by format slot; freed with free(). */
     void *cache[FAPILOG_SITE_CACHE_SLOTS];
 };

@@ -4,6 +4,7 @@
 #include "lib/base/check.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* Bytes of the types that are returned as data of a fixed length. */
 static const uint8_t fixed_data_len[FAPILOG_TYPE_COUNT] = {
@@ -181,6 +182,69 @@ int decode_args(const struct fapilog_field *templates, uint32_t count, const uin
 {
     for (uint32_t i = 0; i < count; i++) {
         ret[i] = templates[i];
+        off = value_take(rec, off, end, &ret[i]);
+        if (unlikely(off == UINT32_MAX))
+            return -EBADMSG;
+    }
+    return 0;
+}
+
+/* Bytes of a number that is returned as it is; 0: not such a type. */
+static uint32_t number_bytes(uint8_t type, bool *ret_signed)
+{
+    *ret_signed = type == FAPILOG_TYPE_I8 || type == FAPILOG_TYPE_I16 || type == FAPILOG_TYPE_I32 ||
+                  type == FAPILOG_TYPE_ERRNO;
+    switch (type) {
+    case FAPILOG_TYPE_U8: case FAPILOG_TYPE_CHAR: case FAPILOG_TYPE_I8:
+        return 1;
+    case FAPILOG_TYPE_U16: case FAPILOG_TYPE_I16:
+        return 2;
+    case FAPILOG_TYPE_U32: case FAPILOG_TYPE_I32: case FAPILOG_TYPE_ERRNO:
+        return 4;
+    case FAPILOG_TYPE_I64: case FAPILOG_TYPE_TIME: case FAPILOG_TYPE_DURATION: case FAPILOG_TYPE_U64:
+    case FAPILOG_TYPE_F64: case FAPILOG_TYPE_POINTER:
+        return 8;
+    default:
+        return 0;
+    }
+}
+
+void decode_loads_init(struct decode_loads *ret, const struct fapilog_field *templates, uint32_t count)
+{
+    *ret = (struct decode_loads){0};
+    for (uint32_t i = 0; i < count; i++) {
+        bool is_signed;
+        const uint32_t bytes = number_bytes(templates[i].type, &is_signed);
+        if (!bytes)
+            return;
+        const uint32_t at = (ret->bytes + bytes - 1) & ~(bytes - 1);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+        const uint32_t left = 8 * (at & 7);
+#else
+        const uint32_t left = 64 - 8 * (at & 7) - 8 * bytes;
+#endif
+        ret->load[i] = (struct decode_load){.word = (uint16_t)(at / 8), .left = (uint8_t)left,
+                                            .right = (uint8_t)(64 - 8 * bytes), .is_signed = is_signed};
+        ret->bytes = at + bytes;
+        ret->count = i + 1;
+    }
+}
+
+int decode_site(const struct fapilog_site *site, bool is_loaded, const uint8_t *rec, uint32_t off,
+                uint32_t end, struct fapilog_field *ret)
+{
+    const struct decode_loads *const loads = site->loads;
+    if (!loads || off % 8 || end % 8 || end - off < loads->bytes)
+        return decode_args(site->fields, site->fields_count, rec, off, end, ret);
+    if (!is_loaded)
+        memcpy(ret, site->fields, site->fields_count * sizeof *ret);
+    for (uint32_t i = 0; i < loads->count; i++) {
+        const struct decode_load *const l = &loads->load[i];
+        const uint64_t v = u64_at(rec + off + 8 * l->word) << l->left;
+        ret[i].v.u64 = l->is_signed ? (uint64_t)((int64_t)v >> l->right) : v >> l->right;
+    }
+    off += loads->bytes;
+    for (uint32_t i = loads->count; i < site->fields_count; i++) {
         off = value_take(rec, off, end, &ret[i]);
         if (unlikely(off == UINT32_MAX))
             return -EBADMSG;

@@ -25,6 +25,25 @@ int decode_prefix(const uint8_t *rec, uint32_t off, uint32_t end, unsigned flags
 int decode_args(const struct fapilog_field *templates, uint32_t count, const uint8_t *rec, uint32_t off,
                 uint32_t end, struct fapilog_field *ret);
 
+/* Where the leading numbers of a site's records lie, which no text in front of them can move. A number
+ * lies inside one aligned word: two shifts take it out and extend its sign. */
+struct decode_load {
+    uint16_t word; /* from the first argument */
+    uint8_t left, right;
+    bool is_signed;
+};
+struct decode_loads {
+    uint32_t count; /* leading fields that are such numbers */
+    uint32_t bytes; /* up to their end */
+    struct decode_load load[];
+};
+/* There is room for `count` loads. */
+void decode_loads_init(struct decode_loads *ret, const struct fapilog_field *templates, uint32_t count);
+
+/* As decode_args(). `is_loaded`: ret still holds the fields of an earlier record of this site. */
+int decode_site(const struct fapilog_site *site, bool is_loaded, const uint8_t *rec, uint32_t off,
+                uint32_t end, struct fapilog_field *ret);
+
 /* A self-describing list; values are aligned from `list`. */
 int decode_list(const uint8_t *list, uint32_t bytes, uint32_t count, struct fapilog_field *ret);
 

@@ -65,6 +65,7 @@ struct lane_cursor {
     uint32_t large_bytes, large_max;
     uint64_t large_pos;     /* of the chain's first fragment */
     uint64_t gap_bytes;     /* overwritten since the last block header */
+    const struct fapilog_site *fields_site; /* whose template `fields` holds; NULL: nobody's */
     struct fapilog_field fields[FAPILOG_FIELDS_MAX];
     struct fapilog_field inline_fields[FAPILOG_FIELDS_MAX];
     struct fapilog_context_info inline_context;

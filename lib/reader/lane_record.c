@@ -112,14 +112,19 @@ static int event_decode(struct lane_cursor *c, const uint8_t *rec, uint64_t w, u
     if (unlikely(!ret->level))
         return -EBADMSG;
     if (likely(FAPILOG_WORD0_KIND(w) == FAPILOG_KIND_EVENT)) {
-        const struct fapilog_site *site = registry_site(&seg->registry, FAPILOG_WORD0_SCHEMA(w));
-        if (unlikely(!site) || decode_args(site->fields, site->fields_count, rec, p.end, end, c->fields) < 0)
+        const struct fapilog_site *site = c->fields_site;
+        const bool is_loaded = site && site->id == FAPILOG_WORD0_SCHEMA(w);
+        if (!is_loaded)
+            c->fields_site = site = registry_site(&seg->registry, FAPILOG_WORD0_SCHEMA(w));
+        if (unlikely(!site) || decode_site(site, is_loaded, rec, p.end, end, c->fields) < 0) {
+            c->fields_site = NULL;
             return -EBADMSG;
+        }
         ret->site = site;
         ret->message = site->message;
         ret->fields_count = site->fields_count;
     } else {
-        ret->site = NULL;
+        ret->site = c->fields_site = NULL;
         if (decode_dynamic(rec, p.end, end, &ret->message, c->fields, &ret->fields_count) < 0)
             return -EBADMSG;
     }

@@ -104,10 +104,17 @@ static bool text_take(const uint8_t *entry, uint32_t bytes, uint32_t *off, uint3
     return true;
 }
 
+/* The fields, and behind them how a site's numbers are loaded. */
+static size_t parsed_bytes(uint32_t fields_count)
+{
+    return sizeof(struct parsed) + fields_count * sizeof(struct fapilog_field) + sizeof(struct decode_loads) +
+           fields_count * sizeof(struct decode_load);
+}
+
 static struct parsed *parsed_new(struct registry *r, uint32_t kind, uint32_t fields_count,
                                  uint32_t copy_bytes)
 {
-    const size_t size = sizeof(struct parsed) + fields_count * sizeof(struct fapilog_field);
+    const size_t size = parsed_bytes(fields_count);
     if (r->heap_bytes_max - r->heap_bytes < size + copy_bytes)
         return NULL;
     struct parsed *p = calloc(1, size);
@@ -138,6 +145,9 @@ static bool site_fill(struct parsed *p, const uint8_t *copy, uint32_t bytes,
     s->is_printf = e->flags & FAPILOG_SITE_PRINTF;
     s->fields_count = e->fields_count;
     s->fields = p->fields;
+    struct decode_loads *loads = (struct decode_loads *)(void *)(p->fields + e->fields_count);
+    decode_loads_init(loads, p->fields, e->fields_count);
+    s->loads = loads;
     return true;
 }
 
@@ -157,7 +167,7 @@ static struct parsed *site_parse(struct registry *r, uint32_t id)
     p->copy = copy;
     p->entry.u.site.id = id;
     if (!site_fill(p, copy, bytes, &e)) {
-        r->heap_bytes -= sizeof *p + e.fields_count * sizeof p->fields[0] + bytes;
+        r->heap_bytes -= parsed_bytes(e.fields_count) + bytes;
         free(p);
         return NULL;
     }
@@ -219,7 +229,7 @@ static struct parsed *logger_parse(struct registry *r, uint32_t id, unsigned dep
         return NULL;
     if (e.fields_count &&
         decode_list(copy + off, e.fields_bytes, e.fields_count, p->fields + inherited) < 0) {
-        r->heap_bytes -= sizeof *p + (inherited + e.fields_count) * sizeof p->fields[0] + bytes;
+        r->heap_bytes -= parsed_bytes(inherited + e.fields_count) + bytes;
         free(p);
         return NULL;
     }

@@ -24,6 +24,28 @@ struct line {
     size_t len;
 };
 
+static unsigned within_count; /* records that needed no bound() */
+
+/* The way without bound() writes the same bytes or refuses, and refuses less room than bound() asks for. */
+static void write_within_is_the_same(struct format *f, const struct fapilog_record *r, size_t bound,
+                                     struct line line)
+{
+    if (!f->ops->write_within)
+        return;
+    char *const out = malloc(bound + sizeof canary);
+    assert_non_null(out);
+    memcpy(out + bound, canary, sizeof canary);
+    const char *const end = f->ops->write_within(f, r, out, bound);
+    if (end) {
+        within_count++;
+        assert_int_equal(end - out, line.len);
+        assert_memory_equal(out, line.text, line.len);
+    }
+    assert_memory_equal(out + bound, canary, sizeof canary);
+    assert_null(f->ops->write_within(f, r, out, bound - 1));
+    free(out);
+}
+
 /* Writes the record into a buffer of exactly bound() bytes. */
 static struct line write_line(struct format *f, const struct fapilog_record *r)
 {
@@ -35,7 +57,9 @@ static struct line write_line(struct format *f, const struct fapilog_record *r)
     char *const end = f->ops->write(f, r, out);
     assert_true(end >= out && (size_t)(end - out) <= bound);
     assert_memory_equal(out + bound, canary, sizeof canary);
-    return (struct line){out, (size_t)(end - out)};
+    const struct line line = {out, (size_t)(end - out)};
+    write_within_is_the_same(f, r, bound, line);
+    return line;
 }
 
 static void assert_same(struct line a, struct line b)
@@ -79,7 +103,9 @@ static void check_bound(struct format *f, struct sample *s)
 static void a_record_never_exceeds_its_bound(void **state)
 {
     (void)state;
+    within_count = 0;
     for_all(check_bound);
+    assert_true(within_count > 0);
 }
 
 enum { WORST_BYTES = 20000, WORST_CASES = 13 };

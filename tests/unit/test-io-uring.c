@@ -116,6 +116,48 @@ static void freeing_a_refused_queue_completes_all(void **state)
     }
 }
 
+static void a_quick_write_is_made_at_once_and_reported_in_a_turn(void **state)
+{
+    struct io *const io = new_or_skip(IO_URING);
+    const int fd = temp_file(0);
+    struct iovec iov[] = { { (char *)"cd", 2 }, { (char *)"ef", 2 } };
+    struct probe w = probe_rw(IO_WRITE, fd, "ab", 2, 0), v = probe_rw(IO_WRITEV, fd, iov, 2, 2);
+    struct probe bad = probe_rw(IO_WRITE, -1, "ab", 2, 0);
+    char text[7] = { 0 };
+
+    w.req.is_quick = v.req.is_quick = bad.req.is_quick = true;
+    probe_submit(io, &w);
+    probe_submit(io, &v);
+    probe_submit(io, &bad);
+    assert_int_equal(pread(fd, text, 6, 0), 6);
+    assert_string_equal(text, "abcdef");
+    assert_int_equal(io_inflight(io), 3);
+    probe_wait(io, &bad, 1);
+    assert_int_equal(w.result, 2);
+    assert_int_equal(v.result, 4);
+    assert_int_equal(bad.result, -EBADF);
+    io_free(io);
+    close(fd);
+}
+
+static void where_quick_writes_were_slow_the_kernel_makes_them(void **state)
+{
+    struct io *const io = new_or_skip(IO_URING);
+    const int fd = temp_file(0);
+    struct probe w = probe_rw(IO_WRITE, fd, "ab", 2, 0);
+    char text[2];
+
+    w.req.is_quick = true;
+    uring_of(io)->not_quick_until_ns = UINT64_MAX;
+    probe_submit(io, &w);
+    assert_int_equal(pread(fd, text, 2, 0), 0);
+    assert_int_equal(uring_of(io)->kernel.count, 1);
+    probe_wait(io, &w, 1);
+    assert_int_equal(w.result, 2);
+    io_free(io);
+    close(fd);
+}
+
 static void an_older_kernel_gets_fewer_flags(void **state)
 {
     static const struct { unsigned unknown, wanted; } kernels[] = {
@@ -162,6 +204,8 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_the_kernel_refuses_is_passed_later),
         cmocka_unit_test(freeing_a_refused_queue_completes_all),
+        cmocka_unit_test(a_quick_write_is_made_at_once_and_reported_in_a_turn),
+        cmocka_unit_test(where_quick_writes_were_slow_the_kernel_makes_them),
         cmocka_unit_test(an_older_kernel_gets_fewer_flags),
         cmocka_unit_test(a_blocked_io_uring_is_named_as_the_reason),
     };
