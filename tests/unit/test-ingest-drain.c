@@ -148,27 +148,55 @@ static void lanes_and_segments_are_merged_by_time(void **state)
         assert_int_equal(got[n], n);
 }
 
-static void a_turn_leaves_a_busy_lane_for_the_others(void **state)
+static unsigned take_turns(struct place *p, uint64_t *ret, unsigned room)
+{
+    unsigned all = 0;
+    do {
+        begin(p, DRAIN_ALL);
+        all += take(p, ret + all, room - all);
+    } while (p->drain.has_more);
+    return all;
+}
+
+static void order_holds_where_a_budget_ends(void **state)
 {
     struct place *p = *state;
     p->settings.lane_budget_bytes = 4096;
     struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 2, .cap_log2 = 18 });
     for (uint64_t n = 0; n < 2000; n++)
-        put(b, 0, FAPILOG_LEVEL_INFO, n);
-    put(b, 1, FAPILOG_LEVEL_INFO, 5000);
+        put(b, n == 1500, FAPILOG_LEVEL_INFO, n);
+    put(b, 1, FAPILOG_LEVEL_INFO, 2000);
     assert_int_equal(attach(p, 0), 0);
     static uint64_t got[2100];
     begin(p, DRAIN_ALL);
     const unsigned first = take(p, got, 2100);
     assert_true(first > 10 && first < 120);
-    assert_int_equal(got[first - 1], 5000);
     assert_true(p->drain.has_more);
-    unsigned all = first;
-    while (p->drain.has_more) {
-        begin(p, DRAIN_ALL);
-        all += take(p, got, 2100);
-    }
-    assert_int_equal(all, 2001);
+    assert_int_equal(first + take_turns(p, got + first, 2100 - first), 2001);
+    for (uint64_t n = 0; n < 2001; n++)
+        assert_int_equal(got[n], n);
+}
+
+static void a_busy_lane_with_false_times_holds_up_nobody(void **state)
+{
+    struct place *p = *state;
+    p->settings.lane_budget_bytes = 4096;
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 2, .cap_log2 = 18 });
+    b->cycles += 1000000;
+    put(b, 1, FAPILOG_LEVEL_INFO, 4999);
+    assert_int_equal(attach(p, 0), 0);
+    static uint64_t got[2100];
+    assert_int_equal(take_turns(p, got, 2100), 1);
+    b->cycles -= 1000000;
+    for (uint64_t n = 0; n < 100; n++)
+        put(b, 0, FAPILOG_LEVEL_INFO, n);
+    b->cycles += 1000000;
+    put(b, 1, FAPILOG_LEVEL_INFO, 5000);
+    begin(p, DRAIN_ALL);
+    const unsigned first = take(p, got, 2100);
+    assert_true(first > 10 && first < 99);
+    assert_int_equal(got[first - 1], 5000);
+    assert_int_equal(first + take_turns(p, got + first, 2100 - first), 101);
 }
 
 static void young_records_wait_for_those_of_other_threads(void **state)
@@ -459,7 +487,8 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(lanes_and_segments_are_merged_by_time),
-        T(a_turn_leaves_a_busy_lane_for_the_others),
+        T(order_holds_where_a_budget_ends),
+        T(a_busy_lane_with_false_times_holds_up_nobody),
         T(young_records_wait_for_those_of_other_threads),
         T(accepted_records_become_positions_and_space),
         T(context_after_the_last_record_is_passed_too),
