@@ -13,6 +13,9 @@ enum {
     CHUNK_MAX = 128, /* bytes copied together where the text is not plain */
 };
 
+/* The compiler may not look at the source again: what it has in hand is the text. */
+#define KEEP(bytes) __asm__("" : "+m"(bytes))
+
 /* Bytes of a step that can be copied as they are: from the start up to the first that is below
  * 0x20, above 0x7f, a quote or a backslash. STEP if there is none. */
 typedef unsigned plain_fn(const uint8_t *p);
@@ -50,9 +53,30 @@ static inline unsigned plain_fast(const uint8_t *p)
 {
     return plain_vector(_mm_loadu_si128((const __m128i *)p));
 }
+
+static inline unsigned step_fast(const char *src, char *out)
+{
+    __m128i v = _mm_loadu_si128((const __m128i *)src);
+    __asm__("" : "+x"(v)); /* as KEEP, in a register */
+    _mm_storeu_si128((__m128i *)out, v);
+    return plain_vector(v);
+}
 #else
 #define plain_fast plain_portable
+#define step_fast step_portable
 #endif
+
+/* Copies a step, loading it once; how many of its bytes are plain. */
+typedef unsigned step_fn(const char *src, char *out);
+
+static inline unsigned step_portable(const char *src, char *out)
+{
+    uint8_t step[STEP];
+    memcpy(step, src, STEP);
+    KEEP(step);
+    memcpy(out, step, STEP);
+    return plain_portable(step);
+}
 
 static char *put_escape(char *out, uint8_t c)
 {
@@ -164,8 +188,9 @@ static inline __m128i load_short(const char *p, size_t n)
 
 static inline char *escape_short(const char *src, size_t n, char *out, unsigned *flags)
 {
-    const __m128i v = load_short(src, n);
+    __m128i v = load_short(src, n);
     uint8_t chunk[2 * STEP];
+    __asm__("" : "+x"(v)); /* as KEEP, in a register */
     if (likely(plain_vector(v) >= n)) {
         _mm_storeu_si128((__m128i *)out, v);
         return out + n;
@@ -183,6 +208,7 @@ static char *escape_short_portable(const char *src, size_t n, char *out, unsigne
 {
     uint8_t chunk[2 * STEP] = {0};
     memcpy(chunk, src, n);
+    KEEP(chunk);
     (void)escape_chunk(plain_portable, chunk, n, false, &out, flags);
     return out;
 }
@@ -190,15 +216,13 @@ static char *escape_short_portable(const char *src, size_t n, char *out, unsigne
 typedef char *short_fn(const char *src, size_t n, char *out, unsigned *flags);
 
 __attribute__((always_inline))
-static inline char *escape(plain_fn *plain, short_fn *rest, const char *src, size_t len, char *out,
+static inline char *escape(plain_fn *plain, step_fn *step, short_fn *rest, const char *src, size_t len, char *out,
                            unsigned *flags)
 {
     uint8_t chunk[CHUNK_MAX + STEP];
 
     while (len >= STEP) {
-        memcpy(chunk, src, STEP);
-        if (plain(chunk) == STEP) {
-            memcpy(out, chunk, STEP);
+        if (step(src, out) == STEP) {
             src += STEP;
             out += STEP;
             len -= STEP;
@@ -207,6 +231,7 @@ static inline char *escape(plain_fn *plain, short_fn *rest, const char *src, siz
         const size_t n = len < CHUNK_MAX ? len : CHUNK_MAX;
         memcpy(chunk, src, n);
         memset(chunk + n, 0, STEP);
+        KEEP(chunk);
         const size_t taken = escape_chunk(plain, chunk, n, n < len, &out, flags);
         ASSUME(taken > 0);
         src += taken;
@@ -217,10 +242,10 @@ static inline char *escape(plain_fn *plain, short_fn *rest, const char *src, siz
 
 char *json_escape(const char *src, size_t len, char *out, unsigned *flags)
 {
-    return escape(plain_fast, escape_short, src, len, out, flags);
+    return escape(plain_fast, step_fast, escape_short, src, len, out, flags);
 }
 
 char *json_escape_portable(const char *src, size_t len, char *out, unsigned *flags)
 {
-    return escape(plain_portable, escape_short_portable, src, len, out, flags);
+    return escape(plain_portable, step_portable, escape_short_portable, src, len, out, flags);
 }
