@@ -1,6 +1,7 @@
 #include "tools/dump/options.h"
 
 #include "lib/base/opt.h"
+#include "tools/dump/output.h"
 #include "tools/dump/times.h"
 
 #include <errno.h>
@@ -48,7 +49,7 @@ static int option_set(struct options *o, int c, const char *arg, int64_t now_ns,
     switch (c) {
     case 'r': o->rings = arg; return 0;
     case 'f': o->follow = true; return 0;
-    case 'F': o->format = arg; return 0;
+    case 'F': o->format = arg; return output_format_check(arg, e);
     case 'l':
         if (opt_parse_level(arg, &o->level) < 0)
             return err_set(e, -EINVAL,

@@ -9,17 +9,21 @@
 
 enum { FLUSH_BYTES = 64 * 1024, FORMAT_SLOT = 0 };
 
+int output_format_check(const char *name, struct err *e)
+{
+    const struct format_ops *ops = format_find(name);
+    if (!ops || (!ops->is_lines && strcmp(name, "pretty") != 0)) /* binary formats belong into files */
+        return err_set(e, -EINVAL, "--format: '%s' is no text format: pretty, json, fapilog, dagstack, logfmt, raw",
+                       name);
+    return 0;
+}
+
 int output_open(struct output *o, const char *name, struct err *e)
 {
     *o = (struct output){0};
     const bool terminal = isatty(STDOUT_FILENO);
     if (!name)
         name = terminal ? "pretty" : "json";
-    const struct format_ops *ops = format_find(name);
-    if (!ops || (!ops->is_lines && strcmp(name, "pretty") != 0)) /* binary formats belong into files */
-        return err_set(e, -EINVAL,
-                       "--format: '%s' is no text format: pretty, json, fapilog, dagstack, logfmt, raw",
-                       name);
     const char *no_colour = getenv("NO_COLOR");
     const struct format_config cfg = {.colour = terminal && !(no_colour && *no_colour)};
     return format_open(name, &cfg, FORMAT_SLOT, &o->format, e);

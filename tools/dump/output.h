@@ -14,6 +14,8 @@ struct output {
     struct buf out;
 };
 
+/* 0, or -EINVAL with the names that are allowed. */
+int output_format_check(const char *name, struct err *e);
 /* `name` NULL chooses by what stdout is. -EINVAL for an unknown format. */
 int output_open(struct output *o, const char *name, struct err *e);
 void output_close(struct output *o);
