@@ -87,6 +87,11 @@ static void skip_overwritten(struct lane_cursor *c, uint64_t tail)
     uint64_t to = oldest_of(segment_lane_shared(c->seg, c->lane), c->cap, c->block_bytes);
     if (to <= c->pos) /* the intent rule said otherwise: a lying intent */
         to = block_start(c, c->pos) + c->block_bytes;
+    /* Whatever the words say by now: nothing before the last lap is there, and a lane that lies about it
+     * must not make us walk to its tail block by block. */
+    const uint64_t lap = tail > c->cap ? (tail - c->cap + c->block_bytes - 1) & ~(uint64_t)(c->block_bytes - 1) : 0;
+    if (to < lap)
+        to = lap;
     if (to > tail)
         to = tail;
     c->lost_bytes += to - c->pos;
@@ -198,7 +203,8 @@ static int block_open(struct lane_cursor *c, uint64_t tail)
 
 static int tail_accept(struct lane_cursor *c, uint64_t tail)
 {
-    if (tail < c->tail || tail < c->pos || tail % FAPILOG_RECORD_ALIGN)
+    /* Positions count bytes of a life and never wrap: half the range is more than any lane can reach. */
+    if (tail < c->tail || tail < c->pos || tail % FAPILOG_RECORD_ALIGN || tail > INT64_MAX)
         return -EBADMSG;
     if (tail - c->pos > c->cap) {
         if (!(c->flags & LANE_COPY))
