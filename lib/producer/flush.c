@@ -122,8 +122,9 @@ static uint64_t events(void)
             continue;
         }
         const struct writer *w = &a->writer[i];
-        if (w->attached && w->lane)
-            n += load_rlx(&w->hot.count) - a->lane_events[w->index]; /* order: relaxed - as above */
+        /* order: relaxed - as above: the sum is exact once the threads rest */
+        if (load_rlx(&w->attached) && load_rlx(&w->lane))
+            n += load_rlx(&w->hot.count) - load_rlx(&a->lane_events[w->index]); /* order: relaxed */
     }
     return n;
 }

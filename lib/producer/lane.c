@@ -30,7 +30,7 @@ static void bind_lane(struct writer *w, uint32_t index)
 {
     struct area *a = process.area;
     struct fapilog_lane *lane = &a->lanes[index];
-    w->lane = lane;
+    store_rlx(&w->lane, lane); /* order: relaxed - others only look whether there is one */
     w->slot = slot_of(index);
     w->index = index;
     w->cap = UINT64_C(1) << lane->cap_log2;
@@ -44,7 +44,7 @@ static void bind_lane(struct writer *w, uint32_t index)
     w->hot.shared_tail = &lane->tail;
     /* order: relaxed - the lane's last writer has released it to us through lane.state (L1) */
     w->hot.tail = load_rlx(&lane->tail);
-    w->hot.count = a->lane_events[index];
+    store_rlx(&w->hot.count, a->lane_events[index]); /* order: relaxed - a counter */
     lane->mode = w->mode;
     lane->flags = index < FAPILOG_SHARED_LANES ? FAPILOG_LANE_SHARED : 0;
     lane->headroom = w->headroom;
@@ -133,14 +133,14 @@ struct writer *fapilogi_attach(void)
         const uint32_t own = process.geometry.lane_count - FAPILOG_SHARED_LANES;
         /* order: relaxed - a hint where to look first */
         const uint32_t from = __atomic_fetch_add(&a->claim_hint, 1, __ATOMIC_RELAXED);
-        w->lane = NULL;
+        store_rlx(&w->lane, NULL); /* order: relaxed - as in bind_lane() */
         for (uint32_t i = 0; i < own && !w->lane; i++)
             (void)claim(w, FAPILOG_SHARED_LANES + (from + i) % own);
         w->idle = !w->lane || process.clock_kind == FAPILOG_CLOCK_MONOTONIC ? 2 : 0;
         w->hot.ext = (uint64_t)fapilogi_context_epoch() << 32;
         w->hot.limit[0] = w->hot.limit[1] = w->hot.tail;
         w->hot.busy = w->idle;
-        w->attached = true;
+        store_rlx(&w->attached, true); /* order: relaxed - a hint for the counters */
         fapilogi_thread_exit_arm(w);
         fapilogi_self = &w->hot;
     }
@@ -153,7 +153,7 @@ static void close_lane(struct writer *w)
 {
     if (!w->lane)
         return;
-    process.area->lane_events[w->index] = w->hot.count;
+    store_rlx(&process.area->lane_events[w->index], w->hot.count); /* order: relaxed - a counter */
     /* order: L1 release, pairs with the acquire in claim() and with L2 - our last stores are visible */
     store_rel(&w->lane->state, w->generation << 8 | FAPILOG_LANE_CLOSING);
 }
@@ -168,7 +168,7 @@ void fapilogi_detach(struct writer *w)
         return; /* a forked child that has not logged: nothing of w is left */
     if (w->attached)
         close_lane(w);
-    w->attached = false;
+    store_rlx(&w->attached, false); /* order: relaxed - a hint for the counters */
     give_writer(w);
 }
 
@@ -186,8 +186,8 @@ void fapilogi_detach_all(void)
         for (int ms = 0; (load_rlx(&w->hot.busy) & 1) && ms < CLOSE_WAIT_MS; ms++)
             (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         close_lane(w);
-        w->attached = false;
-        w->lane = NULL;
+        store_rlx(&w->attached, false); /* order: relaxed - a hint for the counters */
+        store_rlx(&w->lane, NULL); /* order: relaxed - as in bind_lane() */
         w->hot = (struct fapilogi_lane){0};
     }
     for (uint32_t i = 0; i < FAPILOG_SHARED_LANES; i++)
