@@ -1,6 +1,7 @@
 #include "lib/base/opt.h"
 
 #include "lib/base/check.h"
+#include "lib/base/opt_collection.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -111,6 +112,15 @@ const char *opt_allowed(const struct opt *row, char *ret, size_t size)
         (void)snprintf(ret, size, "%s..%s%s%s", lo, row->max >= INT64_MAX ? "" : hi, unset_word(row) ? " or " : "",
                        unset_word(row) ? unset_word(row) : "");
         break;
+    case OPT_REAL:
+        (void)snprintf(ret, size, "%.17g..%.17g", row->real_min, row->real_max);
+        break;
+    case OPT_LIST:
+        (void)snprintf(ret, size, "texts separated by commas, or a JSON array");
+        break;
+    case OPT_MAP:
+        (void)snprintf(ret, size, "key=value pairs separated by commas, or a JSON object");
+        break;
     default:
         (void)snprintf(ret, size, "text");
     }
@@ -127,6 +137,12 @@ static int refuse(const struct opt *row, int code, const char *value, struct err
     char allowed[256];
     const char *shown = row->flags & OPT_SECRET ? "***" : value;
     opt_allowed(row, allowed, sizeof allowed);
+    if (code == -ENOMEM)
+        return err_set(e, code, "%s: out of memory", row->name);
+    if (code == -E2BIG)
+        return err_set(e, code, "%s: more than %u entries", row->name, (unsigned)OPT_LIST_MAX);
+    if (code == -EEXIST)
+        return err_set(e, code, "%s: '%s' has the same key twice", row->name, shown);
     if (code == -ERANGE)
         return err_set(e, code, "%s: '%s' is outside %s", row->name, shown, allowed);
     if (is_number(row))
@@ -187,11 +203,48 @@ static int set_number(const struct opt *row, uint64_t *at, const char *value)
     return 0;
 }
 
+static int set_real(const struct opt *row, double *at, const char *value)
+{
+    double n;
+    const int r = opt_parse_real(value, &n);
+    if (r < 0)
+        return r;
+    if (!(n >= row->real_min && n <= row->real_max))
+        return -ERANGE;
+    *at = n;
+    return 0;
+}
+
+static int set_list(struct opt_list *at, const char *value)
+{
+    struct opt_list l;
+    const int r = opt_parse_list(value, &l);
+    if (r < 0)
+        return r;
+    opt_list_free(at);
+    *at = l;
+    return 0;
+}
+
+static int set_map(struct opt_map *at, const char *value)
+{
+    struct opt_map m;
+    const int r = opt_parse_map(value, &m);
+    if (r < 0)
+        return r;
+    opt_map_free(at);
+    *at = m;
+    return 0;
+}
+
 int opt_set(const struct opt *row, void *cfg, const char *value, struct err *e)
 {
     char *at = (char *)cfg + row->offset;
     int r;
     switch (row->type) {
+    case OPT_REAL: r = set_real(row, (double *)at, value); break;
+    case OPT_LIST: r = set_list((struct opt_list *)at, value); break;
+    case OPT_MAP: r = set_map((struct opt_map *)at, value); break;
     case OPT_TEXT: return set_text(row, (const char **)at, value, e);
     case OPT_BOOL: r = parse_bool(value, (bool *)at); break;
     case OPT_WORD: r = parse_word(row, value, (uint32_t *)at); break;
@@ -210,6 +263,9 @@ static void clear(const struct opt *row, void *cfg)
         free((void *)*(const char **)at);
         *(const char **)at = NULL;
         break;
+    case OPT_REAL: *(double *)at = 0; break;
+    case OPT_LIST: opt_list_free((struct opt_list *)at); break;
+    case OPT_MAP: opt_map_free((struct opt_map *)at); break;
     case OPT_BOOL: *(bool *)at = false; break;
     case OPT_WORD: *(uint32_t *)at = 0; break;
     case OPT_LEVEL: *(uint8_t *)at = 0; break;
@@ -238,13 +294,23 @@ const struct opt *opt_find(const struct opt *rows, const char *name)
     return NULL;
 }
 
+static bool is_empty(const struct opt *row, const char *at)
+{
+    switch (row->type) {
+    case OPT_TEXT: return !*(const char *const *)at;
+    case OPT_LIST: return !((const struct opt_list *)at)->count;
+    case OPT_MAP: return !((const struct opt_map *)at)->count;
+    default: return is_number(row) && !*(const uint64_t *)at;
+    }
+}
+
 int opt_complete(const struct opt *rows, const void *cfg, struct err *e)
 {
     for (const struct opt *row = rows; row->type != OPT_END_ROW; row++) {
         const char *at = (const char *)cfg + row->offset;
         if (!(row->flags & OPT_REQUIRED))
             continue;
-        if (row->type == OPT_TEXT ? !*(const char *const *)at : is_number(row) && !*(const uint64_t *)at)
+        if (is_empty(row, at))
             return err_set(e, -EINVAL, "%s: must be given (%s)", row->name, row->help);
     }
     return 0;
@@ -271,6 +337,9 @@ static int print_value(const struct opt *row, const char *at, char *ret, size_t 
             return snprintf(ret, size, "%s", name);
         return snprintf(ret, size, "%u", level);
     }
+    case OPT_REAL: return snprintf(ret, size, "%.17g", *(const double *)at);
+    case OPT_LIST: return opt_list_print((const struct opt_list *)at, ret, size);
+    case OPT_MAP: return opt_map_print((const struct opt_map *)at, ret, size);
     default:
         n = *(const uint64_t *)at;
         if (n == OPT_UNSET && unset_word(row))
@@ -283,7 +352,7 @@ int opt_print(const struct opt *row, const void *cfg, char *ret, size_t size)
 {
     const char *at = (const char *)cfg + row->offset;
     int n;
-    if (row->flags & OPT_SECRET && (row->type != OPT_TEXT || *(const char *const *)at))
+    if (row->flags & OPT_SECRET && !is_empty(row, at))
         n = snprintf(ret, size, "***");
     else
         n = print_value(row, at, ret, size);
@@ -293,7 +362,7 @@ int opt_print(const struct opt *row, const void *cfg, char *ret, size_t size)
 void opt_free(const struct opt *rows, void *cfg)
 {
     for (const struct opt *row = rows; row->type != OPT_END_ROW; row++)
-        if (row->type == OPT_TEXT)
+        if (row->type == OPT_TEXT || row->type == OPT_LIST || row->type == OPT_MAP)
             clear(row, cfg);
 }
 

@@ -21,7 +21,28 @@ enum opt_type {
     OPT_DURATION, /* uint64_t ns: "500ms", "1h", bare number = seconds, hourly, daily, weekly */
     OPT_WORD,     /* uint32_t: one of `words` */
     OPT_LEVEL,    /* uint8_t: level name or 1..31 */
+    OPT_REAL,     /* double: "0.25"; the bounds are those of the row's real_min and real_max */
+    OPT_LIST,     /* struct opt_list: texts, separated by commas, or a JSON array of strings */
+    OPT_MAP,      /* struct opt_map: key=value pairs, separated by commas, or a JSON object of scalars */
 };
+
+/* Owned by the configuration, as are the texts in them (opt_free). */
+struct opt_list {
+    char **item;
+    uint32_t count;
+};
+
+struct opt_pair {
+    char *key;
+    char *value;
+};
+
+struct opt_map {
+    struct opt_pair *item; /* in the order given; no key twice */
+    uint32_t count;
+};
+
+enum { OPT_LIST_MAX = 1024 }; /* entries of a list or map */
 
 #define OPT_UNSET UINT64_MAX
 
@@ -42,11 +63,12 @@ struct opt {
     const char *alias;          /* other accepted spelling, or NULL */
     const char *default_text;   /* NULL: required, or empty. A number's default may be a word, "none" or
                                    "auto": that word is accepted and stored as OPT_UNSET */
-    uint64_t min, max;          /* OPT_UINT, OPT_SIZE, OPT_DURATION (ns) */
+    uint64_t min, max;          /* OPT_UINT, OPT_SIZE, OPT_DURATION (ns); OPT_LIST, OPT_MAP: entries */
     const struct opt_word *words; /* ends with text NULL */
     uint32_t flags;
     uint32_t offset;
     const char *help;
+    double real_min, real_max;  /* OPT_REAL */
 };
 
 /* A member of another type does not compile. */
@@ -64,6 +86,12 @@ struct opt {
     { OPT_WORD, name, NULL, def, 0, 0, words, flags, OPT_AT_(T, m, uint32_t), help }
 #define OPT_LEVEL_(T, m, name, def, flags, help) \
     { OPT_LEVEL, name, NULL, def, 1, 31, NULL, flags, OPT_AT_(T, m, uint8_t), help }
+#define OPT_REAL_(T, m, name, def, min, max, flags, help) \
+    { OPT_REAL, name, NULL, def, 0, 0, NULL, flags, OPT_AT_(T, m, double), help, min, max }
+#define OPT_LIST_(T, m, name, def, flags, help) \
+    { OPT_LIST, name, NULL, def, 0, OPT_LIST_MAX, NULL, flags, OPT_AT_(T, m, struct opt_list), help }
+#define OPT_MAP_(T, m, name, def, flags, help) \
+    { OPT_MAP, name, NULL, def, 0, OPT_LIST_MAX, NULL, flags, OPT_AT_(T, m, struct opt_map), help }
 #define OPT_END { OPT_END_ROW, NULL, NULL, NULL, 0, 0, NULL, 0, 0, NULL }
 
 /* As the rows above, with another accepted spelling of the name. */
@@ -71,6 +99,12 @@ struct opt {
     { type, name, alias, def, min, max, NULL, flags, OPT_AT_(T, m, uint64_t), help }
 #define OPT_TEXT_ALIAS_(T, m, name, alias, def, flags, help) \
     { OPT_TEXT, name, alias, def, 0, 0, NULL, flags, OPT_AT_(T, m, const char *), help }
+#define OPT_LIST_ALIAS_(T, m, name, alias, def, flags, help) \
+    { OPT_LIST, name, alias, def, 0, OPT_LIST_MAX, NULL, flags, OPT_AT_(T, m, struct opt_list), help }
+#define OPT_MAP_ALIAS_(T, m, name, alias, def, flags, help) \
+    { OPT_MAP, name, alias, def, 0, OPT_LIST_MAX, NULL, flags, OPT_AT_(T, m, struct opt_map), help }
+#define OPT_BOOL_ALIAS_(T, m, name, alias, def, flags, help) \
+    { OPT_BOOL, name, alias, def, 0, 1, NULL, flags, OPT_AT_(T, m, bool), help }
 #define OPT_WORD_ALIAS_(T, m, name, alias, def, words, flags, help) \
     { OPT_WORD, name, alias, def, 0, 0, words, flags, OPT_AT_(T, m, uint32_t), help }
 
@@ -97,6 +131,14 @@ const char *opt_allowed(const struct opt *row, char *ret, size_t size);
 unsigned opt_distance(const char *a, const char *b);
 
 /* The grammars by themselves. 0 or -EINVAL / -ERANGE. */
+int opt_parse_real(const char *text, double *ret);
+/* -EINVAL, -E2BIG, -ENOMEM; for a map -EEXIST when a key comes twice. A comma, quote or backslash inside
+ * an entry needs the JSON form. */
+int opt_parse_list(const char *text, struct opt_list *ret);
+int opt_parse_map(const char *text, struct opt_map *ret);
+void opt_list_free(struct opt_list *l);
+void opt_map_free(struct opt_map *m);
+const char *opt_map_get(const struct opt_map *m, const char *key); /* NULL: not there */
 int opt_parse_size(const char *text, uint64_t *ret);
 int opt_parse_duration(const char *text, uint64_t *ret_ns);
 int opt_parse_level(const char *text, uint8_t *ret);

@@ -183,3 +183,19 @@ const char *opt_level_name(uint8_t level)
             name = level_names[i].name;
     return name;
 }
+
+/* Decimal, so that a file means the same under every locale; no hex, infinity or NaN. */
+int opt_parse_real(const char *text, double *ret)
+{
+    char *end;
+    if (!*text || strspn(text, "0123456789+-.eE") != strlen(text))
+        return -EINVAL;
+    errno = 0;
+    const double n = strtod(text, &end);
+    if (*end || end == text)
+        return -EINVAL;
+    if (errno == ERANGE && n != 0)
+        return -ERANGE;
+    *ret = n;
+    return 0;
+}

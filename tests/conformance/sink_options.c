@@ -77,6 +77,7 @@ static unsigned check_bounds(const struct opt *row, void *cfg)
 unsigned options_refuse_what_is_outside(const struct opt *rows, size_t cfg_size)
 {
     void *cfg = calloc(1, cfg_size);
+    char text[64];
     unsigned bad = 0;
     CHECK(cfg);
     for (const struct opt *row = rows; row->type != OPT_END_ROW; row++)
@@ -90,6 +91,16 @@ unsigned options_refuse_what_is_outside(const struct opt *rows, size_t cfg_size)
             break;
         case OPT_LEVEL:
             bad += refuse(row, cfg, "0") + refuse(row, cfg, "32") + refuse(row, cfg, "LOUD");
+            break;
+        case OPT_REAL:
+            (void)snprintf(text, sizeof text, "%.17g", row->real_max * 2 + 1);
+            bad += refuse(row, cfg, text) + refuse(row, cfg, "soon") + refuse(row, cfg, "");
+            break;
+        case OPT_LIST:
+            bad += refuse(row, cfg, ",") + refuse(row, cfg, "[\"a\"");
+            break;
+        case OPT_MAP:
+            bad += refuse(row, cfg, "a") + refuse(row, cfg, "a=1,a=2") + refuse(row, cfg, "{\"a\"}");
             break;
         default:
             break;
