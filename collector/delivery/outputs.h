@@ -17,7 +17,7 @@ struct outputs {
     struct output output[OUTPUTS_MAX];
     uint32_t count;
     uint32_t text_count; /* those with a format; they come first */
-    struct format *format[FAPILOG_SITE_CACHE_SLOTS];
+    struct format *format[FORMAT_SLOTS];
     uint32_t formats_count;
     uint32_t level_mask; /* levels that any output wants */
 };

@@ -42,7 +42,7 @@ static int unknown_format(const char *name, struct err *e)
 int format_open(const char *name, const struct format_config *cfg, unsigned slot, struct format **ret,
                 struct err *e)
 {
-    CHECK(slot < FAPILOG_SITE_CACHE_SLOTS);
+    CHECK(slot < FORMAT_SLOTS);
     const struct format_ops *const ops = format_find(name);
     if (!ops)
         return unknown_format(name, e);

@@ -13,6 +13,8 @@
 
 struct format;
 
+enum { FORMAT_SLOTS = 12 }; /* of FAPILOG_SITE_CACHE_SLOTS; the others belong to stages */
+
 struct format_config {
     bool colour;       /* pretty: SGR codes */
     bool source;       /* add file, line, function where the format has a place for them */
@@ -48,7 +50,7 @@ struct format {
 extern const struct format_ops *const format_list[];
 
 const struct format_ops *format_find(const char *name);
-/* slot < FAPILOG_SITE_CACHE_SLOTS, one per format instance that shares the decoded sites. */
+/* slot < FORMAT_SLOTS, one per format instance that shares the decoded sites. */
 int format_open(const char *name, const struct format_config *cfg, unsigned slot, struct format **ret,
                 struct err *e);
 void format_close(struct format *f);

@@ -21,10 +21,18 @@ const struct opt sink_common_opts[] = {
     OPT_END,
 };
 
+static bool has_alias(const struct sink_ops *ops, const char *scheme)
+{
+    for (const char *const *alias = ops->aliases; alias && *alias; alias++)
+        if (opt_distance(*alias, scheme) == 0)
+            return true;
+    return false;
+}
+
 const struct sink_ops *sink_find(const char *scheme)
 {
     for (const struct sink_ops *const *ops = sink_list; *ops; ops++)
-        if (strcasecmp((*ops)->scheme, scheme) == 0)
+        if (strcasecmp((*ops)->scheme, scheme) == 0 || has_alias(*ops, scheme))
             return *ops;
     return NULL;
 }
@@ -38,11 +46,22 @@ const char *sink_schemes(char *ret, size_t size)
     return ret;
 }
 
+const struct opt *sink_table(struct sink *s, unsigned i, void **ret_cfg)
+{
+    switch (i) {
+    case 0: *ret_cfg = s->cfg; return s->ops->opts;
+    case 1: *ret_cfg = &s->common; return sink_common_opts;
+    case 2: *ret_cfg = &s->delivery; return s->ops->remote ? sink_delivery_opts : NULL;
+    default: return NULL;
+    }
+}
+
 const struct opt *sink_option(struct sink *s, const char *name, void **ret_cfg)
 {
-    const struct opt *row = opt_find(s->ops->opts, name);
-    *ret_cfg = row ? s->cfg : &s->common;
-    return row ? row : opt_find(sink_common_opts, name);
+    const struct opt *rows, *row = NULL;
+    for (unsigned i = 0; !row && (rows = sink_table(s, i, ret_cfg)); i++)
+        row = opt_find(rows, name);
+    return row;
 }
 
 /* A level named in a list stands for its whole range: INFO for 9..12. */
@@ -91,12 +110,14 @@ static void list_names(const struct opt *rows, char *ret, size_t size)
 
 static int refuse_key(struct sink *s, const char *key, struct err *e)
 {
-    char allowed[700] = "";
-    const char *near = opt_suggest(s->ops->opts, key);
-    if (!near)
-        near = opt_suggest(sink_common_opts, key);
-    list_names(s->ops->opts, allowed, sizeof allowed);
-    list_names(sink_common_opts, allowed, sizeof allowed);
+    char allowed[900] = "";
+    const struct opt *rows;
+    const char *near = NULL;
+    void *cfg;
+    for (unsigned i = 0; (rows = sink_table(s, i, &cfg)); i++) {
+        near = near ? near : opt_suggest(rows, key);
+        list_names(rows, allowed, sizeof allowed);
+    }
     return err_set(e, -EINVAL, "%s: no such option%s%s%s (allowed: %s)", key, near ? "; did you mean '" : "",
                    near ? near : "", near ? "'?" : "", allowed);
 }
@@ -131,9 +152,8 @@ static int set_part(struct sink *s, struct given *g, const char *name, const cha
     return set_option(s, g, name, value, e);
 }
 
-static int set_from_uri(struct sink *s, const struct uri *u, struct err *e)
+static int set_parts(struct sink *s, struct given *g, const struct uri *u, struct err *e)
 {
-    struct given g = {0};
     char port[8] = "";
     if (u->port)
         (void)snprintf(port, sizeof port, "%u", u->port);
@@ -142,16 +162,20 @@ static int set_from_uri(struct sink *s, const struct uri *u, struct err *e)
         {"port", port},    {"path", u->path},         {"fragment", u->fragment},
     };
     for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {
-        const int r = set_part(s, &g, parts[i].key, parts[i].value, e);
-        if (r < 0)
-            return r;
-    }
-    for (unsigned i = 0; i < u->params_count; i++) {
-        const int r = set_option(s, &g, u->params[i].key, u->params[i].value, e);
+        const int r = set_part(s, g, parts[i].key, parts[i].value, e);
         if (r < 0)
             return r;
     }
     return 0;
+}
+
+static int set_from_uri(struct sink *s, const struct uri *u, struct err *e)
+{
+    struct given g = {0};
+    int r = s->ops->from_uri ? s->ops->from_uri(s->cfg, u, e) : set_parts(s, &g, u, e);
+    for (unsigned i = 0; i < u->params_count && r == 0; i++)
+        r = set_option(s, &g, u->params[i].key, u->params[i].value, e);
+    return r;
 }
 
 static int choose_format(struct sink *s, struct err *e)
@@ -159,22 +183,35 @@ static int choose_format(struct sink *s, struct err *e)
     if (s->ops->wants_raw && s->common.format)
         return err_set(e, -EINVAL, "format: the %s sink writes records as they lie in the ring",
                        s->ops->scheme);
-    if (s->ops->wants_raw || s->common.format)
+    if (s->ops->wants_raw || s->common.format || (!s->ops->format_choose && !s->ops->format_default))
         return 0;
     const char *name = s->ops->format_choose ? s->ops->format_choose(s->cfg) : s->ops->format_default;
     s->common.format = strdup(name);
     return s->common.format ? 0 : err_set(e, -ENOMEM, "format: out of memory");
 }
 
-static int configure(struct sink *s, const struct uri *u, struct err *e)
+static int set_defaults(struct sink *s, struct err *e)
 {
-    int r = opt_defaults(sink_common_opts, &s->common, e);
-    if (r == 0)
-        r = opt_defaults(s->ops->opts, s->cfg, e);
-    if (r == 0)
-        r = set_from_uri(s, u, e);
-    if (r == 0)
-        r = opt_complete(s->ops->opts, s->cfg, e);
+    const struct opt *rows;
+    void *cfg;
+    for (unsigned i = 0; (rows = sink_table(s, i, &cfg)); i++) {
+        const int r = opt_defaults(rows, cfg, e);
+        if (r < 0)
+            return r;
+    }
+    for (const struct sink_default *d = s->ops->defaults; d && d->name; d++) {
+        const struct opt *row = sink_option(s, d->name, &cfg);
+        CHECK(row != NULL);
+        const int r = opt_set(row, cfg, d->value, e);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int sink_finish(struct sink *s, struct err *e)
+{
+    int r = opt_complete(s->ops->opts, s->cfg, e);
     if (r == 0 && s->ops->check)
         r = s->ops->check(s->cfg, e);
     if (r == 0)
@@ -212,20 +249,48 @@ static struct sink *sink_allocate(const struct sink_ops *ops)
     return NULL;
 }
 
+int sink_new_empty(const struct sink_ops *ops, struct sink **ret, struct err *e)
+{
+    CHECK(ops->abi == SINK_ABI);
+    struct sink *s = sink_allocate(ops);
+    if (!s)
+        return err_set(e, -ENOMEM, "sink %s: out of memory", ops->scheme);
+    const int r = set_defaults(s, e);
+    if (r < 0) {
+        sink_free(s);
+        return r;
+    }
+    *ret = s;
+    return 0;
+}
+
+int sink_set_uri(struct sink *s, const char *uri, struct err *e)
+{
+    auto_uri u = {0};
+    const int r = uri_parse(uri, &u, e);
+    if (r < 0)
+        return r;
+    if (sink_find(u.scheme) != s->ops)
+        return err_set(e, -EINVAL, "%s: is not a URI of the %s sink", u.scheme, s->ops->scheme);
+    return set_from_uri(s, &u, e);
+}
+
 int sink_new(const char *uri, const char *source, struct sink **ret, struct err *e)
 {
     auto_uri u = {0};
+    struct sink *s = NULL;
     int r = uri_parse(uri, &u, e);
     if (r < 0)
         return err_wrap(e, r, "sink from %s", source);
     const struct sink_ops *ops = sink_find(u.scheme);
     if (!ops)
         return err_wrap(e, refuse_scheme(u.scheme, e), "sink from %s", source);
-    CHECK(ops->abi == SINK_ABI);
-    struct sink *s = sink_allocate(ops);
-    if (!s)
-        return err_set(e, -ENOMEM, "sink %s: out of memory", u.scheme);
-    r = configure(s, &u, e);
+    r = sink_new_empty(ops, &s, e);
+    if (r < 0)
+        return r;
+    r = set_from_uri(s, &u, e);
+    if (r == 0)
+        r = sink_finish(s, e);
     if (r < 0) {
         sink_free(s);
         return err_wrap(e, r, "sink %s: from %s", ops->scheme, source);
@@ -238,8 +303,10 @@ void sink_free(struct sink *s)
 {
     if (!s)
         return;
-    opt_free(sink_common_opts, &s->common);
-    opt_free(s->ops->opts, s->cfg);
+    const struct opt *rows;
+    void *cfg;
+    for (unsigned i = 0; (rows = sink_table(s, i, &cfg)); i++)
+        opt_free(rows, cfg);
     free(s->cfg);
     free(s->state);
     free(s);

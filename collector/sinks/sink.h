@@ -2,7 +2,9 @@
  * one line in collector/sinks/meson.build; the core allocates its configuration and state, parses its
  * options from the rows (lib/base/opt.h), owns queueing and retry, and hands it whole batches.
  *
- * Contract of local sinks (file, console, native, mmap):
+ * There are two kinds. Remote sinks speak a protocol that acknowledges; they fill `remote` (remote.h) and
+ * leave write, recover, room, mark, reopen and rotate NULL. Local sinks write to something that they can
+ * cut back. Contract of local sinks (file, console, native, mmap):
  *  - at most one batch is under way per sink; the next comes after sink_done();
  *  - a batch never exceeds what room() allowed, unless it holds a single record;
  *  - mark() describes the end of what is written so that recover() can cut everything after it: the
@@ -13,8 +15,10 @@
 
 #include "collector/format/format.h"
 #include "collector/io/io.h"
+#include "collector/sinks/remote.h"
 #include "lib/base/err.h"
 #include "lib/base/opt.h"
+#include "lib/base/uri.h"
 
 #define SINK_ABI 1
 
@@ -63,9 +67,19 @@ struct sink_mark {
     uint64_t word[8];
 };
 
+/* A common option whose default is another one for this sink: {"batch_size", "1"}. */
+struct sink_default {
+    const char *name;
+    const char *value;
+};
+
 struct sink_ops {
     uint32_t abi;         /* SINK_ABI */
-    const char *scheme;   /* of its URI: "file" */
+    const char *scheme;   /* of its URI, and its type in a configuration file: "file" */
+    const char *const *aliases; /* other schemes and types, "loki+https", "grafana_loki"; ends with NULL; or NULL */
+    /* Of its options in the environment beside FAPILOG_SINK_CONFIG__<SCHEME>__: "FAPILOG_LOKI__"; as above. */
+    const char *const *env_prefixes;
+    const struct sink_default *defaults; /* ends with name NULL; may be NULL */
     const char *summary;  /* one line for --help */
     const char *format_default; /* name of a format; NULL for wants_raw */
     /* The format when none was named and the sink's own options decide; NULL: format_default. */
@@ -77,6 +91,10 @@ struct sink_ops {
     size_t cfg_size, state_size;
     /* Checks what single rows cannot (contradictions); fills derived values. May be NULL. */
     int (*check)(void *cfg, struct err *e);
+    /* Takes scheme, host, port, path, user and password of a URI into cfg by itself; parameters are set by
+     * the core, afterwards. NULL: the core sets the rows of the names user, password, host, port, path. */
+    int (*from_uri)(void *cfg, const struct uri *u, struct err *e);
+    const struct sink_remote_ops *remote; /* NULL: a local sink */
     int (*open)(struct sink *s, struct err *e);
     /* After open: cut everything that was written after this mark. NULL: nothing to recover. */
     int (*recover)(struct sink *s, const struct sink_mark *mark, struct err *e);
@@ -103,10 +121,12 @@ struct sink_common {
     bool source;            /* format_config.source */
 };
 extern const struct opt sink_common_opts[];
+extern const struct opt sink_delivery_opts[]; /* of struct sink_delivery; remote sinks only */
 
 struct sink {
     const struct sink_ops *ops;
     struct sink_common common;
+    struct sink_delivery delivery; /* remote sinks only */
     void *cfg;
     void *state;
     struct io *io;
@@ -117,6 +137,7 @@ struct sink {
      * same batch after a pause, so ENOSPC and EIO keep the records. */
     void (*done)(struct sink *s, int result);
     void (*mark_changed)(struct sink *s);
+    void (*request_done)(struct sink *s, struct sink_request *q, const struct sink_result *result); /* remote */
     /* Trouble that costs no record: retention, compression, a rotation put off. May be NULL. */
     void (*warn)(struct sink *s, const struct err *e);
     void *core;
@@ -124,14 +145,17 @@ struct sink {
 
 static inline void sink_done(struct sink *s, int result) { s->done(s, result); }
 static inline void sink_mark_changed(struct sink *s) { s->mark_changed(s); }
-
 /* NULL-terminated, generated from collector/sinks/meson.build. */
 extern const struct sink_ops *const sink_list[];
+/* By its scheme or an alias. */
 const struct sink_ops *sink_find(const char *scheme);
 /* Writes the schemes that are built in, separated by ", ". Returns ret. */
 const char *sink_schemes(char *ret, size_t size);
 
-/* The common and the own rows of a sink: the row and the structure that it belongs to, or NULL. */
+/* The rows that a sink has, in the order of --help: its own, those of every sink, those of every remote
+ * sink. Table i and the structure that it fills; NULL behind the last. */
+const struct opt *sink_table(struct sink *s, unsigned i, void **ret_cfg);
+/* In all of them: the row and the structure that it belongs to, or NULL. */
 const struct opt *sink_option(struct sink *s, const char *name, void **ret_cfg);
 /* Parses a comma-separated list of level names; "" allows all. */
 int sink_level_mask(uint8_t min_severity, const char *levels, uint32_t *ret, struct err *e);
@@ -139,6 +163,12 @@ int sink_level_mask(uint8_t min_severity, const char *levels, uint32_t *ret, str
 /* Parses a URI into a new sink (configured, not opened). `source` says where the text came from, for
  * messages. */
 int sink_new(const char *uri, const char *source, struct sink **ret, struct err *e);
+/* The same in steps, for sinks that are put together from several sources: a sink with its defaults; values
+ * from anywhere in rising precedence by sink_option() and opt_set(), or of a URI by sink_set_uri(); then the
+ * checks and what is derived. */
+int sink_new_empty(const struct sink_ops *ops, struct sink **ret, struct err *e);
+int sink_set_uri(struct sink *s, const char *uri, struct err *e);
+int sink_finish(struct sink *s, struct err *e);
 void sink_free(struct sink *s);
 
 #endif

@@ -34,7 +34,7 @@ struct fapilog_field {
     } v;
 };
 
-enum { FAPILOG_SITE_CACHE_SLOTS = 8 };
+enum { FAPILOG_SITE_CACHE_SLOTS = 16 };
 
 struct decode_loads;
 
@@ -65,6 +65,8 @@ struct fapilog_process_info {
     uint8_t uuid[16]; /* of the segment */
     uint32_t pid;
     struct fapilog_text service, host, exe, env, version;
+    const struct fapilog_field *enriched; /* what the collector knows of the process; NULL: nothing */
+    uint32_t enriched_count;
     void *cache[FAPILOG_SITE_CACHE_SLOTS];
 };
 

@@ -1,0 +1,30 @@
+/* parcel.h - a run of entries (collector/sinks/entry.h) in one piece of memory, shared by all remote sinks
+ * that want the same output. It is the buffer that a batch serializes into: what a slow sink still holds
+ * is not copied, the batch just takes a new one. */
+#ifndef COLLECTOR_DELIVERY_PARCEL_H
+#define COLLECTOR_DELIVERY_PARCEL_H
+
+#include "collector/sinks/entry.h"
+
+#include <stdint.h>
+
+enum { PARCEL_BYTES = 1 << 20 };
+
+struct parcel {
+    uint32_t refs;
+    uint32_t records;
+    uint64_t bytes;       /* used */
+    uint64_t cap;         /* >= PARCEL_BYTES while it is filled; cut to what is used by parcel_seal() */
+    uint64_t payload_bytes;
+    int64_t oldest_ns, youngest_ns; /* CLOCK_REALTIME of its records */
+    uint64_t sealed_ns;   /* CLOCK_MONOTONIC */
+    char *data;           /* 8-aligned */
+};
+
+struct parcel *parcel_new(uint64_t cap); /* one reference; NULL: no memory */
+/* Gives back the memory behind what is used, when that is much. */
+void parcel_seal(struct parcel *p, uint64_t now_ns);
+struct parcel *parcel_ref(struct parcel *p);
+void parcel_unref(struct parcel *p); /* NULL allowed */
+
+#endif

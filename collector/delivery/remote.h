@@ -1,0 +1,91 @@
+/* remote.h - delivery to one remote sink: from parcels to acknowledged requests, with everything that can
+ * go wrong in between. One per remote sink; nothing is shared between sinks, so the trouble of one never
+ * slows another.
+ *
+ *   remote_put(parcel, ticket)
+ *        |
+ *   queue in memory  --(full, or the ring wants its space)-->  spool on disk  --(limits)--> given up, counted
+ *        |      ^                                                   |
+ *        |      +--------------------- read back -------------------+
+ *   batcher  ->  requests in flight  ->  delivered | again later | bisected | dead letter
+ *
+ * A ticket is what ties a parcel to its batch: the batch may release the ring once each of its tickets is
+ * settled, which happens when every record of the parcel is delivered, lies in the spool or in the dead
+ * letters, or was given up and counted. With on_full=drop_* memory counts as well: then what waits there is
+ * lost when the collector is killed, which is what was asked for. With on_full=block nothing but delivery
+ * settles. remote_relieve() says that the ring needs its space: what is not settled is spooled now. */
+#ifndef COLLECTOR_DELIVERY_REMOTE_H
+#define COLLECTOR_DELIVERY_REMOTE_H
+
+#include "collector/delivery/parcel.h"
+#include "collector/io/io.h"
+#include "collector/sinks/sink.h"
+
+/* Embedded in the batch; must stay put until `settled` has been called, exactly once. Not from inside
+ * remote_put(). */
+struct remote_ticket {
+    void (*settled)(struct remote_ticket *t);
+    void *owner;
+};
+
+enum remote_state { REMOTE_CLOSED, REMOTE_OPEN, REMOTE_HALF_OPEN }; /* of the circuit breaker */
+
+/* Monotonic; taken = delivered + dropped_* + dead + in memory + in the spool, always. Counts of the present
+ * run but for spooled_records, which is what lies on disk. */
+struct remote_stats {
+    uint64_t taken, taken_bytes;       /* by remote_put(), and found in the spool at start */
+    uint64_t delivered, delivered_bytes;
+    uint64_t requests, failed, retried, bisected;
+    uint64_t dropped_full;             /* on_full=drop_* */
+    uint64_t dropped_spool_size, dropped_spool_age; /* evicted segments */
+    uint64_t dropped_corrupt;          /* records of damaged spool blocks, as far as their number is known */
+    uint64_t dropped_refused;          /* refused for good with dead_letters=false, or no room for dead letters */
+    uint64_t dead;                     /* dead letters written */
+    uint64_t queued_records, queued_bytes; /* in memory, in flight included */
+    uint64_t spooled_records, spooled_bytes;
+    uint64_t in_flight, in_flight_limit;
+    uint64_t breaker_opened;
+    uint64_t oldest_ns;                /* CLOCK_REALTIME of the oldest undelivered record, 0 none */
+    uint64_t latency_ns;               /* moving average of a request */
+    enum remote_state breaker;
+    int last_status;
+    char last_reason[256];
+};
+
+struct remote;
+
+struct remote_config {
+    struct io *io;
+    const char *state_dir; /* spools in spool/NAME, dead letters in dead/NAME */
+    uint64_t seed;         /* of the jitter; 0: from the clock */
+    void (*on_message)(void *arg, const char *text);
+    void *message_arg;
+    /* Health, error counts: something that status shows has changed. May be NULL. */
+    void (*on_status)(void *arg);
+};
+
+/* The sink is configured and open. Finds what an earlier run has left in the spool. */
+int remote_open(struct sink *s, const struct remote_config *cfg, struct remote **ret, struct err *e);
+/* After remote_stop() has ended. */
+void remote_close(struct remote *r); /* NULL allowed */
+
+/* Never fails and never waits. Takes a reference of its own; an empty parcel is settled at once (from
+ * remote_run). */
+void remote_put(struct remote *r, struct parcel *p, struct remote_ticket *t);
+/* The ring needs the space of what is not settled. */
+void remote_relieve(struct remote *r);
+/* Sends, retries, reads back, settles what is due. */
+void remote_run(struct remote *r, uint64_t now_ns);
+uint64_t remote_deadline(const struct remote *r); /* CLOCK_MONOTONIC, UINT64_MAX: nothing */
+/* Nothing waits in memory or is in flight, and every ticket is settled; the spool may hold records unless
+ * `is_spool_too`. */
+bool remote_is_idle(const struct remote *r, bool is_spool_too);
+/* One last attempt for what waits, without back-off; whatever is not delivered by deadline_ns is spooled
+ * (or, with no spool, left to the ring or counted, as on_full says). remote_is_idle() tells the end. */
+void remote_stop(struct remote *r, uint64_t deadline_ns);
+/* --drain: also what the spool holds is sent; no deadline while it makes progress. */
+void remote_drain(struct remote *r);
+void remote_stats(const struct remote *r, struct remote_stats *ret);
+bool remote_is_failing(const struct remote *r);
+
+#endif

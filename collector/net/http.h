@@ -1,0 +1,75 @@
+/* http.h - HTTP/1.1 client requests on the reactor: libcurl's multi-socket interface, its sockets polled
+ * and its timers kept by collector/io. One engine per reactor; connections are kept alive and shared by the
+ * requests of one origin. Redirects are refused unless asked for, peers verified unless told otherwise, DNS
+ * runs in curl's own resolver thread, bodies of answers are bounded, credentials never get into a message.
+ *
+ * The thread of the io owns the engine. `done` runs inside io_turn(), never inside http_submit(). */
+#ifndef COLLECTOR_NET_HTTP_H
+#define COLLECTOR_NET_HTTP_H
+
+#include "collector/io/io.h"
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+
+#include <stdbool.h>
+
+struct http;
+struct http_request;
+
+enum { HTTP_HEADERS_MAX = 32, HTTP_ANSWER_MAX = 1 << 20 };
+
+/* How to reach and to trust a server; texts belong to the caller and outlive the requests. */
+struct http_peer {
+    const char *ca_file;    /* NULL: the system's */
+    const char *cert_file, *key_file; /* client certificate, PEM; NULL: none */
+    const char *proxy;      /* NULL: what the environment says (https_proxy, no_proxy); "": none */
+    const char *unix_socket; /* NULL: TCP */
+    bool is_unverified;     /* the peer's certificate and name are not checked */
+    unsigned redirects_max; /* 0: a redirect is an answer like any other */
+};
+
+enum http_encoding { HTTP_PLAIN, HTTP_GZIP, HTTP_ZSTD };
+
+typedef void http_done_fn(struct http_request *q);
+
+/* Caller-owned, zeroed before the first use; must stay put until done. */
+struct http_request {
+    const char *method; /* "POST" */
+    const char *url;
+    const char *const *headers; /* "Name: value" */
+    unsigned headers_count;
+    const char *body;   /* stays valid until done; already encoded */
+    size_t body_len;
+    uint64_t timeout_ns;
+    const struct http_peer *peer; /* NULL: all defaults */
+    http_done_fn *done;
+    void *owner;
+    /* The answer. */
+    int error;          /* 0: there is a status; else -errno: -ECANCELED, -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH,
+                           -EPROTO, -EKEYREJECTED (TLS) ... */
+    int status;
+    uint64_t retry_after_ns; /* of a Retry-After header, seconds or a date; 0: none */
+    struct buf answer;  /* of the body, at most HTTP_ANSWER_MAX; freed by http_request_done() */
+    char reason[200];   /* for people: the error, or status and the answer's beginning, printable */
+    /* the engine's */
+    void *private_;
+};
+
+/* The engine of this io: made when first asked for, gone with http_shutdown(). */
+int http_get(struct io *io, struct http **ret, struct err *e);
+/* Before io_free(): ends what is under way (done runs with -ECANCELED). No-op where there is none. */
+void http_shutdown(struct io *io);
+
+/* Never fails: an error that is found at once is reported by done as well. */
+void http_submit(struct http *h, struct http_request *q);
+void http_cancel(struct http *h, struct http_request *q);
+void http_request_done(struct http_request *q); /* frees the answer; the request may be used again */
+
+/* What a status or error means for delivery, the same for all HTTP sinks: see struct sink_result. */
+enum http_class { HTTP_CLASS_OK, HTTP_CLASS_RETRY, HTTP_CLASS_REFUSED, HTTP_CLASS_BROKEN };
+enum http_class http_classify(const struct http_request *q);
+
+/* Encodes a body. 0 or -ENOMEM; appends to out. */
+int http_encode(enum http_encoding encoding, const char *data, size_t len, struct buf *out);
+
+#endif
