@@ -2,24 +2,14 @@
 
 #include "lib/base/check.h"
 #include "lib/base/utf8.h"
+#include "lib/reader/role.h"
 
 #include <string.h>
 
-#define NAME(s) {s, sizeof(s) - 1}
-
 struct fapilog_text gather_role_name(uint8_t role)
 {
-    static const struct fapilog_text names[FAPILOG_ROLE_COUNT] = {
-        [FAPILOG_ROLE_TRACE_ID] = NAME("trace_id"),
-        [FAPILOG_ROLE_SPAN_ID] = NAME("span_id"),
-        [FAPILOG_ROLE_REQUEST_ID] = NAME("request_id"),
-        [FAPILOG_ROLE_USER_ID] = NAME("user_id"),
-        [FAPILOG_ROLE_TENANT_ID] = NAME("tenant_id"),
-        [FAPILOG_ROLE_CORRELATION_ID] = NAME("correlation_id"),
-        [FAPILOG_ROLE_TRACE_FLAGS] = NAME("trace_flags"),
-    };
     CHECK(role < FAPILOG_ROLE_COUNT);
-    return names[role];
+    return role_name(role);
 }
 
 static bool is_named(const struct fapilog_field *f, uint8_t role)

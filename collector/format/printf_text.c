@@ -1,9 +1,11 @@
 #include "collector/format/printf_text.h"
 
 #include "collector/format/gather.h"
+#include "collector/format/text.h"
 #include "collector/format/values.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum {
     WIDTH_MAX = 512,   /* wider is hostile */
@@ -306,4 +308,16 @@ char *printf_text_write(const struct fapilog_record *r, printf_text_fn *text, ch
             out = text(percent, (size_t)(p - percent), out, flags);
     }
     return out;
+}
+
+char *printf_text_make(const struct fapilog_record *r, size_t *ret_len)
+{
+    size_t bound = r->message.len * (size_t)JSON_ESCAPE_FACTOR + VALUE_SLACK + printf_text_bound(r);
+    unsigned flags = 0;
+    for (uint32_t i = 0; i < r->fields_count; i++)
+        bound += value_bound(&r->fields[i]);
+    char *const made = malloc(bound);
+    if (made)
+        *ret_len = (size_t)(printf_text_write(r, text_clean, made, &flags) - made);
+    return made;
 }

@@ -17,4 +17,7 @@ size_t printf_text_bound(const struct fapilog_record *r);
 /* Writes r->message with the record's unnamed fields put in. */
 char *printf_text_write(const struct fapilog_record *r, printf_text_fn *text, char *out, unsigned *flags);
 
+/* The same as clean text (text_clean) in memory for free(); NULL: there is none. Fits where_message_text. */
+char *printf_text_make(const struct fapilog_record *r, size_t *ret_len);
+
 #endif

@@ -10,6 +10,11 @@
 
 struct stage_memory;
 
+enum {
+    STAGE_MEMORY_MAX = 32 << 20, /* what the stages may take for one record */
+    STAGE_FIELDS_MAX = 512,      /* of a call, with those that stages have added */
+};
+
 struct stage_record {
     const struct fapilog_record *r; /* as the next stage sees it: the original, or `own` */
     uint64_t now_ns;                /* CLOCK_MONOTONIC, of the turn */
@@ -26,9 +31,10 @@ void *stage_alloc(struct stage_record *sr, size_t bytes);
  * compiled for the call site still fit; to leave one out, see stage_drop_field(). */
 struct fapilog_record *stage_own(struct stage_record *sr);
 struct fapilog_field *stage_own_fields(struct stage_record *sr);
-struct fapilog_field *stage_own_context(struct stage_record *sr);
-/* Adds a field to the call's. The record then has no site plan to share: it costs more to serialize. */
+struct fapilog_field *stage_own_context(struct stage_record *sr); /* of a record that has a context */
+/* Adds a field to the call's; its name and data stay where they are. The record then has no site plan to share:
+ * it costs more to serialize. 0, -ENOMEM, or -E2BIG beyond STAGE_FIELDS_MAX. */
 int stage_add_field(struct stage_record *sr, const struct fapilog_field *f);
-int stage_drop_field(struct stage_record *sr, uint32_t index);
+int stage_drop_field(struct stage_record *sr, uint32_t index); /* 0 or -ENOMEM */
 
 #endif

@@ -20,7 +20,9 @@
 
 #define STAGE_ABI 1
 
-enum { STAGES_MAX = 64, STAGE_SLOT_FIRST = 12, STAGE_EMIT_MAX = 64 };
+enum { STAGES_MAX = 64, STAGE_SLOT_FIRST = 12, STAGE_EMIT_MAX = 64, STAGE_WARN_MAX = 5 };
+#define STAGE_TICK_NS UINT64_C(250000000)
+#define STAGE_WARN_WINDOW_NS UINT64_C(1000000000)
 
 enum stage_group { STAGE_FILTER, STAGE_ENRICH, STAGE_REDACT, STAGE_PROCESS, STAGE_GROUP_COUNT };
 
@@ -79,19 +81,24 @@ struct stage {
     unsigned slot;         /* its cache slot, if uses_slot was set by open(); see stage_take_slot() */
     struct stage_counters counters;
     struct stages *chain;
+    struct {
+        uint64_t since_ns;
+        uint32_t said, swallowed;
+    } warned; /* by stage_warn(), since then */
 };
 
 /* For open(): a cache slot of its own, or -ENOSPC. */
 int stage_take_slot(struct stage *s, struct err *e);
-/* A record of the stage's own ("3 duplicates suppressed"); copied, goes through the stages behind it and then
- * to the routes. Beyond STAGE_EMIT_MAX waiting ones it is counted as failed. */
+/* A record of the stage's own ("3 duplicates suppressed"); copied, made an internal one with an id of its own,
+ * goes through the stages behind it and then to the routes. Its message is plain text: the call site, if any, is
+ * left behind. Beyond STAGE_EMIT_MAX waiting ones it is counted as failed. */
 void stage_emit(struct stage *s, const struct fapilog_record *r);
-/* Rate-limited words for people. */
+/* Rate-limited words for people: STAGE_WARN_MAX in STAGE_WARN_WINDOW_NS, then the count of those left out. */
 void stage_warn(struct stage *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* NULL-terminated, generated from collector/stage/meson.build. */
 extern const struct stage_ops *const stage_list[];
-const struct stage_ops *stage_find(const char *kind);
+const struct stage_ops *stage_find(const char *kind); /* or an alias; '-' and '_' and case alike */
 
 int stage_new(const struct stage_ops *ops, struct stage **ret, struct err *e); /* with its defaults */
 int stage_finish(struct stage *s, struct err *e); /* checks what the rows cannot */
@@ -102,6 +109,7 @@ void stage_free(struct stage *s);
 struct stages {
     struct stage *stage[STAGES_MAX];
     uint32_t count;
+    uint32_t filters; /* of them, in front */
     bool changes; /* any of them may write to records */
     struct stage_record record;
     struct stage_emitted *emitted; /* a queue */
@@ -112,7 +120,7 @@ struct stages {
     void *message_arg;
 };
 
-/* Sorts them into groups and opens them. The stages stay the caller's. */
+/* Sorts them into groups, tells those of one name apart and opens them. The stages stay the caller's. */
 int stages_open(struct stages *c, struct stage *const *stages, uint32_t count, struct err *e);
 void stages_close(struct stages *c);
 /* The record as it leaves the stages, NULL: dropped and counted. Valid until the next call; what did not
@@ -120,7 +128,8 @@ void stages_close(struct stages *c);
 const struct fapilog_record *stages_run(struct stages *c, const struct fapilog_record *r);
 /* The next record that a stage has emitted, already through the stages behind it; NULL: none. */
 const struct fapilog_record *stages_emitted(struct stages *c);
-void stages_tick(struct stages *c, uint64_t now_ns); /* cheap when nothing is due */
-uint64_t stages_deadline(const struct stages *c);
+/* Once a turn, before its records: tells the stages what time it is; cheap when nothing is due. */
+void stages_tick(struct stages *c, uint64_t now_ns);
+uint64_t stages_deadline(const struct stages *c); /* of the next tick with work; UINT64_MAX: none */
 
 #endif

@@ -1,6 +1,7 @@
+#include "collector/format/printf_text.h"
 #include "lib/base/check.h"
+#include "lib/where/times.h"
 #include "tools/dump/options.h"
-#include "tools/dump/times.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -160,8 +161,9 @@ static void printf_style_messages_are_searched_as_they_read(void **state)
 {
     (void)state;
     static const struct fapilog_field argument[] = {{.type = FAPILOG_TYPE_I64, .v.i64 = 17}};
-    static const struct fapilog_site printf_site = {.level = 9, .is_printf = true, .fields_count = 1};
-    const struct fapilog_record r = {.level = 9, .message = TEXT("took %d ms"), .site = &printf_site,
+    static const struct fapilog_site printf_site = {.level = 9, .is_printf = true, .fields_count = 1,
+                                                     .message = TEXT("took %d ms")};
+    const struct fapilog_record r = {.level = 9, .message = printf_site.message, .site = &printf_site,
                                      .fields = argument, .fields_count = 1};
     struct where *w;
     struct err e;
@@ -236,6 +238,7 @@ static void records_are_selected_by_level_logger_and_time(void **state)
 
 int main(void)
 {
+    where_message_text = printf_text_make;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_compared_as_numbers),
         cmocka_unit_test(texts_are_compared_and_searched),

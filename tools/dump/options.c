@@ -1,8 +1,9 @@
 #include "tools/dump/options.h"
 
+#include "collector/format/printf_text.h"
 #include "lib/base/opt.h"
+#include "lib/where/times.h"
 #include "tools/dump/output.h"
-#include "tools/dump/times.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -44,6 +45,11 @@ static int time_option(const char *name, const char *text, int64_t now_ns, int64
     return 0;
 }
 
+static int where_option(int r, struct err *e)
+{
+    return r < 0 ? err_wrap(e, r, "--where") : 0;
+}
+
 static int option_set(struct options *o, int c, const char *arg, int64_t now_ns, struct err *e)
 {
     switch (c) {
@@ -61,7 +67,8 @@ static int option_set(struct options *o, int c, const char *arg, int64_t now_ns,
     case 'w':
         where_free(o->where);
         o->where = NULL;
-        return where_parse(arg, now_ns, &o->where, e);
+        where_message_text = printf_text_make;
+        return where_option(where_parse(arg, now_ns, &o->where, e), e);
     case 's': return time_option("since", arg, now_ns, &o->since_ns, e);
     case 'u': return time_option("until", arg, now_ns, &o->until_ns, e);
     case 'S': o->stats = true; return 0;

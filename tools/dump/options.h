@@ -2,7 +2,7 @@
 #ifndef TOOLS_DUMP_OPTIONS_H
 #define TOOLS_DUMP_OPTIONS_H
 
-#include "tools/dump/where.h"
+#include "lib/where/where.h"
 
 #include <stdint.h>
 

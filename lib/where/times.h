@@ -1,6 +1,6 @@
-/* times.h - points in time as people write them on a command line. */
-#ifndef TOOLS_DUMP_TIMES_H
-#define TOOLS_DUMP_TIMES_H
+/* times.h - points in time as people write them. */
+#ifndef LIB_WHERE_TIMES_H
+#define LIB_WHERE_TIMES_H
 
 #include <stdint.h>
 

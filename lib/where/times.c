@@ -1,4 +1,4 @@
-#include "tools/dump/times.h"
+#include "lib/where/times.h"
 
 #include "lib/base/opt.h"
 

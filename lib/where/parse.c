@@ -1,7 +1,7 @@
-#include "tools/dump/where_internal.h"
+#include "lib/where/internal.h"
 
 #include "lib/base/opt.h"
-#include "tools/dump/times.h"
+#include "lib/where/times.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -18,7 +18,7 @@ struct parser {
 
 static int refuse(const struct parser *p, const char *what)
 {
-    return err_set(p->err, -EINVAL, "--where: %s at '%.20s' (column %zu)", what, *p->at ? p->at : "end",
+    return err_set(p->err, -EINVAL, "where: %s at '%.20s' (column %zu)", what, *p->at ? p->at : "end",
                    (size_t)(p->at - p->text) + 1);
 }
 
@@ -40,7 +40,7 @@ static bool take(struct parser *p, const char *token)
 static int node_new(struct parser *p, enum where_op op, unsigned left, unsigned right)
 {
     if (p->where->count == WHERE_NODES_MAX)
-        return err_set(p->err, -EINVAL, "--where: more than %d terms", WHERE_NODES_MAX);
+        return err_set(p->err, -EINVAL, "where: more than %d terms", WHERE_NODES_MAX);
     struct where_node *n = &p->where->nodes[p->where->count];
     n->op = op;
     n->left = left;
@@ -61,7 +61,7 @@ static int text_take(struct parser *p, char **ret, size_t *ret_len, bool *ret_qu
     char *out = malloc(strlen(p->at) + 1);
     size_t len = 0;
     if (!out)
-        return err_set(p->err, -ENOMEM, "--where: no memory");
+        return err_set(p->err, -ENOMEM, "where: no memory");
     while (*p->at && (quote ? *p->at != quote : is_word(*p->at))) {
         if (quote && *p->at == '\\' && p->at[1])
             p->at++;
@@ -90,6 +90,7 @@ static void literal_understand(const struct parser *p, struct where_literal *v)
     if (opt_parse_level(v->text, &v->level) < 0)
         v->level = 0;
     v->is_time = times_parse(v->text, p->now_ns, &v->time_ns) == 0;
+    v->is_pattern = strpbrk(v->text, "*?") != NULL;
     v->is_duration = opt_parse_duration(v->text, &ns) == 0 && ns <= INT64_MAX;
     v->duration_ns = v->is_duration ? (int64_t)ns : 0;
 }
@@ -111,17 +112,19 @@ static int comparison_parse(struct parser *p)
 {
     bool quoted;
     size_t len;
+    char *key = NULL;
     const int i = node_new(p, WHERE_SET, 0, 0);
     if (i < 0)
         return i;
     struct where_node *n = &p->where->nodes[i];
-    int r = text_take(p, &n->key, &len, &quoted);
+    int r = text_take(p, &key, &len, &quoted);
     if (r < 0)
         return r;
-    if (!quoted && strncmp(n->key, "fields.", 7) == 0 && n->key[7]) {
-        n->field_only = true;
-        memmove(n->key, n->key + 7, len - 7 + 1);
-    }
+    const bool field_only = !quoted && strncmp(key, "fields.", 7) == 0 && key[7];
+    r = where_key_new(field_only ? key + 7 : key, field_only, &n->key);
+    free(key);
+    if (r < 0)
+        return err_set(p->err, r, "where: no memory");
     n->op = op_take(p);
     if (n->op == WHERE_SET)
         return i;
@@ -179,7 +182,7 @@ int where_parse(const char *text, int64_t now_ns, struct where **ret, struct err
     struct parser p = {
         .text = text, .at = text, .now_ns = now_ns, .where = calloc(1, sizeof *p.where), .err = e};
     if (!p.where)
-        return err_set(e, -ENOMEM, "--where: no memory");
+        return err_set(e, -ENOMEM, "where: no memory");
     int r = or_parse(&p);
     space_skip(&p);
     if (r >= 0 && *p.at)
@@ -196,7 +199,7 @@ int where_parse(const char *text, int64_t now_ns, struct where **ret, struct err
 void where_free(struct where *w)
 {
     for (unsigned i = 0; w && i < w->count; i++) {
-        free(w->nodes[i].key);
+        where_key_free(w->nodes[i].key);
         free(w->nodes[i].value.text);
     }
     free(w);

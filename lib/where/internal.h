@@ -1,8 +1,9 @@
-/* What the parser of where.c and the comparisons of where_eval.c share. */
-#ifndef TOOLS_DUMP_WHERE_INTERNAL_H
-#define TOOLS_DUMP_WHERE_INTERNAL_H
+/* What the parser and the comparisons share. */
+#ifndef LIB_WHERE_INTERNAL_H
+#define LIB_WHERE_INTERNAL_H
 
-#include "tools/dump/where.h"
+#include "lib/where/key.h"
+#include "lib/where/where.h"
 
 #include <stddef.h>
 
@@ -18,7 +19,7 @@ enum where_op {
 struct where_literal {
     char *text;
     size_t len;
-    bool quoted;
+    bool quoted, is_pattern;
     bool is_number, is_integer, is_time, is_duration;
     long double number; /* holds every 64-bit integer exactly on the machines we run on */
     uint8_t level;      /* 0: none */
@@ -28,8 +29,7 @@ struct where_literal {
 struct where_node {
     enum where_op op;
     unsigned left, right;
-    char *key;
-    bool field_only; /* fields.NAME */
+    struct where_key *key;
     struct where_literal value;
 };
 

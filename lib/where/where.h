@@ -1,4 +1,4 @@
-/* where.h - the expressions of --where:
+/* where.h - the expressions of fapilog-dump --where, of the match stage and of routes:
  *
  *     order_id == 42 && symbol ~ "AC" || !(level < ERROR)
  *
@@ -9,18 +9,25 @@
  * type of what the key holds. `~` looks for a part of the text; with * or ? the value is a pattern for
  * all of it. A key alone asks whether it is there and neither false, 0, null nor empty. A comparison
  * with a key that the record lacks is false. */
-#ifndef TOOLS_DUMP_WHERE_H
-#define TOOLS_DUMP_WHERE_H
+#ifndef LIB_WHERE_WHERE_H
+#define LIB_WHERE_WHERE_H
 
 #include <fapilog/reader.h>
 
 #include "lib/base/err.h"
 
+#include <stddef.h>
+
 struct where;
 
 /* -EINVAL with the position in e, or -ENOMEM. `now_ns` is what relative times count from. */
 int where_parse(const char *text, int64_t now_ns, struct where **ret, struct err *e);
-void where_free(struct where *w);
-bool where_matches(const struct where *w, const struct fapilog_record *r);
+void where_free(struct where *w); /* NULL allowed */
+/* Not const: where a name is in the records of a call site is looked up once and remembered. */
+bool where_matches(struct where *w, const struct fapilog_record *r);
+
+/* A printf-style message as its reader will see it, in memory for free(), or NULL. How messages are formatted is
+ * not known here: programs set this once, to printf_text_make(). Without it `message` is the format string. */
+extern char *(*where_message_text)(const struct fapilog_record *r, size_t *ret_len);
 
 #endif

@@ -1,0 +1,114 @@
+/* How what a key holds compares with a literal. */
+#include "lib/where/glob.h"
+#include "lib/where/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool ordered(enum where_op op, int order)
+{
+    switch (op) {
+    case WHERE_EQ: return order == 0;
+    case WHERE_NE: return order != 0;
+    case WHERE_LT: return order < 0;
+    case WHERE_LE: return order <= 0;
+    case WHERE_GT: return order > 0;
+    case WHERE_GE: return order >= 0;
+    default: return false;
+    }
+}
+
+/* The literal as a number of the value's kind; false when it is none. */
+static bool literal_number(const struct where_literal *l, enum where_kind kind, long double *ret)
+{
+    switch (kind) {
+    case WHERE_VALUE_NULL:
+        *ret = 0;
+        return strcmp(l->text, "null") == 0;
+    case WHERE_VALUE_BOOL:
+        *ret = strcmp(l->text, "true") == 0 || strcmp(l->text, "1") == 0;
+        return *ret != 0 || strcmp(l->text, "false") == 0 || strcmp(l->text, "0") == 0;
+    case WHERE_VALUE_LEVEL:
+        *ret = l->level;
+        return l->level != 0;
+    case WHERE_VALUE_TIME:
+        *ret = (long double)l->time_ns;
+        return l->is_time;
+    case WHERE_VALUE_DURATION: /* a bare number is in nanoseconds, as the field is */
+        *ret = l->is_number ? l->number : (long double)l->duration_ns;
+        return l->is_number || l->is_duration;
+    default:
+        *ret = l->number;
+        return l->is_number && !l->quoted;
+    }
+}
+
+static bool numbers_compare(const struct where_node *n, const struct where_value *v)
+{
+    long double want;
+    if (!literal_number(&n->value, v->kind, &want))
+        return n->op == WHERE_NE; /* 5 is not "abc" */
+    if (v->number != v->number || want != want) /* NaN */
+        return n->op == WHERE_NE;
+    return ordered(n->op, v->number < want ? -1 : v->number > want);
+}
+
+static bool texts_compare(const struct where_node *n, const struct where_value *v)
+{
+    const size_t both = v->len < n->value.len ? v->len : n->value.len;
+    int order = both ? memcmp(v->data, n->value.text, both) : 0;
+    if (order == 0)
+        order = v->len < n->value.len ? -1 : v->len > n->value.len;
+    return ordered(n->op, order);
+}
+
+static bool like(const struct where_literal *l, const struct where_value *v)
+{
+    char made[64];
+    const char *data = v->data;
+    size_t len = v->len;
+    if (v->kind != WHERE_VALUE_TEXT) {
+        len = (size_t)snprintf(made, sizeof made, "%.17Lg", v->number);
+        data = made;
+    }
+    if (l->is_pattern)
+        return glob_matches(l->text, l->len, data, len);
+    return l->len == 0 || (len && memmem(data, len, l->text, l->len) != NULL);
+}
+
+static bool value_matches(const struct where_node *n, const struct where_value *v)
+{
+    if (v->kind == WHERE_VALUE_NONE)
+        return false;
+    if (n->op == WHERE_SET)
+        return v->kind == WHERE_VALUE_TEXT ? v->len > 0 : v->kind != WHERE_VALUE_NULL && v->number != 0;
+    if (n->op == WHERE_LIKE)
+        return like(&n->value, v);
+    return v->kind == WHERE_VALUE_TEXT ? texts_compare(n, v) : numbers_compare(n, v);
+}
+
+static bool leaf_matches(const struct where_node *n, const struct fapilog_record *r)
+{
+    struct where_value v;
+    where_key_find(n->key, r, &v);
+    const bool matches = value_matches(n, &v);
+    free(v.made);
+    return matches;
+}
+
+static bool node_matches(const struct where *w, unsigned i, const struct fapilog_record *r)
+{
+    const struct where_node *n = &w->nodes[i];
+    switch (n->op) {
+    case WHERE_OR: return node_matches(w, n->left, r) || node_matches(w, n->right, r);
+    case WHERE_AND: return node_matches(w, n->left, r) && node_matches(w, n->right, r);
+    case WHERE_NOT: return !node_matches(w, n->left, r);
+    default: return leaf_matches(n, r);
+    }
+}
+
+bool where_matches(struct where *w, const struct fapilog_record *r)
+{
+    return node_matches(w, w->root, r);
+}
