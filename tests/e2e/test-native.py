@@ -83,9 +83,44 @@ def following_files_shows_records_in_order():
             check(late == 0, f"{late} of {written} are older than the one before")
 
 
+def out_bytes(place):
+    return sum(os.path.getsize(os.path.join(place.out, name)) for name in os.listdir(place.out))
+
+
+def a_producer_that_cuts_its_ring_short_costs_only_its_own_records():
+    with Place() as place:
+        c = place.collector(sink=f"native://{place.out}/")
+        place.wait_ready(c)
+        good = place.load("--id", 1, "--threads", 2, "--records", 0, "--pause-us", 2000, "--burst", 20, "--block")
+        rounds = 4
+        for i in range(rounds):
+            before = out_bytes(place)
+            bad = place.load("--id", 100 + i, "--threads", 2, "--records", 50000, "--pause-us", 500, "--burst", 50,
+                             "--block")
+            wait_for("records are delivered", lambda: out_bytes(place) > before + 200000)
+            ring = [n for n in os.listdir(place.rings) if n.startswith(f"{bad.pid}-")][0]
+            os.truncate(os.path.join(place.rings, ring), 4096)
+            bad.kill()
+            bad.wait()
+            wait_for("the ring is put aside", lambda: ring.replace(".ring", ".bad") in os.listdir(place.rings))
+        good.terminate()
+        written = written_by(good)
+        text = stop(c)
+        check(text.count("put aside as .bad") == rounds, f"messages: {text}")
+        check("Bad address" not in text, f"the sink has failed: {text}")
+        p = place.start([DUMP, "--format", "json", "--where", "producer == 1", place.out])
+        lines = [json.loads(line) for line in p.communicate(timeout=60)[0].splitlines()]
+        for thread in (0, 1):
+            numbers = [r["n"] for r in lines if r["thread"] == thread]
+            check(numbers == list(range(len(numbers))), f"thread {thread}: a record is missing")
+        check(len(lines) == written, f"{len(lines)} of {written}")
+        return f"{written} records, {out_bytes(place)} bytes"
+
+
 if __name__ == "__main__":
     sys.exit(run([
         records_of_many_files_are_in_order_of_time,
         stats_tell_what_the_files_hold,
         following_files_shows_records_in_order,
+        a_producer_that_cuts_its_ring_short_costs_only_its_own_records,
     ]))
