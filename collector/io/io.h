@@ -57,7 +57,7 @@ struct io_req {
     uint32_t len;       /* bytes, or iov count for IO_WRITEV */
     int32_t buf_index;  /* -1: not a registered buffer */
     bool is_quick;      /* a write into the page cache: it may be made at once, by this thread, unless
-                           such writes have lately been found to block */
+                           such writes have lately been found to block; see quick.h */
     int64_t offset;
     union {
         uint32_t events;
