@@ -27,6 +27,7 @@ struct resolve {
 
 static void unref(struct resolve *r)
 {
+    /* order: acq_rel - the last to let go sees what the other has written */
     if (__atomic_sub_fetch(&r->refs, 1, __ATOMIC_ACQ_REL) > 0)
         return;
     if (r->list)
