@@ -116,4 +116,17 @@ int io_stat(struct io *io, const char *path, struct stat *ret);
 int io_ftruncate(struct io *io, int fd, int64_t size);
 uint64_t io_sim_calls(const struct io *io); /* calls seen by a sim backend, for sweeping sim_fail_at */
 
+/* A service that lives as long as the io and is made by whoever needs it first. `kind` is an address of the
+ * service's own. shutdown() runs at the beginning of io_free(), youngest first; it may submit and cancel, and
+ * what it still has under way completes afterwards. */
+struct io_service {
+    const void *kind;
+    void (*shutdown)(struct io_service *s);
+    struct io_service *next_;
+};
+
+void io_attach(struct io *io, struct io_service *s);
+void io_detach(struct io *io, struct io_service *s); /* no-op when it is not attached */
+struct io_service *io_service_find(const struct io *io, const void *kind); /* or NULL */
+
 #endif
