@@ -92,7 +92,8 @@ int deadletter_put(struct deadletter *d, const struct entry_head *entry, uint32_
     const uint32_t bytes = h.bytes + entry->bytes;
     const uint64_t part = segment_bytes(&d->cfg), block_max = part < SPOOL_BLOCK_RAW ? part : SPOOL_BLOCK_RAW;
     CHECK(deadletter_can_put(d));
-    if (bytes + sizeof(struct spool_file_head) + sizeof(struct spool_block_head) > d->cfg.delivery->dead_letter_max_bytes)
+    const size_t heads = sizeof(struct spool_file_head) + sizeof(struct spool_block_head);
+    if (bytes + heads > d->cfg.delivery->dead_letter_max_bytes)
         return -EFBIG;
     if (d->records && (d->records == SPOOL_BLOCK_RECORDS || d->raw_len + bytes > block_max))
         return -EAGAIN;

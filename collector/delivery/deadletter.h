@@ -39,6 +39,7 @@ uint64_t deadletter_evicted(const struct deadletter *d);
  * `item` is valid until it returns, and less than 0 ends the walk and is returned. *ret_damaged counts blocks
  * that could not be read. For --replay and for tools. */
 typedef int deadletter_replay_fn(void *arg, const struct spool_file_head *file, const struct spool_item *item);
-int deadletter_replay(const char *path, deadletter_replay_fn *on_entry, void *arg, uint64_t *ret_damaged, struct err *e);
+int deadletter_replay(const char *path, deadletter_replay_fn *on_entry, void *arg, uint64_t *ret_damaged,
+                      struct err *e);
 
 #endif

@@ -75,7 +75,8 @@ static int directory_replay(struct replay *p, const char *path, struct err *e)
     return n == 0 ? err_set(e, -ENOENT, "%s: no files *" SPOOL_DEAD_SUFFIX " or *" SPOOL_SUFFIX " in it", path) : r;
 }
 
-int deadletter_replay(const char *path, deadletter_replay_fn *on_entry, void *arg, uint64_t *ret_damaged, struct err *e)
+int deadletter_replay(const char *path, deadletter_replay_fn *on_entry, void *arg, uint64_t *ret_damaged,
+                      struct err *e)
 {
     struct replay p = { .on_entry = on_entry, .arg = arg };
     struct err mine;

@@ -2,10 +2,13 @@
 #include "collector/delivery/remote/internal.h"
 
 #include "lib/base/check.h"
+#include "lib/base/clock.h"
 #include "lib/base/fault.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define ARRIVING_NS NS_PER_S /* so long after the last one fresh records still count as arriving */
 
 static uint32_t in_flight_max(const struct remote *r)
 {
@@ -57,7 +60,7 @@ static bool old_is_allowed(const struct remote *r)
 {
     if (!r->old.records || r->is_stopping)
         return false;
-    return r->d->spool_rate == OPT_UNSET || !r->fresh.records || r->old_budget > 0;
+    return r->d->spool_rate == OPT_UNSET || r->now_ns - r->fresh_ns >= ARRIVING_NS || r->old_budget > 0;
 }
 
 /* In a strict order the spool comes first: it holds what is older. */
@@ -84,7 +87,7 @@ static struct bundle *bundle_make(struct remote *r)
     if (!b)
         return NULL;
     if (q == &r->old)
-        r->old_budget -= b->count < r->old_budget ? b->count : r->old_budget;
+        r->old_budget -= b->count;
     r->is_old_next = q != &r->old;
     bundle_append(r, b);
     return b;

@@ -93,7 +93,9 @@ struct remote {
     struct bundle *bundles;    /* in order of age */
     uint32_t bundles_count, sent_count;
     bool is_old_next;          /* whose turn it is */
-    uint64_t old_budget, old_budget_ns; /* spool_rate */
+    int64_t old_budget;        /* of spool_rate: records; a request may overdraw it */
+    uint64_t old_budget_ns;
+    uint64_t fresh_ns;         /* when records came last */
     struct spool *spool;       /* NULL: never needed */
     struct deadletter *dead;
     struct spilled *spilled;

@@ -25,17 +25,13 @@ void readback_run(struct remote *r)
 void readback_budget(struct remote *r)
 {
     const uint64_t rate = r->d->spool_rate;
-    const uint64_t passed = r->now_ns - r->old_budget_ns;
+    uint64_t passed = r->now_ns - r->old_budget_ns;
     if (rate == OPT_UNSET)
         return;
-    if (passed >= NS_PER_S || !r->old_budget_ns) {
-        r->old_budget = rate;
-        r->old_budget_ns = r->now_ns;
-        return;
-    }
-    const uint64_t more = passed * rate / NS_PER_S;
+    passed = passed < NS_PER_S ? passed : NS_PER_S;
+    const int64_t more = (int64_t)(passed * rate / NS_PER_S), most = (int64_t)rate;
     if (!more)
         return;
     r->old_budget_ns = r->now_ns;
-    r->old_budget = r->old_budget + more < rate ? r->old_budget + more : rate;
+    r->old_budget = r->old_budget + more < most ? r->old_budget + more : most;
 }

@@ -178,6 +178,7 @@ void remote_put(struct remote *r, struct parcel *p, struct remote_ticket *t)
         return;
     }
     struct lot *l = lot_new_parcel(r, p, t);
+    r->fresh_ns = r->now_ns;
     if (is_dropping(r))
         lot_settle(r, l, l->unsettled); /* memory counts */
     if (r->d->on_full == SINK_FULL_DROP_NEWEST) {
@@ -260,7 +261,7 @@ uint64_t remote_deadline(const struct remote *r)
         at = least(at, r->fresh.head->since_ns + r->d->retry_deadline_ns);
     if (r->old.records && r->pause_ns > r->now_ns)
         at = least(at, r->pause_ns);
-    if (r->d->spool_rate != OPT_UNSET && r->old.records && r->old_budget == 0)
+    if (r->d->spool_rate != OPT_UNSET && r->old.records && r->old_budget <= 0)
         at = least(at, r->now_ns + NS_PER_S / 10);
     if (r->spool && !r->spilled_count && spill_is_wanted(r))
         at = least(at, r->spill_again_ns);
