@@ -10,7 +10,7 @@
 
 enum {
     BATCH_RING_BYTES = 4 << 20, /* of ring that one batch may hold back */
-    WINDOW_MIN = 2,
+    WINDOW_MIN = 3, /* one that a sink is busy with, and two that can become one */
     WINDOW_MAX = 64, /* default: see daemon/options.c */
 };
 

@@ -107,7 +107,8 @@ struct batch *pipeline_filling(struct pipeline *p, const struct drain *d)
     if (!b && merge_some(p))
         b = free_batch(p);
     const uint32_t positions_max = b ? pipeline_positions_room(p) : 0;
-    if (!positions_max)
+    p->is_full = !positions_max;
+    if (p->is_full)
         return NULL;
     batch_begin(b, &p->outputs, ++p->batch_id);
     b->opened_ns = clock_mono_ns();

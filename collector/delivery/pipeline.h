@@ -84,6 +84,7 @@ struct pipeline {
     uint32_t last_count;  /* positions in the newest slot */
     bool is_changed;      /* a batch was settled since the last store */
     uint64_t pressure_at_ns;
+    bool is_full; /* the drain waits for a batch */
     uint64_t status_version; /* rises when a sink's health or error count changes */
     uint64_t committed_records;
     uint64_t committed_batches;

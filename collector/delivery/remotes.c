@@ -143,7 +143,7 @@ static bool is_pressed(const struct checkpoint *c)
 
 static bool ring_wants_space(struct pipeline *p, uint64_t now_ns)
 {
-    if (p->open_count + 1 >= p->settings.window)
+    if (p->is_full)
         return true;
     if (now_ns < p->pressure_at_ns)
         return false;
