@@ -130,6 +130,7 @@ bool pipeline_is_drained(const struct pipeline *p);
 
 void pipeline_want_reopen(struct pipeline *p);
 void pipeline_want_rotate(struct pipeline *p);
+uint64_t target_errors(const struct target *t); /* failed writes or requests */
 /* The first failing sink, or NULL. */
 const struct target *pipeline_failing(const struct pipeline *p);
 
