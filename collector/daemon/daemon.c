@@ -101,6 +101,8 @@ static bool is_done(const struct daemon *d)
 {
     if (!d->is_stopping || !is_drained(d) || !pipeline_is_idle(&d->pipeline, true))
         return false;
+    if (d->pipeline.settings.stages && !d->pipeline.has_ended)
+        return false;
     return !d->options->drain || d->is_last_attempt || pipeline_is_drained(&d->pipeline);
 }
 
@@ -127,6 +129,7 @@ static int turn(struct daemon *d, uint64_t now_ns, struct err *e)
         d->turns++;
     }
     const bool was_open = d->drain.is_open;
+    d->pipeline.is_ending = d->is_stopping && is_drained(d);
     const int r = pump_run(&d->pipeline, &d->drain, e);
     if (r < 0)
         return r;

@@ -51,6 +51,8 @@ void report_write(const struct daemon *d, FILE *f)
 {
     const struct segments_stats *s = &d->segments.stats;
     (void)fprintf(f, "fapilog-collector: delivered %" PRIu64, d->pipeline.committed_records);
+    count(f, "dropped (by stages)", d->pipeline.committed_filtered);
+    count(f, "dropped (no route)", d->pipeline.committed_unrouted);
     count(f, "dropped (lane full)", s->dropped);
     count(f, "dropped (no lane free)", s->orphaned);
     count(f, "dropped (registry full)", s->unregistered);
