@@ -35,7 +35,7 @@ int check_write(const struct options *o, FILE *f, struct err *e)
     if (r == 0)
         r = make_sinks(o, sinks, &count, e);
     if (r == 0)
-        r = pipeline_check(sinks, count, e);
+        r = pipeline_check(sinks, count, NULL, e);
     if (r == 0) {
         (void)fprintf(f, "rings = %s\n", dir.path);
         print_values(f, "", settings_opts, &o->settings);

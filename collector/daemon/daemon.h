@@ -23,6 +23,7 @@ struct daemon {
     struct drain drain;
     bool is_pipeline_open;
     bool is_stopping;
+    bool is_last_attempt;     /* remote sinks were told to come to an end */
     uint64_t stop_at_ns;      /* give up then; UINT64_MAX: not while all goes well */
     uint64_t turn_at_ns;      /* when the next turn is due */
     uint64_t turn_ended_ns;

@@ -1,10 +1,11 @@
 /* outputs.h - the distinct streams that the sinks want. A record is serialized once per output, however many
- * sinks share it; an output is a kind, a format with its configuration (or a sink that encodes by itself) and a
- * set of levels. */
+ * sinks share it; an output is a kind, a format with its configuration (or a sink that encodes by itself), a
+ * set of levels and the routes that lead to it. */
 #ifndef COLLECTOR_DELIVERY_OUTPUTS_H
 #define COLLECTOR_DELIVERY_OUTPUTS_H
 
 #include "collector/format/format.h"
+#include "collector/route/route.h"
 #include "collector/sinks/sink.h"
 
 enum { OUTPUTS_MAX = FAPILOG_SINKS_MAX };
@@ -20,6 +21,8 @@ struct output {
     uint32_t level_mask;   /* bit = level number */
     struct format *format; /* NULL: raw spans, or an encoder that needs none */
     struct sink *encoder;  /* OUTPUT_ENTRY: encodes for itself, NULL: the payload is the format's */
+    const char *routed_as; /* the name of its first sink: the same rules name the others */
+    uint32_t sinks;        /* one bit each */
 };
 
 /* Sorted by kind. */
@@ -34,8 +37,10 @@ struct outputs {
 };
 
 /* Fills `ret_index[i]` with the output of sink i and sets the format of each sink that has one. */
-int outputs_init(struct outputs *o, struct sink *const *sinks, uint32_t sinks_count, uint32_t *ret_index,
-                 struct err *e);
+int outputs_init(struct outputs *o, struct sink *const *sinks, uint32_t sinks_count,
+                 const struct route_config *routes, uint32_t *ret_index, struct err *e);
+/* The outputs that lead to any of these sinks. */
+uint32_t outputs_leading_to(const struct outputs *o, uint32_t sinks);
 void outputs_done(struct outputs *o);
 
 #endif

@@ -216,3 +216,12 @@ bool pipeline_is_drained(const struct pipeline *p)
     }
     return true;
 }
+
+uint64_t target_errors(const struct target *t)
+{
+    struct remote_stats stats;
+    if (!t->remote)
+        return t->errors;
+    remote_stats(t->remote, &stats);
+    return stats.failed;
+}

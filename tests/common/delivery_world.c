@@ -87,12 +87,17 @@ static const struct opt disk_opts[] = {
     OPT_TEXT_(struct disk_cfg, path, "path", NULL, 0, "Which one it is."),
     OPT_END,
 };
-static int nothing_fails(struct sink *s, struct err *e) { (void)s; (void)e; return 0; }
+static int nothing_fails(struct sink *s, struct err *e)
+{
+    (void)s;
+    (void)e;
+    return 0;
+}
 
 static const struct sink_ops disk_ops = {
     .abi = SINK_ABI, .scheme = "disk", .summary = "for tests", .format_default = "json", .opts = disk_opts,
-    .cfg_size = sizeof(struct disk_cfg), .state_size = 8, .open = nothing_fails,
-    .recover = disk_recover, .room = disk_room,
+    .cfg_size = sizeof(struct disk_cfg), .state_size = 8, .open = nothing_fails, .recover = disk_recover,
+    .room = disk_room,
     .write = disk_write, .mark = disk_mark, .close = nothing_fails,
 };
 
@@ -137,11 +142,13 @@ void world_write_ends(struct world *w, uint32_t sink, int result)
 static void never_sent(struct sink *s, struct sink_request *q) { (void)s; (void)q; CHECK(false); }
 static void no_limits(struct sink *s, struct sink_limits *ret) { (void)s; *ret = (struct sink_limits){ 0 }; }
 
-static const struct sink_remote_ops far_remote = { .limits = no_limits, .send = never_sent, .cancel = never_sent };
+static const struct sink_remote_ops far_remote = {
+    .limits = no_limits, .send = never_sent, .cancel = never_sent,
+};
 static const struct sink_ops far_ops = {
     .abi = SINK_ABI, .scheme = "far", .summary = "for tests", .format_default = "json", .opts = disk_opts,
-    .cfg_size = sizeof(struct disk_cfg), .state_size = 8, .open = nothing_fails,
-    .close = nothing_fails, .remote = &far_remote,
+    .cfg_size = sizeof(struct disk_cfg), .state_size = 8, .open = nothing_fails, .close = nothing_fails,
+    .remote = &far_remote,
 };
 
 int remote_open(struct sink *s, const struct remote_config *cfg, struct remote **ret, struct err *e)
@@ -282,6 +289,12 @@ void world_open(struct world *w, uint32_t sinks)
     memset(&w->pipeline, 0, sizeof w->pipeline);
     w->pipeline.settings = (struct pipeline_settings){ .window = w->window, .state_dir = w->dir };
     w->sinks_count = sinks;
+    w->pipeline.settings.stages = w->stages;
+    if (w->routes) {
+        CHECK(routes_open(w->routes, names, sinks, &w->routes_open, NULL, NULL, &e) == 0);
+        w->pipeline.settings.routes = w->routes_open;
+        w->pipeline.settings.route_config = w->routes;
+    }
     for (uint32_t i = 0; i < sinks; i++) {
         CHECK(sink_new_empty(i < WORLD_SINKS - WORLD_REMOTES ? &disk_ops : &far_ops, &w->sink[i], &e) == 0);
         w->sink[i]->common.name = strdup(names[i]);
@@ -303,6 +316,8 @@ void world_kill(struct world *w)
     pipeline_abandon(&w->pipeline);
     CHECK(pipeline_close(&w->pipeline, NULL) == 0);
     memset(w->write, 0, sizeof w->write);
+    routes_close(w->routes_open);
+    w->routes_open = NULL;
     drain_done(&w->drain);
     segments_close(&w->segments);
     commit_close(w->commit);
@@ -349,8 +364,10 @@ uint64_t world_pending(const struct world *w)
 
 void world_finish(struct world *w)
 {
-    for (uint32_t i = 0; world_pending(w) || !pipeline_is_idle(&w->pipeline, true); i++) {
+    const struct pipeline *p = &w->pipeline;
+    for (uint32_t i = 0; world_pending(w) || !pipeline_is_idle(p, true) || (w->stages && !p->has_ended); i++) {
         CHECK(i < 100000);
+        w->pipeline.is_ending = !world_pending(w);
         world_turn(w);
         world_run(w);
         for (uint32_t k = 0; k < w->sinks_count; k++)

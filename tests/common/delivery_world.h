@@ -56,6 +56,9 @@ struct world {
     struct world_put queue[4096];
     uint32_t queued, relieved;
     uint64_t window;
+    struct stages *stages; /* of every collector to come */
+    const struct route_config *routes;
+    struct routes *routes_open;
     uint32_t fences_seen; /* batches that a new collector read again */
 };
 
