@@ -1,5 +1,7 @@
 /* What every stage promises, checked over the list that the build makes. With --print KIND it prints the options
  * table of a stage's page instead. */
+#include "collector/route/route.h"
+#include "collector/stage/pressure.h"
 #include "collector/stage/stage.h"
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
@@ -85,17 +87,22 @@ static void what_is_required_is_asked_for(void **state)
     }
 }
 
-static void its_page_lists_every_option(void **state)
+static void page_lists(const struct opt *rows, const char *path)
 {
-    const struct stage_ops *ops = ops_of(state);
-    char path[600];
-    (void)snprintf(path, sizeof path, "%s/%s.md", docs, ops->kind);
     auto_stream in = fopen(path, "re");
     if (!in)
         fail_msg("%s is missing", path);
     static char page[1 << 17];
     page[fread(page, 1, sizeof page - 1, in)] = '\0';
-    assert_int_equal(options_are_documented(ops->opts, page), 0);
+    assert_int_equal(options_are_documented(rows, page), 0);
+}
+
+static void its_page_lists_every_option(void **state)
+{
+    const struct stage_ops *ops = ops_of(state);
+    char path[600];
+    (void)snprintf(path, sizeof path, "%s/%s.md", docs, ops->kind);
+    page_lists(ops->opts, path);
 }
 
 /* ---- records ---- */
@@ -247,6 +254,29 @@ static void memory_does_not_grow_with_records(void **state)
     sample_free(s);
 }
 
+/* ---- tables of the pipeline that belong to no stage ---- */
+
+static const struct other {
+    const char *name;
+    const struct opt *rows;
+    size_t cfg_size;
+    const char *page; /* from docs/stages */
+} others[] = {
+    {"adaptive", pressure_opts, sizeof(struct pressure_config), "pressure.md"},
+    {"route", route_opts, sizeof(struct route_rule), "../routing.md"},
+};
+
+static void its_rows_hold_their_rules_and_its_page_lists_them(void **state)
+{
+    const struct other *const o = *state;
+    char path[600];
+    assert_int_equal(options_defaults_parse_and_print_back(o->rows, o->cfg_size), 0);
+    assert_int_equal(options_refuse_what_is_outside(o->rows, o->cfg_size), 0);
+    assert_int_equal(options_are_named_and_explained(o->rows), 0);
+    (void)snprintf(path, sizeof path, "%s/%s", docs, o->page);
+    page_lists(o->rows, path);
+}
+
 #define BODY(f) {#f, f}
 
 static const struct {
@@ -269,10 +299,14 @@ static int print_options(const char *kind)
 {
     char line[1024];
     const struct stage_ops *ops = stage_find(kind);
-    if (!ops)
+    const struct opt *rows = ops ? ops->opts : NULL;
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++)
+        if (strcmp(others[i].name, kind) == 0)
+            rows = others[i].rows;
+    if (!rows)
         return 2;
     printf("| option | values | default | meaning |\n|---|---|---|---|\n");
-    for (const struct opt *row = ops->opts; row->type != OPT_END_ROW; row++) {
+    for (const struct opt *row = rows; row->type != OPT_END_ROW; row++) {
         options_doc_line(row, line, sizeof line);
         printf("%s\n", line);
     }
@@ -281,8 +315,9 @@ static int print_options(const char *kind)
 
 int main(int argc, char **argv)
 {
-    static struct CMUnitTest tests[STAGES_MAX * ARRAY_COUNT(bodies)];
-    static char names[STAGES_MAX * ARRAY_COUNT(bodies)][120];
+    enum { TESTS_MAX = STAGES_MAX * ARRAY_COUNT(bodies) + ARRAY_COUNT(others) };
+    static struct CMUnitTest tests[TESTS_MAX];
+    static char names[TESTS_MAX][120];
     size_t n = 0;
     if (argc == 3 && strcmp(argv[1], "--print") == 0)
         return print_options(argv[2]);
@@ -293,5 +328,11 @@ int main(int argc, char **argv)
             (void)snprintf(names[n], sizeof names[n], "%s: %s", (*ops)->kind, bodies[i].name);
             tests[n] = (struct CMUnitTest){names[n], bodies[i].run, NULL, NULL, (void *)(uintptr_t)*ops};
         }
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++, n++) {
+        CHECK(n < ARRAY_COUNT(tests));
+        (void)snprintf(names[n], sizeof names[n], "%s: its rows and its page", others[i].name);
+        tests[n] = (struct CMUnitTest){names[n], its_rows_hold_their_rules_and_its_page_lists_them, NULL, NULL,
+                                       (void *)(uintptr_t)&others[i]};
+    }
     return _cmocka_run_group_tests("stage", tests, n, NULL, NULL);
 }

@@ -2,7 +2,7 @@
 #include "collector/format/printf_text.h"
 #include "lib/base/check.h"
 #include "lib/where/where.h"
-#include "tests/common/stage_run.h"
+#include "tests/common/filter_run.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,12 +12,12 @@
 
 #include <cmocka.h>
 
-static struct stage_run t;
+static struct filter_run t;
 
 static int tear_down(void **state)
 {
     (void)state;
-    stage_run_close(&t);
+    filter_run_close(&t);
     return 0;
 }
 
@@ -27,7 +27,7 @@ static bool keeps(const char *message, uint8_t level, int64_t time_ns)
 {
     const struct fapilog_record r = {.level = level, .message = sample_text(message), .logger = &logger,
                                      .time_ns = time_ns};
-    return stage_run_keeps(&t, &r);
+    return filter_run_keeps(&t, &r);
 }
 
 static void expect_summary(const char *message, uint64_t count)
@@ -45,21 +45,21 @@ static void expect_summary(const char *message, uint64_t count)
 static void C_50_a_message_passes_once_in_a_window_whatever_its_level(void **state)
 {
     (void)state;
-    stage_run_open(&t, "dedupe", NULL);
+    filter_run_open(&t, "dedupe", NULL);
     assert_true(keeps("lost", FAPILOG_LEVEL_ERROR, 1));
     assert_false(keeps("lost", FAPILOG_LEVEL_ERROR, 2));
     assert_true(keeps("lost", FAPILOG_LEVEL_CRITICAL, 3)); /* another level is another message */
     assert_true(keeps("found", FAPILOG_LEVEL_ERROR, 4));
-    stage_run_pass(&t, 5 * NS_PER_S - 1);
+    filter_run_pass(&t, 5 * NS_PER_S - 1);
     assert_false(keeps("lost", FAPILOG_LEVEL_ERROR, 5));
-    stage_run_pass(&t, 1);
+    filter_run_pass(&t, 1);
     assert_true(keeps("lost", FAPILOG_LEVEL_ERROR, 6));
 }
 
 static void C_50_levels_can_be_left_out(void **state)
 {
     (void)state;
-    stage_run_open(&t, "dedupe", OPTIONS("levels", "ERROR,CRITICAL"));
+    filter_run_open(&t, "dedupe", OPTIONS("levels", "ERROR,CRITICAL"));
     for (int i = 0; i < 3; i++) {
         assert_true(keeps("lost", FAPILOG_LEVEL_WARNING, 1));
         assert_int_equal(keeps("lost", FAPILOG_LEVEL_ERROR, 1), i == 0);
@@ -69,16 +69,16 @@ static void C_50_levels_can_be_left_out(void **state)
 static void C_51_the_end_of_a_window_tells_how_many(void **state)
 {
     (void)state;
-    stage_run_open(&t, "dedupe", NULL);
+    filter_run_open(&t, "dedupe", NULL);
     (void)keeps("once", FAPILOG_LEVEL_ERROR, 1);
     for (int i = 0; i < 42; i++)
         (void)keeps("lost", FAPILOG_LEVEL_ERROR, 100 + i);
-    stage_run_pass(&t, 5 * NS_PER_S - 1);
+    filter_run_pass(&t, 5 * NS_PER_S - 1);
     assert_null(stages_emitted(&t.chain));
-    stage_run_pass(&t, NS_PER_S / 4);
+    filter_run_pass(&t, NS_PER_S / 4);
     expect_summary("message repeated 41 times: lost", 41);
     assert_null(stages_emitted(&t.chain)); /* nothing to tell of what came once */
-    assert_true(stage_run_gauge(&t, "dedupe_keys_tracked") == 0);
+    assert_true(filter_run_gauge(&t, "dedupe_keys_tracked") == 0);
     assert_int_equal(t.stage->counters.dropped, 41);
     assert_int_equal(t.stage->counters.emitted, 1);
 }
@@ -86,10 +86,10 @@ static void C_51_the_end_of_a_window_tells_how_many(void **state)
 static void C_52_the_summary_stands_where_the_message_would(void **state)
 {
     (void)state;
-    stage_run_open(&t, "dedupe", OPTIONS("window", "1s"));
+    filter_run_open(&t, "dedupe", OPTIONS("window", "1s"));
     (void)keeps("lost", FAPILOG_LEVEL_AUDIT, 1);
     (void)keeps("lost", FAPILOG_LEVEL_AUDIT, 77);
-    stage_run_pass(&t, 2 * NS_PER_S);
+    filter_run_pass(&t, 2 * NS_PER_S);
     const struct fapilog_record *const r = stages_emitted(&t.chain);
     assert_non_null(r);
     assert_int_equal(r->level, FAPILOG_LEVEL_AUDIT);
@@ -102,10 +102,10 @@ static void C_52_the_summary_stands_where_the_message_would(void **state)
 static void C_51_a_record_after_the_window_tells_too(void **state)
 {
     (void)state;
-    stage_run_open(&t, "dedupe", OPTIONS("window", "100ms")); /* ends between two ticks */
+    filter_run_open(&t, "dedupe", OPTIONS("window", "100ms")); /* ends between two ticks */
     (void)keeps("lost", FAPILOG_LEVEL_ERROR, 1);
     (void)keeps("lost", FAPILOG_LEVEL_ERROR, 2);
-    stage_run_pass(&t, NS_PER_S / 10);
+    filter_run_pass(&t, NS_PER_S / 10);
     assert_true(keeps("lost", FAPILOG_LEVEL_ERROR, 3));
     expect_summary("message repeated 1 times: lost", 1);
 }
@@ -113,7 +113,7 @@ static void C_51_a_record_after_the_window_tells_too(void **state)
 static void C_50_the_oldest_ends_early_when_there_are_too_many(void **state)
 {
     (void)state;
-    stage_run_open(&t, "dedupe", OPTIONS("max_keys", "2"));
+    filter_run_open(&t, "dedupe", OPTIONS("max_keys", "2"));
     (void)keeps("a", 9, 1);
     (void)keeps("a", 9, 1);
     (void)keeps("b", 9, 1);
@@ -128,7 +128,7 @@ static void every_count_is_told_at_the_end(void **state)
     (void)state;
     char text[16];
     unsigned told = 0;
-    stage_run_open(&t, "dedupe", NULL);
+    filter_run_open(&t, "dedupe", NULL);
     for (int i = 0; i < 200; i++) {
         (void)snprintf(text, sizeof text, "m%d", i / 2);
         (void)keeps(text, 9, 1);
@@ -149,7 +149,7 @@ static void long_messages_are_cut_between_characters(void **state)
     char text[400] = "";
     for (int i = 0; i < 100; i++)
         memcpy(text + strlen(text), "\xe2\x82\xac", 4);
-    stage_run_open(&t, "dedupe", NULL);
+    filter_run_open(&t, "dedupe", NULL);
     (void)keeps(text, 9, 1);
     (void)keeps(text, 9, 1);
     stages_tick(&t.chain, UINT64_MAX);
@@ -167,9 +167,9 @@ static void printf_style_messages_are_told_as_they_read(void **state)
     const struct fapilog_record r = {.level = 9, .site = &site, .message = site.message, .fields = &argument,
                                      .fields_count = 1};
     where_message_text = printf_text_make;
-    stage_run_open(&t, "dedupe", NULL);
-    assert_true(stage_run_keeps(&t, &r));
-    assert_false(stage_run_keeps(&t, &r));
+    filter_run_open(&t, "dedupe", NULL);
+    assert_true(filter_run_keeps(&t, &r));
+    assert_false(filter_run_keeps(&t, &r));
     stages_tick(&t.chain, UINT64_MAX);
     expect_summary("message repeated 1 times: took 5 ms", 1);
 }

@@ -1,7 +1,7 @@
 /* The filters of features 4.1; a test's name begins with the rule's id. */
 #include "lib/base/check.h"
 #include "lib/where/where.h"
-#include "tests/common/stage_run.h"
+#include "tests/common/filter_run.h"
 
 #include <openssl/evp.h>
 #include <setjmp.h>
@@ -12,12 +12,12 @@
 
 #include <cmocka.h>
 
-static struct stage_run t;
+static struct filter_run t;
 
 static int tear_down(void **state)
 {
     (void)state;
-    stage_run_close(&t);
+    filter_run_close(&t);
     return 0;
 }
 
@@ -29,20 +29,20 @@ static struct fapilog_record at_level(uint8_t level)
 static bool keeps_level(uint8_t level)
 {
     const struct fapilog_record r = at_level(level);
-    return stage_run_keeps(&t, &r);
+    return filter_run_keeps(&t, &r);
 }
 
 static bool keeps_text(const char *field, const char *value)
 {
     const struct fapilog_field f = sample_string(field, value);
     const struct fapilog_record r = {.level = FAPILOG_LEVEL_INFO, .fields = &f, .fields_count = 1};
-    return stage_run_keeps(&t, &r);
+    return filter_run_keeps(&t, &r);
 }
 
 static void F_01_level_drops_what_is_below(void **state)
 {
     (void)state;
-    stage_run_open(&t, "level", NULL);
+    filter_run_open(&t, "level", NULL);
     assert_false(keeps_level(FAPILOG_LEVEL_INFO - 1));
     assert_true(keeps_level(FAPILOG_LEVEL_INFO));
     assert_true(keeps_level(FAPILOG_LEVEL_SECURITY));
@@ -51,7 +51,7 @@ static void F_01_level_drops_what_is_below(void **state)
 static void F_01_drop_below_false_keeps_only_what_is_below(void **state)
 {
     (void)state;
-    stage_run_open(&t, "level", OPTIONS("min", "WARNING", "drop_below", "false"));
+    filter_run_open(&t, "level", OPTIONS("min", "WARNING", "drop_below", "false"));
     assert_true(keeps_level(FAPILOG_LEVEL_WARNING - 1));
     assert_false(keeps_level(FAPILOG_LEVEL_WARNING));
 }
@@ -60,8 +60,8 @@ static void F_02_sampling_keeps_its_share(void **state)
 {
     (void)state;
     const struct fapilog_record r = at_level(FAPILOG_LEVEL_INFO);
-    stage_run_open(&t, "sampling", OPTIONS("sample_rate", "0.25", "seed", "7"));
-    const unsigned kept = stage_run_kept(&t, &r, 40000, 1e6);
+    filter_run_open(&t, "sampling", OPTIONS("sample_rate", "0.25", "seed", "7"));
+    const unsigned kept = filter_run_kept(&t, &r, 40000, 1e6);
     assert_in_range(kept, 9700, 10300); /* 3.5 standard deviations; the seed makes it the same in each run */
 }
 
@@ -70,7 +70,7 @@ static void F_02_a_seed_repeats_the_choice(void **state)
     (void)state;
     bool first[500];
     for (int run = 0; run < 2; run++) {
-        stage_run_open(&t, "sample", OPTIONS("rate", "0.5", "seed", "42"));
+        filter_run_open(&t, "sample", OPTIONS("rate", "0.5", "seed", "42"));
         for (unsigned i = 0; i < ARRAY_COUNT(first); i++) {
             const bool keeps = keeps_level(9);
             if (run == 0)
@@ -79,14 +79,14 @@ static void F_02_a_seed_repeats_the_choice(void **state)
                 assert_int_equal(keeps, first[i]);
         }
         if (run == 0)
-            stage_run_close(&t);
+            filter_run_close(&t);
     }
 }
 
 static void F_02_the_ends_of_the_rate_are_exact_and_some_levels_always_pass(void **state)
 {
     (void)state;
-    stage_run_open(&t, "sampling", OPTIONS("sample_rate", "0", "always", "ERROR,25"));
+    filter_run_open(&t, "sampling", OPTIONS("sample_rate", "0", "always", "ERROR,25"));
     for (int i = 0; i < 1000; i++) {
         assert_false(keeps_level(9));
         assert_true(keeps_level(17));
@@ -94,8 +94,8 @@ static void F_02_the_ends_of_the_rate_are_exact_and_some_levels_always_pass(void
         assert_true(keeps_level(25));
         assert_false(keeps_level(26)); /* a number is itself */
     }
-    stage_run_close(&t);
-    stage_run_open(&t, "sampling", NULL);
+    filter_run_close(&t);
+    filter_run_open(&t, "sampling", NULL);
     for (int i = 0; i < 1000; i++)
         assert_true(keeps_level(9));
 }
@@ -104,12 +104,12 @@ static void F_03_adaptive_sampling_settles_at_its_target(void **state)
 {
     (void)state;
     const struct fapilog_record r = at_level(9);
-    stage_run_open(&t, "adaptive_sampling", OPTIONS("target_eps", "100"));
-    (void)stage_run_kept(&t, &r, 40000, 1000); /* 40 s to settle */
+    filter_run_open(&t, "adaptive_sampling", OPTIONS("target_eps", "100"));
+    (void)filter_run_kept(&t, &r, 40000, 1000); /* 40 s to settle */
     for (int i = 0; i < 5; i++) /* and there it stays: no oscillation */
-        assert_in_range(stage_run_kept(&t, &r, 10000, 1000), 850, 1150);
-    assert_true(stage_run_gauge(&t, "filter_sample_rate") > 0.095);
-    assert_true(stage_run_gauge(&t, "filter_sample_rate") < 0.105);
+        assert_in_range(filter_run_kept(&t, &r, 10000, 1000), 850, 1150);
+    assert_true(filter_run_gauge(&t, "filter_sample_rate") > 0.095);
+    assert_true(filter_run_gauge(&t, "filter_sample_rate") < 0.105);
 }
 
 static void F_03_the_offer_is_measured_not_what_was_kept(void **state)
@@ -117,11 +117,11 @@ static void F_03_the_offer_is_measured_not_what_was_kept(void **state)
     (void)state;
     const struct fapilog_record r = at_level(9);
     double low = 1, high = 0;
-    stage_run_open(&t, "adaptive_sampling", OPTIONS("target_eps", "50", "smoothing_factor", "1"));
-    (void)stage_run_kept(&t, &r, 20000, 1000);
+    filter_run_open(&t, "adaptive_sampling", OPTIONS("target_eps", "50", "smoothing_factor", "1"));
+    (void)filter_run_kept(&t, &r, 20000, 1000);
     for (int i = 0; i < 100; i++) {
-        (void)stage_run_kept(&t, &r, 300, 1000);
-        const double rate = stage_run_gauge(&t, "filter_sample_rate");
+        (void)filter_run_kept(&t, &r, 300, 1000);
+        const double rate = filter_run_gauge(&t, "filter_sample_rate");
         low = rate < low ? rate : low;
         high = rate > high ? rate : high;
     }
@@ -132,24 +132,24 @@ static void F_03_the_rate_keeps_its_bounds_and_comes_back(void **state)
 {
     (void)state;
     const struct fapilog_record r = at_level(9);
-    stage_run_open(&t, "adaptive_sampling",
+    filter_run_open(&t, "adaptive_sampling",
                    OPTIONS("target_eps", "1", "min_sample_rate", "0.2", "max_sample_rate", "0.9"));
-    assert_true(stage_run_gauge(&t, "filter_sample_rate") == 0.9);
-    (void)stage_run_kept(&t, &r, 30000, 1000);
-    assert_true(stage_run_gauge(&t, "filter_sample_rate") == 0.2);
+    assert_true(filter_run_gauge(&t, "filter_sample_rate") == 0.9);
+    (void)filter_run_kept(&t, &r, 30000, 1000);
+    assert_true(filter_run_gauge(&t, "filter_sample_rate") == 0.2);
     for (int i = 0; i < 400; i++) /* nothing comes: ticks alone raise it again */
-        stage_run_pass(&t, NS_PER_S / 4);
-    assert_true(stage_run_gauge(&t, "filter_sample_rate") > 0.89);
+        filter_run_pass(&t, NS_PER_S / 4);
+    assert_true(filter_run_gauge(&t, "filter_sample_rate") > 0.89);
 }
 
 static void F_03_levels_that_always_pass_are_not_measured(void **state)
 {
     (void)state;
     const struct fapilog_record error = at_level(FAPILOG_LEVEL_ERROR), fatal = at_level(FAPILOG_LEVEL_CRITICAL);
-    stage_run_open(&t, "adaptive_sampling", OPTIONS("target_eps", "1"));
-    assert_int_equal(stage_run_kept(&t, &error, 5000, 1000), 5000);
-    assert_int_equal(stage_run_kept(&t, &fatal, 5000, 1000), 5000);
-    assert_true(stage_run_gauge(&t, "filter_sample_rate") == 1);
+    filter_run_open(&t, "adaptive_sampling", OPTIONS("target_eps", "1"));
+    assert_int_equal(filter_run_kept(&t, &error, 5000, 1000), 5000);
+    assert_int_equal(filter_run_kept(&t, &fatal, 5000, 1000), 5000);
+    assert_true(filter_run_gauge(&t, "filter_sample_rate") == 1);
 }
 
 static void F_03_a_lower_bound_above_the_upper_is_refused(void **state)
@@ -157,7 +157,7 @@ static void F_03_a_lower_bound_above_the_upper_is_refused(void **state)
     (void)state;
     struct stage *s = NULL;
     struct err e = {0};
-    stage_run_open(&t, "level", NULL); /* for the tear-down */
+    filter_run_open(&t, "level", NULL); /* for the tear-down */
     assert_int_equal(stage_new(stage_find("adaptive_sampling"), &s, &e), 0);
     assert_int_equal(opt_set(opt_find(s->ops->opts, "max_sample_rate"), s->cfg, "0.001", &e), 0);
     assert_true(stage_finish(s, &e) < 0);
@@ -181,7 +181,7 @@ static void F_04_whole_traces_pass_by_the_md5_of_their_id(void **state)
 {
     (void)state;
     unsigned kept = 0;
-    stage_run_open(&t, "trace_sampling", OPTIONS("sample_rate", "0.3"));
+    filter_run_open(&t, "trace_sampling", OPTIONS("sample_rate", "0.3"));
     for (unsigned i = 0; i < 3000; i++) {
         char id[40];
         (void)snprintf(id, sizeof id, "%032x", i % 1500); /* each comes twice */
@@ -198,7 +198,7 @@ static void F_04_the_context_is_looked_at_first(void **state)
     struct sample *s = sample_new(SAMPLE_EMPTY);
     const char *in = "in-0", *out = "out-0";
     char texts[2][1000][8];
-    stage_run_open(&t, "trace_sampling", OPTIONS("sample_rate", "0.5"));
+    filter_run_open(&t, "trace_sampling", OPTIONS("sample_rate", "0.5"));
     for (int i = 0; i < 1000; i++) { /* an id that passes, and one that does not */
         (void)snprintf(texts[0][i], 8, "in-%d", i);
         (void)snprintf(texts[1][i], 8, "out-%d", i);
@@ -206,16 +206,16 @@ static void F_04_the_context_is_looked_at_first(void **state)
         out = md5_keeps(texts[1][i], 0.5) ? out : texts[1][i];
     }
     sample_add(s, sample_string("trace_id", out));
-    assert_false(stage_run_keeps(&t, &s->r));
+    assert_false(filter_run_keeps(&t, &s->r));
     sample_bind_thread(s, sample_string("trace_id", in));
-    assert_true(stage_run_keeps(&t, &s->r));
+    assert_true(filter_run_keeps(&t, &s->r));
     sample_free(s);
 }
 
 static void F_04_ids_given_as_bytes_count_as_their_hex_digits(void **state)
 {
     (void)state;
-    stage_run_open(&t, "trace_sampling", OPTIONS("sample_rate", "0.5"));
+    filter_run_open(&t, "trace_sampling", OPTIONS("sample_rate", "0.5"));
     for (unsigned i = 0; i < 200; i++) {
         uint8_t bytes[16] = {[14] = (uint8_t)(i >> 8), [15] = (uint8_t)i};
         char text[40];
@@ -224,7 +224,7 @@ static void F_04_ids_given_as_bytes_count_as_their_hex_digits(void **state)
                                         .len = 16, .v.data = (const char *)bytes};
         const struct fapilog_context_info context = {.fields = &f, .fields_count = 1};
         const struct fapilog_record r = {.level = 9, .context = &context};
-        assert_int_equal(stage_run_keeps(&t, &r), md5_keeps(text, 0.5));
+        assert_int_equal(filter_run_keeps(&t, &r), md5_keeps(text, 0.5));
     }
 }
 
@@ -232,26 +232,26 @@ static void F_04_without_a_trace_chance_decides_and_errors_pass(void **state)
 {
     (void)state;
     const struct fapilog_record r = at_level(9), error = at_level(FAPILOG_LEVEL_ERROR);
-    stage_run_open(&t, "trace_sampling", NULL);
-    assert_in_range(stage_run_kept(&t, &r, 10000, 1e6), 850, 1150); /* 5 standard deviations */
-    assert_int_equal(stage_run_kept(&t, &error, 1000, 1e6), 1000);
+    filter_run_open(&t, "trace_sampling", NULL);
+    assert_in_range(filter_run_kept(&t, &r, 10000, 1e6), 850, 1150); /* 5 standard deviations */
+    assert_int_equal(filter_run_kept(&t, &error, 1000, 1e6), 1000);
 }
 
 static void F_05_rate_limit_is_a_token_bucket(void **state)
 {
     (void)state;
     const struct fapilog_record r = at_level(9);
-    stage_run_open(&t, "rate_limit", NULL);
+    filter_run_open(&t, "rate_limit", NULL);
     unsigned kept = 0;
     for (int i = 0; i < 100; i++)
-        kept += stage_run_keeps(&t, &r);
+        kept += filter_run_keeps(&t, &r);
     assert_int_equal(kept, 10); /* capacity at once */
-    stage_run_pass(&t, NS_PER_S);
-    for (kept = 0; kept < 100 && stage_run_keeps(&t, &r); kept++) {
+    filter_run_pass(&t, NS_PER_S);
+    for (kept = 0; kept < 100 && filter_run_keeps(&t, &r); kept++) {
     }
     assert_int_equal(kept, 5); /* a second's refill */
-    stage_run_pass(&t, 1000 * NS_PER_S);
-    for (kept = 0; kept < 100 && stage_run_keeps(&t, &r); kept++) {
+    filter_run_pass(&t, 1000 * NS_PER_S);
+    for (kept = 0; kept < 100 && filter_run_keeps(&t, &r); kept++) {
     }
     assert_int_equal(kept, 10); /* never more than the capacity */
     assert_int_equal(t.stage->counters.dropped, 92);
@@ -260,46 +260,46 @@ static void F_05_rate_limit_is_a_token_bucket(void **state)
 static void F_05_each_value_of_the_key_has_its_bucket(void **state)
 {
     (void)state;
-    stage_run_open(&t, "rate_limit", OPTIONS("capacity", "2", "key_field", "user_id"));
+    filter_run_open(&t, "rate_limit", OPTIONS("capacity", "2", "key_field", "user_id"));
     for (int i = 0; i < 3; i++) {
         assert_int_equal(keeps_text("user_id", "a"), i < 2);
         assert_int_equal(keeps_text("user_id", "b"), i < 2);
         assert_int_equal(keeps_text(i ? "other" : "another", "b"), i < 2); /* those without it share one */
     }
-    assert_true(stage_run_gauge(&t, "rate_limit_keys_tracked") == 3);
+    assert_true(filter_run_gauge(&t, "rate_limit_keys_tracked") == 3);
 }
 
 static void F_05_the_key_may_be_a_member_of_the_record(void **state)
 {
     (void)state;
-    stage_run_open(&t, "rate_limit", OPTIONS("capacity", "1", "key_field", "logger"));
+    filter_run_open(&t, "rate_limit", OPTIONS("capacity", "1", "key_field", "logger"));
     const struct fapilog_logger_info a = {.name = {"a", 1}}, b = {.name = {"b", 1}}, again = {.name = {"a", 1}};
     const struct fapilog_record ra = {.level = 9, .logger = &a}, rb = {.level = 9, .logger = &b},
                                 rc = {.level = 9, .logger = &again};
-    assert_true(stage_run_keeps(&t, &ra));
-    assert_true(stage_run_keeps(&t, &rb));
-    assert_false(stage_run_keeps(&t, &rc)); /* the name counts, not where it lies */
+    assert_true(filter_run_keeps(&t, &ra));
+    assert_true(filter_run_keeps(&t, &rb));
+    assert_false(filter_run_keeps(&t, &rc)); /* the name counts, not where it lies */
 }
 
 static void F_05_rate_limit_evicts_the_least_recently_used_key(void **state)
 {
     (void)state;
-    stage_run_open(&t, "rate_limit", OPTIONS("capacity", "1", "max_keys", "2", "key_field", "k"));
+    filter_run_open(&t, "rate_limit", OPTIONS("capacity", "1", "max_keys", "2", "key_field", "k"));
     assert_true(keeps_text("k", "a"));
     assert_true(keeps_text("k", "b"));
     assert_false(keeps_text("k", "a")); /* now b is the one unused for longest */
     assert_true(keeps_text("k", "c"));
     assert_false(keeps_text("k", "a"));
     assert_true(keeps_text("k", "b")); /* forgotten: a full bucket again */
-    assert_true(stage_run_gauge(&t, "rate_limit_keys_tracked") == 2);
-    assert_true(stage_run_gauge(&t, "rate_limit_keys_evicted") == 2);
+    assert_true(filter_run_gauge(&t, "rate_limit_keys_tracked") == 2);
+    assert_true(filter_run_gauge(&t, "rate_limit_keys_evicted") == 2);
 }
 
 static void F_05_a_marked_record_passes_with_a_field_that_says_so(void **state)
 {
     (void)state;
     struct sample *s = sample_new(SAMPLE_SIMPLE);
-    stage_run_open(&t, "rate_limit", OPTIONS("capacity", "1", "overflow_action", "mark"));
+    filter_run_open(&t, "rate_limit", OPTIONS("capacity", "1", "overflow_action", "mark"));
     assert_ptr_equal(stages_run(&t.chain, &s->r), &s->r);
     const struct fapilog_record *const r = stages_run(&t.chain, &s->r);
     assert_non_null(r);
@@ -310,7 +310,7 @@ static void F_05_a_marked_record_passes_with_a_field_that_says_so(void **state)
     assert_int_equal(f->v.u64, 1);
     assert_int_equal(t.stage->counters.changed, 1);
     assert_int_equal(t.stage->counters.dropped, 0);
-    assert_true(stage_run_gauge(&t, "rate_limit_marked") == 1);
+    assert_true(filter_run_gauge(&t, "rate_limit_marked") == 1);
     sample_free(s);
 }
 
@@ -318,20 +318,20 @@ static void F_05_many_keys_are_told_of_once_until_they_are_few(void **state)
 {
     (void)state;
     char name[8];
-    stage_run_open(&t, "rate_limit", OPTIONS("max_keys", "10", "key_field", "k"));
+    filter_run_open(&t, "rate_limit", OPTIONS("max_keys", "10", "key_field", "k"));
     for (int round = 1; round <= 2; round++) {
         for (int i = 0; i < 9; i++) {
             (void)snprintf(name, sizeof name, "%d", i);
             assert_true(keeps_text("k", name));
         }
-        stage_run_pass(&t, NS_PER_S / 4);
-        stage_run_pass(&t, NS_PER_S / 4);
+        filter_run_pass(&t, NS_PER_S / 4);
+        filter_run_pass(&t, NS_PER_S / 4);
         unsigned said = 0;
         for (const char *p = t.said; (p = strstr(p, "max_keys")); p++)
             said++;
         assert_int_equal(said, round);
-        stage_run_pass(&t, 10 * NS_PER_S); /* all are full again, so nothing needs to be kept */
-        assert_true(stage_run_gauge(&t, "rate_limit_keys_tracked") == 0);
+        filter_run_pass(&t, 10 * NS_PER_S); /* all are full again, so nothing needs to be kept */
+        assert_true(filter_run_gauge(&t, "rate_limit_keys_tracked") == 0);
     }
 }
 
@@ -339,50 +339,50 @@ static void F_06_the_first_of_its_kind_passes_in_each_window(void **state)
 {
     (void)state;
     struct fapilog_record r = at_level(9);
-    stage_run_open(&t, "first_occurrence", NULL);
-    assert_true(stage_run_keeps(&t, &r));
-    assert_false(stage_run_keeps(&t, &r));
+    filter_run_open(&t, "first_occurrence", NULL);
+    assert_true(filter_run_keeps(&t, &r));
+    assert_false(filter_run_keeps(&t, &r));
     r.message = sample_text("other");
-    assert_true(stage_run_keeps(&t, &r));
-    stage_run_pass(&t, 60 * NS_PER_S - 1);
-    assert_false(stage_run_keeps(&t, &r));
-    stage_run_pass(&t, 1); /* not prolonged by what came meanwhile */
-    assert_true(stage_run_keeps(&t, &r));
-    assert_false(stage_run_keeps(&t, &r));
+    assert_true(filter_run_keeps(&t, &r));
+    filter_run_pass(&t, 60 * NS_PER_S - 1);
+    assert_false(filter_run_keeps(&t, &r));
+    filter_run_pass(&t, 1); /* not prolonged by what came meanwhile */
+    assert_true(filter_run_keeps(&t, &r));
+    assert_false(filter_run_keeps(&t, &r));
 }
 
 static void F_06_kinds_are_made_of_several_fields(void **state)
 {
     (void)state;
-    stage_run_open(&t, "first_occurrence", OPTIONS("key_fields", "a,b", "subsequent_sample_rate", "0"));
+    filter_run_open(&t, "first_occurrence", OPTIONS("key_fields", "a,b", "subsequent_sample_rate", "0"));
     struct fapilog_field f[] = {sample_string("a", "x"), sample_string("b", "yz")};
     const struct fapilog_record r = {.level = 9, .fields = f, .fields_count = 2};
-    assert_true(stage_run_keeps(&t, &r));
-    assert_false(stage_run_keeps(&t, &r));
+    assert_true(filter_run_keeps(&t, &r));
+    assert_false(filter_run_keeps(&t, &r));
     f[0] = sample_string("a", "xy");
     f[1] = sample_string("b", "z"); /* not the same text in a row */
-    assert_true(stage_run_keeps(&t, &r));
+    assert_true(filter_run_keeps(&t, &r));
     f[1] = sample_int("b", 5);
-    assert_true(stage_run_keeps(&t, &r));
+    assert_true(filter_run_keeps(&t, &r));
     f[1].type = FAPILOG_TYPE_U8; /* the same number */
-    assert_false(stage_run_keeps(&t, &r));
+    assert_false(filter_run_keeps(&t, &r));
 }
 
 static void F_06_later_ones_are_sampled_and_the_oldest_kind_is_forgotten(void **state)
 {
     (void)state;
     const struct fapilog_record r = at_level(9);
-    stage_run_open(&t, "first_occurrence", OPTIONS("subsequent_sample_rate", "1", "max_keys", "1"));
+    filter_run_open(&t, "first_occurrence", OPTIONS("subsequent_sample_rate", "1", "max_keys", "1"));
     for (int i = 0; i < 10; i++)
-        assert_true(stage_run_keeps(&t, &r));
-    stage_run_close(&t);
-    stage_run_open(&t, "first_occurrence", OPTIONS("key_fields", "k", "max_keys", "2"));
+        assert_true(filter_run_keeps(&t, &r));
+    filter_run_close(&t);
+    filter_run_open(&t, "first_occurrence", OPTIONS("key_fields", "k", "max_keys", "2"));
     assert_true(keeps_text("k", "a"));
     assert_true(keeps_text("k", "b"));
     assert_false(keeps_text("k", "a"));
     assert_true(keeps_text("k", "c"));
     assert_true(keeps_text("k", "a"));
-    assert_true(stage_run_gauge(&t, "first_occurrence_keys_tracked") == 2);
+    assert_true(filter_run_gauge(&t, "first_occurrence_keys_tracked") == 2);
 }
 
 static void F_06_printf_style_messages_count_with_their_arguments(void **state)
@@ -392,11 +392,11 @@ static void F_06_printf_style_messages_count_with_their_arguments(void **state)
     const struct fapilog_site site = {.is_printf = true, .message = {"took %d ms", 10}};
     const struct fapilog_record r = {.level = 9, .site = &site, .message = site.message, .fields = &argument,
                                      .fields_count = 1};
-    stage_run_open(&t, "first_occurrence", NULL);
-    assert_true(stage_run_keeps(&t, &r));
-    assert_false(stage_run_keeps(&t, &r));
+    filter_run_open(&t, "first_occurrence", NULL);
+    assert_true(filter_run_keeps(&t, &r));
+    assert_false(filter_run_keeps(&t, &r));
     argument.v.i64 = 6;
-    assert_true(stage_run_keeps(&t, &r));
+    assert_true(filter_run_keeps(&t, &r));
 }
 
 static void F_08_gauges_and_counters_say_what_filters_do(void **state)
@@ -404,12 +404,12 @@ static void F_08_gauges_and_counters_say_what_filters_do(void **state)
     (void)state;
     static const char *const sampled[] = {"sampling", "adaptive_sampling", "trace_sampling", "first_occurrence"};
     for (size_t i = 0; i < ARRAY_COUNT(sampled); i++) {
-        stage_run_open(&t, sampled[i], NULL);
-        const double rate = stage_run_gauge(&t, "filter_sample_rate");
+        filter_run_open(&t, sampled[i], NULL);
+        const double rate = filter_run_gauge(&t, "filter_sample_rate");
         assert_true(rate >= 0 && rate <= 1);
-        stage_run_close(&t);
+        filter_run_close(&t);
     }
-    stage_run_open(&t, "level", NULL);
+    filter_run_open(&t, "level", NULL);
     for (uint8_t level = 1; level < 31; level++)
         (void)keeps_level(level);
     assert_int_equal(t.stage->counters.seen, 30);
@@ -419,12 +419,12 @@ static void F_08_gauges_and_counters_say_what_filters_do(void **state)
 static void match_keeps_or_drops_what_the_expression_says(void **state)
 {
     (void)state;
-    stage_run_open(&t, "match", OPTIONS("where", "symbol ~ AC* && level >= INFO"));
+    filter_run_open(&t, "match", OPTIONS("where", "symbol ~ AC* && level >= INFO"));
     assert_true(keeps_text("symbol", "ACME"));
     assert_false(keeps_text("symbol", "XACME"));
     assert_false(keeps_text("other", "ACME"));
-    stage_run_close(&t);
-    stage_run_open(&t, "match", OPTIONS("where", "symbol == ACME", "action", "drop"));
+    filter_run_close(&t);
+    filter_run_open(&t, "match", OPTIONS("where", "symbol == ACME", "action", "drop"));
     assert_false(keeps_text("symbol", "ACME"));
     assert_true(keeps_text("symbol", "other"));
     assert_true(keeps_text("other", "ACME"));
@@ -435,7 +435,7 @@ static void match_refuses_what_is_no_expression(void **state)
     (void)state;
     struct stage *s = NULL;
     struct err e = {0};
-    stage_run_open(&t, "level", NULL);
+    filter_run_open(&t, "level", NULL);
     assert_int_equal(stage_new(stage_find("match"), &s, &e), 0);
     assert_int_equal(opt_set(opt_find(s->ops->opts, "where"), s->cfg, "level >=", &e), 0);
     assert_true(stage_finish(s, &e) < 0);

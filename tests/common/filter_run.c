@@ -1,4 +1,4 @@
-#include "tests/common/stage_run.h"
+#include "tests/common/filter_run.h"
 
 #include "lib/base/check.h"
 
@@ -8,7 +8,7 @@
 
 static void hear(void *arg, const char *text)
 {
-    struct stage_run *const t = arg;
+    struct filter_run *const t = arg;
     const size_t n = strlen(t->said);
     (void)snprintf(t->said + n, sizeof t->said - n, "%s\n", text);
 }
@@ -19,10 +19,10 @@ static void die(const char *what, const struct err *e)
     abort();
 }
 
-void stage_run_open(struct stage_run *t, const char *kind, const char *const *options)
+void filter_run_open(struct filter_run *t, const char *kind, const char *const *options)
 {
     struct err e = {0};
-    *t = (struct stage_run){.now_ns = 1000 * NS_PER_S};
+    *t = (struct filter_run){.now_ns = 1000 * NS_PER_S};
     CHECK(stage_find(kind));
     if (stage_new(stage_find(kind), &t->stage, &e) < 0)
         die(kind, &e);
@@ -41,30 +41,30 @@ void stage_run_open(struct stage_run *t, const char *kind, const char *const *op
     stages_tick(&t->chain, t->now_ns);
 }
 
-void stage_run_close(struct stage_run *t)
+void filter_run_close(struct filter_run *t)
 {
     stages_close(&t->chain);
     stage_free(t->stage);
     t->stage = NULL;
 }
 
-void stage_run_pass(struct stage_run *t, uint64_t ns)
+void filter_run_pass(struct filter_run *t, uint64_t ns)
 {
     t->now_ns += ns;
     stages_tick(&t->chain, t->now_ns);
 }
 
-bool stage_run_keeps(struct stage_run *t, const struct fapilog_record *r)
+bool filter_run_keeps(struct filter_run *t, const struct fapilog_record *r)
 {
     return stages_run(&t->chain, r) != NULL;
 }
 
-unsigned stage_run_kept(struct stage_run *t, const struct fapilog_record *r, unsigned count, double rate)
+unsigned filter_run_kept(struct filter_run *t, const struct fapilog_record *r, unsigned count, double rate)
 {
     unsigned kept = 0;
     for (unsigned i = 0; i < count; i++) {
-        stage_run_pass(t, (uint64_t)((double)NS_PER_S / rate));
-        kept += stage_run_keeps(t, r);
+        filter_run_pass(t, (uint64_t)((double)NS_PER_S / rate));
+        kept += filter_run_keeps(t, r);
     }
     return kept;
 }
@@ -81,7 +81,7 @@ static void visit(void *arg, const char *name, double value)
         w->value = value;
 }
 
-double stage_run_gauge(struct stage_run *t, const char *name)
+double filter_run_gauge(struct filter_run *t, const char *name)
 {
     struct wanted w = {name, -1};
     if (t->stage->ops->gauges)
