@@ -117,6 +117,7 @@ void fake_init(struct fake *f, const struct io_config *io)
 {
     struct err e;
     *f = (struct fake){ .now_ns = clock_mono_ns() };
+    f->last = f->last_own;
     const char *dir = getenv("TMPDIR");
     (void)snprintf(f->state, sizeof f->state, "%s/fapilog-remote-XXXXXX", dir ? dir : access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     CHECK(mkdtemp(f->state) != NULL);
@@ -157,7 +158,8 @@ void fake_done(struct fake *f)
         fake_stop(f);
     sink_free(f->sink);
     io_free(f->io);
-    free(f->delivered);
+    if (!f->is_shared)
+        free(f->delivered);
     (void)nftw(f->state, on_file, 16, FTW_DEPTH | FTW_PHYS);
 }
 

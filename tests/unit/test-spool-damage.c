@@ -67,7 +67,7 @@ static void spool_put_back(const char *path, const char *data, size_t len)
     assert_int_equal(write(fd, data, len), len);
     (void)close(fd);
     memset(f->delivered, 0, f->delivered_cap);
-    memset(f->last, 0, sizeof f->last);
+    memset(f->last, 0, sizeof f->last_own);
     f->order_breaks = 0;
 }
 
