@@ -118,8 +118,8 @@ void fake_init(struct fake *f, const struct io_config *io)
     struct err e;
     *f = (struct fake){ .now_ns = clock_mono_ns() };
     f->last = f->last_own;
-    const char *dir = getenv("TMPDIR");
-    (void)snprintf(f->state, sizeof f->state, "%s/fapilog-remote-XXXXXX", dir ? dir : access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    const char *given = getenv("TMPDIR"), *dir = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+    (void)snprintf(f->state, sizeof f->state, "%s/fapilog-remote-XXXXXX", given ? given : dir);
     CHECK(mkdtemp(f->state) != NULL);
     CHECK(io_new(io, &f->io, &e) == 0);
     CHECK(sink_new_empty(&ops, &f->sink, &e) == 0);
