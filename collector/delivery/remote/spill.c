@@ -103,10 +103,12 @@ static int bundles_put(struct remote *r)
 static int queue_put(struct remote *r)
 {
     struct item i = {0};
+    const bool full = is_full(r); /* else, in a strict order, what is older has not been put */
     uint64_t records = r->stats.queued_records, bytes = r->stats.queued_bytes;
     while (queue_walk(&r->fresh, &i)) {
         /* some room beyond what is just needed, so that not every record makes a write of its own */
-        if (!is_ending(r) && !lot_is_relieved(r, i.lot) && !is_over(r, records + records / 8, bytes + bytes / 8))
+        const bool is_more = full && is_over(r, records + records / 8, bytes + bytes / 8);
+        if (!is_ending(r) && !lot_is_relieved(r, i.lot) && !is_more)
             return 0;
         struct spilled *s = spilled_new(r);
         if (!s)
