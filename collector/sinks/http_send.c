@@ -146,6 +146,8 @@ struct http_send *http_send_new(struct http_sink *h, struct sink *s, struct sink
     m->http = h;
     m->request = r;
     m->answered = NULL;
+    free(m->indices);
+    m->indices = NULL;
     m->body.len = m->encoded.len = m->lines.len = 0;
     m->lines_count = 0;
     r->work = m;
