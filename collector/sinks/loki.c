@@ -133,22 +133,23 @@ static int by_index(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static void on_answer(struct http_send *m, struct sink_result *result)
+static bool on_answer(struct http_send *m, struct sink_result *result)
 {
     const struct loki_stream stream = {.count = m->request->count};
     if (result->outcome == SINK_DELIVERED && !is_taken(m->q.status)) {
         result->outcome = SINK_RETRY; /* a proxy, or no Loki at all */
-        return;
+        return false;
     }
     if (m->q.status != 400 || !m->indices)
-        return;
+        return false;
     const uint32_t ignored = loki_ignored(m->q.answer.data, m->q.answer.len, &stream);
     if (ignored == 0)
-        return;
+        return false;
     qsort(m->indices, ignored, sizeof *m->indices, by_index);
     result->outcome = SINK_DELIVERED;
     result->rejected = m->indices;
     result->rejected_count = ignored;
+    return false;
 }
 
 /* The order of its entries, in case that the answer names the oldest: possible for a single stream only, since
@@ -192,7 +193,7 @@ static void loki_send(struct sink *s, struct sink_request *r)
     if (error == 0 && !is_json)
         error = snap(m);
     if (error < 0) {
-        http_send_fail(m, "out of memory");
+        http_send_fail(m, SINK_RETRY, "out of memory");
         return;
     }
     m->answered = on_answer;

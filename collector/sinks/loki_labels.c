@@ -180,6 +180,7 @@ static struct fapilog_text value_of(const struct loki_label *l, const struct fap
 {
     static const struct fapilog_process_info nobody;
     const struct fapilog_process_info *p = r->process ? r->process : &nobody;
+    const char *end = NULL;
     switch (l->source) {
     case LOKI_STATIC:    return (struct fapilog_text){l->value, (uint32_t)strlen(l->value)};
     case LOKI_LEVEL:     return level_name(r->level);
@@ -188,12 +189,12 @@ static struct fapilog_text value_of(const struct loki_label *l, const struct fap
     case LOKI_ENV:       return p->env;
     case LOKI_VERSION:   return p->version;
     case LOKI_HOST:      return p->host;
-    case LOKI_PID:       return (struct fapilog_text){scratch, p->pid ? (uint32_t)(num_u64(scratch, p->pid) - scratch) : 0};
+    case LOKI_PID:       end = p->pid ? num_u64(scratch, p->pid) : scratch; break;
     case LOKI_THREAD:    return r->thread;
     case LOKI_RECORD_ID: return record_id(r, scratch);
-    case LOKI_FIELD:     break;
+    case LOKI_FIELD:     return field_text(find_field(l, r), scratch);
     }
-    return field_text(find_field(l, r), scratch);
+    return (struct fapilog_text){scratch, (uint32_t)(end - scratch)};
 }
 
 /* ---- groups ---- */

@@ -188,7 +188,7 @@ int loki_push_json(struct loki_push *p, const struct sink_request *r, struct buf
         loki_push_order(p, r, i);
         for (uint32_t k = 0; k < s->count; k++) {
             const struct entry_head *h = r->entry[p->order[k]];
-            error = buf_reserve(out, JSON_ESCAPE_FACTOR * ((size_t)h->payload_len + h->meta_len) + 8u * h->meta_len + 96);
+            error = buf_reserve(out, JSON_ESCAPE_FACTOR * ((size_t)h->payload_len + 2 * h->meta_len) + 96);
             if (error < 0)
                 return error;
             end = out->data + out->len;
