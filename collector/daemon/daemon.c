@@ -60,7 +60,7 @@ static void status_mirror(struct daemon *d)
 static void begin_stop(struct daemon *d, uint64_t now_ns)
 {
     d->is_stopping = true;
-    d->stop_at_ns = now_ns + d->options->settings.shutdown_timeout_ns;
+    d->stop_at_ns = now_ns + d->config.settings.shutdown_timeout_ns;
     d->turn_at_ns = now_ns;
     drain_set_goal(&d->drain);
 }
@@ -89,7 +89,7 @@ static void watch_drain(struct daemon *d, uint64_t now_ns)
     if (!pipeline_failing(&d->pipeline))
         d->stop_at_ns = UINT64_MAX;
     else if (d->stop_at_ns == UINT64_MAX)
-        d->stop_at_ns = now_ns + d->options->settings.shutdown_timeout_ns;
+        d->stop_at_ns = now_ns + d->config.settings.shutdown_timeout_ns;
 }
 
 static bool is_drained(const struct daemon *d)

@@ -9,13 +9,12 @@
 
 struct daemon {
     const struct options *options;
+    struct config config;
     char dir[512];
     int lock_fd;
     struct io *io;
     struct commit *commit;
     struct position *redo;
-    struct sink *sink[FAPILOG_SINKS_MAX];
-    uint32_t sinks_count;
     struct signals signals;
     struct segments segments;
     struct discover discover;

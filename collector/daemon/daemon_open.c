@@ -6,6 +6,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/ring/ringdir.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -21,7 +22,7 @@ static void on_attach(void *arg, struct source *s)
 {
     struct daemon *d = arg;
     d->turn_at_ns = 0; /* its bell is armed at the end of the next turn */
-    if (levels_apply(s, d->options->level, d->options->levels_count) < 0) {
+    if (levels_apply(s, d->config.level, d->config.levels_count) < 0) {
         char text[256];
         (void)snprintf(text, sizeof text, "%s: no room for another level rule", s->name);
         on_message(d, text);
@@ -47,7 +48,7 @@ static void raise_file_limit(void)
 static int open_dir(struct daemon *d, struct err *e)
 {
     struct ringdir dir;
-    int r = ringdir_choose(&dir, d->options->rings, e);
+    int r = ringdir_choose(&dir, d->config.settings.rings, e);
     if (r < 0)
         return r;
     const int fd = ringdir_open(&dir, true, e);
@@ -61,7 +62,7 @@ static int open_dir(struct daemon *d, struct err *e)
 
 static int open_io(struct daemon *d, struct err *e)
 {
-    const struct io_config cfg = { .kind = (enum io_kind)d->options->settings.io };
+    const struct io_config cfg = { .kind = (enum io_kind)d->config.settings.io };
     const int r = io_new(&cfg, &d->io, e);
     if (r == 0 && d->options->verbose) {
         char text[1024];
@@ -72,19 +73,24 @@ static int open_io(struct daemon *d, struct err *e)
     return r;
 }
 
-static int open_sinks(struct daemon *d, struct err *e)
+/* Records must not go out unmasked or to the wrong place because nobody runs what is configured. */
+static int check_runnable(const struct config *c, struct err *e)
 {
-    for (unsigned i = 0; i < d->options->sinks_count; i++) {
-        const struct option_sink *s = &d->options->sink[i];
-        const int r = sink_new(s->uri, s->source, &d->sink[d->sinks_count], e);
-        if (r < 0)
-            return r;
-        d->sinks_count++;
-    }
-    if (d->sinks_count)
-        return 0;
-    const int r = sink_new("console:", "default", &d->sink[0], e);
-    d->sinks_count = r == 0;
+    if (c->stages_count)
+        return err_set(e, -ENOTSUP, "stages.%s: this version checks stages but does not run them yet",
+                       c->stage[0]->name);
+    if (c->routes.count)
+        return err_set(e, -ENOTSUP, "routes: this version checks routes but does not follow them yet");
+    return 0;
+}
+
+static int open_config(struct daemon *d, struct err *e)
+{
+    int r = config_load(&d->options->args, &d->config, e);
+    if (r == 0)
+        r = check_runnable(&d->config, e);
+    for (unsigned i = 0; r == 0 && i < d->config.warnings_count; i++)
+        on_message(d, d->config.warning[i]);
     return r;
 }
 
@@ -112,11 +118,11 @@ static int open_rings(struct daemon *d, struct err *e)
     d->segments.arg = d;
     int r = copy_redo(d, e);
     if (r == 0)
-        r = segments_open(&d->segments, d->dir, d->io, &d->options->settings.ingest, e);
+        r = segments_open(&d->segments, d->dir, d->io, &d->config.settings.ingest, e);
     if (r == 0)
         r = discover_open(&d->discover, &d->segments, e);
     if (r == 0)
-        dead_prune(d->segments.dir_fd, d->options->settings.ingest.keep_dead);
+        dead_prune(d->segments.dir_fd, d->config.settings.ingest.keep_dead);
     return r;
 }
 
@@ -131,7 +137,7 @@ int daemon_open(struct daemon *d, const struct options *o, struct err *e)
     raise_file_limit();
     int r = signals_block(e);
     if (r == 0)
-        r = open_sinks(d, e);
+        r = open_config(d, e);
     if (r == 0)
         r = open_dir(d, e);
     if (r == 0)
@@ -142,11 +148,11 @@ int daemon_open(struct daemon *d, const struct options *o, struct err *e)
         r = commit_open(d->dir, &d->commit, e);
     if (r == 0)
         r = open_rings(d, e);
-    d->pipeline.settings = o->settings.delivery;
+    d->pipeline.settings = d->config.settings.delivery;
     if (!d->pipeline.settings.state_dir)
         d->pipeline.settings.state_dir = d->dir;
     if (r == 0)
-        r = pipeline_open(&d->pipeline, d->io, d->commit, d->sink, d->sinks_count, e);
+        r = pipeline_open(&d->pipeline, d->io, d->commit, d->config.sink, d->config.sinks_count, e);
     d->is_pipeline_open = r == 0;
     if (r == 0)
         r = drain_init(&d->drain, &d->segments, d->pipeline.outputs.level_mask,
@@ -185,8 +191,7 @@ int daemon_close(struct daemon *d, struct err *e)
     }
     commit_close(d->commit);
     free(d->redo);
-    for (uint32_t i = 0; i < d->sinks_count; i++)
-        sink_free(d->sink[i]);
+    config_free(&d->config);
     io_free(d->io);
     cleanup_fd(&d->lock_fd);
     return r;

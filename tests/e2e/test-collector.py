@@ -378,7 +378,7 @@ def wrong_usage_is_status_2_and_says_why():
     with Place() as place:
         for args, said in ((["--set", "flush_intervall=1s"], "flush_interval"), (["--set", "lane_budget=1"], "4KB"),
                            (["--nonsense"], "--nonsense"), (["--set", "level.x=LOUD"], "LOUD"), (["x"], "x"),
-                           (["--rings"], "--rings"), (["--help", "nosink"], "nosink"), (["--config", "x"], "--config")):
+                           (["--rings"], "--rings"), (["--help", "nosink"], "nosink"), (["--confg", "x"], "--config")):
             p = place.start([COLLECTOR, *args])
             _, err = p.communicate(timeout=10)
             check(p.returncode == 2 and said in err, f"{args}: status {p.returncode}: {err}")
