@@ -2,6 +2,7 @@
  * members left out. docs/formats.md lists the fields. */
 #include "collector/format/attributes.h"
 #include "collector/format/level.h"
+#include "collector/format/parts.h"
 
 static void build_attribute(struct build *b, const struct attribute *x)
 {
@@ -42,16 +43,6 @@ static void build_attributes(struct build *b)
     build_lit(b, "},");
 }
 
-static void build_text_member(struct build *b, const char *key, size_t key_len, struct fapilog_text value)
-{
-    if (value.len == 0)
-        return;
-    build_bytes(b, key, key_len);
-    build_quoted(b, value);
-    build_lit(b, ",");
-}
-#define build_member(b, lit, value) build_text_member((b), "" lit, sizeof(lit) - 1, (value))
-
 static void build_resource(struct build *b)
 {
     const struct fapilog_process_info *const p = b->r->process;
@@ -63,7 +54,7 @@ static void build_resource(struct build *b)
     build_lit(b, "\"process.pid\":");
     build_u64(b, p->pid);
     build_lit(b, ",");
-    build_member(b, "\"service.name\":", attributes_service(b->r));
+    build_member(b, "\"service.name\":", parts_service(b->r));
     build_member(b, "\"service.version\":", p->version);
     build_drop_comma(b);
     build_lit(b, "}},");

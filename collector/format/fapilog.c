@@ -2,7 +2,7 @@
  * level. docs/formats.md says where each field goes. */
 #include "collector/format/envelope.h"
 #include "collector/format/level.h"
-#include "collector/format/plan.h"
+#include "collector/format/parts.h"
 
 static const uint8_t context_roles[] = { /* in the order of their names; message_id comes after the first */
     FAPILOG_ROLE_CORRELATION_ID, FAPILOG_ROLE_REQUEST_ID, FAPILOG_ROLE_SPAN_ID, FAPILOG_ROLE_TENANT_ID,
@@ -60,16 +60,6 @@ static void build_data(struct build *b)
     build_lit(b, "},");
 }
 
-static void build_text_member(struct build *b, const char *key, size_t key_len, struct fapilog_text value)
-{
-    if (value.len == 0)
-        return;
-    build_bytes(b, key, key_len);
-    build_quoted(b, value);
-    build_lit(b, ",");
-}
-#define build_member(b, lit, value) build_text_member((b), "" lit, sizeof(lit) - 1, (value))
-
 static void build_source(struct build *b)
 {
     const struct fapilog_site *const site = b->r->site;
@@ -87,11 +77,6 @@ static void build_source(struct build *b)
 static void build_diagnostics(struct build *b)
 {
     const struct fapilog_process_info *const p = b->r->process;
-    const struct fapilog_logger_info *const l = b->r->logger;
-    struct fapilog_text service = l ? l->service : (struct fapilog_text){NULL, 0};
-    if (service.len == 0 && p)
-        service = p->service;
-
     build_lit(b, "\"diagnostics\":{");
     if (b->variant & PLAN_VARIANT_LOST)
         build_lit(b, "\"context_lost\":true,");
@@ -113,7 +98,7 @@ static void build_diagnostics(struct build *b)
         build_u64(b, p->pid);
         build_lit(b, ",");
     }
-    build_member(b, "\"service\":", service);
+    build_member(b, "\"service\":", parts_service(b->r));
     build_source(b);
     if (b->variant & PLAN_VARIANT_TRUNCATED)
         build_lit(b, "\"truncated\":true,");
