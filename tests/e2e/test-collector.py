@@ -353,6 +353,13 @@ def spans_go_to_the_native_sink():
         check(f"native {written} records" in text, text)
 
 
+def a_native_sink_takes_the_levels_that_it_asks_for():
+    with Place() as place:
+        written = place.load_done("--records", 1000, "--errors", 10)
+        text = place.drain("--verbose", sink=f"native://{place.out}/?min_severity=ERROR")
+        check("native 100 records" in text and written == 1000, text)
+
+
 def spans_of_overwritten_lanes_are_counted_too():
     with Place() as place:
         written = place.load_done("--records", 5000, "--lane-bytes", 32768, "--overwrite")
@@ -428,6 +435,7 @@ if __name__ == "__main__":
         delivered_rings_are_kept_when_asked,
         the_console_gets_json_lines_when_it_is_no_terminal,
         spans_go_to_the_native_sink,
+        a_native_sink_takes_the_levels_that_it_asks_for,
         spans_of_overwritten_lanes_are_counted_too,
         a_flush_tells_when_a_sink_fails,
         wrong_usage_is_status_2_and_says_why,
