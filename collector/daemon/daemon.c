@@ -110,7 +110,7 @@ static bool is_done(const struct daemon *d)
  * delivered. */
 static void last_attempt(struct daemon *d, uint64_t now_ns)
 {
-    const uint64_t spare_ns = d->options->settings.shutdown_timeout_ns / SPOOL_SHARE;
+    const uint64_t spare_ns = d->config.settings.shutdown_timeout_ns / SPOOL_SHARE;
     if (!d->is_stopping || d->is_last_attempt || d->stop_at_ns == UINT64_MAX)
         return;
     const bool has_all = is_drained(d) && !d->pipeline.filling && !d->options->drain;

@@ -7,17 +7,23 @@
 #include "collector/delivery/pump.h"
 #include "collector/ingest/discover.h"
 
+#include <limits.h>
+
 struct daemon {
     const struct options *options;
     struct config config;
     char dir[512];
     int lock_fd;
+    char state_dir[PATH_MAX];
+    int state_fd;             /* holds its lock; -1: nothing keeps state there */
     struct io *io;
     struct commit *commit;
     struct position *redo;
     struct signals signals;
     struct segments segments;
     struct discover discover;
+    struct stages stages;
+    struct routes *routes;    /* NULL: every sink gets every record */
     struct pipeline pipeline;
     struct drain drain;
     bool is_pipeline_open;

@@ -1,5 +1,6 @@
 #include "collector/daemon/daemon.h"
 #include "collector/daemon/lock.h"
+#include "collector/delivery/state_dir.h"
 #include "collector/ingest/dead.h"
 #include "collector/ingest/levels.h"
 #include "lib/base/check.h"
@@ -73,22 +74,9 @@ static int open_io(struct daemon *d, struct err *e)
     return r;
 }
 
-/* Records must not go out unmasked or to the wrong place because nobody runs what is configured. */
-static int check_runnable(const struct config *c, struct err *e)
-{
-    if (c->stages_count)
-        return err_set(e, -ENOTSUP, "stages.%s: this version checks stages but does not run them yet",
-                       c->stage[0]->name);
-    if (c->routes.count)
-        return err_set(e, -ENOTSUP, "routes: this version checks routes but does not follow them yet");
-    return 0;
-}
-
 static int open_config(struct daemon *d, struct err *e)
 {
     int r = config_load(&d->options->args, &d->config, e);
-    if (r == 0)
-        r = check_runnable(&d->config, e);
     for (unsigned i = 0; r == 0 && i < d->config.warnings_count; i++)
         on_message(d, d->config.warning[i]);
     return r;
@@ -126,11 +114,67 @@ static int open_rings(struct daemon *d, struct err *e)
     return r;
 }
 
+static bool has_remote_sink(const struct config *c)
+{
+    for (uint32_t i = 0; i < c->sinks_count; i++)
+        if (c->sink[i]->ops->remote)
+            return true;
+    return false;
+}
+
+/* Only remote sinks keep something beside the rings. */
+static int open_state(struct daemon *d, struct err *e)
+{
+    const char *source;
+    if (!has_remote_sink(&d->config))
+        return 0;
+    int r = state_dir_choose(d->config.settings.delivery.state_dir, d->state_dir, &source, e);
+    if (r == 0)
+        r = state_dir_make(d->state_dir, e);
+    if (r < 0)
+        return err_wrap(e, r, "state directory");
+    d->state_fd = state_dir_lock(d->state_dir, e);
+    return d->state_fd < 0 ? d->state_fd : 0;
+}
+
+static int open_routes(struct daemon *d, struct err *e)
+{
+    const char *names[FAPILOG_SINKS_MAX];
+    const struct config *c = &d->config;
+    if (!c->routes.count)
+        return 0;
+    for (uint32_t i = 0; i < c->sinks_count; i++)
+        names[i] = c->sink[i]->common.name;
+    return routes_open(&c->routes, names, c->sinks_count, &d->routes, on_message, d, e);
+}
+
+static int open_pipeline(struct daemon *d, struct err *e)
+{
+    struct pipeline_settings *s = &d->pipeline.settings;
+    d->stages.on_message = on_message;
+    d->stages.message_arg = d;
+    int r = open_state(d, e);
+    if (r == 0)
+        r = stages_open(&d->stages, d->config.stage, d->config.stages_count, e);
+    if (r == 0)
+        r = open_routes(d, e);
+    if (r < 0)
+        return r;
+    *s = d->config.settings.delivery;
+    s->state_dir = d->state_dir;
+    s->stages = d->config.stages_count ? &d->stages : NULL;
+    s->routes = d->routes;
+    s->route_config = d->routes ? &d->config.routes : NULL;
+    r = pipeline_open(&d->pipeline, d->io, d->commit, d->config.sink, d->config.sinks_count, e);
+    d->is_pipeline_open = r == 0;
+    return r;
+}
+
 int daemon_open(struct daemon *d, const struct options *o, struct err *e)
 {
     memset(d, 0, sizeof *d);
     d->options = o;
-    d->lock_fd = d->signals.fd = d->discover.fd = d->segments.dir_fd = -1;
+    d->lock_fd = d->state_fd = d->signals.fd = d->discover.fd = d->segments.dir_fd = -1;
     d->stop_at_ns = UINT64_MAX;
     d->pipeline.status_version = 1;
     d->pipeline.on_message = on_message;
@@ -148,12 +192,8 @@ int daemon_open(struct daemon *d, const struct options *o, struct err *e)
         r = commit_open(d->dir, &d->commit, e);
     if (r == 0)
         r = open_rings(d, e);
-    d->pipeline.settings = d->config.settings.delivery;
-    if (!d->pipeline.settings.state_dir)
-        d->pipeline.settings.state_dir = d->dir;
     if (r == 0)
-        r = pipeline_open(&d->pipeline, d->io, d->commit, d->config.sink, d->config.sinks_count, e);
-    d->is_pipeline_open = r == 0;
+        r = open_pipeline(d, e);
     if (r == 0)
         r = drain_init(&d->drain, &d->segments, d->pipeline.outputs.level_mask,
                        d->pipeline.outputs.serialized_count == 0, e);
@@ -191,8 +231,11 @@ int daemon_close(struct daemon *d, struct err *e)
     }
     commit_close(d->commit);
     free(d->redo);
-    config_free(&d->config);
+    stages_close(&d->stages);
+    routes_close(d->routes);
     io_free(d->io);
+    config_free(&d->config);
+    cleanup_fd(&d->state_fd);
     cleanup_fd(&d->lock_fd);
     return r;
 }

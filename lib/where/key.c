@@ -186,7 +186,8 @@ static bool names_are_the_sites(const struct fapilog_record *r)
 /* The place that is remembered still holds the name: texts of names are the site's own. */
 static inline const struct fapilog_field *field_at(const struct fapilog_record *r, uint32_t i)
 {
-    if (likely(i < r->fields_count && i < r->site->fields_count && r->fields[i].name.data == r->site->fields[i].name.data))
+    if (likely(i < r->fields_count && i < r->site->fields_count &&
+               r->fields[i].name.data == r->site->fields[i].name.data))
         return &r->fields[i];
     return NULL;
 }

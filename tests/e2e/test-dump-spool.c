@@ -102,7 +102,8 @@ static void the_books_are_shown(void **state)
     (void)state;
     assert_int_equal(ledger_open(f->state, &l, &e), 0);
     page.sinks_count = 1;
-    ledger_sink_fill(&page.sink[0], "fake", &(const struct remote_stats){ .taken = 3, .dead = 1, .spooled_records = 2 });
+    const struct remote_stats stats = { .taken = 3, .dead = 1, .spooled_records = 2 };
+    ledger_sink_fill(&page.sink[0], "fake", &stats);
     ledger_store(l, &page);
     assert_int_equal(run("--stats", ""), 0);
     assert_non_null(strstr(out, "The books balance."));
