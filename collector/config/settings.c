@@ -22,7 +22,7 @@ const struct opt settings_opts[] = {
     OPT_NUM_(OPT_UINT, struct settings, delivery.window, "window_batches", "8", WINDOW_MIN, WINDOW_MAX, 0,
              "Batches under way at once: how far one sink may be ahead of another."),
     OPT_TEXT_(struct settings, delivery.state_dir, "state_dir", NULL, 0,
-              "Directory of spools and dead letters; without: the ring directory."),
+              "Directory of spools and dead letters; without: /var/lib/fapilog or ~/.local/state/fapilog."),
     OPT_NUM_(OPT_UINT, struct settings, ingest.keep_dead, "keep_dead", "0", 0, 100000, 0,
              "Rings of dead processes kept (as .dead) after they are drained."),
     OPT_NUM_(OPT_UINT, struct settings, ingest.segments_max, "segments_max", "16384", 1, 1u << 20, 0,
