@@ -92,10 +92,14 @@ static int sink_output(struct outputs *o, struct sink *s, enum output_kind kind,
     return 0;
 }
 
-int outputs_init(struct outputs *o, struct sink *const *sinks, uint32_t sinks_count,
+int outputs_init(struct outputs *o, const struct outputs *before, struct sink *const *sinks, uint32_t sinks_count,
                  const struct route_config *routes, uint32_t *ret_index, struct err *e)
 {
     memset(o, 0, sizeof *o);
+    if (before) {
+        memcpy(o->format, before->format, sizeof o->format);
+        o->formats_count = before->formats_count;
+    }
     CHECK(sinks_count <= OUTPUTS_MAX);
     for (enum output_kind kind = OUTPUT_TEXT; kind <= OUTPUT_RAW; kind++) {
         for (uint32_t i = 0; i < sinks_count; i++) {
@@ -120,6 +124,13 @@ uint32_t outputs_leading_to(const struct outputs *o, uint32_t sinks)
     for (uint32_t i = 0; i < o->serialized_count; i++)
         bits |= (uint32_t)((o->output[i].sinks & sinks) != 0) << i;
     return bits;
+}
+
+void outputs_drop(struct outputs *o, const struct outputs *before)
+{
+    while (o->formats_count > before->formats_count)
+        format_close(o->format[--o->formats_count]);
+    o->count = 0;
 }
 
 void outputs_done(struct outputs *o)

@@ -36,9 +36,12 @@ struct outputs {
     uint32_t level_mask; /* levels that any output wants */
 };
 
-/* Fills `ret_index[i]` with the output of sink i and sets the format of each sink that has one. */
-int outputs_init(struct outputs *o, struct sink *const *sinks, uint32_t sinks_count,
+/* Fills `ret_index[i]` with the output of sink i and sets the format of each sink that has one. The formats of
+ * `before` (may be NULL) are taken over: what they have cached at call sites stays theirs. */
+int outputs_init(struct outputs *o, const struct outputs *before, struct sink *const *sinks, uint32_t sinks_count,
                  const struct route_config *routes, uint32_t *ret_index, struct err *e);
+/* Closes the formats that `o` has in addition to those of `before`. */
+void outputs_drop(struct outputs *o, const struct outputs *before);
 /* The outputs that lead to any of these sinks. */
 uint32_t outputs_leading_to(const struct outputs *o, uint32_t sinks);
 void outputs_done(struct outputs *o);

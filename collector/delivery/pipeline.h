@@ -97,6 +97,7 @@ struct pipeline {
     bool is_changed;      /* a batch was settled since the last store */
     uint64_t pressure_at_ns;
     bool is_full; /* the drain waits for a batch */
+    bool is_paused;
     uint64_t status_version; /* rises when a sink's health or error count changes */
     struct pipeline_staged staged, emitted;
     uint64_t ticked_turn;
@@ -145,6 +146,16 @@ void pipeline_stop(struct pipeline *p, uint64_t deadline_ns);
 /* Remote sinks also empty their spools. */
 void pipeline_drain(struct pipeline *p);
 bool pipeline_is_drained(const struct pipeline *p);
+
+/* No new batch is begun, and what is gathered is closed; what a former run left open is read to its end before. */
+void pipeline_pause(struct pipeline *p, bool is_paused);
+bool pipeline_is_at_rest(const struct pipeline *p);
+/* While at rest: from now on these sinks, with these stages and routes. Sinks that are in it already stay open
+ * as they are; new ones are opened before those that are left out are closed. The old stages and routes are the
+ * caller's again. On failure all is as before, but for -ENOTRECOVERABLE: a sink that had to make room for its
+ * successor could not be opened again. */
+int pipeline_reconfigure(struct pipeline *p, struct sink *const *sinks, uint32_t count,
+                         const struct pipeline_settings *settings, struct err *e);
 
 void pipeline_want_reopen(struct pipeline *p);
 void pipeline_want_rotate(struct pipeline *p);

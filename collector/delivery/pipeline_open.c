@@ -59,8 +59,8 @@ static int check_raw(const struct sink *s, const struct pipeline_settings *setti
                    has_stages ? "stages" : "routes");
 }
 
-static int check_sinks(struct sink *const *sinks, uint32_t count, const struct pipeline_settings *settings,
-                       struct err *e)
+int pipeline_check_sinks(struct sink *const *sinks, uint32_t count, const struct pipeline_settings *settings,
+                         struct err *e)
 {
     int r = 0;
     for (uint32_t i = 0; i < count && r == 0; i++) {
@@ -75,29 +75,34 @@ int pipeline_check(struct sink *const *sinks, uint32_t count, const struct pipel
 {
     struct outputs outputs;
     uint32_t output[FAPILOG_SINKS_MAX];
-    const int r = outputs_init(&outputs, sinks, count, settings ? settings->route_config : NULL, output, e);
+    const int r = outputs_init(&outputs, NULL, sinks, count, settings ? settings->route_config : NULL, output, e);
     outputs_done(&outputs);
-    return r < 0 ? r : check_sinks(sinks, count, settings, e);
+    return r < 0 ? r : pipeline_check_sinks(sinks, count, settings, e);
 }
 
-static void target_init(struct pipeline *p, struct sink *s, uint32_t output, bool is_alone)
+void target_make(struct target *t, struct pipeline *p, struct sink *s)
 {
-    struct target *t = &p->target[p->targets_count];
-    *t = (struct target){ .pipeline = p, .sink = s, .bit = UINT32_C(1) << p->targets_count, .output = output,
-                          .identity = sink_identity(s) };
+    *t = (struct target){ .pipeline = p, .sink = s, .identity = sink_identity(s) };
     const struct sink_mark *mark = commit_mark(p->commit, t->identity);
     if (mark) {
         t->mark = *mark;
         t->has_mark = true;
     }
     s->io = p->io;
-    s->is_alone = is_alone;
-    if (s->ops->remote) {
-        p->remotes_count++;
-    } else {
+    if (!s->ops->remote) {
         s->core = t;
         target_hook(s);
     }
+}
+
+static void target_init(struct pipeline *p, struct sink *s, uint32_t output, bool is_alone)
+{
+    struct target *t = &p->target[p->targets_count];
+    target_make(t, p, s);
+    t->bit = UINT32_C(1) << p->targets_count;
+    t->output = output;
+    s->is_alone = is_alone;
+    p->remotes_count += s->ops->remote != NULL;
     p->everybody |= t->bit;
     p->targets_count++;
 }
@@ -105,9 +110,9 @@ static void target_init(struct pipeline *p, struct sink *s, uint32_t output, boo
 static int targets_init(struct pipeline *p, struct sink *const *sinks, uint32_t count, struct err *e)
 {
     uint32_t output[FAPILOG_SINKS_MAX];
-    int r = outputs_init(&p->outputs, sinks, count, p->settings.route_config, output, e);
+    int r = outputs_init(&p->outputs, NULL, sinks, count, p->settings.route_config, output, e);
     if (r == 0)
-        r = check_sinks(sinks, count, &p->settings, e);
+        r = pipeline_check_sinks(sinks, count, &p->settings, e);
     for (uint32_t i = 0; r == 0 && i < count; i++)
         target_init(p, sinks[i], output[i], count == 1);
     return r < 0 ? r : pipeline_load_fences(p, e);
@@ -129,7 +134,7 @@ static int sink_open(struct sink *s, struct err *e)
     return r;
 }
 
-static int target_open(struct target *t, struct err *e)
+int target_open(struct target *t, struct err *e)
 {
     const struct sink_ops *ops = t->sink->ops;
     t->is_open = true; /* close() is due even when open() fails */
@@ -148,6 +153,16 @@ static int target_open(struct target *t, struct err *e)
     t->state = TARGET_IDLE;
     target_take_mark(t);
     return 0;
+}
+
+int target_close(struct target *t, struct err *e)
+{
+    struct err own = { 0 };
+    t->is_open = false;
+    remote_close(t->remote);
+    t->remote = NULL;
+    const int r = t->sink->ops->close ? t->sink->ops->close(t->sink, &own) : 0;
+    return r < 0 ? err_set(e, r, "%s; sink %s", own.text, t->sink->common.name) : 0;
 }
 
 static int open_all(struct pipeline *p, struct sink *const *sinks, uint32_t count, struct err *e)
@@ -224,16 +239,17 @@ int pipeline_close(struct pipeline *p, struct err *e)
     int first = 0;
     for (uint32_t i = 0; i < p->targets_count; i++) {
         struct target *t = &p->target[i];
-        struct err own = { 0 };
         if (!t->is_open || t->state == TARGET_WRITING)
             continue;
-        t->is_open = false;
-        remote_close(t->remote);
-        const int r = t->sink->ops->close ? t->sink->ops->close(t->sink, &own) : 0;
-        if (r < 0 && first == 0)
-            first = err_set(e, r, "%s; sink %s", own.text, t->sink->common.name);
+        const int r = target_close(t, first == 0 ? e : NULL);
+        first = first == 0 ? r : first;
     }
     p->targets_count = 0;
     memory_free(p);
     return first;
+}
+
+bool pipeline_has_caught_up(const struct pipeline *p)
+{
+    return p->fence_next >= p->fences_count;
 }

@@ -203,6 +203,17 @@ static int fill(struct pipeline *p, struct drain *d, struct err *e)
     }
 }
 
+/* Others want the window empty. */
+static int put_down(struct pipeline *p, struct drain *d, struct err *e)
+{
+    if (!p->filling)
+        return 0;
+    if (drain_touched(d) || p->filling->emitted)
+        return close_batch(p, d, e);
+    pipeline_drop_batch(p);
+    return 0;
+}
+
 static int between_turns(struct pipeline *p, struct drain *d, struct err *e)
 {
     int r = 0;
@@ -223,8 +234,11 @@ int pump_run(struct pipeline *p, struct drain *d, struct err *e)
 {
     if (p->settings.stages)
         tick(p, d);
-    if (d->is_open) {
+    if (d->is_open)
         p->fence_next = d->fence;
+    if (unlikely(p->is_paused) && pipeline_has_caught_up(p))
+        return put_down(p, d, e);
+    if (d->is_open) {
         const int r = fill(p, d, e);
         if (r <= 0)
             return r;

@@ -84,7 +84,7 @@ static bool is_kept_error(const struct world *w, uint32_t n) { return is_kept(w,
 static bool is_kept_info(const struct world *w, uint32_t n) { return is_kept(w, n) && is_info(w, n); }
 
 static struct route_rule by_level[] = {
-    { .levels = NAMES(NAME("ERROR")), .to = NAMES(NAME("a"), NAME("far")) },
+    { .levels = NAMES(NAME("ERROR")), .to = NAMES(NAME("a"), NAME("d")) },
     { .levels = NAMES(NAME("INFO")), .to = NAMES(NAME("b"), NAME("c")) },
 };
 static const struct route_config two_ways = { .rule = by_level, .count = 2, .overlap = true };
