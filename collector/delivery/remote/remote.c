@@ -65,6 +65,13 @@ static int dead_begin(struct remote *r, const char *format, struct err *e)
     return deadletter_open(&cfg, &r->dead, e);
 }
 
+/* They may change with the sink's options. */
+static void limits_read(struct remote *r)
+{
+    if (r->sink->ops->remote->limits)
+        r->sink->ops->remote->limits(r->sink, &r->limits);
+}
+
 int remote_open(struct sink *s, const struct remote_config *cfg, struct remote **ret, struct err *e)
 {
     char format[64];
@@ -78,7 +85,7 @@ int remote_open(struct sink *s, const struct remote_config *cfg, struct remote *
     adapt_init(&r->adapt);
     queue_init(&r->fresh);
     queue_init(&r->old);
-    s->ops->remote->limits(s, &r->limits);
+    limits_read(r);
     s->request_done = flight_answered;
     format_id(s, format, sizeof format);
     int n = spool_begin(r, format, e);
@@ -226,7 +233,7 @@ static void status_tell(struct remote *r)
 void remote_run(struct remote *r, uint64_t now_ns)
 {
     r->now_ns = now_ns;
-    r->sink->ops->remote->limits(r->sink, &r->limits);
+    limits_read(r);
     spill_run(r);
     answers_take(r);
     doom_write(r);
