@@ -262,7 +262,7 @@ uint64_t remote_deadline(const struct remote *r)
     uint64_t at = flight_deadline(r);
     if (r->settled_count)
         return 0;
-    if (r->fresh.records && r->breaker.state == REMOTE_CLOSED && r->bundles_count < r->d->max_in_flight)
+    if (r->fresh.records && breaker_may_allow(&r->breaker) && r->bundles_count < r->d->max_in_flight)
         at = least(at, batcher_deadline(r, &r->fresh) > r->pause_ns ? batcher_deadline(r, &r->fresh) : r->pause_ns);
     if (r->d->retry_deadline_ns != OPT_UNSET && r->fresh.records)
         at = least(at, r->fresh.head->since_ns + r->d->retry_deadline_ns);
