@@ -28,8 +28,7 @@ static const struct uri_row {
 } uris[] = {
     {"http", "http://127.0.0.1:%u/logs", false},
     {"webhook", "webhook+http://127.0.0.1:%u/hook?secret=of-this-test", false},
-    {"cloudwatch",
-     "cloudwatch://us-east-1/group/stream?endpoint=http://127.0.0.1:%u&access_key_id=a&secret_access_key=b", false},
+    {"cloudwatch", "cloudwatch://us-east-1/group/stream?endpoint_url=http://127.0.0.1:%u", false},
     {"syslog", "syslog+tcp://127.0.0.1:%u", true},
     {"postgresql", "postgresql://user:pw@127.0.0.1:%u/db?table=logs", false},
     {NULL, "%s://127.0.0.1:%u/", false},
@@ -286,6 +285,8 @@ static const struct CMUnitTest body[] = {
 
 int main(void)
 {
+    (void)setenv("AWS_ACCESS_KEY_ID", "of-this-test", 1);
+    (void)setenv("AWS_SECRET_ACCESS_KEY", "of-this-test", 1);
     int failed = 0, sinks = 0;
     for (const struct sink_ops *const *ops = sink_list; *ops; ops++) {
         struct CMUnitTest tests[ARRAY_COUNT(body)];
