@@ -133,7 +133,8 @@ static void read_start(struct spool *s, uint64_t now_ns)
     struct spool_reader *r = &s->reader;
     if (r->fd < 0 && !file_open(s, now_ns))
         return;
-    memmove(r->buf, r->buf + r->at, r->len - r->at);
+    if (r->at)
+        memmove(r->buf, r->buf + r->at, r->len - r->at);
     r->len -= r->at;
     r->at = 0;
     const size_t cap = r->want > READ_BYTES ? r->want : READ_BYTES;
