@@ -148,7 +148,7 @@ def a_secret_is_in_no_message():
         with harness.Place() as place:
             place.load_done("--records", 3)
             uri = f"http://me:pass-secret@127.0.0.1:{receiver.port}/?headers=X-Api-Key=key-secret&{FAST}"
-            c = place.collector(sink=uri)
+            c = place.collector("--set", "shutdown_timeout=300ms", sink=uri)
             place.wait_ready(c)
             harness.wait_for("a request is refused", lambda: receiver.refused > 0)
             c.terminate()
