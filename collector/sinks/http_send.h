@@ -55,6 +55,8 @@ bool http_send_encode(struct http_send *m, enum http_encoding encoding);
 void http_send_start(struct http_send *m, const char *url);
 /* Instead of the start: the request is done. */
 void http_send_fail(struct http_send *m, enum sink_outcome outcome, const char *reason);
+/* For limits() of sinks whose protocol has none. */
+void http_send_no_limits(struct sink *s, struct sink_limits *ret);
 /* For cancel() of the sink. */
 void http_send_cancel(struct sink_request *r);
 

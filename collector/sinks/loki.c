@@ -213,6 +213,7 @@ static void loki_cancel(struct sink *s, struct sink_request *r)
 static const struct sink_remote_ops loki_remote = {
     .encode_bound = loki_encode_bound,
     .encode = loki_encode,
+    .limits = http_send_no_limits,
     .send = loki_send,
     .cancel = loki_cancel,
 };

@@ -160,6 +160,7 @@ static void webhook_cancel(struct sink *s, struct sink_request *r)
 }
 
 static const struct sink_remote_ops webhook_remote = {
+    .limits = http_send_no_limits,
     .send = webhook_send,
     .cancel = webhook_cancel,
 };
