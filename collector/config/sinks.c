@@ -31,7 +31,7 @@ static void choose_name(const struct config *c, const struct draft *d, const str
 {
     const char *given = d->name;
     for (unsigned i = 0; !given && i < u->params_count; i++)
-        if (opt_distance(u->params[i].key, "name") == 0)
+        if (opt_distance(u->params[i].key, "name") == 0 && *u->params[i].value)
             given = u->params[i].value;
     (void)snprintf(ret, size, "%s", given ? given : ops->scheme);
     for (unsigned n = 2; !given && is_taken(c, ret); n++)
@@ -111,8 +111,6 @@ static void uri_of(struct build *b, const struct draft *d, struct sink *s, const
     }
     for (unsigned i = 0; i < before.count; i++)
         free(before.text[i]);
-    if (d->name && r == 0 && strcmp(s->common.name, d->name) != 0)
-        build_problem(b, -EINVAL, "%s: %sname: '%s' is not what its key says", d->place, path, s->common.name);
 }
 
 static int lookup(struct build *b, const struct draft *d, struct uri *u, const struct sink_ops **ret)
@@ -139,6 +137,18 @@ static int alias_of(struct build *b, const struct draft *d, struct sink *s, cons
     return sink_set_alias(s, type, e);
 }
 
+/* Its name is what everything else of the configuration calls it by. */
+static void rename_back(struct build *b, const struct draft *d, struct sink *s, const char *name)
+{
+    build_problem(b, -EINVAL, "%s: sinks.%s.name: cannot be '%s': the sink is called '%s'", d->place, name,
+                  s->common.name ? s->common.name : "", name);
+    char *copy = strdup(name);
+    if (!copy)
+        return;
+    free((void *)(uintptr_t)s->common.name);
+    s->common.name = copy;
+}
+
 static void add(struct build *b, const struct draft *d)
 {
     auto_uri u = {.path = ""};
@@ -148,6 +158,10 @@ static void add(struct build *b, const struct draft *d)
     char name[256], path[300];
     if (b->c->sinks_count == FAPILOG_SINKS_MAX) {
         build_problem(b, -E2BIG, "%s: more than %d sinks", d->place, FAPILOG_SINKS_MAX);
+        return;
+    }
+    if (d->name && !*d->name) {
+        build_problem(b, -EINVAL, "%s: sinks: a sink needs a name", d->place);
         return;
     }
     if (lookup(b, d, &u, &ops) < 0)
@@ -173,6 +187,8 @@ static void add(struct build *b, const struct draft *d)
     if (d->uri)
         uri_of(b, d, s, &t, &u, path);
     build_sets(b, &t, path);
+    if (!s->common.name || strcmp(s->common.name, name) != 0)
+        rename_back(b, d, s, name);
 }
 
 /* ---- where they are named ---- */

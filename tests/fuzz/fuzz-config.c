@@ -110,7 +110,7 @@ static size_t mutate(uint8_t *data, uint64_t *state)
     const char *seed = seeds[next_random(state) % ARRAY_COUNT(seeds)];
     size_t size = strlen(seed);
     memcpy(data, seed, size);
-    for (unsigned n = next_random(state) % 6 + 1; n; n--) {
+    for (unsigned n = next_random(state) % 3; n; n--) {
         const char *word = words[next_random(state) % ARRAY_COUNT(words)];
         const size_t at = next_random(state) % size, len = strlen(word);
         const size_t gone = next_random(state) % 8 < size - at ? next_random(state) % 8 : 0;

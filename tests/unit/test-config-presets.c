@@ -31,14 +31,10 @@ static const struct {
      "flush_interval = 250ms\n"
      "shutdown_timeout = 25s\n"
      "level = INFO\n"
-     "stages.field_mask = field_mask\n"
-     "stages.field_mask.presets = CREDENTIALS\n"
-     "stages.field_mask.fail_mode = warn\n"
-     "stages.regex_mask = regex_mask\n"
-     "stages.regex_mask.presets = CREDENTIALS\n"
-     "stages.regex_mask.fail_mode = warn\n"
-     "stages.url_credentials = url_credentials\n"
-     "stages.url_credentials.fail_mode = warn\n"
+     "stages.redact = redact\n"
+     "stages.redact.presets = CREDENTIALS\n"
+     "stages.redact.url_credentials = true\n"
+     "stages.redact.fail_mode = warn\n"
      "sinks.console = console\n"
      "sinks.console.mode = json\n"
      "sinks.console.name = console\n"},
@@ -46,27 +42,19 @@ static const struct {
      "flush_interval = 50ms\n"
      "shutdown_timeout = 2s\n"
      "level = INFO\n"
-     "stages.field_mask = field_mask\n"
-     "stages.field_mask.presets = CREDENTIALS\n"
-     "stages.field_mask.fail_mode = warn\n"
-     "stages.regex_mask = regex_mask\n"
-     "stages.regex_mask.presets = CREDENTIALS\n"
-     "stages.regex_mask.fail_mode = warn\n"
-     "stages.url_credentials = url_credentials\n"
-     "stages.url_credentials.fail_mode = warn\n"
+     "stages.redact = redact\n"
+     "stages.redact.presets = CREDENTIALS\n"
+     "stages.redact.url_credentials = true\n"
+     "stages.redact.fail_mode = warn\n"
      "sinks.console = console\n"
      "sinks.console.mode = json\n"
      "sinks.console.name = console\n"},
     {"hardened",
      "level = INFO\n"
-     "stages.field_mask = field_mask\n"
-     "stages.field_mask.presets = HIPAA_PHI,PCI_DSS,CREDENTIALS\n"
-     "stages.field_mask.fail_mode = closed\n"
-     "stages.regex_mask = regex_mask\n"
-     "stages.regex_mask.presets = HIPAA_PHI,PCI_DSS,CREDENTIALS\n"
-     "stages.regex_mask.fail_mode = closed\n"
-     "stages.url_credentials = url_credentials\n"
-     "stages.url_credentials.fail_mode = closed\n"
+     "stages.redact = redact\n"
+     "stages.redact.presets = HIPAA_PHI,PCI_DSS,CREDENTIALS\n"
+     "stages.redact.url_credentials = true\n"
+     "stages.redact.fail_mode = closed\n"
      "stages.field_blocker = field_blocker\n"
      "stages.field_blocker.fail_mode = closed\n"
      "sinks.console = console\n"
@@ -107,12 +95,12 @@ static void an_operator_overrides_a_preset_from_the_environment(void **state)
     assert_int_equal(setenv("FAPILOG_FILE__DIRECTORY", "/var/log/x", 1), 0);
     assert_int_equal(setenv("FAPILOG_FILE__MAX_FILES", "3", 1), 0);
     assert_int_equal(setenv("FAPILOG_CORE__LOG_LEVEL", "DEBUG", 1), 0);
-    assert_int_equal(setenv("FAPILOG_REDACTOR_CONFIG__FIELD_MASK__FAIL_MODE", "open", 1), 0);
+    assert_int_equal(setenv("FAPILOG_REDACTOR_CONFIG__REDACT__FAIL_MODE", "open", 1), 0);
     loads(&c, NULL, NULL);
     shows(&c, "sinks.file.directory = /var/log/x", "FAPILOG_FILE__DIRECTORY");
     shows(&c, "sinks.file.max_files = 3", "FAPILOG_FILE__MAX_FILES");
     shows(&c, "level = DEBUG", "FAPILOG_CORE__LOG_LEVEL");
-    shows(&c, "stages.field_mask.fail_mode = open", "FAPILOG_REDACTOR_CONFIG__FIELD_MASK__FAIL_MODE");
+    shows(&c, "stages.redact.fail_mode = open", "FAPILOG_REDACTOR_CONFIG__REDACT__FAIL_MODE");
     config_free(&c);
 }
 

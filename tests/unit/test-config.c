@@ -50,7 +50,7 @@ static void the_documented_example_is_understood(void **state)
     shows(&c, "stages.kubernetes = kubernetes", line(6));
     shows(&c, "stages.redact.presets = CREDENTIALS,PCI_DSS", line(7));
     shows(&c, "stages.redact.message = true", line(7));
-    shows(&c, "stages.field_mask.presets = CREDENTIALS", "preset production");
+    shows(&c, "stages.redact.fail_mode = warn", "preset production");
     shows(&c, "sinks.search.url = http://loki:3100", line(10));
     shows(&c, "sinks.search.labels = app=orders", line(10));
     shows(&c, "routes[0].levels = ERROR,CRITICAL", line(12));
@@ -218,15 +218,14 @@ static void a_stage_of_the_preset_is_changed_or_taken_out_by_name(void **state)
 {
     (void)state;
     struct config c;
-    loads(&c, "preset: hardened\nstages:\n  - rate_limit: {capacity: 20}\n  - field_mask: {fields: [data.x]}\n"
-              "  - url_credentials: false\n  - rate_limit:\n", NULL);
-    shows(&c, "stages.field_mask.fail_mode = closed", "preset hardened");
-    shows(&c, "stages.field_mask.fields = data.x", line(4));
+    loads(&c, "preset: hardened\nstages:\n  - rate_limit: {capacity: 20}\n  - redact: {fields: [data.x]}\n"
+              "  - field_blocker: false\n  - rate_limit:\n", NULL);
+    shows(&c, "stages.redact.fail_mode = closed", "preset hardened");
+    shows(&c, "stages.redact.fields = data.x", line(4));
     shows(&c, "stages.rate_limit.capacity = 20", line(3));
     shows(&c, "stages.rate_limit-2.capacity = 10", "default");
-    assert_null(strstr(printed(&c), "stages.url_credentials"));
-    assert_non_null(strstr(printed(&c), "stages.field_blocker"));
-    assert_int_equal(c.stages_count, 5);
+    assert_null(strstr(printed(&c), "stages.field_blocker"));
+    assert_int_equal(c.stages_count, 3);
     config_free(&c);
 }
 
