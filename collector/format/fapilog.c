@@ -149,24 +149,29 @@ static char *fapilog_write_within(struct format *f, const struct fapilog_record 
 }
 
 /* The request id stands there a second time, as correlation id. */
-static size_t request_bound(const struct fapilog_field *fields, uint32_t count)
+static size_t list_extra(const struct fapilog_record *r, const struct fapilog_field *fields, uint32_t count)
 {
     size_t sum = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (gather_role(&fields[i]) == FAPILOG_ROLE_REQUEST_ID)
-            sum += value_bound(&fields[i]);
+        const struct fapilog_field *const f = &fields[i];
+        if (likely(f->role == FAPILOG_ROLE_DATA && !envelope_may_be_name(f->name.len)))
+            continue;
+        if (gather_role(f) == FAPILOG_ROLE_REQUEST_ID)
+            sum += value_bound(f);
+        else
+            sum += envelope_field_bound(r, f);
     }
     return sum;
 }
 
 static size_t fapilog_bound(struct format *f, const struct fapilog_record *r)
 {
-    size_t sum = plan_bound(&fapilog_layout, r) + envelope_bound(r) + request_bound(r->fields, r->fields_count);
+    size_t sum = plan_bound(&fapilog_layout, r) + list_extra(r, r->fields, r->fields_count);
     (void)f;
     if (r->context)
-        sum += request_bound(r->context->fields, r->context->fields_count);
+        sum += list_extra(r, r->context->fields, r->context->fields_count);
     if (r->logger)
-        sum += request_bound(r->logger->fields, r->logger->fields_count);
+        sum += list_extra(r, r->logger->fields, r->logger->fields_count);
     return sum;
 }
 
