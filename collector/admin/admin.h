@@ -26,9 +26,8 @@ enum { ADMIN_TAILS_MAX = 16, ADMIN_TAIL_BYTES = 256 << 10, ADMIN_CONNECTIONS_MAX
 
 struct admin_settings {
     const char *listen; /* "unix", "unix:PATH", "HOST:PORT", "none" */
-    bool allow_remote;
+    bool allow_remote;  /* let HOST be an address that other machines reach */
 };
-extern const struct opt admin_opts[];
 
 /* What it shows; owned by the daemon, read on its thread. */
 struct admin_view {

@@ -235,7 +235,8 @@ static void put_remote_states(struct out *o, const struct pipeline *p, const str
     head(o, "sink_breaker_state", "gauge", "Circuit breaker: 0 closed, 1 open, 2 half open.");
     for (uint32_t k = 0; k < p->targets_count; k++)
         if (p->target[k].remote)
-            sample(o, "sink_breaker_state", (const char *const[]){ "sink", name_of(&p->target[k]), NULL }, stats[k].breaker);
+            sample(o, "sink_breaker_state", (const char *const[]){ "sink", name_of(&p->target[k]), NULL },
+                   stats[k].breaker);
     head(o, "sink_lag_seconds", "gauge", "Age of the oldest record that is not delivered.");
     for (uint32_t k = 0; k < p->targets_count; k++) {
         const uint64_t now_ns = (uint64_t)clock_real_ns(), oldest = stats[k].oldest_ns;

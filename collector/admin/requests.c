@@ -16,8 +16,8 @@ static enum MHD_Result queue(struct MHD_Connection *c, unsigned status, const ch
     (void)MHD_add_response_header(r, "Content-Type", type);
     (void)MHD_add_response_header(r, "Cache-Control", "no-store");
     (void)MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
-    (void)MHD_add_response_header(r, "Content-Security-Policy",
-                                  "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'");
+    (void)MHD_add_response_header(r, "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; "
+                                                                "script-src 'unsafe-inline'; connect-src 'self'");
     const enum MHD_Result result = MHD_queue_response(c, status, r);
     MHD_destroy_response(r);
     return result;
@@ -70,7 +70,8 @@ static enum MHD_Result get_page(struct admin *a, struct MHD_Connection *c)
 {
     (void)a;
     return queue(c, MHD_HTTP_OK, "text/html; charset=utf-8",
-                 MHD_create_response_from_buffer(admin_page_bytes, (void *)(uintptr_t)admin_page, MHD_RESPMEM_PERSISTENT));
+                 MHD_create_response_from_buffer(admin_page_bytes, (void *)(uintptr_t)admin_page,
+                                                 MHD_RESPMEM_PERSISTENT));
 }
 
 static enum MHD_Result written(struct MHD_Connection *c, int r, const char *type, struct buf *body)
@@ -128,7 +129,8 @@ static enum MHD_Result post_level(struct admin *a, struct MHD_Connection *c)
     const char *level = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "level");
     const char *logger = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "logger");
     if (!level || !*level)
-        return admin_reply_text(c, MHD_HTTP_BAD_REQUEST, "level: must be given, as in /level?level=DEBUG&logger=orders\n");
+        return admin_reply_text(c, MHD_HTTP_BAD_REQUEST,
+                                "level: must be given, as in /level?level=DEBUG&logger=orders\n");
     const int r = a->actions.set_level(a->actions.arg, logger ? logger : "", level, &e);
     return done(c, r, &e);
 }
@@ -182,7 +184,8 @@ enum MHD_Result admin_answer(struct admin *a, struct MHD_Connection *c, const ch
         return admin_reply_text(c, MHD_HTTP_FORBIDDEN, "the Host header must name this machine's loopback address\n");
     if (!res)
         return admin_reply_text(c, MHD_HTTP_NOT_FOUND,
-                                "there are: / /metrics /healthz /readyz /status /tail; POST /level /reload /reopen /rotate\n");
+                                "there are: / /metrics /healthz /readyz /status /tail; "
+                                "POST /level /reload /reopen /rotate\n");
     const bool is_post = strcmp(method, "POST") == 0;
     if (is_post != res->changes || (!is_post && strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0))
         return admin_reply_text(c, MHD_HTTP_METHOD_NOT_ALLOWED, res->changes ? "wants POST\n" : "wants GET\n");

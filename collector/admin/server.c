@@ -104,7 +104,8 @@ static int listen_unix(struct admin *a, const char *path, struct err *e)
 {
     struct sockaddr_un sa = { .sun_family = AF_UNIX };
     if (strlen(path) >= sizeof sa.sun_path)
-        return err_set(e, -ENAMETOOLONG, "admin: %s: a socket's path has at most %zu bytes", path, sizeof sa.sun_path - 1);
+        return err_set(e, -ENAMETOOLONG, "admin: %s: a socket's path has at most %zu bytes", path,
+                       sizeof sa.sun_path - 1);
     (void)snprintf(sa.sun_path, sizeof sa.sun_path, "%s", path);
     struct stat st;
     if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
@@ -135,14 +136,15 @@ static void name_address(struct admin *a)
     socklen_t len = sizeof sa;
     char host[64] = "?", port[8] = "?";
     if (getsockname(a->listen_fd, (struct sockaddr *)&sa, &len) == 0)
-        (void)getnameinfo((struct sockaddr *)&sa, len, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+        (void)getnameinfo((struct sockaddr *)&sa, len, host, sizeof host, port, sizeof port,
+                          NI_NUMERICHOST | NI_NUMERICSERV);
     (void)snprintf(a->address, sizeof a->address, strchr(host, ':') ? "http://[%s]:%s/" : "http://%s:%s/", host, port);
 }
 
 /* Addresses in digits, or localhost: nothing that would have to be asked for. */
 static int parse_address(const char *text, struct addrinfo **ret, struct err *e)
 {
-    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE };
+    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
     char host[64];
     const char *colon = strrchr(text, ':');
     if (!colon || colon == text || !colon[1] || (size_t)(colon - text) >= sizeof host)
@@ -164,7 +166,8 @@ static int listen_tcp(struct admin *a, const struct addrinfo *ai, const char *te
 {
     a->is_local = is_loopback(ai->ai_addr);
     if (!a->is_local && !allow_remote)
-        return err_set(e, -EACCES, "admin: %s can be reached by other machines; admin_allow_remote=true allows that", text);
+        return err_set(e, -EACCES, "admin: %s can be reached by other machines; admin_allow_remote=true allows that",
+                       text);
     (void)setsockopt(a->listen_fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
     if (bind(a->listen_fd, ai->ai_addr, ai->ai_addrlen) < 0)
         return err_sys(e, -errno, "admin: %s", text);

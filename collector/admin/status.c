@@ -44,7 +44,8 @@ static json_t *lane_object(const struct lane *l)
     add(o, "lane", number(l->index));
     if (segment_lane_owner(l->source->seg, l->index, &owner) == 0) {
         add(o, "tid", number(owner.tid));
-        add(o, "thread", text((struct fapilog_text){ owner.thread, (uint32_t)strnlen(owner.thread, sizeof owner.thread) }));
+        const uint32_t len = (uint32_t)strnlen(owner.thread, sizeof owner.thread);
+        add(o, "thread", text((struct fapilog_text){ owner.thread, len }));
     }
     add(o, "fill", json_real((double)waiting / (double)cap));
     add(o, "pending_bytes", number(waiting));

@@ -2,6 +2,7 @@
 #ifndef COLLECTOR_DAEMON_DAEMON_H
 #define COLLECTOR_DAEMON_DAEMON_H
 
+#include "collector/admin/admin.h"
 #include "collector/daemon/options.h"
 #include "collector/daemon/signals.h"
 #include "collector/delivery/pump.h"
@@ -25,6 +26,7 @@ struct daemon {
     struct stages stages;
     struct routes *routes;    /* NULL: every sink gets every record */
     struct pipeline pipeline;
+    struct admin *admin;      /* NULL: none */
     struct drain drain;
     bool is_pipeline_open;
     bool is_stopping;
@@ -37,6 +39,7 @@ struct daemon {
     uint64_t status_version;  /* of the sink states, and the segments, that were mirrored last */
     uint64_t status_attached;
     uint64_t turns;
+    uint64_t started_ns;
 };
 
 /* Opens everything in the order of its dependencies. On failure daemon_close() is still due. */
