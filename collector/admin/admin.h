@@ -39,6 +39,7 @@ struct admin_view {
     const struct stages *stages;   /* NULL: none */
     const uint64_t *unrouted;      /* NULL: no routes */
     const bool *is_stopping;
+    const uint64_t *reloads, *reloads_refused;
 };
 
 struct admin_actions {

@@ -92,6 +92,9 @@ static void put_collector(struct out *o, const struct admin_view *v)
     one(o, "ring_segments_quarantined_total", "counter", "Rings put aside as damaged.", (double)s->quarantined);
     one(o, "ring_segments_refused_total", "counter", "Files that were no rings to be read.", (double)s->refused);
     one(o, "ring_damaged_bytes_total", "counter", "Bytes of rings that could not be read.", (double)s->skipped_bytes);
+    head(o, "reconfigure_total", "counter", "Reloads of the configuration, by result.");
+    sample(o, "reconfigure_total", (const char *const[]){ "result", "ok", NULL }, (double)*v->reloads);
+    sample(o, "reconfigure_total", (const char *const[]){ "result", "rejected", NULL }, (double)*v->reloads_refused);
     one(o, "window_batches", "gauge", "Batches that some sink has not settled.", v->pipeline->open_count);
     one(o, "window_batches_limit", "gauge", "How many there may be.", (double)v->pipeline->settings.window);
 }

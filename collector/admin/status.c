@@ -224,6 +224,8 @@ int status_write(const struct admin_view *v, struct buf *out)
     add(o, "io", json_string(io_name(v->io)));
     add(o, "is_stopping", json_boolean(*v->is_stopping));
     add(o, "window", window);
+    add(o, "reloads", number(*v->reloads));
+    add(o, "reloads_refused", number(*v->reloads_refused));
     add(o, "totals", totals_object(v));
     add(o, "producers", producers_array(v->segments));
     add(o, "stages", stages_array(v->stages));
