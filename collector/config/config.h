@@ -81,7 +81,8 @@ struct config_diff {
 
 void config_diff(const struct config *before, const struct config *after, struct config_diff *ret);
 /* Sinks and stages that are CONFIG_SAME or CONFIG_LIVE move, open as they are, from `before` into `after`, with the new
- * values of live options; the unopened ones that stood there go to `before`, to be freed with it. Cannot fail. */
+ * values of live options; the unopened ones that stood there go to `before`, to be freed with it. Cannot fail; called
+ * again, it takes everything back. */
 void config_adopt(struct config *before, struct config *after, const struct config_diff *d);
 
 #endif

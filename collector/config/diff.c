@@ -111,7 +111,9 @@ static void adopt_sink(struct sink **before, struct sink **after)
     void *cfg_open, *cfg_fresh;
     for (unsigned i = 0; (rows = sink_table(open, i, &cfg_open)) && sink_table(fresh, i, &cfg_fresh); i++)
         move_live(rows, cfg_open, cfg_fresh);
+    const uint32_t level_mask = open->common.level_mask; /* derived of live options */
     open->common.level_mask = fresh->common.level_mask;
+    fresh->common.level_mask = level_mask;
     *after = open;
     *before = fresh;
 }

@@ -22,7 +22,8 @@ const struct opt settings_opts[] = {
     OPT_NUM_(OPT_UINT, struct settings, delivery.window, "window_batches", "8", WINDOW_MIN, WINDOW_MAX, 0,
              "Batches under way at once: how far one sink may be ahead of another."),
     OPT_TEXT_(struct settings, delivery.state_dir, "state_dir", NULL, 0,
-              "Directory of spools and dead letters; without: /var/lib/fapilog or ~/.local/state/fapilog."),
+              "Directory of spools and dead letters; without: $FAPILOG_STATE_DIR, $STATE_DIRECTORY, /var/lib/fapilog "
+              "for root, $XDG_STATE_HOME/fapilog, ~/.local/state/fapilog."),
     OPT_NUM_(OPT_UINT, struct settings, ingest.keep_dead, "keep_dead", "0", 0, 100000, 0,
              "Rings of dead processes kept (as .dead) after they are drained."),
     OPT_NUM_(OPT_UINT, struct settings, ingest.segments_max, "segments_max", "16384", 1, 1u << 20, 0,
@@ -31,6 +32,11 @@ const struct opt settings_opts[] = {
              "Thread lanes accepted from one user."),
     OPT_NUM_(OPT_SIZE, struct settings, ingest.bytes_max, "bytes_max", "256 GB", 1 << 20, 1ull << 46, 0,
              "Bytes of rings accepted from one user."),
+    OPT_TEXT_(struct settings, admin, "admin", "unix", 0,
+              "Where metrics, status and live tail are served: unix (collector.sock beside the rings), unix:PATH, "
+              "HOST:PORT or none."),
+    OPT_BOOL_(struct settings, admin_allow_remote, "admin_allow_remote", "false", 0,
+              "Let admin be an address that other machines reach; there is no authentication."),
     OPT_WORD_(struct settings, io, "io", "auto", io_words, 0, "How to do input and output."),
     OPT_END,
 };

@@ -14,6 +14,8 @@ struct settings {
     uint64_t shutdown_timeout_ns;
     struct pipeline_settings delivery;
     uint32_t io; /* enum io_kind */
+    const char *admin; /* see collector/admin/admin.h */
+    bool admin_allow_remote;
 };
 extern const struct opt settings_opts[];
 

@@ -1,6 +1,8 @@
 #include "collector/daemon/daemon.h"
 
+#include "collector/daemon/endpoint.h"
 #include "collector/daemon/pace.h"
+#include "collector/daemon/reload.h"
 #include "collector/daemon/report.h"
 #include "collector/ingest/bell.h"
 #include "lib/base/check.h"
@@ -60,6 +62,7 @@ static void status_mirror(struct daemon *d)
 static void begin_stop(struct daemon *d, uint64_t now_ns)
 {
     d->is_stopping = true;
+    reload_abandon(d);
     d->stop_at_ns = now_ns + d->config.settings.shutdown_timeout_ns;
     d->turn_at_ns = now_ns;
     drain_set_goal(&d->drain);
@@ -70,6 +73,7 @@ static void take_signals(struct daemon *d, uint64_t now_ns)
     if (d->signals.reopen) {
         d->signals.reopen = false;
         pipeline_want_reopen(&d->pipeline);
+        reload_on_signal(d, now_ns);
     }
     if (d->signals.rotate) {
         d->signals.rotate = false;
@@ -148,6 +152,7 @@ static uint64_t next_deadline(const struct daemon *d, uint64_t now_ns)
     uint64_t at = now_ns + WAIT_MAX_NS;
     at = earliest(at, pipeline_deadline(&d->pipeline));
     at = earliest(at, d->stop_at_ns);
+    at = earliest(at, reload_deadline(d));
     at = earliest(at, d->heartbeat_at_ns);
     at = earliest(at, discover_deadline(&d->discover));
     /* A turn that waits for a free batch goes on when a write completes. */
@@ -228,6 +233,8 @@ int daemon_run(struct daemon *d, struct err *e)
         if (r < 0)
             return r;
         pipeline_run(&d->pipeline, now_ns);
+        reload_run(d, now_ns);
+        endpoint_run(d);
         last_attempt(d, now_ns);
         if (is_done(d))
             break;

@@ -2,6 +2,7 @@
 #ifndef COLLECTOR_DAEMON_DAEMON_H
 #define COLLECTOR_DAEMON_DAEMON_H
 
+#include "collector/admin/admin.h"
 #include "collector/daemon/options.h"
 #include "collector/daemon/signals.h"
 #include "collector/delivery/pump.h"
@@ -22,9 +23,12 @@ struct daemon {
     struct signals signals;
     struct segments segments;
     struct discover discover;
-    struct stages stages;
+    struct stages *stages;
     struct routes *routes;    /* NULL: every sink gets every record */
     struct pipeline pipeline;
+    struct admin *admin;      /* NULL: none */
+    struct reload *reload;    /* under way; NULL: none */
+    uint64_t reloads, reloads_refused;
     struct drain drain;
     bool is_pipeline_open;
     bool is_stopping;
@@ -37,10 +41,17 @@ struct daemon {
     uint64_t status_version;  /* of the sink states, and the segments, that were mirrored last */
     uint64_t status_attached;
     uint64_t turns;
+    uint64_t started_ns;
 };
 
 /* Opens everything in the order of its dependencies. On failure daemon_close() is still due. */
 int daemon_open(struct daemon *d, const struct options *o, struct err *e);
+/* For a start and for a reload. No stages or routes in the configuration: *ret is NULL. */
+int daemon_open_stages(struct daemon *d, const struct config *c, struct stages **ret, struct err *e);
+void daemon_close_stages(struct stages *chain); /* NULL allowed */
+int daemon_open_routes(struct daemon *d, const struct config *c, struct routes **ret, struct err *e);
+/* For people: to stderr. */
+void daemon_say(struct daemon *d, const char *text);
 /* Until stopped or, with --drain, until all is delivered. 0, or -EIO when records were left behind. */
 int daemon_run(struct daemon *d, struct err *e);
 /* The first error of a sink's close. -EBUSY: nothing was freed, as a write is still under way. */

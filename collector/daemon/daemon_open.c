@@ -1,5 +1,7 @@
 #include "collector/daemon/daemon.h"
+#include "collector/daemon/endpoint.h"
 #include "collector/daemon/lock.h"
+#include "collector/daemon/reload.h"
 #include "collector/delivery/state_dir.h"
 #include "collector/ingest/dead.h"
 #include "collector/ingest/levels.h"
@@ -13,10 +15,15 @@
 
 #define LAST_WRITES_NS NS_PER_S
 
+void daemon_say(struct daemon *d, const char *text)
+{
+    (void)d;
+    (void)fprintf(stderr, "fapilog-collector: %s\n", text);
+}
+
 static void on_message(void *arg, const char *text)
 {
-    (void)arg;
-    (void)fprintf(stderr, "fapilog-collector: %s\n", text);
+    daemon_say(arg, text);
 }
 
 static void on_attach(void *arg, struct source *s)
@@ -137,32 +144,57 @@ static int open_state(struct daemon *d, struct err *e)
     return d->state_fd < 0 ? d->state_fd : 0;
 }
 
-static int open_routes(struct daemon *d, struct err *e)
+int daemon_open_routes(struct daemon *d, const struct config *c, struct routes **ret, struct err *e)
 {
     const char *names[FAPILOG_SINKS_MAX];
-    const struct config *c = &d->config;
+    *ret = NULL;
     if (!c->routes.count)
         return 0;
     for (uint32_t i = 0; i < c->sinks_count; i++)
         names[i] = c->sink[i]->common.name;
-    return routes_open(&c->routes, names, c->sinks_count, &d->routes, on_message, d, e);
+    return routes_open(&c->routes, names, c->sinks_count, ret, on_message, d, e);
+}
+
+int daemon_open_stages(struct daemon *d, const struct config *c, struct stages **ret, struct err *e)
+{
+    struct stages *chain = NULL;
+    int r = 0;
+    if (c->stages_count) {
+        chain = calloc(1, sizeof *chain);
+        if (!chain)
+            return err_set(e, -ENOMEM, "out of memory");
+        chain->on_message = on_message;
+        chain->message_arg = d;
+        r = stages_open(chain, c->stage, c->stages_count, e);
+    }
+    if (r < 0)
+        daemon_close_stages(chain);
+    else
+        *ret = chain;
+    return r;
+}
+
+void daemon_close_stages(struct stages *chain)
+{
+    if (!chain)
+        return;
+    stages_close(chain);
+    free(chain);
 }
 
 static int open_pipeline(struct daemon *d, struct err *e)
 {
     struct pipeline_settings *s = &d->pipeline.settings;
-    d->stages.on_message = on_message;
-    d->stages.message_arg = d;
     int r = open_state(d, e);
     if (r == 0)
-        r = stages_open(&d->stages, d->config.stage, d->config.stages_count, e);
+        r = daemon_open_stages(d, &d->config, &d->stages, e);
     if (r == 0)
-        r = open_routes(d, e);
+        r = daemon_open_routes(d, &d->config, &d->routes, e);
     if (r < 0)
         return r;
     *s = d->config.settings.delivery;
     s->state_dir = d->state_dir;
-    s->stages = d->config.stages_count ? &d->stages : NULL;
+    s->stages = d->stages;
     s->routes = d->routes;
     s->route_config = d->routes ? &d->config.routes : NULL;
     r = pipeline_open(&d->pipeline, d->io, d->commit, d->config.sink, d->config.sinks_count, e);
@@ -176,6 +208,7 @@ int daemon_open(struct daemon *d, const struct options *o, struct err *e)
     d->options = o;
     d->lock_fd = d->state_fd = d->signals.fd = d->discover.fd = d->segments.dir_fd = -1;
     d->stop_at_ns = UINT64_MAX;
+    d->started_ns = clock_mono_ns();
     d->pipeline.status_version = 1;
     d->pipeline.on_message = on_message;
     raise_file_limit();
@@ -198,6 +231,8 @@ int daemon_open(struct daemon *d, const struct options *o, struct err *e)
         r = drain_init(&d->drain, &d->segments, d->pipeline.outputs.level_mask,
                        d->pipeline.outputs.serialized_count == 0, e);
     if (r == 0)
+        r = endpoint_open(d, e);
+    if (r == 0)
         drain_set_fences(&d->drain, d->pipeline.fences, d->pipeline.fences_count);
     return r;
 }
@@ -216,6 +251,9 @@ static bool wait_for_writes(struct daemon *d)
 int daemon_close(struct daemon *d, struct err *e)
 {
     int r = 0;
+    reload_abandon(d);
+    admin_close(d->admin);
+    d->admin = NULL;
     if (d->is_pipeline_open && !wait_for_writes(d))
         return err_set(e, -EBUSY, "a write does not end; left to the kernel");
     if (d->is_pipeline_open) {
@@ -231,7 +269,7 @@ int daemon_close(struct daemon *d, struct err *e)
     }
     commit_close(d->commit);
     free(d->redo);
-    stages_close(&d->stages);
+    daemon_close_stages(d->stages);
     routes_close(d->routes);
     io_free(d->io);
     config_free(&d->config);

@@ -101,6 +101,10 @@ struct pipeline {
     uint64_t status_version; /* rises when a sink's health or error count changes */
     struct pipeline_staged staged, emitted;
     uint64_t ticked_turn;
+    /* Sees each record that leaves the stages and is routed somewhere; NULL: nobody looks. Where all sinks are raw
+     * nothing is decoded, and nothing seen. */
+    void (*tap)(void *arg, const struct fapilog_record *r);
+    void *tap_arg;
     bool is_ending; /* set by the owner when all is read: stages tell what they still have */
     bool has_ended;
     uint64_t committed_records;

@@ -81,6 +81,8 @@ static void stage(struct pipeline *p, const struct fapilog_record *r)
     s->is_filtered = !s->r;
     if (s->r)
         route(p, s);
+    if (s->r && p->tap)
+        p->tap(p->tap_arg, s->r);
 }
 
 static int put_staged(struct pipeline *p, struct batch *b, const struct pipeline_staged *s, bool *ret_fits,
@@ -192,7 +194,7 @@ static int fill(struct pipeline *p, struct drain *d, struct err *e)
         if (!b)
             return 0;
         int r = d->is_raw_only ? put_spans(d, b)
-                : p->settings.stages || p->settings.routes ? put_through_stages(p, d, b, e)
+                : p->settings.stages || p->settings.routes || p->tap ? put_through_stages(p, d, b, e)
                                                            : put_records(p, d, b, e);
         if (r == -ENODATA)
             return 1;

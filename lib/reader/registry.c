@@ -34,10 +34,22 @@ int registry_init(struct registry *r, const uint8_t *base, uint64_t bytes, const
     return r->slots ? 0 : -ENOMEM;
 }
 
-static void cache_free(void *const *cache)
+static void cache_free(void **cache)
 {
-    for (unsigned i = 0; i < FAPILOG_SITE_CACHE_SLOTS; i++)
+    for (unsigned i = 0; i < FAPILOG_SITE_CACHE_SLOTS; i++) {
         free(cache[i]);
+        cache[i] = NULL;
+    }
+}
+
+void registry_forget_caches(struct registry *r)
+{
+    for (uint32_t id = 0; r->slots && id < r->slots_count; id++) {
+        struct registry_entry *x = r->slots[id];
+        if (x && x != &refused_entry)
+            cache_free(x->kind == FAPILOG_ENTRY_SITE ? x->u.site.cache : x->u.logger.cache);
+    }
+    cache_free(r->root.cache);
 }
 
 void registry_done(struct registry *r)

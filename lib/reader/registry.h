@@ -51,6 +51,8 @@ struct registry {
 /* 0 or -ENOMEM. `service` is what the root logger answers with. */
 int registry_init(struct registry *r, const uint8_t *base, uint64_t bytes, const uint64_t *tail,
                   struct fapilog_text service);
+/* Frees what was cached in sites and loggers, which stay. */
+void registry_forget_caches(struct registry *r);
 void registry_done(struct registry *r); /* frees also what formats cached in sites and loggers */
 
 /* Parses an entry that was not looked at yet. */

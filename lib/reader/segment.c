@@ -248,8 +248,16 @@ int segment_open(int dir_fd, const char *name, unsigned flags, const struct segm
 
 void segment_process_done(struct segment *s)
 {
-    for (unsigned i = 0; i < FAPILOG_SITE_CACHE_SLOTS; i++)
+    for (unsigned i = 0; i < FAPILOG_SITE_CACHE_SLOTS; i++) {
         free(s->process.cache[i]);
+        s->process.cache[i] = NULL;
+    }
+}
+
+void segment_forget_caches(struct segment *s)
+{
+    registry_forget_caches(&s->registry);
+    segment_process_done(s);
 }
 
 void segment_close(struct segment *s)

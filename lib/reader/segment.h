@@ -78,6 +78,8 @@ int segment_open(int dir_fd, const char *name, unsigned flags, const struct segm
 /* The same from an open descriptor, which it takes over even on failure. */
 int segment_open_fd(int fd, unsigned flags, const struct segment_limits *limits, struct segment **ret,
                     struct err *e);
+/* What formats and stages have compiled for sites, loggers and the process goes: others will look at its records. */
+void segment_forget_caches(struct segment *s);
 void segment_close(struct segment *s); /* NULL is fine */
 
 /* 1: its producer lives (holds the lock); 0: it is gone; negative errno when that cannot be told. */

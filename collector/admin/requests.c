@@ -1,0 +1,195 @@
+#include "collector/admin/internal.h"
+
+#include "lib/base/check.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char plain[] = "text/plain; charset=utf-8", json[] = "application/json";
+
+static enum MHD_Result queue(struct MHD_Connection *c, unsigned status, const char *type, struct MHD_Response *r)
+{
+    if (!r)
+        return MHD_NO;
+    (void)MHD_add_response_header(r, "Content-Type", type);
+    (void)MHD_add_response_header(r, "Cache-Control", "no-store");
+    (void)MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
+    (void)MHD_add_response_header(r, "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; "
+                                                                "script-src 'unsafe-inline'; connect-src 'self'");
+    const enum MHD_Result result = MHD_queue_response(c, status, r);
+    MHD_destroy_response(r);
+    return result;
+}
+
+enum MHD_Result admin_reply(struct MHD_Connection *c, unsigned status, const char *type, struct buf *body)
+{
+    struct MHD_Response *r = MHD_create_response_from_buffer(body->len, body->data, MHD_RESPMEM_MUST_FREE);
+    if (r)
+        *body = (struct buf){ 0 };
+    else
+        buf_done(body);
+    return queue(c, status, type, r);
+}
+
+enum MHD_Result admin_reply_text(struct MHD_Connection *c, unsigned status, const char *text)
+{
+    return queue(c, status, plain, MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text,
+                                                                   MHD_RESPMEM_MUST_COPY));
+}
+
+/* ---- who may ask ---- */
+
+/* A browser sends the name that the user's page used: ours only if it says so. */
+static bool names_local_host(const char *host)
+{
+    static const char *const names[] = { "localhost", "127.0.0.1", "[::1]" };
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        const size_t len = strlen(names[i]);
+        if (strncmp(host, names[i], len) == 0 && (host[len] == '\0' || host[len] == ':'))
+            return true;
+    }
+    return strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.:") == strlen(host);
+}
+
+static bool may_ask(const struct admin *a, struct MHD_Connection *c)
+{
+    const char *host = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Host");
+    return !a->is_local || !host || names_local_host(host);
+}
+
+static bool may_change(struct MHD_Connection *c)
+{
+    return MHD_lookup_connection_value(c, MHD_HEADER_KIND, "X-Fapilog") != NULL;
+}
+
+/* ---- answers ---- */
+
+static enum MHD_Result get_page(struct admin *a, struct MHD_Connection *c)
+{
+    (void)a;
+    return queue(c, MHD_HTTP_OK, "text/html; charset=utf-8",
+                 MHD_create_response_from_buffer(admin_page_bytes, (void *)(uintptr_t)admin_page,
+                                                 MHD_RESPMEM_PERSISTENT));
+}
+
+static enum MHD_Result written(struct MHD_Connection *c, int r, const char *type, struct buf *body)
+{
+    if (r == 0)
+        return admin_reply(c, MHD_HTTP_OK, type, body);
+    buf_done(body);
+    return admin_reply_text(c, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory\n");
+}
+
+static enum MHD_Result get_metrics(struct admin *a, struct MHD_Connection *c)
+{
+    struct buf body = { 0 };
+    const int r = metrics_write(&a->view, &body);
+    return written(c, r, "text/plain; version=0.0.4; charset=utf-8", &body);
+}
+
+static enum MHD_Result get_status(struct admin *a, struct MHD_Connection *c)
+{
+    struct buf body = { 0 };
+    const int r = status_write(&a->view, &body);
+    return written(c, r, json, &body);
+}
+
+static enum MHD_Result get_health(struct admin *a, struct MHD_Connection *c)
+{
+    (void)a;
+    return admin_reply_text(c, MHD_HTTP_OK, "ok\n");
+}
+
+static enum MHD_Result get_ready(struct admin *a, struct MHD_Connection *c)
+{
+    char text[1100], names[1024];
+    if (*a->view.is_stopping)
+        return admin_reply_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, "stopping\n");
+    status_failing(&a->view, names, sizeof names);
+    if (!*names)
+        return admin_reply_text(c, MHD_HTTP_OK, "ready\n");
+    (void)snprintf(text, sizeof text, "failing: %s\n", names);
+    return admin_reply_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, text);
+}
+
+static enum MHD_Result done(struct MHD_Connection *c, int r, const struct err *e)
+{
+    char text[ERR_TEXT_MAX + 2];
+    if (r == 0)
+        return admin_reply_text(c, MHD_HTTP_OK, "done\n");
+    (void)snprintf(text, sizeof text, "%s\n", e->text);
+    return admin_reply_text(c, r == -EINVAL ? MHD_HTTP_BAD_REQUEST : MHD_HTTP_INTERNAL_SERVER_ERROR, text);
+}
+
+static enum MHD_Result post_level(struct admin *a, struct MHD_Connection *c)
+{
+    struct err e = { 0 };
+    const char *level = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "level");
+    const char *logger = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "logger");
+    if (!level || !*level)
+        return admin_reply_text(c, MHD_HTTP_BAD_REQUEST,
+                                "level: must be given, as in /level?level=DEBUG&logger=orders\n");
+    const int r = a->actions.set_level(a->actions.arg, logger ? logger : "", level, &e);
+    return done(c, r, &e);
+}
+
+static enum MHD_Result post_reload(struct admin *a, struct MHD_Connection *c)
+{
+    struct err e = { 0 };
+    int r = -ENOTSUP;
+    if (a->actions.reload)
+        r = a->actions.reload(a->actions.arg, &e);
+    else
+        (void)err_set(&e, r, "there is no configuration file to reload");
+    return done(c, r, &e);
+}
+
+static enum MHD_Result post_reopen(struct admin *a, struct MHD_Connection *c)
+{
+    a->actions.reopen(a->actions.arg);
+    return done(c, 0, NULL);
+}
+
+static enum MHD_Result post_rotate(struct admin *a, struct MHD_Connection *c)
+{
+    a->actions.rotate(a->actions.arg);
+    return done(c, 0, NULL);
+}
+
+static const struct resource {
+    const char *url;
+    bool changes;
+    enum MHD_Result (*answer)(struct admin *a, struct MHD_Connection *c);
+} resources[] = {
+    { "/", false, get_page },           { "/metrics", false, get_metrics }, { "/healthz", false, get_health },
+    { "/readyz", false, get_ready },    { "/status", false, get_status },   { "/tail", false, tail_begin },
+    { "/level", true, post_level },     { "/reload", true, post_reload },   { "/reopen", true, post_reopen },
+    { "/rotate", true, post_rotate },
+};
+
+static const struct resource *find(const char *url)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(resources); i++)
+        if (strcmp(resources[i].url, url) == 0)
+            return &resources[i];
+    return NULL;
+}
+
+enum MHD_Result admin_answer(struct admin *a, struct MHD_Connection *c, const char *url, const char *method)
+{
+    const struct resource *res = find(url);
+    if (!may_ask(a, c))
+        return admin_reply_text(c, MHD_HTTP_FORBIDDEN, "the Host header must name this machine's loopback address\n");
+    if (!res)
+        return admin_reply_text(c, MHD_HTTP_NOT_FOUND,
+                                "there are: / /metrics /healthz /readyz /status /tail; "
+                                "POST /level /reload /reopen /rotate\n");
+    const bool is_post = strcmp(method, "POST") == 0;
+    if (is_post != res->changes || (!is_post && strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0))
+        return admin_reply_text(c, MHD_HTTP_METHOD_NOT_ALLOWED, res->changes ? "wants POST\n" : "wants GET\n");
+    if (res->changes && !may_change(c))
+        return admin_reply_text(c, MHD_HTTP_FORBIDDEN, "wants the header X-Fapilog, as in curl -H 'X-Fapilog: 1'\n");
+    return res->answer(a, c);
+}

@@ -1,0 +1,180 @@
+#include "collector/daemon/reload.h"
+
+#include "collector/daemon/endpoint.h"
+#include "collector/ingest/levels.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SETTLE_TIME_NS (5 * NS_PER_S) /* for batches under way; a sink that hangs must not hold up the others */
+
+struct reload {
+    struct config config;
+    struct config_diff diff;
+    struct stages *stages;
+    struct routes *routes;
+    bool are_stages_new;
+    uint64_t began_ns;
+};
+
+static void reload_free(struct reload *l)
+{
+    if (l->are_stages_new)
+        daemon_close_stages(l->stages);
+    routes_close(l->routes);
+    config_free(&l->config);
+    free(l);
+}
+
+static void refuse(struct daemon *d, const char *why)
+{
+    char text[ERR_TEXT_MAX + 100];
+    d->reloads_refused++;
+    (void)snprintf(text, sizeof text, "reload: %s; the configuration stays as it was", why);
+    daemon_say(d, text);
+}
+
+/* A chain is kept only whole: its parts know each other, and caches know it. */
+static bool stages_differ(const struct config *before, const struct config *after, const struct config_diff *diff)
+{
+    bool differ = before->stages_count != after->stages_count || diff->are_stages_reordered;
+    for (uint32_t i = 0; i < after->stages_count && !differ; i++)
+        differ = diff->stage[i] != CONFIG_SAME;
+    return differ;
+}
+
+static int prepare(struct daemon *d, struct reload *l, struct err *e)
+{
+    int r = config_load(&d->options->args, &l->config, e);
+    if (r < 0)
+        return r;
+    for (unsigned i = 0; i < l->config.warnings_count; i++)
+        daemon_say(d, l->config.warning[i]);
+    config_diff(&d->config, &l->config, &l->diff);
+    if (l->diff.needs_restart)
+        return err_set(e, -ENOTSUP, "rings and io can only be changed by a restart");
+    l->are_stages_new = stages_differ(&d->config, &l->config, &l->diff);
+    if (l->are_stages_new)
+        r = daemon_open_stages(d, &l->config, &l->stages, e);
+    if (r == 0)
+        r = daemon_open_routes(d, &l->config, &l->routes, e);
+    for (uint32_t i = 0; l->are_stages_new && i < l->config.stages_count; i++)
+        l->diff.stage[i] = CONFIG_CHANGED;
+    return r;
+}
+
+int reload_begin(struct daemon *d, uint64_t now_ns, struct err *e)
+{
+    if (d->reload)
+        return err_set(e, -EALREADY, "a reload is under way");
+    if (d->is_stopping)
+        return err_set(e, -ESHUTDOWN, "the collector stops");
+    struct reload *l = calloc(1, sizeof *l);
+    if (!l)
+        return err_set(e, -ENOMEM, "out of memory");
+    l->began_ns = now_ns;
+    const int r = prepare(d, l, e);
+    if (r < 0) {
+        reload_free(l);
+        return r;
+    }
+    d->reload = l;
+    pipeline_pause(&d->pipeline, true);
+    return 0;
+}
+
+void reload_on_signal(struct daemon *d, uint64_t now_ns)
+{
+    struct err e = { 0 };
+    if (d->config.file && reload_begin(d, now_ns, &e) < 0)
+        refuse(d, e.text);
+}
+
+void reload_abandon(struct daemon *d)
+{
+    if (!d->reload)
+        return;
+    pipeline_pause(&d->pipeline, false);
+    reload_free(d->reload);
+    d->reload = NULL;
+}
+
+static void apply_levels(struct daemon *d)
+{
+    for (uint32_t i = 0; i < d->segments.count; i++)
+        if (levels_apply(d->segments.source[i], d->config.level, d->config.levels_count) < 0)
+            daemon_say(d, "reload: a ring has no room for another level rule");
+}
+
+/* Others will look at the records from now on. */
+static void forget_caches(struct daemon *d)
+{
+    for (uint32_t i = 0; i < d->segments.count; i++)
+        segment_forget_caches(d->segments.source[i]->seg);
+}
+
+static void take_over(struct daemon *d, struct reload *l)
+{
+    const struct config before = d->config;
+    struct routes *routes = d->routes;
+    d->config = l->config;
+    l->config = before;
+    d->routes = l->routes;
+    l->routes = routes;
+    d->pipeline.settings.route_config = d->routes ? &d->config.routes : NULL;
+    d->drain.level_mask = d->pipeline.outputs.level_mask;
+    if (l->are_stages_new) {
+        struct stages *stages = d->stages;
+        d->stages = l->stages;
+        l->stages = stages;
+        forget_caches(d);
+    }
+    if (l->diff.levels)
+        apply_levels(d);
+    endpoint_refresh(d);
+    d->reloads++;
+}
+
+static int swap(struct daemon *d, struct reload *l, struct err *e)
+{
+    struct pipeline_settings settings = d->pipeline.settings;
+    settings.stages = l->are_stages_new ? l->stages : d->stages;
+    settings.routes = l->routes;
+    settings.route_config = l->routes ? &l->config.routes : NULL;
+    config_adopt(&d->config, &l->config, &l->diff);
+    const int r = pipeline_reconfigure(&d->pipeline, l->config.sink, l->config.sinks_count, &settings, e);
+    if (r < 0)
+        config_adopt(&d->config, &l->config, &l->diff);
+    else
+        take_over(d, l);
+    return r;
+}
+
+void reload_run(struct daemon *d, uint64_t now_ns)
+{
+    struct reload *l = d->reload;
+    struct err e = { 0 };
+    char text[100];
+    if (!l)
+        return;
+    if (d->drain.is_open || !pipeline_is_at_rest(&d->pipeline)) {
+        if (now_ns < l->began_ns + SETTLE_TIME_NS)
+            return;
+        refuse(d, "a sink does not finish what it has begun");
+    } else if (swap(d, l, &e) < 0) {
+        refuse(d, e.text);
+    } else {
+        const uint64_t took_ms = (clock_mono_ns() - l->began_ns) / NS_PER_MS;
+        (void)snprintf(text, sizeof text, "reload: done in %" PRIu64 " ms", took_ms);
+        daemon_say(d, text);
+    }
+    reload_abandon(d);
+}
+
+uint64_t reload_deadline(const struct daemon *d)
+{
+    return d->reload ? d->reload->began_ns + SETTLE_TIME_NS : UINT64_MAX;
+}
