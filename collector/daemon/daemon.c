@@ -1,6 +1,7 @@
 #include "collector/daemon/daemon.h"
 
 #include "collector/daemon/pace.h"
+#include "collector/daemon/reload.h"
 #include "collector/daemon/report.h"
 #include "collector/ingest/bell.h"
 #include "lib/base/check.h"
@@ -70,6 +71,7 @@ static void take_signals(struct daemon *d, uint64_t now_ns)
     if (d->signals.reopen) {
         d->signals.reopen = false;
         pipeline_want_reopen(&d->pipeline);
+        reload_begin(d, now_ns);
     }
     if (d->signals.rotate) {
         d->signals.rotate = false;
@@ -148,6 +150,8 @@ static uint64_t next_deadline(const struct daemon *d, uint64_t now_ns)
     uint64_t at = now_ns + WAIT_MAX_NS;
     at = earliest(at, pipeline_deadline(&d->pipeline));
     at = earliest(at, d->stop_at_ns);
+    if (d->reload && pipeline_is_at_rest(&d->pipeline))
+        at = 0;
     at = earliest(at, d->heartbeat_at_ns);
     at = earliest(at, discover_deadline(&d->discover));
     /* A turn that waits for a free batch goes on when a write completes. */
@@ -228,6 +232,9 @@ int daemon_run(struct daemon *d, struct err *e)
         if (r < 0)
             return r;
         pipeline_run(&d->pipeline, now_ns);
+        r = reload_run(d, now_ns, e);
+        if (r < 0)
+            return r;
         last_attempt(d, now_ns);
         if (is_done(d))
             break;

@@ -26,6 +26,7 @@ struct daemon {
     struct routes *routes;    /* NULL: every sink gets every record */
     struct pipeline pipeline;
     struct drain drain;
+    struct reload *reload; /* a configuration that waits to take effect */
     bool is_pipeline_open;
     bool is_stopping;
     bool is_last_attempt;     /* remote sinks were told to come to an end */

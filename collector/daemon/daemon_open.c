@@ -1,5 +1,6 @@
 #include "collector/daemon/daemon.h"
 #include "collector/daemon/lock.h"
+#include "collector/daemon/reload.h"
 #include "collector/delivery/state_dir.h"
 #include "collector/ingest/dead.h"
 #include "collector/ingest/levels.h"
@@ -216,6 +217,7 @@ static bool wait_for_writes(struct daemon *d)
 int daemon_close(struct daemon *d, struct err *e)
 {
     int r = 0;
+    reload_abandon(d, NULL);
     if (d->is_pipeline_open && !wait_for_writes(d))
         return err_set(e, -EBUSY, "a write does not end; left to the kernel");
     if (d->is_pipeline_open) {

@@ -66,7 +66,7 @@ void options_help(FILE *f)
         "\n"
         "A value is taken from, low to high: its default, the preset, the file, the environment\n"
         "(FAPILOG_KEY), the URI, the command line. SIGTERM and SIGINT drain and stop, a second one\n"
-        "stops at once; SIGHUP reopens files; SIGUSR1 rotates them. Exit status: 0 done, 1 failed,\n"
+        "stops at once; SIGHUP reopens files and reloads; SIGUSR1 rotates them. Exit status: 0 done, 1 failed,\n"
         "2 wrong usage.\n"
         "\n"
         "Settings:\n"
