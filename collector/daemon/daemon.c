@@ -1,5 +1,6 @@
 #include "collector/daemon/daemon.h"
 
+#include "collector/daemon/books.h"
 #include "collector/daemon/pace.h"
 #include "collector/daemon/reload.h"
 #include "collector/daemon/report.h"
@@ -228,6 +229,7 @@ int daemon_run(struct daemon *d, struct err *e)
             segments_probe(&d->segments, now_ns, false);
         heartbeat(d, now_ns);
         status_mirror(d);
+        books_write(d, now_ns);
         r = turn(d, now_ns, e);
         if (r < 0)
             return r;

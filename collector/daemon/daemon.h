@@ -26,6 +26,7 @@ struct daemon {
     struct routes *routes;    /* NULL: every sink gets every record */
     struct pipeline pipeline;
     struct drain drain;
+    struct books *books;   /* NULL: none are kept */
     struct reload *reload; /* a configuration that waits to take effect */
     bool is_pipeline_open;
     bool is_stopping;
