@@ -1,5 +1,6 @@
 #include "collector/daemon/daemon.h"
 
+#include "collector/daemon/books.h"
 #include "collector/daemon/endpoint.h"
 #include "collector/daemon/pace.h"
 #include "collector/daemon/reload.h"
@@ -229,11 +230,14 @@ int daemon_run(struct daemon *d, struct err *e)
             segments_probe(&d->segments, now_ns, false);
         heartbeat(d, now_ns);
         status_mirror(d);
+        books_write(d, now_ns);
         r = turn(d, now_ns, e);
         if (r < 0)
             return r;
         pipeline_run(&d->pipeline, now_ns);
-        reload_run(d, now_ns);
+        r = reload_run(d, now_ns, e);
+        if (r < 0)
+            return r;
         endpoint_run(d);
         last_attempt(d, now_ns);
         if (is_done(d))

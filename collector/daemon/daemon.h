@@ -30,6 +30,7 @@ struct daemon {
     struct reload *reload;    /* under way; NULL: none */
     uint64_t reloads, reloads_refused;
     struct drain drain;
+    struct books *books;   /* NULL: none are kept */
     bool is_pipeline_open;
     bool is_stopping;
     bool is_last_attempt;     /* remote sinks were told to come to an end */

@@ -1,4 +1,5 @@
 #include "collector/daemon/daemon.h"
+#include "collector/daemon/books.h"
 #include "collector/daemon/endpoint.h"
 #include "collector/daemon/lock.h"
 #include "collector/daemon/reload.h"
@@ -199,7 +200,7 @@ static int open_pipeline(struct daemon *d, struct err *e)
     s->route_config = d->routes ? &d->config.routes : NULL;
     r = pipeline_open(&d->pipeline, d->io, d->commit, d->config.sink, d->config.sinks_count, e);
     d->is_pipeline_open = r == 0;
-    return r;
+    return r < 0 ? r : books_open(d, e);
 }
 
 int daemon_open(struct daemon *d, const struct options *o, struct err *e)
@@ -257,6 +258,7 @@ int daemon_close(struct daemon *d, struct err *e)
     if (d->is_pipeline_open && !wait_for_writes(d))
         return err_set(e, -EBUSY, "a write does not end; left to the kernel");
     if (d->is_pipeline_open) {
+        books_write(d, UINT64_MAX);
         pipeline_abandon(&d->pipeline);
         r = pipeline_close(&d->pipeline, e);
     }
@@ -273,6 +275,7 @@ int daemon_close(struct daemon *d, struct err *e)
     routes_close(d->routes);
     io_free(d->io);
     config_free(&d->config);
+    books_close(d);
     cleanup_fd(&d->state_fd);
     cleanup_fd(&d->lock_fd);
     return r;

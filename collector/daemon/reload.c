@@ -33,7 +33,7 @@ static void refuse(struct daemon *d, const char *why)
 {
     char text[ERR_TEXT_MAX + 100];
     d->reloads_refused++;
-    (void)snprintf(text, sizeof text, "reload: %s; the configuration stays as it was", why);
+    (void)snprintf(text, sizeof text, "configuration not taken over: %s", why);
     daemon_say(d, text);
 }
 
@@ -46,6 +46,28 @@ static bool stages_differ(const struct config *before, const struct config *afte
     return differ;
 }
 
+static bool has_remote_sink(const struct config *c)
+{
+    for (uint32_t i = 0; i < c->sinks_count; i++)
+        if (c->sink[i]->ops->remote)
+            return true;
+    return false;
+}
+
+static int check_restart(const struct daemon *d, const struct reload *l, struct err *e)
+{
+    const struct settings *now = &d->config.settings, *next = &l->config.settings;
+    if (l->diff.needs_restart)
+        return err_set(e, -ENOTSUP, "rings and io change with a restart only");
+    if (next->delivery.window != now->delivery.window)
+        return err_set(e, -ENOTSUP, "window_batches changes with a restart only");
+    if (!opt_equal(opt_find(settings_opts, "admin"), now, next))
+        return err_set(e, -ENOTSUP, "admin changes with a restart only");
+    if (d->state_fd < 0 && has_remote_sink(&l->config))
+        return err_set(e, -ENOTSUP, "the first remote sink needs the state directory: it comes with a restart only");
+    return 0;
+}
+
 static int prepare(struct daemon *d, struct reload *l, struct err *e)
 {
     int r = config_load(&d->options->args, &l->config, e);
@@ -54,8 +76,9 @@ static int prepare(struct daemon *d, struct reload *l, struct err *e)
     for (unsigned i = 0; i < l->config.warnings_count; i++)
         daemon_say(d, l->config.warning[i]);
     config_diff(&d->config, &l->config, &l->diff);
-    if (l->diff.needs_restart)
-        return err_set(e, -ENOTSUP, "rings and io can only be changed by a restart");
+    r = check_restart(d, l, e);
+    if (r < 0)
+        return r;
     l->are_stages_new = stages_differ(&d->config, &l->config, &l->diff);
     if (l->are_stages_new)
         r = daemon_open_stages(d, &l->config, &l->stages, e);
@@ -153,25 +176,27 @@ static int swap(struct daemon *d, struct reload *l, struct err *e)
     return r;
 }
 
-void reload_run(struct daemon *d, uint64_t now_ns)
+int reload_run(struct daemon *d, uint64_t now_ns, struct err *e)
 {
     struct reload *l = d->reload;
-    struct err e = { 0 };
+    struct err own = { 0 };
     char text[100];
+    int r = 0;
     if (!l)
-        return;
-    if (d->drain.is_open || !pipeline_is_at_rest(&d->pipeline)) {
+        return 0;
+    if (!pipeline_is_at_rest(&d->pipeline)) {
         if (now_ns < l->began_ns + SETTLE_TIME_NS)
-            return;
+            return 0;
         refuse(d, "a sink does not finish what it has begun");
-    } else if (swap(d, l, &e) < 0) {
-        refuse(d, e.text);
+    } else if ((r = swap(d, l, &own)) < 0) {
+        refuse(d, own.text);
     } else {
         const uint64_t took_ms = (clock_mono_ns() - l->began_ns) / NS_PER_MS;
-        (void)snprintf(text, sizeof text, "reload: done in %" PRIu64 " ms", took_ms);
+        (void)snprintf(text, sizeof text, "configuration taken over in %" PRIu64 " ms", took_ms);
         daemon_say(d, text);
     }
     reload_abandon(d);
+    return r == -ENOTRECOVERABLE ? err_set(e, r, "%s", own.text) : 0;
 }
 
 uint64_t reload_deadline(const struct daemon *d)

@@ -11,7 +11,8 @@
 
 /* 0: begun. -EALREADY, -ESHUTDOWN, or what is wrong with the configuration. */
 int reload_begin(struct daemon *d, uint64_t now_ns, struct err *e);
-void reload_run(struct daemon *d, uint64_t now_ns);
+/* Negative: the collector cannot go on. */
+int reload_run(struct daemon *d, uint64_t now_ns, struct err *e);
 uint64_t reload_deadline(const struct daemon *d);
 void reload_abandon(struct daemon *d); /* no-op when none is under way */
 /* SIGHUP: reloads where there is a configuration file; says what is wrong with it. */

@@ -312,6 +312,30 @@ def a_full_disk_loses_nothing_and_is_left_by_itself():
         check(len(read_lines(path)) == written, "records are missing")
 
 
+def a_full_disk_holds_up_no_other_sink():
+    with Place() as place, small_disk(place, "400k") as small:
+        if not small:
+            return "SKIPPED: cannot mount a small tmpfs"
+        ballast = os.path.join(small, "ballast")
+        with open(ballast, "wb") as f:
+            f.write(b"x" * (256 << 10))
+        path = os.path.join(small, "log.jsonl")
+        c = place.collector("--sink", "file://" + path)
+        place.wait_ready(c)
+        written = place.load_done("--records", 800, "--pause-us", 500)
+        wait_for("the other has all of them", lambda: line_count(place.file()) == written)
+        check(line_count(path) < written and rings(place), "everything fits on the full disk")
+        c.kill()  # who had what survives it
+        c.wait()
+        os.unlink(ballast)
+        c = place.collector("--sink", "file://" + path)
+        wait_for("the rest is written", lambda: not rings(place))
+        stop(c)
+        check_books(read_lines(path), written)
+        check_books(place.lines(), written)
+        check(len(read_lines(path)) == written, "records are missing")
+
+
 def a_damaged_segment_is_refused_and_others_go_on():
     with Place() as place:
         place.load_done("--id", 1, "--records", 50)
@@ -430,7 +454,7 @@ if __name__ == "__main__":
         sigusr1_rotates,
         sigterm_under_load_stops_and_the_next_run_goes_on,
         a_sink_that_cannot_write_keeps_the_records_and_fails_the_drain,
-        a_full_disk_loses_nothing_and_is_left_by_itself,
+        a_full_disk_loses_nothing_and_is_left_by_itself, a_full_disk_holds_up_no_other_sink,
         a_damaged_segment_is_refused_and_others_go_on,
         delivered_rings_are_kept_when_asked,
         the_console_gets_json_lines_when_it_is_no_terminal,

@@ -1,0 +1,80 @@
+#include "collector/daemon/books.h"
+
+#include "collector/delivery/ledger.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BOOKS_NS NS_PER_S
+
+struct books {
+    struct ledger *ledger;
+    struct ledger_page page;
+    uint64_t write_at_ns;
+};
+
+int books_open(struct daemon *d, struct err *e)
+{
+    if (d->state_fd < 0)
+        return 0;
+    d->books = calloc(1, sizeof *d->books);
+    return d->books ? ledger_open(d->state_dir, &d->books->ledger, e) : err_set(e, -ENOMEM, "out of memory");
+}
+
+void books_close(struct daemon *d)
+{
+    if (d->books)
+        ledger_close(d->books->ledger);
+    free(d->books);
+    d->books = NULL;
+}
+
+static uint64_t pending_of(const struct batch *b)
+{
+    return b->records + b->filtered + b->unrouted;
+}
+
+static void fill_rings(const struct daemon *d, struct ledger_rings *r)
+{
+    const struct pipeline *p = &d->pipeline;
+    const struct segments_stats *s = &d->segments.stats;
+    *r = (struct ledger_rings){
+        .committed = p->committed_records + p->committed_filtered + p->committed_unrouted,
+        .pending = p->filling ? pending_of(p->filling) : 0,
+        .dropped = s->dropped + s->orphaned + s->unregistered + s->lost,
+    };
+    for (uint32_t i = 0; i < p->open_count; i++)
+        r->pending += pending_of(p->open[i]);
+    r->written = r->committed + r->pending + r->dropped;
+}
+
+static void fill_sink(const struct target *t, struct ledger_sink *ret)
+{
+    /* What a local sink has not written yet waits in a ring. */
+    struct remote_stats s = { .taken = t->records, .delivered = t->records };
+    if (t->remote)
+        remote_stats(t->remote, &s);
+    ledger_sink_fill(ret, t->sink->common.name, &s);
+}
+
+void books_write(struct daemon *d, uint64_t now_ns)
+{
+    struct books *b = d->books;
+    if (!b || now_ns < b->write_at_ns)
+        return;
+    b->write_at_ns = now_ns == UINT64_MAX ? now_ns : now_ns + BOOKS_NS;
+    struct ledger_page *page = &b->page;
+    memset(page, 0, sizeof *page);
+    fill_rings(d, &page->rings);
+    for (uint32_t i = 0; i < d->pipeline.targets_count; i++)
+        fill_sink(&d->pipeline.target[i], &page->sink[page->sinks_count++]);
+    for (uint32_t i = 0; d->stages && i < d->stages->count; i++) {
+        const struct stage *s = d->stages->stage[i];
+        struct ledger_stage *to = &page->stage[page->stages_count++];
+        (void)snprintf(to->name, sizeof to->name, "%s", s->name);
+        to->seen = s->counters.seen;
+        to->dropped = s->counters.dropped + s->counters.closed;
+    }
+    ledger_store(b->ledger, page);
+}

@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""SIGHUP under load: sinks come and go, and no record is lost or written twice."""
+import os
+import signal
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "common"))
+from harness import *  # noqa: E402,F403
+
+
+def path_of(place, name):
+    return f", path: {place.file(name + '.jsonl')}"
+
+
+def configure(place, *sinks, more=""):
+    path = os.path.join(place.path, "fapilog.yaml")
+    lines = "".join(f"  {name}: {{type: file{options if 'path' in options else path_of(place, name) + options}}}\n"
+                    for name, options in sinks)
+    with open(path + ".new", "w", encoding="utf-8") as f:
+        f.write(f"rings: {place.rings}\n{more}sinks:\n{lines}")
+    os.rename(path + ".new", path)
+    return path
+
+
+def read_stderr(collector, until):
+    """Lines as they come, up to the one that holds the text."""
+    seen = []
+    for line in collector.stderr:
+        seen.append(line)
+        if until in line:
+            return line
+    raise Failure(f"never said: {until!r}; only {seen}")
+
+
+def grows(place, name):
+    before = line_count(place.file(name))
+    wait_for(f"{name} grows", lambda: line_count(place.file(name)) > before)
+
+
+def keys(records):
+    return [(d["producer"], d["thread"], d["n"]) for d in loads(records)]
+
+
+def start(place, *sinks, more=""):
+    path = configure(place, *sinks, more=more)
+    collector = place.start([COLLECTOR, "--config", path])
+    place.wait_ready(collector)
+    producer = place.load("--id", 1, "--threads", 2, "--records", 0, "--pause-us", 500, "--burst", 20, "--block")
+    return collector, producer
+
+
+def sinks_come_and_go_under_load():
+    with Place() as place:
+        collector, producer = start(place, ("stays", ", max_bytes: 200KB, max_files: 100000"), ("goes", ""))
+        grows(place, "goes.jsonl")
+        configure(place, ("comes", ""), ("stays", ", max_bytes: 200KB, max_files: 100000"))
+        collector.send_signal(signal.SIGHUP)
+        read_stderr(collector, "configuration taken over")
+        grows(place, "comes.jsonl")
+        producer.terminate()
+        written = written_by(producer)
+        stop(collector)
+        check_books(place.lines("stays*"), written, "the one that stays")
+        gone, come = place.lines("goes*"), place.lines("comes*")
+        check_each_once(gone, "the one that goes")
+        check_each_once(come, "the one that comes")
+        one, other = set(keys(gone)), set(keys(come))
+        check(not one & other, f"{len(one & other)} records are in both")
+        check(len(one | other) == written, f"written {written}, but {len(one | other)} are there")
+        return f"{written} records, {len(one)} before and {len(other)} after"
+
+
+def other_options_of_a_sink_take_effect_and_it_goes_on():
+    with Place() as place:
+        collector, producer = start(place, ("log", ""))
+        grows(place, "log.jsonl")
+        configure(place, ("log", ", max_bytes: 100KB, max_files: 100000"))
+        collector.send_signal(signal.SIGHUP)
+        read_stderr(collector, "configuration taken over")
+        wait_for("it rotates", lambda: len(place.files()) > 3)
+        producer.terminate()
+        written = written_by(producer)
+        stop(collector)
+        check_books(place.lines(), written)
+        return f"{written} records in {len(place.files())} files"
+
+
+def what_is_wrong_changes_nothing():
+    with Place() as place:
+        collector, producer = start(place, ("log", ""))
+        grows(place, "log.jsonl")
+        with open(place.file("file"), "w", encoding="utf-8"):
+            pass
+        below_a_file = f", path: {place.file('file/log')}"  # found out when it is opened
+        wrong = [([("log", ", max_bytes: much")], "", "max_bytes"),
+                 ([("log", "")], "window_batches: 9\n", "window_batches"),
+                 ([("log", ""), ("other", below_a_file)], "", "sink other")]
+        for sinks, more, words in wrong:
+            configure(place, *sinks, more=more)
+            collector.send_signal(signal.SIGHUP)
+            line = read_stderr(collector, "configuration not taken over")
+            check(words in line, f"{words!r} is not in {line!r}")
+            grows(place, "log.jsonl")
+        producer.terminate()
+        written = written_by(producer)
+        stop(collector)
+        check_books(place.lines(), written)
+        return f"{written} records"
+
+
+if __name__ == "__main__":
+    sys.exit(run([sinks_come_and_go_under_load, other_options_of_a_sink_take_effect_and_it_goes_on,
+                  what_is_wrong_changes_nothing]))
