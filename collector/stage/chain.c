@@ -47,6 +47,7 @@ static int open_one(struct stages *c, struct stage *s, struct err *e)
 {
     memset(s->state, 0, s->ops->state_size);
     s->chain = c;
+    s->changes = s->ops->changes;
     s->counters = (struct stage_counters){0};
     s->warned.said = s->warned.swallowed = 0;
     s->warned.since_ns = 0;
@@ -76,7 +77,7 @@ int stages_open(struct stages *c, struct stage *const *stages, uint32_t count, s
             c->count = i; /* those that stages_close() has to close */
         else if (c->stage[i]->ops->tick)
             c->tick_at_ns = 0;
-        c->changes |= c->stage[i]->ops->changes;
+        c->changes |= c->stage[i]->changes;
     }
     if (r < 0) {
         stages_close(c);
