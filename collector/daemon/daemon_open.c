@@ -1,11 +1,13 @@
 #include "collector/daemon/daemon.h"
 #include "collector/daemon/lock.h"
 #include "collector/delivery/state_dir.h"
+#include "collector/format/printf_text.h"
 #include "collector/ingest/dead.h"
 #include "collector/ingest/levels.h"
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
 #include "lib/ring/ringdir.h"
+#include "lib/where/where.h"
 
 #include <errno.h>
 #include <string.h>
@@ -151,6 +153,7 @@ static int open_routes(struct daemon *d, struct err *e)
 static int open_pipeline(struct daemon *d, struct err *e)
 {
     struct pipeline_settings *s = &d->pipeline.settings;
+    where_message_text = printf_text_make;
     d->stages.on_message = on_message;
     d->stages.message_arg = d;
     int r = open_state(d, e);

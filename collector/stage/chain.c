@@ -25,13 +25,13 @@ static bool name_is_taken(const struct stages *c, uint32_t before, const char *n
     return false;
 }
 
-/* "sampling", "sampling-2", "sampling-3": what counters and messages call them. */
+/* "sampling", "sampling-2", "sampling-3": what counters and messages call them. A name that was given stays. */
 static int name_them(struct stages *c, struct err *e)
 {
     for (uint32_t i = 0; i < c->count; i++) {
         const char *const kind = c->stage[i]->ops->kind;
         char name[96];
-        (void)snprintf(name, sizeof name, "%s", kind);
+        (void)snprintf(name, sizeof name, "%s", c->stage[i]->name);
         for (unsigned n = 2; name_is_taken(c, i, name); n++)
             (void)snprintf(name, sizeof name, "%s-%u", kind, n);
         char *const kept = strdup(name);
