@@ -4,11 +4,13 @@
 #include "collector/daemon/lock.h"
 #include "collector/daemon/reload.h"
 #include "collector/delivery/state_dir.h"
+#include "collector/format/printf_text.h"
 #include "collector/ingest/dead.h"
 #include "collector/ingest/levels.h"
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
 #include "lib/ring/ringdir.h"
+#include "lib/where/where.h"
 
 #include <errno.h>
 #include <string.h>
@@ -186,6 +188,7 @@ void daemon_close_stages(struct stages *chain)
 static int open_pipeline(struct daemon *d, struct err *e)
 {
     struct pipeline_settings *s = &d->pipeline.settings;
+    where_message_text = printf_text_make;
     int r = open_state(d, e);
     if (r == 0)
         r = daemon_open_stages(d, &d->config, &d->stages, e);

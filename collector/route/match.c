@@ -39,7 +39,7 @@ static void look_up(const struct routes *r, const struct fapilog_record *rec, ui
 {
     const struct fapilog_text none = {"", 0};
     const struct fapilog_text logger = rec->logger ? rec->logger->name : none;
-    const struct fapilog_text service = rec->logger ? rec->logger->service :
+    const struct fapilog_text service = rec->logger && rec->logger->service.len ? rec->logger->service :
                                         rec->process ? rec->process->service : none;
     memset(ret, 0, ROUTE_WORDS * sizeof *ret);
     for (uint32_t i = 0; i < r->count; i++)

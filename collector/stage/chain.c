@@ -25,13 +25,13 @@ static bool name_is_taken(const struct stages *c, uint32_t before, const char *n
     return false;
 }
 
-/* "sampling", "sampling-2", "sampling-3": what counters and messages call them. */
+/* "sampling", "sampling-2", "sampling-3": what counters and messages call them. A name that was given stays. */
 static int name_them(struct stages *c, struct err *e)
 {
     for (uint32_t i = 0; i < c->count; i++) {
         const char *const kind = c->stage[i]->ops->kind;
         char name[96];
-        (void)snprintf(name, sizeof name, "%s", kind);
+        (void)snprintf(name, sizeof name, "%s", c->stage[i]->name);
         for (unsigned n = 2; name_is_taken(c, i, name); n++)
             (void)snprintf(name, sizeof name, "%s-%u", kind, n);
         char *const kept = strdup(name);
@@ -47,6 +47,7 @@ static int open_one(struct stages *c, struct stage *s, struct err *e)
 {
     memset(s->state, 0, s->ops->state_size);
     s->chain = c;
+    s->changes = s->ops->changes;
     s->counters = (struct stage_counters){0};
     s->warned.said = s->warned.swallowed = 0;
     s->warned.since_ns = 0;
@@ -76,7 +77,7 @@ int stages_open(struct stages *c, struct stage *const *stages, uint32_t count, s
             c->count = i; /* those that stages_close() has to close */
         else if (c->stage[i]->ops->tick)
             c->tick_at_ns = 0;
-        c->changes |= c->stage[i]->ops->changes;
+        c->changes |= c->stage[i]->changes;
     }
     if (r < 0) {
         stages_close(c);

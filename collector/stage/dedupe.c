@@ -29,7 +29,8 @@ struct repeat {
     uint8_t level;
     /* of the first suppressed record; cut */
     struct kept message;
-    struct { uint32_t len; char data[NAME_KEPT]; } service, logger;
+    struct { uint32_t len; char data[NAME_KEPT]; } service, logger, host;
+    uint32_t pid;
 };
 
 struct state {
@@ -99,6 +100,10 @@ static void keep_record(struct state *t, struct repeat *p, const struct fapilog_
         p->service.len = keep_text(p->service.data, NAME_KEPT, r->logger->service.data, r->logger->service.len);
         p->logger.len = keep_text(p->logger.data, NAME_KEPT, r->logger->name.data, r->logger->name.len);
     }
+    if (r->process) {
+        p->host.len = keep_text(p->host.data, NAME_KEPT, r->process->host.data, r->process->host.len);
+        p->pid = r->process->pid;
+    }
     p->level = r->level;
 }
 
@@ -117,7 +122,8 @@ static void tell(struct stage *s, const struct repeat *p)
     };
     const struct fapilog_logger_info logger = {
         .name = {p->logger.data, p->logger.len}, .service = {p->service.data, p->service.len}};
-    const struct fapilog_process_info process = {.service = logger.service};
+    const struct fapilog_process_info process = {
+        .pid = p->pid, .service = logger.service, .host = {p->host.data, p->host.len}};
     const struct fapilog_record r = {
         .time_ns = p->last_time_ns, .level = p->level, .message = {message, (uint32_t)head + p->message.len},
         .logger = &logger, .process = &process, .fields = fields,

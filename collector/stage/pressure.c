@@ -90,6 +90,8 @@ static void step(struct pressure *p, uint64_t now_ns, enum pressure_level to)
 
 void pressure_feed(struct pressure *p, uint64_t now_ns, double fill, unsigned breakers_open)
 {
+    if (!p->cfg->enabled)
+        return;
     fill += breakers_open * p->cfg->circuit_pressure_boost;
     if (fill > p->fill_max)
         p->fill_max = fill;

@@ -47,7 +47,8 @@ struct pressure {
 int pressure_check(const struct pressure_config *cfg, struct err *e); /* what the rows cannot */
 /* cfg stays the caller's; `stepped` and `arg` may be set before or after. */
 int pressure_open(struct pressure *p, const struct pressure_config *cfg, struct err *e);
-/* As often as one likes: the fullest since the last check counts. `fill` is 0..1, the largest of all ratios. */
+/* As often as one likes: the fullest since the last check counts. `fill` is 0..1, the largest of all ratios. Does
+ * nothing while `enabled` is false. */
 void pressure_feed(struct pressure *p, uint64_t now_ns, double fill, unsigned breakers_open);
 const char *pressure_level_name(enum pressure_level level);
 

@@ -38,6 +38,7 @@ static int limit_open(struct stage *s, struct err *e)
     const bool has_key = name && *name && strcmp(name, "none") != 0;
     const double full = (double)cfg->capacity / cfg->refill * (double)NS_PER_S;
     t->full_again_ns = full < 9e18 ? (uint64_t)full + 1 : UINT64_MAX;
+    s->changes = cfg->overflow == OVERFLOW_MARK;
     const int r = key_fields_open(&t->key, &name, has_key ? 1 : 0, e);
     if (r < 0)
         return r;

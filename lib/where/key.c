@@ -257,7 +257,9 @@ static void set_member(struct where_value *v, enum member member, const struct f
     case MEMBER_LEVEL: set_number(v, WHERE_VALUE_LEVEL, r->level); break;
     case MEMBER_MESSAGE: set_message(v, r); break;
     case MEMBER_LOGGER: set_text(v, r->logger ? r->logger->name : (struct fapilog_text){0}); break;
-    case MEMBER_SERVICE: set_text(v, r->logger ? r->logger->service : process->service); break;
+    case MEMBER_SERVICE:
+        set_text(v, r->logger && r->logger->service.len ? r->logger->service : process->service);
+        break;
     case MEMBER_HOST: set_text(v, process->host); break;
     case MEMBER_ENV: set_text(v, process->env); break;
     case MEMBER_VERSION: set_text(v, process->version); break;

@@ -186,8 +186,11 @@ static void services_are_named_or_patterns(void **state)
     assert_int_equal(by("l", "shop2"), 0);
     assert_int_equal(by("l", "pay-eu"), A);
     const struct fapilog_process_info process = {.service = sample_text("shop")};
+    const struct fapilog_logger_info nameless = {.id = 5};
     const struct fapilog_record no_logger = {.level = 9, .process = &process};
+    const struct fapilog_record no_service = {.level = 9, .process = &process, .logger = &nameless};
     assert_int_equal(routes_match(routes, &no_logger), A);
+    assert_int_equal(routes_match(routes, &no_service), A);
 }
 
 static void all_conditions_of_a_rule_must_hold(void **state)

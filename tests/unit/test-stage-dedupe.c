@@ -21,12 +21,13 @@ static int tear_down(void **state)
     return 0;
 }
 
+static const struct fapilog_process_info process = {.pid = 17, .host = {"h1", 2}};
 static const struct fapilog_logger_info logger = {.name = {"orders", 6}, .service = {"shop", 4}};
 
 static bool keeps(const char *message, uint8_t level, int64_t time_ns)
 {
     const struct fapilog_record r = {.level = level, .message = sample_text(message), .logger = &logger,
-                                     .time_ns = time_ns};
+                                     .process = &process, .time_ns = time_ns};
     return filter_run_keeps(&t, &r);
 }
 
@@ -96,6 +97,8 @@ static void C_52_the_summary_stands_where_the_message_would(void **state)
     assert_int_equal(r->time_ns, 77);
     assert_memory_equal(r->logger->name.data, "orders", 6);
     assert_memory_equal(r->logger->service.data, "shop", 4);
+    assert_memory_equal(r->process->host.data, "h1", 2);
+    assert_int_equal(r->process->pid, 17);
     assert_true(r->fields[1].v.f64 == 1.0);
 }
 

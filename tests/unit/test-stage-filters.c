@@ -311,6 +311,10 @@ static void F_05_a_marked_record_passes_with_a_field_that_says_so(void **state)
     assert_int_equal(t.stage->counters.changed, 1);
     assert_int_equal(t.stage->counters.dropped, 0);
     assert_true(filter_run_gauge(&t, "rate_limit_marked") == 1);
+    assert_true(t.chain.changes); /* which costs raw sinks something, so only then */
+    filter_run_close(&t);
+    filter_run_open(&t, "rate_limit", NULL);
+    assert_false(t.chain.changes);
     sample_free(s);
 }
 

@@ -37,6 +37,7 @@ static int set_up(void **state)
 {
     (void)state;
     CHECK(opt_defaults(pressure_opts, &config, NULL) == 0);
+    set("enabled", "true");
     memset(steps, 0, sizeof steps);
     now = 1000 * NS_PER_S;
     count = 0;
@@ -275,6 +276,16 @@ static void filter_tightening_false_only_shows_the_level(void **state)
     assert_int_equal(kept(1, 1000, 1e6), 1000);
 }
 
+static void without_enabled_nothing_is_watched(void **state)
+{
+    (void)state;
+    set("enabled", "false");
+    start(false);
+    feed(1, 10);
+    assert_string_equal(steps, "");
+    assert_int_equal(kept(1, 1000, 1e6), 1000);
+}
+
 static void open_breakers_add_to_the_fill(void **state)
 {
     (void)state;
@@ -324,6 +335,7 @@ int main(void)
         T(C_21_everything_passes_again_at_normal),
         T(records_of_the_collector_are_not_shed),
         T(filter_tightening_false_only_shows_the_level),
+        T(without_enabled_nothing_is_watched),
         T(open_breakers_add_to_the_fill),
         T(C_25_level_and_what_was_shed_are_shown),
     };

@@ -107,6 +107,22 @@ static void the_call_comes_before_the_context_and_the_logger(void **state)
     sample_free(s);
 }
 
+static void the_process_answers_for_a_logger_without_a_service(void **state)
+{
+    (void)state;
+    const struct fapilog_process_info process = {.service = sample_text("shop")};
+    struct fapilog_logger_info logger = {.id = 5};
+    const struct fapilog_record r = {.logger = &logger, .process = &process};
+    struct where_key *service = key("service");
+    struct where_value v;
+    where_key_find(service, &r, &v);
+    assert_memory_equal(v.data, "shop", 4);
+    logger.service = sample_text("pay");
+    where_key_find(service, &r, &v);
+    assert_memory_equal(v.data, "pay", 3);
+    where_key_free(service);
+}
+
 static void nothing_is_needed_of_a_record(void **state)
 {
     (void)state;
@@ -145,6 +161,7 @@ int main(void)
         cmocka_unit_test(a_site_at_the_same_address_in_another_segment_is_another),
         cmocka_unit_test(fields_that_a_stage_has_moved_or_added_are_found),
         cmocka_unit_test(the_call_comes_before_the_context_and_the_logger),
+        cmocka_unit_test(the_process_answers_for_a_logger_without_a_service),
         cmocka_unit_test(nothing_is_needed_of_a_record),
         cmocka_unit_test(patterns_are_matched_whole),
     };
