@@ -1,6 +1,7 @@
 /* Random answers, a random disk policy, and a collector that is killed again and again at a named step: in the
  * end every record is delivered or a dead letter, nothing is lost, what came twice was under way at a kill, and
- * where one request is allowed the order of each producer is kept. REMOTE_SEED repeats a run. */
+ * where one request is allowed the order of each producer is kept. REMOTE_SEED repeats a run; an argument
+ * says how many there are. */
 #include "tests/unit/io-probe.h"
 
 #include "collector/delivery/deadletter.h"
@@ -31,6 +32,7 @@ static struct fake fake;
 static struct fake *const f = &fake;
 static bool is_strict;
 static unsigned twice;
+static unsigned worlds = 10;
 
 static uint64_t draw(uint64_t below)
 {
@@ -233,15 +235,17 @@ static void nothing_is_lost_and_only_what_was_under_way_comes_twice(void **state
     const uint64_t seed = given ? strtoull(given, NULL, 10) : clock_mono_ns();
     w = mmap(NULL, sizeof *w, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(w != MAP_FAILED);
-    for (unsigned i = 0; i < (given ? 1 : 10); i++) {
+    for (unsigned i = 0; i < (given ? 1 : worlds); i++) {
         print_message("REMOTE_SEED=%" PRIu64 "\n", seed + i);
         world_run(seed + i);
         print_message("%u of %u came twice\n", twice, RECORDS);
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1)
+        worlds = (unsigned)strtoul(argv[1], NULL, 10);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_lost_and_only_what_was_under_way_comes_twice),
     };

@@ -365,6 +365,23 @@ static void at_the_end_everything_gets_one_attempt_and_the_rest_is_spooled(void 
     assert_each_delivered_once(100);
 }
 
+static void at_the_end_a_dead_server_is_not_asked_for_each_record(void **state)
+{
+    static struct fake_ticket t[200];
+    f->script = always_fail;
+    f->sink->delivery.batch_size = 1;
+    start();
+    remote_stop(f->r, f->now_ns + 10 * NS_PER_S);
+    for (int i = 0; i < 200; i++) { /* what the rings still held */
+        fake_put(f, 1, 100, &t[i]);
+        fake_run(f, NS_PER_MS);
+    }
+    fake_until(f, NS_PER_MS, remote_is_idle(f->r, false));
+    assert_true(f->requests <= 5 + 4); /* breaker_threshold, and what was in flight then */
+    assert_int_equal(fake_stats(f).spooled_records, 200);
+    assert_true(fake_is_balanced(f));
+}
+
 static void a_silent_server_does_not_hold_up_the_end(void **state)
 {
     struct fake_ticket t;
@@ -433,6 +450,7 @@ int main(void)
         cmocka_unit_test(drop_oldest_keeps_what_is_new),
         cmocka_unit_test(block_settles_by_delivery_alone),
         cmocka_unit_test(at_the_end_everything_gets_one_attempt_and_the_rest_is_spooled),
+        cmocka_unit_test(at_the_end_a_dead_server_is_not_asked_for_each_record),
         cmocka_unit_test(a_silent_server_does_not_hold_up_the_end),
         cmocka_unit_test(drain_sends_the_spool_as_well),
         cmocka_unit_test(entries_of_another_kind_of_sink_are_left_alone),

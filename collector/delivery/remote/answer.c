@@ -112,7 +112,9 @@ static void answer_note(struct remote *r, const struct bundle *b)
         r->stats.failed++;
     if (a->outcome == SINK_DELIVERED || a->outcome == SINK_REFUSED)
         breaker_success(&r->breaker);
-    else if (!r->is_stopping)
+    else if (r->is_stopping)
+        r->breaker.failures++; /* stop.c looks at it; nothing is held back any more */
+    else
         breaker_failure(&r->breaker, r->d, a->outcome == SINK_BROKEN, r->now_ns);
     if (a->outcome == SINK_RETRY || a->retry_count)
         adapt_failure(&r->adapt, b->sent_ns, r->now_ns);

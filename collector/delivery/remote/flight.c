@@ -122,7 +122,8 @@ static bool may_send(struct remote *r, uint32_t limit)
     if (r->sent_count >= limit)
         return false;
     if (r->is_stopping) /* the last attempt asks nobody; but order is kept */
-        return r->now_ns < r->stop_ns && !(remote_is_strict(r) && r->bundles && is_parked(r->bundles));
+        return r->now_ns < r->stop_ns && r->breaker.failures < r->d->breaker_threshold &&
+               !(remote_is_strict(r) && r->bundles && is_parked(r->bundles));
     return r->now_ns >= r->pause_ns && breaker_allows(&r->breaker, r->now_ns);
 }
 

@@ -10,6 +10,11 @@ static bool is_parked(const struct bundle *b)
 
 void remote_stop(struct remote *r, uint64_t deadline_ns)
 {
+    if (r->is_stopping) { /* one last attempt, not two */
+        r->stop_ns = deadline_ns < r->stop_ns ? deadline_ns : r->stop_ns;
+        return;
+    }
+    r->breaker.failures = 0; /* those before do not count */
     r->is_stopping = true;
     r->stop_ns = deadline_ns;
     r->pause_ns = 0;
@@ -26,10 +31,12 @@ static bool is_over(const struct remote *r)
         return false;
     if (r->now_ns >= r->stop_ns || (remote_is_strict(r) && r->bundles && is_parked(r->bundles)))
         return true;
+    if (r->breaker.failures >= r->d->breaker_threshold)
+        return true; /* the others would fare no better */
     for (const struct bundle *b = r->bundles; b; b = b->next)
         if (!is_parked(b))
             return false;
-    return r->fresh.records == 0;
+    return r->bundles && r->fresh.records == 0; /* with nothing there, more may come until the deadline */
 }
 
 /* What lies in the spool need not be in memory. */
