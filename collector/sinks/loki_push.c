@@ -318,7 +318,9 @@ uint32_t loki_ignored(const char *answer, size_t len, const struct loki_stream *
     static const char total[] = "total ignored: ", of[] = " out of ", behind[] = "too far behind";
     char text[256];
     unsigned ignored, all;
-    const char *at = len ? memmem(answer, len, total, sizeof total - 1) : NULL;
+    if (!answer)
+        return 0;
+    const char *at = memmem(answer, len, total, sizeof total - 1);
     if (!at || !memmem(answer, len, behind, sizeof behind - 1) || !memmem(answer, len, of, sizeof of - 1))
         return 0;
     (void)snprintf(text, sizeof text, "%.*s", (int)(answer + len - at < 255 ? answer + len - at : 255), at);

@@ -69,6 +69,7 @@ class Place:
         clean = {k: v for k, v in os.environ.items() if not k.startswith("FAPILOG_")}
         if "FAPILOG_IO" in os.environ:
             clean["FAPILOG_IO"] = os.environ["FAPILOG_IO"]
+        clean["FAPILOG_STATE_DIR"] = os.path.join(self.path, "state") # never that of the machine
         clean.update(env or {})
         kwargs.setdefault("stderr", subprocess.PIPE)
         kwargs.setdefault("stdout", subprocess.PIPE)

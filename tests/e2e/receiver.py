@@ -21,7 +21,7 @@ sys.path.insert(0, os.path.join(TESTS, "servers"))
 import harness # noqa: E402
 
 SERVERS = os.environ.get("FAPILOG_SERVERS", os.path.expanduser("~/.cache/fapilog-servers"))
-REMOTE_SEND = os.environ["FAPILOG_REMOTE_SEND"]
+SINK_SEND = os.environ["FAPILOG_SINK_SEND"]
 PYTHON_ENV = {"PYTHONPATH": os.path.join(SERVERS, "python")}
 sys.path.append(PYTHON_ENV["PYTHONPATH"])
 
@@ -108,10 +108,10 @@ class Receiver:
 
 
 def send(place, uri, records, batch, *more, env=None, status=0):
-    """Runs remote-send; what became of each request."""
-    p = place.start([REMOTE_SEND, uri, str(records), str(batch), *map(str, more)], env=env)
+    """Runs sink-send; what became of each request."""
+    p = place.start([SINK_SEND, uri, str(records), str(batch), *map(str, more)], env=env)
     out, err = p.communicate(timeout=60)
-    harness.check(p.returncode == status, f"remote-send ended with {p.returncode}: {err}")
+    harness.check(p.returncode == status, f"sink-send ended with {p.returncode}: {err}")
     return [json.loads(line) for line in out.splitlines()] if status == 0 else err
 
 

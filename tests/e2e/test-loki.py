@@ -22,6 +22,7 @@ common:
 schema_config:
   configs: [{{from: 2024-01-01, store: tsdb, object_store: filesystem, schema: v13, index: {{prefix: i_, period: 24h}}}}]
 limits_config: {{allow_structured_metadata: true, reject_old_samples: true, reject_old_samples_max_age: 24h}}
+ingester: {{lifecycler: {{min_ready_duration: 0s}}}}
 analytics: {{reporting_enabled: false}}
 """
 

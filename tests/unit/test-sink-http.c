@@ -158,13 +158,20 @@ static void a_resend_carries_the_same_id(void **state)
 {
     char first[100], one[100];
     (void)state;
-    start("http", "", 3);
+    start("http", "", 5);
     (void)send_all(3, 1);
     (void)snprintf(first, sizeof first, "%s", header("Idempotency-Key"));
     (void)send_all(3, 2);
     assert_string_equal(header("Idempotency-Key"), first);
     (void)send_all(2, 1);
     assert_string_not_equal(header("Idempotency-Key"), first);
+    for (unsigned i = 0; i < 3; i += 2) { /* another record at either end is another request */
+        struct entry_head *const kept = entry[i];
+        entry[i] = entry[3 + i / 2];
+        (void)send_all(3, 1);
+        assert_string_not_equal(header("Idempotency-Key"), first);
+        entry[i] = kept;
+    }
     (void)send_all(1, 1);
     *entry_id_text(entry[0], one) = '\0';
     assert_string_equal(header("Idempotency-Key"), one);

@@ -1,7 +1,7 @@
-/* remote-send: sends records to a remote sink and prints a line of JSON for each request. For end-to-end
+/* sink-send: sends records to a remote sink and prints a line of JSON for each request. For end-to-end
  * tests of a sink by itself.
  *
- *     remote-send URI RECORDS BATCH [ATTEMPTS [TEXT-BYTES [AGE-SECONDS]]] */
+ *     sink-send URI RECORDS BATCH [ATTEMPTS [TEXT-BYTES [AGE-SECONDS]]] */
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/json_escape.h"
@@ -83,7 +83,7 @@ int main(int argc, char **argv)
     static struct entry_head *entry[BATCH_MAX];
     struct err e = {0};
     if (argc < 4) {
-        fprintf(stderr, "usage: remote-send URI RECORDS BATCH [ATTEMPTS [TEXT-BYTES [AGE-SECONDS]]]\n");
+        fprintf(stderr, "usage: sink-send URI RECORDS BATCH [ATTEMPTS [TEXT-BYTES [AGE-SECONDS]]]\n");
         return 2;
     }
     const uint64_t records = number(argv, argc, 2, 0), batch = number(argv, argc, 3, 1);
