@@ -42,6 +42,31 @@ def records_reach_the_sinks_of_the_file():
         check([x["message"] for x in lines_of(place, "errors.jsonl")] == ["two"], "errors.jsonl")
 
 
+def routes_and_stages_of_the_file_are_followed():
+    with Place() as place:
+        path = configured(place, """
+rings: {rings}
+stages:
+  - level: {{min_level: INFO}}
+  - dedupe
+sinks:
+  all: file://{out}/all.jsonl?format=json
+  errors: file://{out}/errors.jsonl?format=json
+  spare: file://{out}/spare.jsonl?format=json
+routes:
+  - {{levels: [ERROR], to: [errors]}}
+  - {{levels: [WARNING], to: [all, errors]}}
+routing: {{fallback: [spare], overlap: false}}
+""")
+        for level in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            cat(place, level.lower().encode() + b"\n", "--level", level)
+        r = execute([COLLECTOR, "--config", path, "--drain"], env={"FAPILOG_FILTER_CONFIG__LEVEL__MIN_LEVEL": "DEBUG"}, status=0)
+        check(not r.err, f"said: {r.err}")
+        for name, expected in (("all", ["warning"]), ("errors", ["warning", "error"]), ("spare", ["debug", "info"])):
+            got = [x["message"] for x in lines_of(place, name + ".jsonl")]
+            check(got == expected, f"{name}: {got}")
+
+
 def the_environment_overrides_the_file_and_the_command_line_the_environment():
     with Place() as place:
         path = configured(place, EXAMPLE)
@@ -115,6 +140,7 @@ def the_schema_knows_right_from_wrong():
 if __name__ == "__main__":
     sys.exit(run([
         records_reach_the_sinks_of_the_file,
+        routes_and_stages_of_the_file_are_followed,
         the_environment_overrides_the_file_and_the_command_line_the_environment,
         what_is_wrong_is_status_1_with_its_place,
         a_misspelt_variable_is_told_of,
