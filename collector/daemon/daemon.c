@@ -129,7 +129,7 @@ static int turn(struct daemon *d, uint64_t now_ns, struct err *e)
         d->turns++;
     }
     const bool was_open = d->drain.is_open;
-    d->pipeline.is_ending = d->is_stopping && is_drained(d);
+    d->pipeline.is_ending = d->is_stopping && drain_has_reached_goal(&d->drain); /* though a new turn is open */
     const int r = pump_run(&d->pipeline, &d->drain, e);
     if (r < 0)
         return r;

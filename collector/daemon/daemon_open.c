@@ -145,7 +145,8 @@ static int open_routes(struct daemon *d, struct err *e)
         return 0;
     for (uint32_t i = 0; i < c->sinks_count; i++)
         names[i] = c->sink[i]->common.name;
-    return routes_open(&c->routes, names, c->sinks_count, &d->routes, on_message, d, e);
+    /* config_load() has said already which sinks get nothing */
+    return routes_open(&c->routes, names, c->sinks_count, &d->routes, NULL, NULL, e);
 }
 
 static int open_pipeline(struct daemon *d, struct err *e)
