@@ -110,6 +110,21 @@ def a_secret_is_shown_nowhere():
         check("hunter2" not in r.text() and "sinks.a.secret = ***" in r.text(), r.text())
 
 
+def every_preset_is_valid_with_what_is_built_in():
+    kinds = execute([COLLECTOR, "--help"], status=0).out.decode().split("\nStages:\n")[1].split("\n\n")[0]
+    has_redact = "\n  redact " in "\n" + kinds
+    with Place() as place:
+        for preset in ("dev", "production", "serverless", "hardened", "minimal"):
+            needs_redact = preset in ("production", "serverless", "hardened")
+            r = execute([COLLECTOR, "--rings", place.rings, "--preset", preset, "--check"],
+                        status=0 if has_redact or not needs_redact else 1)
+            check(r.status == 0 or "redact: no such stage" in r.err.decode(), r.text())
+        if has_redact:
+            cat(place, b"hello\n", "--field", "password=hunter2")
+            r = execute([COLLECTOR, "--rings", place.rings, "--preset", "production", "--drain"], status=0)
+            check("hello" in r.out.decode() and "hunter2" not in r.text(), r.text())
+
+
 def the_sample_is_a_configuration():
     with Place() as place:
         path = place.file("sample.yaml")
@@ -145,6 +160,7 @@ if __name__ == "__main__":
         what_is_wrong_is_status_1_with_its_place,
         a_misspelt_variable_is_told_of,
         a_secret_is_shown_nowhere,
+        every_preset_is_valid_with_what_is_built_in,
         the_sample_is_a_configuration,
         the_schema_knows_right_from_wrong,
     ]))
