@@ -67,6 +67,8 @@ void build_levels(struct build *b);
 void build_stages(struct build *b);
 void build_sinks(struct build *b);
 void build_routes(struct build *b);
+/* What single values cannot tell: that routes name sinks that are there, that sinks, stages and routes fit together. */
+void build_check(struct build *b);
 
 void stage_prefixes(struct env_prefixes *ret, const struct stage_ops *ops);
 /* Warns of variables that look like misspelt ones of ours. */

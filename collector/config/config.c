@@ -111,6 +111,8 @@ static int build(struct build *b, struct err *e)
     build_routes(b);
     if (!b->problems_count)
         unused_sets(b);
+    if (!b->problems_count)
+        build_check(b);
     env_unused(b);
     return report(b, e);
 }

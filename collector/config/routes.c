@@ -86,25 +86,6 @@ static const struct node *rules_of_environment(struct build *b)
     return r < 0 ? NULL : tree_root(b->rules);
 }
 
-static void warn(void *arg, const char *text)
-{
-    build_warn(arg, "%s", text);
-}
-
-static void check(struct build *b)
-{
-    const char *names[FAPILOG_SINKS_MAX];
-    struct routes *routes = NULL;
-    struct err why = {0};
-    for (uint32_t i = 0; i < b->c->sinks_count; i++)
-        names[i] = b->c->sink[i]->common.name;
-    const int r = routes_open(&b->c->routes, names, b->c->sinks_count, &routes, warn, b, &why);
-    if (r < 0)
-        build_problem(b, r, "%s", why.text);
-    else
-        routes_close(routes);
-}
-
 void build_routes(struct build *b)
 {
     routing(b);
@@ -117,11 +98,8 @@ void build_routes(struct build *b)
     if (list && b->c->routing.enabled)
         rules(b, list);
     b->c->routes.overlap = b->c->routing.overlap;
-    if (b->c->routes.count) {
+    if (b->c->routes.count)
         b->c->routes.fallback = b->c->routing.fallback;
-        if (!b->problems_count)
-            check(b);
-    } else if (b->c->routing.fallback.count && b->c->routing.enabled) {
+    else if (b->c->routing.fallback.count && b->c->routing.enabled)
         build_warn(b, "routing.fallback has no effect without routes: every sink gets every record");
-    }
 }

@@ -345,10 +345,7 @@ static void finish(struct build *b)
             build_problem(b, r, "%s: %s: %s%s%s%s", config_source(b->c, path), path, why.text,
                           variable ? " (the environment has " : "", variable ? variable : "", variable ? ")" : "");
     }
-    int r = b->problems_count ? 0 : pipeline_name_sinks(b->c->sink, b->c->sinks_count, &why);
-    const struct pipeline_settings settings = { .route_config = b->c->routes.count ? &b->c->routes : NULL };
-    if (r == 0 && !b->problems_count)
-        r = pipeline_check(b->c->sink, b->c->sinks_count, &settings, &why);
+    const int r = b->problems_count ? 0 : pipeline_name_sinks(b->c->sink, b->c->sinks_count, &why);
     if (r < 0)
         build_problem(b, r, "%s", why.text);
 }

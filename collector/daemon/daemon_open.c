@@ -155,7 +155,8 @@ int daemon_open_routes(struct daemon *d, const struct config *c, struct routes *
         return 0;
     for (uint32_t i = 0; i < c->sinks_count; i++)
         names[i] = c->sink[i]->common.name;
-    return routes_open(&c->routes, names, c->sinks_count, ret, on_message, d, e);
+    /* config_load() has said already which sinks get nothing */
+    return routes_open(&c->routes, names, c->sinks_count, ret, NULL, NULL, e);
 }
 
 int daemon_open_stages(struct daemon *d, const struct config *c, struct stages **ret, struct err *e)

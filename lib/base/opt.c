@@ -328,6 +328,14 @@ int opt_complete(const struct opt *rows, const void *cfg, struct err *e)
     return 0;
 }
 
+/* 0.1 as 0.1: 15 digits where they read back as the same number. */
+static int print_real(double n, char *ret, size_t size)
+{
+    char text[VALUE_MAX];
+    (void)snprintf(text, sizeof text, "%.15g", n);
+    return snprintf(ret, size, strtod(text, NULL) == n ? "%.15g" : "%.17g", n);
+}
+
 static int print_value(const struct opt *row, const char *at, char *ret, size_t size)
 {
     uint64_t n;
@@ -349,7 +357,7 @@ static int print_value(const struct opt *row, const char *at, char *ret, size_t 
             return snprintf(ret, size, "%s", name);
         return snprintf(ret, size, "%u", level);
     }
-    case OPT_REAL: return snprintf(ret, size, "%.17g", *(const double *)at);
+    case OPT_REAL: return print_real(*(const double *)at, ret, size);
     case OPT_LIST: return opt_list_print((const struct opt_list *)at, ret, size);
     case OPT_MAP: return opt_map_print((const struct opt_map *)at, ret, size);
     default:

@@ -42,6 +42,31 @@ def records_reach_the_sinks_of_the_file():
         check([x["message"] for x in lines_of(place, "errors.jsonl")] == ["two"], "errors.jsonl")
 
 
+def routes_and_stages_of_the_file_are_followed():
+    with Place() as place:
+        path = configured(place, """
+rings: {rings}
+stages:
+  - level: {{min_level: INFO}}
+  - dedupe
+sinks:
+  all: file://{out}/all.jsonl?format=json
+  errors: file://{out}/errors.jsonl?format=json
+  spare: file://{out}/spare.jsonl?format=json
+routes:
+  - {{levels: [ERROR], to: [errors]}}
+  - {{levels: [WARNING], to: [all, errors]}}
+routing: {{fallback: [spare], overlap: false}}
+""")
+        for level in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            cat(place, level.lower().encode() + b"\n", "--level", level)
+        r = execute([COLLECTOR, "--config", path, "--drain"], env={"FAPILOG_FILTER_CONFIG__LEVEL__MIN_LEVEL": "DEBUG"}, status=0)
+        check(not r.err, f"said: {r.err}")
+        for name, expected in (("all", ["warning"]), ("errors", ["warning", "error"]), ("spare", ["debug", "info"])):
+            got = [x["message"] for x in lines_of(place, name + ".jsonl")]
+            check(got == expected, f"{name}: {got}")
+
+
 def the_environment_overrides_the_file_and_the_command_line_the_environment():
     with Place() as place:
         path = configured(place, EXAMPLE)
@@ -85,6 +110,21 @@ def a_secret_is_shown_nowhere():
         check("hunter2" not in r.text() and "sinks.a.secret = ***" in r.text(), r.text())
 
 
+def every_preset_is_valid_with_what_is_built_in():
+    kinds = execute([COLLECTOR, "--help"], status=0).out.decode().split("\nStages:\n")[1].split("\n\n")[0]
+    has_redact = "\n  redact " in "\n" + kinds
+    with Place() as place:
+        for preset in ("dev", "production", "serverless", "hardened", "minimal"):
+            needs_redact = preset in ("production", "serverless", "hardened")
+            r = execute([COLLECTOR, "--rings", place.rings, "--preset", preset, "--check"],
+                        status=0 if has_redact or not needs_redact else 1)
+            check(r.status == 0 or "redact: no such stage" in r.err.decode(), r.text())
+        if has_redact:
+            cat(place, b"hello\n", "--field", "password=hunter2")
+            r = execute([COLLECTOR, "--rings", place.rings, "--preset", "production", "--drain"], status=0)
+            check("hello" in r.out.decode() and "hunter2" not in r.text(), r.text())
+
+
 def the_sample_is_a_configuration():
     with Place() as place:
         path = place.file("sample.yaml")
@@ -115,10 +155,12 @@ def the_schema_knows_right_from_wrong():
 if __name__ == "__main__":
     sys.exit(run([
         records_reach_the_sinks_of_the_file,
+        routes_and_stages_of_the_file_are_followed,
         the_environment_overrides_the_file_and_the_command_line_the_environment,
         what_is_wrong_is_status_1_with_its_place,
         a_misspelt_variable_is_told_of,
         a_secret_is_shown_nowhere,
+        every_preset_is_valid_with_what_is_built_in,
         the_sample_is_a_configuration,
         the_schema_knows_right_from_wrong,
     ]))

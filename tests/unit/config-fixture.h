@@ -125,8 +125,8 @@ static const struct sink_ops fake_http = {
     .close = fake_open,
 };
 
-extern const struct sink_ops sink_console, sink_file;
-const struct sink_ops *const sink_list[] = {&sink_console, &sink_file, &fake_loki, &fake_http, NULL};
+extern const struct sink_ops sink_console, sink_file, sink_native;
+const struct sink_ops *const sink_list[] = {&sink_console, &sink_file, &sink_native, &fake_loki, &fake_http, NULL};
 const struct sink_absent sink_absent_list[] = {{"kafka", "rdkafka"}, {NULL, NULL}};
 
 static char fixture_path[64];

@@ -45,7 +45,7 @@ static void the_documented_example_is_understood(void **state)
               "  - {to: [archive]}\n", NULL);
     shows(&c, "rings = /run/fapilog", line(2));
     shows(&c, "shutdown_timeout = 25s", "preset production");
-    shows(&c, "stages.sampling.rate = 0.10000000000000001", line(5));
+    shows(&c, "stages.sampling.rate = 0.1", line(5));
     shows(&c, "stages.runtime = runtime", line(6));
     shows(&c, "stages.kubernetes = kubernetes", line(6));
     shows(&c, "stages.redact.presets = CREDENTIALS,PCI_DSS", line(7));
