@@ -1,0 +1,47 @@
+/* values.h - what is secret by its looks, wherever it stands: card numbers, tokens, addresses, credentials in
+ * URLs, "password=..." in a text, and patterns of the user's own. */
+#ifndef COLLECTOR_STAGE_REDACT_VALUES_H
+#define COLLECTOR_STAGE_REDACT_VALUES_H
+
+#include "collector/stage/redact/names.h"
+#include "collector/stage/redact/spans.h"
+
+enum value_kind {
+    VALUE_CARD = 1,        /* 13 to 19 digits, in groups or not, of a known issuer, Luhn holds */
+    VALUE_EMAIL = 2,
+    VALUE_JWT = 4,
+    VALUE_BEARER = 8,      /* what follows Bearer, Basic, Digest, Token in an Authorization header */
+    VALUE_API_TOKEN = 16,  /* tokens that say whose they are: ghp_, xoxb-, sk_live_, AIza ... */
+    VALUE_AWS_KEY = 32,    /* AKIA..., ASIA... */
+    VALUE_PRIVATE_KEY = 64,/* -----BEGIN ... PRIVATE KEY----- to its end */
+    VALUE_IBAN = 128,      /* checked modulo 97 */
+    VALUE_SSN = 256,       /* 123-45-6789 */
+    VALUE_ASSIGNMENT = 512,/* name=value, name: value, "name":"value" where the rules mask the name */
+    VALUE_URL = 1024,      /* user and password in URLs: removed */
+};
+
+struct values;
+
+struct values *values_new(unsigned kinds, uint32_t url_max, struct names *names); /* names: for assignments */
+void values_free(struct values *v);
+int values_add_pattern(struct values *v, const char *pattern, bool is_unsafe, struct err *e);
+bool values_is_empty(const struct values *v);
+unsigned values_kinds(const struct values *v);
+
+/* 1: there is something, in `ret`, settled; 0: nothing; negative: a limit was hit, the text counts as secret. */
+int values_find(struct values *v, const char *text, uint32_t len, struct spans *ret);
+/* A whole number that is a card number. */
+bool values_hit_number(const struct values *v, uint64_t number);
+
+unsigned value_kind_of(const char *name); /* 0: no such kind */
+extern const char *const value_kind_names; /* for error messages */
+
+/* The scanners (values_find calls those whose triggers the text has). */
+typedef void value_scan_fn(const char *text, uint32_t len, struct spans *s);
+value_scan_fn value_scan_card, value_scan_email, value_scan_jwt, value_scan_bearer, value_scan_api_token,
+    value_scan_private_key, value_scan_iban, value_scan_ssn;
+bool value_is_card(const uint8_t *digits, unsigned count);
+void value_scan_url(const char *text, uint32_t len, struct spans *s);
+void value_scan_assignment(struct names *names, const char *text, uint32_t len, struct spans *s);
+
+#endif
