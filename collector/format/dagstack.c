@@ -1,6 +1,7 @@
 /* dagstack.c - DagStack's canonical JSON lines: RFC 8785 numbers and key order, snake_case keys, empty
  * members left out. docs/formats.md lists the fields. */
 #include "collector/format/attributes.h"
+#include "collector/format/enriched.h"
 #include "collector/format/level.h"
 
 static void build_attribute(struct build *b, const struct attribute *x)
@@ -52,19 +53,37 @@ static void build_text_member(struct build *b, const char *key, size_t key_len, 
 }
 #define build_member(b, lit, value) build_text_member((b), "" lit, sizeof(lit) - 1, (value))
 
+static void build_enriched(struct build *b, struct enriched *en, const char *key)
+{
+    struct gather_entry x;
+    while (enriched_next(en, key, &x)) {
+        build_key(b, x.name);
+        build_value(b, &x);
+        build_lit(b, ",");
+    }
+}
+
 static void build_resource(struct build *b)
 {
+    struct enriched en;
     const struct fapilog_process_info *const p = b->r->process;
     if (!p)
         return;
+    enriched_begin(&en, b->r, GATHER_UTF16);
     build_lit(b, "\"resource\":{\"attributes\":{");
+    build_enriched(b, &en, "deployment.environment.name");
     build_member(b, "\"deployment.environment.name\":", p->env);
+    build_enriched(b, &en, "host.name");
     build_member(b, "\"host.name\":", p->host);
+    build_enriched(b, &en, "process.pid");
     build_lit(b, "\"process.pid\":");
     build_u64(b, p->pid);
     build_lit(b, ",");
+    build_enriched(b, &en, "service.name");
     build_member(b, "\"service.name\":", attributes_service(b->r));
+    build_enriched(b, &en, "service.version");
     build_member(b, "\"service.version\":", p->version);
+    build_enriched(b, &en, NULL);
     build_drop_comma(b);
     build_lit(b, "}},");
 }

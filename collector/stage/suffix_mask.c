@@ -14,7 +14,7 @@ static const char *const default_suffixes[] = {"_key", "_secret", "_token", "_pa
 
 static const struct opt suffix_mask_opts[] = {
     OPT_LIST_(struct suffix_mask_cfg, extra_suffixes, "extra_suffixes", "", 0,
-              "More suffixes, in lower-case ASCII, beside _key, _secret, _token, _password, _passphrase, _credentials."),
+              "More suffixes, lower-case ASCII, beside _key, _secret, _token, _password, _passphrase, _credentials."),
     OPT_BOOL_(struct suffix_mask_cfg, replace_defaults, "replace_defaults", "false", 0,
               "Only the extra suffixes count."),
     REDACT_MASK_OPT(struct suffix_mask_cfg, c),

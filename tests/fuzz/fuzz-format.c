@@ -130,11 +130,11 @@ static int64_t no_clock(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input in = {data, data + (size < INPUT_MAX ? size : INPUT_MAX)};
-    struct fapilog_field call[LIST_MAX], bound[LIST_MAX], thread[LIST_MAX];
+    struct fapilog_field call[LIST_MAX], bound[LIST_MAX], thread[LIST_MAX], enriched[LIST_MAX];
     const uint8_t bits = take_byte(&in);
     struct fapilog_site site = {.is_printf = bits & 1, .level = 9, .fields = call};
     struct fapilog_logger_info logger = {.fields = bound};
-    struct fapilog_process_info process = {.pid = 7};
+    struct fapilog_process_info process = {.pid = 7, .enriched = enriched};
     struct fapilog_context_info context = {.lost = bits & 2, .fields = thread};
     struct fapilog_record r = {.logger = &logger, .process = &process, .fields = call, .level = 1};
 
@@ -150,6 +150,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     logger.fields_count = take_fields(&in, bound);
     context.fields_count = take_fields(&in, thread);
     site.fields_count = (uint16_t)r.fields_count;
+    process.enriched_count = take_fields(&in, enriched);
     if (bits & 4)
         r.site = &site;
     if (bits & 8)

@@ -206,10 +206,10 @@ static bool hits_whole(struct regex *re, uint8_t place, const char *path, unsign
 static bool hits_pattern(const struct pattern *x, const struct name_path *p, unsigned len)
 {
     char snake[2 * NAME_PATH_BYTES];
-    if (x->kind == NAMES_PATTERN_FIND && p->place == PLACE_DIAGNOSTICS)
+    if (x->kind == NAMES_PATTERN_FIND_DATA && p->place == PLACE_DIAGNOSTICS)
         return false;
     const unsigned snake_len = name_snake(p->text, len, snake);
-    if (x->kind == NAMES_PATTERN_FIND)
+    if (x->kind != NAMES_PATTERN_WHOLE)
         return is_hit(x->regex, p->text, len) || is_hit(x->regex, snake, snake_len);
     return hits_whole(x->regex, p->place, p->text, len) || hits_whole(x->regex, p->place, snake, snake_len);
 }

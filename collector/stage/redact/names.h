@@ -15,7 +15,8 @@ enum name_action {
 
 enum names_pattern {
     NAMES_PATTERN_WHOLE, /* matches the whole dotted path, with or without data., context., diagnostics. */
-    NAMES_PATTERN_FIND,  /* is found anywhere in it; not applied to what enrichers add (presets) */
+    NAMES_PATTERN_FIND,  /* is found anywhere in it */
+    NAMES_PATTERN_FIND_DATA, /* the same, but not in what enrichers add: a pod's name is no person's */
 };
 
 struct names;

@@ -100,6 +100,7 @@ const struct redact_preset redact_presets[] = {
     },
     {
         .name = "PCI_DSS",
+        .is_everywhere = true,
         .description = "Cardholder and authentication data under PCI DSS",
         .regulation = "PCI-DSS",
         .tags = LIST("pci", "payment"),
@@ -112,6 +113,7 @@ const struct redact_preset redact_presets[] = {
     },
     {
         .name = "CREDENTIALS",
+        .is_everywhere = true,
         .description = "Passwords, tokens, keys and sessions",
         .tags = LIST("security", "credentials"),
         .fields = LIST("password", "passwd", "pwd", "pass", "secret", "api_secret", "client_secret", "shared_secret",

@@ -40,7 +40,7 @@ static int add_lists(const struct redact_preset *p, struct names *names, struct 
     for (const char *const *f = p->fields; f && *f && r == 0; f++)
         r = names_add(names, *f, NAME_MASK, e);
     for (const char *const *x = p->patterns; x && *x && r == 0; x++)
-        r = names_add_pattern(names, *x, NAMES_PATTERN_FIND, false, e);
+        r = names_add_pattern(names, *x, p->is_everywhere ? NAMES_PATTERN_FIND : NAMES_PATTERN_FIND_DATA, false, e);
     return r;
 }
 

@@ -9,6 +9,7 @@ struct redact_preset {
     const char *name, *description, *regulation, *region; /* the last two may be NULL */
     const char *const *extends, *const *fields, *const *patterns, *const *tags; /* end with NULL; may be NULL */
     unsigned kinds; /* enum value_kind */
+    bool is_everywhere; /* its patterns hold for what enrichers add too */
 };
 
 extern const struct redact_preset redact_presets[]; /* ends with name NULL; building blocks have no description */
