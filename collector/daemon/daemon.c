@@ -93,7 +93,7 @@ static void watch_drain(struct daemon *d, uint64_t now_ns)
 
 static bool is_done(const struct daemon *d)
 {
-    return d->is_stopping && !d->drain.is_open && pipeline_is_idle(&d->pipeline) &&
+    return d->is_stopping && !d->drain.is_open && pipeline_is_idle(&d->pipeline, true) &&
            drain_has_reached_goal(&d->drain);
 }
 

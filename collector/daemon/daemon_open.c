@@ -92,13 +92,15 @@ static int open_sinks(struct daemon *d, struct err *e)
  * attached late. */
 static int copy_redo(struct daemon *d, struct err *e)
 {
-    const struct position *last = commit_positions(d->commit, &d->segments.redo_count);
-    if (!d->segments.redo_count)
+    struct commit_state last;
+    commit_last(d->commit, &last);
+    d->segments.redo_count = last.positions_count;
+    if (!last.positions_count)
         return 0;
     d->redo = malloc(d->segments.redo_count * sizeof *d->redo);
     if (!d->redo)
         return err_set(e, -ENOMEM, "out of memory");
-    memcpy(d->redo, last, d->segments.redo_count * sizeof *d->redo);
+    memcpy(d->redo, last.position, d->segments.redo_count * sizeof *d->redo);
     d->segments.redo = d->redo;
     return 0;
 }
@@ -140,12 +142,17 @@ int daemon_open(struct daemon *d, const struct options *o, struct err *e)
         r = commit_open(d->dir, &d->commit, e);
     if (r == 0)
         r = open_rings(d, e);
+    d->pipeline.settings = o->settings.delivery;
+    if (!d->pipeline.settings.state_dir)
+        d->pipeline.settings.state_dir = d->dir;
     if (r == 0)
         r = pipeline_open(&d->pipeline, d->io, d->commit, d->sink, d->sinks_count, e);
     d->is_pipeline_open = r == 0;
     if (r == 0)
         r = drain_init(&d->drain, &d->segments, d->pipeline.outputs.level_mask,
-                       d->pipeline.outputs.text_count == 0, e);
+                       d->pipeline.outputs.serialized_count == 0, e);
+    if (r == 0)
+        drain_set_fences(&d->drain, d->pipeline.fences, d->pipeline.fences_count);
     return r;
 }
 

@@ -2,6 +2,7 @@
 #ifndef COLLECTOR_DAEMON_OPTIONS_H
 #define COLLECTOR_DAEMON_OPTIONS_H
 
+#include "collector/delivery/pipeline.h"
 #include "collector/ingest/settings.h"
 #include "lib/base/err.h"
 #include "lib/base/opt.h"
@@ -14,6 +15,7 @@
 struct settings {
     struct ingest_settings ingest;
     uint64_t shutdown_timeout_ns;
+    struct pipeline_settings delivery;
     uint32_t io; /* enum io_kind */
 };
 extern const struct opt settings_opts[];

@@ -22,7 +22,7 @@ void pace_next_turn(struct daemon *d)
     const bool was_rung = d->is_turn_rung;
     d->turn_ended_ns = now_ns;
     d->is_turn_rung = false;
-    if (d->drain.has_more || d->is_stopping) {
+    if (d->drain.has_more || d->drain.is_fenced || d->is_stopping) {
         d->turn_at_ns = 0;
         return;
     }

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 struct batch_kept {
     struct batch_kept *next;
@@ -32,83 +31,53 @@ static void kept_free(struct batch *b)
     }
 }
 
-int batch_pool_init(struct batch_pool *p, struct batch *batches, const struct outputs *o, struct err *e)
+static void chunk_clear(struct batch_chunk *c, struct buffers *buffers)
 {
-    memset(p, 0, sizeof *p);
-    p->buffers = BATCHES * o->text_count;
-    if (!p->buffers)
-        return 0;
-    const size_t bytes = (size_t)p->buffers * BATCH_BUFFER_BYTES;
-    p->base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p->base == MAP_FAILED) {
-        p->base = NULL;
-        return err_sys(e, -errno, "%zu bytes for output buffers", bytes);
-    }
-    p->ends = malloc((size_t)p->buffers * BATCH_RECORDS_MAX * sizeof *p->ends);
-    if (!p->ends) {
-        batch_pool_done(p, batches);
-        return err_set(e, -ENOMEM, "out of memory");
-    }
-    for (unsigned i = 0; i < p->buffers; i++) {
-        struct batch_chunk *c = &batches[i / o->text_count].chunk[i % o->text_count];
-        c->buffer = p->base + (size_t)i * BATCH_BUFFER_BYTES;
-        c->buf_index = (int32_t)i;
-        c->ends = p->ends + (size_t)i * BATCH_RECORDS_MAX;
-    }
-    return 0;
-}
-
-static void chunk_clear(struct batch_chunk *c)
-{
+    if (c->buffer)
+        buffers_give(buffers, c->buffer - 1);
     free(c->large);
-    c->large = NULL;
-    c->chunk = (struct sink_chunk){ .data = c->buffer, .buf_index = c->buf_index, .ends = c->ends };
+    parcel_unref(c->parcel);
+    *c = (struct batch_chunk){ .room = UINT64_MAX };
 }
 
-void batch_pool_done(struct batch_pool *p, struct batch *batches)
+void batch_begin(struct batch *b, const struct outputs *o, uint64_t id)
 {
-    for (unsigned i = 0; i < BATCHES; i++) {
-        for (unsigned k = 0; k < OUTPUTS_MAX; k++)
-            chunk_clear(&batches[i].chunk[k]);
-        kept_free(&batches[i]);
-        free(batches[i].span);
-        batches[i].span = NULL;
-        checkpoint_done(&batches[i].checkpoint);
-    }
-    if (p->base)
-        (void)munmap(p->base, (size_t)p->buffers * BATCH_BUFFER_BYTES);
-    free(p->ends);
-    memset(p, 0, sizeof *p);
-}
-
-void batch_reset(struct batch *b, const struct outputs *o, uint64_t id)
-{
-    b->state = BATCH_FILLING;
+    CHECK(!b->is_used);
+    b->is_used = true;
     b->id = id;
-    b->records = 0;
-    b->ring_bytes = 0;
+    b->records = b->ring_bytes = 0;
+    b->settled = b->waits = 0;
     b->ring_limit = BATCH_RING_BYTES;
     b->spans_count = 0;
-    kept_free(b);
     memset(b->span_first, 0, sizeof b->span_first);
     memset(b->span_bytes, 0, sizeof b->span_bytes);
     memset(b->span_records, 0, sizeof b->span_records);
-    for (uint32_t i = 0; i < o->text_count; i++)
-        chunk_clear(&b->chunk[i]);
+    for (uint32_t i = 0; i < o->serialized_count; i++)
+        b->chunk[i] = (struct batch_chunk){ .room = UINT64_MAX };
 }
 
-/* A batch that has a record in its large buffer takes no other. */
-static bool chunk_has_room(const struct batch_chunk *c, size_t bound)
+void batch_end(struct batch *b, struct buffers *buffers)
 {
-    return !c->large && c->chunk.records < BATCH_RECORDS_MAX && c->chunk.len + bound <= c->limit &&
-           c->chunk.len + bound <= BATCH_BUFFER_BYTES;
+    for (uint32_t i = 0; i < OUTPUTS_MAX; i++)
+        chunk_clear(&b->chunk[i], buffers);
+    kept_free(b);
+    b->is_used = false;
 }
 
-/* The text outputs that want a record, one bit each. */
+void batch_done(struct batch *b, struct buffers *buffers)
+{
+    batch_end(b, buffers);
+    free(b->span);
+    b->span = NULL;
+    b->spans_cap = 0;
+    checkpoint_done(&b->checkpoint);
+}
+
+/* The serialized outputs that want a record, one bit each. */
 static uint32_t outputs_wanting(const struct outputs *o, const struct fapilog_record *r)
 {
     uint32_t wants = 0;
-    for (uint32_t i = 0; i < OUTPUTS_MAX && i < o->text_count; i++)
+    for (uint32_t i = 0; i < OUTPUTS_MAX && i < o->serialized_count; i++)
         wants |= (o->output[i].level_mask >> (r->level & 31) & 1) << i;
     return wants;
 }
@@ -116,24 +85,49 @@ static uint32_t outputs_wanting(const struct outputs *o, const struct fapilog_re
 #define EACH_BIT(i, bits) \
     uint32_t left_ = (bits), i; left_ && (i = (uint32_t)__builtin_ctz(left_), true); left_ &= left_ - 1
 
-/* The bounds of a record, and memory for those that no buffer holds. 1: all fit. */
-static int make_room(struct batch *b, const struct outputs *o, const struct fapilog_record *r, uint32_t wants,
-                     size_t *bound)
+/* ---- text ---- */
+
+/* A batch that has a record in its large buffer takes no other. */
+static bool text_has_room(const struct batch_chunk *c, size_t bound)
+{
+    return !c->large && c->chunk.records < BUFFER_RECORDS && c->chunk.len + bound <= c->limit;
+}
+
+static int text_provide(struct batch_chunk *c, struct buffers *buffers, size_t bound)
+{
+    if (unlikely(bound > BUFFER_BYTES)) {
+        free(c->large); /* of an attempt that found no memory for another output */
+        c->large = malloc(bound);
+        if (!c->large)
+            return -ENOMEM;
+        c->limit = 0;
+    }
+    if (c->buffer)
+        return 0;
+    c->buffer = buffers_take(buffers) + 1;
+    c->ends = buffers_ends(buffers, c->buffer - 1);
+    c->chunk.ends = c->ends;
+    c->chunk.data = buffers_data(buffers, c->buffer - 1);
+    c->chunk.buf_index = c->buffer <= buffers->registered ? (int32_t)c->buffer - 1 : -1;
+    if (!c->large)
+        c->limit = c->room < BUFFER_BYTES ? c->room : BUFFER_BYTES;
+    return 0;
+}
+
+/* The bounds of a record, and memory for it. 1: all fit. */
+static int text_make_room(struct batch *b, struct buffers *buffers, const struct outputs *o,
+                          const struct fapilog_record *r, uint32_t wants, size_t *bound)
 {
     for (EACH_BIT(i, wants)) {
         const struct batch_chunk *c = &b->chunk[i];
         bound[i] = o->output[i].format->ops->bound(o->output[i].format, r);
-        if (c->chunk.records > 0 && !chunk_has_room(c, bound[i]))
+        if (c->chunk.records > 0 && !text_has_room(c, bound[i]))
             return 0;
     }
     for (EACH_BIT(i, wants)) {
-        struct batch_chunk *c = &b->chunk[i];
-        if (likely(bound[i] <= BATCH_BUFFER_BYTES))
-            continue;
-        free(c->large); /* of an attempt that found no memory for another output */
-        c->large = malloc(bound[i]);
-        if (!c->large)
-            return -ENOMEM;
+        const int res = text_provide(&b->chunk[i], buffers, bound[i]);
+        if (res < 0)
+            return res;
     }
     return 1;
 }
@@ -144,12 +138,12 @@ static void chunk_grow(struct batch_chunk *c, const char *end)
     c->ends[c->chunk.records++] = c->chunk.len;
 }
 
-static int put_bounded(struct batch *b, const struct outputs *o, const struct fapilog_record *r,
-                       uint32_t wants, bool *ret_fits)
+/* 1: written. */
+static int text_put_bounded(struct batch *b, struct buffers *buffers, const struct outputs *o,
+                            const struct fapilog_record *r, uint32_t wants)
 {
     size_t bound[OUTPUTS_MAX]; /* of those that want it */
-    const int fits = make_room(b, o, r, wants, bound);
-    *ret_fits = fits > 0;
+    const int fits = text_make_room(b, buffers, o, r, wants, bound);
     if (fits <= 0)
         return fits;
     for (EACH_BIT(i, wants)) {
@@ -159,37 +153,122 @@ static int put_bounded(struct batch *b, const struct outputs *o, const struct fa
             c->chunk.data = c->large;
             c->chunk.buf_index = -1;
         }
-        char *out = c->large ? c->large : c->buffer + c->chunk.len;
+        char *out = c->large ? c->large : buffers_data(buffers, c->buffer - 1) + c->chunk.len;
         const char *end = f->ops->write(f, r, out);
         ASSUME((size_t)(end - out) <= bound[i]);
         chunk_grow(c, end);
     }
-    FAULT_POINT("serialize");
-    return 0;
+    return 1;
 }
 
-/* Where the format can tell from the record's call site alone that it fits. */
-static const char *put_within(struct batch_chunk *c, struct format *f, const struct fapilog_record *r)
+/* Where the format can tell from the record's call site alone that it fits. Without a buffer nothing does. */
+static const char *text_put_within(struct batch_chunk *c, struct format *f, const struct fapilog_record *r)
 {
-    const uint64_t limit = c->limit < BATCH_BUFFER_BYTES ? c->limit : BATCH_BUFFER_BYTES;
-    const bool is_full = c->large || c->chunk.records == BATCH_RECORDS_MAX || c->chunk.len >= limit;
+    const bool is_full = c->chunk.records == BUFFER_RECORDS || c->chunk.len >= c->limit;
     if (unlikely(!f->ops->write_within || is_full))
         return NULL;
-    return f->ops->write_within(f, r, c->buffer + c->chunk.len, limit - c->chunk.len);
+    return f->ops->write_within(f, r, (char *)(uintptr_t)c->chunk.data + c->chunk.len, c->limit - c->chunk.len);
 }
 
-int batch_put(struct batch *b, const struct outputs *o, const struct fapilog_record *r, bool *ret_fits)
+/* ---- entries ---- */
+
+static size_t entry_bytes_bound(const struct output *o, const struct fapilog_record *r)
 {
-    const uint32_t wants = outputs_wanting(o, r);
+    return entry_bound(o->encoder ? o->encoder->ops->remote->encode_bound(o->encoder, r)
+                                  : o->format->ops->bound(o->format, r));
+}
+
+/* 1: there is room in every parcel. */
+static int entries_make_room(struct batch *b, const struct outputs *o, const struct fapilog_record *r, uint32_t wants)
+{
+    size_t bound[OUTPUTS_MAX];
+    for (EACH_BIT(i, wants)) {
+        const struct parcel *p = b->chunk[i].parcel;
+        bound[i] = entry_bytes_bound(&o->output[i], r);
+        if (p && (p->records == BUFFER_RECORDS || p->bytes + bound[i] > p->cap) && p->records)
+            return 0;
+    }
+    for (EACH_BIT(i, wants)) {
+        struct batch_chunk *c = &b->chunk[i];
+        if (c->parcel && c->parcel->bytes + bound[i] <= c->parcel->cap)
+            continue;
+        parcel_unref(c->parcel); /* empty, of an attempt that found no memory for another output */
+        c->parcel = parcel_new(bound[i] > PARCEL_BYTES ? bound[i] : PARCEL_BYTES);
+        if (!c->parcel)
+            return -ENOMEM;
+    }
+    return 1;
+}
+
+static char *entry_fill(const struct output *o, const struct fapilog_record *r, char *out, uint16_t *ret_group_len,
+                        uint16_t *ret_meta_len)
+{
+    *ret_group_len = *ret_meta_len = 0;
+    if (o->encoder)
+        return o->encoder->ops->remote->encode(o->encoder, r, out, ret_group_len, ret_meta_len);
+    char *end = o->format->ops->write(o->format, r, out);
+    return o->format->ops->is_lines ? end - 1 : end;
+}
+
+static void entries_put(struct batch *b, const struct outputs *o, const struct fapilog_record *r, uint32_t wants)
+{
+    for (EACH_BIT(i, wants)) {
+        struct parcel *p = b->chunk[i].parcel;
+        struct entry_head *h = (struct entry_head *)(void *)(p->data + p->bytes);
+        uint16_t group_len, meta_len;
+        char *end = entry_fill(&o->output[i], r, (char *)(h + 1), &group_len, &meta_len);
+        const char *next = entry_finish(h, r, group_len, meta_len, end);
+        p->bytes = (uint64_t)(next - p->data);
+        ASSUME(p->bytes <= p->cap);
+        p->payload_bytes += h->payload_len;
+        if (!p->records++)
+            p->oldest_ns = p->youngest_ns = h->time_ns;
+        p->oldest_ns = h->time_ns < p->oldest_ns ? h->time_ns : p->oldest_ns;
+        p->youngest_ns = h->time_ns > p->youngest_ns ? h->time_ns : p->youngest_ns;
+    }
+}
+
+/* ---- all of them ---- */
+
+/* 1: written. */
+static inline int texts_put(struct batch *b, struct buffers *buffers, const struct outputs *o,
+                            const struct fapilog_record *r, uint32_t wants)
+{
     const char *end[OUTPUTS_MAX]; /* of those that want it */
     for (EACH_BIT(i, wants)) {
-        end[i] = put_within(&b->chunk[i], o->output[i].format, r);
+        end[i] = text_put_within(&b->chunk[i], o->output[i].format, r);
         if (unlikely(!end[i]))
-            return put_bounded(b, o, r, wants, ret_fits);
+            return text_put_bounded(b, buffers, o, r, wants);
     }
     for (EACH_BIT(i, wants))
         chunk_grow(&b->chunk[i], end[i]);
-    *ret_fits = true;
+    return 1;
+}
+
+int batch_put(struct batch *b, struct buffers *buffers, const struct outputs *o, const struct fapilog_record *r,
+              uint32_t among, bool *ret_fits)
+{
+    const uint32_t wants = outputs_wanting(o, r) & among;
+    const uint32_t texts = wants & (uint32_t)((UINT64_C(1) << o->text_count) - 1), entries = wants ^ texts;
+    int res = 1;
+    if (unlikely(entries))
+        res = entries_make_room(b, o, r, entries);
+    if (likely(res > 0))
+        res = texts_put(b, buffers, o, r, texts);
+    *ret_fits = res > 0;
+    if (unlikely(res <= 0))
+        return res;
+    if (unlikely(entries))
+        entries_put(b, o, r, entries);
     FAULT_POINT("serialize");
     return 0;
+}
+
+uint64_t batch_output_bytes(const struct batch *b, const struct outputs *o, uint32_t output)
+{
+    switch (o->output[output].kind) {
+    case OUTPUT_TEXT: return b->chunk[output].chunk.len;
+    case OUTPUT_ENTRY: return b->chunk[output].parcel ? b->chunk[output].parcel->bytes : 0;
+    default: return b->span_bytes[output];
+    }
 }

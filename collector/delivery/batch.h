@@ -1,62 +1,68 @@
-/* batch.h - a run of records on its way to the sinks: one chunk of text per output, or spans of the
- * ring for raw outputs, and the positions that become true when every sink has it. */
+/* batch.h - a run of records on its way to the sinks: per output one chunk of text, one parcel of entries or
+ * spans of the ring; who has it; and the positions that become true when every sink has it. */
 #ifndef COLLECTOR_DELIVERY_BATCH_H
 #define COLLECTOR_DELIVERY_BATCH_H
 
+#include "collector/delivery/buffers.h"
 #include "collector/delivery/outputs.h"
+#include "collector/delivery/remote.h"
 #include "collector/ingest/drain.h"
 
 enum {
-    BATCHES = 2, /* one is filled while the other is written */
-    BATCH_BUFFER_BYTES = 1 << 20,
-    BATCH_RECORDS_MAX = 1 << 15,
     BATCH_RING_BYTES = 4 << 20, /* of ring that one batch may hold back */
+    WINDOW_MIN = 3, /* one that a sink is busy with, and two that can become one */
+    WINDOW_MAX = 64, /* default: see daemon/options.c */
 };
 
-enum batch_state { BATCH_FREE, BATCH_FILLING, BATCH_CLOSED, BATCH_WRITING };
-
 struct batch_chunk {
-    struct sink_chunk chunk; /* data points at buffer, or at `large` */
-    char *buffer;            /* BATCH_BUFFER_BYTES, from the registered region */
-    int32_t buf_index;
-    char *large;             /* one record that no buffer holds */
+    struct sink_chunk chunk; /* data points into a buffer, or at `large` */
+    uint32_t buffer;         /* its number + 1; 0: nothing was written yet */
     uint32_t *ends;
-    uint64_t limit;          /* bytes that every sink of this output has room for */
+    char *large;             /* one record that no buffer holds */
+    uint64_t limit;          /* bytes that go into the buffer, 0 without one */
+    uint64_t room;           /* bytes that every sink of this output has room for */
+    struct parcel *parcel;   /* of an entry output, once it has a record */
 };
 
 struct batch {
-    enum batch_state state;
+    bool is_used;
     uint64_t id;
     uint64_t records; /* taken from the rings, wanted by a sink or not; reports do not count */
     uint64_t ring_bytes;
+    uint64_t opened_ns;
+    uint32_t settled; /* targets that have it, also those that had it before this run began; one bit each */
+    uint32_t waits;   /* remote targets that hold tickets of it */
     struct batch_chunk chunk[OUTPUTS_MAX];
     struct sink_span *span; /* raw outputs one after the other */
     uint32_t spans_count, spans_cap;
     uint32_t span_first[OUTPUTS_MAX + 1]; /* output i: [first[i], first[i + 1]) */
     uint64_t span_bytes[OUTPUTS_MAX], span_records[OUTPUTS_MAX];
-    uint32_t positions_max; /* that one slot of the state file holds */
+    uint32_t positions_max; /* that the state file has room for */
     uint64_t ring_limit; /* bytes that every raw sink has room for */
     struct batch_kept *kept;
     struct checkpoint checkpoint;
+    struct batch_ticket *tickets; /* see remotes.c */
 };
 
 /* Memory that lives as long as the batch, for copies of what may be overwritten. NULL: out of memory. */
 uint8_t *batch_keep(struct batch *b, size_t bytes);
 
-/* The buffers of all batches: one page-aligned region, so that one registration covers them. */
-struct batch_pool {
-    char *base;
-    unsigned buffers;
-    uint32_t *ends;
-};
+void batch_begin(struct batch *b, const struct outputs *o, uint64_t id);
+/* Gives back what it holds, but for what the next use needs as well. */
+void batch_end(struct batch *b, struct buffers *buffers);
+void batch_done(struct batch *b, struct buffers *buffers); /* frees all */
 
-int batch_pool_init(struct batch_pool *p, struct batch *batches, const struct outputs *o, struct err *e);
-void batch_pool_done(struct batch_pool *p, struct batch *batches);
-
-void batch_reset(struct batch *b, const struct outputs *o, uint64_t id);
-
-/* Serializes the record into every text output that wants it. False, and nothing written, when it
+/* Serializes the record into the outputs of `among` that want it. False, and nothing written, when it
  * does not fit any more; an empty batch takes every record. -ENOMEM as a last resort. */
-int batch_put(struct batch *b, const struct outputs *o, const struct fapilog_record *r, bool *ret_fits);
+int batch_put(struct batch *b, struct buffers *buffers, const struct outputs *o, const struct fapilog_record *r,
+              uint32_t among, bool *ret_fits);
+
+/* Bytes and records that the batch has for one output. */
+uint64_t batch_output_bytes(const struct batch *b, const struct outputs *o, uint32_t output);
+
+/* Appends `next`, which was read directly after b, to it; `next` is empty then. Only outputs of `wanted` are
+ * kept. False: they do not fit into one. */
+bool batch_merge(struct batch *b, struct batch *next, struct buffers *buffers, const struct outputs *o,
+                 uint32_t wanted);
 
 #endif

@@ -5,8 +5,10 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/fault.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -14,7 +16,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define STATE_MAGIC UINT64_C(0x3154415453504146) /* "FAPSTAT1" */
+#define STATE_MAGIC UINT64_C(0x3254415453504146)   /* "FAPSTAT2" */
+#define STATE_MAGIC_1 UINT64_C(0x3154415453504146) /* "FAPSTAT1": no open batches */
 
 enum { HEADER_BYTES = 4096, SLOT_BYTES_FIRST = 64 << 10, SLOT_BYTES_MAX = 1 << 30 };
 
@@ -28,7 +31,21 @@ struct state_slot {
     uint64_t sequence; /* 0: never written */
     uint32_t sinks_count;
     uint32_t positions_count;
-    /* struct commit_sink[], then struct position[] */
+    uint32_t opens_count;
+    uint32_t opens_positions_count; /* of all open batches */
+    /* struct commit_sink[], struct position[], struct slot_open[], struct position[] */
+};
+
+struct state_slot_1 {
+    uint64_t xxh3;
+    uint64_t sequence;
+    uint32_t sinks_count;
+    uint32_t positions_count;
+};
+
+struct slot_open {
+    uint32_t settled;
+    uint32_t count;
 };
 
 struct commit {
@@ -37,6 +54,7 @@ struct commit {
     size_t map_bytes;
     uint64_t slot_bytes;
     struct state_slot *last; /* newest valid slot, NULL when there is none yet */
+    struct commit_open open[COMMIT_OPENS_MAX]; /* of `last`, for commit_last() */
 };
 
 static struct state_slot *slot_at(const struct commit *c, unsigned i)
@@ -44,21 +62,25 @@ static struct state_slot *slot_at(const struct commit *c, unsigned i)
     return (struct state_slot *)(c->map + HEADER_BYTES + i * c->slot_bytes);
 }
 
-static uint64_t slot_used(uint64_t sinks, uint64_t positions)
+uint64_t commit_bytes(uint32_t sinks, uint64_t positions, uint32_t opens)
 {
-    return sizeof(struct state_slot) + sinks * sizeof(struct commit_sink) +
-           positions * sizeof(struct position);
+    return sizeof(struct state_slot) + sinks * sizeof(struct commit_sink) + positions * sizeof(struct position) +
+           opens * sizeof(struct slot_open);
+}
+
+static uint64_t slot_used(const struct state_slot *s)
+{
+    return commit_bytes(s->sinks_count, (uint64_t)s->positions_count + s->opens_positions_count, s->opens_count);
 }
 
 static uint64_t slot_hash(const struct state_slot *s)
 {
-    const size_t used = slot_used(s->sinks_count, s->positions_count);
-    return XXH3_64bits(&s->sequence, used - offsetof(struct state_slot, sequence));
+    return XXH3_64bits(&s->sequence, slot_used(s) - offsetof(struct state_slot, sequence));
 }
 
 static bool slot_is_valid(const struct commit *c, const struct state_slot *s)
 {
-    return s->sequence && slot_used(s->sinks_count, s->positions_count) <= c->slot_bytes &&
+    return s->sequence && s->opens_count <= COMMIT_OPENS_MAX && slot_used(s) <= c->slot_bytes &&
            s->xxh3 == slot_hash(s);
 }
 
@@ -70,6 +92,16 @@ static struct commit_sink *slot_sinks(struct state_slot *s)
 static struct position *slot_positions(struct state_slot *s)
 {
     return (struct position *)(slot_sinks(s) + s->sinks_count);
+}
+
+static struct slot_open *slot_opens(struct state_slot *s)
+{
+    return (struct slot_open *)(slot_positions(s) + s->positions_count);
+}
+
+static struct position *slot_open_positions(struct state_slot *s)
+{
+    return (struct position *)(slot_opens(s) + s->opens_count);
 }
 
 static int state_map(struct commit *c, int fd, uint64_t slot_bytes, struct err *e)
@@ -96,7 +128,7 @@ static int state_fill(struct commit *next, const struct commit *old, int fd, uin
         return r;
     if (old->last) {
         next->last = slot_at(next, 0);
-        memcpy(next->last, old->last, slot_used(old->last->sinks_count, old->last->positions_count));
+        memcpy(next->last, old->last, slot_used(old->last));
     }
     struct state_header *h = (struct state_header *)next->map;
     h->slot_bytes = slot_bytes;
@@ -129,16 +161,68 @@ static int state_create(struct commit *c, uint64_t slot_bytes, struct err *e)
     return r;
 }
 
+/* What the first version of the file says, as a slot of this one. NULL: nothing, or out of memory (errno). */
+static struct state_slot *slot_from_1(const unsigned char *map, uint64_t slot_bytes)
+{
+    const struct state_slot_1 *newest = NULL;
+    for (unsigned i = 0; i < 2; i++) {
+        const struct state_slot_1 *s = (const struct state_slot_1 *)(map + HEADER_BYTES + i * slot_bytes);
+        const uint64_t used = sizeof *s + s->sinks_count * sizeof(struct commit_sink) +
+                              s->positions_count * sizeof(struct position);
+        if (s->sequence && used <= slot_bytes &&
+            s->xxh3 == XXH3_64bits(&s->sequence, used - offsetof(struct state_slot_1, sequence)) &&
+            (!newest || s->sequence > newest->sequence))
+            newest = s;
+    }
+    errno = 0;
+    if (!newest)
+        return NULL;
+    const uint64_t bytes = commit_bytes(newest->sinks_count, newest->positions_count, 0);
+    struct state_slot *s = malloc(bytes);
+    if (!s)
+        return NULL;
+    *s = (struct state_slot){ .sequence = newest->sequence, .sinks_count = newest->sinks_count,
+                              .positions_count = newest->positions_count };
+    memcpy(s + 1, newest + 1, bytes - sizeof *s);
+    s->xxh3 = slot_hash(s);
+    return s;
+}
+
+static int state_migrate(struct commit *c, int fd, uint64_t slot_bytes, struct err *e)
+{
+    const size_t bytes = HEADER_BYTES + 2 * slot_bytes;
+    unsigned char *map = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED)
+        return err_sys(e, -errno, "map %s", c->path);
+    struct state_slot *slot = slot_from_1(map, slot_bytes);
+    int r = slot || !errno ? 0 : -errno;
+    const bool was_written = ((const struct state_slot_1 *)(map + HEADER_BYTES))->sequence &&
+                             ((const struct state_slot_1 *)(map + HEADER_BYTES + slot_bytes))->sequence;
+    (void)munmap(map, bytes);
+    if (r < 0)
+        return err_sys(e, r, "take over %s", c->path);
+    if (!slot && was_written)
+        return err_set(e, -EBADMSG, "%s is damaged; remove it to start over (records may repeat)", c->path);
+    c->last = slot;
+    /* A slot of this version is a few bytes longer. */
+    r = state_create(c, slot && slot_used(slot) > slot_bytes ? 2 * slot_bytes : slot_bytes, e);
+    free(slot);
+    return r;
+}
+
 static int state_load(struct commit *c, int fd, struct err *e)
 {
     struct stat st;
     struct state_header h;
     if (fstat(fd, &st) < 0)
         return err_sys(e, -errno, "stat %s", c->path);
-    if (!S_ISREG(st.st_mode) || pread(fd, &h, sizeof h, 0) != sizeof h || h.magic != STATE_MAGIC ||
+    if (!S_ISREG(st.st_mode) || pread(fd, &h, sizeof h, 0) != sizeof h ||
+        (h.magic != STATE_MAGIC && h.magic != STATE_MAGIC_1) ||
         h.slot_bytes < SLOT_BYTES_FIRST || h.slot_bytes > SLOT_BYTES_MAX ||
         (uint64_t)st.st_size != HEADER_BYTES + 2 * h.slot_bytes)
         return err_set(e, -EBADMSG, "%s is not a collector state file; remove it to start over", c->path);
+    if (h.magic == STATE_MAGIC_1)
+        return state_migrate(c, fd, h.slot_bytes, e);
     const int r = state_map(c, fd, h.slot_bytes, e);
     if (r < 0)
         return r;
@@ -190,64 +274,89 @@ void commit_close(struct commit *c)
     free(c);
 }
 
-const struct commit_sink *commit_sinks(const struct commit *c, uint32_t *ret_count)
+void commit_last(struct commit *c, struct commit_state *ret)
 {
-    *ret_count = c->last ? c->last->sinks_count : 0;
-    return c->last ? slot_sinks(c->last) : NULL;
+    struct state_slot *s = c->last;
+    *ret = (struct commit_state){ .open = c->open };
+    if (!s)
+        return;
+    ret->sink = slot_sinks(s);
+    ret->sinks_count = s->sinks_count;
+    ret->position = slot_positions(s);
+    ret->positions_count = s->positions_count;
+    ret->opens_count = s->opens_count;
+    const struct slot_open *open = slot_opens(s);
+    const struct position *position = slot_open_positions(s), *end = position + s->opens_positions_count;
+    for (uint32_t i = 0; i < s->opens_count; i++) {
+        const uint32_t left = (uint32_t)(end - position), count = open[i].count < left ? open[i].count : left;
+        c->open[i] = (struct commit_open){ .settled = open[i].settled, .count = count, .position = position };
+        position += count;
+    }
 }
 
-const struct position *commit_positions(const struct commit *c, uint32_t *ret_count)
+const struct sink_mark *commit_mark(struct commit *c, uint64_t identity)
 {
-    *ret_count = c->last ? c->last->positions_count : 0;
-    return c->last ? slot_positions(c->last) : NULL;
-}
-
-const struct sink_mark *commit_mark(const struct commit *c, uint64_t identity)
-{
-    uint32_t count;
-    const struct commit_sink *sink = commit_sinks(c, &count);
-    for (uint32_t i = 0; i < count; i++) {
-        if (sink[i].identity == identity)
-            return &sink[i].mark;
+    struct commit_state s;
+    commit_last(c, &s);
+    for (uint32_t i = 0; i < s.sinks_count; i++) {
+        if (s.sink[i].identity == identity)
+            return &s.sink[i].mark;
     }
     return NULL;
 }
 
-int commit_reserve(struct commit *c, uint32_t sinks, uint32_t positions, struct err *e)
+uint64_t commit_room(const struct commit *c)
 {
-    const uint64_t used = slot_used(sinks, positions);
-    if (used <= c->slot_bytes)
-        return 0;
+    return c->slot_bytes;
+}
+
+int commit_reserve(struct commit *c, uint64_t need, struct err *e)
+{
     uint64_t bytes = c->slot_bytes;
-    while (bytes < used)
+    while (bytes < need)
         bytes *= 2;
     if (bytes > SLOT_BYTES_MAX)
-        return err_set(e, -EFBIG, "%u positions are too many for %s", positions, c->path);
-    return state_create(c, bytes, e);
+        return err_set(e, -EFBIG, "%llu bytes of positions are too many for %s", (unsigned long long)need, c->path);
+    return bytes == c->slot_bytes ? 0 : state_create(c, bytes, e);
 }
 
-uint32_t commit_room(const struct commit *c, uint32_t sinks)
+static void put_positions(struct position *to, const struct position *from, uint32_t count)
 {
-    const uint64_t used = slot_used(sinks, 0);
-    return used >= c->slot_bytes ? 0 : (uint32_t)((c->slot_bytes - used) / sizeof(struct position));
+    if (count) /* with none, there is no list */
+        memcpy(to, from, count * sizeof *to);
 }
 
-void commit_store(struct commit *c, const struct commit_sink *sinks, uint32_t sinks_count,
-                  const struct position *positions, uint32_t positions_count)
+static void slot_begin(struct state_slot *s, const struct commit_state *from, uint64_t sequence)
 {
-    CHECK(slot_used(sinks_count, positions_count) <= c->slot_bytes);
+    s->sinks_count = from->sinks_count;
+    s->positions_count = from->positions_count;
+    s->opens_count = from->opens_count;
+    s->opens_positions_count = 0;
+    for (uint32_t i = 0; i < from->opens_count; i++)
+        s->opens_positions_count += from->open[i].count;
+    /* order: release - for the next process, as with the hash */
+    store_rel(&s->sequence, sequence);
+}
+
+void commit_store(struct commit *c, const struct commit_state *from)
+{
     struct state_slot *s = c->last == slot_at(c, 0) ? slot_at(c, 1) : slot_at(c, 0);
+    CHECK(from->opens_count <= COMMIT_OPENS_MAX);
     FAULT_POINT("persist-before");
-    s->sinks_count = sinks_count;
-    s->positions_count = positions_count;
-    /* order: release - for the next process, as below */
-    store_rel(&s->sequence, c->last ? c->last->sequence + 1 : 1);
+    slot_begin(s, from, c->last ? c->last->sequence + 1 : 1);
+    CHECK(slot_used(s) <= c->slot_bytes);
     FAULT_POINT("persist-torn");
-    if (sinks_count)
-        memcpy(slot_sinks(s), sinks, sinks_count * sizeof *sinks);
+    if (from->sinks_count)
+        memcpy(slot_sinks(s), from->sink, from->sinks_count * sizeof *from->sink);
     FAULT_POINT("persist-torn");
-    if (positions_count) /* with none, there is no list */
-        memmove(slot_positions(s), positions, positions_count * sizeof *positions);
+    put_positions(slot_positions(s), from->position, from->positions_count);
+    struct position *to = slot_open_positions(s);
+    for (uint32_t i = 0; i < from->opens_count; i++) {
+        const struct commit_open *open = &from->open[i];
+        slot_opens(s)[i] = (struct slot_open){ open->settled, open->count };
+        put_positions(to, open->position, open->count);
+        to += open->count;
+    }
     FAULT_POINT("persist-unhashed");
     /* order: only this process reads the slot, after its death: the compiler must not sink stores
      * below the hash */

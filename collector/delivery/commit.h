@@ -1,14 +1,17 @@
 /* commit.h - the state file that makes delivery into files exactly once.
  *
  *   collector.state: | header | slot 0 | slot 1 |
- *   slot: XXH3 of the rest, sequence, then per sink {identity, mark}, then per lane {positions}
+ *   slot: XXH3 of the rest, sequence, then per sink {identity, mark}, per lane {positions}, per open batch
+ *         {who has settled it, how many positions}, the positions of the open batches
  *
- * A batch ends in this order, each step only after the one before:
- *   1. every sink has written it            2. one slot: marks of all sinks + positions of its lanes
- *   3. the same positions go into each segment's ctl, which releases the space
- * Killed before 2, the next run cuts each sink back to the older mark and reads the batch again;
- * killed after 2, it repeats step 3 from the slot. Slots are written in turn, the hash last, so one
- * whole slot always survives. The file is mapped: what counts is the death of the process, and a
+ * Sinks settle batches one after the other, each at its own pace. Whenever one has settled a batch, a slot
+ * may say so: its mark, and its bit in the batch. A batch that all have settled ends in this order:
+ *   1. one slot: the marks of all sinks, its positions, and the batches that are still open
+ *   2. its positions go into each segment's ctl, which releases the space
+ * Killed before 1, the next run cuts each sink back to the mark in the slot, reads the lanes again from
+ * the positions that are committed, and leaves out, up to the end of each open batch, the sinks that had
+ * settled it. Killed after 1, it repeats step 2 from the slot. Slots are written in turn, the hash last, so
+ * one whole slot always survives. The file is mapped: what counts is the death of the process, and a
  * reboot takes the rings away together with it. */
 #ifndef COLLECTOR_DELIVERY_COMMIT_H
 #define COLLECTOR_DELIVERY_COMMIT_H
@@ -24,26 +27,43 @@ struct commit_sink {
     struct sink_mark mark;
 };
 
+/* A batch that is not committed. */
+struct commit_open {
+    uint32_t settled; /* bit i: sink i of the slot has all of it */
+    uint32_t count;
+    const struct position *position; /* where it ends in every lane that it moves */
+};
+
+/* What a slot says. */
+struct commit_state {
+    const struct commit_sink *sink;
+    const struct position *position; /* of the batch that was committed last */
+    const struct commit_open *open;  /* in the order in which they were read */
+    uint32_t sinks_count, positions_count, opens_count;
+};
+
+enum { COMMIT_OPENS_MAX = 512 }; /* batches of this run and of those that it recovers */
+
 struct commit;
 
-/* Opens or makes DIR/collector.state. A file that is not ours, or has no valid slot although its
- * header is complete and slots were written, is an error: starting over would deliver twice. */
+/* Opens or makes DIR/collector.state; the file of an earlier version is taken over. A file that is not ours,
+ * or has no valid slot although its header is complete and slots were written, is an error: starting over
+ * would deliver twice. */
 int commit_open(const char *dir, struct commit **ret, struct err *e);
 void commit_close(struct commit *c); /* NULL allowed */
 
-/* What the newest slot says; valid until the next store or reserve. */
-const struct commit_sink *commit_sinks(const struct commit *c, uint32_t *ret_count);
-const struct position *commit_positions(const struct commit *c, uint32_t *ret_count);
+/* The newest slot; valid until the next store or reserve. */
+void commit_last(struct commit *c, struct commit_state *ret);
 /* NULL: this sink has never been committed. */
-const struct sink_mark *commit_mark(const struct commit *c, uint64_t identity);
+const struct sink_mark *commit_mark(struct commit *c, uint64_t identity);
 
-/* Grows the slots so that a store of this many entries fits. The old file stays valid on failure. */
-int commit_reserve(struct commit *c, uint32_t sinks, uint32_t positions, struct err *e);
-/* How many positions a store beside this many sinks can take now. */
-uint32_t commit_room(const struct commit *c, uint32_t sinks);
+/* Bytes of a slot with that many entries; positions are those of the open batches as well. */
+uint64_t commit_bytes(uint32_t sinks, uint64_t positions, uint32_t opens);
+uint64_t commit_room(const struct commit *c); /* bytes of a slot now */
+/* Grows the slots to take that many bytes. The old file stays valid on failure. */
+int commit_reserve(struct commit *c, uint64_t bytes, struct err *e);
 
 /* Never fails for what commit_room() allows. */
-void commit_store(struct commit *c, const struct commit_sink *sinks, uint32_t sinks_count,
-                  const struct position *positions, uint32_t positions_count);
+void commit_store(struct commit *c, const struct commit_state *s);
 
 #endif

@@ -10,6 +10,9 @@
 uint64_t sink_identity(const struct sink *s)
 {
     uint64_t hash = XXH3_64bits(s->ops->scheme, strlen(s->ops->scheme));
+    /* What keeps no mark is told apart by its name alone, as its spool is. */
+    if (!s->ops->mark && s->common.name)
+        hash = XXH3_64bits_withSeed(s->common.name, strlen(s->common.name), hash);
     for (const struct opt *row = s->ops->opts; row && row->type != OPT_END_ROW; row++) {
         if (row->type != OPT_TEXT || (row->flags & OPT_SECRET))
             continue;

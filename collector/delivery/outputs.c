@@ -24,19 +24,28 @@ static int format_get(struct outputs *o, const char *name, const struct format_c
     return r;
 }
 
-static uint32_t output_get(struct outputs *o, struct format *f, uint32_t level_mask)
+static uint32_t output_get(struct outputs *o, const struct output *want)
 {
     for (uint32_t i = 0; i < o->count; i++) {
-        if (o->output[i].format == f && o->output[i].level_mask == level_mask)
+        const struct output *have = &o->output[i];
+        if (have->kind == want->kind && have->format == want->format && have->encoder == want->encoder &&
+            have->level_mask == want->level_mask)
             return i;
     }
     CHECK(o->count < OUTPUTS_MAX);
-    o->output[o->count] = (struct output){ .format = f, .level_mask = level_mask };
+    o->output[o->count] = *want;
     return o->count++;
+}
+
+static enum output_kind kind_of(const struct sink *s)
+{
+    return s->ops->remote ? OUTPUT_ENTRY : s->ops->wants_raw ? OUTPUT_RAW : OUTPUT_TEXT;
 }
 
 static int sink_format(struct outputs *o, struct sink *s, struct err *e)
 {
+    if (!s->common.format)
+        return 0;
     const struct format_config cfg = {
         .source = s->common.source,
         .colour = s->ops->format_colour && s->ops->format_colour(s->cfg),
@@ -45,25 +54,41 @@ static int sink_format(struct outputs *o, struct sink *s, struct err *e)
     return r < 0 ? err_wrap(e, r, "sink %s", s->common.name) : 0;
 }
 
+static int sink_output(struct outputs *o, struct sink *s, enum output_kind kind, uint32_t *ret, struct err *e)
+{
+    struct output want = { .kind = kind, .level_mask = s->common.level_mask };
+    if (kind != OUTPUT_RAW) {
+        const int r = sink_format(o, s, e);
+        if (r < 0)
+            return r;
+        want.format = s->format;
+    }
+    if (kind == OUTPUT_ENTRY && s->ops->remote->encode)
+        want.encoder = s;
+    else if (kind != OUTPUT_RAW && !want.format)
+        return err_set(e, -EINVAL, "sink %s: format: must be given", s->common.name);
+    *ret = output_get(o, &want);
+    o->level_mask |= want.level_mask;
+    return 0;
+}
+
 int outputs_init(struct outputs *o, struct sink *const *sinks, uint32_t sinks_count, uint32_t *ret_index,
                  struct err *e)
 {
     memset(o, 0, sizeof *o);
     CHECK(sinks_count <= OUTPUTS_MAX);
-    for (uint32_t i = 0; i < sinks_count; i++) {
-        struct sink *s = sinks[i];
-        if (s->ops->wants_raw)
-            continue;
-        const int r = sink_format(o, s, e);
-        if (r < 0)
-            return r;
-        ret_index[i] = output_get(o, s->format, s->common.level_mask);
-    }
-    o->text_count = o->count;
-    for (uint32_t i = 0; i < sinks_count; i++) {
-        if (sinks[i]->ops->wants_raw)
-            ret_index[i] = output_get(o, NULL, sinks[i]->common.level_mask);
-        o->level_mask |= sinks[i]->common.level_mask;
+    for (enum output_kind kind = OUTPUT_TEXT; kind <= OUTPUT_RAW; kind++) {
+        for (uint32_t i = 0; i < sinks_count; i++) {
+            if (kind_of(sinks[i]) != kind)
+                continue;
+            const int r = sink_output(o, sinks[i], kind, &ret_index[i], e);
+            if (r < 0)
+                return r;
+        }
+        if (kind == OUTPUT_TEXT)
+            o->text_count = o->count;
+        if (kind != OUTPUT_RAW)
+            o->serialized_count = o->count;
     }
     return 0;
 }

@@ -1,5 +1,6 @@
-/* outputs.h - the distinct byte streams that the sinks want. A record is serialized once per output,
- * however many sinks share it; an output is a format, its configuration and a set of levels. */
+/* outputs.h - the distinct streams that the sinks want. A record is serialized once per output, however many
+ * sinks share it; an output is a kind, a format with its configuration (or a sink that encodes by itself) and a
+ * set of levels. */
 #ifndef COLLECTOR_DELIVERY_OUTPUTS_H
 #define COLLECTOR_DELIVERY_OUTPUTS_H
 
@@ -8,21 +9,31 @@
 
 enum { OUTPUTS_MAX = FAPILOG_SINKS_MAX };
 
-struct output {
-    struct format *format; /* NULL: raw spans */
-    uint32_t level_mask;   /* bit = level number */
+enum output_kind {
+    OUTPUT_TEXT,  /* records of a format, one after the other */
+    OUTPUT_ENTRY, /* entries (collector/sinks/entry.h) for remote sinks */
+    OUTPUT_RAW,   /* spans of the ring */
 };
 
+struct output {
+    enum output_kind kind;
+    uint32_t level_mask;   /* bit = level number */
+    struct format *format; /* NULL: raw spans, or an encoder that needs none */
+    struct sink *encoder;  /* OUTPUT_ENTRY: encodes for itself, NULL: the payload is the format's */
+};
+
+/* Sorted by kind. */
 struct outputs {
     struct output output[OUTPUTS_MAX];
     uint32_t count;
-    uint32_t text_count; /* those with a format; they come first */
+    uint32_t text_count;       /* output[0 ..] */
+    uint32_t serialized_count; /* text and entries */
     struct format *format[FORMAT_SLOTS];
     uint32_t formats_count;
     uint32_t level_mask; /* levels that any output wants */
 };
 
-/* Fills `ret_index[i]` with the output of sink i and sets each text sink's format. */
+/* Fills `ret_index[i]` with the output of sink i and sets the format of each sink that has one. */
 int outputs_init(struct outputs *o, struct sink *const *sinks, uint32_t sinks_count, uint32_t *ret_index,
                  struct err *e);
 void outputs_done(struct outputs *o);

@@ -1,10 +1,8 @@
-/* pipeline.h - from closed batches to committed positions.
+/* pipeline.h - from batches to committed positions.
  *
- *   FREE -> FILLING -> CLOSED -> WRITING -> committed, FREE
+ *   free -> filling -> open: each sink settles it, in order and at its own pace -> committed, free
  *
- * While one batch is written the next is filled. All sinks work on the same batch: the next one is
- * started only when the one before is committed, so the marks that are persisted always belong to
- * the positions beside them, also when a sink moves to a new file in the middle. */
+ * Up to `window` batches are under way at once, the one that is filled included. See docs/delivery.md. */
 #ifndef COLLECTOR_DELIVERY_PIPELINE_H
 #define COLLECTOR_DELIVERY_PIPELINE_H
 
@@ -17,11 +15,11 @@
 #define PIPELINE_RETRY_FIRST_NS (100 * NS_PER_MS)
 #define PIPELINE_RETRY_MAX_NS (5 * NS_PER_S)
 #define PIPELINE_TICK_NS (250 * NS_PER_MS)
+#define PIPELINE_PARCEL_NS (10 * NS_PER_MS) /* what only remote sinks wait for is gathered so long */
 
-enum target_state {
-    TARGET_IDLE,    /* has the last committed batch */
+enum target_state { /* of a local sink */
+    TARGET_IDLE,    /* between two batches */
     TARGET_WRITING, /* between write() and done() */
-    TARGET_DONE,    /* has the batch that others still write */
     TARGET_WAITING, /* failed, tries again at retry_at_ns */
 };
 
@@ -30,12 +28,16 @@ struct pipeline;
 struct target {
     struct pipeline *pipeline;
     struct sink *sink;
+    struct remote *remote; /* NULL: a local sink */
+    uint32_t bit;
     uint32_t output;
     uint64_t identity;
+    /* local */
     enum target_state state;
-    struct sink_mark mark;      /* as committed */
-    struct sink_mark mark_next; /* at the end of the batch under way */
-    struct sink_batch view;     /* its share of that batch */
+    uint32_t next;          /* the open batch that it settles next, or pipeline.open_count */
+    struct sink_mark mark;  /* behind the last batch that it has settled */
+    struct sink_batch view; /* its share of the batch under way */
+    uint64_t room_most;     /* that it ever offered: what a fresh file takes */
     uint64_t retry_at_ns;
     uint64_t retry_pause_ns;
     uint64_t tick_at_ns;
@@ -47,20 +49,42 @@ struct target {
     bool has_mark;
     bool is_open;
     bool wants_reopen, wants_rotate;
+    /* remote */
+    uint64_t unsettled;  /* parcels that it has been given */
+    uint64_t relieved_id; /* the newest batch for which it was asked to spool */
+};
+
+/* Set before pipeline_open(). */
+struct pipeline_settings {
+    uint64_t window;       /* batches, WINDOW_MIN..WINDOW_MAX */
+    const char *state_dir; /* of spools and dead letters; remote sinks only */
 };
 
 struct pipeline {
+    struct pipeline_settings settings;
     struct io *io;
     struct commit *commit;
     struct outputs outputs;
     struct target target[FAPILOG_SINKS_MAX];
     uint32_t targets_count;
-    struct batch_pool pool;
-    struct batch batch[BATCHES];
+    uint32_t remotes_count;
+    uint32_t everybody; /* a bit for each target */
+    struct buffers buffers;
+    struct batch *batch; /* settings.window */
     struct batch *filling;
-    struct batch *closed;  /* waits for the writer */
-    struct batch *writing;
+    struct batch *open[WINDOW_MAX]; /* oldest first */
+    uint32_t open_count;
     uint64_t batch_id;
+    /* What a former run left open. */
+    struct drain_fence *fences;
+    uint32_t *fence_skip; /* who had it */
+    struct position *fence_position;
+    uint32_t fences_count;
+    uint32_t fence_next; /* those before it are read */
+    uint32_t last_count;  /* positions in the newest slot */
+    bool is_changed;      /* a batch was settled since the last store */
+    uint64_t pressure_at_ns;
+    bool is_full; /* the drain waits for a batch */
     uint64_t status_version; /* rises when a sink's health or error count changes */
     uint64_t committed_records;
     uint64_t committed_batches;
@@ -80,23 +104,33 @@ int pipeline_open(struct pipeline *p, struct io *io, struct commit *commit, stru
 /* No batch may be under way (see pipeline_abandon). The first error of a sink's close is returned. */
 int pipeline_close(struct pipeline *p, struct err *e);
 
-/* The batch that takes the next record, NULL while both are busy. */
-struct batch *pipeline_filling(struct pipeline *p);
-void pipeline_close_batch(struct pipeline *p);
+/* The batch that takes the drain's next record, NULL while the window is full. */
+struct batch *pipeline_filling(struct pipeline *p, const struct drain *d);
+/* Its checkpoint and spans are complete. -ENOMEM. */
+int pipeline_close_batch(struct pipeline *p, struct err *e);
 void pipeline_drop_batch(struct pipeline *p); /* the turn had nothing for it */
-/* Starts what can start, retries what is due, lets idle sinks do their upkeep. */
+/* Somebody waits for what is being filled. */
+bool pipeline_is_hungry(const struct pipeline *p);
+/* Starts what can start, retries what is due, commits what all have settled, lets idle sinks do their upkeep. */
 void pipeline_run(struct pipeline *p, uint64_t now_ns);
 /* When pipeline_run() has something to do next. */
 uint64_t pipeline_deadline(const struct pipeline *p);
-bool pipeline_is_idle(const struct pipeline *p);
+/* Nothing is under way; with `is_memory_too` remote sinks hold nothing in memory either. */
+bool pipeline_is_idle(const struct pipeline *p, bool is_memory_too);
 /* No sink is in the middle of a write. */
 bool pipeline_is_settled(const struct pipeline *p);
 /* Gives up the batches that are not being written; their records stay in the rings. */
 void pipeline_abandon(struct pipeline *p);
 
+/* Remote sinks make a last attempt, and spool what is not delivered by then. */
+void pipeline_stop(struct pipeline *p, uint64_t deadline_ns);
+/* Remote sinks also empty their spools. */
+void pipeline_drain(struct pipeline *p);
+bool pipeline_is_drained(const struct pipeline *p);
+
 void pipeline_want_reopen(struct pipeline *p);
 void pipeline_want_rotate(struct pipeline *p);
-/* The name of the first failing sink, or NULL. */
+/* The first failing sink, or NULL. */
 const struct target *pipeline_failing(const struct pipeline *p);
 
 #endif

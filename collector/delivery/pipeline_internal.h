@@ -1,11 +1,42 @@
-/* pipeline_internal.h - shared by the two halves of the pipeline, opening and running. */
+/* pipeline_internal.h - shared by the parts of the pipeline. */
 #ifndef COLLECTOR_DELIVERY_PIPELINE_INTERNAL_H
 #define COLLECTOR_DELIVERY_PIPELINE_INTERNAL_H
 
 #include "collector/delivery/pipeline.h"
 
-void pipeline_hook_sink(struct sink *s);
-void pipeline_take_mark(const struct target *t, struct sink_mark *ret);
-void pipeline_store_marks(struct pipeline *p, const struct position *positions, uint32_t count);
+void pipeline_say(const struct pipeline *p, const char *text);
+
+/* pipeline_store.c */
+/* Writes a slot: all marks, who has settled what, and the positions of `committed` (NULL: as they are), which
+ * no longer counts as open. */
+void pipeline_store(struct pipeline *p, const struct batch *committed);
+/* Positions that one more batch may move with the slots as they are, or larger ones. 0: wait until others are
+ * committed. */
+uint32_t pipeline_positions_room(struct pipeline *p);
+/* Bytes of a slot when batches to come move so many positions more. */
+uint64_t pipeline_slot_bytes(const struct pipeline *p, uint64_t more);
+/* Larger slots, if there is room for them. */
+void pipeline_grow_slots(struct pipeline *p, uint32_t positions);
+/* Takes over what the newest slot calls open. */
+int pipeline_load_fences(struct pipeline *p, struct err *e);
+
+/* target.c */
+void target_hook(struct sink *s);
+void target_take_mark(struct target *t);
+/* True: it has settled or started something. */
+bool target_run(struct target *t, uint64_t now_ns);
+uint64_t target_deadline(const struct target *t);
+/* Bytes that a new batch may hold so that it need not be split over two files. */
+uint64_t target_room(struct target *t, uint64_t most);
+
+/* remotes.c */
+int remotes_open(struct target *t, struct err *e);
+/* -ENOMEM */
+int remotes_put(struct pipeline *p, struct batch *b, uint64_t now_ns);
+void remotes_run(struct pipeline *p, uint64_t now_ns);
+uint64_t remotes_deadline(const struct pipeline *p);
+/* The tickets that `from` waits for belong to `to`. */
+void remotes_move_tickets(struct batch *to, struct batch *from);
+void remotes_drop_tickets(struct batch *b);
 
 #endif

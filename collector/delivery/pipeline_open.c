@@ -60,33 +60,43 @@ int pipeline_check(struct sink *const *sinks, uint32_t count, struct err *e)
     return r;
 }
 
+static int target_init(struct pipeline *p, struct sink *const *sinks, uint32_t i, uint32_t output, bool is_alone,
+                       struct err *e)
+{
+    struct target *t = &p->target[i];
+    struct sink *s = sinks[i];
+    *t = (struct target){ .pipeline = p, .sink = s, .bit = UINT32_C(1) << i, .output = output,
+                          .identity = sink_identity(s) };
+    const struct sink_mark *mark = commit_mark(p->commit, t->identity);
+    if (mark) {
+        t->mark = *mark;
+        t->has_mark = true;
+    }
+    for (uint32_t k = 0; k < i; k++) {
+        const int r = check_place(sinks[k], s, e);
+        if (r < 0)
+            return r;
+    }
+    s->io = p->io;
+    s->is_alone = is_alone;
+    if (s->ops->remote) {
+        p->remotes_count++;
+    } else {
+        s->core = t;
+        target_hook(s);
+    }
+    p->everybody |= t->bit;
+    p->targets_count++;
+    return 0;
+}
+
 static int targets_init(struct pipeline *p, struct sink *const *sinks, uint32_t count, struct err *e)
 {
     uint32_t output[FAPILOG_SINKS_MAX];
     int r = outputs_init(&p->outputs, sinks, count, output, e);
-    if (r < 0)
-        return r;
-    for (uint32_t i = 0; i < count; i++) {
-        struct target *t = &p->target[i];
-        *t = (struct target){ .pipeline = p, .sink = sinks[i], .output = output[i],
-                              .identity = sink_identity(sinks[i]) };
-        const struct sink_mark *mark = commit_mark(p->commit, t->identity);
-        if (mark) {
-            t->mark = *mark;
-            t->has_mark = true;
-        }
-        for (uint32_t k = 0; k < i; k++) {
-            r = check_place(sinks[k], sinks[i], e);
-            if (r < 0)
-                return r;
-        }
-        sinks[i]->io = p->io;
-        sinks[i]->core = t;
-        sinks[i]->is_alone = count == 1;
-        pipeline_hook_sink(sinks[i]);
-        p->targets_count++;
-    }
-    return 0;
+    for (uint32_t i = 0; r == 0 && i < count; i++)
+        r = target_init(p, sinks, i, output[i], count == 1, e);
+    return r < 0 ? r : pipeline_load_fences(p, e);
 }
 
 /* The kernel takes an io_uring of a killed process down after the process itself is gone, and until
@@ -116,24 +126,29 @@ static int target_open(struct target *t, struct err *e)
     }
     if (r < 0)
         return err_wrap(e, r, "sink %s", t->sink->common.name);
+    if (ops->remote) {
+        r = remotes_open(t, e);
+        if (r < 0)
+            return err_wrap(e, r, "sink %s", t->sink->common.name);
+    }
     t->state = TARGET_IDLE;
-    t->has_mark = true;
-    pipeline_take_mark(t, &t->mark);
+    target_take_mark(t);
     return 0;
 }
 
 static int open_all(struct pipeline *p, struct sink *const *sinks, uint32_t count, struct err *e)
 {
+    const uint32_t window = (uint32_t)p->settings.window;
+    p->batch = calloc(window, sizeof *p->batch);
+    if (!p->batch)
+        return err_set(e, -ENOMEM, "out of memory");
     int r = pipeline_name_sinks(sinks, count, e);
     if (r == 0)
         r = targets_init(p, sinks, count, e);
     if (r == 0)
-        r = batch_pool_init(&p->pool, p->batch, &p->outputs, e);
-    if (r == 0 && p->pool.buffers) {
-        r = io_register_buffers(p->io, p->pool.base, BATCH_BUFFER_BYTES, p->pool.buffers);
-        if (r < 0)
-            (void)err_sys(e, r, "register output buffers");
-    }
+        r = buffers_init(&p->buffers, p->io, window * p->outputs.text_count, 2 * p->outputs.text_count, e);
+    if (r == 0)
+        r = commit_reserve(p->commit, pipeline_slot_bytes(p, 0), e);
     for (uint32_t i = 0; r == 0 && i < count; i++)
         r = target_open(&p->target[i], e);
     return r;
@@ -143,35 +158,27 @@ int pipeline_open(struct pipeline *p, struct io *io, struct commit *commit, stru
                   uint32_t sinks_count, struct err *e)
 {
     CHECK(sinks_count > 0 && sinks_count <= FAPILOG_SINKS_MAX);
+    CHECK(p->settings.window >= WINDOW_MIN && p->settings.window <= WINDOW_MAX);
     p->io = io;
     p->commit = commit;
-    int r = open_all(p, sinks, sinks_count, e);
+    const int r = open_all(p, sinks, sinks_count, e);
     if (r < 0) {
         (void)pipeline_close(p, NULL);
         return r;
     }
-    uint32_t count;
-    const struct position *positions = commit_positions(commit, &count);
-    r = commit_reserve(commit, sinks_count, count, e);
-    if (r < 0) {
-        (void)pipeline_close(p, NULL);
-        return r;
-    }
-    positions = commit_positions(commit, &count);
-    pipeline_store_marks(p, positions, count);
+    pipeline_store(p, NULL);
     return 0;
 }
 
 void pipeline_abandon(struct pipeline *p)
 {
-    for (unsigned i = 0; i < BATCHES; i++) {
-        if (&p->batch[i] != p->writing || pipeline_is_settled(p))
-            p->batch[i].state = BATCH_FREE;
+    CHECK(pipeline_is_settled(p));
+    for (uint32_t i = 0; i < p->targets_count; i++) {
+        remote_close(p->target[i].remote);
+        p->target[i].remote = NULL;
     }
     p->filling = NULL;
-    p->closed = NULL;
-    if (pipeline_is_settled(p))
-        p->writing = NULL;
+    p->open_count = 0;
 }
 
 bool pipeline_is_settled(const struct pipeline *p)
@@ -183,6 +190,21 @@ bool pipeline_is_settled(const struct pipeline *p)
     return true;
 }
 
+static void memory_free(struct pipeline *p)
+{
+    for (uint32_t i = 0; p->batch && i < p->settings.window; i++) {
+        remotes_drop_tickets(&p->batch[i]);
+        batch_done(&p->batch[i], &p->buffers);
+    }
+    free(p->batch);
+    p->batch = NULL;
+    buffers_done(&p->buffers);
+    outputs_done(&p->outputs);
+    free(p->fences);
+    free(p->fence_skip);
+    free(p->fence_position);
+}
+
 int pipeline_close(struct pipeline *p, struct err *e)
 {
     int first = 0;
@@ -192,12 +214,12 @@ int pipeline_close(struct pipeline *p, struct err *e)
         if (!t->is_open || t->state == TARGET_WRITING)
             continue;
         t->is_open = false;
+        remote_close(t->remote);
         const int r = t->sink->ops->close ? t->sink->ops->close(t->sink, &own) : 0;
         if (r < 0 && first == 0)
             first = err_set(e, r, "%s; sink %s", own.text, t->sink->common.name);
     }
     p->targets_count = 0;
-    batch_pool_done(&p->pool, p->batch);
-    outputs_done(&p->outputs);
+    memory_free(p);
     return first;
 }

@@ -1,5 +1,6 @@
 #include "collector/delivery/pump.h"
 
+#include "collector/delivery/pipeline_internal.h"
 #include "collector/delivery/raw.h"
 #include "lib/base/check.h"
 
@@ -15,14 +16,11 @@ static int close_batch(struct pipeline *p, struct drain *d, struct err *e)
     struct batch *b = p->filling;
     /* Without room for larger slots, batches stay as small as they are. */
     if (!has_slot_room(d, b))
-        (void)commit_reserve(p->commit, p->targets_count, 2 * drain_touched(d), NULL);
+        pipeline_grow_slots(p, 2 * drain_touched(d));
     int r = drain_checkpoint(d, &b->checkpoint, e);
     if (r == 0)
         r = raw_collect(b, &p->outputs, e);
-    if (r < 0)
-        return r;
-    pipeline_close_batch(p);
-    return 0;
+    return r < 0 ? r : pipeline_close_batch(p, e);
 }
 
 static bool is_full(const struct drain *d, const struct batch *b)
@@ -39,7 +37,7 @@ static int put_records(struct pipeline *p, struct drain *d, struct batch *b, str
         bool fits;
         if (b->ring_bytes && b->ring_bytes + drain_peek_bytes(d) > b->ring_limit)
             return 1;
-        const int res = batch_put(b, &p->outputs, r, &fits);
+        const int res = batch_put(b, &p->buffers, &p->outputs, r, UINT32_MAX, &fits);
         if (unlikely(res < 0))
             return err_set(e, res, "no memory for a record of lane %u", r->id.lane);
         if (!fits)
@@ -66,11 +64,11 @@ static int put_spans(struct drain *d, struct batch *b)
     return 1;
 }
 
-/* 1: the turn is over; 0: both batches are busy. */
+/* 1: the turn is over; 0: the window is full. */
 static int fill(struct pipeline *p, struct drain *d, struct err *e)
 {
     for (;;) {
-        struct batch *b = pipeline_filling(p);
+        struct batch *b = pipeline_filling(p, d);
         if (!b)
             return 0;
         int r = d->is_raw_only ? put_spans(d, b) : put_records(p, d, b, e);
@@ -86,6 +84,7 @@ static int fill(struct pipeline *p, struct drain *d, struct err *e)
 int pump_run(struct pipeline *p, struct drain *d, struct err *e)
 {
     if (d->is_open) {
+        p->fence_next = d->fence;
         const int r = fill(p, d, e);
         if (r <= 0)
             return r;
@@ -94,7 +93,7 @@ int pump_run(struct pipeline *p, struct drain *d, struct err *e)
         return 0;
     if (!drain_touched(d))
         pipeline_drop_batch(p);
-    else if (!p->writing)
+    else if (d->is_fenced || pipeline_is_hungry(p))
         return close_batch(p, d, e);
     return 0;
 }

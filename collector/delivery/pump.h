@@ -4,8 +4,8 @@
 
 #include "collector/delivery/pipeline.h"
 
-/* Goes on with the turn. When it is over, what was gathered is closed as soon as the writer is free:
- * until then the batch stays open for the next turn. -ENOMEM. */
+/* Goes on with the turn. When it is over, what was gathered is closed as soon as a sink has nothing to do:
+ * until then the next turn adds to it. -ENOMEM. */
 int pump_run(struct pipeline *p, struct drain *d, struct err *e);
 
 #endif

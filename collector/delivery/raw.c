@@ -191,7 +191,7 @@ static int lane_collect(struct batch *b, uint32_t output, const struct stretch *
 
 int raw_collect(struct batch *b, const struct outputs *o, struct err *e)
 {
-    for (uint32_t i = o->text_count; i < o->count; i++) {
+    for (uint32_t i = o->serialized_count; i < o->count; i++) {
         b->span_first[i] = b->spans_count;
         for (uint32_t k = 0; k < b->checkpoint.count; k++) {
             const struct checkpoint_item *item = &b->checkpoint.item[k];

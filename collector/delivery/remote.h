@@ -41,6 +41,7 @@ struct remote_stats {
     uint64_t dropped_corrupt;          /* records of damaged spool blocks, as far as their number is known */
     uint64_t dropped_refused;          /* refused for good with dead_letters=false, or no room for dead letters */
     uint64_t dead;                     /* dead letters written */
+    uint64_t dead_evicted;             /* of all on disk, given up for dead_letter_max_bytes */
     uint64_t queued_records, queued_bytes; /* in memory, in flight included */
     uint64_t spooled_records, spooled_bytes;
     uint64_t in_flight, in_flight_limit;

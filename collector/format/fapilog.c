@@ -1,6 +1,7 @@
 /* fapilog.c - the canonical v1.1 envelope: {"log":{...},"schema_version":"1.1"}, keys sorted at every
  * level. docs/formats.md says where each field goes. */
 #include "collector/format/enriched.h"
+#include "collector/format/envelope.h"
 #include "collector/format/level.h"
 #include "collector/format/plan.h"
 
@@ -33,15 +34,30 @@ static void build_context(struct build *b)
     build_lit(b, "},");
 }
 
+static bool has_part(const struct build *b, enum envelope_part part)
+{
+    for (unsigned i = 0; i < b->g->count; i++) {
+        if (envelope_part(&b->g->entry[i]) == part)
+            return true;
+    }
+    return false;
+}
+
 static void build_data(struct build *b)
 {
+    if (has_part(b, ENVELOPE_DATA)) {
+        build_slot(b, SLOT_EXTRA, ENVELOPE_DATA);
+        return;
+    }
     build_lit(b, "\"data\":{");
     for (unsigned i = 0; i < b->g->count; i++) {
-        if (i > 0)
-            build_lit(b, ",");
+        if (envelope_part(&b->g->entry[i]) != ENVELOPE_NONE)
+            continue;
         build_key(b, b->g->entry[i].name);
         build_value(b, &b->g->entry[i]);
+        build_lit(b, ",");
     }
+    build_drop_comma(b);
     build_lit(b, "},");
 }
 
@@ -72,7 +88,8 @@ static void build_source(struct build *b)
 /* Enriched fields whose names come before `key`; one that is called like a member of ours gets a '_'. */
 static void build_enriched(struct build *b, struct enriched *en, const char *key)
 {
-    static const char *const ours[] = {"context_lost", "env", "fields_cut", "host", "invalid", "origin", "pid",
+    static const char *const ours[] = {"context_lost", "env", "exception", "fields_cut", "host", "invalid",
+                                       "origin", "pid",
                                        "service", "source", "truncated", "version"};
     struct gather_entry x;
     while (enriched_next(en, key, &x)) {
@@ -107,6 +124,9 @@ static void build_diagnostics(struct build *b)
     build_enriched(b, &en, "env");
     if (p)
         build_member(b, "\"env\":", p->env);
+    build_enriched(b, &en, "exception");
+    if (has_part(b, ENVELOPE_EXCEPTION))
+        build_slot(b, SLOT_EXTRA, ENVELOPE_EXCEPTION);
     build_enriched(b, &en, "fields_cut");
     if (b->g->cut > 0) {
         build_lit(b, "\"fields_cut\":");
@@ -156,6 +176,8 @@ static void fapilog_build(struct build *b)
         build_lit(b, ",");
     build_lit(b, "\"message\":");
     build_message(b);
+    if (has_part(b, ENVELOPE_TAGS))
+        build_slot(b, SLOT_EXTRA, ENVELOPE_TAGS);
     build_lit(b, ",\"timestamp\":\"");
     build_slot(b, SLOT_TIME, 3);
     build_lit(b, "\"},\"schema_version\":\"1.1\"}\n");
@@ -165,6 +187,7 @@ static const struct plan_layout fapilog_layout = {
     .build = fapilog_build,
     .order = GATHER_BYTES,
     .style = VALUE_SORTED,
+    .extra = envelope_write,
     .flags = {[PLAN_FLAGS_BEFORE] = {"\"invalid\":\"", "\","}},
 };
 
@@ -191,7 +214,7 @@ static size_t request_bound(const struct fapilog_field *fields, uint32_t count)
 
 static size_t fapilog_bound(struct format *f, const struct fapilog_record *r)
 {
-    size_t sum = plan_bound(&fapilog_layout, r) + request_bound(r->fields, r->fields_count);
+    size_t sum = plan_bound(&fapilog_layout, r) + envelope_bound(r) + request_bound(r->fields, r->fields_count);
     (void)f;
     if (r->context)
         sum += request_bound(r->context->fields, r->context->fields_count);

@@ -160,6 +160,7 @@ char *put_slot(struct plan_state *state, const struct plan_layout *layout, const
     case SLOT_NUMBER_CONTEXT: return num_u64(out, r->context->fields[index].v.u64);
     case SLOT_ID:          return put_id(&r->fields[index], out);
     case SLOT_ID_CONTEXT:  return put_id(&r->context->fields[index], out);
+    case SLOT_EXTRA:       return layout->extra(state, r, index, out, flags);
     default:               return out;
     }
 }

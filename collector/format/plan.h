@@ -30,6 +30,7 @@ enum plan_slot {
     SLOT_NUMBER_CONTEXT, /* ... or of the context */
     SLOT_ID,           /* hex of a trace or span id in field `index` of the call ... */
     SLOT_ID_CONTEXT,   /* ... or of the context */
+    SLOT_EXTRA,        /* whatever plan_layout.extra makes of `index` */
     SLOT_FLAGS,        /* where TEXT_* flags go; index: enum plan_flags_at */
 };
 
@@ -55,6 +56,7 @@ struct plan_step { /* text, then a slot */
 };
 
 struct build;
+struct plan_state;
 
 struct plan_layout {
     void (*build)(struct build *b);
@@ -67,6 +69,9 @@ struct plan_layout {
     /* Writes a value that is not JSON alone, in at most value_bound() bytes. NULL: value_json(). */
     char *(*value)(const struct fapilog_record *r, const struct fapilog_field *f, char *out, unsigned *flags);
     size_t (*value_bound)(const struct fapilog_field *f);
+    /* SLOT_EXTRA; the format's own bound has room for it. It may use the state's gather. */
+    char *(*extra)(struct plan_state *state, const struct fapilog_record *r, unsigned index, char *out,
+                   unsigned *flags);
 };
 
 /* State of a format that is made of a layout; format_ops.state_size. */

@@ -1,6 +1,7 @@
 #include "collector/ingest/drain.h"
 
 #include "collector/ingest/drops.h"
+#include "collector/ingest/fence.h"
 #include "collector/ingest/release.h"
 #include "collector/ingest/walk.h"
 #include "lib/base/check.h"
@@ -15,18 +16,17 @@
 #define REPORT_INTERVAL_NS (100 * NS_PER_MS)
 #define COLD_INTERVAL_NS (500 * NS_PER_MS)
 
-void checkpoint_done(struct checkpoint *c)
-{
-    free(c->position);
-    free(c->item);
-    memset(c, 0, sizeof *c);
-}
-
 int drain_init(struct drain *d, struct segments *t, uint32_t level_mask, bool is_raw_only, struct err *e)
 {
     *d = (struct drain){ .segments = t, .level_mask = level_mask, .is_raw_only = is_raw_only };
     d->report_record = calloc(1, sizeof *d->report_record);
     return d->report_record ? 0 : err_set(e, -ENOMEM, "out of memory");
+}
+
+void drain_set_fences(struct drain *d, const struct drain_fence *fences, uint32_t count)
+{
+    d->fences = fences;
+    d->fences_count = count;
 }
 
 void drain_done(struct drain *d)
@@ -238,6 +238,8 @@ static void source_look_at_counters(struct drain *d, struct source *s)
     s->orphan = load_rlx(&sb->orphan_dropped);
     s->truncated = load_rlx(&sb->truncated);
     s->unregistered = load_rlx(&sb->unregistered);
+    if (unlikely(d->is_fenced))
+        fence_cut_source(s);
     if (drops_source_has_any(s))
         add_report(d, s, NULL);
 }
@@ -260,6 +262,8 @@ static void source_begin(struct drain *d, struct source *s, bool is_final)
         struct lane *l = &s->lane[i];
         lane_look_at_drops(d, l, is_final);
         l->tail = lane_tail_now(l);
+        if (unlikely(d->is_fenced))
+            fence_cut_lane(l);
         if (likely(l->tail == l->taken)) {
             if (unlikely(drops_lane_has_any(l)))
                 add_report(d, s, l);
@@ -297,6 +301,10 @@ int drain_begin(struct drain *d, uint64_t now_ns, unsigned flags, struct err *e)
     if (r < 0)
         return r;
     FAULT_POINT("turn");
+    if (unlikely(d->fence < d->fences_count))
+        fence_begin(d);
+    if (d->is_fenced)
+        flags |= DRAIN_ALL;
     d->turn++;
     d->turn_at_ns = now_ns;
     d->heap.count = 0;

@@ -28,12 +28,18 @@ struct checkpoint {
     uint32_t count, cap;
 };
 void checkpoint_done(struct checkpoint *c);
+/* Makes `c` cover what `next`, read after it, moves as well; `next` is empty then. -ENOMEM: as before. */
+int checkpoint_merge(struct checkpoint *c, struct checkpoint *next);
 
 enum drain_flags {
     DRAIN_ALL = 1, /* no merge window: stopping, or a flush is wanted */
 };
 
-struct drain_report; /* see drops.h */
+/* A batch of a former run, see fence.h. */
+struct drain_fence {
+    const struct position *position;
+    uint32_t count;
+};
 
 struct drain {
     struct segments *segments;
@@ -53,6 +59,10 @@ struct drain {
     int64_t budget_ns;   /* CLOCK_REALTIME: next record of a lane whose budget ended; later ones wait */
     int64_t emitted_ns;  /* CLOCK_REALTIME: the youngest record handed out so far, never in the future */
     int64_t held_ns;     /* time of the oldest record that waits, INT64_MAX: none */
+    const struct drain_fence *fences; /* to be read first, one after the other */
+    uint32_t fences_count;
+    uint32_t fence;      /* the present one; fences_count: all are behind us */
+    bool is_fenced;      /* the turn reads up to a fence */
     bool is_open;        /* a turn is under way */
     bool has_more;       /* a budget ended before its lane did */
     uint64_t bytes_max;  /* that one lane had waiting at the start of the turn */
@@ -61,6 +71,8 @@ struct drain {
 
 int drain_init(struct drain *d, struct segments *t, uint32_t level_mask, bool is_raw_only, struct err *e);
 void drain_done(struct drain *d);
+/* Before the first turn; the fences stay the caller's. */
+void drain_set_fences(struct drain *d, const struct drain_fence *fences, uint32_t count);
 
 int drain_begin(struct drain *d, uint64_t now_ns, unsigned flags, struct err *e);
 /* NULL: the turn is over. The record stays valid until drain_accept(). */

@@ -114,6 +114,9 @@ static int lane_adopt(struct source *s, uint32_t index, struct err *e)
 /* order: relaxed - only the collector before us wrote these words, and it is gone */
 static int source_load(struct segments *t, struct source *s, struct err *e)
 {
+    /* Also of a segment that is refused: the next state slot will not name its lanes, and who attaches it later
+     * has only what its ctl area says. */
+    release_redo(s, t->redo, t->redo_count);
     const int r = quota_check(t, s->seg, e);
     if (r < 0)
         return r;
@@ -122,7 +125,6 @@ static int source_load(struct segments *t, struct source *s, struct err *e)
     s->flush_tail = calloc(s->lanes_count, sizeof *s->flush_tail);
     if (!s->lane || !s->flush_tail)
         return err_set(e, -ENOMEM, "out of memory");
-    release_redo(s, t->redo, t->redo_count);
     for (uint32_t i = 0; i < s->lanes_count; i++) {
         const int bad = lane_adopt(s, i, e);
         if (bad < 0)

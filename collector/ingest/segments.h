@@ -31,6 +31,14 @@ struct lane_reader {
     struct segment_lane_owner owner;
 };
 
+/* See fence.h. */
+struct lane_fence {
+    uint64_t end, dropped;
+};
+struct source_fence {
+    uint64_t orphan, truncated, unregistered;
+};
+
 struct lane {
     struct source *source;
     struct lane_reader *reader;
@@ -53,6 +61,8 @@ struct lane {
     uint64_t flushed;      /* consumed lines before this position are out of our cache */
     uint64_t report_at_ns;
     uint64_t goal, goal_dropped; /* see drain_set_goal() */
+    struct lane_fence fence;
+    uint32_t merged; /* scratch of checkpoint_merge() */
 };
 
 enum source_state {
@@ -88,6 +98,8 @@ struct source {
     struct segments *owner;
     struct lane *lane;
     uint64_t *flush_tail; /* per lane, of the request under way */
+    struct source_fence fence;
+    uint32_t merged; /* scratch of checkpoint_merge() */
 };
 
 struct segments_stats {

@@ -146,6 +146,10 @@ void io_free(struct io *io)
     if (!io)
         return;
     CHECK(!io->turning);
+    for (struct io_service *s; (s = io->services);) {
+        io->services = s->next_;
+        s->shutdown(s);
+    }
     io->closing = true;
     io->ops->free(io);
 }
@@ -286,4 +290,28 @@ int io_ftruncate(struct io *io, int fd, int64_t size)
     if (r < 0)
         return r;
     return ftruncate(fd, size) < 0 ? -errno : 0;
+}
+
+void io_attach(struct io *io, struct io_service *s)
+{
+    s->next_ = io->services;
+    io->services = s;
+}
+
+void io_detach(struct io *io, struct io_service *s)
+{
+    for (struct io_service **at = &io->services; *at; at = &(*at)->next_)
+        if (*at == s) {
+            *at = s->next_;
+            return;
+        }
+}
+
+struct io_service *io_service_find(const struct io *io, const void *kind)
+{
+    struct io_service *s = io->services;
+
+    while (s && s->kind != kind)
+        s = s->next_;
+    return s;
 }

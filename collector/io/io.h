@@ -57,7 +57,7 @@ struct io_req {
     uint32_t len;       /* bytes, or iov count for IO_WRITEV */
     int32_t buf_index;  /* -1: not a registered buffer */
     bool is_quick;      /* a write into the page cache: it may be made at once, by this thread, unless
-                           such writes have lately been found to block */
+                           such writes have lately been found to block; see quick.h */
     int64_t offset;
     union {
         uint32_t events;
@@ -115,5 +115,18 @@ int io_fstat(struct io *io, int fd, struct stat *ret);
 int io_stat(struct io *io, const char *path, struct stat *ret);
 int io_ftruncate(struct io *io, int fd, int64_t size);
 uint64_t io_sim_calls(const struct io *io); /* calls seen by a sim backend, for sweeping sim_fail_at */
+
+/* A service that lives as long as the io and is made by whoever needs it first. `kind` is an address of the
+ * service's own. shutdown() runs at the beginning of io_free(), youngest first; it may submit and cancel, and
+ * what it still has under way completes afterwards. */
+struct io_service {
+    const void *kind;
+    void (*shutdown)(struct io_service *s);
+    struct io_service *next_;
+};
+
+void io_attach(struct io *io, struct io_service *s);
+void io_detach(struct io *io, struct io_service *s); /* no-op when it is not attached */
+struct io_service *io_service_find(const struct io *io, const void *kind); /* or NULL */
 
 #endif

@@ -47,6 +47,7 @@ struct io {
     bool turning;
     bool has_futex_wait;
     struct io_list finished; /* completed, done not yet called */
+    struct io_service *services; /* youngest first */
     char reason[160];
 };
 

@@ -5,6 +5,7 @@
  * was read. Cancelling needs an entry too; requests whose cancellation found the queue full are in
  * `cancelling` instead of `kernel`. */
 #include "collector/io/io_ops.h"
+#include "collector/io/quick.h"
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
@@ -23,18 +24,12 @@ enum { PLACE_WAITING = IO_PLACE_BACKEND, PLACE_KERNEL, PLACE_CANCELLING };
 static const uint64_t wait_ns_max = 3600 * NS_PER_S;
 /* Pause before a submission is tried again that the kernel refused for want of memory. */
 static const uint64_t refused_pause_ns = 10 * NS_PER_MS;
-/* A quick write that took longer met a disk that cannot follow. The pause until the next one is tried
- * doubles each time that it happens. */
-static const uint64_t quick_ns_max = 20 * NS_PER_MS;
-static const uint64_t quick_pause_ns_min = 10 * NS_PER_S;
-static const uint64_t quick_pause_ns_max = 3600 * NS_PER_S;
 
 struct uring {
     struct io io;
     struct io_uring ring;
     struct io_list waiting, kernel, cancelling;
-    uint64_t not_quick_until_ns; /* a quick write took long: leave them to the kernel's workers */
-    uint64_t quick_pause_ns;     /* after the last one that did, 0: none did */
+    struct quick quick;
     bool buffers_registered;
 };
 
@@ -137,23 +132,11 @@ static bool cancel_pass(struct uring *u, struct io_req *req)
  * costs more than the copy itself. False: not made, the kernel is to do it. */
 static bool write_at_once(struct uring *u, struct io_req *req)
 {
-    const uint64_t start = clock_mono_ns();
-    struct iovec one = { .iov_base = req->buf, .iov_len = req->len };
-    const bool is_vector = req->op == IO_WRITEV;
-    ssize_t n;
-    uint64_t end;
+    int result;
 
-    if (start < u->not_quick_until_ns)
+    if (!quick_write(&u->quick, req, &result))
         return false;
-    n = pwritev2(req->fd, is_vector ? req->iov : &one, is_vector ? (int)req->len : 1, req->offset, 0);
-    io_finish(&u->io, req, n < 0 ? -errno : (int)n);
-    end = clock_mono_ns();
-    if (end - start > quick_ns_max) {
-        u->quick_pause_ns = u->quick_pause_ns ? u->quick_pause_ns * 2 : quick_pause_ns_min;
-        if (u->quick_pause_ns > quick_pause_ns_max)
-            u->quick_pause_ns = quick_pause_ns_max;
-        u->not_quick_until_ns = end + u->quick_pause_ns;
-    }
+    io_finish(&u->io, req, result);
     return true;
 }
 

@@ -3,7 +3,8 @@
  * requests of one origin. Redirects are refused unless asked for, peers verified unless told otherwise, DNS
  * runs in curl's own resolver thread, bodies of answers are bounded, credentials never get into a message.
  *
- * The thread of the io owns the engine. `done` runs inside io_turn(), never inside http_submit(). */
+ * The thread of the io owns the engine. `done` runs inside io_turn() (or the engine's end), never inside
+ * http_submit() or http_cancel(). */
 #ifndef COLLECTOR_NET_HTTP_H
 #define COLLECTOR_NET_HTTP_H
 
@@ -46,7 +47,8 @@ struct http_request {
     void *owner;
     /* The answer. */
     int error;          /* 0: there is a status; else -errno: -ECANCELED, -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH,
-                           -EPROTO, -EKEYREJECTED (TLS) ... */
+                           -ECONNRESET, -EPROTO, -EMSGSIZE (answer too long), -EKEYREJECTED (TLS: nobody to trust),
+                           -EINVAL (URL), -ENOMEM ... */
     int status;
     uint64_t retry_after_ns; /* of a Retry-After header, seconds or a date; 0: none */
     struct buf answer;  /* of the body, at most HTTP_ANSWER_MAX; freed by http_request_done() */
@@ -55,9 +57,10 @@ struct http_request {
     void *private_;
 };
 
-/* The engine of this io: made when first asked for, gone with http_shutdown(). */
+/* The engine of this io: made when first asked for, gone with the io at the latest. */
 int http_get(struct io *io, struct http **ret, struct err *e);
-/* Before io_free(): ends what is under way (done runs with -ECANCELED). No-op where there is none. */
+/* Ends what is under way (done runs with -ECANCELED) and the engine; io_free() does so by itself. No-op where
+ * there is none; not from inside a done. */
 void http_shutdown(struct io *io);
 
 /* Never fails: an error that is found at once is reported by done as well. */

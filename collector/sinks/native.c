@@ -15,6 +15,9 @@
  * enough to compress well. */
 enum { BLOCK_BYTES_GOAL = 512 * 1024, BLOCK_SPANS_MAX = 1024 };
 
+/* Rings that may be cut short while one batch is written from them, before it counts as a failure. */
+enum { FAULTS_MAX = 16 };
+
 struct native_cfg {
     struct fileset_cfg set;
     uint32_t compress;
@@ -33,6 +36,7 @@ struct native_state {
     struct native_segments segments;
     uint64_t serial; /* of the file that segments and index speak of */
     const struct sink_batch *batch;
+    unsigned faults; /* of this batch */
     struct native_anchor anchor;
     struct piece *part;
     unsigned parts_room;
@@ -251,12 +255,21 @@ static int lay_out(struct native_state *st, struct fileset *f)
     return r;
 }
 
+static void native_ready(struct fileset *f, int result);
+
 static void native_finish(struct fileset *f, int result)
 {
     struct native_state *st = state_of(f);
     if (result < 0) {
         native_blocks_abort(&st->blocks);
         st->serial = 0; /* the next batch begins with everything it needs */
+        /* The kernel met a hole: the producer has cut its segment short since we hashed it. To lay the batch
+         * out again reads all of it, where the guard puts zeros into the hole and marks the segment, which
+         * ingest then puts aside. */
+        if (result == -EFAULT && st->faults++ < FAULTS_MAX) {
+            fileset_prepare(f, st->batch->bytes, native_ready);
+            return;
+        }
     } else {
         native_blocks_commit(&st->blocks, f->size - st->blocks.bytes);
         f->sequence = st->blocks.sequence;
@@ -289,6 +302,7 @@ static void native_write(struct sink *s, const struct sink_batch *b)
     struct native_state *st = s->state;
     CHECK(!st->batch);
     st->batch = b;
+    st->faults = 0;
     fileset_prepare(&st->set, b->bytes, native_ready);
 }
 

@@ -1,6 +1,7 @@
 #include "collector/sinks/sink.h"
 
 #include "lib/base/check.h"
+#include "lib/base/level_mask.h"
 #include "lib/base/uri.h"
 
 #include <errno.h>
@@ -64,22 +65,6 @@ const struct opt *sink_option(struct sink *s, const char *name, void **ret_cfg)
     return row;
 }
 
-/* A level named in a list stands for its whole range: INFO for 9..12. */
-static int add_levels(const char *name, uint32_t *mask, struct err *e)
-{
-    uint8_t level;
-    const int r = opt_parse_level(name, &level);
-    if (r < 0)
-        return err_set(e, r, "levels: '%s' is not a level (TRACE, DEBUG, INFO, WARNING, ERROR, CRITICAL, "
-                             "AUDIT, SECURITY or 1..31)", name);
-    const char *label = opt_level_name(level);
-    *mask |= UINT32_C(1) << level;
-    for (uint8_t l = (uint8_t)(level + 1); strcasecmp(name, label) == 0 && l < FAPILOG_LEVEL_OFF &&
-                                           strcmp(opt_level_name(l), label) == 0; l++)
-        *mask |= UINT32_C(1) << l;
-    return 0;
-}
-
 int sink_level_mask(uint8_t min_severity, const char *levels, uint32_t *ret, struct err *e)
 {
     uint32_t mask = 0;
@@ -90,7 +75,7 @@ int sink_level_mask(uint8_t min_severity, const char *levels, uint32_t *ret, str
         if (len == 0)
             break;
         (void)snprintf(name, sizeof name, "%.*s", (int)len, levels);
-        const int r = add_levels(name, &mask, e);
+        const int r = level_mask_add(name, "levels", &mask, e);
         if (r < 0)
             return r;
         levels += len;

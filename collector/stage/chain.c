@@ -143,12 +143,12 @@ const struct fapilog_record *stages_run(struct stages *c, const struct fapilog_r
 void stages_tick(struct stages *c, uint64_t now_ns)
 {
     c->record.now_ns = now_ns;
-    if (likely(now_ns < c->tick_at_ns))
+    if (likely(now_ns < c->tick_at_ns && now_ns != UINT64_MAX))
         return;
     for (uint32_t i = 0; i < c->count; i++)
         if (c->stage[i]->ops->tick)
             c->stage[i]->ops->tick(c->stage[i], now_ns);
-    c->tick_at_ns = now_ns + STAGE_TICK_NS;
+    c->tick_at_ns = now_ns < UINT64_MAX - STAGE_TICK_NS ? now_ns + STAGE_TICK_NS : UINT64_MAX;
 }
 
 uint64_t stages_deadline(const struct stages *c)

@@ -137,7 +137,8 @@ static uint32_t largest(const struct size_guard_cfg *cfg, const struct fapilog_f
 {
     uint32_t best = UINT32_MAX;
     for (uint32_t i = 0; i < count; i++) {
-        if (!is_preserved(cfg, &fields[i]) && (best == UINT32_MAX || field_size(&fields[i]) > field_size(&fields[best])))
+        if (!is_preserved(cfg, &fields[i]) && (best == UINT32_MAX ||
+                                               field_size(&fields[i]) > field_size(&fields[best])))
             best = i;
     }
     return best;

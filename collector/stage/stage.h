@@ -128,7 +128,8 @@ void stages_close(struct stages *c);
 const struct fapilog_record *stages_run(struct stages *c, const struct fapilog_record *r);
 /* The next record that a stage has emitted, already through the stages behind it; NULL: none. */
 const struct fapilog_record *stages_emitted(struct stages *c);
-/* Once a turn, before its records: tells the stages what time it is; cheap when nothing is due. */
+/* Once a turn, before its records: tells the stages what time it is; cheap when nothing is due. UINT64_MAX at the
+ * end of a run: every window ends and every count is told; to be repeated while stages_emitted() has records. */
 void stages_tick(struct stages *c, uint64_t now_ns);
 uint64_t stages_deadline(const struct stages *c); /* of the next tick with work; UINT64_MAX: none */
 

@@ -224,6 +224,14 @@ FAPILOGI_API void fapilog_capture_stop(void);
 #define FL_SECRET(name, value) (name, ((void)(value), fapilogi_make_string("***", 3)))
 #define FL_SENSITIVE(name, value) FL_SECRET(name, value)
 #define FL_PII(name, value) FL_SECRET(name, value)
+/* What went wrong: the names of these fields decide where they go (docs/formats.md). An errno stands for both
+ * type and message, "ENOENT" and "No such file or directory", unless a message is given. */
+#define FL_ERROR_TYPE(text) ("error.type", (text))
+#define FL_ERROR_ERRNO(code) ("error.type", fapilogi_make_errno(code))
+#define FL_ERROR_MESSAGE(text) ("error.message", (text))
+#define FL_ERROR_CAUSE(text) ("error.cause", (text)) /* type of what caused it */
+#define FL_ERROR_STACK() ("error.stack", fapilogi_make_stack())
+#define FL_TAGS(text) ("tags", (text)) /* "payment,eu"; or FL_JSON("tags", "[\"payment\",\"eu\"]") */
 /* The standard fields, for contexts. */
 #define FL_TRACE_ID(bytes16) ("trace_id", fapilogi_make_trace(bytes16))
 #define FL_SPAN_ID(bytes8) ("span_id", fapilogi_make_span(bytes8))

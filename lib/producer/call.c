@@ -1,5 +1,8 @@
 /* The log calls that the inline code cannot finish by itself. Signal safe; errno is kept.
  *
+ * Most of them only need a new block. Whatever that touches has grown cold since the last one, so this
+ * way is short, and its code lies together (FAPILOGI_BLOCK_PATH).
+ *
  *   own lane, fits a block        -> room is made, the arguments are stored in place
  *   own lane, larger              -> scratch memory, then a chain of fragments
  *   inside another log call, no lane of its own, or more than a quarter of a lane
@@ -9,6 +12,7 @@
 #include "lib/producer/internal.h"
 
 #include "lib/base/atomics.h"
+#include "lib/base/check.h"
 #include "lib/ring/clock.h"
 
 #include <errno.h>
@@ -65,7 +69,7 @@ static struct extensions shared_extensions(const struct fapilogi_logger *log)
                                .context = (uint32_t)fapilogi_context_size()};
 }
 
-static void leave(const struct call *c)
+FAPILOGI_BLOCK_PATH static void leave(const struct call *c)
 {
     struct writer *self = c->self;
     FAPILOGI_BARRIER();
@@ -103,6 +107,7 @@ static bool urgent(const struct call *c)
 /* ---- in place -------------------------------------------------------------------------------------- */
 
 /* `c` is a template; the call lives in the writer of the lane, which is ours. NULL: the lane is full. */
+FAPILOGI_BLOCK_PATH
 static struct fapilogi_pending *begin_in_place(struct writer *w, const struct call *c, const struct extensions *x)
 {
     struct call *mine = &w->call;
@@ -244,8 +249,33 @@ struct fapilogi_pending *fapilogi_begin_slow(const struct fapilogi_logger *log, 
     return p;
 }
 
-struct fapilogi_pending *fapilogi_slow(const struct fapilogi_logger *log, struct fapilog_site_desc *site,
-                                       uint32_t level, size_t args_size)
+/* False: not so simple, and nothing has happened. */
+FAPILOGI_BLOCK_PATH
+static bool begin_block(const struct fapilogi_logger *log, uint64_t word0, size_t args_size,
+                        struct fapilogi_pending **ret)
+{
+    struct writer *w = (struct writer *)fapilogi_self;
+    /* order: relaxed - closing a segment while others log is the caller's mistake */
+    if (unlikely(load_rlx(&process.mode) != MODE_RING || w->hot.busy || !w->attached || !w->lane))
+        return false; /* a forked child finds zeros in w */
+    const struct extensions x = {.ext = log->ext | w->hot.ext};
+    const size_t size = HEADER + extensions_size(&x) + align_up(args_size, 8);
+    if (size > fapilogi_reserve_max(w))
+        return false;
+    const struct call c = {.word0 = word0, .args_size = args_size, .self = w};
+    w->hot.busy = 1;
+    FAPILOGI_BARRIER(); /* a signal handler from here on leaves the lane alone */
+    *ret = begin_in_place(w, &c, &x);
+    if (!*ret) {
+        fapilogi_drop(w, size);
+        leave(&c);
+    }
+    return true;
+}
+
+__attribute__((noinline))
+static struct fapilogi_pending *begin_any(const struct fapilogi_logger *log, struct fapilog_site_desc *site,
+                                          uint32_t level, size_t args_size)
 {
     const int saved = errno;
     struct fapilogi_pending *p = NULL;
@@ -263,6 +293,18 @@ struct fapilogi_pending *fapilogi_slow(const struct fapilogi_logger *log, struct
     return p;
 }
 
+FAPILOGI_BLOCK_PATH
+struct fapilogi_pending *fapilogi_slow(const struct fapilogi_logger *log, struct fapilog_site_desc *site,
+                                       uint32_t level, size_t args_size)
+{
+    struct fapilogi_pending *p;
+    /* order: acquire, pairs with R1 - the entry is complete */
+    const uint32_t id = load_acq(&site->id);
+    if (id && begin_block(log, FAPILOG_WORD0(0, FAPILOG_KIND_EVENT, level & 31, 0, id), args_size, &p))
+        return p;
+    return begin_any(log, site, level, args_size);
+}
+
 /* Whether there is anywhere to write to; in a forked child, makes its segment first. */
 bool fapilogi_ready(void)
 {
@@ -273,22 +315,32 @@ bool fapilogi_ready(void)
     return mode != MODE_CLOSED;
 }
 
-void fapilogi_finish(struct fapilogi_pending *pending)
+__attribute__((noinline)) static void end_scratch(struct call *c)
 {
     const int saved = errno;
-    struct call *c = (struct call *)pending;
     const struct call copy = *c;
-    if (c->mapped) {
-        if (!finish_scratch((struct scratch *)c))
-            (void)munmap(c, copy.mapped);
-    } else {
-        struct writer *w = c->target;
-        fapilogi_commit(w, w->hot.tail + c->size);
-        if (w != c->self)
-            fapilogi_shared_unlock(w);
-    }
+    if (!finish_scratch((struct scratch *)c))
+        (void)munmap(c, copy.mapped);
     leave(&copy);
     if (urgent(&copy))
         fapilogi_urgent();
     errno = saved;
+}
+
+FAPILOGI_BLOCK_PATH void fapilogi_finish(struct fapilogi_pending *pending)
+{
+    struct call *c = (struct call *)pending;
+    if (unlikely(c->mapped)) {
+        end_scratch(c);
+        return;
+    }
+    struct writer *w = c->target;
+    const bool is_urgent = urgent(c), is_shared = w != c->self;
+    const struct call copy = {.self = c->self, .nested = c->nested};
+    fapilogi_commit(w, w->hot.tail + c->size);
+    if (unlikely(is_shared))
+        fapilogi_shared_unlock(w);
+    leave(&copy);
+    if (unlikely(is_urgent))
+        fapilogi_urgent();
 }

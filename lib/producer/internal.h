@@ -19,6 +19,7 @@
 #define FAPILOG_PRODUCER_INTERNAL_H
 
 #include "lib/base/err.h"
+#include "lib/ring/clock.h"
 #include "lib/ring/geometry.h"
 #include "lib/ring/ringdir.h"
 
@@ -66,6 +67,10 @@ struct scratch {
     uint8_t payload[];
 };
 
+/* The code that opens a block: it lies together, since it is cold whenever it is needed, and each page of
+ * code that has to be looked up then costs more than what is done there. */
+#define FAPILOGI_BLOCK_PATH __attribute__((section(".text.hot.fapilogi")))
+
 struct writer {
     struct fapilogi_lane hot;
     struct fapilog_lane *lane; /* NULL: the thread has no lane of its own */
@@ -81,6 +86,8 @@ struct writer {
     uint8_t mode;              /* FAPILOG_MODE_* */
     bool realtime;
     bool attached;
+    struct clock_anchor anchor; /* the last one, 0: none */
+    uint64_t anchor_cycles;     /* how long it serves */
     struct call call;
 } __attribute__((aligned(64)));
 

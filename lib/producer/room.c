@@ -49,7 +49,7 @@ void fapilogi_context_record(struct writer *w)
     w->written_epoch = epoch;
 }
 
-static void set_limits(struct writer *w, uint64_t head)
+FAPILOGI_BLOCK_PATH static void set_limits(struct writer *w, uint64_t head)
 {
     const bool overwrite = w->mode == FAPILOG_MODE_OVERWRITE;
     const uint64_t all = overwrite ? w->block_end : head + w->cap;
@@ -62,12 +62,27 @@ static void set_limits(struct writer *w, uint64_t head)
  * must be a full lane, not SIGBUS. Kernels before 5.14 go without this check. */
 static bool populate(struct writer *w, uint64_t pos)
 {
-    if (pos >= w->cap || w->realtime)
+    if (likely(pos >= w->cap) || w->realtime)
         return true; /* a prepared lane has its memory */
-    return madvise(w->hot.data + pos, w->block, MADV_POPULATE_WRITE) == 0 || errno == EINVAL;
+    const int saved = errno;
+    const bool is_there = madvise(w->hot.data + pos, w->block, MADV_POPULATE_WRITE) == 0 || errno == EINVAL;
+    errno = saved;
+    return is_there;
 }
 
-bool fapilogi_open_block(struct writer *w)
+/* One reading of the clock serves the blocks that follow soon: the counter is steady, and the more of it was
+ * seen, the longer. */
+FAPILOGI_BLOCK_PATH static void refresh_anchor(struct writer *w)
+{
+    const uint64_t age = clock_now(process.clock_kind) - w->anchor.cycles;
+    if (likely(w->anchor.cycles != 0) && age < w->anchor_cycles)
+        return;
+    const uint64_t least = process.counter_hz / 64, most = process.counter_hz / 2;
+    w->anchor = clock_anchor_pair(process.clock_kind);
+    w->anchor_cycles = w->anchor_cycles < least ? least : w->anchor_cycles < most ? w->anchor_cycles * 2 : most;
+}
+
+FAPILOGI_BLOCK_PATH bool fapilogi_open_block(struct writer *w)
 {
     uint8_t *const data = w->hot.data;
     const uint64_t tail = w->hot.tail;
@@ -83,14 +98,14 @@ bool fapilogi_open_block(struct writer *w)
     __atomic_thread_fence(__ATOMIC_RELEASE);
     if (tail < pos && pos - tail >= sizeof(struct fapilog_record_header))
         memset(data + (tail & w->hot.mask), 0, 8);
-    const struct clock_anchor anchor = clock_anchor_pair(process.clock_kind);
+    refresh_anchor(w);
     const struct fapilog_block block = {
         .word0 = FAPILOG_WORD0(sizeof block / 8, FAPILOG_KIND_BLOCK, 0, 0, w->generation),
         .pos = pos,
         .seq = w->hot.count,
         .dropped = w->lane->dropped,
-        .cycles = anchor.cycles,
-        .real_ns = anchor.real_ns,
+        .cycles = w->anchor.cycles,
+        .real_ns = w->anchor.real_ns,
     };
     memcpy(data + (pos & w->hot.mask), &block, sizeof block);
     w->hot.tail = pos + sizeof block; /* published with the record that follows */
@@ -99,20 +114,20 @@ bool fapilogi_open_block(struct writer *w)
     return true;
 }
 
-static void ring_if_much_waits(const struct writer *w, uint64_t head)
+FAPILOGI_BLOCK_PATH static void ring_if_much_waits(const struct writer *w, uint64_t head)
 {
     const uint64_t quarter = w->cap / 4;
     if (!w->realtime && w->hot.tail - head >= (quarter < 65536 ? quarter : 65536))
         fapilogi_bell();
 }
 
-size_t fapilogi_reserve_max(const struct writer *w)
+FAPILOGI_BLOCK_PATH size_t fapilogi_reserve_max(const struct writer *w)
 {
     return w->block - sizeof(struct fapilog_block) - context_record(w);
 }
 
 /* Waits, where the policy says so, until bytes up to `end` may be written. */
-static bool space_until(struct writer *w, uint64_t end, bool urgent, bool may_wait, uint64_t *head)
+FAPILOGI_BLOCK_PATH static bool space_until(struct writer *w, uint64_t end, bool urgent, bool may_wait, uint64_t *head)
 {
     if (w->mode == FAPILOG_MODE_OVERWRITE)
         return true;
@@ -142,7 +157,7 @@ void fapilogi_room_settle(struct writer *w)
     ring_if_much_waits(w, head);
 }
 
-bool fapilogi_reserve(struct writer *w, size_t size, bool urgent, bool may_wait)
+FAPILOGI_BLOCK_PATH bool fapilogi_reserve(struct writer *w, size_t size, bool urgent, bool may_wait)
 {
     CHECK(size <= fapilogi_reserve_max(w));
     /* order: H2 acquire, pairs with H1 - the collector's reads of what we are about to overwrite are done */
@@ -162,7 +177,7 @@ bool fapilogi_reserve(struct writer *w, size_t size, bool urgent, bool may_wait)
     return true;
 }
 
-void fapilogi_commit(struct writer *w, uint64_t next)
+FAPILOGI_BLOCK_PATH void fapilogi_commit(struct writer *w, uint64_t next)
 {
     w->hot.tail = next;
     w->hot.count++;

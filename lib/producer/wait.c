@@ -29,7 +29,7 @@ void fapilogi_futex_wait(uint32_t *word, uint32_t value, uint64_t timeout_ns)
     futex(word, FUTEX_WAIT, value, &t);
 }
 
-void fapilogi_bell(void)
+FAPILOGI_BLOCK_PATH void fapilogi_bell(void)
 {
     uint32_t *bell = &process.ctl->bell;
     /* order: seq_cst fence - our tail before our look at the bell, as the collector's bell comes before
@@ -79,6 +79,7 @@ static bool head_reached(struct writer *w, uint64_t want, uint64_t *ret_head)
  * life. The first microsecond is spent spinning. */
 bool fapilogi_wait_head(struct writer *w, uint64_t want, uint64_t *ret_head)
 {
+    const int saved = errno;
     const uint64_t start = clock_mono_ns();
     uint64_t now = start;
     /* order: relaxed - a counter with one writer */
@@ -102,5 +103,6 @@ bool fapilogi_wait_head(struct writer *w, uint64_t want, uint64_t *ret_head)
         now = clock_mono_ns();
     }
     store_rlx(&w->lane->waiting, 0); /* order: relaxed - a needless wake is harmless */
+    errno = saved;
     return reached || head_reached(w, want, ret_head);
 }

@@ -71,6 +71,19 @@ static void oldest_half_drop(struct clock_map *m)
     m->last = m->last > drop ? m->last - drop : 0;
 }
 
+static void every_other_drop(struct clock_map *m)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < m->count; i++) {
+        if (i % 2 == 0 || i + 1 == m->count)
+            m->anchors[kept++] = m->anchors[i];
+    }
+    m->count = kept;
+    m->last = 0;
+    m->gap_cycles *= 2;
+    slopes_update(m, 0);
+}
+
 void clock_map_add(struct clock_map *m, uint64_t cycles, int64_t real_ns)
 {
     if (real_ns <= 0) /* before 1970: the header was never filled in */
@@ -82,6 +95,11 @@ void clock_map_add(struct clock_map *m, uint64_t cycles, int64_t real_ns)
         return;
     if (i < m->count && m->anchors[i].cycles - cycles < m->gap_cycles)
         return;
+    if (m->count == m->limit && m->keeps_old) {
+        every_other_drop(m);
+        clock_map_add(m, cycles, real_ns);
+        return;
+    }
     if (m->count == m->limit) {
         const uint32_t before = m->count;
         oldest_half_drop(m);

@@ -270,6 +270,30 @@ int native_file_next(struct native_file *f, struct native_block *ret)
     }
 }
 
+int native_file_load(struct native_file *f, uint64_t offset, uint8_t **ret, uint32_t *ret_len)
+{
+    struct fapilog_native_block h;
+    enum verdict verdict = DAMAGED;
+    const uint64_t next = f->offset;
+    const ssize_t n = read_at(f->fd, &h, sizeof h, offset);
+    if (n < 0)
+        return (int)n;
+    if (n < (ssize_t)sizeof h || !is_block(&h))
+        return -EBADMSG;
+    f->offset = offset;
+    const int r = read_block(f, &h, &verdict);
+    f->offset = next;
+    if (r < 0 || verdict != WHOLE)
+        return r < 0 ? r : -EBADMSG;
+    uint8_t **from = h.codec == FAPILOG_NATIVE_CODEC_NONE ? &f->stored : &f->raw;
+    size_t *room = h.codec == FAPILOG_NATIVE_CODEC_NONE ? &f->stored_room : &f->raw_room;
+    *ret = *from;
+    *ret_len = h.raw_bytes;
+    *from = NULL;
+    *room = 0;
+    return 0;
+}
+
 /* ---- views ---- */
 
 int native_segment_view(const struct native_block *b, struct fapilog_superblock *ret)

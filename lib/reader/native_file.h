@@ -52,6 +52,10 @@ void native_file_close(struct native_file *f); /* NULL is fine */
  * the system, or -ENOMEM. */
 int native_file_next(struct native_file *f, struct native_block *ret);
 
+/* Reads the block at an offset that native_file_next() has told once more, without moving on. *ret is the
+ * caller's, to be freed. -EBADMSG: it is not there any more. */
+int native_file_load(struct native_file *f, uint64_t offset, uint8_t **ret, uint32_t *ret_len);
+
 /* ---- views; -EBADMSG when the payload is not what its kind says ---- */
 
 /* Superblock with its mutable part zero. Its own checksum is not looked at. */

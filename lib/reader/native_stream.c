@@ -1,13 +1,14 @@
 #include "lib/reader/native_stream.h"
 
 #include "lib/base/check.h"
+#include "lib/reader/native_cache.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEGMENTS_MAX = 4096, REGISTRY_BYTES_MAX = 64 << 20 };
+enum { SEGMENTS_MAX = 4096, REGISTRY_BYTES_MAX = 64 << 20, ANCHORS_MAX = 4096 };
 
 struct native_segment {
     struct segment seg;     /* registry, clock, process and superblock only */
@@ -21,12 +22,12 @@ struct native_stream {
     struct native_file *file;
     struct native_segment **segments;
     uint32_t segments_count;
-    struct native_span *spans; /* of the loaded block */
-    uint32_t spans_count, spans_max;
-    struct native_lane **active;
-    uint32_t active_count, active_max;
+    struct native_cache cache;
+    struct native_lane **fresh; /* have got spans in the last look */
+    uint32_t fresh_count, fresh_max;
     uint64_t damaged;
     uint64_t skipped_bytes;
+    struct native_figures figures;
 };
 
 int native_stream_open_fd(int fd, const char *name, struct native_stream **ret, struct err *e)
@@ -51,7 +52,7 @@ static void lane_free(struct native_lane *l)
         return;
     lane_cursor_done(&l->cursor);
     free(l->user);
-    free(l->spans);
+    free(l->places);
     free(l);
 }
 
@@ -74,8 +75,8 @@ void native_stream_close(struct native_stream *s)
     for (uint32_t i = 0; i < s->segments_count; i++)
         segment_free(s->segments[i]);
     free(s->segments);
-    free(s->spans);
-    free(s->active);
+    free(s->fresh);
+    native_cache_done(&s->cache);
     native_file_close(s->file);
     free(s);
 }
@@ -127,9 +128,10 @@ static int segment_take(struct native_stream *s, const struct native_block *b)
     g->seg.sb = sb;
     g->registry = calloc(1, sb.registry_size + 8);
     int r = g->registry
-                ? clock_map_init(&g->seg.clock, sb.clock_kind, sb.counter_hz, CLOCK_MAP_ANCHORS_DEFAULT)
+                ? clock_map_init(&g->seg.clock, sb.clock_kind, sb.counter_hz, ANCHORS_MAX)
                 : -ENOMEM;
     if (r == 0) {
+        g->seg.clock.keeps_old = true;
         clock_map_add(&g->seg.clock, sb.t0_cycles, (int64_t)sb.t0_real_ns);
         segment_process_init(&g->seg);
         r = registry_init(&g->seg.registry, g->registry, sb.registry_size, &g->registry_tail,
@@ -171,12 +173,60 @@ static struct native_lane *lane_get(struct native_stream *s, struct native_segme
     }
     if (!g->lanes[lane] && (g->lanes[lane] = calloc(1, sizeof(struct native_lane)))) {
         g->lanes[lane]->stream = s;
+        g->lanes[lane]->uuid[0] = g->seg.sb.uuid_hi;
+        g->lanes[lane]->uuid[1] = g->seg.sb.uuid_lo;
         lane_span_init(&g->lanes[lane]->cursor, &g->seg, lane);
     }
     return g->lanes[lane];
 }
 
-static int span_queue(struct native_stream *s, const struct native_span *span)
+/* The counter of the first thing in the span that has one: block headers are older than what follows. */
+static bool first_cycles(const struct native_span *span, uint64_t *ret)
+{
+    uint32_t at = span->head.repeated;
+    while (span->head.bytes - at >= sizeof(struct fapilog_record_header)) {
+        struct fapilog_record_header h;
+        memcpy(&h, span->data + at, sizeof h);
+        const uint32_t size = FAPILOG_WORD0_SIZE(h.word0), kind = FAPILOG_WORD0_KIND(h.word0);
+        if (size < sizeof h || size > span->head.bytes - at)
+            return false;
+        if (kind == FAPILOG_KIND_BLOCK && size == sizeof(struct fapilog_block)) {
+            memcpy(ret, span->data + at + offsetof(struct fapilog_block, cycles), sizeof *ret);
+            return true;
+        }
+        if (kind == FAPILOG_KIND_EVENT || kind == FAPILOG_KIND_DYNAMIC) {
+            *ret = h.cycles;
+            return true;
+        }
+        if (kind != FAPILOG_KIND_CONTEXT)
+            return false;
+        at += size;
+    }
+    return false;
+}
+
+static int place_add(struct native_stream *s, struct native_lane *l, const struct native_block *b,
+                     const struct native_span *span)
+{
+    if (l->places_next == l->places_count)
+        l->places_next = l->places_count = 0;
+    if (!grow(&l->places, l->places_count, &l->places_max, sizeof l->places[0]) ||
+        !grow(&s->fresh, s->fresh_count, &s->fresh_max, sizeof(struct native_lane *)))
+        return -ENOMEM;
+    struct native_place *p = &l->places[l->places_count++];
+    *p = (struct native_place){.head = span->head, .block = b->offset, .at = (uint32_t)(span->data - b->data)};
+    p->has_cycles = first_cycles(span, &p->cycles);
+    l->records += span->head.records;
+    l->bytes += span->head.bytes - span->head.repeated;
+    l->tid = span->head.tid;
+    memcpy(l->thread, span->head.thread, sizeof l->thread);
+    if (!l->is_new)
+        s->fresh[s->fresh_count++] = l;
+    l->is_new = true;
+    return 0;
+}
+
+static int span_take(struct native_stream *s, const struct native_block *b, const struct native_span *span)
 {
     const struct fapilog_native_span *h = &span->head;
     struct native_segment *g = segment_find(s, h->uuid_hi, h->uuid_lo);
@@ -184,28 +234,16 @@ static int span_queue(struct native_stream *s, const struct native_span *span)
         h->position % 8 || h->position > UINT64_MAX / 2)
         return -EBADMSG;
     struct native_lane *l = lane_get(s, g, h->lane);
-    if (!l || !grow(&s->spans, s->spans_count, &s->spans_max, sizeof s->spans[0]) ||
-        !grow(&l->spans, l->spans_count, &l->spans_max, sizeof l->spans[0]) ||
-        !grow(&s->active, s->active_count, &s->active_max, sizeof(struct native_lane *)))
+    if (!l)
         return -ENOMEM;
-    /* Before any record is converted: the anchor lies behind all of them. */
     clock_map_add(&g->seg.clock, h->anchor_cycles, (int64_t)h->anchor_real_ns);
-    s->spans[s->spans_count] = *span;
-    l->spans[l->spans_count++] = s->spans_count++;
-    if (!l->active)
-        s->active[s->active_count++] = l;
-    l->active = true;
-    return 0;
-}
-
-static void loaded_forget(struct native_stream *s)
-{
-    for (uint32_t i = 0; i < s->active_count; i++) {
-        struct native_lane *l = s->active[i];
-        l->active = false;
-        l->spans_count = l->spans_next = 0;
+    if (h->anchor_real_ns) {
+        if (!s->figures.from_ns)
+            s->figures.from_ns = (int64_t)h->anchor_real_ns;
+        s->figures.to_ns = (int64_t)h->anchor_real_ns;
     }
-    s->active_count = s->spans_count = 0;
+    s->figures.records += h->records;
+    return place_add(s, l, b, span);
 }
 
 static int spans_take(struct native_stream *s, const struct native_block *b)
@@ -214,7 +252,7 @@ static int spans_take(struct native_stream *s, const struct native_block *b)
     struct native_span span;
     int r = native_spans_view(b, &it);
     while (r >= 0 && (r = native_spans_next(&it, &span)) > 0) {
-        r = span_queue(s, &span);
+        r = span_take(s, b, &span);
         if (r == -EBADMSG) { /* this span only */
             s->damaged++;
             s->skipped_bytes += span.head.bytes;
@@ -224,50 +262,95 @@ static int spans_take(struct native_stream *s, const struct native_block *b)
     return r;
 }
 
-int native_stream_load(struct native_stream *s, struct err *e)
+int native_stream_scan(struct native_stream *s, struct err *e)
 {
     struct native_block b;
     int r;
-    loaded_forget(s);
+    for (uint32_t i = 0; i < s->fresh_count; i++)
+        s->fresh[i]->is_new = false;
+    s->fresh_count = 0;
     while ((r = native_file_next(s->file, &b)) > 0) {
         r = b.kind == FAPILOG_NATIVE_KIND_SEGMENT    ? segment_take(s, &b)
             : b.kind == FAPILOG_NATIVE_KIND_REGISTRY ? registry_take(s, &b)
             : b.kind == FAPILOG_NATIVE_KIND_SPANS    ? spans_take(s, &b)
                                                      : 0;
+        s->figures.blocks++;
+        s->figures.raw_bytes += b.len;
         if (r == -EBADMSG) {
             s->damaged++;
             s->skipped_bytes += b.len;
         } else if (r < 0) {
             break;
         }
-        if (s->active_count)
-            return 1;
     }
     return r < 0 ? err_sys(e, r, "native file") : 0;
 }
 
 uint32_t native_stream_lanes(const struct native_stream *s, struct native_lane *const **ret)
 {
-    *ret = s->active;
-    return s->active_count;
+    *ret = s->fresh;
+    return s->fresh_count;
 }
 
-static void span_begin(struct native_lane *l, const struct native_span *span)
+/* ---- the records of a lane ---- */
+
+const struct native_place *native_lane_peek(const struct native_lane *l)
 {
-    const struct fapilog_native_span *h = &span->head;
+    return l->places_next < l->places_count ? &l->places[l->places_next] : NULL;
+}
+
+int64_t native_lane_time(struct native_lane *l, const struct native_place *p)
+{
+    return p->has_cycles ? clock_map_ns(&l->cursor.seg->clock, p->cycles) : INT64_MIN;
+}
+
+int native_lane_enter(struct native_lane *l)
+{
+    struct native_stream *s = l->stream;
+    CHECK(l->places_next < l->places_count && !l->payload);
+    const struct native_place *p = &l->places[l->places_next++];
+    const struct fapilog_native_span *h = &p->head;
+    const int r = native_cache_get(&s->cache, s->file, p->block, &l->payload);
+    if (r == -ENOMEM)
+        return r;
+    if (r < 0 || h->bytes > l->payload->len || p->at > l->payload->len - h->bytes) {
+        if (r == 0)
+            native_cache_put(&s->cache, l->payload);
+        l->payload = NULL;
+        s->damaged++;
+        s->skipped_bytes += h->bytes;
+        return 0;
+    }
     struct segment_lane_owner owner = {
         .generation = h->generation, .state = FAPILOG_LANE_ACTIVE, .tid = h->tid};
     memcpy(owner.thread, h->thread, sizeof owner.thread - 1);
-    lane_span_begin(&l->cursor, span->data, h->bytes, h->position, h->repeated, &owner);
+    lane_span_begin(&l->cursor, l->payload->data + p->at, h->bytes, h->position, h->repeated, &owner);
+    return 1;
 }
 
 int native_lane_next(struct native_lane *l, struct fapilog_record *ret)
 {
-    for (;;) {
-        const int r = l->spans_next ? lane_span_next(&l->cursor, ret) : 0;
-        if (r != 0 || l->spans_next == l->spans_count)
-            return r;
-        span_begin(l, &l->stream->spans[l->spans[l->spans_next++]]);
+    const int r = l->payload ? lane_span_next(&l->cursor, ret) : 0;
+    if (r == 0 && l->payload) {
+        native_cache_put(&l->stream->cache, l->payload);
+        l->payload = NULL;
+    }
+    return r;
+}
+
+/* ---- for tools ---- */
+
+void native_stream_figures(const struct native_stream *s, struct native_figures *ret)
+{
+    *ret = s->figures;
+    ret->file_bytes = s->file->offset + s->file->torn_bytes;
+}
+
+void native_stream_segments(const struct native_stream *s, native_segment_func *func, void *arg)
+{
+    for (uint32_t i = 0; i < s->segments_count; i++) {
+        const struct native_segment *g = s->segments[i];
+        func(arg, &g->seg.process, g->lanes, g->lanes_max);
     }
 }
 

@@ -1,8 +1,9 @@
-/* native_stream.h - the records of a native file.
+/* native_stream.h - the records of a native file, by lanes.
  *
- * A file is a row of blocks; those with spans hold stretches of several lanes. The stream loads one such
- * block at a time and offers each lane in it, so that a caller can merge them by time. Segments and
- * registry entries that pass by are kept: they decode what follows. */
+ * A file is a row of blocks; those with spans hold stretches of several lanes. The stream first looks
+ * over all blocks: segments and registry entries are kept, of spans only where they lie. The records of
+ * each lane can then be read by themselves, so that a caller can merge lanes by time wherever in the file
+ * they stand. A block is in memory while one of its spans is read; a few more stay for the next. */
 #ifndef LIB_READER_NATIVE_STREAM_H
 #define LIB_READER_NATIVE_STREAM_H
 
@@ -10,30 +11,52 @@
 #include "lib/reader/native_file.h"
 
 struct native_stream;
+struct native_payload;
+
+/* Where a span lies. */
+struct native_place {
+    struct fapilog_native_span head;
+    uint64_t block;  /* offset of its block in the file */
+    uint32_t at;     /* of its bytes in the block's payload */
+    bool has_cycles;
+    uint64_t cycles; /* no record of it is older */
+};
 
 /* A lane of one segment, for as long as the file is open. */
 struct native_lane {
     struct lane_cursor cursor;
-    void *user; /* of the caller; the stream frees it with free() */
-    /* Private: the lane's spans in the loaded block, by index. */
+    uint64_t uuid[2]; /* of its segment */
+    void *user;       /* of the caller; the stream frees it with free() */
+    uint64_t records; /* and bytes that the spans hold, as they say */
+    uint64_t bytes;
+    uint32_t tid;     /* of the last span */
+    char thread[32];
+    /* Private: */
     struct native_stream *stream;
-    uint32_t *spans;
-    uint32_t spans_count, spans_max, spans_next;
-    bool active; /* offered with the loaded block */
+    struct native_payload *payload; /* that holds the span being read; NULL: none */
+    struct native_place *places;    /* spans that are not read yet: [next, count) */
+    uint32_t places_count, places_max, places_next;
+    bool is_new; /* has spans since the last look */
 };
 
 /* Takes the descriptor over, even on failure. */
 int native_stream_open_fd(int fd, const char *name, struct native_stream **ret, struct err *e);
 void native_stream_close(struct native_stream *s); /* NULL is fine */
 
-/* Loads the next block with spans; what was given out of the last one is then gone. 1; 0: no more for
- * now; a negative errno. */
-int native_stream_load(struct native_stream *s, struct err *e);
+/* Looks over what was appended since the last look; a negative errno. */
+int native_stream_scan(struct native_stream *s, struct err *e);
 
-/* The lanes of the loaded block. */
+/* The lanes that have got spans in the last look. */
 uint32_t native_stream_lanes(const struct native_stream *s, struct native_lane *const **ret);
 
-/* The lane's next record in the loaded block: 1, 0, -ENOMEM. Valid until the next call for this lane. */
+/* The next span, which is not entered yet, or NULL. */
+const struct native_place *native_lane_peek(const struct native_lane *l);
+/* What no record of that span is older than. */
+int64_t native_lane_time(struct native_lane *l, const struct native_place *p);
+/* Enters the next span. 1; 0: its block cannot be read any more, which is counted as damage; -ENOMEM. */
+int native_lane_enter(struct native_lane *l);
+/* The next record of the span entered last: 1; 0 at its end; -ENOMEM. Valid until the next call for this
+ * lane. */
 int native_lane_next(struct native_lane *l, struct fapilog_record *ret);
 
 struct native_totals {
@@ -41,5 +64,16 @@ struct native_totals {
     uint64_t skipped_bytes;
 };
 void native_stream_totals(const struct native_stream *s, struct native_totals *ret);
+
+/* For tools: what the file holds, as it says. */
+struct native_figures {
+    uint64_t records, blocks, raw_bytes, file_bytes;
+    int64_t from_ns, to_ns; /* wall clock of the first and the last span's anchor; 0: none */
+};
+void native_stream_figures(const struct native_stream *s, struct native_figures *ret);
+/* Each segment with its lanes; NULL entries: not used. */
+typedef void native_segment_func(void *arg, const struct fapilog_process_info *process,
+                                 struct native_lane *const *lanes, uint32_t lanes_count);
+void native_stream_segments(const struct native_stream *s, native_segment_func *func, void *arg);
 
 #endif

@@ -34,6 +34,7 @@ int reader_new(struct reader **ret, reader_warn_func *warn_func, void *warn_arg,
         return err_set(e, -ENOMEM, "no memory for a reader");
     r->warn = warn_func;
     r->warn_arg = warn_arg;
+    reader_hold(r, INT64_MAX, INT64_MAX);
     *ret = r;
     return 0;
 }
@@ -46,6 +47,7 @@ void reader_free(struct reader *r)
         reader_segment_free(r, r->segments[i]);
     for (size_t i = 0; i < r->natives_count; i++)
         reader_native_free(r, r->natives[i]);
+    reader_groups_free(r);
     for (size_t i = 0; i < r->dirs_count; i++)
         free(r->dirs[i]);
     free(r->segments);
@@ -108,20 +110,39 @@ static struct reader_source *heap_pop(struct reader *r)
     return top;
 }
 
+void reader_hold(struct reader *r, int64_t from_ns, int64_t to_ns)
+{
+    r->hold_from_ns = from_ns;
+    r->hold_to_ns = to_ns;
+}
+
+int64_t reader_held_ns(const struct reader *r)
+{
+    return r->heap_count ? r->heap[0]->rec.time_ns : INT64_MAX;
+}
+
+static bool is_held(const struct reader *r, const struct reader_source *src)
+{
+    return src->rec.time_ns > r->hold_from_ns && src->rec.time_ns <= r->hold_to_ns;
+}
+
 int reader_next(struct reader *r, struct fapilog_record *ret, struct err *e)
 {
-    if (r->current) {
-        struct reader_source *src = r->current;
-        r->current = NULL;
-        const int n = src->advance(r, src, e);
+    struct reader_source *src = r->current;
+    r->current = NULL;
+    for (;;) {
+        const int n = src ? src->advance(r, src, e) : 0;
         if (n < 0)
             return n;
+        if (!r->heap_count || is_held(r, r->heap[0]))
+            return 0;
+        src = heap_pop(r);
+        if (!src->is_asleep)
+            break;
     }
-    if (!r->heap_count)
-        return 0;
-    r->current = heap_pop(r);
+    r->current = src;
     r->records++;
-    *ret = r->current->rec;
+    *ret = src->rec;
     return 1;
 }
 
@@ -262,8 +283,8 @@ int reader_refresh(struct reader *r, struct err *e)
     int n = dirs_scan(r, e);
     for (size_t i = 0; i < r->segments_count && n >= 0; i++)
         n = reader_segment_refresh(r, r->segments[i], e);
-    for (size_t i = 0; i < r->natives_count && n >= 0; i++)
-        n = reader_native_refresh(r, r->natives[i], e);
+    if (n >= 0)
+        n = reader_natives_refresh(r, e);
     if (n >= 0) /* after a last look at what they hold */
         reader_segments_retire(r);
     return n;
@@ -283,6 +304,18 @@ void reader_totals(const struct reader *r, struct reader_totals *ret)
     for (size_t i = 0; i < r->natives_count; i++)
         reader_native_totals(r->natives[i], ret);
     ret->records = r->records;
+}
+
+size_t reader_natives_count(const struct reader *r)
+{
+    return r->natives_count;
+}
+
+struct native_stream *reader_native_stream(const struct reader *r, size_t i, const char **ret_path)
+{
+    CHECK(i < r->natives_count);
+    *ret_path = r->natives[i]->path;
+    return r->natives[i]->stream;
 }
 
 void reader_natives(const struct reader *r, reader_native_func *func, void *arg)

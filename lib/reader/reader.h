@@ -1,14 +1,16 @@
 /* reader.h - many rings and files as one stream of records in order of time.
  *
  * For tools: reads without disturbing anyone (read-only mappings, copies checked by the intent rule,
- * nothing published) and holds one record per lane. Order is by time, and within a lane as written;
- * after a refresh it starts anew: what a poll found is sorted, not what two polls found. */
+ * nothing published) and holds one record per lane. Order is by time, and within a lane as written, over
+ * all files. What a later refresh finds may be older than what was returned already, unless reader_hold()
+ * keeps back what is too young to be sure. */
 #ifndef LIB_READER_READER_H
 #define LIB_READER_READER_H
 
 #include "lib/reader/lane.h"
 
 struct reader;
+struct native_stream;
 
 struct reader_segment {
     struct segment *seg;       /* NULL: dead, read to its end, closed again */
@@ -45,14 +47,26 @@ int reader_rescan(struct reader *r, struct err *e);
 /* Looks for new segments and new records. */
 int reader_refresh(struct reader *r, struct err *e);
 
-/* 1: *ret is the next record, valid until the next call; 0: all read until a refresh; -ENOMEM. */
+/* 1: *ret is the next record, valid until the next call; 0: all read, or held, until a refresh; -ENOMEM. */
 int reader_next(struct reader *r, struct fapilog_record *ret, struct err *e);
+
+/* Records with from < time <= to are not returned yet, nor what comes after them. INT64_MAX, INT64_MAX:
+ * none is held, as at the beginning. */
+void reader_hold(struct reader *r, int64_t from_ns, int64_t to_ns);
+/* The time of the earliest record that is known and was not returned, or INT64_MAX. */
+int64_t reader_held_ns(const struct reader *r);
 
 /* The cursor of a lane, for its counters; NULL when the lane holds nothing. */
 const struct lane_cursor *reader_lane_cursor(const struct reader_segment *s, uint32_t lane);
 
 size_t reader_segments(const struct reader *r, struct reader_segment *const **ret);
 void reader_totals(const struct reader *r, struct reader_totals *ret);
+
+size_t reader_natives_count(const struct reader *r);
+
+/* Looks over the native files without reading records, for reader_native_stream() of file i. */
+int reader_natives_scan(struct reader *r, struct err *e);
+struct native_stream *reader_native_stream(const struct reader *r, size_t i, const char **ret_path);
 
 /* Calls func for each native file with what was wrong in it so far. */
 typedef void reader_native_func(void *arg, const char *path, const struct reader_totals *t);

@@ -6,11 +6,15 @@
 #include "lib/reader/reader.h"
 
 struct native_stream;
+struct native_group;
+
+enum { READER_GROUP_BUCKETS = 1024 };
 
 /* Whatever yields records in order. While its next record is known, it lies in the heap. */
 struct reader_source {
     struct fapilog_record rec;
     bool pending;
+    bool is_asleep; /* `rec` has only a time, which its next record is not older than: advance() wakes it */
     /* Reads the next record, if any, and calls reader_offer(); a negative errno. */
     int (*advance)(struct reader *r, struct reader_source *src, struct err *e);
 };
@@ -28,7 +32,6 @@ struct reader_native {
     char *path;
     dev_t dev;
     ino_t ino;
-    uint32_t pending; /* lanes of the loaded block that have not come to their end */
     bool seen, named; /* as of segments */
 };
 
@@ -37,6 +40,7 @@ struct reader {
     size_t segments_count;
     struct reader_native **natives;
     size_t natives_count;
+    struct native_group *groups[READER_GROUP_BUCKETS]; /* by lane: its sources in all native files */
     char **dirs;
     size_t dirs_count;
     struct reader_source **heap; /* by time of the pending record, least first */
@@ -44,6 +48,7 @@ struct reader {
     struct reader_source *current; /* its record was returned last */
     struct reader_totals closed;   /* of what is closed again, and of files refused */
     uint64_t records;
+    int64_t hold_from_ns, hold_to_ns; /* what reader_hold() keeps back */
     reader_warn_func *warn;
     void *warn_arg;
 };
@@ -62,8 +67,9 @@ void reader_segment_totals(const struct reader_segment *s, struct reader_totals 
 void reader_segments_retire(struct reader *r);
 
 int reader_native_add_fd(struct reader *r, int fd, const char *path, bool named, struct err *e);
-int reader_native_refresh(struct reader *r, struct reader_native *n, struct err *e);
+int reader_natives_refresh(struct reader *r, struct err *e);
 void reader_native_free(struct reader *r, struct reader_native *n);
+void reader_groups_free(struct reader *r);
 void reader_native_totals(const struct reader_native *n, struct reader_totals *t);
 
 #endif

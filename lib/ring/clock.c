@@ -31,21 +31,6 @@ uint32_t clock_detect(void)
 }
 #endif
 
-uint64_t clock_now(uint32_t kind)
-{
-#if defined(__x86_64__)
-    if (kind == FAPILOG_CLOCK_TSC)
-        return __builtin_ia32_rdtsc();
-#elif defined(__aarch64__)
-    if (kind == FAPILOG_CLOCK_CNTVCT) {
-        uint64_t v;
-        __asm__ __volatile__("mrs %0, cntvct_el0" : "=r"(v));
-        return v;
-    }
-#endif
-    return clock_mono_ns();
-}
-
 static struct clock_anchor pair(uint32_t kind, unsigned windows)
 {
     struct clock_anchor best = {0, 0, 0};

@@ -1,4 +1,5 @@
 /* How what a key holds compares with a literal. */
+#include "lib/base/check.h"
 #include "lib/where/glob.h"
 #include "lib/where/internal.h"
 
@@ -6,17 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool ordered(enum where_op op, int order)
+static bool accepts(const struct where_node *n, int order)
 {
-    switch (op) {
-    case WHERE_EQ: return order == 0;
-    case WHERE_NE: return order != 0;
-    case WHERE_LT: return order < 0;
-    case WHERE_LE: return order <= 0;
-    case WHERE_GT: return order > 0;
-    case WHERE_GE: return order >= 0;
-    default: return false;
-    }
+    return n->accepts >> (order + 1) & 1;
 }
 
 /* The literal as a number of the value's kind; false when it is none. */
@@ -51,7 +44,7 @@ static bool numbers_compare(const struct where_node *n, const struct where_value
         return n->op == WHERE_NE; /* 5 is not "abc" */
     if (v->number != v->number || want != want) /* NaN */
         return n->op == WHERE_NE;
-    return ordered(n->op, v->number < want ? -1 : v->number > want);
+    return accepts(n, v->number < want ? -1 : v->number > want);
 }
 
 static bool texts_compare(const struct where_node *n, const struct where_value *v)
@@ -59,8 +52,8 @@ static bool texts_compare(const struct where_node *n, const struct where_value *
     const size_t both = v->len < n->value.len ? v->len : n->value.len;
     int order = both ? memcmp(v->data, n->value.text, both) : 0;
     if (order == 0)
-        order = v->len < n->value.len ? -1 : v->len > n->value.len;
-    return ordered(n->op, order);
+        return accepts(n, v->len < n->value.len ? -1 : v->len > n->value.len);
+    return accepts(n, order < 0 ? -1 : 1);
 }
 
 static bool like(const struct where_literal *l, const struct where_value *v)
@@ -88,13 +81,40 @@ static bool value_matches(const struct where_node *n, const struct where_value *
     return v->kind == WHERE_VALUE_TEXT ? texts_compare(n, v) : numbers_compare(n, v);
 }
 
-static bool leaf_matches(const struct where_node *n, const struct fapilog_record *r)
+static bool long_matches(const struct where_node *n, const struct fapilog_record *r)
 {
     struct where_value v;
     where_key_find(n->key, r, &v);
     const bool matches = value_matches(n, &v);
-    free(v.made);
+    if (unlikely(v.made != NULL))
+        free(v.made);
     return matches;
+}
+
+static bool integer_matches(const struct where_node *n, const struct fapilog_record *r)
+{
+    const struct fapilog_field *const f = where_key_field(n->key, r);
+    const int64_t want = n->value.integer;
+    if (!f)
+        return false;
+    switch (f->type) {
+    case FAPILOG_TYPE_I8: case FAPILOG_TYPE_I16: case FAPILOG_TYPE_I32: case FAPILOG_TYPE_I64: case FAPILOG_TYPE_ERRNO:
+        return accepts(n, (f->v.i64 > want) - (f->v.i64 < want));
+    case FAPILOG_TYPE_U8: case FAPILOG_TYPE_U16: case FAPILOG_TYPE_U32: case FAPILOG_TYPE_U64:
+    case FAPILOG_TYPE_POINTER:
+        return accepts(n, want < 0 ? 1 : (f->v.u64 > (uint64_t)want) - (f->v.u64 < (uint64_t)want));
+    default:
+        return long_matches(n, r);
+    }
+}
+
+static bool leaf_matches(const struct where_node *n, const struct fapilog_record *r)
+{
+    if (n->shortcut == WHERE_SHORT_INTEGER)
+        return integer_matches(n, r);
+    if (n->shortcut == WHERE_SHORT_LEVEL)
+        return accepts(n, (r->level > n->value.level) - (r->level < n->value.level));
+    return long_matches(n, r);
 }
 
 static bool node_matches(const struct where *w, unsigned i, const struct fapilog_record *r)

@@ -15,6 +15,13 @@ enum where_op {
     WHERE_EQ, WHERE_NE, WHERE_LT, WHERE_LE, WHERE_GT, WHERE_GE, WHERE_LIKE,
 };
 
+/* Comparisons that need no value to be made. */
+enum where_short {
+    WHERE_LONG,
+    WHERE_SHORT_LEVEL,   /* level >= ERROR */
+    WHERE_SHORT_INTEGER, /* field == 42, as long as the field is an integer */
+};
+
 /* A literal, understood in each way that it can be. */
 struct where_literal {
     char *text;
@@ -24,10 +31,13 @@ struct where_literal {
     long double number; /* holds every 64-bit integer exactly on the machines we run on */
     uint8_t level;      /* 0: none */
     int64_t time_ns, duration_ns;
+    int64_t integer;    /* WHERE_SHORT_INTEGER */
 };
 
 struct where_node {
     enum where_op op;
+    enum where_short shortcut;
+    uint8_t accepts; /* of comparisons: bit 0 less, 1 equal, 2 greater */
     unsigned left, right;
     struct where_key *key;
     struct where_literal value;

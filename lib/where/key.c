@@ -67,6 +67,16 @@ void where_key_free(struct where_key *k)
     free(k);
 }
 
+bool where_key_is_field(const struct where_key *k)
+{
+    return k->member == MEMBER_NONE;
+}
+
+bool where_key_is_level(const struct where_key *k)
+{
+    return k->member == MEMBER_LEVEL;
+}
+
 /* ---- values ---- */
 
 static void set_number(struct where_value *v, enum where_kind kind, long double n)
@@ -173,34 +183,37 @@ static bool names_are_the_sites(const struct fapilog_record *r)
     return differs == 0;
 }
 
-static bool is_valid(const struct remembered *m, const struct fapilog_record *r)
+/* The place that is remembered still holds the name: texts of names are the site's own. */
+static inline const struct fapilog_field *field_at(const struct fapilog_record *r, uint32_t i)
 {
-    if (m->index == NOT_THERE)
-        return names_are_the_sites(r);
-    const uint32_t i = (uint32_t)m->index;
-    return i < r->fields_count && i < r->site->fields_count &&
-           r->fields[i].name.data == r->site->fields[i].name.data;
+    if (likely(i < r->fields_count && i < r->site->fields_count &&
+               r->fields[i].name.data == r->site->fields[i].name.data))
+        return &r->fields[i];
+    return NULL;
 }
 
-static const struct fapilog_field *field_of_call(struct where_key *k, const struct fapilog_record *r)
+static const struct fapilog_field *search_call(struct where_key *k, const struct fapilog_record *r,
+                                               struct remembered *m)
 {
-    struct remembered *m = NULL;
-    int32_t i;
-    if (likely(r->site && r->process)) {
-        uint64_t uuid[2];
-        memcpy(uuid, r->process->uuid, sizeof uuid);
-        m = &k->site[((uintptr_t)r->site >> 6 ^ (uintptr_t)r->site >> 12) % SITES_REMEMBERED];
-        if (likely(m->site == r->site && m->uuid[0] == uuid[0] && m->uuid[1] == uuid[1] && is_valid(m, r)))
-            return m->index == NOT_THERE ? NULL : &r->fields[m->index];
-        if (names_are_the_sites(r))
-            *m = (struct remembered){r->site, {uuid[0], uuid[1]}, NOT_THERE};
-        else
-            m = NULL;
+    const int32_t i = index_in(k, r->fields, r->fields_count);
+    if (m && names_are_the_sites(r)) {
+        *m = (struct remembered){.site = r->site, .index = i};
+        memcpy(m->uuid, r->process->uuid, sizeof m->uuid);
     }
-    i = index_in(k, r->fields, r->fields_count);
-    if (m)
-        m->index = i;
     return i == NOT_THERE ? NULL : &r->fields[i];
+}
+
+static inline const struct fapilog_field *field_of_call(struct where_key *k, const struct fapilog_record *r)
+{
+    if (unlikely(!r->site || !r->process))
+        return search_call(k, r, NULL);
+    struct remembered *const m = &k->site[((uintptr_t)r->site >> 6 ^ (uintptr_t)r->site >> 12) % SITES_REMEMBERED];
+    if (unlikely(m->site != r->site || memcmp(m->uuid, r->process->uuid, sizeof m->uuid) != 0))
+        return search_call(k, r, m);
+    if (m->index == NOT_THERE)
+        return names_are_the_sites(r) ? NULL : search_call(k, r, NULL);
+    const struct fapilog_field *const f = field_at(r, (uint32_t)m->index);
+    return likely(f != NULL) ? f : search_call(k, r, NULL);
 }
 
 const struct fapilog_field *where_key_field(struct where_key *k, const struct fapilog_record *r)

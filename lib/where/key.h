@@ -33,6 +33,8 @@ struct where_key;
 /* `field_only`: never a member of the record. 0 or -ENOMEM. */
 int where_key_new(const char *name, bool field_only, struct where_key **ret);
 void where_key_free(struct where_key *k); /* NULL allowed */
+bool where_key_is_field(const struct where_key *k); /* not a member of the record */
+bool where_key_is_level(const struct where_key *k);
 void where_key_find(struct where_key *k, const struct fapilog_record *r, struct where_value *ret);
 /* Only the field, if the name is no member of the record; NULL: there is none. */
 const struct fapilog_field *where_key_field(struct where_key *k, const struct fapilog_record *r);

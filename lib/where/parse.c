@@ -108,6 +108,23 @@ static enum where_op op_take(struct parser *p)
     return WHERE_SET;
 }
 
+static void shortcut_find(struct where_node *n)
+{
+    static const uint8_t accepts[] = {[WHERE_EQ] = 2, [WHERE_NE] = 5, [WHERE_LT] = 1, [WHERE_LE] = 3, [WHERE_GT] = 4,
+                                      [WHERE_GE] = 6, [WHERE_LIKE] = 0};
+    struct where_literal *const v = &n->value;
+    n->accepts = accepts[n->op];
+    if (n->op == WHERE_LIKE)
+        return;
+    if (where_key_is_level(n->key) && v->level) {
+        n->shortcut = WHERE_SHORT_LEVEL;
+    } else if (where_key_is_field(n->key) && v->is_integer && !v->quoted && v->number >= (long double)INT64_MIN &&
+               v->number <= (long double)INT64_MAX) {
+        n->shortcut = WHERE_SHORT_INTEGER;
+        v->integer = (int64_t)v->number;
+    }
+}
+
 static int comparison_parse(struct parser *p)
 {
     bool quoted;
@@ -132,6 +149,7 @@ static int comparison_parse(struct parser *p)
     if (r < 0)
         return r;
     literal_understand(p, &n->value);
+    shortcut_find(n);
     return i;
 }
 

@@ -348,6 +348,45 @@ static void make_empty(struct sample *s, bool internal)
     }
 }
 
+static void make_exception(struct sample *s)
+{
+    static const uint64_t frames[] = {0x7f1234561000, 0x10};
+    struct fapilog_field type = {.name = sample_text("error.type"), .type = FAPILOG_TYPE_ERRNO, .v.i64 = 2};
+    sample_add(s, type);
+    sample_add(s, sample_bytes("error.stack", FAPILOG_TYPE_STACK, frames, sizeof frames));
+    sample_add(s, sample_string("path", "/etc/orders.conf"));
+    sample_bind_thread(s, sample_string("error.cause", "TimeoutError"));
+    s->r.module_of = sample_module;
+    s->r.module_arg = hostile;
+    sample_set_site(s, "it broke", false);
+}
+
+static struct fapilog_field json_field(const char *name, const char *text)
+{
+    return sample_bytes(name, FAPILOG_TYPE_JSON, text, (uint32_t)strlen(text));
+}
+
+static void make_envelope(struct sample *s, bool is_hostile)
+{
+    if (is_hostile) {
+        sample_add(s, json_field("data", "[1,{\"a\":2}"));
+        sample_bind(s, json_field("tags", "[1,[\"a\",\"b\\\"\"],{\"k\":null},\"\",true]"));
+        sample_bind(s, sample_string("error.stack", "\xff\x1b[2J"));
+        sample_add(s, json_field("error.frames", "{\"no\":\"list\"}"));
+        sample_add(s, json_field("error.type", "\\"));
+        sample_set_site(s, "doubtful", false);
+        return;
+    }
+    sample_bind(s, sample_int("zone", 1));
+    sample_bind(s, sample_string("kept", "bound"));
+    sample_bind_thread(s, sample_string("shard", "context"));
+    sample_add(s, json_field("data", "{\"z\":[1,{}],\"shard\":\"map\",\"n\":\"map\","
+                             "\"\\u0001\\\"\":null,\"\\u00e4\":0.50}"));
+    sample_add(s, sample_int("n", 7));
+    sample_add(s, sample_string("tags", " payment, eu ,,retry"));
+    sample_set_site(s, "paid", false);
+}
+
 static void fill(struct sample *s, unsigned kind)
 {
     switch (kind) {
@@ -379,9 +418,11 @@ static void fill(struct sample *s, unsigned kind)
     case SAMPLE_NUMBERS:    make_numbers(s); break;
     case SAMPLE_TAKEN_NAMES: make_taken(s); break;
     case SAMPLE_LONG_BOUND: make_long_bound(s); break;
+    case SAMPLE_UTF16:      make_utf16(s); break;
+    case SAMPLE_EXCEPTION:  make_exception(s); break;
     default:
-        CHECK(kind == SAMPLE_UTF16);
-        make_utf16(s);
+        CHECK(kind == SAMPLE_ENVELOPE || kind == SAMPLE_ENVELOPE_HOSTILE);
+        make_envelope(s, kind == SAMPLE_ENVELOPE_HOSTILE);
     }
 }
 
@@ -426,7 +467,8 @@ const char *sample_name(unsigned kind)
     static const char *const names[SAMPLE_COUNT] = {
         "simple", "empty", "types", "types_site", "layers", "lost", "fields_max", "hostile", "huge", "printf",
         "printf_hostile", "internal", "json", "stack", "audit", "security", "too_many", "ids", "ids_text", "ids_bad",
-        "numbers", "taken_names", "long_bound", "utf16"};
+        "numbers", "taken_names", "long_bound", "utf16",
+        "exception", "envelope", "envelope_hostile"};
     CHECK(kind < SAMPLE_COUNT);
     return names[kind];
 }

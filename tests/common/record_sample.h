@@ -29,6 +29,9 @@ enum {
     SAMPLE_TAKEN_NAMES,     /* fields named like the formats' own members */
     SAMPLE_LONG_BOUND,      /* more bound to the logger than a plan holds */
     SAMPLE_UTF16,           /* names whose order differs between bytes and UTF-16 */
+    SAMPLE_EXCEPTION,       /* error.* fields, with a stack */
+    SAMPLE_ENVELOPE,        /* tags, and data that is a map */
+    SAMPLE_ENVELOPE_HOSTILE, /* the same names with doubtful values */
     SAMPLE_COUNT,
 };
 

@@ -134,7 +134,8 @@ void options_doc_line(const struct opt *row, char *ret, size_t size)
 {
     static const char *const kinds[] = {
         [OPT_TEXT] = "text", [OPT_BOOL] = "true, false", [OPT_UINT] = "number", [OPT_SIZE] = "size",
-        [OPT_DURATION] = "duration", [OPT_LEVEL] = "level",
+        [OPT_DURATION] = "duration", [OPT_LEVEL] = "level", [OPT_REAL] = "number", [OPT_LIST] = "list",
+        [OPT_MAP] = "map",
     };
     struct buf values = {0};
     if (row->type == OPT_WORD)

@@ -425,6 +425,80 @@ static void follow_shows_new_records_and_new_processes_until_it_is_told_to_stop(
     (void)close(fd);
 }
 
+static uint64_t now_ns(clockid_t clock)
+{
+    struct timespec ts;
+    assert_int_equal(clock_gettime(clock, &ts), 0);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void put_at(struct segment_builder *b, uint32_t lane, uint32_t site, uint64_t n, uint64_t cycles)
+{
+    b->cycles = cycles;
+    put_n(b, lane, site, n);
+}
+
+/* A record of the future (by less than a second) waits as one does that was stamped just now; the program
+ * has looked at it when it prints an old one that came after it. */
+static void follow_sorts_what_two_looks_have_found(void **state)
+{
+    (void)state;
+    const uint64_t ms = 1000000;
+    for (bool is_in_time = false; !is_in_time;) {
+        struct segment_builder b;
+        struct child c;
+        const int fd = file_new("1-1.ring");
+        builder_init(&b, fd, &(struct builder_options){.lanes = 3});
+        const uint64_t now = now_ns(CLOCK_MONOTONIC);
+        b.sb->t0_cycles = now - 10000 * ms;
+        b.sb->t0_real_ns = now_ns(CLOCK_REALTIME) - 10000 * ms;
+        builder_seal(&b);
+        const uint32_t site = site_n(&b);
+        put_at(&b, 0, site, 3, now + 900 * ms);
+        put_at(&b, 1, site, 1, now - 9000 * ms);
+        child_start(&c, (const char *const[]){"--format", "json", "--follow", NULL});
+        child_read(&c, "\"n\":1}");
+        put_at(&b, 2, site, 2, now + 800 * ms);
+        is_in_time = now_ns(CLOCK_MONOTONIC) < now + 800 * ms;
+        child_read(&c, "\"n\":2}");
+        child_read(&c, "\"n\":3}");
+        assert_int_equal(kill(c.pid, SIGTERM), 0);
+        assert_int_equal(child_end(&c), 0);
+        const char *text = buf_cstr(&c.out_text);
+        if (is_in_time)
+            assert_true(strstr(text, "\"n\":2}") < strstr(text, "\"n\":3}"));
+        child_done(&c);
+        builder_done(&b);
+        (void)close(fd);
+        assert_int_equal(unlinkat(dir_fd, "1-1.ring", 0), 0);
+    }
+}
+
+static void what_follow_holds_back_is_shown_at_the_end(void **state)
+{
+    (void)state;
+    struct segment_builder b;
+    struct child c;
+    const int fd = file_new("1-1.ring");
+    builder_init(&b, fd, &(struct builder_options){.lanes = 2});
+    const uint64_t now = now_ns(CLOCK_MONOTONIC), ms = 1000000;
+    b.sb->t0_cycles = now - 10000 * ms;
+    b.sb->t0_real_ns = now_ns(CLOCK_REALTIME) - 10000 * ms;
+    builder_seal(&b);
+    const uint32_t site = site_n(&b);
+    put_at(&b, 0, site, 2, now + 900 * ms);
+    put_at(&b, 0, site, 3, now + 901 * ms);
+    put_at(&b, 1, site, 1, now - 9000 * ms);
+    child_start(&c, (const char *const[]){"--format", "json", "--follow", NULL});
+    child_read(&c, "\"n\":1}");
+    assert_int_equal(kill(c.pid, SIGTERM), 0);
+    assert_int_equal(child_end(&c), 0);
+    assert_non_null(strstr(buf_cstr(&c.out_text), "\"n\":3}"));
+    child_done(&c);
+    builder_done(&b);
+    (void)close(fd);
+}
+
 static void output_that_nobody_reads_ends_the_program_quietly(void **state)
 {
     (void)state;
@@ -516,6 +590,7 @@ int main(int argc, char **argv)
         T(a_damaged_ring_gives_what_it_has_and_verify_tells), T(one_unreadable_file_does_not_hide_the_others),
         T(rings_that_the_collector_put_aside_are_shown_too),
         T(follow_shows_new_records_and_new_processes_until_it_is_told_to_stop),
+        T(follow_sorts_what_two_looks_have_found), T(what_follow_holds_back_is_shown_at_the_end),
         T(output_that_nobody_reads_ends_the_program_quietly), T(stats_tell_states_counts_and_drops),
         T(names_from_a_ring_cannot_steer_the_terminal),
     };

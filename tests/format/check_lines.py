@@ -129,11 +129,12 @@ def check_numbers(fields):
 
 
 def check_fapilog(name, line, record):
-    want(canonical(record, False) == line.decode() or name in ("numbers", "json", "types", "types_site", "huge"),
+    want(canonical(record, False) == line.decode() or
+         name in ("numbers", "json", "types", "types_site", "huge", "envelope"),
          "keys are not sorted, or strings not in their shortest form")
     want(list(record) == ["log", "schema_version"] and record["schema_version"] == "1.1", "envelope")
     log = record["log"]
-    want(set(log) <= {"context", "data", "diagnostics", "level", "logger", "message", "timestamp"}, "keys of log")
+    want(set(log) <= {"context", "data", "diagnostics", "level", "logger", "message", "tags", "timestamp"}, "keys of log")
     want(set(log) >= {"context", "data", "diagnostics", "level", "message", "timestamp"}, "keys of log")
     want(re.fullmatch(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z", log["timestamp"]), "timestamp")
     want(re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}",
@@ -147,12 +148,18 @@ def check_fapilog(name, line, record):
         want(data == {"only_call": "x", "only_context": "c", "only_logger": "l", "who": "call"}, "data %s" % data)
     else:
         want(log["context"]["correlation_id"] is None, "correlation")
+    if name == "exception":
+        e = log["diagnostics"]["exception"]
+        want(e["error.type"] == "ENOENT" and e["error.stack"].count("\n") == len(e["error.frames"]) - 1 == 1, "exception")
+        want(list(e) == sorted(e) and data == {"path": "/etc/orders.conf"}, "exception")
+    if name == "envelope":
+        want(log["tags"] == ["payment", "eu", "retry"] and data["shard"] == "map" and data["n"] == 7, "envelope")
     if name == "lost":
         want(log["diagnostics"]["context_lost"] is True and log["diagnostics"]["truncated"] is True, "diagnostics")
     if name == "too_many":
         want(log["diagnostics"]["fields_cut"] == 700 + 64 - 512, "fields_cut")
     invalid = {"hostile": "json,utf8", "huge": "json,utf8", "json": "json,utf8", "printf": "utf8",
-               "printf_hostile": "utf8"}
+               "printf_hostile": "utf8", "envelope_hostile": "json,utf8"}
     want(log["diagnostics"].get("invalid") == invalid.get(name) or name == "stack", "invalid: %s"
          % log["diagnostics"].get("invalid"))
     if name == "printf":

@@ -282,6 +282,69 @@ static void context_and_bound_fields_go_where_they_belong(void **state)
     sample_free(s);
 }
 
+static void errors_make_up_the_exception_of_the_envelope(void **state)
+{
+    (void)state;
+    struct sample *s = sample_new(SAMPLE_EXCEPTION);
+    s->r.process = NULL;
+    check("fapilog", NULL, s, FAPILOG_HEAD ",\"data\":{\"path\":\"/etc/orders.conf\"},\"diagnostics\":{\"exception\":{"
+          "\"error.cause\":\"TimeoutError\",\"error.frames\":[{\"code\":null,"
+          "\"file\":\"/usr/lib/x86_64-linux-gnu/libc.so.6\","
+          "\"function\":\"+0x1000\",\"line\":null},{\"code\":null,\"file\":\"\",\"function\":\"0x10\",\"line\":null}],"
+          "\"error.message\":\"No such file or directory\",\"error.stack\":"
+          "\"/usr/lib/x86_64-linux-gnu/libc.so.6+0x1000\\n0x10\",\"error.type\":\"ENOENT\"},\"origin\":\"native\"},"
+          "\"level\":\"INFO\",\"logger\":\"orders.matching\",\"message\":\"it broke\","
+          "\"timestamp\":\"2026-11-21T08:37:04.123Z\"},\"schema_version\":\"1.1\"}\n");
+    check("json", NULL, s, "{\"time\":\"2026-11-21T08:37:04.123456789Z\",\"level\":\"INFO\","
+          "\"logger\":\"orders.matching\",\"message\":\"it broke\","
+          "\"error.type\":\"ENOENT (2): No such file or directory\",\"error.stack\":"
+          "[\"/usr/lib/x86_64-linux-gnu/libc.so.6+0x1000\",\"0x10\"],\"path\":\"/etc/orders.conf\","
+          "\"error.cause\":\"TimeoutError\"}\n");
+    sample_add(s, sample_string("error.message", "no configuration"));
+    char *const got = line_of("fapilog", NULL, &s->r);
+    assert_non_null(strstr(got, "\"error.message\":\"no configuration\",\"error.stack\""));
+    free(got);
+    sample_free(s);
+}
+
+static void a_long_stack_text_is_cut(void **state)
+{
+    (void)state;
+    struct sample *const s = sample_new(SAMPLE_EMPTY);
+    memset(s->text, 'x', 30000);
+    memcpy(s->text + 19996, "\xc3\xa4", 2); /* a character across the limit */
+    sample_add(s, sample_bytes("error.stack", FAPILOG_TYPE_STRING, s->text, 30000));
+    char *const got = line_of("fapilog", NULL, &s->r);
+    const char *const at = strstr(got, "\"error.stack\":\"");
+    assert_non_null(at);
+    const char *const end = strstr(at + 15, "...\"}");
+    assert_non_null(end);
+    assert_int_equal(end - (at + 15), 19996);
+    free(got);
+    sample_free(s);
+}
+
+static void tags_and_a_map_of_data_have_their_places(void **state)
+{
+    (void)state;
+    struct sample *s = sample_new(SAMPLE_ENVELOPE);
+    s->r.process = NULL;
+    for (int pass = 0; pass < 2; pass++) /* compiled, and as it stands */
+        check("fapilog", NULL, s, FAPILOG_HEAD ",\"data\":{\"\\u0001\\\"\":null,\"kept\":\"bound\",\"n\":7,"
+              "\"shard\":\"map\",\"z\":[1,{}],\"zone\":1,\"\xc3\xa4\":0.50},\"diagnostics\":{\"origin\":\"native\"},"
+              "\"level\":\"INFO\",\"logger\":\"orders.matching\",\"message\":\"paid\","
+              "\"tags\":[\"payment\",\"eu\",\"retry\"],"
+              "\"timestamp\":\"2026-11-21T08:37:04.123Z\"},\"schema_version\":\"1.1\"}\n"), s->r.site = NULL;
+    sample_free(s);
+    s = sample_new(SAMPLE_ENVELOPE_HOSTILE);
+    char *const got = line_of("fapilog", NULL, &s->r);
+    assert_non_null(strstr(got, "\"data\":{\"data\":\"[1,{\\\"a\\\":2}\"}"));
+    assert_non_null(strstr(got, "\"tags\":[\"1\",\"[\\\"a\\\",\\\"b\\\\\\\"\\\"]\","
+                               "\"{\\\"k\\\":null}\",\"\",\"true\"]"));
+    free(got);
+    sample_free(s);
+}
+
 /* The id is what receivers find duplicates by: it must not change between versions either. */
 static void the_message_id_follows_from_the_place_of_the_record(void **state)
 {
@@ -319,6 +382,9 @@ int main(void)
         cmocka_unit_test(pretty_flattens_maps_and_disarms_controls),
         cmocka_unit_test(pretty_repeats_long_paths_for_every_leaf),
         cmocka_unit_test(context_and_bound_fields_go_where_they_belong),
+        cmocka_unit_test(errors_make_up_the_exception_of_the_envelope),
+        cmocka_unit_test(a_long_stack_text_is_cut),
+        cmocka_unit_test(tags_and_a_map_of_data_have_their_places),
         cmocka_unit_test(the_message_id_follows_from_the_place_of_the_record),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

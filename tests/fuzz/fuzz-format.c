@@ -38,6 +38,19 @@ static struct fapilog_text take_text(struct input *in, uint32_t max)
     return t;
 }
 
+/* Names that formats know are otherwise met too rarely. */
+static struct fapilog_text take_name(struct input *in)
+{
+    static const char *const known[] = {"data", "tags", "error.type", "error.message", "error.cause", "error.stack",
+                                        "error.frames", "trace_id"};
+    struct fapilog_text name = take_text(in, UINT16_MAX);
+    if (name.len == 1 && (uint8_t)name.data[0] < ARRAY_COUNT(known)) {
+        const char *const text = known[(uint8_t)name.data[0]];
+        name = (struct fapilog_text){text, (uint32_t)strlen(text)};
+    }
+    return name;
+}
+
 static struct fapilog_field take_field(struct input *in)
 {
     static const char zeros[16];
@@ -46,7 +59,7 @@ static struct fapilog_field take_field(struct input *in)
         [FAPILOG_TYPE_TRACE_ID] = 16, [FAPILOG_TYPE_SPAN_ID] = 8};
     struct fapilog_field f = {.type = take_byte(in) % FAPILOG_TYPE_COUNT,
                               .role = take_byte(in) % FAPILOG_ROLE_COUNT};
-    f.name = take_text(in, UINT16_MAX);
+    f.name = take_name(in);
     const bool is_text = f.type == FAPILOG_TYPE_STRING || f.type == FAPILOG_TYPE_BYTES ||
                          f.type == FAPILOG_TYPE_JSON || f.type == FAPILOG_TYPE_STACK;
     if (is_text) {

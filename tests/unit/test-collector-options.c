@@ -52,6 +52,8 @@ static void every_default_parses_and_prints_back(void **state)
     assert_int_equal(PARSE(&o, &e), OPTIONS_RUN);
     for (const struct opt *row = settings_opts; row->type != OPT_END_ROW; row++) {
         char text[64], again[64];
+        if (!row->default_text)
+            continue; /* nothing, unless given */
         assert_true(opt_print(row, &o.settings, text, sizeof text) > 0);
         assert_int_equal(opt_set(row, &o.settings, text, &e), 0);
         assert_true(opt_print(row, &o.settings, again, sizeof again) > 0);

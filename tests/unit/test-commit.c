@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 struct place {
     char dir[64];
@@ -64,19 +66,33 @@ static void store(struct commit *c, uint64_t value)
 {
     const struct commit_sink sinks[] = { make_sink(11, value), make_sink(22, value * 2) };
     const struct position positions[] = { make_position(0, value * 8), make_position(3, value * 16) };
-    commit_store(c, sinks, 2, positions, 2);
+    const struct position first[] = { make_position(0, value * 24) };
+    const struct position second[] = { make_position(3, value * 32), make_position(POSITION_SEGMENT, value) };
+    const struct commit_open open[] = { { 3, 1, first }, { 1, 2, second } };
+    const struct commit_state s = { sinks, positions, open, 2, 2, 2 };
+    commit_store(c, &s);
 }
 
 /* What is there, by its first mark; -1: nothing. */
-static int64_t stored(const struct commit *c)
+static int64_t stored(struct commit *c)
 {
-    uint32_t sinks, positions;
-    const struct commit_sink *s = commit_sinks(c, &sinks);
-    const struct position *p = commit_positions(c, &positions);
-    if (!sinks)
+    struct commit_state state;
+    commit_last(c, &state);
+    const struct commit_sink *s = state.sink;
+    const struct position *p = state.position;
+    const struct commit_open *open = state.open;
+    if (!state.sinks_count)
         return -1;
-    assert_int_equal(sinks, 2);
-    assert_int_equal(positions, 2);
+    assert_int_equal(state.sinks_count, 2);
+    assert_int_equal(state.positions_count, 2);
+    assert_int_equal(state.opens_count, 2);
+    assert_int_equal(open[0].settled, 3);
+    assert_int_equal(open[0].count, 1);
+    assert_int_equal(open[0].position[0].done, s[0].mark.word[0] * 24);
+    assert_int_equal(open[1].settled, 1);
+    assert_int_equal(open[1].count, 2);
+    assert_int_equal(open[1].position[0].done, s[0].mark.word[0] * 32);
+    assert_int_equal(open[1].position[1].lane, POSITION_SEGMENT);
     assert_int_equal(p[0].done, s[0].mark.word[0] * 8);
     assert_int_equal(p[1].done, s[0].mark.word[0] * 16);
     assert_int_equal(s[1].mark.word[0], s[0].mark.word[0] * 2);
@@ -125,8 +141,9 @@ static uint8_t *map_file(const struct place *p, size_t *ret_bytes)
     return map;
 }
 
-/* Of the slot written last: header 24 bytes, two sinks of 72, two positions of 64. */
-enum { SLOT_USED = 24 + 2 * 72 + 2 * 64 };
+/* Of the slot written last: header 32 bytes, two sinks of 72, two positions of 64, two open batches of 8 with
+ * three positions. */
+enum { SLOT_USED = 32 + 2 * 72 + 2 * 64 + 2 * 8 + 3 * 64 };
 
 static void any_damaged_byte_gives_way_to_the_store_before(void **state)
 {
@@ -182,38 +199,103 @@ static void growing_keeps_what_was_stored(void **state)
 {
     struct commit *c = open_it(*state);
     store(c, 7);
-    const uint32_t before = commit_room(c, 2);
-    assert_int_equal(commit_reserve(c, 2, before * 5, NULL), 0);
-    assert_true(commit_room(c, 2) >= before * 5);
+    const uint64_t more = 5 * commit_room(c);
+    assert_int_equal(commit_reserve(c, more, NULL), 0);
+    assert_true(commit_room(c) >= more);
     assert_int_equal(stored(c), 7);
-    const uint32_t many = commit_room(c, 2);
+    const uint32_t many = (uint32_t)((commit_room(c) - commit_bytes(1, 0, 0)) / sizeof(struct position));
     struct position *positions = calloc(many, sizeof *positions);
     for (uint32_t i = 0; i < many; i++)
         positions[i] = make_position(i, i * 8);
     const struct commit_sink sink = make_sink(11, 8);
-    commit_store(c, &sink, 1, positions, many);
+    const struct commit_state full = { .sink = &sink, .sinks_count = 1, .position = positions,
+                                       .positions_count = many };
+    commit_store(c, &full);
     commit_close(c);
     c = open_it(*state);
-    uint32_t count;
-    const struct position *got = commit_positions(c, &count);
-    assert_int_equal(count, many);
-    assert_memory_equal(got, positions, many * sizeof *positions);
+    struct commit_state got;
+    commit_last(c, &got);
+    assert_int_equal(got.positions_count, many);
+    assert_int_equal(got.opens_count, 0);
+    assert_memory_equal(got.position, positions, many * sizeof *positions);
     free(positions);
     commit_close(c);
 }
 
-static void positions_may_be_stored_again_from_the_slot_itself(void **state)
+static void more_than_a_slot_may_hold_is_refused_and_nothing_lost(void **state)
+{
+    struct commit *c = open_it(*state);
+    struct err e = { 0 };
+    store(c, 7);
+    assert_int_equal(commit_reserve(c, (UINT64_C(1) << 30) + 1, &e), -EFBIG);
+    assert_int_equal(stored(c), 7);
+    commit_close(c);
+}
+
+static void what_a_slot_says_may_be_stored_again_from_itself(void **state)
 {
     struct commit *c = open_it(*state);
     store(c, 3);
     for (int i = 0; i < 3; i++) {
-        uint32_t count;
-        const struct position *same = commit_positions(c, &count);
-        const struct commit_sink sinks[] = { make_sink(11, 3), make_sink(22, 6) };
-        commit_store(c, sinks, 2, same, count);
+        struct commit_state same;
+        commit_last(c, &same);
+        commit_store(c, &same);
         assert_int_equal(stored(c), 3);
     }
     commit_close(c);
+}
+
+/* A file of the first version, as it was written: a slot of 24 bytes and no open batches. */
+static void write_version_1(const struct place *p, uint64_t sequence, uint64_t value)
+{
+    enum { SLOT = 64 << 10, FIRST = 4096 };
+    struct {
+        uint64_t xxh3, sequence;
+        uint32_t sinks, positions;
+        struct commit_sink sink[2];
+        struct position position[2];
+    } slot = { 0, sequence, 2, 2, { make_sink(11, value), make_sink(22, value * 2) },
+               { make_position(0, value * 8), make_position(3, value * 16) } };
+    const uint64_t header[2] = { UINT64_C(0x3154415453504146), SLOT };
+    slot.xxh3 = XXH3_64bits(&slot.sequence, sizeof slot - sizeof slot.xxh3);
+    const int fd = open(p->file, O_RDWR | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, FIRST + 2 * SLOT), 0);
+    assert_int_equal(pwrite(fd, header, sizeof header, 0), sizeof header);
+    assert_int_equal(pwrite(fd, &slot, sizeof slot, FIRST + (sequence % 2 ? SLOT : 0)), sizeof slot);
+    (void)close(fd);
+}
+
+static void a_file_of_the_first_version_is_taken_over(void **state)
+{
+    write_version_1(*state, 6, 4);
+    write_version_1(*state, 7, 5);
+    for (int i = 0; i < 2; i++) {
+        struct commit_state got;
+        struct commit *c = open_it(*state);
+        commit_last(c, &got);
+        assert_int_equal(got.sinks_count, 2);
+        assert_int_equal(got.opens_count, 0);
+        assert_int_equal(got.positions_count, 2);
+        assert_int_equal(commit_mark(c, 22)->word[0], 10);
+        assert_int_equal(got.position[1].done, 80);
+        commit_close(c);
+    }
+}
+
+static void a_damaged_file_of_the_first_version_is_refused(void **state)
+{
+    struct commit *c;
+    struct err e = { 0 };
+    size_t bytes;
+    write_version_1(*state, 6, 4);
+    write_version_1(*state, 7, 5);
+    uint8_t *map = map_file(*state, &bytes);
+    map[4096 + 40] ^= 1;
+    map[4096 + (bytes - 4096) / 2 + 40] ^= 1;
+    assert_int_equal(commit_open(((struct place *)*state)->dir, &c, &e), -EBADMSG);
+    assert_non_null(strstr(e.text, "damaged"));
+    (void)munmap(map, bytes);
 }
 
 /* A child is killed at the nth passing of the point; the file then holds the one store or the other. */
@@ -261,7 +343,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(two_damaged_slots_are_refused_not_forgotten, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_of_another_kind_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(growing_keeps_what_was_stored, setup, teardown),
-        cmocka_unit_test_setup_teardown(positions_may_be_stored_again_from_the_slot_itself, setup, teardown),
+        cmocka_unit_test_setup_teardown(more_than_a_slot_may_hold_is_refused_and_nothing_lost, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_a_slot_says_may_be_stored_again_from_itself, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_of_the_first_version_is_taken_over, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_damaged_file_of_the_first_version_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(killed_inside_a_store_one_whole_slot_remains, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

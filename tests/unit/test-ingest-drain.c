@@ -318,6 +318,30 @@ static void a_restart_redoes_what_was_committed_and_no_more(void **state)
         assert_int_equal(got[i], 2 * i + 1);
 }
 
+/* The collector after this one reads a state slot that need not name its lanes any more. */
+static void what_was_committed_of_a_refused_segment_is_kept_in_its_ctl(void **state)
+{
+    struct place *p = *state;
+    (void)make(p, &(struct builder_options){ .lanes = 1 });
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1 });
+    for (uint64_t n = 0; n < 5; n++)
+        put(b, 0, FAPILOG_LEVEL_INFO, n);
+    const struct position redo = { .uuid_hi = b->sb->uuid_hi, .uuid_lo = b->sb->uuid_lo, .lane = 0,
+                                   .done = builder_lane(b, 0)->tail, .delivered = 5 };
+    p->segments.redo = &redo;
+    p->segments.redo_count = 1;
+    p->settings.segments_max = 1;
+    assert_int_equal(attach(p, 0), 0);
+    assert_int_equal(attach(p, 1), -EDQUOT);
+    p->segments.redo = NULL; /* another collector, whose slot has forgotten it */
+    p->segments.redo_count = 0;
+    p->settings.segments_max = 2;
+    assert_int_equal(attach(p, 1), 0);
+    uint64_t got[10];
+    begin(p, DRAIN_ALL);
+    assert_int_equal(take(p, got, 10), 0);
+}
+
 static void an_impossible_position_in_ctl_is_refused(void **state)
 {
     struct place *p = *state;
@@ -494,6 +518,7 @@ int main(void)
         T(context_after_the_last_record_is_passed_too),
         T(drops_become_one_report_per_lane),
         T(a_restart_redoes_what_was_committed_and_no_more),
+        T(what_was_committed_of_a_refused_segment_is_kept_in_its_ctl),
         T(an_impossible_position_in_ctl_is_refused),
         T(a_lying_tail_quarantines_its_segment_only),
         T(damage_in_three_turns_quarantines),

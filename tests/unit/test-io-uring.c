@@ -148,7 +148,7 @@ static void where_quick_writes_were_slow_the_kernel_makes_them(void **state)
     char text[2];
 
     w.req.is_quick = true;
-    uring_of(io)->not_quick_until_ns = UINT64_MAX;
+    uring_of(io)->quick.not_until_ns = UINT64_MAX;
     probe_submit(io, &w);
     assert_int_equal(pread(fd, text, 2, 0), 0);
     assert_int_equal(uring_of(io)->kernel.count, 1);

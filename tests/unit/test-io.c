@@ -349,6 +349,61 @@ static void the_environment_chooses_for_io_auto(void **state)
     assert_int_equal(io_new(&(struct io_config){ .queue_depth = 15 }, &chosen, &e), -EINVAL);
 }
 
+struct service {
+    struct io_service base; /* first */
+    struct io_req timeout;
+    struct io *io;
+    unsigned order, completed;
+};
+
+static unsigned shut_down;
+
+static void on_service_timeout(struct io_req *req, int result)
+{
+    struct service *const s = req->owner;
+
+    assert_int_equal(result, -ECANCELED);
+    assert_int_not_equal(s->order, 0);
+    s->completed++;
+}
+
+static void shut_service_down(struct io_service *base)
+{
+    struct service *const s = (struct service *)base;
+
+    s->order = ++shut_down;
+    io_cancel(s->io, &s->timeout);
+}
+
+static void services_are_found_by_kind_and_shut_down_before_their_requests_end(void **state)
+{
+    static const char kinds[3];
+    struct service s[2] = { 0 };
+    struct service gone = { .base = { .kind = &kinds[2], .shutdown = shut_service_down } };
+    struct io *own;
+
+    (void)state;
+    assert_int_equal(io_new(&(struct io_config){ .kind = IO_PLAIN }, &own, NULL), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        s[i].io = own;
+        s[i].base = (struct io_service){ .kind = &kinds[i], .shutdown = shut_service_down };
+        s[i].timeout = (struct io_req){ .op = IO_TIMEOUT, .deadline_ns = UINT64_MAX, .buf_index = -1,
+                                        .done = on_service_timeout, .owner = &s[i] };
+        io_attach(own, &s[i].base);
+        io_submit(own, &s[i].timeout);
+    }
+    assert_ptr_equal(io_service_find(own, &kinds[0]), &s[0].base);
+    io_attach(own, &gone.base);
+    assert_ptr_equal(io_service_find(own, &kinds[2]), &gone.base);
+    io_detach(own, &gone.base);
+    assert_null(io_service_find(own, &kinds[2]));
+    io_free(own);
+    assert_int_equal(s[1].order, 1);
+    assert_int_equal(s[0].order, 2);
+    assert_int_equal(s[0].completed + s[1].completed, 2);
+    assert_int_equal(gone.order, 0);
+}
+
 int main(void)
 {
     static const struct CMUnitTest body[] = {
@@ -363,7 +418,10 @@ int main(void)
         cmocka_unit_test(synchronous_calls_return_the_errno),
         cmocka_unit_test(a_futex_wait_ends_when_another_process_wakes_it),
     };
-    static const struct CMUnitTest own[] = { cmocka_unit_test(the_environment_chooses_for_io_auto) };
+    static const struct CMUnitTest own[] = {
+        cmocka_unit_test(the_environment_chooses_for_io_auto),
+        cmocka_unit_test(services_are_found_by_kind_and_shut_down_before_their_requests_end),
+    };
     const int failed = run_on_backends(body, ARRAY_COUNT(body));
 
     return failed + cmocka_run_group_tests_name("choice", own, NULL, NULL) != 0;

@@ -105,6 +105,79 @@ static void anchors_agree_with_the_clocks(void **state)
     assert_int_equal(clock_hz(&a, &a), 0);
 }
 
+/* The header of the block that the calling thread has open. */
+static const struct fapilog_block *open_block(void)
+{
+    const struct writer *w = self_writer();
+    return (const struct fapilog_block *)(const void *)(w->hot.data + ((w->block_end - w->block) & w->hot.mask));
+}
+
+static const struct fapilog_block *next_block(fapilog_t *log)
+{
+    const uint64_t end = self_writer()->block_end;
+    while (self_writer()->block_end == end)
+        FAPILOG_INFO(log, "filler", FL("i", 1));
+    return open_block();
+}
+
+static void open_blocks(void *arg)
+{
+    (void)arg;
+    fapilog_t *log = fapilog_open("svc", &(struct fapilog_options){.size = sizeof(struct fapilog_options),
+                                                                   .on_full = FAPILOG_ON_FULL_OVERWRITE});
+    FAPILOG_INFO(log, "first");
+    struct writer *w = self_writer();
+    const uint64_t first = open_block()->cycles;
+    if (!first || first > clock_now(process.clock_kind))
+        _exit(1);
+    w->anchor_cycles = UINT64_MAX; /* however slow this machine is */
+    if (next_block(log)->cycles != first || next_block(log)->cycles != first)
+        _exit(2);
+    w->anchor_cycles = 0;
+    const uint64_t second = next_block(log)->cycles;
+    if (second <= first || second > clock_now(process.clock_kind))
+        _exit(3);
+    for (int i = 0; i < 20; i++) { /* ever longer, up to half a second */
+        w->anchor.cycles = 1;
+        (void)next_block(log);
+    }
+    if (w->anchor_cycles > process.counter_hz / 2 || w->anchor_cycles < process.counter_hz / 4)
+        _exit(4);
+    fapilog_close(log);
+}
+
+static void blocks_that_follow_soon_repeat_the_anchor(void **state)
+{
+    scenario_run(*state, open_blocks, NULL);
+    (void)walk_one(*state);
+}
+
+/* A collector that has just died: for a moment longer it is waited for. */
+static void wait_with_errno(void *arg)
+{
+    (void)arg;
+    fapilog_t *log = fapilog_open("svc", &(struct fapilog_options){.size = sizeof(struct fapilog_options),
+                                                                   .on_full = FAPILOG_ON_FULL_BLOCK});
+    struct walk *w = own_segment();
+    FAPILOG_INFO(log, "first");
+    const struct fapilog_lane *lane = self_writer()->lane;
+    w->ctl->heartbeat_ns = clock_mono_ns() - 1800 * NS_PER_MS;
+    errno = 4711;
+    while (!lane->dropped)
+        FAPILOG_INFO(log, "filler", FL("i", 1));
+    if (errno != 4711)
+        _exit(1);
+    if (lane->blocked == 0)
+        _exit(2);
+    fapilog_close(log);
+}
+
+static void waiting_for_room_keeps_errno(void **state)
+{
+    scenario_run(*state, wait_with_errno, NULL);
+    (void)walk_one(*state);
+}
+
 /* ---- bell -------------------------------------------------------------------------------------------- */
 
 static void ring(void *arg)
@@ -293,6 +366,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(without_a_trusted_counter_records_hold_the_monotonic_clock),
         TEST(anchors_agree_with_the_clocks),
+        TEST(blocks_that_follow_soon_repeat_the_anchor),
+        TEST(waiting_for_room_keeps_errno),
         TEST(the_bell_is_rung_by_errors_and_by_much_that_waits),
         TEST(a_full_file_system_is_a_full_lane_and_no_signal),
         TEST(a_file_size_limit_is_no_signal_either),

@@ -162,6 +162,39 @@ static void the_lock_tells_the_living_from_the_dead(void **state)
     assert_true(sb->counter_hz > 1000000);
 }
 
+/* A child that logs nothing and outlives its parent, as a shell's background job does. */
+static void fork_and_die(void *arg)
+{
+    fapilog_t *log = fapilog_open("svc", NULL);
+    log_here(log, 1);
+    if (fork() == 0) {
+        shared->stage = 1;
+        while (shared->stage == 1)
+            (void)poll(NULL, 0, 1);
+        _exit(0);
+    }
+    while (shared->stage == 0)
+        (void)poll(NULL, 0, 1);
+    _exit(0); /* without fapilog_close() */
+}
+
+/* The lanes' mapping holds the open file description, and that the lock: a child must not inherit it
+ * (MADV_DONTFORK), or its parent's segment would be alive for as long as the child is. */
+static void a_child_does_not_keep_its_parents_segment_alive(void **state)
+{
+    struct scenario *s = *state;
+    shared->stage = 0;
+    scenario_wait(s, scenario_start(fork_and_die, NULL));
+    scenario_open(s);
+    assert_int_equal(s->segs, 1);
+    const int fd = open(s->seg[0].path, O_RDONLY);
+    const int alive = liveness_probe(fd);
+    (void)close(fd);
+    assert_int_equal(shared->stage, 1); /* the child is there */
+    shared->stage = 2;
+    assert_int_equal(alive, 0);
+}
+
 static void levels_and_rules(void *arg)
 {
     struct walk w[1];
@@ -513,6 +546,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(each_opening_has_a_segment_and_ids_stay_valid),
         TEST(the_lock_tells_the_living_from_the_dead),
+        TEST(a_child_does_not_keep_its_parents_segment_alive),
         TEST(thresholds_follow_environment_rules_and_shared_memory),
         TEST(the_longest_rule_at_a_dot_wins),
         TEST(without_a_ring_directory_one_line_is_said_and_calls_do_nothing),

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-static char dir[PATH_MAX], path[PATH_MAX + 16];
+static char dir[PATH_MAX], path[PATH_MAX + 16], path_b[PATH_MAX + 16];
 static int fd = -1;
 static struct segment_builder b;
 static struct reader *reader;
@@ -72,6 +72,7 @@ struct piece {
     uint32_t lane, tid;
     uint64_t from, to;
     uint32_t repeated;
+    uint64_t anchor_cycles, anchor_real_ns;
 };
 
 static void put_spans(const struct piece *pieces, uint32_t count)
@@ -88,6 +89,8 @@ static void put_spans(const struct piece *pieces, uint32_t count)
                                                .position = pieces[i].from,
                                                .bytes = (uint32_t)(pieces[i].to - pieces[i].from),
                                                .repeated = pieces[i].repeated,
+                                               .anchor_cycles = pieces[i].anchor_cycles,
+                                               .anchor_real_ns = pieces[i].anchor_real_ns,
                                                .thread = "worker"};
     }
     memcpy(at, &top, sizeof top);
@@ -108,6 +111,7 @@ static int setup(void **state)
     if (!mkdtemp(dir))
         return -1;
     (void)snprintf(path, sizeof path, "%s/a.fnl", dir);
+    (void)snprintf(path_b, sizeof path_b, "%s/b.fnl", dir);
     fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0640);
     const int memfd = memfd_create("segment", MFD_CLOEXEC);
     builder_init(&b, memfd, &(struct builder_options){.lanes = 2, .cap_log2 = 16});
@@ -127,6 +131,7 @@ static int teardown(void **state)
     (void)close(b.fd);
     builder_done(&b);
     (void)unlink(path);
+    (void)unlink(path_b);
     return rmdir(dir);
 }
 
@@ -141,6 +146,16 @@ static void put_n(uint32_t lane, uint64_t n)
     payload_init(&p);
     payload_u64(&p, n);
     builder_event(&b, lane, 9, site, &p);
+}
+
+/* What is put goes into another file of the folder from here on. */
+static void go_on_in_b(void)
+{
+    (void)close(fd);
+    fd = open(path_b, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0640);
+    sequence = 0;
+    put_header();
+    put_described();
 }
 
 static void start(const char *what)
@@ -346,6 +361,124 @@ static void a_growing_file_is_followed(void **state)
     }
 }
 
+/* The first block of a file may be younger than the second, and than the next file. */
+static void order_is_by_time_wherever_in_the_files_records_stand(void **state)
+{
+    (void)state;
+    uint64_t cuts[2][4] = {{0}};
+    for (uint64_t n = 0; n < 300; n++) {
+        put_n(n % 3 == 0, n);
+        cuts[0][n / 100 + 1] = b.lanes[0].pos;
+        cuts[1][n / 100 + 1] = b.lanes[1].pos;
+    }
+    put_described();
+    put_spans(&(struct piece){.lane = 1, .from = cuts[1][2], .to = cuts[1][3]}, 1);
+    put_spans(&(struct piece){.lane = 0, .from = 0, .to = cuts[0][2]}, 1);
+    go_on_in_b();
+    put_spans(&(struct piece){.lane = 0, .from = cuts[0][2], .to = cuts[0][3]}, 1);
+    put_spans(&(struct piece){.lane = 1, .from = 0, .to = cuts[1][2]}, 1);
+    start(dir);
+    for (uint64_t n = 0; n < 300; n++)
+        expect_n(n);
+    assert_int_equal(next(), 0);
+    expect_damage(0);
+}
+
+/* Each file has anchors of its own: what one says of a lane's times may contradict the other. */
+static void a_lane_is_read_as_written_whatever_the_files_clocks_say(void **state)
+{
+    (void)state;
+    uint64_t cut = 0;
+    for (uint64_t n = 0; n < 200; n++) {
+        put_n(0, n);
+        if (n == 99)
+            cut = b.lanes[0].pos;
+    }
+    const uint64_t now = b.cycles + 1000000000;
+    put_described();
+    put_spans(&(struct piece){.to = cut, .anchor_cycles = now, .anchor_real_ns = 1700000001000000000 + 50000}, 1);
+    go_on_in_b();
+    put_spans(&(struct piece){.from = cut, .to = b.lanes[0].pos, .anchor_cycles = now,
+                              .anchor_real_ns = 1700000001000000000 - 50000}, 1);
+    start(dir);
+    for (uint64_t n = 0; n < 200; n++)
+        expect_n(n);
+    assert_int_equal(next(), 0);
+}
+
+/* As when a file is copied. */
+static void a_file_that_is_there_twice_is_shown_twice_in_order(void **state)
+{
+    (void)state;
+    for (uint64_t n = 0; n < 100; n++)
+        put_n(0, n);
+    const struct piece all = {.to = b.lanes[0].pos};
+    put_described();
+    put_spans(&all, 1);
+    go_on_in_b();
+    put_spans(&all, 1);
+    start(dir);
+    for (uint64_t n = 0; n < 200; n++)
+        expect_n(n / 2);
+    assert_int_equal(next(), 0);
+}
+
+static void young_records_wait_for_older_ones_of_the_next_look(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    uint64_t cuts[2] = {0};
+    for (uint64_t n = 0; n < 100; n++) {
+        put_n(n % 3 == 0, n);
+        if (n == 49) {
+            cuts[0] = b.lanes[0].pos;
+            cuts[1] = b.lanes[1].pos;
+        }
+    }
+    put_described();
+    put_spans((struct piece[]){{.lane = 0, .to = b.lanes[0].pos}, {.lane = 1, .to = cuts[1]}}, 2);
+    assert_int_equal(reader_new(&reader, on_warning, NULL, &e), 0);
+    assert_int_equal(reader_add(reader, path, &e), 0);
+    reader_hold(reader, INT64_C(1700000000000000000) + 49 * 1000, INT64_C(1700000000000000000) + 1000000);
+    assert_int_equal(reader_refresh(reader, &e), 0);
+    for (uint64_t n = 0; n < 50; n++)
+        expect_n(n);
+    assert_int_equal(next(), 0);
+    assert_int_equal(reader_held_ns(reader), INT64_C(1700000000000000000) + 50 * 1000);
+    put_spans(&(struct piece){.lane = 1, .from = cuts[1], .to = b.lanes[1].pos}, 1);
+    assert_int_equal(reader_refresh(reader, &e), 0);
+    assert_int_equal(next(), 0);
+    reader_hold(reader, INT64_MAX, INT64_MAX);
+    for (uint64_t n = 50; n < 100; n++)
+        expect_n(n);
+    assert_int_equal(next(), 0);
+    assert_int_equal(reader_held_ns(reader), INT64_MAX);
+}
+
+/* An old archive of many hours: its first times stay right when the last anchor has been seen. */
+static void times_of_the_beginning_are_exact_in_a_long_file(void **state)
+{
+    (void)state;
+    enum { ANCHORS = 9000 };
+    const uint64_t step = 100000000; /* 100 ms; the counter runs 50 ppm fast, and from the middle slow */
+    put_n(0, 0);
+    const uint64_t first = b.lanes[0].pos, t0 = b.sb->t0_cycles;
+    put_described();
+    uint64_t real = b.sb->t0_real_ns;
+    for (uint64_t i = 1; i <= ANCHORS; i++) {
+        real += step + (i < ANCHORS / 2 ? 5000 : -5000);
+        put_spans(&(struct piece){.to = i == 1 ? first : 0, .anchor_cycles = t0 + i * step, .anchor_real_ns = real}, 1);
+    }
+    b.cycles = t0 + 100 * step;
+    put_n(0, 1);
+    put_spans(&(struct piece){.from = first, .to = b.lanes[0].pos}, 1);
+    start(path);
+    expect_n(0);
+    expect_n(1);
+    const int64_t want = (int64_t)(b.sb->t0_real_ns + 100 * (step + 5000));
+    assert_true(rec.time_ns - want < 1000 && want - rec.time_ns < 1000);
+}
+
 static void what_is_damaged_costs_itself(void **state)
 {
     (void)state;
@@ -441,6 +574,11 @@ int main(void)
         T(bytes_that_come_twice_are_read_once),
         T(chains_of_fragments_may_cross_spans), T(what_is_left_at_the_end_of_a_block_is_no_record),
         T(a_growing_file_is_followed),
+        T(order_is_by_time_wherever_in_the_files_records_stand),
+        T(a_lane_is_read_as_written_whatever_the_files_clocks_say),
+        T(a_file_that_is_there_twice_is_shown_twice_in_order),
+        T(young_records_wait_for_older_ones_of_the_next_look),
+        T(times_of_the_beginning_are_exact_in_a_long_file),
         T(what_is_damaged_costs_itself),
         T(spans_that_lie_are_refused),
         T(random_bytes_under_good_hashes_are_survived),

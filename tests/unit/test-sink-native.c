@@ -1,5 +1,8 @@
 #include "collector/sinks/fileset.h"
 #include "lib/base/check.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
+#include "lib/reader/guard.h"
 #include "lib/reader/native_file.h"
 #include "tests/common/native_run.h"
 #include "tests/common/sink_run.h"
@@ -11,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,22 +49,34 @@ static void uri(char ret[600], const char *fmt)
     (void)snprintf(ret, 600, fmt, dir);
 }
 
-static struct run *start(struct run_state *state, const char *fmt)
+static struct run *start_on(struct run_state *state, enum io_kind kind, const char *fmt)
 {
     static struct run r;
+    const struct io_config io = {.kind = kind};
     struct err e = {0};
     char text[600];
     uri(text, fmt);
     r = (struct run){0};
-    if (run_open(&r, state, text, NULL, &e) < 0)
+    if (run_open(&r, state, text, &io, &e) < 0)
         fail_msg("%s", e.text);
     return &r;
+}
+
+static struct run *start(struct run_state *state, const char *fmt)
+{
+    return start_on(state, IO_PLAIN, fmt);
 }
 
 static void stop(struct run *r)
 {
     struct err e = {0};
     assert_int_equal(run_close(r, &e), 0);
+}
+
+static void clean(void)
+{
+    run_remove(dir);
+    assert_int_equal(mkdir(dir, 0755), 0);
 }
 
 static void path_of(char ret[300], const char *name) { (void)snprintf(ret, 300, "%s/%s", dir, name); }
@@ -171,6 +187,74 @@ static void an_unfinished_registry_entry_is_written_again_when_complete(void **s
     assert_int_equal(from[2], 192);
     assert_int_equal(to[2], 256);
     run_state_free(s);
+}
+
+enum { CUT_PAGES = 8, PAGE = 4096 };
+
+/* A batch of two spans: of a segment in a file, which is cut to one page under the write, and of another. */
+static void write_while_cut(struct run *r, char *ring, int ring_fd, const char *other)
+{
+    static struct fapilog_superblock super[2] = {{.uuid_hi = 1, .uuid_lo = 1}, {.uuid_hi = 2, .uuid_lo = 2}};
+    static _Alignas(8) uint8_t registry[64];
+    struct sink_span span[2];
+    for (unsigned i = 0; i < 2; i++)
+        span[i] = (struct sink_span){
+            .super = &super[i], .registry = registry, .registry_tail = sizeof registry,
+            .data = i ? other : ring, .len = CUT_PAGES * PAGE, .thread = {"", 0}, .records = 1,
+        };
+    r->batch = (struct sink_batch){.id = 1, .bytes = 2 * CUT_PAGES * PAGE, .spans = span, .spans_count = 2};
+    r->is_done = false;
+    r->sink->ops->write(r->sink, &r->batch); /* is hashed by now, and given to the kernel in io_turn() */
+    assert_int_equal(ftruncate(ring_fd, PAGE), 0);
+    for (unsigned turns = 0; !r->is_done && turns < 1000; turns++)
+        assert_true(io_turn(r->io, clock_mono_ns() + 10 * NS_PER_S) >= 0);
+    assert_true(r->is_done);
+}
+
+static void a_ring_cut_short_under_the_write_costs_only_itself(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        static _Alignas(8) char other[CUT_PAGES * PAGE];
+        uint32_t damaged = 0;
+        auto_fd ring_fd = memfd_create("ring", MFD_CLOEXEC);
+        assert_int_equal(ftruncate(ring_fd, CUT_PAGES * PAGE), 0);
+        char *ring = mmap(NULL, CUT_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, ring_fd, 0);
+        assert_ptr_not_equal(ring, MAP_FAILED);
+        memset(ring, 'r', CUT_PAGES * PAGE);
+        memset(other, 'o', sizeof other);
+        const int slot = guard_add(ring, CUT_PAGES * PAGE, PROT_READ | PROT_WRITE, &damaged);
+        assert_true(slot >= 0);
+        assert_int_equal(setenv("FAPILOG_IO", i & 1 ? "plain" : "auto", 1), 0);
+        struct run_state *s = run_state_new();
+        struct run *r = start_on(s, IO_AUTO, i & 2 ? "native:%s/a.fnl?compress=zstd" : "native:%s/a.fnl");
+        write_while_cut(r, ring, ring_fd, other);
+        assert_int_equal(r->result, 0);
+        assert_int_equal(r->failures, 0);
+        if (!(i & 2)) /* what is compressed was read before */
+            assert_int_equal(damaged, 1);
+        stop(r);
+        struct native_file *f = open_file("a.fnl");
+        struct native_block b;
+        struct native_spans spans;
+        struct native_span span;
+        bool is_whole = false;
+        while (native_file_next(f, &b) > 0) {
+            if (b.kind != FAPILOG_NATIVE_KIND_SPANS)
+                continue;
+            assert_int_equal(native_spans_view(&b, &spans), 0);
+            while (native_spans_next(&spans, &span) > 0)
+                is_whole |= span.head.uuid_hi == 2 && !memcmp(span.data, other, sizeof other);
+        }
+        assert_int_equal(f->skipped_blocks + f->lost_blocks + f->skipped_bytes, 0);
+        assert_true(is_whole);
+        native_file_close(f);
+        guard_remove(slot);
+        assert_int_equal(munmap(ring, CUT_PAGES * PAGE), 0);
+        run_state_free(s);
+        clean();
+    }
+    assert_int_equal(unsetenv("FAPILOG_IO"), 0);
 }
 
 static void every_file_decodes_alone(void **state)
@@ -456,12 +540,6 @@ static bool run_in_steps(struct run *r)
     return true;
 }
 
-static void clean(void)
-{
-    run_remove(dir);
-    assert_int_equal(mkdir(dir, 0755), 0);
-}
-
 static void one_failing_call_costs_no_record(void **state)
 {
     (void)state;
@@ -544,6 +622,7 @@ int main(void)
         T(spans_come_back_as_they_lay_in_the_ring),
         T(compressed_blocks_hold_the_same_and_less_bytes),
         T(an_unfinished_registry_entry_is_written_again_when_complete),
+        T(a_ring_cut_short_under_the_write_costs_only_itself),
         T(every_file_decodes_alone),
         T(retention_counts_files),
         T(a_new_file_repeats_the_begin_of_the_ring_block),

@@ -26,7 +26,8 @@ static struct sample *large(void)
 static void open_guard(struct stage_run *run, const char *max, const char *action)
 {
     struct err e = {0};
-    if (stage_run_add(run, &e, "size_guard", "max_bytes", max, "action", action, NULL) < 0 || stage_run_open(run, &e) < 0)
+    if (stage_run_add(run, &e, "size_guard", "max_bytes", max, "action", action, NULL) < 0 || stage_run_open(run,
+                                                                                                             &e) < 0)
         fail_msg("%s", e.text);
 }
 

@@ -1,10 +1,19 @@
 #include "tools/dump/follow.h"
 
+#include "lib/base/clock.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <time.h>
 
 enum { POLL_MS_MIN = 10, POLL_MS_MAX = 200 };
+
+/* From a record's time to where we see it: in a ring its thread has only to commit it, into a file the
+ * collector has to write it (flush_interval, 100 ms, and the write itself). */
+#define HOLD_RINGS_NS ((int64_t)(20 * NS_PER_MS))
+#define HOLD_FILES_NS ((int64_t)(500 * NS_PER_MS))
+/* Times that lie further ahead are false, and hold up nobody. */
+#define HOLD_AHEAD_NS ((int64_t)NS_PER_S)
 
 static volatile sig_atomic_t stopped;
 
@@ -35,6 +44,33 @@ bool follow_sleep(unsigned ms)
     return !stopped;
 }
 
+static int64_t hold_ns(const struct reader *r)
+{
+    return reader_natives_count(r) ? HOLD_FILES_NS : HOLD_RINGS_NS;
+}
+
+void follow_hold(struct reader *r)
+{
+    const int64_t now = (int64_t)clock_real_ns();
+    reader_hold(r, now - hold_ns(r), now + HOLD_AHEAD_NS);
+}
+
+void follow_release(struct reader *r)
+{
+    reader_hold(r, INT64_MAX, INT64_MAX);
+}
+
+/* Until the first of what is held is old enough, but not longer than until the next look. */
+static unsigned held_ms(const struct reader *r, unsigned ms)
+{
+    const int64_t held = reader_held_ns(r);
+    if (held == INT64_MAX)
+        return ms;
+    const int64_t left = held + hold_ns(r) - (int64_t)clock_real_ns();
+    const int64_t left_ms = left <= 0 ? 1 : left / (int64_t)NS_PER_MS + 1;
+    return left_ms < ms ? (unsigned)left_ms : ms;
+}
+
 bool follow_wait(const struct reader *r)
 {
     static uint64_t records_before;
@@ -43,5 +79,5 @@ bool follow_wait(const struct reader *r)
     reader_totals(r, &t);
     ms = t.records != records_before ? POLL_MS_MIN : ms * 2 > POLL_MS_MAX ? POLL_MS_MAX : ms * 2;
     records_before = t.records;
-    return follow_sleep(ms);
+    return follow_sleep(held_ms(r, ms));
 }

@@ -7,6 +7,10 @@
 void follow_init(void); /* SIGINT and SIGTERM end the program in order */
 bool follow_is_stopped(void);
 
+/* Before a look: what is so young that others may yet show something older waits for the next one. */
+void follow_hold(struct reader *r);
+void follow_release(struct reader *r);
+
 /* Sleeps until lanes are likely to hold more: nothing in a ring wakes a reader that only looks. False
  * when it is time to stop. */
 bool follow_wait(const struct reader *r);

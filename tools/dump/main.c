@@ -42,17 +42,31 @@ static void losses_report(const struct reader *r)
                       t.damaged, t.skipped_bytes);
 }
 
-static int records_print(const struct options *o, struct reader *r, struct output *out, struct err *e)
+static int records_print(const struct options *o, struct reader *r, struct output *out, bool is_last,
+                         struct err *e)
 {
     struct fapilog_record rec;
     int n;
     while ((n = reader_next(r, &rec, e)) > 0) {
         if (options_select(o, &rec) && (n = output_record(out, &rec, e)) < 0)
             return n;
-        if (follow_is_stopped())
+        if (!is_last && follow_is_stopped())
             break;
     }
     return n < 0 ? n : output_flush(out, e);
+}
+
+static int follow(const struct options *o, struct reader *r, struct output *out, struct err *e)
+{
+    int n = 0;
+    do {
+        follow_hold(r);
+        n = reader_refresh(r, e);
+        if (n == 0)
+            n = records_print(o, r, out, false, e);
+    } while (n == 0 && follow_wait(r));
+    follow_release(r);
+    return n < 0 ? n : records_print(o, r, out, true, e);
 }
 
 static int dump(const struct options *o, struct reader *r, struct err *e)
@@ -61,11 +75,13 @@ static int dump(const struct options *o, struct reader *r, struct err *e)
     int n = output_open(&out, o->format, e);
     if (n < 0)
         return n;
-    do {
+    if (o->follow) {
+        n = follow(o, r, &out, e);
+    } else {
         n = reader_refresh(r, e);
         if (n == 0)
-            n = records_print(o, r, &out, e);
-    } while (n == 0 && o->follow && follow_wait(r));
+            n = records_print(o, r, &out, false, e);
+    }
     output_close(&out);
     return n == -EPIPE ? 0 : n; /* the reader of our output has seen enough */
 }

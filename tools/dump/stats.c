@@ -1,9 +1,9 @@
 #include "tools/dump/stats.h"
 
-#include "collector/format/text.h"
-#include "lib/base/json_escape.h"
 #include "tools/dump/follow.h"
 #include "tools/dump/stats_collect.h"
+#include "tools/dump/stats_native.h"
+#include "tools/dump/stats_text.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { REFRESH_MS = 1000, NAME_MAX_BYTES = 160 };
+enum { REFRESH_MS = 1000 };
 
 static const char *const lane_states[] = {"free", "claiming", "active", "closing"};
 static const char *const lane_modes[] = {"discard", "overwrite", "block"};
@@ -22,32 +22,15 @@ static const char *name_of(const char *const *names, unsigned count, unsigned i)
     return i < count ? names[i] : "?";
 }
 
-/* Texts come from another process: nothing of them may steer the terminal. */
-static const char *clean(const char *text, size_t len,
-                         char ret[NAME_MAX_BYTES * JSON_ESCAPE_FACTOR + JSON_ESCAPE_SLACK])
-{
-    unsigned flags = 0;
-    *text_clean(text, len < NAME_MAX_BYTES ? len : NAME_MAX_BYTES, ret, &flags) = '\0';
-    return ret;
-}
-
-static const char *quoted(const char *text, size_t len,
-                          char ret[NAME_MAX_BYTES * JSON_ESCAPE_FACTOR + JSON_ESCAPE_SLACK])
-{
-    unsigned flags = 0;
-    *json_escape(text, len < NAME_MAX_BYTES ? len : NAME_MAX_BYTES, ret, &flags) = '\0';
-    return ret;
-}
-
 static void table_print(const struct reader_segment *s, const struct segment_figures *f)
 {
-    char text[NAME_MAX_BYTES * JSON_ESCAPE_FACTOR + JSON_ESCAPE_SLACK];
+    stats_text text;
     const struct fapilog_process_info *p = &s->seg->process;
     printf("%s pid %" PRIu32 "  %s, %s  %" PRIu64 " records, %.0f/s, %" PRIu64 " dropped, %" PRIu64
            " bytes waiting\n",
-           clean(p->service.data, p->service.len, text), p->pid, f->state,
+           stats_clean(p->service.data, p->service.len, text), p->pid, f->state,
            f->has_collector ? "collected" : "no collector", f->seq, f->rate, f->dropped, f->fill);
-    printf("  %s\n", clean(s->path, strlen(s->path), text));
+    printf("  %s\n", stats_clean(s->path, strlen(s->path), text));
     if (f->orphans || f->truncated || f->unregistered)
         printf("  without a lane %" PRIu64 ", cut %" PRIu64 ", unregistered %" PRIu64 "\n", f->orphans,
                f->truncated, f->unregistered);
@@ -58,7 +41,7 @@ static void table_print(const struct reader_segment *s, const struct segment_fig
         const struct lane_figures *l = &f->lanes[i];
         printf("  %4" PRIu32 " %8" PRIu32 " %-16.16s %-9s %-9s %12" PRIu64 " %10.0f %10.0f %6.1f %10" PRIu64
                " %10" PRIu64 "\n",
-               l->lane, l->owner.tid, clean(l->owner.thread, strlen(l->owner.thread), text),
+               l->lane, l->owner.tid, stats_clean(l->owner.thread, strlen(l->owner.thread), text),
                name_of(lane_states, 4, l->owner.state), name_of(lane_modes, 3, l->owner.mode), l->seq,
                l->rate, l->bytes_rate, 100.0 * (double)l->fill / (double)l->capacity, l->lag, l->dropped);
     }
@@ -66,11 +49,11 @@ static void table_print(const struct reader_segment *s, const struct segment_fig
 
 static void json_print(const struct reader_segment *s, const struct segment_figures *f)
 {
-    char text[NAME_MAX_BYTES * JSON_ESCAPE_FACTOR + JSON_ESCAPE_SLACK];
+    stats_text text;
     const struct fapilog_process_info *p = &s->seg->process;
-    printf("{\"service\":\"%s\",", quoted(p->service.data, p->service.len, text));
+    printf("{\"service\":\"%s\",", stats_quoted(p->service.data, p->service.len, text));
     printf("\"path\":\"%s\",\"pid\":%" PRIu32 ",\"state\":\"%s\",\"collected\":%s,\"age_s\":%.3f,",
-           quoted(s->path, strlen(s->path), text), p->pid, f->state, f->has_collector ? "true" : "false",
+           stats_quoted(s->path, strlen(s->path), text), p->pid, f->state, f->has_collector ? "true" : "false",
            f->age_s);
     printf("\"records\":%" PRIu64 ",\"rate\":%.1f,\"dropped\":%" PRIu64 ",\"fill\":%" PRIu64
            ",\"lag\":%" PRIu64 ",\"orphans\":%" PRIu64 ",\"truncated\":%" PRIu64 ",\"unregistered\":%" PRIu64
@@ -80,7 +63,7 @@ static void json_print(const struct reader_segment *s, const struct segment_figu
         const struct lane_figures *l = &f->lanes[i];
         printf("%s{\"lane\":%" PRIu32 ",\"tid\":%" PRIu32
                ",\"thread\":\"%s\",\"state\":\"%s\",\"mode\":\"%s\",",
-               i ? "," : "", l->lane, l->owner.tid, quoted(l->owner.thread, strlen(l->owner.thread), text),
+               i ? "," : "", l->lane, l->owner.tid, stats_quoted(l->owner.thread, strlen(l->owner.thread), text),
                name_of(lane_states, 4, l->owner.state), name_of(lane_modes, 3, l->owner.mode));
         printf("\"generation\":%" PRIu32 ",\"records\":%" PRIu64
                ",\"rate\":%.1f,\"bytes_rate\":%.1f,\"capacity\":%" PRIu64 ",\"fill\":%" PRIu64
@@ -161,9 +144,8 @@ int stats(const struct options *o, struct reader *r, struct err *e)
         if (o->follow && terminal && !json)
             printf("\x1b[H\x1b[2J");
         n = look_once(r, json, &looks, &looks_count);
-        if (n < 0)
-            n = err_set(e, n, "no memory for figures");
-        else if (fflush(stdout) != 0)
+        n = n < 0 ? err_set(e, n, "no memory for figures") : stats_natives(r, json, e);
+        if (n == 0 && fflush(stdout) != 0)
             n = errno == EPIPE ? 0 : err_sys(e, -errno, "write to stdout");
     } while (n == 0 && o->follow && !ferror(stdout) && follow_sleep(REFRESH_MS));
     looks_free(looks, looks_count);

@@ -1,0 +1,51 @@
+#include "collector/delivery/parcel.h"
+
+#include "lib/base/check.h"
+
+#include <stdlib.h>
+
+enum { SEAL_WASTE_MIN = 64 << 10 }; /* less is not worth a call of realloc() */
+
+struct parcel *parcel_new(uint64_t cap)
+{
+    struct parcel *p = calloc(1, sizeof *p);
+    if (!p)
+        return NULL;
+    p->data = aligned_alloc(ENTRY_ALIGN, (cap + ENTRY_ALIGN - 1) & ~(uint64_t)(ENTRY_ALIGN - 1));
+    if (!p->data) {
+        free(p);
+        return NULL;
+    }
+    p->cap = cap;
+    p->refs = 1;
+    return p;
+}
+
+void parcel_seal(struct parcel *p, uint64_t now_ns)
+{
+    p->sealed_ns = now_ns;
+    if (p->cap - p->bytes < SEAL_WASTE_MIN)
+        return;
+    char *data = realloc(p->data, p->bytes ? p->bytes : 1);
+    if (data) {
+        p->data = data;
+        p->cap = p->bytes;
+    }
+}
+
+struct parcel *parcel_ref(struct parcel *p)
+{
+    p->refs++;
+    return p;
+}
+
+void parcel_unref(struct parcel *p)
+{
+    if (!p)
+        return;
+    CHECK(p->refs > 0);
+    if (--p->refs > 0)
+        return;
+    free(p->data);
+    free(p);
+}

@@ -1,0 +1,171 @@
+/* internal.h - the engine of one remote sink. What is outside (the sink's answers, ends of writes) only leaves
+ * a note; everything changes inside remote_run(), in this order: answers, disk, limits, sending, settling.
+ *
+ *   lot     a run of entries in memory: a parcel, or a block that was read back
+ *   item    one record of a lot, once it has left the queue
+ *   bundle  the items of one request, from the first attempt to the last */
+#ifndef COLLECTOR_DELIVERY_REMOTE_INTERNAL_H
+#define COLLECTOR_DELIVERY_REMOTE_INTERNAL_H
+
+#include "collector/delivery/deadletter.h"
+#include "collector/delivery/remote.h"
+#include "collector/delivery/remote/adapt.h"
+#include "collector/delivery/remote/breaker.h"
+#include "collector/delivery/spool/spool.h"
+
+struct lot {
+    struct lot *next;
+    struct parcel *parcel;     /* or */
+    char *raw;                 /* of a block */
+    struct spool_block *block;
+    struct remote_ticket *ticket;
+    const char *data;
+    size_t bytes, at;          /* at: the next entry that is in the queue */
+    uint64_t payload_bytes;
+    uint16_t *index;           /* of a block's entries that are not settled */
+    uint32_t taken;            /* from the queue */
+    uint32_t queued;           /* records in the queue */
+    uint32_t left;             /* records in memory: in the queue or as items */
+    uint32_t unsettled;        /* what the ticket waits for */
+    uint64_t since_ns;         /* CLOCK_MONOTONIC: taken, or written to the spool */
+    uint64_t number;           /* rises: which lots remote_relieve() means */
+};
+
+struct item {
+    const struct entry_head *entry;
+    struct lot *lot;
+    struct spool_block *block; /* where it lies on disk; NULL: in the ring only */
+    uint32_t index;
+    uint32_t attempts;
+};
+
+struct queue {
+    struct lot *head, **tail;
+    uint64_t records, bytes, payload;
+};
+
+enum bundle_state { BUNDLE_WAITS, BUNDLE_SENT, BUNDLE_ANSWERED };
+
+struct bundle {
+    struct bundle *next;
+    struct sink_request q;     /* q.core is the bundle */
+    struct remote *r;
+    const struct entry_head **entries;
+    struct item *items;
+    uint32_t count;
+    enum bundle_state state;
+    uint32_t attempts, tries;  /* failed ones of this set; failures in a row, for the back-off */
+    uint64_t due_ns, sent_ns;
+    bool was_cancelled, was_full, is_spilling;
+    struct sink_result result;
+    uint32_t *indices;         /* of result.rejected and .retry */
+};
+
+/* Shared by all records that were given up for it. */
+struct doom {
+    uint32_t refs;
+    struct deadletter_why why;
+};
+
+struct doomed {
+    struct item item;
+    struct doom *doom;
+};
+
+/* What is being written to the spool: the items of bundles first, then records from the queue's head. */
+struct spilled {
+    struct bundle *bundle;     /* NULL: from the queue */
+    uint32_t item;
+    struct spool_block *block;
+    uint32_t index;
+};
+
+struct remote {
+    struct sink *sink;
+    struct remote_config cfg;
+    const struct sink_delivery *d;
+    struct sink_limits limits;
+    struct breaker breaker;
+    struct adapt adapt;
+    uint64_t random, now_ns;
+    uint64_t pause_ns;         /* Retry-After: nothing is sent before */
+    struct queue fresh, old;   /* from the ring; from the spool */
+    struct bundle *bundles;    /* in order of age */
+    uint32_t bundles_count, sent_count;
+    bool is_old_next;          /* whose turn it is */
+    int64_t old_budget;        /* of spool_rate: records; a request may overdraw it */
+    uint64_t old_budget_ns;
+    uint64_t fresh_ns;         /* when records came last */
+    struct spool *spool;       /* NULL: never needed */
+    struct deadletter *dead;
+    struct spilled *spilled;
+    uint32_t spilled_count, spilled_cap, spilled_queue;
+    uint64_t spill_again_ns;   /* after a failure */
+    bool was_told_spool, was_told_dead, was_told_full;
+    uint64_t relieve_number;   /* lots up to this one go to the spool */
+    uint64_t lots;
+    struct doomed *doomed;     /* to become dead letters */
+    uint32_t doomed_count, doomed_cap, doomed_writing;
+    uint64_t dead_again_ns;
+    struct remote_ticket **settled;
+    uint32_t settled_count, settled_cap;
+    uint64_t unsettled;        /* tickets */
+    bool is_stopping, is_draining, is_abandoned, was_failing;
+    uint64_t stop_ns;
+    struct remote_stats stats;
+};
+
+/* lot.c */
+struct lot *lot_new_parcel(struct remote *r, struct parcel *p, struct remote_ticket *t);
+struct lot *lot_new_block(struct remote *r, struct spool_block *b, char *raw, uint32_t len);
+/* The record is not in memory any more. */
+void lot_release(struct lot *l);
+/* The ticket need not wait for n of its records. */
+void lot_settle(struct remote *r, struct lot *l, uint32_t n);
+/* Where the record lies, it is done with: delivered, dead or dropped. Leaves memory. */
+void item_done(struct remote *r, struct item *i);
+void ticket_settled(struct remote *r, struct remote_ticket *t);
+void remote_say(struct remote *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* queue.c */
+void queue_init(struct queue *q);
+void queue_push(struct queue *q, struct lot *l);
+/* The first record, without taking it. */
+bool queue_peek(const struct queue *q, struct item *ret);
+void queue_pop(struct queue *q);
+/* Walks over the queue without changing it: the one behind `item`; start with item->entry NULL. */
+bool queue_walk(const struct queue *q, struct item *item);
+
+/* batcher.c: the next request from a queue, NULL: not yet. */
+struct bundle *batcher_take(struct remote *r, struct queue *q);
+uint64_t batcher_deadline(const struct remote *r, const struct queue *q);
+struct bundle *bundle_new(struct remote *r, uint32_t count);
+void bundle_free(struct bundle *b);
+
+/* flight.c */
+bool remote_is_strict(const struct remote *r); /* one request at a time, in order */
+void flight_send_all(struct remote *r);
+void flight_deadlines(struct remote *r);
+uint64_t flight_deadline(const struct remote *r);
+void flight_answered(struct sink *s, struct sink_request *q, const struct sink_result *result);
+void bundle_remove(struct remote *r, struct bundle *b);
+/* answer.c */
+void answers_take(struct remote *r);
+/* doom.c */
+void doom_item(struct remote *r, const struct item *i, struct doom *d);
+struct doom *doom_new(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void doom_unref(struct doom *d);
+bool doom_is_due(const struct remote *r, const struct item *i); /* retry_max_attempts, retry_deadline */
+void doom_old(struct remote *r);  /* what has waited longer than retry_deadline */
+void doom_write(struct remote *r);
+/* spill.c */
+void spill_run(struct remote *r);
+void spill_full(struct remote *r); /* on_full=drop_oldest */
+bool spill_is_wanted(const struct remote *r);
+/* stop.c */
+void stop_run(struct remote *r);
+/* readback.c */
+void readback_run(struct remote *r);
+void readback_budget(struct remote *r);
+
+#endif

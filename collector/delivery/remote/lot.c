@@ -1,0 +1,116 @@
+#include "collector/delivery/remote/internal.h"
+
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void remote_say(struct remote *r, const char *fmt, ...)
+{
+    char text[1024];
+    int n = snprintf(text, sizeof text, "%s: ", r->sink->common.name);
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text + n, sizeof text - (size_t)n, fmt, args);
+    va_end(args);
+    if (r->cfg.on_message)
+        r->cfg.on_message(r->cfg.message_arg, text);
+}
+
+struct lot *lot_new_parcel(struct remote *r, struct parcel *p, struct remote_ticket *t)
+{
+    struct lot *l = malloc(sizeof *l);
+    CHECK(l != NULL); /* a hundred bytes: where they are missing, so is all the rest */
+    *l = (struct lot){
+        .parcel = parcel_ref(p), .ticket = t, .data = p->data, .bytes = p->bytes, .queued = p->records,
+        .left = p->records, .unsettled = p->records, .payload_bytes = p->payload_bytes,
+        .since_ns = p->sealed_ns, .number = ++r->lots,
+    };
+    return l;
+}
+
+static uint64_t written_ns(const struct spool_block *b)
+{
+    const int64_t age = (int64_t)clock_real_ns() - b->time_ns;
+    const uint64_t now = clock_mono_ns();
+    return age <= 0 ? now : (uint64_t)age < now ? now - (uint64_t)age : 0;
+}
+
+/* Moves the entries that are not settled together and notes their places in the block. */
+static void block_compact(struct remote *r, struct lot *l, uint32_t len)
+{
+    struct spool_item item;
+    size_t at = 0;
+    for (uint32_t i = 0; spool_item_next(l->raw, len, SPOOL_ENTRIES, &at, &item) && l->left < l->block->left; i++) {
+        if (spool_is_settled(r->spool, l->block, i))
+            continue;
+        const uint32_t bytes = item.entry->bytes;
+        l->payload_bytes += item.entry->payload_len;
+        memmove(l->raw + l->bytes, item.entry, bytes);
+        l->bytes += bytes;
+        l->index[l->left++] = (uint16_t)i;
+    }
+    CHECK(l->left == l->block->left); /* the spool has counted them */
+}
+
+struct lot *lot_new_block(struct remote *r, struct spool_block *b, char *raw, uint32_t len)
+{
+    struct lot *l = malloc(sizeof *l);
+    CHECK(l != NULL); /* as above */
+    *l = (struct lot){ .raw = raw, .data = raw, .block = b, .since_ns = written_ns(b), .number = ++r->lots };
+    l->index = malloc(b->left * sizeof *l->index);
+    CHECK(l->index != NULL);
+    block_compact(r, l, len);
+    l->queued = l->left;
+    return l;
+}
+
+void lot_release(struct lot *l)
+{
+    CHECK(l->left > 0);
+    if (--l->left > 0)
+        return;
+    CHECK(l->unsettled == 0);
+    parcel_unref(l->parcel);
+    free(l->raw);
+    free(l->index);
+    free(l);
+}
+
+void ticket_settled(struct remote *r, struct remote_ticket *t)
+{
+    if (r->settled_count == r->settled_cap) {
+        const uint32_t cap = r->settled_cap ? 2 * r->settled_cap : 16;
+        struct remote_ticket **bigger = realloc(r->settled, cap * sizeof *bigger);
+        CHECK(bigger != NULL); /* one pointer per open batch */
+        r->settled = bigger;
+        r->settled_cap = cap;
+    }
+    r->settled[r->settled_count++] = t;
+}
+
+void lot_settle(struct remote *r, struct lot *l, uint32_t n)
+{
+    CHECK(l->unsettled >= n);
+    l->unsettled -= n;
+    if (l->unsettled > 0 || !l->ticket)
+        return;
+    ticket_settled(r, l->ticket);
+    l->ticket = NULL;
+}
+
+void item_done(struct remote *r, struct item *i)
+{
+    if (i->block) {
+        spool_settle(r->spool, i->block, i->index);
+    } else {
+        CHECK(r->stats.queued_records > 0);
+        r->stats.queued_records--;
+        r->stats.queued_bytes -= i->entry->bytes;
+        if (i->lot->unsettled)
+            lot_settle(r, i->lot, 1);
+    }
+    lot_release(i->lot);
+}

@@ -1,0 +1,305 @@
+#include "collector/delivery/remote/internal.h"
+
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* A path from a name that the user has chosen. */
+static int path_make(const struct remote *r, const char *folder, const char *dir, char ret[PATH_MAX], struct err *e)
+{
+    const char *name = r->sink->common.name;
+    int n;
+    if (dir)
+        n = snprintf(ret, PATH_MAX, "%s", dir);
+    else
+        n = snprintf(ret, PATH_MAX, "%s/%s/%s", r->cfg.state_dir, folder, name);
+    if (!dir && (strchr(name, '/') || name[0] == '.'))
+        return err_set(e, -EINVAL, "name: '%s' names a directory in %s/%s: it may not hold '/' or begin with '.'", name,
+                       r->cfg.state_dir, folder);
+    return n < PATH_MAX ? 0 : err_set(e, -ENAMETOOLONG, "%s of %s: path too long", folder, name);
+}
+
+static void on_spool_message(void *arg, const char *text)
+{
+    remote_say(arg, "%s", text);
+}
+
+static void format_id(const struct sink *s, char *ret, size_t size)
+{
+    (void)snprintf(ret, size, "%.31s/%.31s", s->ops->scheme, s->common.format ? s->common.format : "own");
+}
+
+/* Also when on_full has been changed and an earlier run has left something. */
+static int spool_begin(struct remote *r, const char *format, struct err *e)
+{
+    char dir[PATH_MAX];
+    struct stat st;
+    const int n = path_make(r, "spool", r->d->spool_dir, dir, e);
+    if (n < 0)
+        return n;
+    if (r->d->on_full != SINK_FULL_SPOOL && stat(dir, &st) < 0)
+        return 0;
+    const struct spool_config cfg = {
+        .io = r->cfg.io, .dir = dir, .sink = r->sink->common.name, .format = format, .delivery = r->d,
+        .on_message = on_spool_message, .message_arg = r,
+    };
+    return spool_open(&cfg, &r->spool, e);
+}
+
+static int dead_begin(struct remote *r, const char *format, struct err *e)
+{
+    char dir[PATH_MAX];
+    if (!r->d->dead_letters)
+        return 0;
+    const int n = path_make(r, "dead", NULL, dir, e);
+    if (n < 0)
+        return n;
+    const struct deadletter_config cfg = {
+        .io = r->cfg.io, .dir = dir, .sink = r->sink->common.name, .format = format, .delivery = r->d,
+    };
+    return deadletter_open(&cfg, &r->dead, e);
+}
+
+int remote_open(struct sink *s, const struct remote_config *cfg, struct remote **ret, struct err *e)
+{
+    char format[64];
+    struct remote *r = calloc(1, sizeof *r);
+    if (!r)
+        return err_set(e, -ENOMEM, "%s: out of memory", s->common.name);
+    r->sink = s;
+    r->cfg = *cfg;
+    r->d = &s->delivery;
+    r->random = cfg->seed ? cfg->seed : clock_mono_ns();
+    adapt_init(&r->adapt);
+    queue_init(&r->fresh);
+    queue_init(&r->old);
+    s->ops->remote->limits(s, &r->limits);
+    s->request_done = flight_answered;
+    format_id(s, format, sizeof format);
+    int n = spool_begin(r, format, e);
+    if (n == 0)
+        n = dead_begin(r, format, e);
+    if (n < 0) {
+        spool_close(r->spool);
+        free(r);
+        return n;
+    }
+    *ret = r;
+    return 0;
+}
+
+static void queue_clear(struct queue *q)
+{
+    struct item i;
+    while (queue_peek(q, &i)) {
+        queue_pop(q);
+        i.lot->unsettled = 0; /* the ring keeps what its ticket still waits for */
+        lot_release(i.lot);
+    }
+}
+
+static void item_forget(struct item *i)
+{
+    i->lot->unsettled = 0;
+    lot_release(i->lot);
+}
+
+void remote_close(struct remote *r)
+{
+    if (!r)
+        return;
+    while (r->bundles) {
+        CHECK(r->bundles->state != BUNDLE_SENT);
+        for (uint32_t n = 0; n < r->bundles->count; n++)
+            item_forget(&r->bundles->items[n]);
+        bundle_remove(r, r->bundles);
+    }
+    for (uint32_t n = 0; n < r->doomed_count; n++) {
+        item_forget(&r->doomed[n].item);
+        doom_unref(r->doomed[n].doom);
+    }
+    queue_clear(&r->fresh);
+    queue_clear(&r->old);
+    while ((r->spool && spool_is_busy(r->spool)) || (r->dead && deadletter_is_busy(r->dead)))
+        if (io_turn(r->cfg.io, UINT64_MAX) < 0)
+            break; /* what cannot end is left as it is */
+    spool_close(r->spool);
+    deadletter_close(r->dead);
+    free(r->spilled);
+    free(r->doomed);
+    free(r->settled);
+    free(r);
+}
+
+/* on_full=drop_newest: what does not fit any more is not even taken into the queue. */
+static void lot_cut(struct remote *r, struct lot *l)
+{
+    uint32_t fit = 0;
+    size_t at = 0;
+    while (fit < l->queued) {
+        const struct entry_head *h = entry_at(l->data + at, l->bytes - at);
+        CHECK(h != NULL);
+        if (r->stats.queued_records + fit >= r->d->queue_records ||
+            r->stats.queued_bytes + at + h->bytes > r->d->queue_bytes)
+            break;
+        at += h->bytes;
+        fit++;
+    }
+    for (size_t p = at; p < l->bytes;) {
+        const struct entry_head *h = (const void *)(l->data + p);
+        l->payload_bytes -= h->payload_len;
+        p += h->bytes;
+    }
+    const uint32_t lost = l->queued - fit;
+    r->stats.dropped_full += lost;
+    l->queued = fit;
+    l->bytes = at;
+    for (uint32_t n = 0; n < lost && fit > 0; n++)
+        lot_release(l);
+}
+
+static bool is_dropping(const struct remote *r)
+{
+    return r->d->on_full == SINK_FULL_DROP_OLDEST || r->d->on_full == SINK_FULL_DROP_NEWEST;
+}
+
+void remote_put(struct remote *r, struct parcel *p, struct remote_ticket *t)
+{
+    r->stats.taken += p->records;
+    r->stats.taken_bytes += p->payload_bytes;
+    r->unsettled++;
+    if (p->records == 0) {
+        ticket_settled(r, t);
+        return;
+    }
+    struct lot *l = lot_new_parcel(r, p, t);
+    r->fresh_ns = r->now_ns;
+    if (is_dropping(r))
+        lot_settle(r, l, l->unsettled); /* memory counts */
+    if (r->d->on_full == SINK_FULL_DROP_NEWEST) {
+        lot_cut(r, l);
+        if (l->queued == 0) {
+            l->left = 1;
+            lot_release(l);
+            return;
+        }
+    }
+    r->stats.queued_records += l->queued;
+    r->stats.queued_bytes += l->bytes;
+    queue_push(&r->fresh, l);
+}
+
+void remote_relieve(struct remote *r)
+{
+    if (r->d->on_full == SINK_FULL_SPOOL)
+        r->relieve_number = r->lots;
+}
+
+static void settle_all(struct remote *r)
+{
+    for (uint32_t i = 0; i < r->settled_count; i++) { /* settled() may put the next parcel */
+        CHECK(r->unsettled > 0);
+        r->unsettled--;
+        r->settled[i]->settled(r->settled[i]);
+    }
+    r->settled_count = 0;
+}
+
+bool remote_is_failing(const struct remote *r)
+{
+    return r->breaker.state != REMOTE_CLOSED || r->breaker.failures > 0 || r->was_told_spool || r->was_told_dead;
+}
+
+static void status_tell(struct remote *r)
+{
+    const bool failing = remote_is_failing(r);
+    if (failing != r->was_failing && r->cfg.on_status)
+        r->cfg.on_status(r->cfg.message_arg);
+    r->was_failing = failing;
+}
+
+void remote_run(struct remote *r, uint64_t now_ns)
+{
+    r->now_ns = now_ns;
+    r->sink->ops->remote->limits(r->sink, &r->limits);
+    spill_run(r);
+    answers_take(r);
+    doom_write(r);
+    readback_budget(r);
+    readback_run(r);
+    doom_old(r);
+    spill_full(r);
+    flight_deadlines(r);
+    flight_send_all(r);
+    stop_run(r);
+    spill_run(r);
+    doom_write(r);
+    if (r->spool)
+        spool_tick(r->spool, now_ns);
+    settle_all(r);
+    status_tell(r);
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+uint64_t remote_deadline(const struct remote *r)
+{
+    uint64_t at = flight_deadline(r);
+    if (r->settled_count)
+        return 0;
+    if (r->fresh.records && r->breaker.state == REMOTE_CLOSED && r->bundles_count < r->d->max_in_flight)
+        at = least(at, batcher_deadline(r, &r->fresh) > r->pause_ns ? batcher_deadline(r, &r->fresh) : r->pause_ns);
+    if (r->d->retry_deadline_ns != OPT_UNSET && r->fresh.records)
+        at = least(at, r->fresh.head->since_ns + r->d->retry_deadline_ns);
+    if (r->old.records && r->pause_ns > r->now_ns)
+        at = least(at, r->pause_ns);
+    if (r->d->spool_rate != OPT_UNSET && r->old.records && r->old_budget <= 0)
+        at = least(at, r->now_ns + NS_PER_S / 10);
+    if (r->spool && !r->spilled_count && spill_is_wanted(r))
+        at = least(at, r->spill_again_ns);
+    if (r->doomed_count && !r->doomed_writing)
+        at = least(at, r->dead_again_ns);
+    if (r->is_stopping && !r->is_abandoned)
+        at = least(at, r->stop_ns);
+    return r->spool ? least(at, spool_deadline(r->spool)) : at;
+}
+
+void remote_drain(struct remote *r)
+{
+    r->is_draining = true;
+}
+
+void remote_stats(const struct remote *r, struct remote_stats *ret)
+{
+    struct spool_counts c = {0};
+    const struct entry_head *first = NULL;
+    struct item i;
+    if (r->spool)
+        spool_counts(r->spool, &c);
+    *ret = r->stats;
+    ret->taken += c.found;
+    ret->dropped_spool_size = c.dropped_size;
+    ret->dropped_spool_age = c.dropped_age;
+    ret->dropped_corrupt = c.dropped_corrupt;
+    ret->spooled_records = c.records;
+    ret->spooled_bytes = c.bytes;
+    ret->dead_evicted = r->dead ? deadletter_evicted(r->dead) : 0;
+    ret->in_flight = r->sent_count;
+    ret->in_flight_limit = r->adapt.limit;
+    ret->latency_ns = r->adapt.latency_ns;
+    ret->breaker = r->breaker.state;
+    ret->breaker_opened = r->breaker.opened;
+    if (r->bundles)
+        first = r->bundles->items[0].entry;
+    else if (queue_peek(&r->old, &i) || queue_peek(&r->fresh, &i))
+        first = i.entry;
+    ret->oldest_ns = first ? (uint64_t)first->time_ns : 0;
+}

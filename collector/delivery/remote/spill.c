@@ -1,0 +1,219 @@
+/* From memory to disk: when more waits than memory may hold, when the ring needs its space, at the end. The
+ * oldest go first, so that the spool is always older than what waits in memory. */
+#include "collector/delivery/remote/internal.h"
+
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "lib/base/fault.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AGAIN_NS NS_PER_S
+
+static bool is_over(const struct remote *r, uint64_t records, uint64_t bytes)
+{
+    return records > r->d->queue_records || bytes > r->d->queue_bytes;
+}
+
+static bool is_full(const struct remote *r)
+{
+    return is_over(r, r->stats.queued_records, r->stats.queued_bytes);
+}
+
+static bool is_ending(const struct remote *r)
+{
+    return r->is_stopping && r->now_ns >= r->stop_ns;
+}
+
+static bool lot_is_relieved(const struct remote *r, const struct lot *l)
+{
+    return l->number <= r->relieve_number && l->unsettled > 0;
+}
+
+static bool is_parked(const struct bundle *b)
+{
+    return b->state == BUNDLE_WAITS && b->due_ns == UINT64_MAX;
+}
+
+static bool item_is_wanted(const struct remote *r, const struct bundle *b, const struct item *i)
+{
+    if (i->block)
+        return false;
+    return lot_is_relieved(r, i->lot) || is_parked(b) || is_ending(r) || (remote_is_strict(r) && is_full(r));
+}
+
+static bool bundle_is_wanted(const struct remote *r, const struct bundle *b)
+{
+    for (uint32_t n = 0; n < b->count; n++)
+        if (item_is_wanted(r, b, &b->items[n]))
+            return true;
+    return false;
+}
+
+bool spill_is_wanted(const struct remote *r)
+{
+    if (!r->spool || r->d->on_full != SINK_FULL_SPOOL)
+        return false;
+    if (r->fresh.records && (is_full(r) || is_ending(r) || lot_is_relieved(r, r->fresh.head)))
+        return true;
+    for (const struct bundle *b = r->bundles; b; b = b->next)
+        if (bundle_is_wanted(r, b))
+            return true;
+    return false;
+}
+
+static struct spilled *spilled_new(struct remote *r)
+{
+    if (r->spilled_count == r->spilled_cap) {
+        const uint32_t cap = r->spilled_cap ? 2 * r->spilled_cap : 1024;
+        struct spilled *bigger = realloc(r->spilled, cap * sizeof *bigger);
+        if (!bigger)
+            return NULL;
+        r->spilled = bigger;
+        r->spilled_cap = cap;
+    }
+    r->spilled[r->spilled_count] = (struct spilled){0};
+    return &r->spilled[r->spilled_count];
+}
+
+static int bundles_put(struct remote *r)
+{
+    for (struct bundle *b = r->bundles; b; b = b->next) {
+        for (uint32_t n = 0; n < b->count; n++) {
+            struct item *i = &b->items[n];
+            struct spilled *s;
+            if (!item_is_wanted(r, b, i))
+                continue;
+            if (!(s = spilled_new(r)))
+                return -ENOMEM;
+            const int result = spool_put(r->spool, i->entry, i->attempts, &s->block, &s->index);
+            if (result < 0)
+                return result;
+            s->bundle = b;
+            s->item = n;
+            b->is_spilling = true;
+            r->spilled_count++;
+        }
+    }
+    return 0;
+}
+
+static int queue_put(struct remote *r)
+{
+    struct item i = {0};
+    uint64_t records = r->stats.queued_records, bytes = r->stats.queued_bytes;
+    while (queue_walk(&r->fresh, &i)) {
+        /* some room beyond what is just needed, so that not every record makes a write of its own */
+        if (!is_ending(r) && !lot_is_relieved(r, i.lot) && !is_over(r, records + records / 8, bytes + bytes / 8))
+            return 0;
+        struct spilled *s = spilled_new(r);
+        if (!s)
+            return -ENOMEM;
+        const int result = spool_put(r->spool, i.entry, i.attempts, NULL, NULL);
+        if (result < 0)
+            return result;
+        r->spilled_count++;
+        r->spilled_queue++;
+        records--;
+        bytes -= i.entry->bytes;
+    }
+    return 0;
+}
+
+static void spilling_end(struct remote *r)
+{
+    for (struct bundle *b = r->bundles; b; b = b->next)
+        b->is_spilling = false;
+    r->spilled_count = r->spilled_queue = 0;
+}
+
+static void on_failure(struct remote *r, int error)
+{
+    spilling_end(r);
+    r->spill_again_ns = r->now_ns + AGAIN_NS;
+    if (!r->was_told_spool)
+        remote_say(r, "spool: %s; records stay in the rings until it can be written again", strerror(-error));
+    r->was_told_spool = true;
+}
+
+static void item_spooled(struct remote *r, struct lot *l, const struct entry_head *entry)
+{
+    r->stats.queued_records--;
+    r->stats.queued_bytes -= entry->bytes;
+    if (l->unsettled)
+        lot_settle(r, l, 1);
+}
+
+/* They lie in the spool now: the ring need not keep them. */
+static void on_written(struct remote *r)
+{
+    FAULT_POINT("spool-written");
+    for (uint32_t n = 0; n < r->spilled_count; n++) {
+        const struct spilled *s = &r->spilled[n];
+        struct item i;
+        if (s->bundle) {
+            struct item *kept = &s->bundle->items[s->item];
+            kept->block = s->block;
+            kept->index = s->index;
+            item_spooled(r, kept->lot, kept->entry);
+            continue;
+        }
+        CHECK(queue_peek(&r->fresh, &i));
+        queue_pop(&r->fresh);
+        item_spooled(r, i.lot, i.entry);
+        lot_release(i.lot);
+    }
+    spilling_end(r);
+    if (r->was_told_spool)
+        remote_say(r, "spool: it can be written again");
+    r->was_told_spool = false;
+}
+
+static void spill_start(struct remote *r)
+{
+    int result = bundles_put(r);
+    if (result == 0)
+        result = queue_put(r);
+    if (result < 0 && result != -EAGAIN && !r->spilled_count) {
+        on_failure(r, result);
+        return;
+    }
+    if (!r->spilled_count)
+        return;
+    result = spool_write(r->spool);
+    if (result == -EBUSY)
+        spilling_end(r); /* the timer's fdatasync ends soon */
+    else if (result < 0)
+        on_failure(r, result);
+}
+
+void spill_run(struct remote *r)
+{
+    if (!r->spool)
+        return;
+    if (r->spilled_count) {
+        const int result = spool_poll(r->spool);
+        if (result == -EAGAIN)
+            return;
+        if (result == 0)
+            on_written(r);
+        else
+            on_failure(r, result);
+    }
+    if (r->now_ns >= r->spill_again_ns && spool_can_put(r->spool) && spill_is_wanted(r))
+        spill_start(r);
+}
+
+void spill_full(struct remote *r)
+{
+    struct item i;
+    if (r->d->on_full != SINK_FULL_DROP_OLDEST)
+        return;
+    while (is_full(r) && queue_peek(&r->fresh, &i)) {
+        queue_pop(&r->fresh);
+        r->stats.dropped_full++;
+        item_done(r, &i);
+    }
+}

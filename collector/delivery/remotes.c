@@ -1,0 +1,218 @@
+/* The remote sinks: each has an engine of its own (remote.h), which gets the parcels of every batch as soon
+ * as it is closed. A batch is settled for a sink when the last of its tickets is. */
+#include "collector/delivery/pipeline_internal.h"
+
+#include "lib/base/check.h"
+#include "lib/base/fault.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define PRESSURE_NS NS_PER_MS /* how often the lanes are looked at */
+
+struct batch_ticket {
+    struct remote_ticket ticket; /* its owner is this */
+    struct batch_ticket *next;
+    struct batch *batch;
+    struct target *target;
+};
+
+static void remove_ticket(struct batch *b, const struct batch_ticket *t)
+{
+    struct batch_ticket **at = &b->tickets;
+    while (*at != t)
+        at = &(*at)->next;
+    *at = t->next;
+}
+
+static bool has_ticket(const struct batch *b, const struct target *target)
+{
+    for (const struct batch_ticket *t = b->tickets; t; t = t->next) {
+        if (t->target == target)
+            return true;
+    }
+    return false;
+}
+
+static void on_settled(struct remote_ticket *ticket)
+{
+    struct batch_ticket *t = ticket->owner;
+    struct batch *b = t->batch;
+    struct target *target = t->target;
+    remove_ticket(b, t);
+    free(t);
+    target->unsettled--;
+    if (!has_ticket(b, target)) {
+        b->waits &= ~target->bit;
+        b->settled |= target->bit;
+        target->pipeline->is_changed = true;
+    }
+    FAULT_POINT("remote-settled");
+}
+
+static void on_status(void *arg)
+{
+    struct target *t = arg;
+    t->pipeline->status_version++;
+}
+
+static void on_message(void *arg, const char *text)
+{
+    const struct target *t = arg;
+    pipeline_say(t->pipeline, text);
+}
+
+int remotes_open(struct target *t, struct err *e)
+{
+    const struct remote_config cfg = {
+        .io = t->pipeline->io, .state_dir = t->pipeline->settings.state_dir,
+        .on_message = on_message, .message_arg = t, .on_status = on_status,
+    };
+    return remote_open(t->sink, &cfg, &t->remote, e);
+}
+
+static int put(struct target *t, struct batch *b, struct parcel *parcel)
+{
+    struct batch_ticket *ticket = malloc(sizeof *ticket);
+    if (!ticket)
+        return -ENOMEM;
+    *ticket = (struct batch_ticket){ { on_settled, ticket }, b->tickets, b, t };
+    b->tickets = ticket;
+    b->waits |= t->bit;
+    t->unsettled++;
+    remote_put(t->remote, parcel, &ticket->ticket);
+    return 0;
+}
+
+int remotes_put(struct pipeline *p, struct batch *b, uint64_t now_ns)
+{
+    for (uint32_t i = p->outputs.text_count; i < p->outputs.serialized_count; i++) {
+        if (b->chunk[i].parcel)
+            parcel_seal(b->chunk[i].parcel, now_ns);
+    }
+    for (uint32_t i = 0; i < p->targets_count; i++) {
+        struct target *t = &p->target[i];
+        if (!t->remote || b->settled & t->bit)
+            continue;
+        struct parcel *parcel = b->chunk[t->output].parcel;
+        if (!parcel || !parcel->records)
+            b->settled |= t->bit;
+        else if (put(t, b, parcel) < 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+void remotes_move_tickets(struct batch *to, struct batch *from)
+{
+    struct batch_ticket **end = &to->tickets;
+    while (*end)
+        end = &(*end)->next;
+    *end = from->tickets;
+    for (struct batch_ticket *t = from->tickets; t; t = t->next)
+        t->batch = to;
+    from->tickets = NULL;
+    to->waits |= from->waits;
+    from->waits = 0;
+    to->settled &= ~to->waits;
+}
+
+void remotes_drop_tickets(struct batch *b)
+{
+    while (b->tickets) {
+        struct batch_ticket *next = b->tickets->next;
+        free(b->tickets);
+        b->tickets = next;
+    }
+    b->waits = 0;
+}
+
+/* A lane that open batches hold back is more than half full. */
+static bool is_pressed(const struct checkpoint *c)
+{
+    for (uint32_t i = 0; i < c->count; i++) {
+        const struct lane *l = c->item[i].lane;
+        if (!l || l->source->state == SOURCE_QUARANTINED)
+            continue;
+        const uint64_t cap = UINT64_C(1) << l->source->seg->lanes[l->index].cap_log2;
+        if (lane_tail_now(l) - l->done > cap / 2)
+            return true;
+    }
+    return false;
+}
+
+static bool ring_wants_space(struct pipeline *p, uint64_t now_ns)
+{
+    if (p->is_full)
+        return true;
+    if (now_ns < p->pressure_at_ns)
+        return false;
+    p->pressure_at_ns = now_ns + PRESSURE_NS;
+    for (uint32_t i = 0; i < p->open_count; i++) {
+        if (p->open[i]->waits && is_pressed(&p->open[i]->checkpoint))
+            return true;
+    }
+    return false;
+}
+
+static bool holds_any(const struct pipeline *p)
+{
+    for (uint32_t i = 0; i < p->open_count; i++) {
+        if (p->open[i]->waits)
+            return true;
+    }
+    return false;
+}
+
+void remotes_run(struct pipeline *p, uint64_t now_ns)
+{
+    const bool is_wanted = holds_any(p) && ring_wants_space(p, now_ns);
+    for (uint32_t i = 0; i < p->targets_count; i++) {
+        struct target *t = &p->target[i];
+        if (!t->remote)
+            continue;
+        if (is_wanted && t->unsettled && t->relieved_id != p->batch_id) {
+            t->relieved_id = p->batch_id;
+            remote_relieve(t->remote);
+        }
+        remote_run(t->remote, now_ns);
+        t->is_failing = remote_is_failing(t->remote);
+    }
+}
+
+uint64_t remotes_deadline(const struct pipeline *p)
+{
+    uint64_t at = UINT64_MAX;
+    for (uint32_t i = 0; i < p->targets_count; i++) {
+        const uint64_t own = p->target[i].remote ? remote_deadline(p->target[i].remote) : UINT64_MAX;
+        at = own < at ? own : at;
+    }
+    if (p->filling && p->remotes_count && p->filling->opened_ns + PIPELINE_PARCEL_NS < at)
+        at = p->filling->opened_ns + PIPELINE_PARCEL_NS;
+    return at;
+}
+
+void pipeline_stop(struct pipeline *p, uint64_t deadline_ns)
+{
+    for (uint32_t i = 0; i < p->targets_count; i++) {
+        if (p->target[i].remote)
+            remote_stop(p->target[i].remote, deadline_ns);
+    }
+}
+
+void pipeline_drain(struct pipeline *p)
+{
+    for (uint32_t i = 0; i < p->targets_count; i++) {
+        if (p->target[i].remote)
+            remote_drain(p->target[i].remote);
+    }
+}
+
+bool pipeline_is_drained(const struct pipeline *p)
+{
+    for (uint32_t i = 0; i < p->targets_count; i++) {
+        if (p->target[i].remote && !remote_is_idle(p->target[i].remote, true))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,90 @@
+/* Reads dead letters and spools back, for --replay and for tools. */
+#include "collector/delivery/deadletter.h"
+#include "collector/delivery/spool/spool_file.h"
+
+#include "lib/base/cleanup.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct replay {
+    deadletter_replay_fn *on_entry;
+    void *arg;
+    uint64_t damaged;
+};
+
+static int block_replay(struct replay *p, struct spool_file *f, const struct spool_block_head *h)
+{
+    struct spool_item item;
+    const char *raw;
+    size_t at = 0;
+    int r = spool_file_load(f, h, &raw);
+    if (r == -EBADMSG) {
+        p->damaged++;
+        return 0;
+    }
+    while (r == 0 && spool_item_next(raw, h->raw_bytes, f->kind, &at, &item))
+        r = p->on_entry(p->arg, f->has_head ? &f->head : NULL, &item);
+    p->damaged += r == 0 && at != h->raw_bytes;
+    return r;
+}
+
+static enum spool_kind kind_of(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    if (!dot)
+        return 0;
+    return strcmp(dot, SPOOL_SUFFIX) == 0 ? SPOOL_ENTRIES : strcmp(dot, SPOOL_DEAD_SUFFIX) == 0 ? SPOOL_DEAD : 0;
+}
+
+static int file_replay(struct replay *p, const char *path, struct err *e)
+{
+    struct spool_file f;
+    struct spool_block_head h;
+    int r = spool_file_open(&f, path, kind_of(path), e);
+    if (r < 0)
+        return r;
+    e->text[0] = '\0';
+    while ((r = spool_file_next(&f, &h)) > 0 && (r = block_replay(p, &f, &h)) == 0)
+        ;
+    p->damaged += f.damaged;
+    spool_file_close(&f);
+    return r < 0 && !e->text[0] ? err_sys(e, r, "%s", path) : r;
+}
+
+static int name_is_ours(const struct dirent *d)
+{
+    return kind_of(d->d_name) != 0;
+}
+
+static int directory_replay(struct replay *p, const char *path, struct err *e)
+{
+    struct dirent **names;
+    int r = 0;
+    const int n = scandir(path, &names, name_is_ours, alphasort); /* names have one length: that is by sequence */
+    if (n < 0)
+        return err_sys(e, -errno, "read %s", path);
+    for (int i = 0; i < n; i++) {
+        char file[PATH_MAX + 256 + 2];
+        (void)snprintf(file, sizeof file, "%s/%s", path, names[i]->d_name);
+        r = r == 0 ? file_replay(p, file, e) : r;
+        free(names[i]);
+    }
+    free(names);
+    return n == 0 ? err_set(e, -ENOENT, "%s: no files *" SPOOL_DEAD_SUFFIX " or *" SPOOL_SUFFIX " in it", path) : r;
+}
+
+int deadletter_replay(const char *path, deadletter_replay_fn *on_entry, void *arg, uint64_t *ret_damaged,
+                      struct err *e)
+{
+    struct replay p = { .on_entry = on_entry, .arg = arg };
+    struct err mine;
+    struct stat st;
+    e = e ? e : &mine;
+    if (stat(path, &st) < 0)
+        return err_sys(e, -errno, "%s", path);
+    const int r = S_ISDIR(st.st_mode) ? directory_replay(&p, path, e) : file_replay(&p, path, e);
+    *ret_damaged = p.damaged;
+    return r;
+}

@@ -1,0 +1,111 @@
+#include "collector/delivery/spool/block.h"
+
+#include "lib/base/check.h"
+
+#include <errno.h>
+#include <string.h>
+#include <zstd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+enum {
+    ZSTD_LEVEL = 1,
+    PACK_MAX = 2 * SPOOL_BLOCK_RAW, /* packing more would hold up the reactor for longer than a millisecond */
+};
+
+void spool_file_head_seal(struct spool_file_head *h)
+{
+    h->magic = SPOOL_FILE_MAGIC;
+    h->endian = SPOOL_ENDIAN;
+    h->major = SPOOL_MAJOR;
+    h->head_bytes = sizeof *h;
+    h->xxh3 = XXH3_64bits(h, offsetof(struct spool_file_head, xxh3));
+}
+
+bool spool_file_head_is_valid(const struct spool_file_head *h)
+{
+    return h->magic == SPOOL_FILE_MAGIC && h->endian == SPOOL_ENDIAN && h->major == SPOOL_MAJOR &&
+           h->xxh3 == XXH3_64bits(h, offsetof(struct spool_file_head, xxh3));
+}
+
+size_t spool_block_bound(size_t raw_len)
+{
+    const size_t packed = raw_len <= PACK_MAX ? ZSTD_compressBound(raw_len) : raw_len;
+    return sizeof(struct spool_block_head) + (packed > raw_len ? packed : raw_len) + 8;
+}
+
+size_t spool_block_seal(struct spool_block_head *h, const char *raw, uint32_t raw_len, char *out)
+{
+    char *stored = out + sizeof *h;
+    size_t len = raw_len;
+    h->codec = SPOOL_PLAIN;
+    if (raw_len <= PACK_MAX) {
+        const size_t n = ZSTD_compress(stored, ZSTD_compressBound(raw_len), raw, raw_len, ZSTD_LEVEL);
+        if (!ZSTD_isError(n) && n < raw_len) {
+            h->codec = SPOOL_ZSTD;
+            len = n;
+        }
+    }
+    if (h->codec == SPOOL_PLAIN)
+        memcpy(stored, raw, raw_len);
+    h->sync = SPOOL_BLOCK_SYNC;
+    h->raw_bytes = raw_len;
+    h->stored_bytes = (uint32_t)len;
+    h->xxh3 = XXH3_64bits(stored, len);
+    h->head_xxh3 = XXH3_64bits(h, offsetof(struct spool_block_head, head_xxh3));
+    memcpy(out, h, sizeof *h);
+    memset(stored + len, 0, spool_block_bytes(h) - sizeof *h - len);
+    return spool_block_bytes(h);
+}
+
+static bool head_is_valid(const struct spool_block_head *h, enum spool_kind kind)
+{
+    return h->sync == SPOOL_BLOCK_SYNC && h->kind == kind && h->raw_bytes <= SPOOL_RAW_MAX &&
+           h->stored_bytes <= h->raw_bytes && h->codec <= SPOOL_ZSTD &&
+           h->records <= h->raw_bytes / sizeof(struct entry_head) &&
+           h->head_xxh3 == XXH3_64bits(h, offsetof(struct spool_block_head, head_xxh3));
+}
+
+bool spool_block_find(const char *data, size_t len, enum spool_kind kind, size_t *at, struct spool_block_head *ret)
+{
+    const uint64_t sync = SPOOL_BLOCK_SYNC;
+    for (; *at + sizeof *ret <= len; *at += 8) {
+        if (memcmp(data + *at, &sync, sizeof sync) != 0)
+            continue;
+        memcpy(ret, data + *at, sizeof *ret);
+        if (head_is_valid(ret, kind))
+            return true;
+    }
+    return false;
+}
+
+int spool_block_unpack(const struct spool_block_head *h, const char *stored, char *out)
+{
+    if (XXH3_64bits(stored, h->stored_bytes) != h->xxh3)
+        return -EBADMSG;
+    if (h->codec == SPOOL_ZSTD)
+        return ZSTD_decompress(out, h->raw_bytes, stored, h->stored_bytes) == h->raw_bytes ? 0 : -EBADMSG;
+    if (h->stored_bytes != h->raw_bytes)
+        return -EBADMSG;
+    memcpy(out, stored, h->raw_bytes);
+    return 0;
+}
+
+bool spool_item_next(const char *raw, size_t len, enum spool_kind kind, size_t *at, struct spool_item *ret)
+{
+    *ret = (struct spool_item){0};
+    if (kind == SPOOL_DEAD) {
+        const struct spool_dead_head *d = (const void *)(raw + *at);
+        if (len - *at < sizeof *d || d->bytes % 8 || d->bytes > len - *at || sizeof *d + d->reason_len > d->bytes)
+            return false;
+        ret->dead = d;
+        ret->reason = (const char *)(d + 1);
+        *at += d->bytes;
+    }
+    ret->entry = entry_at(raw + *at, len - *at);
+    if (!ret->entry)
+        return false;
+    *at += ret->entry->bytes;
+    return true;
+}

@@ -1,0 +1,131 @@
+#include "collector/delivery/spool/cursor.h"
+
+#include "lib/base/atomics.h"
+#include "lib/base/check.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/fault.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+static struct cursor_map *map_file(const char *path, struct err *e)
+{
+    auto_fd fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        (void)err_sys(e, -errno, "open %s", path);
+        return NULL;
+    }
+    /* Allocated, not sparse: a store into a hole of a full disk would be a SIGBUS. */
+    const int r = posix_fallocate(fd, 0, sizeof(struct cursor_map));
+    if (r != 0) {
+        (void)err_sys(e, -r, "allocate %s", path);
+        return NULL;
+    }
+    void *map = mmap(NULL, sizeof(struct cursor_map), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED) {
+        (void)err_sys(e, -errno, "map %s", path);
+        return NULL;
+    }
+    return map;
+}
+
+static uint64_t base_hash(uint64_t sequence)
+{
+    return XXH3_64bits_withSeed(&sequence, sizeof sequence, CURSOR_MAGIC);
+}
+
+void cursor_open(struct cursor *c, const char *dir, struct err *e)
+{
+    char path[PATH_MAX + 16];
+    (void)snprintf(path, sizeof path, "%s/" CURSOR_FILE, dir);
+    *e = (struct err){0};
+    *c = (struct cursor){ .map = map_file(path, e) };
+    c->is_file = c->map != NULL;
+    if (!c->map) {
+        c->map = mmap(NULL, sizeof *c->map, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        CHECK(c->map != MAP_FAILED);
+    }
+    if (c->map->magic != CURSOR_MAGIC) {
+        memset(c->map, 0, sizeof *c->map);
+        c->map->magic = CURSOR_MAGIC;
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        const uint64_t sequence = c->map->base[i].sequence;
+        if (c->map->base[i].xxh3 == base_hash(sequence) && sequence > c->base)
+            c->base = sequence;
+    }
+}
+
+void cursor_close(struct cursor *c)
+{
+    if (c->map)
+        (void)munmap(c->map, sizeof *c->map);
+    c->map = NULL;
+}
+
+void cursor_set_base(struct cursor *c, uint64_t sequence)
+{
+    if (sequence <= c->base)
+        return;
+    const unsigned i = c->map->base[0].sequence == c->base && c->base; /* not over the present one */
+    /* order: release, as all stores here - for the next process after our death: in the order written */
+    store_rel(&c->map->base[i].sequence, sequence);
+    FAULT_POINT("cursor-base");
+    store_rel(&c->map->base[i].xxh3, base_hash(sequence)); /* order: release - as above */
+    c->base = sequence;
+}
+
+static struct cursor_slot *slot_of(const struct cursor *c, uint64_t sequence)
+{
+    return &c->map->slot[sequence % CURSOR_SLOTS];
+}
+
+void cursor_begin(struct cursor *c, uint64_t sequence)
+{
+    struct cursor_slot *s = slot_of(c, sequence);
+    if (s->sequence == sequence || sequence >= c->base + CURSOR_SLOTS)
+        return;
+    store_rel(&s->sequence, 0); /* order: release - see cursor_set_base() */
+    FAULT_POINT("cursor-slot");
+    for (unsigned i = 0; i < CURSOR_WORDS; i++) {
+        store_rel(&s->done[i], 0);              /* order: release - see cursor_set_base() */
+        store_rel(&s->check[i], ~(uint64_t)0);  /* order: release - see cursor_set_base() */
+    }
+    store_rel(&s->sequence, sequence); /* order: release - see cursor_set_base() */
+}
+
+void cursor_settle(struct cursor *c, uint64_t sequence, uint32_t index)
+{
+    struct cursor_slot *s = slot_of(c, sequence);
+    if (s->sequence != sequence || index >= SPOOL_BLOCK_RECORDS)
+        return;
+    const uint64_t bit = UINT64_C(1) << index % 64;
+    store_rel(&s->done[index / 64], s->done[index / 64] | bit);    /* order: release - see cursor_set_base() */
+    FAULT_POINT("cursor-settle");
+    store_rel(&s->check[index / 64], s->check[index / 64] & ~bit); /* order: release - see cursor_set_base() */
+}
+
+bool cursor_is_settled(const struct cursor *c, uint64_t sequence, uint32_t index)
+{
+    const struct cursor_slot *s = slot_of(c, sequence);
+    if (sequence < c->base)
+        return true;
+    if (s->sequence != sequence || index >= SPOOL_BLOCK_RECORDS)
+        return false;
+    return s->done[index / 64] & ~s->check[index / 64] & UINT64_C(1) << index % 64;
+}
+
+uint32_t cursor_unsettled(const struct cursor *c, uint64_t sequence, uint32_t records)
+{
+    uint32_t n = 0;
+    if (sequence < c->base)
+        return 0;
+    for (uint32_t i = 0; i < records; i++)
+        n += !cursor_is_settled(c, sequence, i);
+    return n;
+}

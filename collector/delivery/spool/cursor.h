@@ -1,0 +1,50 @@
+/* cursor.h - what of a spool is settled: DIR/cursor, mapped, so that an acknowledgement is one store and
+ * survives SIGKILL. All blocks before `base` are settled; of the blocks behind, up to CURSOR_SLOTS have a bit
+ * for each record. A lost or damaged cursor costs duplicates, never a record: a bit counts only when its
+ * complement says the same, `base` only with its hash. */
+#ifndef COLLECTOR_DELIVERY_SPOOL_CURSOR_H
+#define COLLECTOR_DELIVERY_SPOOL_CURSOR_H
+
+#include "collector/delivery/spool/layout.h"
+#include "lib/base/err.h"
+
+#include <stdbool.h>
+
+#define CURSOR_FILE "cursor"
+#define CURSOR_MAGIC UINT64_C(0x31535255434c5053) /* "SPLCURS1" */
+
+enum { CURSOR_SLOTS = 256, CURSOR_WORDS = SPOOL_BLOCK_RECORDS / 64 };
+
+struct cursor_slot {
+    uint64_t sequence;           /* of the block; 0: none */
+    uint64_t done[CURSOR_WORDS];
+    uint64_t check[CURSOR_WORDS]; /* ~done */
+};
+
+struct cursor_map {
+    uint64_t magic;
+    struct {
+        uint64_t sequence;
+        uint64_t xxh3;
+    } base[2]; /* the greater one with a right hash */
+    uint64_t zero[3];
+    struct cursor_slot slot[CURSOR_SLOTS];
+};
+
+struct cursor {
+    struct cursor_map *map;
+    uint64_t base;
+    bool is_file;
+};
+
+/* Where the file cannot be made or mapped, memory takes its place and the reason is in e: nothing fails. */
+void cursor_open(struct cursor *c, const char *dir, struct err *e);
+void cursor_close(struct cursor *c);
+void cursor_set_base(struct cursor *c, uint64_t sequence);
+/* Makes room for the block's bits; without (too far ahead of base) its acknowledgements are not kept. */
+void cursor_begin(struct cursor *c, uint64_t sequence);
+void cursor_settle(struct cursor *c, uint64_t sequence, uint32_t index);
+bool cursor_is_settled(const struct cursor *c, uint64_t sequence, uint32_t index);
+uint32_t cursor_unsettled(const struct cursor *c, uint64_t sequence, uint32_t records);
+
+#endif

@@ -1,0 +1,63 @@
+/* internal.h - of the spool: what its writing, reading and limits share. */
+#ifndef COLLECTOR_DELIVERY_SPOOL_INTERNAL_H
+#define COLLECTOR_DELIVERY_SPOOL_INTERNAL_H
+
+#include "collector/delivery/spool/spool.h"
+
+/* Blocks of the group that is being put together or written; they get their place when it is. */
+struct spool_group {
+    char *raw;              /* of the block that is open */
+    uint32_t raw_len, raw_cap, records;
+    int64_t oldest_ns;
+    bool is_held;           /* the open block's records stay in memory */
+    struct spool_block *open;
+    struct spool_block *first, **last; /* held and sealed */
+    uint64_t raw_total;
+    uint64_t total;         /* records */
+    bool is_writing;
+};
+
+struct spool_reader {
+    struct seglog_segment *seg; /* NULL: the first one */
+    uint64_t offset;        /* of the next block, or of where one may be */
+    uint64_t sequence;      /* all blocks before it have been met */
+    int fd;
+    char *buf;
+    size_t len, cap, at;    /* at: of `offset` in buf */
+    size_t want;            /* bytes that the next block needs */
+    struct io_req req;
+    bool is_reading, has_result, is_stale; /* stale: what is being read is not wanted any more */
+    int result;
+    unsigned failures;
+    uint64_t again_ns;
+};
+
+struct spool {
+    struct spool_config cfg;
+    struct seglog log;
+    struct cursor cursor;
+    struct spool_group group;
+    struct spool_reader reader;
+    struct spool_block *held; /* by sequence */
+    struct spool_counts counts;
+    uint64_t tidy_ns;
+    bool was_told_damage, was_told_sync;
+};
+
+void spool_say(struct spool *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+struct spool_block *spool_block_new(void);
+/* Puts a block with seg, sequence, records and left into the list of those held. */
+void spool_hold(struct spool *s, struct spool_block *b);
+struct spool_block *spool_held(const struct spool *s, uint64_t sequence);
+/* Everything that is settled and has been passed by the reader is forgotten. */
+void spool_advance(struct spool *s);
+/* Records of seg that nobody will ever see again. */
+void spool_lose(struct spool *s, struct seglog_segment *seg, uint64_t records, uint64_t *counter);
+void spool_reader_leave(struct spool *s); /* the segment that it reads; the next one is next */
+void spool_reader_close(struct spool *s);
+/* Unsettled records of seg that are in memory. */
+uint64_t spool_held_records(const struct spool *s, const struct seglog_segment *seg);
+/* Gives up the oldest file. False: there is none that can be. */
+bool spool_evict(struct spool *s, uint64_t *counter);
+
+#endif

@@ -1,0 +1,335 @@
+#include "collector/delivery/spool/seglog.h"
+
+#include "lib/base/check.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
+#include "lib/base/fault.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void seglog_path(const struct seglog *l, const struct seglog_segment *seg, char ret[PATH_MAX])
+{
+    (void)snprintf(ret, PATH_MAX, "%s/%016" PRIx64 "%s", l->dir, seg->sequence, l->suffix);
+}
+
+bool seglog_is_busy(const struct seglog *l)
+{
+    return (l->step != SEGLOG_IDLE && l->step != SEGLOG_DONE) || l->is_syncing;
+}
+
+void seglog_close(struct seglog *l)
+{
+    CHECK(!seglog_is_busy(l));
+    if (l->fd >= 0)
+        (void)io_close(l->io, l->fd);
+    if (l->dir_fd >= 0)
+        (void)io_close(l->io, l->dir_fd);
+    l->fd = l->dir_fd = -1;
+    free(l->group);
+    l->group = NULL;
+    while (l->first) {
+        struct seglog_segment *next = l->first->next;
+        free(l->first);
+        l->first = next;
+    }
+    l->last = NULL;
+}
+
+static bool group_reserve(struct seglog *l, size_t more)
+{
+    if (l->group_cap - l->group_len >= more)
+        return true;
+    char *group = realloc(l->group, l->group_len + more);
+    if (!group)
+        return false;
+    l->group = group;
+    l->group_cap = l->group_len + more;
+    return true;
+}
+
+/* Whether the group begins a new file. */
+static bool is_rolling(const struct seglog *l)
+{
+    return l->fd < 0 || l->last->bytes >= l->segment_bytes;
+}
+
+static bool group_begin(struct seglog *l)
+{
+    CHECK(l->step == SEGLOG_IDLE);
+    l->group_sequence = l->next_sequence;
+    l->group_records = 0;
+    if (!is_rolling(l))
+        return true;
+    if (!group_reserve(l, sizeof l->head))
+        return false;
+    l->head.sequence = l->next_sequence;
+    l->head.time_ns = (int64_t)clock_real_ns();
+    spool_file_head_seal(&l->head);
+    memcpy(l->group, &l->head, sizeof l->head);
+    l->group_len = sizeof l->head;
+    return true;
+}
+
+uint64_t seglog_add(struct seglog *l, const char *raw, uint32_t raw_len, uint32_t records, int64_t oldest_ns,
+                    int64_t now_ns)
+{
+    struct spool_block_head h = {
+        .kind = (uint16_t)l->kind, .records = records, .sequence = l->next_sequence, .time_ns = now_ns,
+        .oldest_ns = oldest_ns,
+    };
+    if ((!l->group_len && !group_begin(l)) || !group_reserve(l, spool_block_bound(raw_len)))
+        return 0;
+    l->group_len += spool_block_seal(&h, raw, raw_len, l->group + l->group_len);
+    l->group_blocks++;
+    l->group_records += records;
+    return l->next_sequence++;
+}
+
+static void group_forget(struct seglog *l)
+{
+    l->group_len = l->group_done = 0;
+    l->group_blocks = 0;
+    l->step = SEGLOG_IDLE;
+}
+
+static void group_fail(struct seglog *l, int result)
+{
+    l->next_sequence = l->group_sequence;
+    l->must_cut = l->group_done > 0;
+    l->result = result;
+    l->step = SEGLOG_DONE;
+}
+
+static void group_next(struct seglog *l);
+
+static void on_done(struct io_req *req, int result)
+{
+    struct seglog *l = req->owner;
+    if (result == -EINTR || result == -EAGAIN)
+        result = 0;
+    else if (result == 0 && l->step == SEGLOG_WRITE)
+        result = -EIO; /* a disk that takes nothing and says nothing */
+    else if (result >= 0 && l->step == SEGLOG_WRITE)
+        l->group_done += (size_t)result;
+    else if (result >= 0) {
+        l->must_sync_dir = l->must_sync_dir && l->step != SEGLOG_DIR_SYNC;
+        l->is_dirty = l->is_dirty && l->step == SEGLOG_DIR_SYNC;
+    }
+    FAULT_POINT("spool-write");
+    if (result < 0)
+        group_fail(l, result);
+    else
+        group_next(l);
+}
+
+static void request(struct seglog *l, enum seglog_step step, enum io_op op, int fd)
+{
+    l->step = step;
+    l->req.op = op;
+    l->req.fd = fd;
+    l->req.data = l->group + l->group_done;
+    l->req.len = op == IO_WRITE ? (uint32_t)(l->group_len - l->group_done) : 0;
+    l->req.offset = op == IO_WRITE ? (int64_t)(l->last->bytes + l->group_done) : 0;
+    l->req.buf_index = -1;
+    l->req.done = on_done;
+    l->req.owner = l;
+    io_submit(l->io, &l->req);
+}
+
+static int segment_begin(struct seglog *l)
+{
+    struct seglog_segment *seg = calloc(1, sizeof *seg);
+    char path[PATH_MAX];
+    if (!seg)
+        return -ENOMEM;
+    seg->sequence = l->group_sequence;
+    seg->is_listed = true;
+    seglog_path(l, seg, path);
+    const int fd = io_open(l->io, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        free(seg);
+        return fd;
+    }
+    l->fd = fd;
+    if (l->last)
+        l->last->next = seg;
+    else
+        l->first = seg;
+    l->last = seg;
+    l->must_sync_dir = l->sync != SINK_SYNC_NEVER;
+    return 0;
+}
+
+/* The next step of the group, whatever was done before. */
+static void group_next(struct seglog *l)
+{
+    if (l->step == SEGLOG_ROLL_SYNC && l->is_dirty)
+        return request(l, SEGLOG_ROLL_SYNC, IO_FDATASYNC, l->fd);
+    if (l->step == SEGLOG_ROLL_SYNC) {
+        (void)io_close(l->io, take_fd(l->fd)); /* synced where that matters; nothing else can be done */
+        const int r = segment_begin(l);
+        if (r < 0)
+            return group_fail(l, r);
+    }
+    if (l->group_done < l->group_len)
+        return request(l, SEGLOG_WRITE, IO_WRITE, l->fd);
+    l->is_dirty = l->sync != SINK_SYNC_NEVER && (l->is_dirty || l->step == SEGLOG_WRITE);
+    if (l->sync == SINK_SYNC_ALWAYS && l->must_sync_dir)
+        return request(l, SEGLOG_DIR_SYNC, IO_FSYNC, l->dir_fd);
+    if (l->sync == SINK_SYNC_ALWAYS && l->is_dirty)
+        return request(l, SEGLOG_DATA_SYNC, IO_FDATASYNC, l->fd);
+    l->result = 0;
+    l->step = SEGLOG_DONE;
+}
+
+static int group_refuse(struct seglog *l, int r)
+{
+    l->next_sequence = l->group_sequence;
+    group_forget(l);
+    return r;
+}
+
+void seglog_abort(struct seglog *l)
+{
+    if (l->group_len)
+        (void)group_refuse(l, 0);
+}
+
+int seglog_start(struct seglog *l)
+{
+    CHECK(l->step == SEGLOG_IDLE && l->group_len > 0);
+    l->group_done = 0;
+    if (l->fd >= 0 && l->must_cut) { /* what a failed group has left must not be taken for ours */
+        const int r = io_ftruncate(l->io, l->fd, (int64_t)l->last->bytes);
+        if (r < 0)
+            return group_refuse(l, r);
+        l->must_cut = false;
+    }
+    if (l->fd >= 0 && is_rolling(l)) {
+        if (l->is_syncing)
+            return group_refuse(l, -EBUSY); /* of the file that is to be closed */
+        l->step = SEGLOG_ROLL_SYNC;
+    } else if (l->fd < 0) {
+        const int r = segment_begin(l);
+        if (r < 0)
+            return group_refuse(l, r);
+    }
+    group_next(l);
+    return 0;
+}
+
+/* A file that no group has ever been written to is begun anew. */
+static void segment_forget(struct seglog *l)
+{
+    if (l->fd < 0 || l->last->bytes > 0)
+        return;
+    char path[PATH_MAX];
+    struct seglog_segment **at = &l->first, *before = NULL;
+    for (; *at != l->last; at = &(*at)->next)
+        before = *at;
+    seglog_path(l, l->last, path);
+    (void)io_close(l->io, take_fd(l->fd));
+    (void)io_unlink(l->io, path); /* empty or torn: the next run cuts it */
+    free(l->last);
+    *at = NULL;
+    l->last = before;
+    l->must_cut = false;
+}
+
+int seglog_poll(struct seglog *l)
+{
+    if (l->step == SEGLOG_IDLE)
+        return 0;
+    if (l->step != SEGLOG_DONE)
+        return -EAGAIN;
+    if (l->result == 0) {
+        l->last->bytes += l->group_len;
+        l->last->records += l->group_records;
+        l->last->youngest_ns = (int64_t)clock_real_ns();
+        l->bytes += l->group_len;
+    }
+    group_forget(l);
+    if (l->result < 0)
+        segment_forget(l);
+    return l->result;
+}
+
+static void on_synced(struct io_req *req, int result)
+{
+    struct seglog *l = req->owner;
+    l->is_syncing = false;
+    if (result < 0 && result != -EINTR) {
+        l->sync_result = result;
+        l->is_dirty = true;
+    }
+}
+
+int seglog_tick(struct seglog *l, uint64_t now_ns)
+{
+    const int r = l->sync_result;
+    l->sync_result = 0;
+    if (l->sync != SINK_SYNC_INTERVAL || l->is_syncing || l->fd < 0 || l->step != SEGLOG_IDLE)
+        return r;
+    if (!l->is_dirty && !l->must_sync_dir) {
+        l->sync_due_ns = 0;
+        return r;
+    }
+    if (!l->sync_due_ns)
+        l->sync_due_ns = now_ns + l->sync_interval_ns;
+    if (now_ns < l->sync_due_ns)
+        return r;
+    l->sync_due_ns = 0;
+    const bool is_dir = l->must_sync_dir;
+    l->sync_req = (struct io_req){ .op = is_dir ? IO_FSYNC : IO_FDATASYNC, .fd = is_dir ? l->dir_fd : l->fd,
+                                   .buf_index = -1, .done = on_synced, .owner = l };
+    if (is_dir) {
+        l->must_sync_dir = false;
+        l->sync_due_ns = now_ns; /* the file itself is next */
+    } else {
+        l->is_dirty = false;
+    }
+    l->is_syncing = true;
+    io_submit(l->io, &l->sync_req);
+    return r;
+}
+
+uint64_t seglog_deadline(const struct seglog *l)
+{
+    return l->sync_due_ns && !l->is_syncing && l->step == SEGLOG_IDLE ? l->sync_due_ns : UINT64_MAX;
+}
+
+int seglog_drop_first(struct seglog *l)
+{
+    struct seglog_segment *seg = l->first;
+    char path[PATH_MAX];
+    seglog_path(l, seg, path);
+    if (seg == l->last && l->fd >= 0) {
+        CHECK(!seglog_is_busy(l));
+        (void)io_close(l->io, take_fd(l->fd));
+        l->is_dirty = l->must_sync_dir = l->must_cut = false;
+    }
+    const int r = io_unlink(l->io, path);
+    if (r < 0 && r != -ENOENT)
+        return r;
+    l->first = seg->next;
+    if (!l->first)
+        l->last = NULL;
+    l->bytes -= seg->bytes;
+    seg->is_listed = false;
+    seg->next = NULL;
+    if (seg->pins == 0)
+        free(seg);
+    return 0;
+}
+
+void seglog_unpin(struct seglog_segment *seg)
+{
+    CHECK(seg->pins > 0);
+    if (--seg->pins == 0 && !seg->is_listed)
+        free(seg);
+}

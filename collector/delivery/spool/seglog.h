@@ -1,0 +1,98 @@
+/* seglog.h - a directory of files of blocks that is appended to at one end and shortened at the other: what
+ * spools and dead letters have in common. Blocks are gathered, then written as one group; a group counts only
+ * once it is written, and forced to disk where the policy says so. One group is under way at a time. */
+#ifndef COLLECTOR_DELIVERY_SPOOL_SEGLOG_H
+#define COLLECTOR_DELIVERY_SPOOL_SEGLOG_H
+
+#include "collector/delivery/spool/block.h"
+#include "collector/io/io.h"
+#include "collector/sinks/sink.h"
+
+#include <limits.h>
+
+/* Bounded so that PATH_MAX has room for a name in it. */
+enum { SEGLOG_DIR_MAX = PATH_MAX - 64 };
+
+struct seglog_segment {
+    struct seglog_segment *next; /* younger */
+    uint64_t sequence;           /* of its first block; its name */
+    uint64_t bytes;              /* whole groups */
+    uint64_t records;            /* in blocks that were whole when they were written or found */
+    uint64_t live;               /* of those, neither settled nor given up: the spool's to count */
+    int64_t youngest_ns;         /* CLOCK_REALTIME of its last block */
+    uint32_t pins;               /* who still points to it after it has left the list */
+    bool is_listed;
+};
+
+struct seglog_config {
+    struct io *io;
+    const char *dir;
+    const char *suffix;
+    enum spool_kind kind;
+    const char *sink, *format;
+    uint64_t segment_bytes;
+    uint32_t sync; /* enum sink_spool_sync */
+    uint64_t sync_interval_ns;
+};
+
+enum seglog_step { SEGLOG_IDLE, SEGLOG_ROLL_SYNC, SEGLOG_WRITE, SEGLOG_DIR_SYNC, SEGLOG_DATA_SYNC, SEGLOG_DONE };
+
+struct seglog {
+    struct io *io;
+    char dir[SEGLOG_DIR_MAX];
+    const char *suffix;
+    enum spool_kind kind;
+    struct spool_file_head head; /* of the next file */
+    uint64_t segment_bytes, sync_interval_ns;
+    uint32_t sync;
+    struct seglog_segment *first, *last;
+    uint64_t bytes;         /* of all listed files */
+    uint32_t foreign, unreadable; /* files that are left alone: for another kind of sink, or not to be read */
+    uint64_t next_sequence;
+    /* the open file */
+    int fd;
+    bool is_dirty, must_cut, must_sync_dir;
+    /* the group */
+    char *group;
+    size_t group_len, group_cap, group_done;
+    uint64_t group_sequence, group_records;
+    uint32_t group_blocks;
+    enum seglog_step step;
+    int result;
+    struct io_req req;
+    int dir_fd;
+    /* the timer's fdatasync */
+    struct io_req sync_req;
+    bool is_syncing;
+    int sync_result;
+    uint64_t sync_due_ns;
+};
+
+/* Makes the directory, lists its files in order, cuts the last one behind its last whole block. on_block is
+ * told of each head that is whole. Files with entries for another kind of sink, and those that cannot be read,
+ * are not listed and not touched. */
+typedef void seglog_block_fn(void *arg, struct seglog_segment *seg, const struct spool_block_head *h);
+int seglog_open(struct seglog *l, const struct seglog_config *cfg, seglog_block_fn *on_block, void *arg, struct err *e);
+/* Nothing may be under way: seglog_is_busy(). */
+void seglog_close(struct seglog *l);
+bool seglog_is_busy(const struct seglog *l);
+
+/* Seals a block into the group; none may be under way. Its sequence, or 0: no memory. */
+uint64_t seglog_add(struct seglog *l, const char *raw, uint32_t raw_len, uint32_t records, int64_t oldest_ns,
+                    int64_t now_ns);
+/* Writes the group. 0: seglog_poll() tells the end; -errno: nothing of it counts, the group is gone. */
+int seglog_start(struct seglog *l);
+void seglog_abort(struct seglog *l); /* the group, before it is started */
+/* -EAGAIN: under way. 0: all of it is written, and lies in `last`; or -errno: nothing of it counts. */
+int seglog_poll(struct seglog *l);
+/* The policy `interval`. -errno of an fdatasync that has failed since. */
+int seglog_tick(struct seglog *l, uint64_t now_ns);
+uint64_t seglog_deadline(const struct seglog *l);
+
+/* Takes the oldest file off the list and removes it; a pinned one stays in memory. 0 or -errno of the removal,
+ * after which it is still there. Not the one that a group is going into. */
+int seglog_drop_first(struct seglog *l);
+void seglog_unpin(struct seglog_segment *seg);
+void seglog_path(const struct seglog *l, const struct seglog_segment *seg, char ret[PATH_MAX]);
+
+#endif

@@ -1,0 +1,170 @@
+/* Finding what an earlier run has left. Synchronous: it happens before the first record. */
+#include "collector/delivery/spool/seglog.h"
+#include "collector/delivery/spool/spool_file.h"
+
+#include "lib/base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+
+struct name_list {
+    uint64_t *sequence;
+    size_t count, cap;
+};
+
+static int name_add(struct name_list *l, uint64_t sequence)
+{
+    if (l->count == l->cap) {
+        const size_t cap = l->cap ? 2 * l->cap : 64;
+        uint64_t *bigger = realloc(l->sequence, cap * sizeof *bigger);
+        if (!bigger)
+            return -ENOMEM;
+        l->sequence = bigger;
+        l->cap = cap;
+    }
+    l->sequence[l->count++] = sequence;
+    return 0;
+}
+
+/* 0: not one of ours; sequences begin at 1. */
+static uint64_t name_parse(const char *name, const char *suffix)
+{
+    char *end;
+    if (strspn(name, "0123456789abcdef") != 16)
+        return 0;
+    const uint64_t sequence = strtoull(name, &end, 16);
+    return strcmp(end, suffix) == 0 ? sequence : 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static int names_read(const struct seglog *l, struct name_list *names, struct err *e)
+{
+    auto_dir dir = opendir(l->dir);
+    if (!dir)
+        return err_sys(e, -errno, "open %s", l->dir);
+    for (const struct dirent *d; (d = readdir(dir));) {
+        const uint64_t sequence = name_parse(d->d_name, l->suffix);
+        if (sequence && name_add(names, sequence) < 0)
+            return err_set(e, -ENOMEM, "%s: out of memory", l->dir);
+    }
+    if (names->count)
+        qsort(names->sequence, names->count, sizeof *names->sequence, compare);
+    return 0;
+}
+
+/* Bytes behind the last whole block were never acknowledged to anybody: the write that they belong to has not
+ * ended. Returns the length that is left. */
+static uint64_t tail_cut(struct seglog *l, const struct spool_file *f, const char *path)
+{
+    const int fd = io_open(l->io, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0);
+    if (fd < 0)
+        return f->size;
+    const int r = io_ftruncate(l->io, fd, (int64_t)f->offset);
+    (void)io_close(l->io, fd);
+    return r < 0 ? f->size : f->offset;
+}
+
+/* 1: ours; 0: to be left alone; -ENOMEM. */
+static int segment_scan(struct seglog *l, struct seglog_segment *seg, bool is_last, seglog_block_fn *on_block,
+                        void *arg)
+{
+    struct spool_file f;
+    struct spool_block_head h;
+    struct err e;
+    char path[PATH_MAX];
+    int r;
+    seglog_path(l, seg, path);
+    if ((r = spool_file_open(&f, path, l->kind, &e)) < 0) {
+        l->unreadable++;
+        return r == -ENOMEM ? r : 0;
+    }
+    if (f.has_head && strcmp(f.head.format, l->head.format) != 0) {
+        l->foreign++;
+        spool_file_close(&f);
+        return 0;
+    }
+    while ((r = spool_file_next(&f, &h)) > 0) {
+        seg->youngest_ns = h.time_ns;
+        seg->records += h.records;
+        l->next_sequence = h.sequence >= l->next_sequence ? h.sequence + 1 : l->next_sequence;
+        on_block(arg, seg, &h);
+    }
+    seg->bytes = r == 0 && is_last && f.torn_bytes ? tail_cut(l, &f, path) : f.size;
+    spool_file_close(&f);
+    return 1; /* where reading has failed, what was found before is ours; the reader meets the rest */
+}
+
+static void segment_list(struct seglog *l, struct seglog_segment *seg)
+{
+    seg->is_listed = true;
+    if (l->last)
+        l->last->next = seg;
+    else
+        l->first = seg;
+    l->last = seg;
+    l->bytes += seg->bytes;
+}
+
+static int segments_scan(struct seglog *l, const struct name_list *names, seglog_block_fn *on_block, void *arg,
+                         struct err *e)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        struct seglog_segment *seg = calloc(1, sizeof *seg);
+        if (!seg)
+            return err_set(e, -ENOMEM, "%s: out of memory", l->dir);
+        seg->sequence = names->sequence[i];
+        l->next_sequence = seg->sequence >= l->next_sequence ? seg->sequence + 1 : l->next_sequence;
+        const int r = segment_scan(l, seg, i + 1 == names->count, on_block, arg);
+        if (r > 0)
+            segment_list(l, seg);
+        else
+            free(seg);
+        if (r < 0)
+            return err_set(e, r, "%s: out of memory", l->dir);
+    }
+    return 0;
+}
+
+static int directory_make(struct seglog *l, struct err *e)
+{
+    char part[SEGLOG_DIR_MAX];
+    for (char *slash = l->dir; (slash = strchr(slash + 1, '/'));) {
+        (void)snprintf(part, sizeof part, "%.*s", (int)(slash - l->dir), l->dir);
+        (void)io_mkdir(l->io, part, 0700); /* the last one tells */
+    }
+    const int r = io_mkdir(l->io, l->dir, 0700);
+    if (r < 0 && r != -EEXIST)
+        return err_sys(e, r, "make directory %s", l->dir);
+    l->dir_fd = io_open(l->io, l->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    return l->dir_fd < 0 ? err_sys(e, l->dir_fd, "open %s", l->dir) : 0;
+}
+
+int seglog_open(struct seglog *l, const struct seglog_config *cfg, seglog_block_fn *on_block, void *arg, struct err *e)
+{
+    struct name_list names = {0};
+    *l = (struct seglog){
+        .io = cfg->io, .suffix = cfg->suffix, .kind = cfg->kind, .segment_bytes = cfg->segment_bytes,
+        .sync = cfg->sync, .sync_interval_ns = cfg->sync_interval_ns, .fd = -1, .dir_fd = -1, .next_sequence = 1,
+        .head = { .kind = (uint16_t)cfg->kind },
+    };
+    (void)snprintf(l->head.sink, sizeof l->head.sink, "%s", cfg->sink);
+    (void)snprintf(l->head.format, sizeof l->head.format, "%s", cfg->format);
+    if ((size_t)snprintf(l->dir, sizeof l->dir, "%s", cfg->dir) >= sizeof l->dir)
+        return err_set(e, -ENAMETOOLONG, "%s: path too long", cfg->dir);
+    int r = directory_make(l, e);
+    if (r == 0)
+        r = names_read(l, &names, e);
+    if (r == 0)
+        r = segments_scan(l, &names, on_block, arg, e);
+    free(names.sequence);
+    if (r < 0)
+        seglog_close(l);
+    return r;
+}

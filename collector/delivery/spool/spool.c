@@ -1,0 +1,273 @@
+#include "collector/delivery/spool/internal.h"
+
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SEGMENTS_AT_LIMIT = 4 }; /* what is given up at once is at most this part of spool_max_bytes */
+#define TIDY_NS NS_PER_S
+
+void spool_say(struct spool *s, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    if (s->cfg.on_message)
+        s->cfg.on_message(s->cfg.message_arg, text);
+}
+
+struct spool_block *spool_block_new(void)
+{
+    return calloc(1, sizeof(struct spool_block));
+}
+
+void spool_hold(struct spool *s, struct spool_block *b)
+{
+    struct spool_block **at = &s->held;
+    while (*at && (*at)->sequence < b->sequence)
+        at = &(*at)->next;
+    b->next = *at;
+    *at = b;
+    b->seg->pins++;
+    cursor_begin(&s->cursor, b->sequence);
+}
+
+struct spool_block *spool_held(const struct spool *s, uint64_t sequence)
+{
+    struct spool_block *b = s->held;
+    while (b && b->sequence < sequence)
+        b = b->next;
+    return b && b->sequence == sequence ? b : NULL;
+}
+
+uint64_t spool_held_records(const struct spool *s, const struct seglog_segment *seg)
+{
+    uint64_t n = 0;
+    for (const struct spool_block *b = s->held; b; b = b->next)
+        n += b->seg == seg ? b->left : 0;
+    return n;
+}
+
+static void block_unpin(struct spool_block *b)
+{
+    if (b->seg)
+        seglog_unpin(b->seg);
+    b->seg = NULL;
+}
+
+void spool_advance(struct spool *s)
+{
+    while (s->held && s->held->left == 0 && s->held->sequence < s->reader.sequence) {
+        struct spool_block *b = s->held;
+        s->held = b->next;
+        block_unpin(b);
+        free(b);
+    }
+    const bool is_first = s->held && s->held->sequence < s->reader.sequence;
+    cursor_set_base(&s->cursor, is_first ? s->held->sequence : s->reader.sequence);
+}
+
+bool spool_is_settled(const struct spool *s, const struct spool_block *b, uint32_t index)
+{
+    return cursor_is_settled(&s->cursor, b->sequence, index);
+}
+
+void spool_settle(struct spool *s, struct spool_block *b, uint32_t index)
+{
+    CHECK(b->left > 0 && b->seg->live > 0 && s->counts.records > 0);
+    cursor_settle(&s->cursor, b->sequence, index);
+    b->left--;
+    b->seg->live--;
+    s->counts.records--;
+    if (b->left > 0)
+        return;
+    block_unpin(b);
+    spool_advance(s);
+}
+
+void spool_lose(struct spool *s, struct seglog_segment *seg, uint64_t records, uint64_t *counter)
+{
+    CHECK(seg->live >= records && s->counts.records >= records);
+    seg->live -= records;
+    s->counts.records -= records;
+    *counter += records;
+}
+
+bool spool_evict(struct spool *s, uint64_t *counter)
+{
+    struct seglog_segment *seg = s->log.first;
+    if (!seg || (seg == s->log.last && (seglog_is_busy(&s->log) || s->log.group_len > 0)))
+        return false;
+    seg->pins++;
+    const int r = seglog_drop_first(&s->log);
+    if (r == 0) {
+        spool_lose(s, seg, seg->live - spool_held_records(s, seg), counter);
+        if (!s->reader.seg || s->reader.seg == seg)
+            spool_reader_leave(s);
+    }
+    seglog_unpin(seg);
+    return r == 0;
+}
+
+bool spool_has_records(const struct spool *s)
+{
+    return s->counts.records > 0;
+}
+
+bool spool_is_busy(const struct spool *s)
+{
+    return seglog_is_busy(&s->log) || s->reader.is_reading;
+}
+
+static void on_found(void *arg, struct seglog_segment *seg, const struct spool_block_head *h)
+{
+    struct spool *s = arg;
+    const uint32_t live = cursor_unsettled(&s->cursor, h->sequence, h->records);
+    seg->live += live;
+    s->counts.records += live;
+}
+
+static void log_config(const struct spool *s, struct seglog_config *ret)
+{
+    const struct sink_delivery *d = s->cfg.delivery;
+    const uint64_t part = d->spool_max_bytes / SEGMENTS_AT_LIMIT;
+    *ret = (struct seglog_config){
+        .io = s->cfg.io, .dir = s->cfg.dir, .suffix = SPOOL_SUFFIX, .kind = SPOOL_ENTRIES, .sink = s->cfg.sink,
+        .format = s->cfg.format, .sync = d->spool_sync, .sync_interval_ns = d->spool_sync_interval_ns,
+        .segment_bytes = d->spool_segment_bytes < part ? d->spool_segment_bytes : part,
+    };
+}
+
+static void found_report(struct spool *s)
+{
+    if (s->log.foreign)
+        spool_say(s, "%s: %u files hold records for another kind of sink or another format than %s and are left "
+                     "alone; run a sink of that kind on this directory, or remove them", s->cfg.dir, s->log.foreign,
+                  s->cfg.format);
+    if (s->log.unreadable)
+        spool_say(s, "%s: %u files cannot be read and are left alone", s->cfg.dir, s->log.unreadable);
+}
+
+int spool_open(const struct spool_config *cfg, struct spool **ret, struct err *e)
+{
+    struct spool *s = calloc(1, sizeof *s);
+    struct seglog_config log;
+    struct err why = {0};
+    if (!s)
+        return err_set(e, -ENOMEM, "spool of %s: out of memory", cfg->sink);
+    s->cfg = *cfg;
+    s->reader.fd = -1;
+    s->group.last = &s->group.first;
+    cursor_open(&s->cursor, cfg->dir, &why); /* again below, when there was no directory yet */
+    log_config(s, &log);
+    const int r = seglog_open(&s->log, &log, on_found, s, e);
+    if (r < 0) {
+        cursor_close(&s->cursor);
+        free(s);
+        return err_wrap(e, r, "spool of %s", cfg->sink);
+    }
+    if (!s->cursor.is_file) {
+        cursor_close(&s->cursor);
+        cursor_open(&s->cursor, cfg->dir, &why);
+    }
+    if (!s->cursor.is_file)
+        spool_say(s, "spool of %s: %s; after a crash records that were delivered may be sent again", cfg->sink,
+                  why.text);
+    if (s->log.next_sequence < s->cursor.base)
+        s->log.next_sequence = s->cursor.base; /* its numbers are taken, whatever has become of the files */
+    s->reader.sequence = s->cursor.base;
+    s->counts.found = s->counts.records;
+    found_report(s);
+    *ret = s;
+    return 0;
+}
+
+void spool_close(struct spool *s)
+{
+    if (!s)
+        return;
+    spool_reader_close(s);
+    for (struct spool_block *b = s->held, *next; b; b = next) {
+        next = b->next;
+        block_unpin(b);
+        free(b);
+    }
+    for (struct spool_block *b = s->group.first, *next; b; b = next) {
+        next = b->next;
+        free(b);
+    }
+    free(s->group.open);
+    free(s->group.raw);
+    seglog_close(&s->log);
+    cursor_close(&s->cursor);
+    free(s);
+}
+
+/* Files of which nothing is left to read or to settle. */
+static void tidy(struct spool *s)
+{
+    while (s->log.first && s->log.first->live == 0 && s->log.group_len == 0 && !s->reader.is_reading) {
+        struct seglog_segment *seg = s->log.first;
+        const bool is_met = s->reader.seg == seg ? s->reader.offset >= seg->bytes : s->reader.seg != NULL;
+        if (!is_met || (seg == s->log.last && seglog_is_busy(&s->log)) || !spool_evict(s, &s->counts.dropped_corrupt))
+            return;
+    }
+}
+
+static void age_limit(struct spool *s)
+{
+    const uint64_t max = s->cfg.delivery->spool_max_age_ns;
+    if (max == OPT_UNSET)
+        return;
+    const int64_t now = (int64_t)clock_real_ns();
+    while (s->log.first && s->log.first->records && now - s->log.first->youngest_ns > (int64_t)max &&
+           !s->reader.is_reading && spool_evict(s, &s->counts.dropped_age))
+        ;
+}
+
+static void log_options(struct spool *s)
+{
+    struct seglog_config cfg;
+    log_config(s, &cfg);
+    s->log.segment_bytes = cfg.segment_bytes;
+    s->log.sync = cfg.sync;
+    s->log.sync_interval_ns = cfg.sync_interval_ns;
+}
+
+void spool_tick(struct spool *s, uint64_t now_ns)
+{
+    const int r = seglog_tick(&s->log, now_ns);
+    if (r < 0 && !s->was_told_sync)
+        spool_say(s, "spool of %s: fdatasync: %s; records are on their way to the disk and not yet safe there",
+                  s->cfg.sink, strerror(-r));
+    s->was_told_sync = r < 0;
+    tidy(s);
+    if (now_ns < s->tidy_ns)
+        return;
+    s->tidy_ns = now_ns + TIDY_NS;
+    if (s->log.step == SEGLOG_IDLE && s->log.group_len == 0) {
+        log_options(s);
+        age_limit(s);
+    }
+}
+
+uint64_t spool_deadline(const struct spool *s)
+{
+    const uint64_t sync = seglog_deadline(&s->log), tidy_ns = s->counts.records ? s->tidy_ns : UINT64_MAX;
+    const uint64_t again = s->reader.again_ns ? s->reader.again_ns : UINT64_MAX;
+    const uint64_t first = sync < tidy_ns ? sync : tidy_ns;
+    return first < again ? first : again;
+}
+
+void spool_counts(const struct spool *s, struct spool_counts *ret)
+{
+    *ret = s->counts;
+    ret->bytes = s->log.bytes;
+}

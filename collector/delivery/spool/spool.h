@@ -1,0 +1,67 @@
+/* spool.h - the disk spool of one sink: entries go in at one end and come out, block by block, at the other.
+ * What was acknowledged is kept in the cursor (cursor.h), record by record, so that a run that was killed
+ * resends nothing but what was in flight. */
+#ifndef COLLECTOR_DELIVERY_SPOOL_SPOOL_H
+#define COLLECTOR_DELIVERY_SPOOL_SPOOL_H
+
+#include "collector/delivery/spool/cursor.h"
+#include "collector/delivery/spool/seglog.h"
+
+/* A block of which somebody holds records in memory, or did while the reader had not come by. */
+struct spool_block {
+    struct spool_block *next; /* by sequence */
+    struct seglog_segment *seg;
+    uint64_t sequence;
+    int64_t time_ns;          /* CLOCK_REALTIME: when it was written */
+    uint32_t records;
+    uint32_t left;            /* not settled */
+};
+
+struct spool_config {
+    struct io *io;
+    const char *dir;
+    const char *sink, *format;
+    const struct sink_delivery *delivery; /* its spool_* options; they may change */
+    void (*on_message)(void *arg, const char *text);
+    void *message_arg;
+};
+
+struct spool;
+
+int spool_open(const struct spool_config *cfg, struct spool **ret, struct err *e);
+/* Nothing may be under way: spool_is_busy(). NULL allowed. */
+void spool_close(struct spool *s);
+bool spool_is_busy(const struct spool *s);
+
+/* Writing: a group of entries, then spool_write(), then spool_poll() until it ends. One group at a time. */
+bool spool_can_put(const struct spool *s);
+/* A copy of the entry with this number of attempts. With ret_block the caller keeps the record in memory and
+ * settles it itself: the block is valid once the group is written. -EAGAIN: the group is full. */
+int spool_put(struct spool *s, const struct entry_head *entry, uint32_t attempts, struct spool_block **ret_block,
+              uint32_t *ret_index);
+/* 0: spool_poll() tells the end; -errno: nothing of the group counts. Gives up the oldest files for room. */
+int spool_write(struct spool *s);
+/* -EAGAIN: under way; 0: all is written, as safe as the policy wants; -errno: nothing counts. */
+int spool_poll(struct spool *s);
+
+/* Reading: one block, with entries that are not settled among others. 1: *ret_raw is the caller's to free, and
+ * every entry of it that spool_is_settled() does not name is to be settled. 0: nothing now. */
+int spool_read(struct spool *s, uint64_t now_ns, struct spool_block **ret, char **ret_raw, uint32_t *ret_len);
+bool spool_is_settled(const struct spool *s, const struct spool_block *b, uint32_t index);
+void spool_settle(struct spool *s, struct spool_block *b, uint32_t index);
+bool spool_has_records(const struct spool *s); /* not settled */
+/* Whether spool_read() may have more than what it has given so far. */
+bool spool_has_unread(const struct spool *s);
+
+/* Age, sync timer, removal of files that are done with. */
+void spool_tick(struct spool *s, uint64_t now_ns);
+uint64_t spool_deadline(const struct spool *s);
+
+struct spool_counts {
+    uint64_t found;           /* records that were there at the start */
+    uint64_t records, bytes;  /* not settled; of the files */
+    uint64_t dropped_size, dropped_age, dropped_corrupt;
+};
+void spool_counts(const struct spool *s, struct spool_counts *ret);
+
+#endif

@@ -1,0 +1,162 @@
+/* Into the spool: entries become blocks, blocks a group, a group is written. */
+#include "collector/delivery/spool/internal.h"
+
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GROUP_RAW = 1 << 20 }; /* what is packed in one go holds up the reactor for about a millisecond */
+
+bool spool_can_put(const struct spool *s)
+{
+    return !s->group.is_writing && s->log.step == SEGLOG_IDLE;
+}
+
+static void blocks_free(struct spool_group *g)
+{
+    while (g->first) {
+        struct spool_block *next = g->first->next;
+        free(g->first);
+        g->first = next;
+    }
+    g->last = &g->first;
+    free(g->open);
+    g->open = NULL;
+}
+
+static void group_clear(struct spool_group *g)
+{
+    blocks_free(g);
+    g->raw_len = g->records = 0;
+    g->raw_total = g->total = 0;
+    g->is_writing = false;
+}
+
+static int block_close(struct spool *s)
+{
+    struct spool_group *g = &s->group;
+    const int64_t now = (int64_t)clock_real_ns();
+    if (!g->records)
+        return 0;
+    const uint64_t sequence = seglog_add(&s->log, g->raw, g->raw_len, g->records, g->oldest_ns, now);
+    if (!sequence)
+        return -ENOMEM;
+    if (g->open) {
+        g->open->sequence = sequence;
+        g->open->time_ns = now;
+        g->open->records = g->open->left = g->records;
+        *g->last = g->open;
+        g->last = &g->open->next;
+        g->open = NULL;
+    }
+    g->total += g->records;
+    g->raw_total += g->raw_len;
+    g->raw_len = g->records = 0;
+    return 0;
+}
+
+static uint64_t group_max(const struct spool *s)
+{
+    const uint64_t part = s->cfg.delivery->spool_max_bytes / 4;
+    return part < GROUP_RAW ? part : GROUP_RAW;
+}
+
+/* Room for one more entry in the open block; closes the one before when it would not belong there. */
+static int block_prepare(struct spool *s, uint32_t bytes, bool is_held)
+{
+    struct spool_group *g = &s->group;
+    if (g->records && (g->is_held != is_held || g->records == SPOOL_BLOCK_RECORDS ||
+                       g->raw_len + bytes > SPOOL_BLOCK_RAW)) {
+        const int r = block_close(s);
+        if (r < 0)
+            return r;
+    }
+    if (g->raw_cap < g->raw_len + bytes) {
+        const uint32_t cap = bytes > SPOOL_BLOCK_RAW ? bytes : SPOOL_BLOCK_RAW;
+        char *raw = realloc(g->raw, cap);
+        if (!raw)
+            return -ENOMEM;
+        g->raw = raw;
+        g->raw_cap = cap;
+    }
+    if (g->records)
+        return 0;
+    g->is_held = is_held;
+    g->oldest_ns = INT64_MAX;
+    if (is_held && !g->open && !(g->open = spool_block_new()))
+        return -ENOMEM;
+    return 0;
+}
+
+int spool_put(struct spool *s, const struct entry_head *entry, uint32_t attempts, struct spool_block **ret_block,
+              uint32_t *ret_index)
+{
+    struct spool_group *g = &s->group;
+    CHECK(spool_can_put(s));
+    if ((g->total || g->records) && g->raw_total + g->raw_len + entry->bytes > group_max(s))
+        return -EAGAIN;
+    const int r = block_prepare(s, entry->bytes, ret_block != NULL);
+    if (r < 0)
+        return r;
+    struct entry_head *copy = (struct entry_head *)(void *)(g->raw + g->raw_len);
+    memcpy(copy, entry, entry->bytes);
+    copy->attempts = attempts < UINT16_MAX ? (uint16_t)attempts : UINT16_MAX;
+    g->oldest_ns = entry->time_ns < g->oldest_ns ? entry->time_ns : g->oldest_ns;
+    if (ret_block) {
+        *ret_block = g->open;
+        *ret_index = g->records;
+    }
+    g->raw_len += entry->bytes;
+    g->records++;
+    return 0;
+}
+
+int spool_write(struct spool *s)
+{
+    struct spool_group *g = &s->group;
+    int r = block_close(s);
+    if (r == 0) {
+        const uint64_t max = s->cfg.delivery->spool_max_bytes;
+        while (s->log.bytes + s->log.group_len > max && spool_evict(s, &s->counts.dropped_size))
+            ;
+        r = seglog_start(&s->log);
+    } else {
+        seglog_abort(&s->log);
+    }
+    if (r < 0)
+        group_clear(g);
+    else
+        g->is_writing = true;
+    return r;
+}
+
+/* The held blocks get their place. */
+static void group_place(struct spool *s)
+{
+    struct spool_group *g = &s->group;
+    s->log.last->live += g->total;
+    s->counts.records += g->total;
+    while (g->first) {
+        struct spool_block *b = g->first;
+        g->first = b->next;
+        b->seg = s->log.last;
+        spool_hold(s, b);
+    }
+    g->last = &g->first;
+}
+
+int spool_poll(struct spool *s)
+{
+    if (!s->group.is_writing)
+        return 0;
+    const int r = seglog_poll(&s->log);
+    if (r == -EAGAIN)
+        return r;
+    if (r == 0)
+        group_place(s);
+    group_clear(&s->group);
+    return r;
+}

@@ -1,0 +1,30 @@
+/* envelope.h - the parts of the v1.1 envelope that fields of certain names make up:
+ *
+ *   diagnostics.exception  error.type, error.message, error.cause, error.stack, error.frames
+ *   tags                   a JSON list, or text with commas
+ *   data                   a JSON map: its members are data themselves
+ *
+ * What they look like depends on values, so they are made for each record. */
+#ifndef COLLECTOR_FORMAT_ENVELOPE_H
+#define COLLECTOR_FORMAT_ENVELOPE_H
+
+#include "collector/format/plan.h"
+
+enum envelope_part {
+    ENVELOPE_NONE,      /* ordinary data */
+    ENVELOPE_EXCEPTION, /* writes "exception":{...}, */
+    ENVELOPE_TAGS,      /* writes ,"tags":[...] */
+    ENVELOPE_DATA,      /* writes "data":{...}, with all other fields that are data */
+};
+
+/* Where the field goes. */
+enum envelope_part envelope_part(const struct gather_entry *e);
+
+/* plan_layout.extra; `part` is an enum envelope_part. */
+char *envelope_write(struct plan_state *state, const struct fapilog_record *r, unsigned part, char *out,
+                     unsigned *flags);
+
+/* Bytes beyond plan_bound(), where fields of these names are there. */
+size_t envelope_bound(const struct fapilog_record *r);
+
+#endif

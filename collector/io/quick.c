@@ -1,0 +1,99 @@
+#include "collector/io/quick.h"
+
+#include "lib/base/clock.h"
+
+#include <errno.h>
+#include <sys/uio.h>
+
+#ifndef RWF_DONTCACHE /* Linux 6.14; older ones refuse it */
+#define RWF_DONTCACHE 0x80
+#endif
+
+/* A write that took longer met a disk that cannot follow. The pause until the next one is tried doubles each
+ * time that it happens. */
+static const uint64_t took_ns_max = 20 * NS_PER_MS;
+static const uint64_t pause_ns_min = 10 * NS_PER_S;
+static const uint64_t pause_ns_max = 3600 * NS_PER_S;
+
+enum quick_way quick_choose(struct quick *q, uint64_t bytes)
+{
+    if (q->is_refused || bytes < QUICK_LARGE_BYTES)
+        return QUICK_CACHED;
+    if (q->uncached_left > 0) {
+        if (--q->uncached_left == 0)
+            q->cost[QUICK_CACHED] = 0; /* find out anew */
+        return QUICK_UNCACHED;
+    }
+    return q->cached++ % QUICK_SAMPLE_EVERY == 0 ? QUICK_UNCACHED : QUICK_CACHED;
+}
+
+static void cache_is_slow(struct quick *q)
+{
+    if (q->uncached_next < QUICK_UNCACHED_MIN)
+        q->uncached_next = QUICK_UNCACHED_MIN;
+    q->cached = 0;
+    q->uncached_left = q->uncached_next;
+    q->uncached_next = q->uncached_next < QUICK_UNCACHED_MAX / 2 ? q->uncached_next * 2 : QUICK_UNCACHED_MAX;
+}
+
+void quick_learn(struct quick *q, enum quick_way way, uint64_t bytes, uint64_t took_ns)
+{
+    uint64_t *const cost = &q->cost[way];
+    uint64_t now = took_ns * 1000 / bytes + 1;
+    if (*cost && now > *cost * 2) /* perhaps the thread was not running: one such is no proof */
+        now = *cost * 2;
+    *cost = *cost ? (*cost * 3 + now) / 4 : now;
+    const bool known = q->cost[QUICK_CACHED] && q->cost[QUICK_UNCACHED];
+    const bool is_cache_faster = known && q->cost[QUICK_CACHED] < q->cost[QUICK_UNCACHED];
+    if (way == QUICK_UNCACHED && q->uncached_left > 0 && is_cache_faster) {
+        q->uncached_left = 0;
+        q->cost[QUICK_CACHED] = 0;
+    }
+    if (way == QUICK_CACHED && known && !is_cache_faster)
+        cache_is_slow(q);
+    else if (q->cached > QUICK_FORGET)
+        q->uncached_next = 0;
+}
+
+static ssize_t make(const struct io_req *req, int flags)
+{
+    const struct iovec one = { .iov_base = req->buf, .iov_len = req->len };
+    const bool is_vector = req->op == IO_WRITEV;
+    const ssize_t n = pwritev2(req->fd, is_vector ? req->iov : &one, is_vector ? (int)req->len : 1, req->offset,
+                               flags);
+    return n < 0 ? -errno : n;
+}
+
+static uint64_t bytes_of(const struct io_req *req)
+{
+    uint64_t sum = 0;
+    if (req->op != IO_WRITEV)
+        return req->len;
+    for (uint32_t i = 0; i < req->len; i++)
+        sum += req->iov[i].iov_len;
+    return sum;
+}
+
+bool quick_write(struct quick *q, const struct io_req *req, int *ret_result)
+{
+    const uint64_t start = clock_mono_ns();
+    if (start < q->not_until_ns)
+        return false;
+    const enum quick_way way = quick_choose(q, bytes_of(req));
+    ssize_t n = make(req, way == QUICK_UNCACHED ? RWF_DONTCACHE : 0);
+    if (n == -EOPNOTSUPP && way == QUICK_UNCACHED) {
+        q->is_refused = true;
+        n = make(req, 0);
+    }
+    *ret_result = (int)n;
+    const uint64_t took = clock_mono_ns() - start;
+    if (n >= QUICK_LARGE_BYTES)
+        quick_learn(q, way, (uint64_t)n, took);
+    if (took > took_ns_max && way == QUICK_CACHED) {
+        q->pause_ns = q->pause_ns ? q->pause_ns * 2 : pause_ns_min;
+        if (q->pause_ns > pause_ns_max)
+            q->pause_ns = pause_ns_max;
+        q->not_until_ns = start + took + q->pause_ns;
+    }
+    return true;
+}

@@ -1,0 +1,125 @@
+/* http_answer.c - what an answer, or the lack of one, means: as -errno, as a class, and in words. */
+#include "collector/net/http_private.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+int http_errno(CURLcode code, long os_errno, bool is_sent)
+{
+    switch (code) {
+    case CURLE_OK:
+        return 0;
+    case CURLE_OPERATION_TIMEDOUT:
+        return -ETIMEDOUT;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        return -EHOSTUNREACH;
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_PROXY:
+        return os_errno > 0 ? -(int)os_errno : -ECONNREFUSED;
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_GOT_NOTHING:
+    case CURLE_PARTIAL_FILE:
+        return -ECONNRESET;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+        return -EKEYREJECTED;
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL: /* of our URL; or what came back is not HTTP */
+        return is_sent ? -EPROTO : -EINVAL;
+    case CURLE_OUT_OF_MEMORY:
+        return -ENOMEM;
+    default:
+        return -EPROTO;
+    }
+}
+
+enum http_class http_classify(const struct http_request *q)
+{
+    if (q->error)
+        return q->error == -EKEYREJECTED || q->error == -EINVAL ? HTTP_CLASS_BROKEN : HTTP_CLASS_RETRY;
+    if (q->status >= 200 && q->status < 300)
+        return HTTP_CLASS_OK;
+    switch (q->status) {
+    case 408: case 425: case 429:
+        return HTTP_CLASS_RETRY;
+    case 401: case 403: case 407:
+        return HTTP_CLASS_BROKEN;
+    default:
+        break;
+    }
+    if (q->status < 400) /* a redirect that nobody asked for: the records are not at fault */
+        return HTTP_CLASS_BROKEN;
+    return q->status < 500 ? HTTP_CLASS_REFUSED : HTTP_CLASS_RETRY;
+}
+
+/* ---- reasons ---- */
+
+enum { SECRET_MIN = 4 }; /* shorter values would blot out ordinary words */
+
+static bool is_secret(const char *header)
+{
+    static const char *const words[] = {"authorization", "token", "secret", "key", "cookie", "password", NULL};
+    const char *colon = strchr(header, ':');
+    for (unsigned i = 0; colon && words[i]; i++)
+        for (const char *at = header; at < colon; at++)
+            if (strncasecmp(at, words[i], strlen(words[i])) == 0)
+                return true;
+    return false;
+}
+
+static void blot_out(char *text, const char *secret, size_t len)
+{
+    for (char *at; (at = memmem(text, strlen(text), secret, len)) != NULL;) {
+        memset(at, '*', 3);
+        memmove(at + 3, at + len, strlen(at + len) + 1);
+    }
+}
+
+/* A server may send back what it was sent. */
+static void hide_secrets(const struct http_request *q, char *text)
+{
+    for (unsigned i = 0; i < q->headers_count; i++) {
+        if (!is_secret(q->headers[i]))
+            continue;
+        const char *value = strchr(q->headers[i], ':') + 1;
+        value += strspn(value, " ");
+        const char *space = strchr(value, ' '); /* "Bearer abc": the word behind is what counts */
+        value = space && space[1] ? space + 1 : value;
+        if (strlen(value) >= SECRET_MIN)
+            blot_out(text, value, strlen(value));
+    }
+}
+
+/* The beginning of the answer in one line of printable ASCII. */
+static void quote(const struct buf *answer, char *ret, size_t size)
+{
+    size_t n = 0;
+    bool was_space = true;
+    for (size_t i = 0; i < answer->len && n + 1 < size; i++) {
+        const unsigned char c = (unsigned char)answer->data[i];
+        const bool space = isspace(c) != 0;
+        if (!space || !was_space)
+            ret[n++] = space ? ' ' : isprint(c) ? (char)c : '?';
+        was_space = space;
+    }
+    ret[n] = '\0';
+}
+
+void http_explain(struct http_request *q, const char *curl_text)
+{
+    char text[400];
+    if (q->error) {
+        (void)snprintf(q->reason, sizeof q->reason, "%.*s", (int)sizeof q->reason - 1, curl_text);
+        return;
+    }
+    quote(&q->answer, text, sizeof text);
+    hide_secrets(q, text);
+    (void)snprintf(q->reason, sizeof q->reason, "HTTP %d%s%.180s", q->status, *text ? ": " : "", text);
+}

@@ -1,0 +1,72 @@
+/* http_private.h - the engine's inside: calls, each of which is a request with its curl handle, and the
+ * sockets that curl wants watched. Private to collector/net. */
+#ifndef COLLECTOR_NET_HTTP_PRIVATE_H
+#define COLLECTOR_NET_HTTP_PRIVATE_H
+
+#include "collector/net/http.h"
+
+#include <curl/curl.h>
+
+enum { HTTP_IDLE_MAX = 16, HTTP_CONNECTIONS_MAX = 64, HTTP_UPLOAD_BUFFER = 256 << 10 };
+
+enum http_call_state {
+    HTTP_CALL_IDLE,     /* in h->idle */
+    HTTP_CALL_ACTIVE,   /* in h->active; curl has it */
+    HTTP_CALL_FINISHED, /* in h->finished, or its done is about to run */
+};
+
+struct http_call {
+    struct http_call *prev, *next;
+    struct http *http;
+    struct http_request *q;
+    CURL *easy;
+    struct curl_slist *headers;
+    enum http_call_state state;
+    int stop;                      /* why the answer was not read to its end: -EMSGSIZE, -ENOMEM */
+    char error[CURL_ERROR_SIZE];
+};
+
+struct http_calls {
+    struct http_call *head;
+};
+
+struct http_socket {
+    struct http *http;             /* NULL: curl has let it go */
+    struct io_req poll;
+    struct http_socket *prev, *next;
+    curl_socket_t fd;
+    uint32_t wanted, armed;        /* poll events */
+    bool is_armed, is_running;     /* its poll is under way; curl works on it */
+};
+
+struct http {
+    struct io_service service;     /* first */
+    struct io *io;
+    CURLM *multi;
+    struct io_req timer;
+    bool is_timer_armed, is_closing;
+    uint64_t curl_at_ns;           /* when curl wants to be called; UINT64_MAX: not */
+    struct http_calls active, finished, idle;
+    unsigned idle_count;
+    struct http_socket *sockets;
+};
+
+void http_calls_add(struct http_calls *l, struct http_call *c);
+void http_calls_remove(struct http_calls *l, struct http_call *c);
+
+/* Sets the timer for what is next. */
+void http_engine_arm(struct http *h);
+/* The call has ended: takes the answer over from curl. Its done runs in this turn or the next. */
+void http_call_end(struct http_call *c, CURLcode code);
+/* The same without an answer. */
+void http_call_abort(struct http_call *c, int error, const char *reason);
+/* Runs the done of what had finished when it was called. */
+void http_run_finished(struct http *h);
+void http_call_free(struct http_call *c);
+
+/* curl's verdict as -errno. is_sent: the request went out. */
+int http_errno(CURLcode code, long os_errno, bool is_sent);
+/* Fills in q->reason from curl's text, or from status and answer. */
+void http_explain(struct http_request *q, const char *curl_text);
+
+#endif

@@ -1,0 +1,271 @@
+/* http_request.c - one request: from its description to a curl handle, and from curl's answer back. */
+#include "collector/net/http_private.h"
+
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define RETRY_AFTER_MAX_S (24 * 3600)
+
+void http_calls_add(struct http_calls *l, struct http_call *c)
+{
+    c->prev = NULL;
+    c->next = l->head;
+    if (c->next)
+        c->next->prev = c;
+    l->head = c;
+}
+
+void http_calls_remove(struct http_calls *l, struct http_call *c)
+{
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        l->head = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    c->prev = c->next = NULL;
+}
+
+static struct http_call *call_new(struct http *h)
+{
+    struct http_call *c = h->idle.head;
+    if (c) {
+        http_calls_remove(&h->idle, c);
+        h->idle_count--;
+        return c;
+    }
+    c = calloc(1, sizeof *c);
+    if (!c)
+        return NULL;
+    c->http = h;
+    c->easy = curl_easy_init();
+    if (c->easy)
+        return c;
+    free(c);
+    return NULL;
+}
+
+/* It must be idle. */
+void http_call_free(struct http_call *c)
+{
+    CHECK(c->state == HTTP_CALL_IDLE);
+    http_calls_remove(&c->http->idle, c);
+    c->http->idle_count--;
+    curl_easy_cleanup(c->easy);
+    free(c);
+}
+
+/* Handles are used again: making one costs more than a request. */
+static void call_put_back(struct http_call *c)
+{
+    struct http *h = c->http;
+    curl_slist_free_all(c->headers);
+    c->headers = NULL;
+    c->q = NULL;
+    c->state = HTTP_CALL_IDLE;
+    curl_easy_reset(c->easy);
+    http_calls_add(&h->idle, c);
+    if (h->idle_count++ >= HTTP_IDLE_MAX)
+        http_call_free(c);
+}
+
+/* ---- setting up ---- */
+
+static size_t on_answer(char *data, size_t size, size_t count, void *user)
+{
+    struct http_call *c = user;
+    struct buf *answer = &c->q->answer;
+    const size_t len = size * count;
+    if (answer->len + len > HTTP_ANSWER_MAX)
+        c->stop = -EMSGSIZE;
+    else if (buf_append(answer, data, len) < 0)
+        c->stop = -ENOMEM;
+    return c->stop ? CURL_WRITEFUNC_ERROR : len;
+}
+
+static bool has_header(const struct http_request *q, const char *name)
+{
+    const size_t len = strlen(name);
+    for (unsigned i = 0; i < q->headers_count; i++)
+        if (strncasecmp(q->headers[i], name, len) == 0 && q->headers[i][len] == ':')
+            return true;
+    return false;
+}
+
+static int add_header(struct http_call *c, const char *text)
+{
+    struct curl_slist *longer = curl_slist_append(c->headers, text);
+    if (!longer)
+        return -ENOMEM;
+    c->headers = longer;
+    return 0;
+}
+
+static int set_headers(struct http_call *c)
+{
+    const struct http_request *q = c->q;
+    int r = add_header(c, "Expect:"); /* no round trip in front of long bodies */
+    if (r == 0 && !has_header(q, "Content-Type"))
+        r = add_header(c, "Content-Type:"); /* not curl's, which takes all bodies for forms */
+    for (unsigned i = 0; i < q->headers_count && r == 0; i++)
+        r = add_header(c, q->headers[i]);
+    (void)curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, c->headers);
+    return r;
+}
+
+static void set_peer(CURL *easy, const struct http_peer *p, bool is_tls)
+{
+    (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, p->is_unverified ? 0L : 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, p->is_unverified ? 0L : 2L);
+    if (p->ca_file)
+        (void)curl_easy_setopt(easy, CURLOPT_CAINFO, p->ca_file);
+    if (p->cert_file)
+        (void)curl_easy_setopt(easy, CURLOPT_SSLCERT, p->cert_file);
+    if (p->key_file)
+        (void)curl_easy_setopt(easy, CURLOPT_SSLKEY, p->key_file);
+    if (p->proxy)
+        (void)curl_easy_setopt(easy, CURLOPT_PROXY, p->proxy);
+    if (p->unix_socket)
+        (void)curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, p->unix_socket);
+    if (p->redirects_max == 0)
+        return;
+    (void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)p->redirects_max);
+    (void)curl_easy_setopt(easy, CURLOPT_POSTREDIR, (long)CURL_REDIR_POST_ALL);
+    /* A redirect never takes encryption away. */
+    (void)curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, is_tls ? "https" : "http,https");
+}
+
+static void set_body(CURL *easy, const struct http_request *q)
+{
+    if (strcmp(q->method, "GET") == 0) {
+        (void)curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+        return;
+    }
+    (void)curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body_len);
+    (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, q->body ? q->body : "");
+    (void)curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)HTTP_UPLOAD_BUFFER);
+    if (strcmp(q->method, "POST") != 0)
+        (void)curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, q->method);
+}
+
+static int set_up(struct http_call *c)
+{
+    static const struct http_peer defaults;
+    const struct http_request *q = c->q;
+    const uint64_t timeout_ms = (q->timeout_ns + NS_PER_MS - 1) / NS_PER_MS;
+    CURL *easy = c->easy;
+    c->error[0] = '\0';
+    c->stop = 0;
+    (void)curl_easy_setopt(easy, CURLOPT_PRIVATE, c);
+    (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, c->error);
+    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* nobody waits for a resolver that hangs */
+    (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_answer);
+    (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, c);
+    (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(timeout_ms < 86400000 ? timeout_ms : 86400000));
+    set_peer(easy, q->peer ? q->peer : &defaults, strncasecmp(q->url, "https:", 6) == 0);
+    set_body(easy, q);
+    if (curl_easy_setopt(easy, CURLOPT_URL, q->url) != CURLE_OK)
+        return -ENOMEM;
+    return set_headers(c);
+}
+
+/* ---- the way back ---- */
+
+static void finish(struct http_call *c)
+{
+    c->state = HTTP_CALL_FINISHED;
+    http_calls_add(&c->http->finished, c);
+    http_engine_arm(c->http);
+}
+
+void http_call_end(struct http_call *c, CURLcode code)
+{
+    struct http_request *q = c->q;
+    curl_off_t retry_after = 0;
+    long status = 0, os_errno = 0, sent = 0;
+    (void)curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+    (void)curl_easy_getinfo(c->easy, CURLINFO_OS_ERRNO, &os_errno);
+    (void)curl_easy_getinfo(c->easy, CURLINFO_REQUEST_SIZE, &sent);
+    (void)curl_easy_getinfo(c->easy, CURLINFO_RETRY_AFTER, &retry_after);
+    q->error = c->stop ? c->stop : http_errno(code, os_errno, sent > 0);
+    q->status = q->error ? 0 : (int)status;
+    if (retry_after > 0)
+        q->retry_after_ns = (uint64_t)(retry_after < RETRY_AFTER_MAX_S ? retry_after : RETRY_AFTER_MAX_S) * NS_PER_S;
+    http_explain(q, c->stop == -EMSGSIZE ? "the answer is longer than 1 MiB" :
+                    *c->error ? c->error : curl_easy_strerror(code));
+    (void)curl_multi_remove_handle(c->http->multi, c->easy);
+    http_calls_remove(&c->http->active, c);
+    finish(c);
+}
+
+void http_call_abort(struct http_call *c, int error, const char *reason)
+{
+    if (c->state == HTTP_CALL_ACTIVE) {
+        (void)curl_multi_remove_handle(c->http->multi, c->easy);
+        http_calls_remove(&c->http->active, c);
+    }
+    c->q->error = error;
+    http_explain(c->q, reason);
+    finish(c);
+}
+
+void http_run_finished(struct http *h)
+{
+    struct http_calls now = h->finished;
+    h->finished.head = NULL;
+    for (struct http_call *c; (c = now.head) != NULL;) {
+        struct http_request *q = c->q;
+        http_calls_remove(&now, c);
+        q->private_ = NULL;
+        call_put_back(c);
+        q->done(q);
+    }
+}
+
+void http_submit(struct http *h, struct http_request *q)
+{
+    CHECK(q->private_ == NULL && q->done != NULL);
+    CHECK(q->headers_count <= HTTP_HEADERS_MAX);
+    struct http_call *c = call_new(h);
+    CHECK(c != NULL); /* some kilobytes */
+    c->q = q;
+    q->private_ = c;
+    q->error = q->status = 0;
+    q->retry_after_ns = 0;
+    q->answer.len = 0;
+    q->reason[0] = '\0';
+    const int r = h->is_closing ? -ECANCELED : set_up(c);
+    if (r < 0) {
+        http_call_abort(c, r, r == -ENOMEM ? "out of memory" : "the collector stops");
+        return;
+    }
+    c->state = HTTP_CALL_ACTIVE;
+    http_calls_add(&h->active, c);
+    if (curl_multi_add_handle(h->multi, c->easy) != CURLM_OK)
+        http_call_abort(c, -ENOMEM, "out of memory");
+}
+
+void http_cancel(struct http *h, struct http_request *q)
+{
+    struct http_call *c = q->private_;
+    (void)h;
+    if (c && c->state == HTTP_CALL_ACTIVE)
+        http_call_abort(c, -ECANCELED, "cancelled");
+}
+
+void http_request_done(struct http_request *q)
+{
+    CHECK(q->private_ == NULL);
+    buf_done(&q->answer);
+}

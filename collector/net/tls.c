@@ -1,0 +1,100 @@
+#include "collector/net/tls.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+static int refuse(struct err *e, const char *what, const char *file)
+{
+    char text[256];
+    if (file && access(file, R_OK) < 0)
+        return err_sys(e, -errno, "%s %s", what, file);
+    return err_set(e, -EKEYREJECTED, "%s%s%s: %s", what, file ? " " : "", file ? file : "",
+                   tls_reason(NULL, text, sizeof text));
+}
+
+static int load_files(SSL_CTX *ctx, const struct tls_config *cfg, struct err *e)
+{
+    const char *key = cfg->key_file ? cfg->key_file : cfg->cert_file;
+    if (cfg->ca_file && SSL_CTX_load_verify_file(ctx, cfg->ca_file) != 1)
+        return refuse(e, "certificates of authorities", cfg->ca_file);
+    if (!cfg->ca_file && SSL_CTX_set_default_verify_paths(ctx) != 1)
+        return refuse(e, "the system's certificates of authorities", NULL);
+    if (!cfg->cert_file)
+        return 0;
+    if (SSL_CTX_use_certificate_chain_file(ctx, cfg->cert_file) != 1)
+        return refuse(e, "client certificate", cfg->cert_file);
+    if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1)
+        return refuse(e, "key of the client certificate", key);
+    if (SSL_CTX_check_private_key(ctx) != 1)
+        return refuse(e, "key that does not fit the client certificate:", key);
+    return 0;
+}
+
+int tls_context(const struct tls_config *cfg, SSL_CTX **ret, struct err *e)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    if (!ctx)
+        return refuse(e, "TLS", NULL);
+    (void)SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+    (void)SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                    SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_verify(ctx, cfg->is_unverified ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
+    const int r = load_files(ctx, cfg, e);
+    if (r < 0) {
+        SSL_CTX_free(ctx);
+        return r;
+    }
+    *ret = ctx;
+    return 0;
+}
+
+/* Who the certificate must be for; names also go into the hello, addresses must not (RFC 6066). */
+static bool set_name(SSL *ssl, const char *name)
+{
+    unsigned char address[16];
+    if (inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1)
+        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
+    return SSL_set_tlsext_host_name(ssl, name) == 1 && SSL_set1_host(ssl, name) == 1;
+}
+
+static bool set_alpn(SSL *ssl, const char *alpn)
+{
+    unsigned char wire[32];
+    const size_t len = strlen(alpn);
+    if (len >= sizeof wire)
+        return false;
+    wire[0] = (unsigned char)len;
+    memcpy(wire + 1, alpn, len);
+    return SSL_set_alpn_protos(ssl, wire, (unsigned)len + 1) == 0;
+}
+
+int tls_session(SSL_CTX *ctx, const struct tls_config *cfg, const char *name, SSL **ret, struct err *e)
+{
+    SSL *ssl = SSL_new(ctx);
+    if (!ssl || !set_name(ssl, name) || (cfg->alpn && !set_alpn(ssl, cfg->alpn))) {
+        SSL_free(ssl);
+        return refuse(e, "TLS session", NULL);
+    }
+    SSL_set_connect_state(ssl);
+    *ret = ssl;
+    return 0;
+}
+
+const char *tls_reason(const SSL *ssl, char *ret, size_t size)
+{
+    const long verify = ssl ? SSL_get_verify_result(ssl) : X509_V_OK;
+    const unsigned long code = ERR_get_error();
+    const char *text = code ? ERR_reason_error_string(code) : NULL;
+    if (verify != X509_V_OK)
+        (void)snprintf(ret, size, "certificate refused: %s", X509_verify_cert_error_string(verify));
+    else
+        (void)snprintf(ret, size, "%s", text ? text : "connection closed");
+    ERR_clear_error();
+    return ret;
+}

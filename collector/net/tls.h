@@ -1,0 +1,28 @@
+/* tls.h - OpenSSL contexts for clients, the same for every protocol that brings its own sockets: TLS 1.2
+ * and newer, the peer's certificate and name verified unless told otherwise. */
+#ifndef COLLECTOR_NET_TLS_H
+#define COLLECTOR_NET_TLS_H
+
+#include "lib/base/err.h"
+
+#include <stdbool.h>
+
+#include <openssl/ssl.h>
+
+/* Texts belong to the caller. */
+struct tls_config {
+    const char *ca_file;              /* NULL: the system's */
+    const char *cert_file, *key_file; /* client certificate, PEM; NULL: none */
+    bool is_unverified;
+    const char *alpn;                 /* "h2"; NULL: none */
+};
+
+/* -ENOENT, -EKEYREJECTED ...; the message names the file. Freed by SSL_CTX_free(). */
+int tls_context(const struct tls_config *cfg, SSL_CTX **ret, struct err *e);
+/* A session of the context for a server called `name` (a host name or an address in digits). */
+int tls_session(SSL_CTX *ctx, const struct tls_config *cfg, const char *name, SSL **ret, struct err *e);
+/* What went wrong, for people: the verification's result, else the oldest error of OpenSSL's queue, which is
+ * emptied. Returns ret. */
+const char *tls_reason(const SSL *ssl, char *ret, size_t size);
+
+#endif

@@ -1,0 +1,41 @@
+/* event.h - what the sinks of services call an event: the record in the sink's format, and of the v1.1
+ * envelope only what is under `log`, unless the whole is asked for. */
+#ifndef COLLECTOR_SINKS_EVENT_H
+#define COLLECTOR_SINKS_EVENT_H
+
+#include <fapilog/reader.h>
+
+#include "collector/sinks/remote.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#define EVENT_OPENING "{\"log\":"
+#define EVENT_CLOSING ",\"schema_version\":\"1.1\"}"
+
+/* Cut to the event; text of another format stays as it is. */
+static inline struct fapilog_text event_of(struct fapilog_text text, bool is_envelope)
+{
+    const size_t opening = sizeof EVENT_OPENING - 1, closing = sizeof EVENT_CLOSING - 1;
+    if (is_envelope || text.len < opening + closing || memcmp(text.data, EVENT_OPENING, opening) != 0 ||
+        memcmp(text.data + text.len - closing, EVENT_CLOSING, closing) != 0)
+        return text;
+    return (struct fapilog_text){text.data + opening, text.len - (uint32_t)(opening + closing)};
+}
+
+static inline struct fapilog_text event_of_entry(const struct entry_head *h, bool is_envelope)
+{
+    return event_of((struct fapilog_text){entry_payload(h), h->payload_len}, is_envelope);
+}
+
+/* The events of a request as one text: opening, events with the separator between them, closing. out has
+ * events_bound() bytes free; returns the end. */
+struct event_frame {
+    struct fapilog_text opening, closing;
+    char separator;
+    bool is_envelope;
+};
+size_t events_bound(const struct sink_request *r, const struct event_frame *f);
+char *events_write(const struct sink_request *r, const struct event_frame *f, char *out);
+
+#endif

@@ -1,0 +1,191 @@
+#include "collector/sinks/http_options.h"
+
+#include "lib/base/buf.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+const struct opt_word http_encoding_words[] = {
+    {"none", HTTP_PLAIN},
+    {"gzip", HTTP_GZIP},
+    {"zstd", HTTP_ZSTD},
+    {NULL, 0},
+};
+
+static int set_text(const char **at, const char *value)
+{
+    char *copy = strdup(value);
+    if (!copy)
+        return -ENOMEM;
+    free((char *)*at);
+    *at = copy;
+    return 0;
+}
+
+/* ---- from a URI ---- */
+
+static bool is_tls(const char *scheme)
+{
+    const char *plus = strrchr(scheme, '+');
+    return strcmp(plus ? plus + 1 : scheme, "https") == 0;
+}
+
+/* The parts of a URI were decoded; what has no place in a path is encoded again. */
+static int append_path(struct buf *b, const char *path)
+{
+    int r = 0;
+    for (; *path && r == 0; path++) {
+        const unsigned char c = (unsigned char)*path;
+        if (isalnum(c) || strchr("/-._~!$&'()*+,;=:@", c))
+            r = buf_append(b, path, 1);
+        else
+            r = buf_printf(b, "%%%02X", c);
+    }
+    return r;
+}
+
+static int build_url(struct buf *b, const struct uri *u)
+{
+    const bool v6 = strchr(u->host, ':') != NULL;
+    int r = buf_printf(b, "%s://%s%s%s", is_tls(u->scheme) ? "https" : "http", v6 ? "[" : "", u->host, v6 ? "]" : "");
+    if (r == 0 && u->port)
+        r = buf_printf(b, ":%u", u->port);
+    return r < 0 ? r : append_path(b, u->path);
+}
+
+int http_options_from_uri(struct http_options *o, const struct uri *u, const char *url_name, struct err *e)
+{
+    auto_buf url = {0};
+    const bool has_host = u->host && *u->host;
+    if (!has_host && !*u->path)
+        return 0; /* the parameters say where */
+    if (!has_host)
+        return err_set(e, -EINVAL, "URI host: missing; write %s://HOST/PATH or give %s", u->scheme, url_name);
+    if (strchr(u->host, ','))
+        return err_set(e, -EINVAL, "URI host: '%s' is a list; one host is allowed", u->host);
+    if (u->fragment)
+        return err_set(e, -EINVAL, "URI fragment: '#%s' has no meaning here", u->fragment);
+    int r = build_url(&url, u);
+    if (r == 0)
+        r = buf_cstr(&url) ? set_text(&o->url, url.data) : -ENOMEM;
+    if (r == 0 && u->user)
+        r = set_text(&o->user, u->user);
+    if (r == 0 && u->password)
+        r = set_text(&o->password, u->password);
+    return r < 0 ? err_set(e, r, "%s: out of memory", url_name) : 0;
+}
+
+/* ---- checks ---- */
+
+/* http://user:password@host: what is secret must not be part of the URL, which is shown. */
+static int split_user(struct http_options *o, const char *url_name, struct err *e)
+{
+    const char *host = strstr(o->url, "://") + 3;
+    const char *at = memchr(host, '@', strcspn(host, "/?#"));
+    auto_uri u = {0};
+    struct buf url = {0};
+    if (!at)
+        return 0;
+    int r = uri_parse(o->url, &u, NULL);
+    if (r < 0 || !u.user)
+        return err_set(e, -EINVAL, "%s: what stands before '@' cannot be read; use user and password", url_name);
+    r = buf_printf(&url, "%.*s%s", (int)(host - o->url), o->url, at + 1);
+    if (r == 0 && !o->user)
+        r = set_text(&o->user, u.user);
+    if (r == 0 && !o->password && u.password)
+        r = set_text(&o->password, u.password);
+    if (r == 0)
+        r = buf_cstr(&url) ? set_text(&o->url, url.data) : -ENOMEM;
+    buf_done(&url);
+    return r < 0 ? err_set(e, r, "%s: out of memory", url_name) : 0;
+}
+
+static int check_url(struct http_options *o, const char *url_name, struct err *e)
+{
+    if (!o->url || !*o->url)
+        return err_set(e, -EINVAL, "%s: required; for example https://host/path", url_name);
+    if (strncasecmp(o->url, "http://", 7) != 0 && strncasecmp(o->url, "https://", 8) != 0)
+        return err_set(e, -EINVAL, "%s: '%s' does not begin with http:// or https://", url_name, o->url);
+    for (const char *p = o->url; *p; p++)
+        if ((unsigned char)*p <= ' ' || *p == 0x7f)
+            return err_set(e, -EINVAL, "%s: spaces and control characters must be written as %%20 and so on", url_name);
+    return split_user(o, url_name, e);
+}
+
+static bool is_token(const char *name)
+{
+    for (const char *p = name; *p; p++)
+        if (!isalnum((unsigned char)*p) && !strchr("!#$%&'*+-.^_`|~", *p))
+            return false;
+    return *name != '\0';
+}
+
+static int check_headers(const struct opt_map *headers, struct err *e)
+{
+    if (headers->count > HTTP_HEADERS_MAX / 2)
+        return err_set(e, -E2BIG, "headers: %u are more than %d", headers->count, HTTP_HEADERS_MAX / 2);
+    for (uint32_t i = 0; i < headers->count; i++) {
+        const struct opt_pair *p = &headers->item[i];
+        if (!is_token(p->key))
+            return err_set(e, -EINVAL, "headers: '%s' is no name of a header", p->key);
+        for (const char *c = p->value; *c; c++)
+            if ((unsigned char)*c < ' ' && *c != '\t')
+                return err_set(e, -EINVAL, "headers: the value of '%s' has a control character", p->key);
+    }
+    return 0;
+}
+
+static int check_file(const char *name, const char *path, struct err *e)
+{
+    if (!path || !*path || access(path, R_OK) == 0)
+        return 0;
+    return err_sys(e, -errno, "%s: %s", name, path);
+}
+
+static int check_files(const struct http_options *o, struct err *e)
+{
+    int r = check_file("tls_ca_file", o->tls_ca_file, e);
+    if (r == 0)
+        r = check_file("tls_cert_file", o->tls_cert_file, e);
+    if (r == 0)
+        r = check_file("tls_key_file", o->tls_key_file, e);
+    if (r == 0 && o->tls_key_file && *o->tls_key_file && !(o->tls_cert_file && *o->tls_cert_file))
+        r = err_set(e, -EINVAL, "tls_key_file: needs tls_cert_file");
+    return r;
+}
+
+static bool has_control(const char *text)
+{
+    for (; text && *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            return true;
+    return false;
+}
+
+static int check_authentication(const struct http_options *o, struct err *e)
+{
+    if (o->token && *o->token && o->user && *o->user)
+        return err_set(e, -EINVAL, "token: contradicts user; give one of them");
+    if (o->password && *o->password && !(o->user && *o->user))
+        return err_set(e, -EINVAL, "password: needs user");
+    if (o->user && strchr(o->user, ':'))
+        return err_set(e, -EINVAL, "user: basic authentication has no place for a ':'");
+    if (has_control(o->token) || has_control(o->user_agent))
+        return err_set(e, -EINVAL, "%s: has a control character", has_control(o->token) ? "token" : "user_agent");
+    return 0;
+}
+
+int http_options_check(struct http_options *o, const char *url_name, struct err *e)
+{
+    int r = check_url(o, url_name, e);
+    if (r == 0)
+        r = check_headers(&o->headers, e);
+    if (r == 0)
+        r = check_authentication(o, e);
+    return r < 0 ? r : check_files(o, e);
+}

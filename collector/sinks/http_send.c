@@ -1,0 +1,241 @@
+#include "collector/sinks/http_send.h"
+
+#include "lib/base/bytes_text.h"
+#include "lib/base/check.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <xxhash.h>
+
+/* ---- what every request of a sink has ---- */
+
+static int add_line(struct http_sink *h, const char *name, const char *value)
+{
+    struct buf line = {0};
+    CHECK(h->headers_count < HTTP_HEADERS_MAX);
+    if (buf_printf(&line, *value ? "%s: %s" : "%s;%s", name, value) < 0 || !buf_cstr(&line)) {
+        buf_done(&line);
+        return -ENOMEM;
+    }
+    h->header[h->headers_count++] = line.data;
+    return 0;
+}
+
+static int add_basic(struct http_sink *h, const struct http_options *o)
+{
+    auto_buf plain = {0}, text = {0};
+    int r = buf_printf(&plain, "%s:%s", o->user, o->password ? o->password : "");
+    if (r == 0)
+        r = buf_reserve(&text, 7 + BASE64_SIZE(plain.len));
+    if (r < 0)
+        return r;
+    CHECK(buf_printf(&text, "Basic ") == 0);
+    text.len = (size_t)(base64_write(plain.data, plain.len, text.data + text.len) - text.data);
+    return buf_cstr(&text) ? add_line(h, "Authorization", text.data) : -ENOMEM;
+}
+
+static int add_bearer(struct http_sink *h, const struct http_options *o)
+{
+    auto_buf text = {0};
+    if (buf_printf(&text, "Bearer %s", o->token) < 0 || !buf_cstr(&text))
+        return -ENOMEM;
+    return add_line(h, "Authorization", text.data);
+}
+
+/* They say what the body is, which the sink knows better. */
+static bool is_ours(const char *name)
+{
+    static const char *const ours[] = {"Content-Type", "Content-Encoding", "Content-Length", "Transfer-Encoding",
+                                       "Expect", NULL};
+    for (unsigned i = 0; ours[i]; i++)
+        if (strcasecmp(ours[i], name) == 0)
+            return true;
+    return false;
+}
+
+static int add_all(struct http_sink *h, const struct http_options *o)
+{
+    int r = 0;
+    if (o->token && *o->token)
+        r = add_bearer(h, o);
+    else if (o->user && *o->user)
+        r = add_basic(h, o);
+    if (r == 0 && o->user_agent && *o->user_agent)
+        r = add_line(h, "User-Agent", o->user_agent);
+    for (uint32_t i = 0; i < o->headers.count && r == 0; i++)
+        if (!is_ours(o->headers.item[i].key))
+            r = add_line(h, o->headers.item[i].key, o->headers.item[i].value);
+    return r;
+}
+
+static const char *given(const char *text) { return text && *text ? text : NULL; }
+
+int http_sink_open(struct http_sink *h, struct sink *s, const struct http_options *o, struct err *e)
+{
+    *h = (struct http_sink){.options = o};
+    h->peer = (struct http_peer){
+        .ca_file = given(o->tls_ca_file), .cert_file = given(o->tls_cert_file), .key_file = given(o->tls_key_file),
+        .proxy = strcmp(o->proxy, "auto") == 0 ? NULL : strcmp(o->proxy, "none") == 0 ? "" : o->proxy,
+        .unix_socket = given(o->unix_socket), .is_unverified = !o->tls_verify,
+        .redirects_max = (unsigned)o->redirects_max,
+    };
+    const int r = http_get(s->io, &h->engine, e);
+    if (r < 0)
+        return r;
+    return add_all(h, o) < 0 ? err_set(e, -ENOMEM, "headers: out of memory") : 0;
+}
+
+static void send_free(struct http_send *m)
+{
+    http_request_done(&m->q);
+    buf_done(&m->body);
+    buf_done(&m->encoded);
+    buf_done(&m->lines);
+    free(m->indices);
+    free(m);
+}
+
+void http_sink_close(struct http_sink *h)
+{
+    for (unsigned i = 0; i < h->headers_count; i++)
+        free(h->header[i]);
+    for (struct http_send *m; (m = h->idle);) {
+        h->idle = m->next;
+        send_free(m);
+    }
+    *h = (struct http_sink){0};
+}
+
+/* ---- one request ---- */
+
+static void end(struct http_send *m, const struct sink_result *result)
+{
+    struct http_sink *h = m->http;
+    m->request->work = NULL;
+    sink_request_done(m->sink, m->request, result);
+    m->request = NULL;
+    m->next = h->idle;
+    h->idle = m;
+}
+
+void http_send_fail(struct http_send *m, const char *reason)
+{
+    struct sink_result result = {.outcome = SINK_RETRY};
+    (void)snprintf(result.reason, sizeof result.reason, "%s", reason);
+    end(m, &result);
+}
+
+struct http_send *http_send_new(struct http_sink *h, struct sink *s, struct sink_request *r, size_t body_bytes)
+{
+    struct http_send *m = h->idle;
+    if (m)
+        h->idle = m->next;
+    else
+        m = calloc(1, sizeof *m);
+    if (!m) {
+        const struct sink_result result = {.outcome = SINK_RETRY, .reason = "out of memory"};
+        sink_request_done(s, r, &result);
+        return NULL;
+    }
+    m->sink = s;
+    m->http = h;
+    m->request = r;
+    m->answered = NULL;
+    m->body.len = m->encoded.len = m->lines.len = 0;
+    m->lines_count = 0;
+    r->work = m;
+    if (buf_reserve(&m->body, body_bytes) == 0 && buf_reserve(&m->lines, 4096) == 0)
+        return m;
+    http_send_fail(m, "out of memory");
+    return NULL;
+}
+
+void http_send_header(struct http_send *m, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const size_t room = m->lines.cap - m->lines.len;
+    const int n = vsnprintf(m->lines.data + m->lines.len, room, format, args);
+    va_end(args);
+    CHECK(n >= 0 && (size_t)n < room); /* the sinks' own few and short ones */
+    m->header[m->lines_count++] = m->lines.data + m->lines.len;
+    m->lines.len += (size_t)n + 1;
+}
+
+bool http_send_encode(struct http_send *m, enum http_encoding encoding)
+{
+    m->q.body = m->body.data;
+    m->q.body_len = m->body.len;
+    if (encoding == HTTP_PLAIN)
+        return true;
+    if (http_encode(encoding, m->body.data, m->body.len, &m->encoded) < 0) {
+        http_send_fail(m, "out of memory");
+        return false;
+    }
+    m->q.body = m->encoded.data;
+    m->q.body_len = m->encoded.len;
+    http_send_header(m, "Content-Encoding: %s", encoding == HTTP_GZIP ? "gzip" : "zstd");
+    return true;
+}
+
+static void on_done(struct http_request *q)
+{
+    struct http_send *m = q->owner;
+    static const enum sink_outcome outcomes[] = {
+        [HTTP_CLASS_OK] = SINK_DELIVERED, [HTTP_CLASS_RETRY] = SINK_RETRY, [HTTP_CLASS_REFUSED] = SINK_REFUSED,
+        [HTTP_CLASS_BROKEN] = SINK_BROKEN,
+    };
+    struct sink_result result = {.outcome = outcomes[http_classify(q)], .status = q->status,
+                                 .retry_after_ns = q->retry_after_ns};
+    (void)snprintf(result.reason, sizeof result.reason, "%s", q->reason);
+    if (m->answered)
+        m->answered(m, &result);
+    end(m, &result);
+}
+
+void http_send_start(struct http_send *m, const char *url)
+{
+    struct http_sink *h = m->http;
+    CHECK(m->lines_count + h->headers_count <= HTTP_HEADERS_MAX);
+    memcpy(m->header + m->lines_count, h->header, h->headers_count * sizeof *h->header);
+    m->q.method = "POST";
+    m->q.url = url;
+    m->q.headers = m->header;
+    m->q.headers_count = m->lines_count + h->headers_count;
+    m->q.timeout_ns = m->sink->delivery.timeout_ns;
+    m->q.peer = &h->peer;
+    m->q.done = on_done;
+    m->q.owner = m;
+    http_submit(h->engine, &m->q);
+}
+
+void http_send_cancel(struct sink_request *r)
+{
+    struct http_send *m = r->work;
+    if (m)
+        http_cancel(m->http->engine, &m->q);
+}
+
+void http_send_id(const struct sink_request *r, char *ret)
+{
+    XXH3_state_t *state;
+    XXH128_canonical_t hash;
+    if (r->count == 1) {
+        *entry_id_text(r->entry[0], ret) = '\0';
+        return;
+    }
+    state = XXH3_createState();
+    CHECK(state); /* some hundred bytes */
+    (void)XXH3_128bits_reset(state);
+    for (uint32_t i = 0; i < r->count; i++)
+        (void)XXH3_128bits_update(state, r->entry[i]->uuid,
+                                  sizeof *r->entry[i] - offsetof(struct entry_head, uuid));
+    XXH128_canonicalFromHash(&hash, XXH3_128bits_digest(state));
+    (void)XXH3_freeState(state);
+    *hex_write(hash.digest, sizeof hash.digest, ret) = '\0';
+}

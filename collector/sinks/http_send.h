@@ -1,0 +1,59 @@
+/* http_send.h - one request of entries on its way over HTTP: what all such sinks share between send() and
+ * sink_request_done(). */
+#ifndef COLLECTOR_SINKS_HTTP_SEND_H
+#define COLLECTOR_SINKS_HTTP_SEND_H
+
+#include "collector/net/http.h"
+#include "collector/sinks/http_options.h"
+#include "collector/sinks/sink.h"
+
+struct http_send;
+
+/* Part of the state of a sink. */
+struct http_sink {
+    struct http *engine;
+    const struct http_options *options;
+    struct http_peer peer;
+    char *header[HTTP_HEADERS_MAX]; /* what every request has */
+    unsigned headers_count;
+    struct http_send *idle;         /* their buffers are used again */
+};
+
+/* May change what the status alone says. `result` stays valid until it returns; arrays that it points to
+ * must live as long as the send. */
+typedef void http_answered_fn(struct http_send *m, struct sink_result *result);
+
+struct http_send {
+    struct http_request q;
+    struct sink *sink;
+    struct http_sink *http;
+    struct sink_request *request;
+    struct buf body, encoded, lines; /* lines: of headers, each with a NUL */
+    const char *header[HTTP_HEADERS_MAX];
+    unsigned lines_count;
+    http_answered_fn *answered;      /* may be NULL */
+    uint32_t *indices;               /* the sink's, for partial success; freed with the send */
+    struct http_send *next;
+};
+
+int http_sink_open(struct http_sink *h, struct sink *s, const struct http_options *o, struct err *e);
+void http_sink_close(struct http_sink *h);
+
+/* A send for this request, with `body_bytes` free in its body; NULL: no memory, and the request is done. */
+struct http_send *http_send_new(struct http_sink *h, struct sink *s, struct sink_request *r, size_t body_bytes);
+/* One more header, "Name: value". */
+void http_send_header(struct http_send *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Encodes the body as the option says. Its exact bytes are in q.body afterwards. False: no memory, and the
+ * request is done. */
+bool http_send_encode(struct http_send *m, enum http_encoding encoding);
+void http_send_start(struct http_send *m, const char *url);
+/* Instead of the start: the request is done, to be tried again. */
+void http_send_fail(struct http_send *m, const char *reason);
+/* For cancel() of the sink. */
+void http_send_cancel(struct sink_request *r);
+
+/* The same for every resend of these very entries, after a crash too: the id of a record that is alone, else
+ * a hash of all ids. At most ENTRY_ID_MAX bytes with the NUL. */
+void http_send_id(const struct sink_request *r, char *ret);
+
+#endif

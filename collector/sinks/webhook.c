@@ -1,0 +1,186 @@
+/* webhook.c - POSTs records with a signature by which the receiver knows the sender. What is signed are the
+ * bytes that go out, compressed if they are, and the time of this very attempt. */
+#include "collector/sinks/event.h"
+#include "collector/sinks/http_send.h"
+#include "collector/sinks/webhook_sign.h"
+#include "lib/base/bytes_text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { SIGN_HMAC, SIGN_HEADER, SIGN_STANDARD };
+enum { SECRET_MAX = 1024 };
+
+static const struct opt_word signature_modes[] = {
+    {"hmac", SIGN_HMAC}, {"header", SIGN_HEADER}, {"standard", SIGN_STANDARD}, {NULL, 0}};
+
+struct webhook_cfg {
+    struct http_options http;
+    const char *secret;
+    uint32_t signature_mode;
+    bool envelope;
+};
+
+struct webhook_state {
+    struct http_sink http;
+    struct event_frame frame;
+    struct webhook_key *key; /* NULL: nothing is signed */
+};
+
+static const struct opt webhook_opts[] = {
+    OPT_TEXT_ALIAS_(struct webhook_cfg, http.url, "endpoint", "url", NULL, OPT_REQUIRED, "URL to post to."),
+    OPT_TEXT_(struct webhook_cfg, secret, "secret", NULL, OPT_SECRET, "Shared secret; without: nothing is signed."),
+    OPT_WORD_(struct webhook_cfg, signature_mode, "signature_mode", "hmac", signature_modes, 0,
+              "Sign as fapilog does, send the secret itself, or sign as standardwebhooks.com says."),
+    OPT_BOOL_(struct webhook_cfg, envelope, "envelope", "false", 0,
+              "Send the fapilog format's whole v1.1 envelope, not only what is under its log."),
+    HTTP_OPTION_ROWS(struct webhook_cfg, http),
+    OPT_END,
+};
+
+static bool has_secret(const struct webhook_cfg *c) { return c->secret && *c->secret; }
+
+static int webhook_from_uri(void *cfg, const struct uri *u, struct err *e)
+{
+    return http_options_from_uri(&((struct webhook_cfg *)cfg)->http, u, "endpoint", e);
+}
+
+static int webhook_check(void *cfg, struct err *e)
+{
+    struct webhook_cfg *c = cfg;
+    if (c->signature_mode != SIGN_HMAC && !has_secret(c))
+        return err_set(e, -EINVAL, "signature_mode: needs secret");
+    if (has_secret(c) && strlen(c->secret) > SECRET_MAX)
+        return err_set(e, -E2BIG, "secret: longer than %d bytes", SECRET_MAX);
+    if (c->signature_mode == SIGN_HEADER && strpbrk(c->secret, "\r\n"))
+        return err_set(e, -EINVAL, "secret: a line end cannot be sent in a header");
+    return http_options_check(&c->http, "endpoint", e);
+}
+
+static int webhook_open(struct sink *s, struct err *e)
+{
+    struct webhook_cfg *c = s->cfg;
+    struct webhook_state *st = s->state;
+    const struct format_ops *f = s->format->ops;
+    if (!f->is_lines || (strcmp(f->media_type, "application/json") != 0 &&
+                         strcmp(f->media_type, "application/x-ndjson") != 0))
+        return err_set(e, -EINVAL, "format: '%s' is no JSON in lines", f->name);
+    const char *const around = s->delivery.batch_size > 1 ? "[]" : "";
+    st->frame = (struct event_frame){.separator = ',', .is_envelope = c->envelope,
+        .opening = {around, *around ? 1 : 0}, .closing = {around + (*around ? 1 : 0), *around ? 1 : 0}};
+    int r = 0;
+    if (has_secret(c) && c->signature_mode != SIGN_HEADER)
+        r = webhook_key_new(c->secret, c->signature_mode == SIGN_STANDARD, &st->key, e);
+    return r < 0 ? r : http_sink_open(&st->http, s, &c->http, e);
+}
+
+static int webhook_close(struct sink *s, struct err *e)
+{
+    struct webhook_state *st = s->state;
+    (void)e;
+    http_sink_close(&st->http);
+    webhook_key_free(st->key);
+    *st = (struct webhook_state){0};
+    return 0;
+}
+
+/* ---- signatures ---- */
+
+static int sign_hmac(struct http_send *m, struct webhook_key *key)
+{
+    char prefix[32], hex[2 * WEBHOOK_MAC_BYTES];
+    uint8_t mac[WEBHOOK_MAC_BYTES];
+    const int64_t now = time(NULL);
+    const int n = snprintf(prefix, sizeof prefix, "%" PRId64 ".", now);
+    if (webhook_sign(key, prefix, (size_t)n, m->q.body, m->q.body_len, mac) < 0)
+        return -ENOMEM;
+    (void)hex_write(mac, sizeof mac, hex);
+    http_send_header(m, "X-Fapilog-Timestamp: %" PRId64, now);
+    http_send_header(m, "X-Fapilog-Signature-256: sha256=%.*s", (int)sizeof hex, hex);
+    return 0;
+}
+
+static int sign_standard(struct http_send *m, struct webhook_key *key, const char *id)
+{
+    char prefix[ENTRY_ID_MAX + 40], text[BASE64_SIZE(WEBHOOK_MAC_BYTES)];
+    uint8_t mac[WEBHOOK_MAC_BYTES];
+    const int64_t now = time(NULL);
+    const int n = snprintf(prefix, sizeof prefix, "msg_%s.%" PRId64 ".", id, now);
+    if (webhook_sign(key, prefix, (size_t)n, m->q.body, m->q.body_len, mac) < 0)
+        return -ENOMEM;
+    (void)base64_write(mac, sizeof mac, text);
+    http_send_header(m, "webhook-id: msg_%s", id);
+    http_send_header(m, "webhook-timestamp: %" PRId64, now);
+    http_send_header(m, "webhook-signature: v1,%.*s", (int)sizeof text, text);
+    return 0;
+}
+
+/* What is sent unsigned would be refused, or worse, taken. */
+static int sign(struct http_send *m, const struct webhook_cfg *c, struct webhook_key *key, const char *id)
+{
+    if (c->signature_mode == SIGN_HEADER)
+        http_send_header(m, "X-Webhook-Secret: %s", c->secret);
+    if (!key)
+        return 0;
+    return c->signature_mode == SIGN_HMAC ? sign_hmac(m, key) : sign_standard(m, key, id);
+}
+
+static void webhook_send(struct sink *s, struct sink_request *r)
+{
+    const struct webhook_cfg *c = s->cfg;
+    struct webhook_state *st = s->state;
+    char id[ENTRY_ID_MAX];
+    struct event_frame frame = st->frame;
+    if (r->count > 1 && !frame.opening.len) { /* of a time when batches were larger */
+        frame.opening = (struct fapilog_text){"[", 1};
+        frame.closing = (struct fapilog_text){"]", 1};
+    }
+    struct http_send *m = http_send_new(&st->http, s, r, events_bound(r, &frame));
+    if (!m)
+        return;
+    m->body.len = (size_t)(events_write(r, &frame, m->body.data) - m->body.data);
+    http_send_header(m, "Content-Type: application/json");
+    if (!http_send_encode(m, c->http.compression))
+        return;
+    http_send_id(r, id);
+    http_send_header(m, "Idempotency-Key: %s", id);
+    if (sign(m, c, st->key, id) < 0)
+        http_send_fail(m, "the signature: out of memory");
+    else
+        http_send_start(m, c->http.url);
+}
+
+static void webhook_cancel(struct sink *s, struct sink_request *r)
+{
+    (void)s;
+    http_send_cancel(r);
+}
+
+static const struct sink_remote_ops webhook_remote = {
+    .send = webhook_send,
+    .cancel = webhook_cancel,
+};
+
+static const char *const aliases[] = {"webhook+http", "webhook+https", NULL};
+static const struct sink_default defaults[] = {
+    {"batch_size", "1"}, {"batch_interval", "5s"}, {"timeout", "5s"}, {NULL, NULL}};
+
+const struct sink_ops sink_webhook = {
+    .abi = SINK_ABI,
+    .scheme = "webhook",
+    .aliases = aliases,
+    .defaults = defaults,
+    .summary = "POSTs records as JSON with a signature (HMAC-SHA256).",
+    .format_default = "fapilog",
+    .opts = webhook_opts,
+    .cfg_size = sizeof(struct webhook_cfg),
+    .state_size = sizeof(struct webhook_state),
+    .check = webhook_check,
+    .from_uri = webhook_from_uri,
+    .remote = &webhook_remote,
+    .open = webhook_open,
+    .close = webhook_close,
+};

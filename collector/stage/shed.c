@@ -1,0 +1,113 @@
+/* The filter at the head of the chain that does what the pressure asks for. */
+#include "collector/stage/adapt.h"
+#include "collector/stage/adaptive_sampling.h"
+#include "collector/stage/pressure.h"
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "lib/base/level_mask.h"
+
+struct config {
+    struct pressure *pressure; /* by pressure_attach() */
+};
+
+struct state {
+    enum pressure_level applied;
+    bool has_adaptive;
+    struct adapt sample;
+    uint64_t shed[PRESSURE_LEVELS];
+};
+
+void pressure_attach(struct stage *s, struct pressure *p)
+{
+    CHECK(s->ops == &stage_pressure);
+    ((struct config *)s->cfg)->pressure = p;
+}
+
+static void scale_adaptive(struct stage *s, double scale)
+{
+    struct state *const t = s->state;
+    t->has_adaptive = false;
+    for (uint32_t i = 0; i < s->chain->count; i++)
+        if (adaptive_sampling_is(s->chain->stage[i])) {
+            adaptive_sampling_scale(s->chain->stage[i], scale);
+            t->has_adaptive = true;
+        }
+}
+
+static int shed_open(struct stage *s, struct err *e)
+{
+    const struct config *const cfg = s->cfg;
+    struct state *const t = s->state;
+    (void)e;
+    CHECK(cfg->pressure);
+    t->sample = (struct adapt){.target = cfg->pressure->cfg->shed_target_eps, .min = 0, .max = 1, .smoothing = 1,
+                               .window_ns = 4 * NS_PER_S};
+    return 0;
+}
+
+/* Into ELEVATED and out of it; the steps above need nothing to be set up. */
+static void apply(struct stage *s, enum pressure_level level)
+{
+    struct state *const t = s->state;
+    const bool was = t->applied >= PRESSURE_ELEVATED, is = level >= PRESSURE_ELEVATED;
+    t->applied = level;
+    if (was == is)
+        return;
+    scale_adaptive(s, is ? 0.5 : 1);
+    adapt_start(&t->sample);
+}
+
+static bool passes(const struct pressure *p, struct state *t, const struct fapilog_record *r, uint64_t now_ns)
+{
+    if (level_mask_has(p->protected_mask, r->level) || p->level == PRESSURE_NORMAL)
+        return true;
+    if (p->level == PRESSURE_CRITICAL)
+        return r->level >= p->critical_level;
+    if (p->level == PRESSURE_HIGH && r->level < FAPILOG_LEVEL_WARNING)
+        return false;
+    return t->has_adaptive || adapt_keeps(&t->sample, now_ns);
+}
+
+static enum stage_verdict shed_run(struct stage *s, struct stage_record *sr)
+{
+    const struct pressure *const p = ((const struct config *)s->cfg)->pressure;
+    struct state *const t = s->state;
+    if (likely(p->level == PRESSURE_NORMAL && t->applied == PRESSURE_NORMAL) || !p->cfg->filter_tightening)
+        return STAGE_PASS;
+    if (p->level != t->applied)
+        apply(s, p->level);
+    if (passes(p, t, sr->r, sr->now_ns))
+        return STAGE_PASS;
+    t->shed[p->level]++;
+    return STAGE_DROP;
+}
+
+/* Back to NORMAL without a record that would notice. */
+static void shed_tick(struct stage *s, uint64_t now_ns)
+{
+    const struct pressure *const p = ((const struct config *)s->cfg)->pressure;
+    (void)now_ns;
+    if (p->cfg->filter_tightening && p->level != ((struct state *)s->state)->applied)
+        apply(s, p->level);
+}
+
+static void shed_gauges(struct stage *s, void (*visit)(void *arg, const char *name, double value), void *arg)
+{
+    const struct pressure *const p = ((const struct config *)s->cfg)->pressure;
+    const struct state *const t = s->state;
+    visit(arg, "pressure_level", p->level);
+    visit(arg, "pressure_fill", p->fill);
+    visit(arg, "pressure_steps_up", (double)p->steps_up);
+    visit(arg, "pressure_steps_down", (double)p->steps_down);
+    visit(arg, "pressure_shed_elevated", (double)t->shed[PRESSURE_ELEVATED]);
+    visit(arg, "pressure_shed_high", (double)t->shed[PRESSURE_HIGH]);
+    visit(arg, "pressure_shed_critical", (double)t->shed[PRESSURE_CRITICAL]);
+}
+
+static const struct opt no_opts[] = {OPT_END};
+
+const struct stage_ops stage_pressure = {
+    .abi = STAGE_ABI, .kind = "pressure", .summary = "sheds records under pressure", .group = STAGE_FILTER,
+    .opts = no_opts, .cfg_size = sizeof(struct config), .state_size = sizeof(struct state), .open = shed_open,
+    .run = shed_run, .tick = shed_tick, .gauges = shed_gauges,
+};

@@ -1,0 +1,374 @@
+#include "tests/common/delivery_world.h"
+
+#include "lib/base/check.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct world *the_world; /* sinks know no other */
+
+uint32_t world_random(struct world *w, uint32_t below)
+{
+    w->seed ^= w->seed << 13;
+    w->seed ^= w->seed >> 7;
+    w->seed ^= w->seed << 17;
+    return (uint32_t)((w->seed >> 16) % below);
+}
+
+/* ---- local sinks ---- */
+
+static uint32_t index_of(const struct sink *s)
+{
+    for (uint32_t i = 0; i < the_world->sinks_count; i++) {
+        if (the_world->sink[i] == s)
+            return i;
+    }
+    CHECK(!"a sink of this world");
+    return 0;
+}
+
+static uint32_t file_begin(const struct world_disk *d, uint32_t file)
+{
+    return file ? d->file_end[file - 1] : 0;
+}
+
+static void disk_mark(struct sink *s, struct sink_mark *ret)
+{
+    const struct world_disk *d = &the_world->disk[index_of(s)];
+    *ret = (struct sink_mark){ .word = { d->files, d->files ? d->file_end[d->files - 1] : 0 } };
+}
+
+/* Only the file of the mark can be cut; one behind it may exist but must be empty. */
+static int disk_recover(struct sink *s, const struct sink_mark *mark, struct err *e)
+{
+    struct world_disk *d = &the_world->disk[index_of(s)];
+    (void)e;
+    const uint32_t files = (uint32_t)mark->word[0];
+    CHECK(files <= d->files);
+    CHECK(!files || d->used >= mark->word[1]);
+    CHECK(files == d->files || d->used == file_begin(d, d->files - 1));
+    if (files == d->files && files)
+        d->file_end[files - 1] = (uint32_t)mark->word[1];
+    d->used = d->files ? d->file_end[d->files - 1] : 0;
+    return 0;
+}
+
+static uint64_t disk_room(struct sink *s)
+{
+    const struct world_disk *d = &the_world->disk[index_of(s)];
+    const uint32_t in_file = d->files ? d->file_end[d->files - 1] - file_begin(d, d->files - 1) : 0;
+    const uint32_t left = d->file_room > in_file ? d->file_room - in_file : d->file_room;
+    return d->file_room ? (uint64_t)left * 100 : UINT64_MAX;
+}
+
+static void disk_write(struct sink *s, const struct sink_batch *b)
+{
+    const uint32_t i = index_of(s);
+    struct world_disk *d = &the_world->disk[i];
+    CHECK(!the_world->write[i]);
+    const uint32_t in_file = d->files ? d->file_end[d->files - 1] - file_begin(d, d->files - 1) : 0;
+    if (!d->files || (in_file && d->file_room && in_file + b->records > d->file_room)) {
+        CHECK(d->files < WORLD_FILES);
+        d->file_end[d->files++] = d->used;
+        sink_mark_changed(s);
+    }
+    the_world->write[i] = b;
+}
+
+struct disk_cfg {
+    const char *path;
+};
+static const struct opt disk_opts[] = {
+    OPT_TEXT_(struct disk_cfg, path, "path", NULL, 0, "Which one it is."),
+    OPT_END,
+};
+static int nothing_fails(struct sink *s, struct err *e) { (void)s; (void)e; return 0; }
+
+static const struct sink_ops disk_ops = {
+    .abi = SINK_ABI, .scheme = "disk", .summary = "for tests", .format_default = "json", .opts = disk_opts,
+    .cfg_size = sizeof(struct disk_cfg), .state_size = 8, .open = nothing_fails,
+    .recover = disk_recover, .room = disk_room,
+    .write = disk_write, .mark = disk_mark, .close = nothing_fails,
+};
+
+static uint32_t number_in(const char *line)
+{
+    const char *at = strstr(line, "\"n\":");
+    CHECK(at);
+    return (uint32_t)strtoul(at + 4, NULL, 10);
+}
+
+void world_write_some(struct world *w, uint32_t sink)
+{
+    struct world_disk *d = &w->disk[sink];
+    const struct sink_batch *b = w->write[sink];
+    const uint32_t done = b ? d->used - d->file_end[d->files - 1] : 0;
+    if (!b || done == b->records)
+        return;
+    const uint32_t count = done + 1 + world_random(w, (uint32_t)b->records - done);
+    for (uint32_t i = done; i < count; i++) {
+        CHECK(d->used < WORLD_RECORDS * 2);
+        d->record[d->used++] = number_in(b->chunks->data + (i ? b->chunks->ends[i - 1] : 0));
+    }
+}
+
+void world_write_ends(struct world *w, uint32_t sink, int result)
+{
+    struct world_disk *d = &w->disk[sink];
+    const struct sink_batch *b = w->write[sink];
+    if (!b)
+        return;
+    while (result == 0 && d->used - d->file_end[d->files - 1] < b->records)
+        world_write_some(w, sink);
+    if (result < 0)
+        d->used = d->file_end[d->files - 1];
+    d->file_end[d->files - 1] = d->used;
+    w->write[sink] = NULL;
+    sink_done(w->sink[sink], result);
+}
+
+/* ---- the remote sink and its engine ---- */
+
+static void never_sent(struct sink *s, struct sink_request *q) { (void)s; (void)q; CHECK(false); }
+static void no_limits(struct sink *s, struct sink_limits *ret) { (void)s; *ret = (struct sink_limits){ 0 }; }
+
+static const struct sink_remote_ops far_remote = { .limits = no_limits, .send = never_sent, .cancel = never_sent };
+static const struct sink_ops far_ops = {
+    .abi = SINK_ABI, .scheme = "far", .summary = "for tests", .format_default = "json", .opts = disk_opts,
+    .cfg_size = sizeof(struct disk_cfg), .state_size = 8, .open = nothing_fails,
+    .close = nothing_fails, .remote = &far_remote,
+};
+
+int remote_open(struct sink *s, const struct remote_config *cfg, struct remote **ret, struct err *e)
+{
+    (void)e;
+    CHECK(s->ops == &far_ops && cfg->io && cfg->state_dir);
+    *ret = (struct remote *)the_world;
+    return 0;
+}
+
+void remote_close(struct remote *r)
+{
+    struct world *w = (struct world *)r;
+    for (uint32_t i = 0; w && i < w->queued; i++)
+        parcel_unref(w->queue[i].parcel);
+    if (w)
+        w->queued = 0;
+}
+
+void remote_put(struct remote *r, struct parcel *p, struct remote_ticket *t)
+{
+    struct world *w = (struct world *)r;
+    CHECK(w->queued < ARRAY_COUNT(w->queue) && p->records);
+    w->queue[w->queued++] = (struct world_put){ parcel_ref(p), t };
+}
+
+static void arrive(struct world *w, const struct parcel *p)
+{
+    const struct entry_head *h;
+    uint32_t records = 0;
+    for (uint64_t at = 0; at < p->bytes; at += h->bytes) {
+        h = entry_at(p->data + at, p->bytes - at);
+        CHECK(h && h->payload_len);
+        char line[512];
+        (void)snprintf(line, sizeof line, "%.*s", (int)h->payload_len, entry_payload(h));
+        const uint32_t n = number_in(line);
+        struct fapilog_record_id id = { .lane = h->lane, .generation = h->generation, .position = h->position };
+        memcpy(id.uuid, h->uuid, sizeof id.uuid);
+        if (w->server.times[n]++)
+            CHECK(memcmp(&w->server.id[n], &id, sizeof id) == 0);
+        w->server.id[n] = id;
+        records++;
+    }
+    CHECK(records == p->records);
+}
+
+void world_settle(struct world *w, uint32_t which)
+{
+    const struct world_put put = w->queue[which];
+    memmove(&w->queue[which], &w->queue[which + 1], (--w->queued - which) * sizeof put);
+    arrive(w, put.parcel);
+    put.ticket->settled(put.ticket);
+    parcel_unref(put.parcel);
+}
+
+void remote_relieve(struct remote *r)
+{
+    struct world *w = (struct world *)r;
+    w->relieved++;
+}
+
+void remote_run(struct remote *r, uint64_t now_ns)
+{
+    struct world *w = (struct world *)r;
+    (void)now_ns;
+    while (w->relieved && w->queued)
+        world_settle(w, 0);
+    w->relieved = 0;
+}
+
+uint64_t remote_deadline(const struct remote *r) { (void)r; return UINT64_MAX; }
+bool remote_is_idle(const struct remote *r, bool is_spool_too)
+{
+    (void)is_spool_too;
+    return !((const struct world *)(const void *)r)->queued;
+}
+void remote_stop(struct remote *r, uint64_t deadline_ns) { (void)deadline_ns; remote_relieve(r); }
+void remote_drain(struct remote *r) { remote_relieve(r); }
+void remote_stats(const struct remote *r, struct remote_stats *ret) { (void)r; memset(ret, 0, sizeof *ret); }
+bool remote_is_failing(const struct remote *r) { (void)r; return false; }
+
+/* ---- the ring and the collector ---- */
+
+struct world *world_new(uint64_t seed, uint8_t cap_log2)
+{
+    struct world *w = calloc(1, sizeof *w);
+    char path[128];
+    CHECK(w);
+    the_world = w;
+    w->seed = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    w->window = WINDOW_MIN;
+    (void)snprintf(w->dir, sizeof w->dir, "/dev/shm/test-window-XXXXXX");
+    CHECK(mkdtemp(w->dir));
+    (void)snprintf(path, sizeof path, "%s/a.ring", w->dir);
+    const int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+    CHECK(fd >= 0);
+    builder_init(&w->builder, fd, &(struct builder_options){ .lanes = WORLD_LANES, .cap_log2 = cap_log2 });
+    w->settings = (struct ingest_settings){ .lane_budget_bytes = 4096, .segments_max = 100, .lanes_max = 100,
+                                            .bytes_max = 1ull << 30 };
+    return w;
+}
+
+void world_free(struct world *w)
+{
+    close(w->builder.fd);
+    builder_done(&w->builder);
+    DIR *d = opendir(w->dir);
+    const struct dirent *entry;
+    while ((entry = readdir(d)))
+        (void)unlinkat(dirfd(d), entry->d_name, 0);
+    (void)closedir(d);
+    CHECK(rmdir(w->dir) == 0);
+    free(w);
+}
+
+static void open_rings(struct world *w, struct err *e)
+{
+    struct commit_state last;
+    commit_last(w->commit, &last);
+    memset(&w->segments, 0, sizeof w->segments);
+    w->redo = malloc((last.positions_count + 1) * sizeof *w->redo);
+    CHECK(w->redo);
+    if (last.positions_count)
+        memcpy(w->redo, last.position, last.positions_count * sizeof *w->redo);
+    w->segments.redo = w->redo;
+    w->segments.redo_count = last.positions_count;
+    CHECK(segments_open(&w->segments, w->dir, w->io, &w->settings, e) == 0);
+    CHECK(segments_attach(&w->segments, "a.ring") == 0);
+}
+
+void world_open(struct world *w, uint32_t sinks)
+{
+    static const char *const names[WORLD_SINKS] = { "a", "b", "c", "far" };
+    struct err e = { 0 };
+    CHECK(io_new(&(struct io_config){ .kind = IO_PLAIN }, &w->io, &e) == 0);
+    CHECK(commit_open(w->dir, &w->commit, &e) == 0);
+    open_rings(w, &e);
+    memset(&w->pipeline, 0, sizeof w->pipeline);
+    w->pipeline.settings = (struct pipeline_settings){ .window = w->window, .state_dir = w->dir };
+    w->sinks_count = sinks;
+    for (uint32_t i = 0; i < sinks; i++) {
+        CHECK(sink_new_empty(i < WORLD_SINKS - WORLD_REMOTES ? &disk_ops : &far_ops, &w->sink[i], &e) == 0);
+        w->sink[i]->common.name = strdup(names[i]);
+        ((struct disk_cfg *)w->sink[i]->cfg)->path = strdup(names[i]);
+        CHECK(sink_finish(w->sink[i], &e) == 0);
+        w->sink[i]->common.level_mask = UINT32_MAX << w->disk[i].level_min;
+    }
+    CHECK(pipeline_open(&w->pipeline, w->io, w->commit, w->sink, sinks, &e) == 0);
+    CHECK(drain_init(&w->drain, &w->segments, UINT32_MAX, false, &e) == 0);
+    drain_set_fences(&w->drain, w->pipeline.fences, w->pipeline.fences_count);
+    for (uint32_t i = 0; i < w->pipeline.fences_count; i++)
+        w->fences_seen += w->pipeline.fence_skip[i] != 0;
+}
+
+void world_kill(struct world *w)
+{
+    for (uint32_t i = 0; i < w->pipeline.targets_count; i++)
+        w->pipeline.target[i].state = TARGET_IDLE;
+    pipeline_abandon(&w->pipeline);
+    CHECK(pipeline_close(&w->pipeline, NULL) == 0);
+    memset(w->write, 0, sizeof w->write);
+    drain_done(&w->drain);
+    segments_close(&w->segments);
+    commit_close(w->commit);
+    free(w->redo);
+    for (uint32_t i = 0; i < w->sinks_count; i++)
+        sink_free(w->sink[i]);
+    io_free(w->io);
+}
+
+bool world_put(struct world *w, uint32_t lane)
+{
+    static struct payload payload;
+    const struct segment_builder *b = &w->builder;
+    const uint64_t cap = UINT64_C(1) << b->opt.cap_log2;
+    if (w->put == WORLD_RECORDS ||
+        builder_lane(&w->builder, lane)->tail + 8192 > builder_slot(&w->builder, lane)->head + cap)
+        return false;
+    w->level[w->put] = world_random(w, 4) ? FAPILOG_LEVEL_INFO : FAPILOG_LEVEL_ERROR;
+    payload_init(&payload);
+    payload_dynamic(&payload, 1, "m");
+    payload_name(&payload, FAPILOG_TYPE_U64, FAPILOG_ROLE_DATA, "n");
+    payload_u64(&payload, w->put);
+    builder_put(&w->builder, lane, FAPILOG_KIND_DYNAMIC, w->level[w->put], 0, 0, &payload);
+    w->put++;
+    return true;
+}
+
+void world_turn(struct world *w)
+{
+    if (!w->drain.is_open)
+        CHECK(drain_begin(&w->drain, clock_mono_ns(), DRAIN_ALL, NULL) == 0);
+    CHECK(pump_run(&w->pipeline, &w->drain, NULL) == 0);
+}
+
+void world_run(struct world *w)
+{
+    pipeline_run(&w->pipeline, UINT64_MAX / 2); /* whatever waits for a time is due */
+}
+
+uint64_t world_pending(const struct world *w)
+{
+    return segments_pending_bytes(&w->segments);
+}
+
+void world_finish(struct world *w)
+{
+    for (uint32_t i = 0; world_pending(w) || !pipeline_is_idle(&w->pipeline, true); i++) {
+        CHECK(i < 100000);
+        world_turn(w);
+        world_run(w);
+        for (uint32_t k = 0; k < w->sinks_count; k++)
+            world_write_ends(w, k, 0);
+        while (w->queued)
+            world_settle(w, 0);
+    }
+}
+
+uint32_t world_count(const struct world_disk *d, uint32_t n)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < d->used; i++)
+        count += d->record[i] == n;
+    return count;
+}
+
+bool world_wants(const struct world *w, const struct world_disk *d, uint32_t n)
+{
+    return w->level[n] >= d->level_min;
+}

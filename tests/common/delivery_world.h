@@ -1,0 +1,85 @@
+/* delivery_world.h - a ring, a state file and sinks whose every move the test decides: what is on "disk" and
+ * at the "server" outlives a collector that is killed between any two of its calls. */
+#ifndef TESTS_COMMON_DELIVERY_WORLD_H
+#define TESTS_COMMON_DELIVERY_WORLD_H
+
+#include "collector/delivery/pump.h"
+#include "tests/common/segment_builder.h"
+
+enum {
+    WORLD_RECORDS = 20000,
+    WORLD_LANES = 3,
+    WORLD_FILES = 4096,
+    WORLD_SINKS = 4,
+    WORLD_REMOTES = 1, /* the last of them */
+};
+
+/* A file set: numbers of records, one file after the other. */
+struct world_disk {
+    uint32_t record[WORLD_RECORDS * 2];
+    uint32_t used;
+    uint32_t file_end[WORLD_FILES]; /* in records */
+    uint32_t files;                 /* the last one is being written */
+    uint32_t file_room;             /* records that a file takes, 0: no limit */
+    uint8_t level_min;
+};
+
+struct world_server {
+    uint32_t times[WORLD_RECORDS];       /* that a record arrived */
+    struct fapilog_record_id id[WORLD_RECORDS];
+};
+
+struct world_put {
+    struct parcel *parcel;
+    struct remote_ticket *ticket;
+};
+
+struct world {
+    char dir[64];
+    uint64_t seed;
+    struct segment_builder builder;
+    uint8_t level[WORLD_RECORDS];
+    uint32_t put;
+    struct world_disk disk[WORLD_SINKS];
+    struct world_server server;
+    /* the collector of the moment */
+    struct io *io;
+    struct ingest_settings settings;
+    struct segments segments;
+    struct position *redo;
+    struct commit *commit;
+    struct pipeline pipeline;
+    struct drain drain;
+    struct sink *sink[WORLD_SINKS];
+    uint32_t sinks_count;
+    const struct sink_batch *write[WORLD_SINKS]; /* under way */
+    struct world_put queue[4096];
+    uint32_t queued, relieved;
+    uint64_t window;
+    uint32_t fences_seen; /* batches that a new collector read again */
+};
+
+uint32_t world_random(struct world *w, uint32_t below);
+struct world *world_new(uint64_t seed, uint8_t cap_log2);
+void world_free(struct world *w);
+/* Starts a collector with the first `sinks` sinks; all of them means the remote one too. */
+void world_open(struct world *w, uint32_t sinks);
+/* As SIGKILL does: nothing is said to anybody. */
+void world_kill(struct world *w);
+/* One more record, if the lane has room. */
+bool world_put(struct world *w, uint32_t lane);
+void world_turn(struct world *w);
+void world_run(struct world *w);
+/* Part of what the sink was given arrives, all the same for the collector. */
+void world_write_some(struct world *w, uint32_t sink);
+/* The write ends: 0, or an error. */
+void world_write_ends(struct world *w, uint32_t sink, int result);
+/* The server, or the spool, takes one of the parcels. */
+void world_settle(struct world *w, uint32_t which);
+/* Everything that can be delivered is. */
+void world_finish(struct world *w);
+uint32_t world_count(const struct world_disk *d, uint32_t n);
+bool world_wants(const struct world *w, const struct world_disk *d, uint32_t n);
+uint64_t world_pending(const struct world *w);
+
+#endif

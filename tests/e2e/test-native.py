@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""Native files that the collector wrote, as fapilog-dump shows them: in order, whatever file and block a
+record stands in."""
+import json
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "common"))
+from harness import Place, check, run, stop, wait_for, written_by  # noqa: E402
+
+DUMP = os.environ["FAPILOG_DUMP"]
+
+
+def dump(place, *args):
+    p = place.start([DUMP, *args, place.out])
+    out, err = p.communicate(timeout=60)
+    check(p.returncode == 0 and not err, f"{args}: status {p.returncode}: {err}")
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def fill(place, threads=3, records=4000):
+    """Files of several blocks each, whose lanes hold different stretches of time."""
+    written = 0
+    for i in range(2):
+        written += place.load_done("--id", i, "--threads", threads, "--records", records, "--lane-bytes", 1 << 20)
+    place.drain("--set", "lane_budget=16KB", sink=f"native://{place.out}/?max_bytes=40KB")
+    check(len(os.listdir(place.out)) > 5, f"files: {os.listdir(place.out)}")
+    return written
+
+
+def records_of_many_files_are_in_order_of_time():
+    with Place() as place:
+        written = fill(place)
+        lines = [r for r in dump(place, "--format", "json") if r["message"] == "load"]
+        check(len(lines) == written, f"{len(lines)} of {written}")
+        times = [r["time"] for r in lines]
+        late = sum(b < a for a, b in zip(times, times[1:]))
+        check(late == 0, f"{late} records are older than the one before")
+        last = {}
+        for r in lines:
+            who = (r["producer"], r["thread"])
+            check(r["n"] == last.get(who, -1) + 1, f"{who}: {r['n']} after {last.get(who)}")
+            last[who] = r["n"]
+        return f"{written} records in {len(os.listdir(place.out))} files"
+
+
+def stats_tell_what_the_files_hold():
+    with Place() as place:
+        written = fill(place)
+        files = dump(place, "--stats", "--format", "json")
+        check(len(files) == len(os.listdir(place.out)), "a file is missing")
+        lanes = [l for f in files for p in f["processes"] for l in p["lanes"]]
+        check(sum(f["records"] for f in files) == written, "records of files")
+        check(sum(l["records"] for l in lanes) == written, "records of lanes")
+        for f in files:
+            check(f["state"] == "native" and f["damaged"] == 0, f"{f}")
+            check(f["bytes"] == os.path.getsize(f["path"]), f"bytes: {f}")
+            check(f["from"] <= f["to"], f"times: {f}")
+        text = subprocess.run([DUMP, "--stats", place.out], capture_output=True, text=True).stdout
+        check(text.count("native file, ") == len(files), text)
+
+
+def following_files_shows_records_in_order():
+    with Place() as place:
+        with open(os.path.join(place.path, "shown"), "w") as out:
+            c = place.collector("--set", "lane_budget=16KB", sink=f"native://{place.out}/?max_bytes=100KB")
+            place.wait_ready(c)
+            d = place.start([DUMP, "--follow", "--format", "json", place.out], stdout=out)
+            running = [place.load("--id", i, "--threads", 2, "--records", 2000, "--pause-us", 300) for i in range(2)]
+            written = sum(written_by(p) for p in running)
+
+            def shown():
+                with open(out.name) as f:
+                    return [json.loads(line) for line in f.read().split("\n")[:-1]]
+            wait_for("all records are shown", lambda: len(shown()) >= written)
+            stop(c)
+            d.terminate()
+            check(d.wait(timeout=20) == 0, "fapilog-dump has failed")
+            lines = shown()
+            check(len(lines) == written, f"{len(lines)} of {written}")
+            late = sum(b["time"] < a["time"] for a, b in zip(lines, lines[1:]))
+            check(late == 0, f"{late} of {written} are older than the one before")
+
+
+def out_bytes(place):
+    return sum(os.path.getsize(os.path.join(place.out, name)) for name in os.listdir(place.out))
+
+
+def a_producer_that_cuts_its_ring_short_costs_only_its_own_records():
+    with Place() as place:
+        c = place.collector(sink=f"native://{place.out}/")
+        place.wait_ready(c)
+        good = place.load("--id", 1, "--threads", 2, "--records", 0, "--pause-us", 2000, "--burst", 20, "--block")
+        rounds = 4
+        for i in range(rounds):
+            before = out_bytes(place)
+            bad = place.load("--id", 100 + i, "--threads", 2, "--records", 50000, "--pause-us", 500, "--burst", 50,
+                             "--block")
+            wait_for("records are delivered", lambda: out_bytes(place) > before + 200000)
+            ring = [n for n in os.listdir(place.rings) if n.startswith(f"{bad.pid}-")][0]
+            os.truncate(os.path.join(place.rings, ring), 4096)
+            bad.kill()
+            bad.wait()
+            wait_for("the ring is put aside", lambda: ring.replace(".ring", ".bad") in os.listdir(place.rings))
+        good.terminate()
+        written = written_by(good)
+        text = stop(c)
+        check(text.count("put aside as .bad") == rounds, f"messages: {text}")
+        check("Bad address" not in text, f"the sink has failed: {text}")
+        p = place.start([DUMP, "--format", "json", "--where", "producer == 1", place.out])
+        lines = [json.loads(line) for line in p.communicate(timeout=60)[0].splitlines()]
+        for thread in (0, 1):
+            numbers = [r["n"] for r in lines if r["thread"] == thread]
+            check(numbers == list(range(len(numbers))), f"thread {thread}: a record is missing")
+        check(len(lines) == written, f"{len(lines)} of {written}")
+        return f"{written} records, {out_bytes(place)} bytes"
+
+
+if __name__ == "__main__":
+    sys.exit(run([
+        records_of_many_files_are_in_order_of_time,
+        stats_tell_what_the_files_hold,
+        following_files_shows_records_in_order,
+        a_producer_that_cuts_its_ring_short_costs_only_its_own_records,
+    ]))

@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""The PostgreSQL sink against a real server: what it makes, what it writes, what it says when that fails."""
+import json
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "servers"))
+import postgres
+
+SEND = os.environ["FAPILOG_REMOTE_SEND"]
+SIMPLE, TYPES, LAYERS, HOSTILE, HUGE, PRINTF, JSON, KINDS = 0, 2, 4, 7, 8, 9, 12, 24
+
+
+def check(condition, text):
+    if not condition:
+        raise AssertionError(text)
+
+
+def send(uri, *commands, lines=1):
+    p = subprocess.run([SEND, uri, *map(str, commands)], capture_output=True, text=True, timeout=60)
+    check(p.returncode == 0, f"{commands}: {p.returncode} {p.stderr}")
+    said = p.stdout.strip().split("\n")
+    check(len(said) == lines, f"{said}")
+    return [line.split(" ", 4) for line in said]
+
+
+def outcome(*args, **kwargs):
+    return [said[0] for said in send(*args, **kwargs)]
+
+
+def it_makes_schema_table_and_indexes(pg):
+    check(outcome(pg.uri("table=t1&schema=new%20schema"), "add", SIMPLE, 3, "send") == ["DELIVERED"], "delivered")
+    columns = pg.sql("""SELECT column_name || ':' || data_type || ':' || coalesce(character_maximum_length, 0)
+        FROM information_schema.columns WHERE table_schema = 'new schema' AND table_name = 't1' ORDER BY ordinal_position""")
+    check(columns.split("\n") == [
+        "id:bigint:0", "created_at:timestamp with time zone:0", "timestamp:timestamp with time zone:0",
+        "level:character varying:10", "logger:character varying:255", "correlation_id:character varying:64", "message:text:0",
+        "record_id:bytea:0", "event:jsonb:0"], columns)
+    indexes = pg.sql("SELECT indexname FROM pg_indexes WHERE schemaname = 'new schema' ORDER BY 1").split("\n")
+    check(indexes == ["idx_t1_correlation_id", "idx_t1_event_gin", "idx_t1_level", "idx_t1_record_id", "idx_t1_timestamp",
+                      "t1_pkey"], f"{indexes}")
+
+
+def rows_hold_columns_and_the_event(pg):
+    send(pg.uri("table=t2"), "add", SIMPLE, 2, "send")
+    row = pg.sql("SELECT to_char(timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US'), level, logger, message, "
+                 "encode(record_id, 'hex'), event FROM t2 ORDER BY record_id LIMIT 1").split("|", 5)
+    check(row[:3] == ["2026-11-21T08:37:04.123456", "INFO", "orders.matching"], f"{row}")
+    check(row[4] == "666170696c6f67207365676d656e7421" + "00000003" + "00000001" + "0000000000000000", row[4])
+    event = json.loads(row[5])
+    check(event["level"] == "INFO" and event["message"] == row[3] and "data" in event and "log" not in event, f"{event}")
+
+
+def every_record_goes_in(pg):
+    for i, kind in enumerate(range(KINDS)):
+        check(outcome(pg.uri("table=t3"), "add", kind, 1, "send") == ["DELIVERED"], f"sample {kind}")
+        check(pg.sql("SELECT count(DISTINCT record_id) FROM t3") == "1", f"sample {kind}")
+        pg.sql("DELETE FROM t3")
+    check(outcome(pg.uri("table=t3&include_raw_json=false"), "add", HOSTILE, 1, "add", HUGE, 1, "send") == ["DELIVERED"],
+          "small events")
+    check(outcome(pg.uri("table=t4&use_jsonb=false&extract_fields=order_id,request_id,service,pid,message"),
+                  "add", LAYERS, 5, "add", TYPES, 5, "add", JSON, 5, "send") == ["DELIVERED"], "json, other columns")
+    check(pg.sql("SELECT count(*) FROM t4 WHERE service = 'orders' AND pid = '1234'") == "15", "columns")
+
+
+def a_request_sent_twice_is_there_once(pg):
+    said = outcome(pg.uri("table=t5"), "add", SIMPLE, 1000, "send", "add", SIMPLE, 500, "send", "send", lines=3)
+    check(said == ["DELIVERED"] * 3, f"{said}")
+    check(pg.sql("SELECT count(*), count(DISTINCT record_id) FROM t5") == "1500|1500", "rows")
+
+
+def a_bad_row_refuses_the_request_and_says_why(pg):
+    said = send(pg.uri("table=t6"), "add", SIMPLE, 5, "bad", "send", "clear", "add", SIMPLE, 5, "send", lines=2)
+    check(said[0][0] == "REFUSED" and "22P02" in said[0][4], f"{said}")
+    check(said[1][0] == "DELIVERED" and pg.sql("SELECT count(*) FROM t6") == "5", f"{said}")
+
+
+def a_table_of_somebody_else_is_used_as_it_is(pg):
+    said = send(pg.uri("table=t7&create_table=false"), "add", SIMPLE, 1, "send")
+    check(said[0][0] == "BROKEN" and "create_table" in said[0][4], f"{said}")
+    pg.sql("CREATE TABLE t7 (timestamp TIMESTAMPTZ, message TEXT, event JSONB NOT NULL)")
+    uri = pg.uri("table=t7&create_table=false&extract_fields=message")
+    check(outcome(uri, "add", SIMPLE, 4, "send") == ["DELIVERED"], "without record ids")
+    check(pg.sql("SELECT count(*) FROM t7") == "4", "rows")
+
+
+def what_fails_is_told_apart(pg):
+    check(outcome(f"postgresql://fapilog@127.0.0.1:{postgres.free_port()}/x", "add", SIMPLE, 1, "send") == ["RETRY"], "no server")
+    said = send(pg.uri(database="missing"), "add", SIMPLE, 1, "send")
+    check(said[0][0] in ("RETRY", "BROKEN") and "missing" in said[0][4], f"{said}")
+    pg.sql("CREATE ROLE reader LOGIN")
+    send(pg.uri("table=t8"), "add", SIMPLE, 1, "send")
+    said = send(pg.uri("table=t8&create_table=false").replace("fapilog@", "reader@"), "add", SIMPLE, 1, "send")
+    check(said[0][0] == "BROKEN" and "42501" in said[0][4], f"{said}")
+
+
+def it_connects_again_after_a_restart(pg):
+    p = subprocess.Popen([SEND, pg.uri("table=t9"), "add", str(SIMPLE), "10", "send"], stdout=subprocess.PIPE, text=True)
+    check(p.communicate(timeout=30)[0].startswith("DELIVERED"), "first")
+    pg.stop()
+    check(outcome(pg.uri("table=t9"), "add", SIMPLE, 1, "send") == ["RETRY"], "while it is down")
+    pg.start()
+    check(outcome(pg.uri("table=t9"), "add", SIMPLE, 20, "send") == ["DELIVERED"], "afterwards")
+    check(pg.sql("SELECT count(*) FROM t9") == "20", "the first ten are the same records")
+
+
+def main():
+    if not postgres.programs():
+        print("PostgreSQL's server is not installed (Debian package postgresql)")
+        return 77
+    with postgres.Postgres() as pg:
+        for test in (it_makes_schema_table_and_indexes, rows_hold_columns_and_the_event, every_record_goes_in,
+                     a_request_sent_twice_is_there_once, a_bad_row_refuses_the_request_and_says_why,
+                     a_table_of_somebody_else_is_used_as_it_is, what_fails_is_told_apart,
+                     it_connects_again_after_a_restart):
+            test(pg)
+            print("ok", test.__name__)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""The collector gives up while a write is under way: the kernel still uses the batch, the request and the
+sink, so none of them may be freed. (Until commit 437a637 they were: SIGSEGV in io_free() with io_uring, seen
+when a full tmpfs made a write slow.) A pipe that nobody reads makes a write that lasts as long as wanted.
+Freed memory is overwritten (MALLOC_PERTURB_), so that whoever still reads it fails for certain."""
+import fcntl
+import os
+import signal
+import struct
+import subprocess
+import sys
+import termios
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "common"))
+from harness import COLLECTOR, Place, check, rings, run, wait_for  # noqa: E402
+
+RECORDS = 2000  # several times what a pipe holds
+GAVE_UP = "stay in their rings"
+
+
+def stuck_collector(place, log):
+    """A collector whose write to the console is under way and does not end; the reading end of its pipe."""
+    place.load_done("--records", RECORDS)
+    reading, writing = os.pipe()
+    p = place.start([COLLECTOR, "--rings", place.rings, "--set", "shutdown_timeout=20ms", "--sink", "console:"],
+                    env={"MALLOC_PERTURB_": "165"}, stdout=writing, stderr=log)
+    os.close(writing)
+    place.wait_ready(p)
+
+    def pipe_is_full():
+        held = struct.unpack("i", fcntl.ioctl(reading, termios.FIONREAD, b"\0" * 4))[0]
+        return held > 60000
+    wait_for("the pipe is full", pipe_is_full)
+    p.send_signal(signal.SIGTERM)
+    wait_for("the collector gives up", lambda: GAVE_UP in open(log.name).read())
+    return p, reading
+
+
+def ended(p, log):
+    try:
+        p.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        check(False, "the collector does not end")
+    text = open(log.name).read()
+    check(p.returncode == 1, f"ended with {p.returncode}, not 1: {text}")
+    return text
+
+
+def a_write_that_does_not_end_is_left_to_the_kernel():
+    with Place() as place, open(os.path.join(place.path, "stderr"), "w") as log:
+        p, reading = stuck_collector(place, log)
+        text = ended(p, log)
+        check("a write does not end" in text, f"messages: {text}")
+        check(len(rings(place)) == 1, "the ring is gone")
+        os.close(reading)
+
+
+def a_write_that_ends_late_is_waited_for():
+    with Place() as place, open(os.path.join(place.path, "stderr"), "w") as log:
+        p, reading = stuck_collector(place, log)
+        while os.read(reading, 1 << 20):
+            pass
+        text = ended(p, log)
+        check("a write does not end" not in text, f"messages: {text}")
+        os.close(reading)
+
+
+if __name__ == "__main__":
+    sys.exit(run([
+        a_write_that_does_not_end_is_left_to_the_kernel,
+        a_write_that_ends_late_is_waited_for,
+    ]))

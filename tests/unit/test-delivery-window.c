@@ -1,0 +1,200 @@
+#include "tests/common/delivery_world.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { LOCAL = WORLD_SINKS - WORLD_REMOTES };
+
+static void check_disk(const struct world *w, uint32_t sink, uint64_t seed)
+{
+    static uint8_t seen[WORLD_RECORDS];
+    const struct world_disk *d = &w->disk[sink];
+    memset(seen, 0, sizeof seen);
+    for (uint32_t i = 0; i < d->used; i++) {
+        if (seen[d->record[i]]++)
+            fail_msg("seed %" PRIu64 ", sink %u: record %u is there twice", seed, sink, d->record[i]);
+    }
+    for (uint32_t n = 0; n < w->put; n++) {
+        if (seen[n] != world_wants(w, d, n))
+            fail_msg("seed %" PRIu64 ", sink %u: record %u is there %u times", seed, sink, n, seen[n]);
+    }
+}
+
+static void step(struct world *w)
+{
+    const uint32_t sink = world_random(w, LOCAL);
+    switch (world_random(w, 8)) {
+    case 0:
+        for (uint32_t i = world_random(w, 60); i > 0; i--)
+            (void)world_put(w, world_random(w, WORLD_LANES));
+        break;
+    case 1:
+    case 2:
+        world_turn(w);
+        break;
+    case 3:
+        world_run(w);
+        break;
+    case 4:
+        world_write_some(w, sink);
+        break;
+    case 5:
+        world_write_ends(w, sink, world_random(w, 8) ? 0 : -ENOSPC);
+        break;
+    case 6: /* one sink is slower than the others */
+        world_write_ends(w, 1 + world_random(w, LOCAL - 1), 0);
+        break;
+    default:
+        if (w->queued)
+            world_settle(w, world_random(w, w->queued)); /* in any order */
+        break;
+    }
+}
+
+static uint32_t run_seed(uint64_t seed)
+{
+    struct world *w = world_new(seed, 15);
+    w->disk[1].file_room = 40;
+    w->disk[2].file_room = 7 + world_random(w, 200);
+    w->disk[2].level_min = world_random(w, 2) ? FAPILOG_LEVEL_WARNING : 0;
+    world_open(w, WORLD_SINKS);
+    for (uint32_t i = 0; i < 4000; i++) {
+        step(w);
+        if (world_random(w, 150) == 0) {
+            world_kill(w);
+            w->window = WINDOW_MIN + world_random(w, 7);
+            world_open(w, WORLD_SINKS);
+        }
+    }
+    world_finish(w);
+    for (uint32_t i = 0; i < LOCAL; i++)
+        check_disk(w, i, seed);
+    for (uint32_t n = 0; n < w->put; n++) {
+        if (!w->server.times[n])
+            fail_msg("seed %" PRIu64 ": record %u never arrived", seed, n);
+    }
+    const uint32_t fences = w->fences_seen;
+    world_kill(w);
+    world_free(w);
+    return fences;
+}
+
+static void killed_anywhere_files_hold_each_record_once_and_servers_at_least_once(void **state)
+{
+    const char *given = getenv("FAPILOG_SEED"), *rounds = getenv("FAPILOG_ROUNDS");
+    const uint64_t first = given ? strtoull(given, NULL, 10) : clock_real_ns() / 1000 % 1000000000;
+    const uint64_t count = rounds ? strtoull(rounds, NULL, 10) : 60;
+    uint32_t fences = 0;
+    (void)state;
+    print_message("seeds %" PRIu64 " to %" PRIu64 "\n", first, first + count - 1);
+    for (uint64_t i = 0; i < count; i++)
+        fences += run_seed(first + i);
+    assert_true(fences > count); /* sinks did run out of step when the collector was killed */
+}
+
+static void a_sink_that_stands_still_holds_up_nobody_until_the_ring_is_full(void **state)
+{
+    (void)state;
+    struct world *w = world_new(1, 18);
+    world_open(w, WORLD_SINKS);
+    uint32_t turns = 0;
+    while (world_put(w, 0)) { /* many small batches: more than the window by far */
+        world_turn(w);
+        world_run(w);
+        world_write_ends(w, 0, turns ? -ENOSPC : 0);
+        world_write_ends(w, 1, 0);
+        world_write_ends(w, 2, 0);
+        if (w->queued && turns % 3 == 0)
+            world_settle(w, 0);
+        turns++;
+    }
+    assert_true(turns > 1000);
+    for (uint32_t i = 0; i < 40; i++) {
+        world_turn(w);
+        world_run(w);
+        world_write_ends(w, 1, 0);
+        world_write_ends(w, 2, 0);
+    }
+    assert_int_equal(w->disk[1].used, w->put);
+    assert_int_equal(w->disk[2].used, w->put);
+    while (w->queued)
+        world_settle(w, 0);
+    world_run(w);
+    for (uint32_t n = 0; n < w->put; n++)
+        assert_int_equal(w->server.times[n], 1);
+    assert_true(w->disk[0].used < w->put);
+    assert_int_equal(pipeline_failing(&w->pipeline)->errors > 0, 1);
+    world_kill(w);
+    world_open(w, WORLD_SINKS); /* and after a crash, too, only the one has to catch up */
+    world_finish(w);
+    for (uint32_t i = 0; i < LOCAL; i++)
+        check_disk(w, i, 1);
+    for (uint32_t n = 0; n < w->put; n++)
+        assert_int_equal(w->server.times[n], 1);
+    world_kill(w);
+    world_free(w);
+}
+
+static void a_pressed_lane_asks_remote_sinks_to_spool(void **state)
+{
+    (void)state;
+    struct world *w = world_new(2, 15);
+    w->window = WINDOW_MAX;
+    world_open(w, WORLD_SINKS);
+    while (builder_lane(&w->builder, 0)->tail < (1u << 14) - 512) {
+        assert_true(world_put(w, 0));
+        world_turn(w);
+        for (uint32_t i = 0; i < LOCAL; i++)
+            world_write_ends(w, i, 0);
+        world_run(w);
+        w->pipeline.pressure_at_ns = 0;
+        assert_true(w->queued > 0); /* less than half full: it keeps what it has */
+    }
+    for (uint32_t i = 0; i < 20; i++)
+        assert_true(world_put(w, 0));
+    world_turn(w);
+    world_run(w);
+    assert_int_equal(w->queued, 0);
+    world_finish(w);
+    world_kill(w);
+    world_free(w);
+}
+
+static void a_batch_gathers_while_every_sink_is_busy(void **state)
+{
+    (void)state;
+    struct world *w = world_new(3, 18);
+    world_open(w, 2);
+    (void)world_put(w, 0);
+    world_turn(w);
+    assert_int_equal(w->pipeline.open_count, 1);
+    for (uint32_t i = 0; i < 50; i++) {
+        (void)world_put(w, 0);
+        world_turn(w);
+    }
+    assert_int_equal(w->pipeline.open_count, 1);
+    world_write_ends(w, 0, 0);
+    world_turn(w);
+    assert_int_equal(w->pipeline.open_count, 2);
+    world_finish(w);
+    world_kill(w);
+    world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(killed_anywhere_files_hold_each_record_once_and_servers_at_least_once),
+        cmocka_unit_test(a_sink_that_stands_still_holds_up_nobody_until_the_ring_is_full),
+        cmocka_unit_test(a_pressed_lane_asks_remote_sinks_to_spool),
+        cmocka_unit_test(a_batch_gathers_while_every_sink_is_busy),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

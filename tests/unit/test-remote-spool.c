@@ -1,0 +1,451 @@
+/* What happens when the queue is full, the ring wants its space, the disk fails or the collector ends: spool and
+ * the other policies of on_full, on every backend of collector/io. */
+#include "tests/unit/io-probe.h"
+
+#include "collector/delivery/spool/cursor.h"
+#include "lib/base/check.h"
+#include "tests/common/fake_remote.h"
+
+#include <dirent.h>
+
+static struct fake fake;
+static struct fake *const f = &fake;
+
+static int setup(void **state)
+{
+    fake_init(f, *state);
+    f->sink->delivery.batch_interval_ns = NS_PER_S;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    fake_done(f);
+    return 0;
+}
+
+static void start(void)
+{
+    struct err e;
+    assert_int_equal(fake_start(f, &e), 0);
+}
+
+static bool hold(struct fake *g, struct sink_request *q, struct sink_result *a)
+{
+    (void)g, (void)q, (void)a;
+    return false;
+}
+
+static bool always_fail(struct fake *g, struct sink_request *q, struct sink_result *a)
+{
+    (void)g, (void)q;
+    *a = (struct sink_result){ .outcome = SINK_RETRY, .status = 503, .reason = "busy" };
+    return true;
+}
+
+static void assert_each_delivered_once(uint64_t count)
+{
+    for (uint64_t n = 0; n < count; n++)
+        assert_int_equal(f->delivered[n], 1);
+}
+
+static unsigned files_count(const char *suffix)
+{
+    char path[FAKE_PATH + 32];
+    unsigned n = 0;
+    (void)snprintf(path, sizeof path, "%s/spool/fake", f->state);
+    DIR *d = opendir(path);
+    for (const struct dirent *e; d && (e = readdir(d));)
+        n += strstr(e->d_name, suffix) != NULL;
+    if (d)
+        (void)closedir(d);
+    return n;
+}
+
+static void what_the_ring_wants_back_is_spooled_also_when_it_is_in_flight(void **state)
+{
+    struct fake_ticket t[3];
+    f->script = hold;
+    f->sink->delivery.batch_size = 10;
+    start();
+    for (int i = 0; i < 3; i++)
+        fake_put(f, 20, 100, &t[i]);
+    fake_run(f, 0);
+    assert_int_equal(f->held_count, 2);
+    remote_relieve(f->r);
+    fake_until(f, 0, t[0].settled && t[1].settled && t[2].settled);
+    assert_int_equal(fake_stats(f).spooled_records, 60);
+    assert_int_equal(fake_stats(f).queued_records, 0);
+    f->script = NULL;
+    while (f->held_count)
+        fake_answer(f, 0, &(struct sink_result){ .outcome = SINK_DELIVERED });
+    fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
+    assert_each_delivered_once(60);
+    assert_true(fake_is_balanced(f));
+    fake_until(f, NS_PER_S, files_count(SPOOL_SUFFIX) == 0);
+}
+
+/* vector#23875: 20 GB of memory while the sink is down. */
+static void memory_stays_within_the_queue_while_the_sink_is_down(void **state)
+{
+    static struct fake_ticket t[300];
+    f->script = always_fail;
+    f->sink->delivery.queue_records = 1000;
+    f->sink->delivery.batch_size = 100;
+    start();
+    for (int i = 0; i < 300; i++) {
+        fake_put(f, 100, 100, &t[i]);
+        fake_until(f, 0, fake_stats(f).queued_records <= 1000);
+    }
+    assert_true(fake_stats(f).spooled_records >= 29000);
+    assert_true(fake_is_balanced(f));
+    f->script = NULL;
+    fake_until(f, NS_PER_S / 10, remote_is_idle(f->r, true));
+    assert_each_delivered_once(30000);
+    assert_true(fake_is_balanced(f));
+}
+
+static void order_is_kept_through_the_spool_where_it_matters(void **state)
+{
+    static struct fake_ticket t[60];
+    f->script = always_fail;
+    f->limits.in_flight = 1;
+    f->sink->delivery.queue_records = 100;
+    f->sink->delivery.batch_size = 7;
+    start();
+    for (int i = 0; i < 60; i++) {
+        fake_put(f, 10, 100, &t[i]);
+        if (i == 30)
+            remote_relieve(f->r);
+        if (i == 40)
+            f->script = NULL;
+        fake_run(f, NS_PER_S);
+    }
+    fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
+    assert_each_delivered_once(600);
+    assert_int_equal(f->order_breaks, 0);
+}
+
+/* opentelemetry-collector-contrib#48635: first hours of an outage missing. */
+static void a_second_run_delivers_what_the_first_has_spooled(void **state)
+{
+    struct fake_ticket t[4];
+    f->script = always_fail;
+    start();
+    for (int i = 0; i < 4; i++)
+        fake_put(f, 50, 100, &t[i]);
+    remote_relieve(f->r);
+    fake_until(f, 0, fake_stats(f).spooled_records == 200);
+    fake_stop(f);
+    f->script = NULL;
+    start();
+    assert_int_equal(fake_stats(f).taken, 200);
+    assert_int_equal(fake_stats(f).spooled_records, 200);
+    fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
+    assert_each_delivered_once(200);
+    assert_int_equal(f->order_breaks, 0);
+    assert_true(fake_is_balanced(f));
+}
+
+static void what_was_acknowledged_is_not_sent_by_the_next_run(void **state)
+{
+    struct fake_ticket t;
+    f->script = always_fail;
+    f->sink->delivery.batch_size = 10;
+    f->sink->delivery.max_in_flight = 1;
+    start();
+    fake_put(f, 100, 100, &t);
+    remote_relieve(f->r);
+    fake_until(f, 0, fake_stats(f).spooled_records == 100);
+    f->script = NULL;
+    fake_until(f, NS_PER_S, fake_stats(f).delivered == 30);
+    fake_stop(f);
+    start();
+    assert_int_equal(fake_stats(f).spooled_records, 70);
+    fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
+    for (int n = 0; n < 100; n++) /* but for the request whose answer nobody has read */
+        assert_int_equal(f->delivered[n], n >= 30 && n < 40 ? 2 : 1);
+}
+
+/* rsyslog#5771: a lost queue state file loses the spool. */
+static void without_its_cursor_all_of_the_spool_is_sent_again(void **state)
+{
+    struct fake_ticket t;
+    char path[FAKE_PATH + 64];
+    f->script = always_fail;
+    f->sink->delivery.batch_size = 10;
+    start();
+    fake_put(f, 100, 100, &t);
+    remote_relieve(f->r);
+    fake_until(f, 0, fake_stats(f).spooled_records == 100);
+    f->script = NULL;
+    fake_until(f, NS_PER_S, fake_stats(f).delivered >= 10);
+    fake_stop(f);
+    (void)snprintf(path, sizeof path, "%s/spool/fake/" CURSOR_FILE, f->state);
+    CHECK(unlink(path) == 0);
+    start();
+    assert_int_equal(fake_stats(f).spooled_records, 100);
+    fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
+    for (int n = 0; n < 100; n++)
+        assert_true(f->delivered[n] >= 1);
+}
+
+static void the_oldest_files_are_given_up_for_room_and_counted(void **state)
+{
+    static struct fake_ticket t[200];
+    f->script = always_fail;
+    f->sink->delivery.spool_max_bytes = 1 << 20;
+    f->sink->delivery.spool_segment_bytes = 64 << 10;
+    f->sink->delivery.batch_size = 20;
+    f->sink->delivery.queue_records = 1;
+    start();
+    for (int i = 0; i < 200; i++) {
+        struct parcel *p = fake_parcel(f, 20, 1000);
+        uint64_t x = (uint64_t)i + 1;
+        for (size_t at = 0; at < p->bytes; at += ((struct entry_head *)(void *)(p->data + at))->bytes) {
+            char *payload = (char *)entry_payload((struct entry_head *)(void *)(p->data + at));
+            for (int k = 0; k < 1000; k++) { /* nothing that could be packed */
+                x = x * 6364136223846793005u + 1442695040888963407u;
+                payload[k] = (char)(x >> 56);
+            }
+        }
+        fake_put_parcel(f, p, &t[i]);
+        fake_until(f, 0, fake_stats(f).queued_records <= 1);
+        assert_true(fake_stats(f).spooled_bytes <= 1 << 20);
+        assert_true(fake_is_balanced(f));
+    }
+    const struct remote_stats s = fake_stats(f);
+    assert_true(s.dropped_spool_size > 2000 && s.spooled_bytes > 600 << 10);
+    f->script = NULL;
+    fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
+    assert_true(fake_is_balanced(f));
+    assert_int_equal(f->delivered[f->next - 1], 1); /* the youngest are there */
+}
+
+static void what_is_too_old_is_given_up_and_counted(void **state)
+{
+    struct fake_ticket t;
+    f->script = always_fail;
+    start();
+    fake_put(f, 10, 100, &t);
+    remote_relieve(f->r);
+    fake_until(f, 0, fake_stats(f).spooled_records == 10);
+    fake_stop(f);
+    f->sink->delivery.spool_max_age_ns = 1;
+    f->script = NULL;
+    start();
+    fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
+    assert_int_equal(fake_stats(f).dropped_spool_age, 10);
+    assert_int_equal(fake_stats(f).delivered, 0);
+    assert_true(fake_is_balanced(f));
+}
+
+static void fresh_records_do_not_starve_beside_the_spool(void **state)
+{
+    static struct fake_ticket t[40];
+    f->script = always_fail;
+    f->sink->delivery.batch_size = 10;
+    f->sink->delivery.spool_rate = 10;
+    start();
+    for (int i = 0; i < 20; i++)
+        fake_put(f, 10, 100, &t[i]);
+    remote_relieve(f->r);
+    fake_until(f, 0, fake_stats(f).spooled_records == 200);
+    f->script = NULL;
+    fake_until(f, NS_PER_S, fake_stats(f).breaker == REMOTE_CLOSED && fake_stats(f).delivered > 0);
+    const uint64_t before = fake_stats(f).delivered;
+    for (int i = 20; i < 40; i++) { /* two seconds of one record each 10 ms */
+        fake_put(f, 10, 100, &t[i]);
+        fake_run(f, 100 * NS_PER_MS);
+    }
+    fake_run(f, 0);
+    for (int n = 200; n < 380; n++)
+        assert_int_equal(f->delivered[n], 1);
+    assert_true(fake_stats(f).delivered - before <= 200 + 60); /* those by their rate, those tried before */
+    fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
+    assert_each_delivered_once(400);
+}
+
+static void drop_newest_keeps_what_waits(void **state)
+{
+    struct fake_ticket t, u;
+    f->script = always_fail;
+    f->sink->delivery.on_full = SINK_FULL_DROP_NEWEST;
+    f->sink->delivery.queue_records = 25;
+    start();
+    fake_put(f, 20, 100, &t);
+    assert_int_equal(t.settled, 0);
+    fake_run(f, 0);
+    assert_int_equal(t.settled, 1); /* memory counts */
+    fake_put(f, 20, 100, &t);
+    assert_int_equal(fake_stats(f).queued_records, 25);
+    assert_int_equal(fake_stats(f).dropped_full, 15);
+    fake_put(f, 20, 100, &u);
+    fake_run(f, 0);
+    assert_int_equal(t.settled + u.settled, 2);
+    assert_int_equal(fake_stats(f).dropped_full, 35);
+    f->script = NULL;
+    fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
+    assert_each_delivered_once(25);
+    assert_true(fake_is_balanced(f));
+    assert_int_equal(files_count(SPOOL_SUFFIX), 0);
+}
+
+static void drop_oldest_keeps_what_is_new(void **state)
+{
+    struct fake_ticket t;
+    f->script = always_fail;
+    f->sink->delivery.on_full = SINK_FULL_DROP_OLDEST;
+    f->sink->delivery.queue_bytes = 64 << 10;
+    start();
+    for (int i = 0; i < 100; i++) {
+        fake_put(f, 10, 944, &t); /* 1000 bytes with the head */
+        fake_run(f, 0);
+        assert_true(fake_stats(f).queued_bytes <= 64 << 10);
+    }
+    assert_int_equal(fake_stats(f).dropped_full, 1000 - 65);
+    f->script = NULL;
+    fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
+    assert_int_equal(f->delivered[999], 1);
+    assert_int_equal(fake_stats(f).delivered, 65);
+    assert_true(fake_is_balanced(f));
+}
+
+static void block_settles_by_delivery_alone(void **state)
+{
+    struct fake_ticket t;
+    f->script = always_fail;
+    f->sink->delivery.on_full = SINK_FULL_BLOCK;
+    f->sink->delivery.queue_records = 1;
+    start();
+    fake_put(f, 20, 100, &t);
+    remote_relieve(f->r);
+    for (int i = 0; i < 100; i++)
+        fake_run(f, NS_PER_S);
+    assert_int_equal(t.settled, 0);
+    assert_int_equal(fake_stats(f).queued_records, 20);
+    remote_stop(f->r, f->now_ns + NS_PER_S);
+    fake_until(f, NS_PER_MS, remote_is_idle(f->r, false));
+    assert_int_equal(t.settled, 0); /* the ring keeps them */
+    assert_true(fake_is_balanced(f));
+}
+
+/* fluent-bit#5960: no flush at SIGTERM during back-off. */
+static void at_the_end_everything_gets_one_attempt_and_the_rest_is_spooled(void **state)
+{
+    static struct fake_ticket t[5];
+    f->script = always_fail;
+    f->sink->delivery.batch_size = 10;
+    f->sink->delivery.breaker_threshold = 1;
+    start();
+    for (int i = 0; i < 5; i++)
+        fake_put(f, 10, 100, &t[i]);
+    fake_until(f, NS_PER_MS, fake_stats(f).breaker == REMOTE_OPEN);
+    f->script = NULL;
+    remote_stop(f->r, f->now_ns + NS_PER_S);
+    fake_until(f, 0, remote_is_idle(f->r, false));
+    assert_each_delivered_once(50); /* in spite of back-off and breaker */
+    fake_stop(f);
+    f->script = always_fail;
+    start();
+    for (int i = 0; i < 5; i++)
+        fake_put(f, 10, 100, &t[i]);
+    fake_run(f, 0);
+    remote_stop(f->r, f->now_ns + NS_PER_S);
+    fake_until(f, NS_PER_MS, remote_is_idle(f->r, false));
+    assert_int_equal(fake_stats(f).spooled_records, 50);
+    assert_true(fake_is_balanced(f));
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(t[i].settled, 1);
+    fake_stop(f);
+    f->script = NULL;
+    start();
+    fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
+    assert_each_delivered_once(100);
+}
+
+static void a_silent_server_does_not_hold_up_the_end(void **state)
+{
+    struct fake_ticket t;
+    f->script = hold;
+    start();
+    fake_put(f, 10, 100, &t);
+    remote_stop(f->r, f->now_ns + NS_PER_S);
+    fake_run(f, 0);
+    assert_int_equal(f->held_count, 1);
+    fake_run(f, NS_PER_S);
+    fake_until(f, 0, remote_is_idle(f->r, false));
+    assert_int_equal(f->cancelled, 1);
+    assert_int_equal(t.settled, 1);
+    assert_int_equal(fake_stats(f).spooled_records, 10);
+}
+
+static void drain_sends_the_spool_as_well(void **state)
+{
+    struct fake_ticket t;
+    f->script = always_fail;
+    start();
+    fake_put(f, 100, 100, &t);
+    remote_relieve(f->r);
+    fake_until(f, 0, fake_stats(f).spooled_records == 100);
+    f->script = NULL;
+    remote_drain(f->r);
+    fake_put(f, 1, 100, &t);
+    fake_until(f, NS_PER_MS, remote_is_idle(f->r, true));
+    assert_each_delivered_once(101);
+}
+
+static void entries_of_another_kind_of_sink_are_left_alone(void **state)
+{
+    struct fake_ticket t;
+    f->script = always_fail;
+    start();
+    fake_put(f, 10, 100, &t);
+    remote_relieve(f->r);
+    fake_until(f, 0, fake_stats(f).spooled_records == 10);
+    fake_stop(f);
+    f->sink->common.format = strdup("json");
+    start();
+    assert_int_equal(fake_stats(f).taken, 0);
+    assert_non_null(strstr(f->message, "another kind of sink"));
+    assert_int_equal(files_count(SPOOL_SUFFIX), 1);
+}
+
+int main(void)
+{
+    static struct io_config cfg[] = {
+        { .kind = IO_AUTO, .queue_depth = 16 },
+        { .kind = IO_PLAIN, .queue_depth = 16 },
+        { .kind = IO_SIM, .queue_depth = 16, .sim_seed = 7 },
+    };
+    struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_the_ring_wants_back_is_spooled_also_when_it_is_in_flight),
+        cmocka_unit_test(memory_stays_within_the_queue_while_the_sink_is_down),
+        cmocka_unit_test(order_is_kept_through_the_spool_where_it_matters),
+        cmocka_unit_test(a_second_run_delivers_what_the_first_has_spooled),
+        cmocka_unit_test(what_was_acknowledged_is_not_sent_by_the_next_run),
+        cmocka_unit_test(without_its_cursor_all_of_the_spool_is_sent_again),
+        cmocka_unit_test(the_oldest_files_are_given_up_for_room_and_counted),
+        cmocka_unit_test(what_is_too_old_is_given_up_and_counted),
+        cmocka_unit_test(fresh_records_do_not_starve_beside_the_spool),
+        cmocka_unit_test(drop_newest_keeps_what_waits),
+        cmocka_unit_test(drop_oldest_keeps_what_is_new),
+        cmocka_unit_test(block_settles_by_delivery_alone),
+        cmocka_unit_test(at_the_end_everything_gets_one_attempt_and_the_rest_is_spooled),
+        cmocka_unit_test(a_silent_server_does_not_hold_up_the_end),
+        cmocka_unit_test(drain_sends_the_spool_as_well),
+        cmocka_unit_test(entries_of_another_kind_of_sink_are_left_alone),
+    };
+    int failed = 0;
+    for (size_t b = 0; b < ARRAY_COUNT(cfg); b++) {
+        for (size_t i = 0; i < ARRAY_COUNT(tests); i++) {
+            tests[i].setup_func = setup;
+            tests[i].teardown_func = teardown;
+            tests[i].initial_state = &cfg[b];
+        }
+        failed += _cmocka_run_group_tests(b == 0 ? "io_uring" : b == 1 ? "plain" : "sim", tests, ARRAY_COUNT(tests),
+                                          NULL, NULL);
+    }
+    return failed;
+}

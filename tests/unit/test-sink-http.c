@@ -1,0 +1,379 @@
+/* The http and webhook sinks: the bytes that go out, and what answers mean. */
+#include "lib/base/bytes_text.h"
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "tests/common/http_server.h"
+#include "tests/common/remote_run.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <libdeflate.h>
+#include <openssl/hmac.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define BASE_NS INT64_C(1795250224000000000)
+
+/* What the server saw last, and how it answers: by the statuses, one after the other, then 200. */
+static struct {
+    char head[8192], body[1 << 16];
+    size_t body_len;
+    int status[8];
+    unsigned requests;
+} seen;
+
+static enum http_server_then note(void *arg, const struct http_server_request *q, struct buf *answer)
+{
+    (void)arg;
+    (void)snprintf(seen.head, sizeof seen.head, "%s", q->head);
+    CHECK(q->body_len < sizeof seen.body);
+    memcpy(seen.body, q->body, q->body_len + 1);
+    seen.body_len = q->body_len;
+    const unsigned n = seen.requests++;
+    const int status = n < ARRAY_COUNT(seen.status) ? seen.status[n] : 0;
+    http_server_answer(answer, status ? status : 200, status == 429 ? "Retry-After: 3\r\n" : "", "told");
+    return HTTP_SERVER_KEEP;
+}
+
+static struct http_server *server;
+static struct remote_run run;
+static struct entry_head *entry[8];
+
+static void start(const char *scheme, const char *parameters, unsigned records)
+{
+    char uri[600];
+    struct err e = {0};
+    memset(&seen, 0, sizeof seen);
+    server = http_server_start(note, NULL, NULL);
+    (void)snprintf(uri, sizeof uri, "%s://127.0.0.1:%u/in%s", scheme, http_server_port(server), parameters);
+    if (remote_run_open(&run, uri, &e) < 0)
+        fail_msg("%s", e.text);
+    for (unsigned i = 0; i < records; i++)
+        entry[i] = remote_run_entry(&run, i, BASE_NS, 10);
+}
+
+static const struct sink_result *send_all(uint32_t count, uint32_t attempt)
+{
+    const struct remote_run_request *q = remote_run_send(&run, entry, count, attempt);
+    remote_run_wait(&run);
+    return &q->result;
+}
+
+static void end(void)
+{
+    for (unsigned i = 0; i < ARRAY_COUNT(entry); i++) {
+        free(entry[i]);
+        entry[i] = NULL;
+    }
+    remote_run_close(&run);
+    http_server_stop(server);
+}
+
+static const char *header(const char *name)
+{
+    return http_server_header(&(struct http_server_request){.head = seen.head}, name);
+}
+
+static json_t *body(void)
+{
+    json_error_t e;
+    json_t *j = json_loadb(seen.body, seen.body_len, JSON_DECODE_ANY, &e);
+    if (!j)
+        fail_msg("%s: %s", e.text, seen.body);
+    return j;
+}
+
+static void assert_event(const json_t *event, int n)
+{
+    const json_t *data = json_object_get(event, "data");
+    assert_string_equal(json_string_value(json_object_get(event, "message")), "load");
+    assert_int_equal(json_integer_value(json_object_get(data, "n")), n);
+    assert_non_null(strstr(json_string_value(json_object_get(data, "text")), "gr\xc3\xbc\xc3\x9f"));
+}
+
+/* ---- http ---- */
+
+static void an_array_even_of_one_is_the_default(void **state)
+{
+    (void)state;
+    start("http", "", 1);
+    assert_int_equal(run.sink->delivery.batch_size, 1);
+    const struct sink_result *r = send_all(1, 1);
+    assert_int_equal(r->outcome, SINK_DELIVERED);
+    assert_int_equal(r->status, 200);
+    assert_string_equal(header("Content-Type"), "application/json");
+    json_t *j = body();
+    assert_int_equal(json_array_size(j), 1);
+    assert_event(json_array_get(j, 0), 0);
+    json_decref(j);
+    end();
+}
+
+static void wrapped_puts_the_array_under_its_key(void **state)
+{
+    (void)state;
+    start("http", "?batch_format=wrapped&batch_wrapper_key=a%22b", 3);
+    assert_int_equal(send_all(3, 1)->outcome, SINK_DELIVERED);
+    json_t *j = body();
+    assert_int_equal(json_array_size(json_object_get(j, "a\"b")), 3);
+    assert_event(json_array_get(json_object_get(j, "a\"b"), 2), 2);
+    json_decref(j);
+    end();
+}
+
+static void ndjson_has_no_line_feed_at_its_end(void **state)
+{
+    (void)state;
+    start("http", "?batch_format=ndjson&envelope=true", 3);
+    assert_int_equal(send_all(3, 1)->outcome, SINK_DELIVERED);
+    assert_string_equal(header("Content-Type"), "application/x-ndjson");
+    unsigned feeds = 0;
+    for (size_t i = 0; i < seen.body_len; i++)
+        feeds += seen.body[i] == '\n';
+    assert_int_equal(feeds, 2);
+    assert_int_equal(seen.body[seen.body_len - 1], '}');
+    assert_int_equal(strncmp(seen.body, "{\"log\":{", 8), 0); /* the whole envelope */
+    end();
+}
+
+static void other_formats_go_as_lines_only(void **state)
+{
+    struct err e = {0};
+    (void)state;
+    start("http", "?batch_format=ndjson&format=logfmt", 2);
+    assert_int_equal(send_all(2, 1)->outcome, SINK_DELIVERED);
+    assert_string_equal(header("Content-Type"), "text/plain");
+    end();
+    assert_int_equal(remote_run_open(&run, "http://h/?format=logfmt", &e), -EINVAL);
+    assert_non_null(strstr(e.text, "ndjson"));
+    remote_run_close(&run);
+}
+
+static void a_resend_carries_the_same_id(void **state)
+{
+    char first[100], one[100];
+    (void)state;
+    start("http", "", 3);
+    (void)send_all(3, 1);
+    (void)snprintf(first, sizeof first, "%s", header("Idempotency-Key"));
+    (void)send_all(3, 2);
+    assert_string_equal(header("Idempotency-Key"), first);
+    (void)send_all(2, 1);
+    assert_string_not_equal(header("Idempotency-Key"), first);
+    (void)send_all(1, 1);
+    *entry_id_text(entry[0], one) = '\0';
+    assert_string_equal(header("Idempotency-Key"), one);
+    end();
+    start("http", "?id_header=", 1);
+    (void)send_all(1, 1);
+    assert_null(header("Idempotency-Key"));
+    end();
+}
+
+static void answers_become_outcomes(void **state)
+{
+    static const struct { int status; enum sink_outcome outcome; } cases[] = {
+        {202, SINK_DELIVERED}, {400, SINK_REFUSED}, {413, SINK_REFUSED}, {401, SINK_BROKEN}, {429, SINK_RETRY},
+        {503, SINK_RETRY}, {302, SINK_BROKEN},
+    };
+    (void)state;
+    start("http", "", 1);
+    for (unsigned i = 0; i < ARRAY_COUNT(cases); i++)
+        seen.status[i] = cases[i].status;
+    for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+        const struct sink_result *r = send_all(1, 1);
+        assert_int_equal(r->outcome, cases[i].outcome);
+        assert_int_equal(r->status, cases[i].status);
+        assert_int_equal(r->retry_after_ns, cases[i].status == 429 ? 3 * NS_PER_S : 0);
+        assert_non_null(strstr(r->reason, "told"));
+    }
+    end();
+}
+
+static void headers_authentication_and_compression_are_as_asked(void **state)
+{
+    static char plain[1 << 16];
+    struct libdeflate_decompressor *d = libdeflate_alloc_decompressor();
+    size_t n;
+    (void)state;
+    start("http", "?headers=X-A=1,Content-Type=x/y,X-B=&compression=gzip&token=t0k&user_agent=me", 2);
+    assert_int_equal(send_all(2, 1)->outcome, SINK_DELIVERED);
+    assert_string_equal(header("X-A"), "1");
+    assert_string_equal(header("X-B"), "");
+    assert_string_equal(header("Content-Type"), "application/json"); /* the sink knows better */
+    assert_string_equal(header("Content-Encoding"), "gzip");
+    assert_string_equal(header("Authorization"), "Bearer t0k");
+    assert_string_equal(header("User-Agent"), "me");
+    assert_int_equal(libdeflate_gzip_decompress(d, seen.body, seen.body_len, plain, sizeof plain, &n), 0);
+    assert_int_equal(plain[0], '[');
+    assert_int_equal(plain[n - 1], ']');
+    libdeflate_free_decompressor(d);
+    end();
+}
+
+static void a_user_in_the_url_becomes_an_option(void **state)
+{
+    static const char *const uris[] = {"http://us%40er:p%3aw@h:1/a%20b",
+                                       "http:?endpoint=http://us%2540er:p%253aw@h:1/a%2520b"};
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_COUNT(uris); i++) {
+        static const char *const names[] = {"endpoint", "user", "password"};
+        static const char *const values[] = {"http://h:1/a%20b", "us@er", "***"};
+        struct sink *s = NULL;
+        struct err e = {0};
+        char text[200];
+        if (sink_new(uris[i], "test", &s, &e) < 0)
+            fail_msg("%s", e.text);
+        for (unsigned k = 0; k < ARRAY_COUNT(names); k++) {
+            void *cfg;
+            const struct opt *row = sink_option(s, names[k], &cfg);
+            assert_true(opt_print(row, cfg, text, sizeof text) >= 0);
+            assert_string_equal(text, values[k]);
+        }
+        sink_free(s);
+    }
+}
+
+static void contradictions_are_refused_by_name(void **state)
+{
+    static const struct { const char *uri, *words; } cases[] = {
+        {"http:", "endpoint"},
+        {"http:?endpoint=ftp://h/", "http://"},
+        {"http://a,b/", "one host"},
+        {"http://u@h/?token=x", "token: contradicts user"},
+        {"http://h/?password=x", "password: needs user"},
+        {"http://h/?tls_key_file=/dev/null", "needs tls_cert_file"},
+        {"http://h/?tls_ca_file=/no/such", "tls_ca_file: /no/such"},
+        {"http://h/?headers=A%20B=1", "'A B' is no name"},
+        {"http://h/?headers=%7B%22A%22:%22x%5Cny%22%7D", "control character"},
+        {"webhook://h/?signature_mode=header", "needs secret"},
+    };
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct err e = {0};
+        struct sink *s = NULL;
+        assert_int_not_equal(sink_new(cases[i].uri, "test", &s, &e), 0);
+        if (!strstr(e.text, cases[i].words))
+            fail_msg("%s: %s", cases[i].uri, e.text);
+    }
+}
+
+static enum http_server_then hang(void *arg, const struct http_server_request *q, struct buf *answer)
+{
+    (void)arg, (void)q, (void)answer;
+    return HTTP_SERVER_HANG;
+}
+
+static void cancel_ends_a_request_as_one_to_repeat(void **state)
+{
+    char uri[100];
+    struct err e = {0};
+    (void)state;
+    server = http_server_start(hang, NULL, NULL);
+    (void)snprintf(uri, sizeof uri, "http://127.0.0.1:%u/", http_server_port(server));
+    assert_int_equal(remote_run_open(&run, uri, &e), 0);
+    entry[0] = remote_run_entry(&run, 0, BASE_NS, 10);
+    struct remote_run_request *q = remote_run_send(&run, entry, 1, 1);
+    CHECK(io_turn(run.io, clock_mono_ns() + NS_PER_MS) >= 0);
+    assert_false(q->is_done);
+    run.sink->ops->remote->cancel(run.sink, &q->q);
+    remote_run_wait(&run);
+    assert_int_equal(q->result.outcome, SINK_RETRY);
+    end();
+}
+
+/* ---- webhook ---- */
+
+static void mac_of(const char *key, size_t key_len, const char *prefix, uint8_t ret[32])
+{
+    struct buf b = {0};
+    unsigned len;
+    CHECK(buf_printf(&b, "%s", prefix) == 0 && buf_append(&b, seen.body, seen.body_len) == 0);
+    CHECK(HMAC(EVP_sha256(), key, (int)key_len, (const uint8_t *)b.data, b.len, ret, &len) && len == 32);
+    buf_done(&b);
+}
+
+static void assert_hmac(const char *key)
+{
+    char prefix[64], expected[80];
+    uint8_t mac[32];
+    (void)snprintf(prefix, sizeof prefix, "%s.", header("X-Fapilog-Timestamp"));
+    assert_in_range(strtol(prefix, NULL, 10), clock_real_ns() / NS_PER_S - 60, clock_real_ns() / NS_PER_S);
+    mac_of(key, strlen(key), prefix, mac);
+    memcpy(expected, "sha256=", 7);
+    *hex_write(mac, 32, expected + 7) = '\0';
+    assert_string_equal(header("X-Fapilog-Signature-256"), expected);
+}
+
+static void the_signature_is_over_the_bytes_that_were_sent(void **state)
+{
+    (void)state;
+    start("webhook", "?secret=k3y", 2);
+    assert_int_equal(send_all(1, 1)->outcome, SINK_DELIVERED);
+    json_t *j = body();
+    assert_event(j, 0); /* an object, not an array, where batches are of one */
+    json_decref(j);
+    assert_hmac("k3y");
+    assert_int_equal(send_all(1, 2)->outcome, SINK_DELIVERED); /* the context is used again */
+    assert_hmac("k3y");
+    end();
+    start("webhook", "?secret=k3y&batch_size=2&compression=zstd", 2);
+    assert_int_equal(send_all(2, 1)->outcome, SINK_DELIVERED);
+    assert_string_equal(header("Content-Encoding"), "zstd");
+    assert_hmac("k3y");
+    end();
+}
+
+static void standard_webhooks_sign_id_time_and_body(void **state)
+{
+    char prefix[200], expected[80];
+    uint8_t mac[32];
+    (void)state;
+    start("webhook", "?secret=whsec_AAECAwQFBgcICQ==&signature_mode=standard", 1);
+    assert_int_equal(send_all(1, 1)->outcome, SINK_DELIVERED);
+    int n = snprintf(prefix, sizeof prefix, "%s.", header("webhook-id"));
+    (void)snprintf(prefix + n, sizeof prefix - (size_t)n, "%s.", header("webhook-timestamp"));
+    mac_of("\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09", 10, prefix, mac);
+    memcpy(expected, "v1,", 3);
+    *base64_write(mac, 32, expected + 3) = '\0';
+    assert_string_equal(header("webhook-signature"), expected);
+    end();
+}
+
+static void header_mode_sends_the_secret_and_hides_it(void **state)
+{
+    (void)state;
+    start("webhook", "?secret=hush-hush&signature_mode=header&batch_size=5", 1);
+    assert_int_equal(send_all(1, 1)->outcome, SINK_DELIVERED);
+    assert_string_equal(header("X-Webhook-Secret"), "hush-hush");
+    assert_null(header("X-Fapilog-Signature-256"));
+    json_t *j = body();
+    assert_int_equal(json_array_size(j), 1); /* an array even of one, where batches are of more */
+    json_decref(j);
+    end();
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_array_even_of_one_is_the_default),
+        cmocka_unit_test(wrapped_puts_the_array_under_its_key),
+        cmocka_unit_test(ndjson_has_no_line_feed_at_its_end),
+        cmocka_unit_test(other_formats_go_as_lines_only),
+        cmocka_unit_test(a_resend_carries_the_same_id),
+        cmocka_unit_test(answers_become_outcomes),
+        cmocka_unit_test(headers_authentication_and_compression_are_as_asked),
+        cmocka_unit_test(a_user_in_the_url_becomes_an_option),
+        cmocka_unit_test(contradictions_are_refused_by_name),
+        cmocka_unit_test(cancel_ends_a_request_as_one_to_repeat),
+        cmocka_unit_test(the_signature_is_over_the_bytes_that_were_sent),
+        cmocka_unit_test(standard_webhooks_sign_id_time_and_body),
+        cmocka_unit_test(header_mode_sends_the_secret_and_hides_it),
+    };
+    return cmocka_run_group_tests_name("sink-http", tests, NULL, NULL);
+}

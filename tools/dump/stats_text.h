@@ -1,0 +1,29 @@
+/* stats_text.h - texts of other processes, made harmless for tables and JSON. */
+#ifndef TOOLS_DUMP_STATS_TEXT_H
+#define TOOLS_DUMP_STATS_TEXT_H
+
+#include "collector/format/text.h"
+#include "lib/base/json_escape.h"
+
+#include <stddef.h>
+
+enum { STATS_TEXT_BYTES_MAX = 160 };
+
+typedef char stats_text[STATS_TEXT_BYTES_MAX * JSON_ESCAPE_FACTOR + JSON_ESCAPE_SLACK];
+
+/* Texts come from another process: nothing of them may steer the terminal. Both return ret. */
+static inline const char *stats_clean(const char *text, size_t len, stats_text ret)
+{
+    unsigned flags = 0;
+    *text_clean(text, len < STATS_TEXT_BYTES_MAX ? len : STATS_TEXT_BYTES_MAX, ret, &flags) = '\0';
+    return ret;
+}
+
+static inline const char *stats_quoted(const char *text, size_t len, stats_text ret)
+{
+    unsigned flags = 0;
+    *json_escape(text, len < STATS_TEXT_BYTES_MAX ? len : STATS_TEXT_BYTES_MAX, ret, &flags) = '\0';
+    return ret;
+}
+
+#endif
