@@ -1,4 +1,4 @@
-/* host: what the machine is. docs/stages/enrichers.md */
+/* host: what the machine is. docs/stages/host.md */
 #include "collector/stage/enrich/enriched.h"
 
 #include <ctype.h>

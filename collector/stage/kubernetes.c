@@ -1,4 +1,4 @@
-/* kubernetes: pod, namespace, node, container, cluster, deployment. docs/stages/enrichers.md */
+/* kubernetes: pod, namespace, node, container, cluster, deployment. docs/stages/kubernetes.md */
 #include "collector/stage/enrich/enriched.h"
 
 #include <errno.h>
@@ -88,5 +88,5 @@ static int kubernetes_open(struct stage *s, struct err *e)
 const struct stage_ops stage_kubernetes = {
     ENRICH_OPS(kubernetes),
     .aliases = (const char *const[]){"k8s", NULL},
-    .summary = "Adds pod, namespace, node, container, cluster and deployment from the environment.",
+    .summary = "Adds pod, namespace, node, container, cluster and deployment.",
 };

@@ -1,4 +1,4 @@
-/* otel_resource: OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME. docs/stages/enrichers.md */
+/* otel_resource: OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME. docs/stages/otel_resource.md */
 #include "collector/stage/enrich/enriched.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* runtime: service, environment, version and host, where a process did not say. docs/stages/enrichers.md */
+/* runtime: service, environment, version and host, where a process did not say. docs/stages/runtime.md */
 #include "collector/stage/enrich/enriched.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* static: fields that are the same for every record. docs/stages/enrichers.md */
+/* static: fields that are the same for every record. docs/stages/static.md */
 #include "collector/stage/enrich/enriched.h"
 
 struct static_cfg {

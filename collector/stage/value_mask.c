@@ -41,5 +41,5 @@ REDACT_FRONT(value_mask)
 
 const struct stage_ops stage_value_mask = {
     REDACT_FRONT_OPS(value_mask),
-    .summary = "Masks card numbers, tokens, addresses and what your own patterns find, wherever they stand.",
+    .summary = "Masks card numbers, tokens, addresses and what your own patterns find.",
 };

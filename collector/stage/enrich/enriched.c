@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 enum { SLACK = 16 }; /* formats read text in steps of 16 */
 
@@ -76,10 +78,14 @@ void enrichment_free(struct enrichment *en)
 
 int enrich_open(struct stage *s, struct err *e)
 {
-    static uint64_t last_id;
     struct enrichment *const en = s->state;
-    en->id = ++last_id;
-    return en->count ? stage_take_slot(s, e) : 0;
+    const int r = en->count ? stage_take_slot(s, e) : 0;
+    en->id = s->slot;
+    for (uint32_t i = 0; i < en->count; i++) {
+        en->id = XXH3_64bits_withSeed(en->name[i], strlen(en->name[i]) + 1, en->id);
+        en->id = XXH3_64bits_withSeed(en->value[i], strlen(en->value[i]) + 1, en->id);
+    }
+    return r;
 }
 
 void enrich_close(struct stage *s)

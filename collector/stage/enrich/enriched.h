@@ -11,7 +11,7 @@ enum { ENRICH_FIELDS_MAX = 256 };
 struct enrichment {
     char *name[ENRICH_FIELDS_MAX], *value[ENRICH_FIELDS_MAX];
     uint32_t count;
-    uint64_t id; /* tells it from one before a reload */
+    uint64_t id; /* of what it adds: a reload that changes nothing here finds its copies again */
 };
 
 /* Adds name=value in place of an earlier one; an empty value adds nothing. -ENOMEM, -E2BIG. */

@@ -3,6 +3,7 @@
 #include "collector/format/printf_text.h"
 #include "collector/format/values.h"
 #include "collector/stage/redact/masked_copy.h"
+#include "collector/stage/redact/name_set.h"
 #include "collector/stage/redact/site_plan.h"
 #include "lib/base/check.h"
 
@@ -32,10 +33,30 @@ static struct fapilog_text text_of(const char *s)
     return (struct fapilog_text){s, (uint32_t)strlen(s)};
 }
 
+/* The same for the same options: what was cached before a reload that changed nothing here still holds. */
+static uint64_t options_id(const struct stage *s)
+{
+    enum { VALUE_MAX_ = 1 << 16 };
+    static uint64_t last_id;
+    uint64_t id = name_hash(s->ops->kind, strlen(s->ops->kind), s->slot);
+    char *const text = malloc(VALUE_MAX_);
+    for (const struct opt *row = s->ops->opts; text && row->type != OPT_END_ROW; row++) {
+        const int n = opt_print(row, s->cfg, text, VALUE_MAX_);
+        if (n < 0) { /* longer than that: an id of its own */
+            id = name_hash((const char *)&last_id, sizeof last_id, ++last_id);
+            break;
+        }
+        id = name_hash(text, (size_t)n, id);
+    }
+    if (!text)
+        id = ++last_id;
+    free(text);
+    return id;
+}
+
 int redactor_new(struct stage *s, const struct redact_common *c, struct redact_setup *setup, struct redactor **ret,
                  struct err *e)
 {
-    static uint64_t last_id;
     struct redactor *const rd = calloc(1, sizeof *rd);
     const int r = rd ? stage_take_slot(s, e) : err_set(e, -ENOMEM, "out of memory");
     if (r < 0) {
@@ -64,7 +85,7 @@ int redactor_new(struct stage *s, const struct redact_common *c, struct redact_s
     rd->wants_json = rd->wants_text || (setup->names && !names_is_empty(setup->names));
     rd->wants_number = setup->values && values_kinds(setup->values) & VALUE_CARD;
     rd->slot = s->slot;
-    rd->id = ++last_id;
+    rd->id = options_id(s);
     s->on_failure = (enum stage_failure)c->fail_mode;
     *ret = rd;
     return 0;
