@@ -84,6 +84,7 @@ int redactor_new(struct stage *s, const struct redact_common *c, struct redact_s
     rd->wants_text = setup->values || rd->json.max_string != UINT32_MAX;
     rd->wants_json = rd->wants_text || (setup->names && !names_is_empty(setup->names));
     rd->wants_number = setup->values && values_kinds(setup->values) & VALUE_CARD;
+    rd->filter = setup->values && rd->json.max_string == UINT32_MAX ? values_filter(setup->values) : NULL;
     rd->slot = s->slot;
     rd->id = options_id(s);
     s->on_failure = (enum stage_failure)c->fail_mode;
@@ -210,8 +211,13 @@ static void treat_site(struct treatment *t, struct stage_record *sr)
     if (unlikely(!p || !fields_are_the_sites(sr))) {
         treat_call_anew(t, sr);
     } else {
-        for (unsigned i = 0; i < p->count; i++)
+        for (unsigned i = 0; i < p->count; i++) {
+            const struct fapilog_field *const f = &sr->r->fields[p->step[i].field];
+            if (p->step[i].step == STEP_TEXT && t->rd->filter &&
+                !value_scanners_due(t->rd->filter, f->v.data, f->len))
+                continue;
             treat_call_field(t, sr, p->step[i].field, p->step[i].step, p->step[i].place);
+        }
     }
     treatment_worse(t, p ? p->verdict : STAGE_FAILED);
     if (!p)

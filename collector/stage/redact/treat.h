@@ -9,6 +9,7 @@ struct redactor {
     struct json_mask_rules json;
     enum redact_guardrail guardrail;
     bool block_unredactable, message, wants_text, wants_json, wants_number;
+    const struct value_filter *filter; /* where looks are all that a text is judged by; NULL: it is not so */
     unsigned slot;
     uint64_t id; /* tells what this redactor has cached from what an earlier one has */
 };

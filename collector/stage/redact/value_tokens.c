@@ -31,34 +31,34 @@ static bool has_at(const char *text, uint32_t len, uint32_t at, const char *word
     return len - at >= n && memcmp(text + at, word, n) == 0;
 }
 
-struct token_kind {
+/* Their prefixes have a divider, by which they are found: it is rarer than any letter. */
+static const struct token_kind {
     const char *prefix;
-    uint8_t len, rest; /* least bytes behind the prefix */
-    unsigned kind;
-};
+    uint8_t len, divider; /* of the prefix, and up to its first divider with it */
+    uint8_t rest;         /* least bytes behind the prefix */
+} token_kinds[] = {
+#define TOKEN(head, tail, rest) {head tail, sizeof(head tail) - 1, sizeof(head) - 1, rest}
+    TOKEN("ghp_", "", 20), TOKEN("gho_", "", 20), TOKEN("ghu_", "", 20), TOKEN("ghs_", "", 20), TOKEN("ghr_", "", 20),
+    TOKEN("github_", "pat_", 20), TOKEN("glpat-", "", 16), TOKEN("xoxb-", "", 13), TOKEN("xoxp-", "", 13),
+    TOKEN("xoxa-", "", 13), TOKEN("xoxs-", "", 13), TOKEN("xapp-", "", 13), TOKEN("sk_", "live_", 10),
+    TOKEN("sk_", "test_", 10), TOKEN("rk_", "live_", 10), TOKEN("sk-", "", 20), TOKEN("npm_", "", 20),
+    TOKEN("pypi-", "", 20), TOKEN("dop_", "v1_", 20), TOKEN("hvs.", "", 20), TOKEN("SG.", "", 20)};
 
-#define TOKEN(prefix, rest, kind) {prefix, sizeof(prefix) - 1, rest, kind}
-static const struct token_kind token_kinds[] = {
-    TOKEN("AKIA", 16, VALUE_AWS_KEY), TOKEN("ASIA", 16, VALUE_AWS_KEY),
-    TOKEN("AIza", 30, VALUE_API_TOKEN), TOKEN("ghp_", 20, VALUE_API_TOKEN), TOKEN("gho_", 20, VALUE_API_TOKEN),
-    TOKEN("ghu_", 20, VALUE_API_TOKEN), TOKEN("ghs_", 20, VALUE_API_TOKEN), TOKEN("ghr_", 20, VALUE_API_TOKEN),
-    TOKEN("github_pat_", 20, VALUE_API_TOKEN), TOKEN("glpat-", 16, VALUE_API_TOKEN),
-    TOKEN("xoxb-", 10, VALUE_API_TOKEN), TOKEN("xoxp-", 10, VALUE_API_TOKEN), TOKEN("xoxa-", 10, VALUE_API_TOKEN),
-    TOKEN("xoxs-", 10, VALUE_API_TOKEN), TOKEN("xapp-", 10, VALUE_API_TOKEN), TOKEN("sk_live_", 10, VALUE_API_TOKEN),
-    TOKEN("sk_test_", 10, VALUE_API_TOKEN), TOKEN("rk_live_", 10, VALUE_API_TOKEN), TOKEN("sk-", 20, VALUE_API_TOKEN),
-    TOKEN("npm_", 20, VALUE_API_TOKEN), TOKEN("pypi-", 20, VALUE_API_TOKEN), TOKEN("dop_v1_", 20, VALUE_API_TOKEN),
-    TOKEN("hvs.", 20, VALUE_API_TOKEN), TOKEN("SG.", 20, VALUE_API_TOKEN)};
-
-static uint32_t match_token(const char *text, uint32_t len, uint32_t at)
+/* Where the token whose first divider is at `at` ends; 0: it is none. */
+static uint32_t match_token(const char *text, uint32_t len, uint32_t at, uint32_t *ret_from)
 {
     for (size_t i = 0; i < sizeof token_kinds / sizeof *token_kinds; i++) {
         const struct token_kind *const k = &token_kinds[i];
-        if (text[at] != k->prefix[0] || !has_at(text, len, at, k->prefix, k->len))
+        if (at + 1 < k->divider || text[at - 1] != k->prefix[k->divider - 2])
             continue;
-        uint32_t end = token_end(text, len, at + k->len);
-        if (end < len && text[end] == '.' && k->prefix[k->len - 1] == '.') /* SG.xxx.yyy */
+        const uint32_t from = at + 1 - k->divider;
+        if (!begins_word(text, from) || !has_at(text, len, from, k->prefix, k->len))
+            continue;
+        uint32_t end = token_end(text, len, from + k->len);
+        if (end < len && text[end] == '.' && text[at] == '.') /* SG.xxx.yyy */
             end = token_end(text, len, end + 1);
-        if (end - at >= (uint32_t)k->len + k->rest)
+        *ret_from = from;
+        if (end - from >= (uint32_t)k->len + k->rest)
             return end;
     }
     return 0;
@@ -66,17 +66,47 @@ static uint32_t match_token(const char *text, uint32_t len, uint32_t at)
 
 void value_scan_api_token(const char *text, uint32_t len, struct spans *s)
 {
-    static const uint8_t begins[256] = {['A'] = 1, ['S'] = 1, ['d'] = 1, ['g'] = 1, ['h'] = 1, ['n'] = 1, ['p'] = 1,
-                                        ['r'] = 1, ['s'] = 1, ['x'] = 1};
-    for (uint32_t at = 0; at < len; at++) {
-        if (!begins[(uint8_t)text[at]] || !begins_word(text, at))
+    static const uint8_t before[256] = { /* letters in front of the dividers */
+        ['p'] = 1, ['o'] = 1, ['u'] = 1, ['s'] = 1, ['r'] = 1, ['b'] = 1, ['t'] = 1, ['a'] = 1, ['k'] = 1, ['m'] = 1,
+        ['i'] = 1, ['G'] = 1};
+    for (uint32_t at = 1; at < len; at++) {
+        uint32_t from;
+        if (!(value_triggers[(uint8_t)text[at]] & (HAS_DASH | HAS_DOT)) || !before[(uint8_t)text[at - 1]])
             continue;
-        const uint32_t end = match_token(text, len, at);
+        const uint32_t end = match_token(text, len, at, &from);
         if (end) {
-            spans_add(s, at, end, false);
+            spans_add(s, from, end, false);
             at = end - 1;
         }
     }
+}
+
+/* Prefix and least length of the whole; both begin with A, which is rare enough to look for. */
+static void scan_prefix(const char *text, uint32_t len, const char *prefix, uint32_t least, struct spans *s)
+{
+    for (uint32_t at = 0; at + least <= len; at++) {
+        const char *const p = memmem(text + at, len - at, prefix, strlen(prefix));
+        if (!p)
+            return;
+        at = (uint32_t)(p - text);
+        const uint32_t end = token_end(text, len, at);
+        if (begins_word(text, at) && end - at >= least)
+            spans_add(s, at, end, false);
+        at = end; /* never the same bytes twice */
+    }
+}
+
+void value_scan_aws_key(const char *text, uint32_t len, struct spans *s)
+{
+    if (!memchr(text, 'A', len))
+        return;
+    scan_prefix(text, len, "AKIA", 20, s);
+    scan_prefix(text, len, "ASIA", 20, s);
+}
+
+void value_scan_google_key(const char *text, uint32_t len, struct spans *s)
+{
+    scan_prefix(text, len, "AIza", 34, s);
 }
 
 /* Header, payload and signature in base64url; {" is eyJ there. */

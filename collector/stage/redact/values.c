@@ -7,19 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What bytes a text has decides which scanners look at it. */
-enum trigger {
-    HAS_DIGIT = 1,
-    HAS_AT = 2,
-    HAS_ASSIGN = 4,  /* = or : */
-    HAS_SLASH = 8,
-    HAS_DOT = 16,
-    HAS_SPACE = 32,
-    HAS_DASH = 64,   /* - or _ */
-    HAS_UPPER = 128,
-};
-
 struct values {
+    struct value_filter filter;
     unsigned kinds;
     uint32_t url_max;
     struct names *names;
@@ -28,6 +17,61 @@ struct values {
     char *copy; /* patterns look at memory that nobody else writes to */
     uint32_t copy_room;
 };
+
+const uint8_t value_triggers[256] = {
+    ['0' ... '9'] = HAS_DIGIT, ['@'] = HAS_AT, ['='] = HAS_ASSIGN, [':'] = HAS_ASSIGN, ['/'] = HAS_SLASH,
+    ['.'] = HAS_DOT, [' '] = HAS_SPACE, ['-'] = HAS_DASH, ['_'] = HAS_DASH, ['A' ... 'Z'] = HAS_UPPER};
+
+/* Every trigger of a row has to be there. */
+static const struct scanner {
+    unsigned kinds;
+    uint8_t triggers;
+    bool is_long; /* what it finds has VALUE_TOKEN_MIN bytes at least */
+    value_scan_fn *scan;
+} scanners[] = {
+    {VALUE_EMAIL, HAS_AT | HAS_DOT, false, value_scan_email},
+    {VALUE_CARD, HAS_DIGIT, false, value_scan_card},
+    {VALUE_SSN, HAS_DIGIT | HAS_DASH, false, value_scan_ssn},
+    {VALUE_IBAN, HAS_DIGIT | HAS_UPPER, false, value_scan_iban},
+    {VALUE_JWT, HAS_DOT | HAS_UPPER, true, value_scan_jwt},
+    {VALUE_BEARER, HAS_SPACE | HAS_DIGIT, false, value_scan_bearer},
+    {VALUE_BEARER, HAS_SPACE | HAS_UPPER, false, value_scan_bearer},
+    {VALUE_API_TOKEN, HAS_DASH, true, value_scan_api_token},
+    {VALUE_API_TOKEN, HAS_DOT, true, value_scan_api_token},
+    {VALUE_API_TOKEN, HAS_UPPER, true, value_scan_google_key},
+    {VALUE_AWS_KEY, HAS_UPPER, true, value_scan_aws_key},
+    {VALUE_PRIVATE_KEY, HAS_DASH | HAS_SPACE, true, value_scan_private_key},
+    {VALUE_URL, HAS_AT | HAS_SLASH, false, NULL},
+    {VALUE_ASSIGNMENT, HAS_ASSIGN, false, NULL},
+};
+
+enum { SCANNERS = sizeof scanners / sizeof *scanners, PATTERNS_DUE = 1 << SCANNERS };
+_Static_assert(SCANNERS < 16, "a bit for each, and one for patterns");
+
+static unsigned due_for(const struct values *v, unsigned has, bool is_long)
+{
+    unsigned due = v->patterns_count ? PATTERNS_DUE : 0;
+    for (unsigned i = 0; i < SCANNERS; i++) {
+        const struct scanner *const x = &scanners[i];
+        const bool again = i > 0 && x->scan && scanners[i - 1].scan == x->scan && due >> (i - 1) & 1;
+        if (x->kinds & v->kinds && (has & x->triggers) == x->triggers && (is_long || !x->is_long) && !again)
+            due |= 1u << i;
+    }
+    return due;
+}
+
+static void make_filter(struct values *v)
+{
+    for (unsigned is_long = 0; is_long < 2; is_long++) {
+        for (unsigned has = 0; has < 256; has++)
+            v->filter.due[is_long][has] = (uint16_t)due_for(v, has, is_long);
+    }
+}
+
+const struct value_filter *values_filter(const struct values *v)
+{
+    return &v->filter;
+}
 
 static const struct { const char *name; unsigned kind; } kind_names[] = {
     {"card", VALUE_CARD}, {"email", VALUE_EMAIL}, {"jwt", VALUE_JWT}, {"bearer", VALUE_BEARER},
@@ -49,8 +93,10 @@ unsigned value_kind_of(const char *name)
 struct values *values_new(unsigned kinds, uint32_t url_max, struct names *names)
 {
     struct values *const v = calloc(1, sizeof *v);
-    if (v)
-        *v = (struct values){.kinds = kinds, .url_max = url_max, .names = names};
+    if (!v)
+        return NULL;
+    *v = (struct values){.kinds = kinds, .url_max = url_max, .names = names};
+    make_filter(v);
     return v;
 }
 
@@ -78,6 +124,7 @@ int values_add_pattern(struct values *v, const char *pattern, bool is_unsafe, st
     }
     v->patterns = more;
     v->patterns[v->patterns_count++] = re;
+    make_filter(v);
     return 0;
 }
 
@@ -91,18 +138,6 @@ unsigned values_kinds(const struct values *v)
     return v->kinds;
 }
 
-static unsigned triggers_of(const char *text, uint32_t len)
-{
-    static const uint8_t of[256] = {
-        ['0' ... '9'] = HAS_DIGIT, ['@'] = HAS_AT, ['='] = HAS_ASSIGN, [':'] = HAS_ASSIGN, ['/'] = HAS_SLASH,
-        ['.'] = HAS_DOT, [' '] = HAS_SPACE, ['-'] = HAS_DASH, ['_'] = HAS_DASH, ['A' ... 'Z'] = HAS_UPPER};
-    unsigned all = 0;
-    for (uint32_t i = 0; i < len; i++)
-        all |= of[(uint8_t)text[i]];
-    return all;
-}
-
-enum { CARD_MIN = 13, TOKEN_MIN = 15, SSN_LEN = 11, URL_MIN = 5 };
 
 static int find_patterns(struct values *v, const char *text, uint32_t len, struct spans *s)
 {
@@ -130,34 +165,24 @@ static int find_patterns(struct values *v, const char *text, uint32_t len, struc
     return 0;
 }
 
+static void run_scanner(const struct values *v, const struct scanner *x, const char *text, uint32_t len,
+                        struct spans *ret)
+{
+    if (x->scan)
+        x->scan(text, len, ret);
+    else if (x->kinds == VALUE_ASSIGNMENT && v->names)
+        value_scan_assignment(v->names, text, len, ret);
+    else if (x->kinds == VALUE_URL && len <= v->url_max)
+        value_scan_url(text, len, ret);
+}
+
 int values_find(struct values *v, const char *text, uint32_t len, struct spans *ret)
 {
-    const unsigned kinds = v->kinds;
     ret->count = 0;
     ret->overflow = false;
-    if (kinds && len >= URL_MIN) {
-        const unsigned has = triggers_of(text, len);
-        if (kinds & VALUE_URL && has & HAS_AT && has & HAS_SLASH && len <= v->url_max)
-            value_scan_url(text, len, ret);
-        if (kinds & VALUE_EMAIL && has & HAS_AT && has & HAS_DOT)
-            value_scan_email(text, len, ret);
-        if (kinds & VALUE_CARD && has & HAS_DIGIT && len >= CARD_MIN)
-            value_scan_card(text, len, ret);
-        if (kinds & VALUE_SSN && has & HAS_DIGIT && has & HAS_DASH && len >= SSN_LEN)
-            value_scan_ssn(text, len, ret);
-        if (kinds & VALUE_IBAN && has & HAS_DIGIT && has & HAS_UPPER && len >= TOKEN_MIN)
-            value_scan_iban(text, len, ret);
-        if (kinds & VALUE_JWT && has & HAS_DOT && has & HAS_UPPER && len >= TOKEN_MIN)
-            value_scan_jwt(text, len, ret);
-        if (kinds & VALUE_BEARER && has & HAS_SPACE)
-            value_scan_bearer(text, len, ret);
-        if (kinds & (VALUE_API_TOKEN | VALUE_AWS_KEY) && len >= TOKEN_MIN && has & (HAS_DASH | HAS_UPPER))
-            value_scan_api_token(text, len, ret);
-        if (kinds & VALUE_PRIVATE_KEY && has & HAS_DASH && has & HAS_SPACE)
-            value_scan_private_key(text, len, ret);
-        if (kinds & VALUE_ASSIGNMENT && has & HAS_ASSIGN && v->names)
-            value_scan_assignment(v->names, text, len, ret);
-    }
+    const unsigned due = value_scanners_due(&v->filter, text, len);
+    for (unsigned left = due & ~(unsigned)PATTERNS_DUE; left; left &= left - 1)
+        run_scanner(v, &scanners[__builtin_ctz(left)], text, len, ret);
     const int r = v->patterns_count ? find_patterns(v, text, len, ret) : 0;
     if (r < 0)
         return r;
