@@ -275,7 +275,7 @@ static void r60_r62_suffixes_are_dagstacks(void **state)
 {
     (void)state;
     static const char *const hit[] = {"api_key", "X_SECRET", "user_token", "db_password", "my_passphrase",
-                                      "aws_credentials"};
+                                      "aws_credentials", "apiKey"};
     for (size_t i = 0; i < ARRAY_COUNT(hit); i++)
         CHECK_STAGE(sample_string(hit[i], "v"), "\"***\"", "suffix_mask");
     CHECK_STAGE(sample_string("key", "v"), "\"v\"", "suffix_mask");

@@ -97,6 +97,28 @@ static void assignments_are_found_by_the_rules_for_names(void **state)
     check(VALUE_ASSIGNMENT, "?a=1&password=x&b=2", "?a=1&password=***&b=2");
 }
 
+/* Each name may cost a look at every rule: a text cannot ask for as many as it likes. */
+static void names_in_a_text_are_looked_at_up_to_a_limit(void **state)
+{
+    (void)state;
+    enum { TOO_MANY = VALUE_ASSIGNMENTS_MAX + 1 };
+    struct spans spans;
+    static char text[4 * TOO_MANY + 32];
+    for (unsigned limit = VALUE_ASSIGNMENTS_MAX; limit <= TOO_MANY; limit++) {
+        struct names *const names = names_new();
+        assert_int_equal(names_add(names, "password", NAME_MASK, NULL), 0);
+        struct values *const v = values_new(VALUE_ASSIGNMENT, 0, names);
+        for (unsigned i = 0; i < limit; i++)
+            memcpy(text + 4 * i, "a=b ", 4);
+        assert_int_equal(values_find(v, text, 4 * limit, &spans), limit == TOO_MANY);
+        assert_int_equal(spans.count, limit == TOO_MANY);
+        if (limit == TOO_MANY)
+            assert_int_equal(spans.at[0].from, 4 * VALUE_ASSIGNMENTS_MAX + 1);
+        values_free(v);
+        names_free(names);
+    }
+}
+
 static void too_many_hits_mask_all(void **state)
 {
     (void)state;
@@ -188,6 +210,7 @@ int main(void)
         cmocka_unit_test(tokens_are_found_by_their_form),
         cmocka_unit_test(credentials_leave_urls_wherever_these_stand),
         cmocka_unit_test(assignments_are_found_by_the_rules_for_names),
+        cmocka_unit_test(names_in_a_text_are_looked_at_up_to_a_limit),
         cmocka_unit_test(too_many_hits_mask_all),
         cmocka_unit_test(patterns_that_explode_are_refused),
         cmocka_unit_test(a_pattern_runs_under_limits_with_jit_and_without),

@@ -301,12 +301,12 @@ enum json_mask_result json_mask(const struct json_mask_rules *rules, struct name
     bool ok = walk_all(&w, copy, text.len);
     if (ok && w.is_changed) {
         w.out = memory->alloc(memory->arg, w.bytes);
-        if (w.out) {
-            const size_t bytes = w.bytes;
-            CHECK(walk_all(&w, copy, text.len) && w.bytes == bytes);
-            *ret = (struct fapilog_text){w.out, (uint32_t)bytes};
-        }
-        w.is_out_of_memory |= !w.out;
+        const size_t bytes = w.bytes;
+        if (!w.out || !walk_all(&w, copy, text.len)) /* the same text, so only memory can be what is missing */
+            w.is_out_of_memory = true;
+        else
+            CHECK(w.bytes == bytes);
+        *ret = (struct fapilog_text){w.out, (uint32_t)bytes};
     }
     name_path_back(p, mark);
     if (w.is_out_of_memory)

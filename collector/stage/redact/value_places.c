@@ -114,6 +114,7 @@ static void take_value(const char *text, uint32_t len, uint32_t at, uint32_t *re
 
 void value_scan_assignment(struct names *names, const char *text, uint32_t len, struct spans *s)
 {
+    unsigned looked_at = 0;
     for (uint32_t at = 0; at < len; at++) {
         uint32_t name, name_end, from, to;
         if (text[at] != '=' && text[at] != ':')
@@ -122,6 +123,10 @@ void value_scan_assignment(struct names *names, const char *text, uint32_t len, 
             continue; /* a URL's scheme */
         if (!name_before(text, at, &name, &name_end))
             continue;
+        if (++looked_at > VALUE_ASSIGNMENTS_MAX) {
+            spans_add(s, at, len, false);
+            return;
+        }
         if (names_decide_word(names, text + name, name_end - name) == NAME_PASS)
             continue;
         take_value(text, len, at + 1, &from, &to);

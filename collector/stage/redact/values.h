@@ -76,6 +76,7 @@ typedef void value_scan_fn(const char *text, uint32_t len, struct spans *s);
 value_scan_fn value_scan_card, value_scan_email, value_scan_jwt, value_scan_bearer, value_scan_api_token,
     value_scan_aws_key, value_scan_google_key, value_scan_private_key, value_scan_iban, value_scan_ssn;
 bool value_is_card(const uint8_t *digits, unsigned count);
+enum { VALUE_ASSIGNMENTS_MAX = 1000 }; /* names looked at in one text; what follows is masked */
 void value_scan_url(const char *text, uint32_t len, struct spans *s);
 void value_scan_assignment(struct names *names, const char *text, uint32_t len, struct spans *s);
 
