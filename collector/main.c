@@ -1,4 +1,5 @@
 /* fapilog-collector: the program; everything it does is in libcollector. */
+#include "collector/config/generate.h"
 #include "collector/daemon/check.h"
 #include "collector/daemon/daemon.h"
 #include "collector/daemon/report.h"
@@ -53,12 +54,18 @@ int main(int argc, char **argv)
     case OPTIONS_HELP:
         options_help(stdout);
         break;
-    case OPTIONS_HELP_SINK:
-        if (options_help_sink(stdout, topic, &e) < 0)
+    case OPTIONS_HELP_TOPIC:
+        if (options_help_topic(stdout, topic, &e) < 0)
             status = complain(&e, EXIT_USAGE);
         break;
     case OPTIONS_VERSION:
         (void)puts("fapilog-collector " FAPILOG_VERSION);
+        break;
+    case OPTIONS_SCHEMA:
+        generate_schema(stdout);
+        break;
+    case OPTIONS_SAMPLE:
+        generate_sample(stdout);
         break;
     case OPTIONS_RUN:
         if (!o.check)
@@ -71,6 +78,5 @@ int main(int argc, char **argv)
         (void)fputs("Try 'fapilog-collector --help'.\n", stderr);
         break;
     }
-    options_done(&o);
     return status;
 }

@@ -4,7 +4,7 @@
 
 #include "collector/daemon/options.h"
 
-/* Prints each effective value; secrets as ***. The error of the first sink that is wrong. */
+/* Prints each effective value and its source; secrets as ***. Warnings go to standard error. */
 int check_write(const struct options *o, FILE *f, struct err *e);
 
 #endif

@@ -13,6 +13,7 @@
 
 #define HEARTBEAT_NS (400 * NS_PER_MS)
 #define WAIT_MAX_NS (400 * NS_PER_MS)
+#define SPOOL_SHARE 4 /* of the time to stop is left for spooling */
 
 static void heartbeat(struct daemon *d, uint64_t now_ns)
 {
@@ -32,7 +33,7 @@ static void status_copy(const struct pipeline *p, struct fapilog_ctl *ctl)
         (void)snprintf(status->name, sizeof status->name, "%s", t->sink->common.name);
         /* order: relaxed - the release of `state` publishes them */
         store_rlx(&status->last_error, t->last_error);
-        store_rlx(&status->errors, t->errors);
+        store_rlx(&status->errors, target_errors(t));
         /* order: release, pairs with the acquire of fapilog_flush(): name and error belong to the state */
         store_rel(&status->state, t->is_failing ? 2u : 1u);
     }
@@ -59,7 +60,7 @@ static void status_mirror(struct daemon *d)
 static void begin_stop(struct daemon *d, uint64_t now_ns)
 {
     d->is_stopping = true;
-    d->stop_at_ns = now_ns + d->options->settings.shutdown_timeout_ns;
+    d->stop_at_ns = now_ns + d->config.settings.shutdown_timeout_ns;
     d->turn_at_ns = now_ns;
     drain_set_goal(&d->drain);
 }
@@ -88,13 +89,35 @@ static void watch_drain(struct daemon *d, uint64_t now_ns)
     if (!pipeline_failing(&d->pipeline))
         d->stop_at_ns = UINT64_MAX;
     else if (d->stop_at_ns == UINT64_MAX)
-        d->stop_at_ns = now_ns + d->options->settings.shutdown_timeout_ns;
+        d->stop_at_ns = now_ns + d->config.settings.shutdown_timeout_ns;
+}
+
+static bool is_drained(const struct daemon *d)
+{
+    return !d->drain.is_open && drain_has_reached_goal(&d->drain);
 }
 
 static bool is_done(const struct daemon *d)
 {
-    return d->is_stopping && !d->drain.is_open && pipeline_is_idle(&d->pipeline, true) &&
-           drain_has_reached_goal(&d->drain);
+    if (!d->is_stopping || !is_drained(d) || !pipeline_is_idle(&d->pipeline, true))
+        return false;
+    if (d->pipeline.settings.stages && !d->pipeline.has_ended)
+        return false;
+    return !d->options->drain || d->is_last_attempt || pipeline_is_drained(&d->pipeline);
+}
+
+/* Remote sinks make their last attempt when they have all there is, and early enough to spool what is not
+ * delivered. */
+static void last_attempt(struct daemon *d, uint64_t now_ns)
+{
+    const uint64_t spare_ns = d->config.settings.shutdown_timeout_ns / SPOOL_SHARE;
+    if (!d->is_stopping || d->is_last_attempt || d->stop_at_ns == UINT64_MAX)
+        return;
+    const bool has_all = is_drained(d) && !d->pipeline.filling && !d->options->drain;
+    if (!has_all && now_ns + spare_ns < d->stop_at_ns)
+        return;
+    d->is_last_attempt = true;
+    pipeline_stop(&d->pipeline, d->stop_at_ns - (d->stop_at_ns > spare_ns ? spare_ns : 0));
 }
 
 static int turn(struct daemon *d, uint64_t now_ns, struct err *e)
@@ -106,6 +129,7 @@ static int turn(struct daemon *d, uint64_t now_ns, struct err *e)
         d->turns++;
     }
     const bool was_open = d->drain.is_open;
+    d->pipeline.is_ending = d->is_stopping && is_drained(d);
     const int r = pump_run(&d->pipeline, &d->drain, e);
     if (r < 0)
         return r;
@@ -134,13 +158,24 @@ static uint64_t next_deadline(const struct daemon *d, uint64_t now_ns)
     return at <= now_ns ? 0 : at;
 }
 
+static const char *reason_of(const struct target *t, char *ret, size_t size)
+{
+    struct remote_stats stats;
+    if (!t->remote)
+        return strerror(-t->last_error);
+    remote_stats(t->remote, &stats);
+    (void)snprintf(ret, size, "%s", stats.last_reason);
+    return ret;
+}
+
 static int gave_up(const struct daemon *d, struct err *e)
 {
+    char reason[256];
     const uint64_t pending = segments_pending_bytes(&d->segments);
     const struct target *t = pipeline_failing(&d->pipeline);
     if (t)
         return err_set(e, -EIO, "sink %s: %s; %" PRIu64 " bytes of records stay in their rings",
-                       t->sink->common.name, strerror(-t->last_error), pending);
+                       t->sink->common.name, reason_of(t, reason, sizeof reason), pending);
     return err_set(e, -ETIMEDOUT, "stopped before everything was delivered; %" PRIu64
                    " bytes of records stay in their rings", pending);
 }
@@ -157,11 +192,28 @@ static int remove_delivered(struct daemon *d, struct err *e)
     return 0;
 }
 
+/* With --drain, what lies in a spool is not delivered. */
+static int is_left_in_spool(const struct daemon *d, struct err *e)
+{
+    for (uint32_t i = 0; d->options->drain && i < d->pipeline.targets_count; i++) {
+        const struct target *t = &d->pipeline.target[i];
+        struct remote_stats stats;
+        if (!t->remote || remote_is_idle(t->remote, true))
+            continue;
+        remote_stats(t->remote, &stats);
+        return err_set(e, -EIO, "sink %s: %" PRIu64 " records stay in its spool; last: %s", t->sink->common.name,
+                       stats.spooled_records, stats.last_reason);
+    }
+    return 0;
+}
+
 int daemon_run(struct daemon *d, struct err *e)
 {
+    int r;
     if (d->options->drain) {
         begin_stop(d, clock_mono_ns());
         d->stop_at_ns = UINT64_MAX;
+        pipeline_drain(&d->pipeline);
     }
     for (;;) {
         const uint64_t now_ns = clock_mono_ns();
@@ -172,10 +224,11 @@ int daemon_run(struct daemon *d, struct err *e)
             segments_probe(&d->segments, now_ns, false);
         heartbeat(d, now_ns);
         status_mirror(d);
-        int r = turn(d, now_ns, e);
+        r = turn(d, now_ns, e);
         if (r < 0)
             return r;
         pipeline_run(&d->pipeline, now_ns);
+        last_attempt(d, now_ns);
         if (is_done(d))
             break;
         if (d->is_stopping && now_ns >= d->stop_at_ns)
@@ -189,5 +242,6 @@ int daemon_run(struct daemon *d, struct err *e)
             d->is_turn_rung = true;
         }
     }
-    return remove_delivered(d, e);
+    r = remove_delivered(d, e);
+    return r < 0 ? r : is_left_in_spool(d, e);
 }

@@ -7,22 +7,28 @@
 #include "collector/delivery/pump.h"
 #include "collector/ingest/discover.h"
 
+#include <limits.h>
+
 struct daemon {
     const struct options *options;
+    struct config config;
     char dir[512];
     int lock_fd;
+    char state_dir[PATH_MAX];
+    int state_fd;             /* holds its lock; -1: nothing keeps state there */
     struct io *io;
     struct commit *commit;
     struct position *redo;
-    struct sink *sink[FAPILOG_SINKS_MAX];
-    uint32_t sinks_count;
     struct signals signals;
     struct segments segments;
     struct discover discover;
+    struct stages stages;
+    struct routes *routes;    /* NULL: every sink gets every record */
     struct pipeline pipeline;
     struct drain drain;
     bool is_pipeline_open;
     bool is_stopping;
+    bool is_last_attempt;     /* remote sinks were told to come to an end */
     uint64_t stop_at_ns;      /* give up then; UINT64_MAX: not while all goes well */
     uint64_t turn_at_ns;      /* when the next turn is due */
     uint64_t turn_ended_ns;

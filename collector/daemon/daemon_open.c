@@ -1,11 +1,13 @@
 #include "collector/daemon/daemon.h"
 #include "collector/daemon/lock.h"
+#include "collector/delivery/state_dir.h"
 #include "collector/ingest/dead.h"
 #include "collector/ingest/levels.h"
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
 #include "lib/ring/ringdir.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -21,7 +23,7 @@ static void on_attach(void *arg, struct source *s)
 {
     struct daemon *d = arg;
     d->turn_at_ns = 0; /* its bell is armed at the end of the next turn */
-    if (levels_apply(s, d->options->level, d->options->levels_count) < 0) {
+    if (levels_apply(s, d->config.level, d->config.levels_count) < 0) {
         char text[256];
         (void)snprintf(text, sizeof text, "%s: no room for another level rule", s->name);
         on_message(d, text);
@@ -47,7 +49,7 @@ static void raise_file_limit(void)
 static int open_dir(struct daemon *d, struct err *e)
 {
     struct ringdir dir;
-    int r = ringdir_choose(&dir, d->options->rings, e);
+    int r = ringdir_choose(&dir, d->config.settings.rings, e);
     if (r < 0)
         return r;
     const int fd = ringdir_open(&dir, true, e);
@@ -61,7 +63,7 @@ static int open_dir(struct daemon *d, struct err *e)
 
 static int open_io(struct daemon *d, struct err *e)
 {
-    const struct io_config cfg = { .kind = (enum io_kind)d->options->settings.io };
+    const struct io_config cfg = { .kind = (enum io_kind)d->config.settings.io };
     const int r = io_new(&cfg, &d->io, e);
     if (r == 0 && d->options->verbose) {
         char text[1024];
@@ -72,19 +74,11 @@ static int open_io(struct daemon *d, struct err *e)
     return r;
 }
 
-static int open_sinks(struct daemon *d, struct err *e)
+static int open_config(struct daemon *d, struct err *e)
 {
-    for (unsigned i = 0; i < d->options->sinks_count; i++) {
-        const struct option_sink *s = &d->options->sink[i];
-        const int r = sink_new(s->uri, s->source, &d->sink[d->sinks_count], e);
-        if (r < 0)
-            return r;
-        d->sinks_count++;
-    }
-    if (d->sinks_count)
-        return 0;
-    const int r = sink_new("console:", "default", &d->sink[0], e);
-    d->sinks_count = r == 0;
+    int r = config_load(&d->options->args, &d->config, e);
+    for (unsigned i = 0; r == 0 && i < d->config.warnings_count; i++)
+        on_message(d, d->config.warning[i]);
     return r;
 }
 
@@ -112,11 +106,67 @@ static int open_rings(struct daemon *d, struct err *e)
     d->segments.arg = d;
     int r = copy_redo(d, e);
     if (r == 0)
-        r = segments_open(&d->segments, d->dir, d->io, &d->options->settings.ingest, e);
+        r = segments_open(&d->segments, d->dir, d->io, &d->config.settings.ingest, e);
     if (r == 0)
         r = discover_open(&d->discover, &d->segments, e);
     if (r == 0)
-        dead_prune(d->segments.dir_fd, d->options->settings.ingest.keep_dead);
+        dead_prune(d->segments.dir_fd, d->config.settings.ingest.keep_dead);
+    return r;
+}
+
+static bool has_remote_sink(const struct config *c)
+{
+    for (uint32_t i = 0; i < c->sinks_count; i++)
+        if (c->sink[i]->ops->remote)
+            return true;
+    return false;
+}
+
+/* Only remote sinks keep something beside the rings. */
+static int open_state(struct daemon *d, struct err *e)
+{
+    const char *source;
+    if (!has_remote_sink(&d->config))
+        return 0;
+    int r = state_dir_choose(d->config.settings.delivery.state_dir, d->state_dir, &source, e);
+    if (r == 0)
+        r = state_dir_make(d->state_dir, e);
+    if (r < 0)
+        return err_wrap(e, r, "state directory");
+    d->state_fd = state_dir_lock(d->state_dir, e);
+    return d->state_fd < 0 ? d->state_fd : 0;
+}
+
+static int open_routes(struct daemon *d, struct err *e)
+{
+    const char *names[FAPILOG_SINKS_MAX];
+    const struct config *c = &d->config;
+    if (!c->routes.count)
+        return 0;
+    for (uint32_t i = 0; i < c->sinks_count; i++)
+        names[i] = c->sink[i]->common.name;
+    return routes_open(&c->routes, names, c->sinks_count, &d->routes, on_message, d, e);
+}
+
+static int open_pipeline(struct daemon *d, struct err *e)
+{
+    struct pipeline_settings *s = &d->pipeline.settings;
+    d->stages.on_message = on_message;
+    d->stages.message_arg = d;
+    int r = open_state(d, e);
+    if (r == 0)
+        r = stages_open(&d->stages, d->config.stage, d->config.stages_count, e);
+    if (r == 0)
+        r = open_routes(d, e);
+    if (r < 0)
+        return r;
+    *s = d->config.settings.delivery;
+    s->state_dir = d->state_dir;
+    s->stages = d->config.stages_count ? &d->stages : NULL;
+    s->routes = d->routes;
+    s->route_config = d->routes ? &d->config.routes : NULL;
+    r = pipeline_open(&d->pipeline, d->io, d->commit, d->config.sink, d->config.sinks_count, e);
+    d->is_pipeline_open = r == 0;
     return r;
 }
 
@@ -124,14 +174,14 @@ int daemon_open(struct daemon *d, const struct options *o, struct err *e)
 {
     memset(d, 0, sizeof *d);
     d->options = o;
-    d->lock_fd = d->signals.fd = d->discover.fd = d->segments.dir_fd = -1;
+    d->lock_fd = d->state_fd = d->signals.fd = d->discover.fd = d->segments.dir_fd = -1;
     d->stop_at_ns = UINT64_MAX;
     d->pipeline.status_version = 1;
     d->pipeline.on_message = on_message;
     raise_file_limit();
     int r = signals_block(e);
     if (r == 0)
-        r = open_sinks(d, e);
+        r = open_config(d, e);
     if (r == 0)
         r = open_dir(d, e);
     if (r == 0)
@@ -142,12 +192,8 @@ int daemon_open(struct daemon *d, const struct options *o, struct err *e)
         r = commit_open(d->dir, &d->commit, e);
     if (r == 0)
         r = open_rings(d, e);
-    d->pipeline.settings = o->settings.delivery;
-    if (!d->pipeline.settings.state_dir)
-        d->pipeline.settings.state_dir = d->dir;
     if (r == 0)
-        r = pipeline_open(&d->pipeline, d->io, d->commit, d->sink, d->sinks_count, e);
-    d->is_pipeline_open = r == 0;
+        r = open_pipeline(d, e);
     if (r == 0)
         r = drain_init(&d->drain, &d->segments, d->pipeline.outputs.level_mask,
                        d->pipeline.outputs.serialized_count == 0, e);
@@ -185,9 +231,11 @@ int daemon_close(struct daemon *d, struct err *e)
     }
     commit_close(d->commit);
     free(d->redo);
-    for (uint32_t i = 0; i < d->sinks_count; i++)
-        sink_free(d->sink[i]);
+    stages_close(&d->stages);
+    routes_close(d->routes);
     io_free(d->io);
+    config_free(&d->config);
+    cleanup_fd(&d->state_fd);
     cleanup_fd(&d->lock_fd);
     return r;
 }

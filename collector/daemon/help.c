@@ -42,30 +42,43 @@ static void print_rows(FILE *f, const struct opt *rows)
 void options_help(FILE *f)
 {
     (void)fputs(
-        "usage: fapilog-collector [--rings DIR] [--sink URI]... [--set KEY=VALUE]... [OPTION]...\n"
+        "usage: fapilog-collector [--config FILE] [--preset NAME] [--rings DIR] [--sink URI]...\n"
+        "                         [--set KEY=VALUE]... [OPTION]...\n"
         "\n"
         "Reads the rings of all services in DIR and writes their records to the sinks.\n"
         "\n"
         "  --rings DIR      where the rings are (default: $FAPILOG_RING_DIR, else /run/fapilog/UID,\n"
         "                   else $XDG_RUNTIME_DIR/fapilog, else /tmp/fapilog-UID)\n"
-        "  --sink URI       where records go; may be repeated (default: $FAPILOG_SINKS, else the\n"
-        "                   console)\n"
-        "  --set KEY=VALUE  a setting, see below\n"
+        "  --config FILE    a configuration in YAML (default: $FAPILOG_CONFIG, else none)\n"
+        "  --preset NAME    values to begin with: dev, production, serverless, hardened, minimal\n"
+        "  --sink URI       where records go; may be repeated (default: $FAPILOG_SINKS, else those of\n"
+        "                   the file, else the console)\n"
+        "  --set KEY=VALUE  a setting, see below, or sinks.NAME.OPTION, stages.NAME.OPTION\n"
         "  --drain          deliver all that the rings hold, then exit\n"
-        "  --check          validate everything, print what would run, exit\n"
+        "  --check          validate everything, print what would run and where each value comes\n"
+        "                   from, exit\n"
+        "  --sample         print a commented configuration with every option, exit\n"
+        "  --schema         print a JSON schema of the configuration for editors, exit\n"
         "  --verbose        say what happens\n"
-        "  --help, -h [SINK]\n"
-        "                   this text, or the options of a sink\n"
+        "  --help, -h [SINK or STAGE]\n"
+        "                   this text, or the options of a sink or stage\n"
         "  --version        the version\n"
         "\n"
-        "SIGTERM and SIGINT drain and stop, a second one stops at once; SIGHUP reopens files;\n"
-        "SIGUSR1 rotates them. Exit status: 0 done, 1 failed, 2 wrong usage.\n"
+        "A value is taken from, low to high: its default, the preset, the file, the environment\n"
+        "(FAPILOG_KEY), the URI, the command line. SIGTERM and SIGINT drain and stop, a second one\n"
+        "stops at once; SIGHUP reopens files; SIGUSR1 rotates them. Exit status: 0 done, 1 failed,\n"
+        "2 wrong usage.\n"
         "\n"
         "Settings:\n"
         "  level[.LOGGER]       Level from which services log, at run time.\n"
         "                       a level name or off\n",
         f);
     print_rows(f, settings_opts);
+    (void)fputs("\nRouting, as routing.KEY:\n", f);
+    print_rows(f, routing_opts);
+    (void)fputs("\nStages:\n", f);
+    for (const struct stage_ops *const *ops = stage_list; *ops; ops++)
+        print_wrapped(f, (*ops)->kind, (*ops)->summary);
     (void)fputs("\nSinks:\n", f);
     for (const struct sink_ops *const *ops = sink_list; *ops; ops++)
         print_wrapped(f, (*ops)->scheme, (*ops)->summary);
@@ -75,16 +88,31 @@ void options_help(FILE *f)
     (void)fputc('\n', f);
 }
 
-int options_help_sink(FILE *f, const char *scheme, struct err *e)
+static int help_stage(FILE *f, const char *topic, struct err *e)
 {
-    const struct sink_ops *ops = sink_find(scheme);
+    const struct stage_ops *ops = stage_find(topic);
     if (!ops) {
         char schemes[400];
-        return err_set(e, -EINVAL, "%s: no such sink (built in: %s)", scheme, sink_schemes(schemes, sizeof schemes));
+        return err_set(e, -EINVAL, "%s: no such sink or stage (sinks: %s; for stages see --help)", topic,
+                       sink_schemes(schemes, sizeof schemes));
     }
+    (void)fprintf(f, "%s: - %s\n\nOptions, as in stages: [%s: {option: value}]\n", ops->kind, ops->summary, ops->kind);
+    print_rows(f, ops->opts);
+    return 0;
+}
+
+int options_help_topic(FILE *f, const char *topic, struct err *e)
+{
+    const struct sink_ops *ops = sink_find(topic);
+    if (!ops)
+        return help_stage(f, topic, e);
     (void)fprintf(f, "%s: - %s\n\nOptions, as in %s:...?option=value\n", ops->scheme, ops->summary, ops->scheme);
     print_rows(f, ops->opts);
     (void)fputs("\nOptions of every sink:\n", f);
     print_rows(f, sink_common_opts);
+    if (ops->remote) {
+        (void)fputs("\nOptions of every sink that speaks to a server:\n", f);
+        print_rows(f, sink_delivery_opts);
+    }
     return 0;
 }

@@ -1,50 +1,34 @@
-/* options.h - what the command line and the environment ask for. */
+/* options.h - what the command line asks for. What it says of the configuration goes to collector/config. */
 #ifndef COLLECTOR_DAEMON_OPTIONS_H
 #define COLLECTOR_DAEMON_OPTIONS_H
 
-#include "collector/delivery/pipeline.h"
-#include "collector/ingest/settings.h"
+#include "collector/config/config.h"
 #include "lib/base/err.h"
-#include "lib/base/opt.h"
-
-#include <fapilog/abi.h>
 
 #include <stdbool.h>
 #include <stdio.h>
 
-struct settings {
-    struct ingest_settings ingest;
-    uint64_t shutdown_timeout_ns;
-    struct pipeline_settings delivery;
-    uint32_t io; /* enum io_kind */
-};
-extern const struct opt settings_opts[];
-
-struct option_sink {
-    char *uri;
-    const char *source; /* "--sink" or "FAPILOG_SINKS" */
-};
-
 struct options {
-    const char *rings; /* NULL: the default directory */
-    struct option_sink sink[FAPILOG_SINKS_MAX];
-    unsigned sinks_count;
-    struct settings settings;
-    struct level_setting level[FAPILOG_LEVEL_RULES_MAX];
-    unsigned levels_count;
+    struct config_args args; /* points into argv */
     bool drain;
     bool check;
     bool verbose;
 };
 
-enum options_result { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_HELP_SINK, OPTIONS_VERSION };
+enum options_result {
+    OPTIONS_RUN,
+    OPTIONS_HELP,
+    OPTIONS_HELP_TOPIC,
+    OPTIONS_VERSION,
+    OPTIONS_SCHEMA,
+    OPTIONS_SAMPLE,
+};
 
-/* 0.. an enum options_result; negative: wrong usage. ret_topic: the sink of --help SINK. */
+/* 0.. an enum options_result; negative: wrong usage. ret_topic: the sink or stage of --help. */
 int options_parse(struct options *o, int argc, char **argv, const char **ret_topic, struct err *e);
-void options_done(struct options *o);
 
 void options_help(FILE *f);
-/* -EINVAL when there is no such sink. */
-int options_help_sink(FILE *f, const char *scheme, struct err *e);
+/* -EINVAL when there is no such sink or stage. */
+int options_help_topic(FILE *f, const char *topic, struct err *e);
 
 #endif

@@ -30,13 +30,13 @@ void pace_next_turn(struct daemon *d)
         d->turn_at_ns = now_ns + (predicted_ns > NAP_MIN_NS ? predicted_ns : NAP_MIN_NS);
         return;
     }
-    uint64_t sleep_ns = d->options->settings.ingest.flush_interval_ns;
+    uint64_t sleep_ns = d->config.settings.ingest.flush_interval_ns;
     if (!io_has_futex_wait(d->io) && sleep_ns > TIMER_ONLY_NS)
         sleep_ns = TIMER_ONLY_NS;
     if (bell_arm(&d->segments) && sleep_ns > NAP_MAX_NS)
         sleep_ns = NAP_MAX_NS;
     /* Somebody rang for a record that is still younger than the merge window. */
-    if (was_rung && d->drain.held_ns != INT64_MAX && sleep_ns > d->options->settings.ingest.merge_window_ns)
-        sleep_ns = d->options->settings.ingest.merge_window_ns;
+    if (was_rung && d->drain.held_ns != INT64_MAX && sleep_ns > d->config.settings.ingest.merge_window_ns)
+        sleep_ns = d->config.settings.ingest.merge_window_ns;
     d->turn_at_ns = now_ns + sleep_ns;
 }

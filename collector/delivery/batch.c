@@ -45,7 +45,7 @@ void batch_begin(struct batch *b, const struct outputs *o, uint64_t id)
     CHECK(!b->is_used);
     b->is_used = true;
     b->id = id;
-    b->records = b->ring_bytes = 0;
+    b->records = b->filtered = b->unrouted = b->emitted = b->ring_bytes = 0;
     b->settled = b->waits = 0;
     b->ring_limit = BATCH_RING_BYTES;
     b->spans_count = 0;

@@ -28,6 +28,8 @@ struct batch {
     bool is_used;
     uint64_t id;
     uint64_t records; /* taken from the rings, wanted by a sink or not; reports do not count */
+    uint64_t filtered, unrouted; /* taken from the rings as well, and wanted by nobody */
+    uint64_t emitted; /* made by stages */
     uint64_t ring_bytes;
     uint64_t opened_ns;
     uint32_t settled; /* targets that have it, also those that had it before this run began; one bit each */

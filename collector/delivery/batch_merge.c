@@ -93,6 +93,9 @@ bool batch_merge(struct batch *b, struct batch *next, struct buffers *buffers, c
     spans_append(b, next, span, o);
     keep_append(b, next);
     b->records += next->records;
+    b->filtered += next->filtered;
+    b->unrouted += next->unrouted;
+    b->emitted += next->emitted;
     b->ring_bytes += next->ring_bytes;
     batch_end(next, buffers);
     return true;

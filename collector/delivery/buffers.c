@@ -29,7 +29,7 @@ int buffers_init(struct buffers *p, struct io *io, uint32_t count, uint32_t regi
     }
     for (uint32_t i = 0; i < count; i++)
         p->free[i / 64] |= UINT64_C(1) << (i % 64);
-    const int r = io_register_buffers(io, p->base, BUFFER_BYTES, registered);
+    const int r = registered ? io_register_buffers(io, p->base, BUFFER_BYTES, registered) : 0;
     if (r < 0) {
         buffers_done(p);
         return err_sys(e, r, "register output buffers");

@@ -24,12 +24,31 @@ static int format_get(struct outputs *o, const char *name, const struct format_c
     return r;
 }
 
-static uint32_t output_get(struct outputs *o, const struct output *want)
+static bool list_has(const struct opt_list *l, const char *name)
+{
+    for (uint32_t i = 0; i < l->count; i++) {
+        if (!strcmp(l->item[i], name))
+            return true;
+    }
+    return false;
+}
+
+/* Whatever a record is like, it goes to both or to neither. */
+static bool are_routed_alike(const struct route_config *routes, const char *a, const char *b)
+{
+    for (uint32_t i = 0; routes && i < routes->count; i++) {
+        if (list_has(&routes->rule[i].to, a) != list_has(&routes->rule[i].to, b))
+            return false;
+    }
+    return !routes || list_has(&routes->fallback, a) == list_has(&routes->fallback, b);
+}
+
+static uint32_t output_get(struct outputs *o, const struct output *want, const struct route_config *routes)
 {
     for (uint32_t i = 0; i < o->count; i++) {
         const struct output *have = &o->output[i];
         if (have->kind == want->kind && have->format == want->format && have->encoder == want->encoder &&
-            have->level_mask == want->level_mask)
+            have->level_mask == want->level_mask && are_routed_alike(routes, have->routed_as, want->routed_as))
             return i;
     }
     CHECK(o->count < OUTPUTS_MAX);
@@ -54,9 +73,10 @@ static int sink_format(struct outputs *o, struct sink *s, struct err *e)
     return r < 0 ? err_wrap(e, r, "sink %s", s->common.name) : 0;
 }
 
-static int sink_output(struct outputs *o, struct sink *s, enum output_kind kind, uint32_t *ret, struct err *e)
+static int sink_output(struct outputs *o, struct sink *s, enum output_kind kind, const struct route_config *routes,
+                       uint32_t *ret, struct err *e)
 {
-    struct output want = { .kind = kind, .level_mask = s->common.level_mask };
+    struct output want = { .kind = kind, .level_mask = s->common.level_mask, .routed_as = s->common.name };
     if (kind != OUTPUT_RAW) {
         const int r = sink_format(o, s, e);
         if (r < 0)
@@ -67,23 +87,28 @@ static int sink_output(struct outputs *o, struct sink *s, enum output_kind kind,
         want.encoder = s;
     else if (kind != OUTPUT_RAW && !want.format)
         return err_set(e, -EINVAL, "sink %s: format: must be given", s->common.name);
-    *ret = output_get(o, &want);
+    *ret = output_get(o, &want, routes);
     o->level_mask |= want.level_mask;
     return 0;
 }
 
-int outputs_init(struct outputs *o, struct sink *const *sinks, uint32_t sinks_count, uint32_t *ret_index,
-                 struct err *e)
+int outputs_init(struct outputs *o, const struct outputs *before, struct sink *const *sinks, uint32_t sinks_count,
+                 const struct route_config *routes, uint32_t *ret_index, struct err *e)
 {
     memset(o, 0, sizeof *o);
+    if (before) {
+        memcpy(o->format, before->format, sizeof o->format);
+        o->formats_count = before->formats_count;
+    }
     CHECK(sinks_count <= OUTPUTS_MAX);
     for (enum output_kind kind = OUTPUT_TEXT; kind <= OUTPUT_RAW; kind++) {
         for (uint32_t i = 0; i < sinks_count; i++) {
             if (kind_of(sinks[i]) != kind)
                 continue;
-            const int r = sink_output(o, sinks[i], kind, &ret_index[i], e);
+            const int r = sink_output(o, sinks[i], kind, routes, &ret_index[i], e);
             if (r < 0)
                 return r;
+            o->output[ret_index[i]].sinks |= UINT32_C(1) << i;
         }
         if (kind == OUTPUT_TEXT)
             o->text_count = o->count;
@@ -91,6 +116,21 @@ int outputs_init(struct outputs *o, struct sink *const *sinks, uint32_t sinks_co
             o->serialized_count = o->count;
     }
     return 0;
+}
+
+uint32_t outputs_leading_to(const struct outputs *o, uint32_t sinks)
+{
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < o->serialized_count; i++)
+        bits |= (uint32_t)((o->output[i].sinks & sinks) != 0) << i;
+    return bits;
+}
+
+void outputs_drop(struct outputs *o, const struct outputs *before)
+{
+    while (o->formats_count > before->formats_count)
+        format_close(o->format[--o->formats_count]);
+    o->count = 0;
 }
 
 void outputs_done(struct outputs *o)

@@ -1,10 +1,11 @@
 /* outputs.h - the distinct streams that the sinks want. A record is serialized once per output, however many
- * sinks share it; an output is a kind, a format with its configuration (or a sink that encodes by itself) and a
- * set of levels. */
+ * sinks share it; an output is a kind, a format with its configuration (or a sink that encodes by itself), a
+ * set of levels and the routes that lead to it. */
 #ifndef COLLECTOR_DELIVERY_OUTPUTS_H
 #define COLLECTOR_DELIVERY_OUTPUTS_H
 
 #include "collector/format/format.h"
+#include "collector/route/route.h"
 #include "collector/sinks/sink.h"
 
 enum { OUTPUTS_MAX = FAPILOG_SINKS_MAX };
@@ -20,6 +21,8 @@ struct output {
     uint32_t level_mask;   /* bit = level number */
     struct format *format; /* NULL: raw spans, or an encoder that needs none */
     struct sink *encoder;  /* OUTPUT_ENTRY: encodes for itself, NULL: the payload is the format's */
+    const char *routed_as; /* the name of its first sink: the same rules name the others */
+    uint32_t sinks;        /* one bit each */
 };
 
 /* Sorted by kind. */
@@ -33,9 +36,14 @@ struct outputs {
     uint32_t level_mask; /* levels that any output wants */
 };
 
-/* Fills `ret_index[i]` with the output of sink i and sets the format of each sink that has one. */
-int outputs_init(struct outputs *o, struct sink *const *sinks, uint32_t sinks_count, uint32_t *ret_index,
-                 struct err *e);
+/* Fills `ret_index[i]` with the output of sink i and sets the format of each sink that has one. The formats of
+ * `before` (may be NULL) are taken over: what they have cached at call sites stays theirs. */
+int outputs_init(struct outputs *o, const struct outputs *before, struct sink *const *sinks, uint32_t sinks_count,
+                 const struct route_config *routes, uint32_t *ret_index, struct err *e);
+/* Closes the formats that `o` has in addition to those of `before`. */
+void outputs_drop(struct outputs *o, const struct outputs *before);
+/* The outputs that lead to any of these sinks. */
+uint32_t outputs_leading_to(const struct outputs *o, uint32_t sinks);
 void outputs_done(struct outputs *o);
 
 #endif

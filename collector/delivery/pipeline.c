@@ -165,6 +165,8 @@ static void commit_oldest(struct pipeline *p)
     release_checkpoint(&b->checkpoint);
     FAULT_POINT("released");
     p->committed_records += b->records;
+    p->committed_filtered += b->filtered;
+    p->committed_unrouted += b->unrouted;
     p->committed_batches++;
     forget_open(p, 0);
     batch_end(b, &p->buffers);
@@ -196,6 +198,9 @@ void pipeline_run(struct pipeline *p, uint64_t now_ns)
 uint64_t pipeline_deadline(const struct pipeline *p)
 {
     uint64_t deadline = p->remotes_count ? remotes_deadline(p) : UINT64_MAX;
+    const uint64_t tick_at = p->settings.stages ? stages_deadline(p->settings.stages) : UINT64_MAX;
+    if (tick_at < deadline)
+        deadline = tick_at;
     for (uint32_t i = 0; i < p->targets_count; i++) {
         const uint64_t at = p->target[i].remote ? UINT64_MAX : target_deadline(&p->target[i]);
         if (at < deadline)

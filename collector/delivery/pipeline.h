@@ -10,6 +10,7 @@
 #include "collector/delivery/commit.h"
 #include "collector/delivery/outputs.h"
 
+#include "collector/stage/stage.h"
 #include "lib/base/clock.h"
 
 #define PIPELINE_RETRY_FIRST_NS (100 * NS_PER_MS)
@@ -58,6 +59,17 @@ struct target {
 struct pipeline_settings {
     uint64_t window;       /* batches, WINDOW_MIN..WINDOW_MAX */
     const char *state_dir; /* of spools and dead letters; remote sinks only */
+    struct stages *stages; /* open; NULL: none */
+    struct routes *routes; /* of the sinks in their order; NULL: every sink gets every record */
+    const struct route_config *route_config; /* that `routes` was made of */
+};
+
+/* A record between the ring and a batch. */
+struct pipeline_staged {
+    const struct fapilog_record *of; /* as the drain has it; NULL: none, or one that a stage has made */
+    const struct fapilog_record *r;  /* as it left the stages; NULL: nobody wants it */
+    uint32_t among;                  /* outputs */
+    bool is_filtered, is_unrouted;
 };
 
 struct pipeline {
@@ -85,8 +97,14 @@ struct pipeline {
     bool is_changed;      /* a batch was settled since the last store */
     uint64_t pressure_at_ns;
     bool is_full; /* the drain waits for a batch */
+    bool is_paused;
     uint64_t status_version; /* rises when a sink's health or error count changes */
+    struct pipeline_staged staged, emitted;
+    uint64_t ticked_turn;
+    bool is_ending; /* set by the owner when all is read: stages tell what they still have */
+    bool has_ended;
     uint64_t committed_records;
+    uint64_t committed_filtered, committed_unrouted;
     uint64_t committed_batches;
     void (*on_message)(void *arg, const char *text); /* for people: failures and recoveries */
     void *message_arg;
@@ -94,8 +112,9 @@ struct pipeline {
 
 /* Gives a name to each sink that has none; two of the same name are refused. */
 int pipeline_name_sinks(struct sink *const *sinks, uint32_t count, struct err *e);
-/* What can be told before anything is opened: formats, and two sinks that write to the same place. */
-int pipeline_check(struct sink *const *sinks, uint32_t count, struct err *e);
+/* What can be told before anything is opened: formats, two sinks that write to the same place, sinks that
+ * stages and routes cannot serve. */
+int pipeline_check(struct sink *const *sinks, uint32_t count, const struct pipeline_settings *settings, struct err *e);
 
 /* Opens the sinks, cuts them back to their marks and persists where they stand. The sinks stay the
  * caller's; on failure those that were opened are closed again. */
@@ -128,8 +147,19 @@ void pipeline_stop(struct pipeline *p, uint64_t deadline_ns);
 void pipeline_drain(struct pipeline *p);
 bool pipeline_is_drained(const struct pipeline *p);
 
+/* No new batch is begun, and what is gathered is closed; what a former run left open is read to its end before. */
+void pipeline_pause(struct pipeline *p, bool is_paused);
+bool pipeline_is_at_rest(const struct pipeline *p);
+/* While at rest: from now on these sinks, with these stages and routes. Sinks that are in it already stay open
+ * as they are; new ones are opened before those that are left out are closed. The old stages and routes are the
+ * caller's again. On failure all is as before, but for -ENOTRECOVERABLE: a sink that had to make room for its
+ * successor could not be opened again. */
+int pipeline_reconfigure(struct pipeline *p, struct sink *const *sinks, uint32_t count,
+                         const struct pipeline_settings *settings, struct err *e);
+
 void pipeline_want_reopen(struct pipeline *p);
 void pipeline_want_rotate(struct pipeline *p);
+uint64_t target_errors(const struct target *t); /* failed writes or requests */
 /* The first failing sink, or NULL. */
 const struct target *pipeline_failing(const struct pipeline *p);
 

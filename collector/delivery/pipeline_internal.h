@@ -20,6 +20,15 @@ void pipeline_grow_slots(struct pipeline *p, uint32_t positions);
 /* Takes over what the newest slot calls open. */
 int pipeline_load_fences(struct pipeline *p, struct err *e);
 
+/* pipeline_open.c */
+int pipeline_check_sinks(struct sink *const *sinks, uint32_t count, const struct pipeline_settings *settings,
+                         struct err *e);
+void target_make(struct target *t, struct pipeline *p, struct sink *s);
+int target_open(struct target *t, struct err *e);
+int target_close(struct target *t, struct err *e);
+/* All that a former run left open is read. */
+bool pipeline_has_caught_up(const struct pipeline *p);
+
 /* target.c */
 void target_hook(struct sink *s);
 void target_take_mark(struct target *t);

@@ -48,54 +48,73 @@ static int check_place(const struct sink *a, const struct sink *b, struct err *e
     return err_set(e, -EEXIST, "sinks %s and %s write to the same place", a->common.name, b->common.name);
 }
 
-int pipeline_check(struct sink *const *sinks, uint32_t count, struct err *e)
+/* Spans of the ring are what was logged: nothing can be taken out of them or changed in them. */
+static int check_raw(const struct sink *s, const struct pipeline_settings *settings, struct err *e)
 {
-    struct outputs outputs;
-    uint32_t output[FAPILOG_SINKS_MAX];
-    int r = outputs_init(&outputs, sinks, count, output, e);
-    outputs_done(&outputs);
-    for (uint32_t i = 0; i < count && r == 0; i++)
+    const bool has_stages = settings && settings->stages && settings->stages->count;
+    if (!s->ops->wants_raw || !settings || !(has_stages || settings->routes))
+        return 0;
+    return err_set(e, -ENOTSUP, "sink %s: a %s sink takes records as they lie in the ring, so there can be no %s "
+                   "beside it; remove one of the two, or use a file sink", s->common.name, s->ops->scheme,
+                   has_stages ? "stages" : "routes");
+}
+
+int pipeline_check_sinks(struct sink *const *sinks, uint32_t count, const struct pipeline_settings *settings,
+                         struct err *e)
+{
+    int r = 0;
+    for (uint32_t i = 0; i < count && r == 0; i++) {
+        r = check_raw(sinks[i], settings, e);
         for (uint32_t k = 0; k < i && r == 0; k++)
             r = check_place(sinks[k], sinks[i], e);
+    }
     return r;
 }
 
-static int target_init(struct pipeline *p, struct sink *const *sinks, uint32_t i, uint32_t output, bool is_alone,
-                       struct err *e)
+int pipeline_check(struct sink *const *sinks, uint32_t count, const struct pipeline_settings *settings, struct err *e)
 {
-    struct target *t = &p->target[i];
-    struct sink *s = sinks[i];
-    *t = (struct target){ .pipeline = p, .sink = s, .bit = UINT32_C(1) << i, .output = output,
-                          .identity = sink_identity(s) };
+    struct outputs outputs;
+    uint32_t output[FAPILOG_SINKS_MAX];
+    const int r = outputs_init(&outputs, NULL, sinks, count, settings ? settings->route_config : NULL, output, e);
+    outputs_done(&outputs);
+    return r < 0 ? r : pipeline_check_sinks(sinks, count, settings, e);
+}
+
+void target_make(struct target *t, struct pipeline *p, struct sink *s)
+{
+    *t = (struct target){ .pipeline = p, .sink = s, .identity = sink_identity(s) };
     const struct sink_mark *mark = commit_mark(p->commit, t->identity);
     if (mark) {
         t->mark = *mark;
         t->has_mark = true;
     }
-    for (uint32_t k = 0; k < i; k++) {
-        const int r = check_place(sinks[k], s, e);
-        if (r < 0)
-            return r;
-    }
     s->io = p->io;
-    s->is_alone = is_alone;
-    if (s->ops->remote) {
-        p->remotes_count++;
-    } else {
+    if (!s->ops->remote) {
         s->core = t;
         target_hook(s);
     }
+}
+
+static void target_init(struct pipeline *p, struct sink *s, uint32_t output, bool is_alone)
+{
+    struct target *t = &p->target[p->targets_count];
+    target_make(t, p, s);
+    t->bit = UINT32_C(1) << p->targets_count;
+    t->output = output;
+    s->is_alone = is_alone;
+    p->remotes_count += s->ops->remote != NULL;
     p->everybody |= t->bit;
     p->targets_count++;
-    return 0;
 }
 
 static int targets_init(struct pipeline *p, struct sink *const *sinks, uint32_t count, struct err *e)
 {
     uint32_t output[FAPILOG_SINKS_MAX];
-    int r = outputs_init(&p->outputs, sinks, count, output, e);
+    int r = outputs_init(&p->outputs, NULL, sinks, count, p->settings.route_config, output, e);
+    if (r == 0)
+        r = pipeline_check_sinks(sinks, count, &p->settings, e);
     for (uint32_t i = 0; r == 0 && i < count; i++)
-        r = target_init(p, sinks, i, output[i], count == 1, e);
+        target_init(p, sinks[i], output[i], count == 1);
     return r < 0 ? r : pipeline_load_fences(p, e);
 }
 
@@ -115,7 +134,7 @@ static int sink_open(struct sink *s, struct err *e)
     return r;
 }
 
-static int target_open(struct target *t, struct err *e)
+int target_open(struct target *t, struct err *e)
 {
     const struct sink_ops *ops = t->sink->ops;
     t->is_open = true; /* close() is due even when open() fails */
@@ -134,6 +153,16 @@ static int target_open(struct target *t, struct err *e)
     t->state = TARGET_IDLE;
     target_take_mark(t);
     return 0;
+}
+
+int target_close(struct target *t, struct err *e)
+{
+    struct err own = { 0 };
+    t->is_open = false;
+    remote_close(t->remote);
+    t->remote = NULL;
+    const int r = t->sink->ops->close ? t->sink->ops->close(t->sink, &own) : 0;
+    return r < 0 ? err_set(e, r, "%s; sink %s", own.text, t->sink->common.name) : 0;
 }
 
 static int open_all(struct pipeline *p, struct sink *const *sinks, uint32_t count, struct err *e)
@@ -210,16 +239,17 @@ int pipeline_close(struct pipeline *p, struct err *e)
     int first = 0;
     for (uint32_t i = 0; i < p->targets_count; i++) {
         struct target *t = &p->target[i];
-        struct err own = { 0 };
         if (!t->is_open || t->state == TARGET_WRITING)
             continue;
-        t->is_open = false;
-        remote_close(t->remote);
-        const int r = t->sink->ops->close ? t->sink->ops->close(t->sink, &own) : 0;
-        if (r < 0 && first == 0)
-            first = err_set(e, r, "%s; sink %s", own.text, t->sink->common.name);
+        const int r = target_close(t, first == 0 ? e : NULL);
+        first = first == 0 ? r : first;
     }
     p->targets_count = 0;
     memory_free(p);
     return first;
+}
+
+bool pipeline_has_caught_up(const struct pipeline *p)
+{
+    return p->fence_next >= p->fences_count;
 }

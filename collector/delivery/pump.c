@@ -51,6 +51,126 @@ static int put_records(struct pipeline *p, struct drain *d, struct batch *b, str
     return -ENODATA;
 }
 
+/* ---- with stages or routes ---- */
+
+static bool is_wanted(const struct pipeline *p, const struct fapilog_record *r)
+{
+    return p->outputs.level_mask >> (r->level & 31) & 1;
+}
+
+static void route(struct pipeline *p, struct pipeline_staged *s)
+{
+    const uint32_t sinks = p->settings.routes ? routes_match(p->settings.routes, s->r) : p->everybody;
+    s->among = outputs_leading_to(&p->outputs, sinks);
+    s->is_unrouted = !sinks;
+    if (!s->among)
+        s->r = NULL;
+}
+
+/* The record runs through the stages once, however many batches it takes until it fits. */
+static void stage(struct pipeline *p, const struct fapilog_record *r)
+{
+    struct pipeline_staged *s = &p->staged;
+    if (s->of == r)
+        return;
+    *s = (struct pipeline_staged){ .of = r, .r = is_wanted(p, r) ? r : NULL };
+    if (!s->r)
+        return;
+    if (p->settings.stages)
+        s->r = stages_run(p->settings.stages, r);
+    s->is_filtered = !s->r;
+    if (s->r)
+        route(p, s);
+}
+
+static int put_staged(struct pipeline *p, struct batch *b, const struct pipeline_staged *s, bool *ret_fits,
+                      struct err *e)
+{
+    const int res = batch_put(b, &p->buffers, &p->outputs, s->r, s->among, ret_fits);
+    return res < 0 ? err_set(e, res, "no memory for a record of lane %u", s->r->id.lane) : 0;
+}
+
+/* As put_records(). */
+static int put_through_stages(struct pipeline *p, struct drain *d, struct batch *b, struct err *e)
+{
+    for (const struct fapilog_record *r; (r = drain_peek(d));) {
+        bool fits = true;
+        int res = 0;
+        if (b->ring_bytes && b->ring_bytes + drain_peek_bytes(d) > b->ring_limit)
+            return 1;
+        stage(p, r);
+        if (p->staged.r)
+            res = put_staged(p, b, &p->staged, &fits, e);
+        if (res < 0 || !fits)
+            return res < 0 ? res : 1;
+        b->filtered += p->staged.is_filtered;
+        b->unrouted += p->staged.is_unrouted;
+        b->records += !r->internal && !p->staged.is_filtered && !p->staged.is_unrouted;
+        p->staged.of = NULL;
+        b->ring_bytes += drain_accept(d);
+        if (is_full(d, b))
+            return 1;
+    }
+    return -ENODATA;
+}
+
+/* The next record that a stage has made and somebody wants. */
+static bool next_emitted(struct pipeline *p)
+{
+    while (!p->emitted.r) {
+        p->emitted = (struct pipeline_staged){ .r = stages_emitted(p->settings.stages) };
+        if (!p->emitted.r)
+            return false;
+        if (is_wanted(p, p->emitted.r))
+            route(p, &p->emitted);
+        else
+            p->emitted.r = NULL;
+    }
+    return true;
+}
+
+/* Between turns. Stages speak to all sinks: not in a batch that some of them have had. */
+static int put_emitted(struct pipeline *p, struct drain *d, struct err *e)
+{
+    while (!d->is_fenced && next_emitted(p)) {
+        struct batch *b = pipeline_filling(p, d);
+        bool fits;
+        if (!b)
+            return 0;
+        int r = put_staged(p, b, &p->emitted, &fits, e);
+        if (r == 0 && !fits)
+            r = close_batch(p, d, e);
+        if (r < 0)
+            return r;
+        if (fits) {
+            b->emitted++;
+            p->emitted.r = NULL;
+        }
+    }
+    return 0;
+}
+
+static void tick(struct pipeline *p, const struct drain *d)
+{
+    struct stages *c = p->settings.stages;
+    if (d->is_open && p->ticked_turn != d->turn) {
+        p->ticked_turn = d->turn;
+        stages_tick(c, d->turn_at_ns);
+    } else if (!d->is_open && clock_mono_ns() >= stages_deadline(c)) {
+        stages_tick(c, clock_mono_ns());
+    }
+}
+
+/* All is read: what the stages still have to say is told, until it brings up nothing new. */
+static int end_stages(struct pipeline *p, struct drain *d, struct err *e)
+{
+    if (p->emitted.r)
+        return 0; /* the window is full */
+    stages_tick(p->settings.stages, UINT64_MAX);
+    p->has_ended = !next_emitted(p);
+    return put_emitted(p, d, e);
+}
+
 static int put_spans(struct drain *d, struct batch *b)
 {
     do {
@@ -71,7 +191,9 @@ static int fill(struct pipeline *p, struct drain *d, struct err *e)
         struct batch *b = pipeline_filling(p, d);
         if (!b)
             return 0;
-        int r = d->is_raw_only ? put_spans(d, b) : put_records(p, d, b, e);
+        int r = d->is_raw_only ? put_spans(d, b)
+                : p->settings.stages || p->settings.routes ? put_through_stages(p, d, b, e)
+                                                           : put_records(p, d, b, e);
         if (r == -ENODATA)
             return 1;
         if (r > 0)
@@ -81,19 +203,45 @@ static int fill(struct pipeline *p, struct drain *d, struct err *e)
     }
 }
 
-int pump_run(struct pipeline *p, struct drain *d, struct err *e)
+/* Others want the window empty. */
+static int put_down(struct pipeline *p, struct drain *d, struct err *e)
 {
-    if (d->is_open) {
-        p->fence_next = d->fence;
-        const int r = fill(p, d, e);
-        if (r <= 0)
-            return r;
-    }
     if (!p->filling)
         return 0;
-    if (!drain_touched(d))
+    if (drain_touched(d) || p->filling->emitted)
+        return close_batch(p, d, e);
+    pipeline_drop_batch(p);
+    return 0;
+}
+
+static int between_turns(struct pipeline *p, struct drain *d, struct err *e)
+{
+    int r = 0;
+    if (p->settings.stages)
+        r = put_emitted(p, d, e);
+    if (r == 0 && p->settings.stages && p->is_ending && !p->has_ended)
+        r = end_stages(p, d, e);
+    if (r < 0 || !p->filling)
+        return r;
+    if (!drain_touched(d) && !p->filling->emitted)
         pipeline_drop_batch(p);
     else if (d->is_fenced || pipeline_is_hungry(p))
         return close_batch(p, d, e);
     return 0;
+}
+
+int pump_run(struct pipeline *p, struct drain *d, struct err *e)
+{
+    if (p->settings.stages)
+        tick(p, d);
+    if (d->is_open)
+        p->fence_next = d->fence;
+    if (unlikely(p->is_paused) && pipeline_has_caught_up(p))
+        return put_down(p, d, e);
+    if (d->is_open) {
+        const int r = fill(p, d, e);
+        if (r <= 0)
+            return r;
+    }
+    return between_turns(p, d, e);
 }

@@ -109,6 +109,24 @@ static uint32_t generation_at(const struct stretch *st)
     return FAPILOG_WORD0_SCHEMA(load_word(st->ring + (start & (st->cap - 1))));
 }
 
+/* The usual: wanted events that follow each other in one block. Returns their bytes, at most `left`. */
+static uint64_t pass_wanted(const uint8_t *at, uint64_t left, uint32_t level_mask, uint32_t *records)
+{
+    const uint64_t all = left;
+    while (left >= sizeof(struct fapilog_record_header)) {
+        const uint64_t word0 = load_word(at), size = FAPILOG_WORD0_SIZE(word0);
+        const uint32_t kind = FAPILOG_WORD0_KIND(word0);
+        if ((kind != FAPILOG_KIND_EVENT && kind != FAPILOG_KIND_DYNAMIC) ||
+            !(level_mask >> FAPILOG_WORD0_LEVEL(word0) & 1) || size < sizeof(struct fapilog_record_header) ||
+            size > left)
+            break;
+        at += size;
+        left -= size;
+        ++*records;
+    }
+    return all - left;
+}
+
 /* Walks the headers; what the cursor passed over as damaged ends a run here as well. */
 static int stretch_walk(struct batch *b, uint32_t output, const struct stretch *st, uint32_t level_mask)
 {
@@ -120,6 +138,13 @@ static int stretch_walk(struct batch *b, uint32_t output, const struct stretch *
         const uint64_t block_end = (pos & ~(st->block - 1)) + st->block;
         const uint64_t end = block_end < st->to ? block_end : st->to;
         const uint8_t *rec = stretch_at(st, pos);
+        if (run.to == pos && pos & (st->block - 1)) {
+            const uint64_t passed = pass_wanted(rec, end - pos, level_mask, &run.records);
+            run.to = pos += passed;
+            rec += passed;
+            if (pos == end)
+                continue;
+        }
         const uint64_t word0 = end - pos < sizeof(struct fapilog_record_header) ? 0 : load_word(rec);
         const uint32_t size = FAPILOG_WORD0_SIZE(word0);
         bool counts = false;

@@ -50,23 +50,23 @@ static void on_settled(struct remote_ticket *ticket)
     FAULT_POINT("remote-settled");
 }
 
+/* They know the pipeline only: targets move when sinks come and go. */
 static void on_status(void *arg)
 {
-    struct target *t = arg;
-    t->pipeline->status_version++;
+    struct pipeline *p = arg;
+    p->status_version++;
 }
 
 static void on_message(void *arg, const char *text)
 {
-    const struct target *t = arg;
-    pipeline_say(t->pipeline, text);
+    pipeline_say(arg, text);
 }
 
 int remotes_open(struct target *t, struct err *e)
 {
     const struct remote_config cfg = {
         .io = t->pipeline->io, .state_dir = t->pipeline->settings.state_dir,
-        .on_message = on_message, .message_arg = t, .on_status = on_status,
+        .on_message = on_message, .message_arg = t->pipeline, .on_status = on_status,
     };
     return remote_open(t->sink, &cfg, &t->remote, e);
 }
@@ -215,4 +215,13 @@ bool pipeline_is_drained(const struct pipeline *p)
             return false;
     }
     return true;
+}
+
+uint64_t target_errors(const struct target *t)
+{
+    struct remote_stats stats;
+    if (!t->remote)
+        return t->errors;
+    remote_stats(t->remote, &stats);
+    return stats.failed;
 }

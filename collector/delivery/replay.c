@@ -32,10 +32,9 @@ static int block_replay(struct replay *p, struct spool_file *f, const struct spo
 
 static enum spool_kind kind_of(const char *path)
 {
-    const char *dot = strrchr(path, '.');
-    if (!dot)
-        return 0;
-    return strcmp(dot, SPOOL_SUFFIX) == 0 ? SPOOL_ENTRIES : strcmp(dot, SPOOL_DEAD_SUFFIX) == 0 ? SPOOL_DEAD : 0;
+    const char *slash = strrchr(path, '/');
+    uint64_t sequence;
+    return spool_name_parse(slash ? slash + 1 : path, &sequence);
 }
 
 static int file_replay(struct replay *p, const char *path, struct err *e)

@@ -100,13 +100,6 @@ bool attributes_number(const struct build *b, enum attribute_kind kind, uint64_t
     }
 }
 
-struct fapilog_text attributes_service(const struct fapilog_record *r)
-{
-    if (r->logger && r->logger->service.len > 0)
-        return r->logger->service;
-    return r->process ? r->process->service : NAME("");
-}
-
 struct fapilog_text attributes_scope(const struct fapilog_record *r)
 {
     return r->logger && r->logger->name.len > 0 ? r->logger->name : NAME("root");

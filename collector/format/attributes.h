@@ -34,7 +34,6 @@ bool attributes_next(struct attributes *a, struct attribute *ret);
 bool attributes_text(const struct build *b, enum attribute_kind kind, struct fapilog_text *ret);
 bool attributes_number(const struct build *b, enum attribute_kind kind, uint64_t *ret);
 
-struct fapilog_text attributes_service(const struct fapilog_record *r);
 struct fapilog_text attributes_scope(const struct fapilog_record *r);
 
 #endif

@@ -3,6 +3,7 @@
 #include "collector/format/attributes.h"
 #include "collector/format/enriched.h"
 #include "collector/format/level.h"
+#include "collector/format/parts.h"
 
 static void build_attribute(struct build *b, const struct attribute *x)
 {
@@ -43,16 +44,6 @@ static void build_attributes(struct build *b)
     build_lit(b, "},");
 }
 
-static void build_text_member(struct build *b, const char *key, size_t key_len, struct fapilog_text value)
-{
-    if (value.len == 0)
-        return;
-    build_bytes(b, key, key_len);
-    build_quoted(b, value);
-    build_lit(b, ",");
-}
-#define build_member(b, lit, value) build_text_member((b), "" lit, sizeof(lit) - 1, (value))
-
 static void build_enriched(struct build *b, struct enriched *en, const char *key)
 {
     struct gather_entry x;
@@ -80,7 +71,7 @@ static void build_resource(struct build *b)
     build_u64(b, p->pid);
     build_lit(b, ",");
     build_enriched(b, &en, "service.name");
-    build_member(b, "\"service.name\":", attributes_service(b->r));
+    build_member(b, "\"service.name\":", parts_service(b->r));
     build_enriched(b, &en, "service.version");
     build_member(b, "\"service.version\":", p->version);
     build_enriched(b, &en, NULL);

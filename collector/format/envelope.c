@@ -379,27 +379,13 @@ char *envelope_write(struct plan_state *state, const struct fapilog_record *r, u
     }
 }
 
-static size_t list_bound(const struct fapilog_record *r, const struct fapilog_field *fields, uint32_t count)
+size_t envelope_field_bound(const struct fapilog_record *r, const struct fapilog_field *f)
 {
-    size_t sum = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct fapilog_field *const f = &fields[i];
-        if (f->name.len == 4 && is_name(f->name, NAME("data")))
-            sum += 2 * others_bound(r) + 4 * (size_t)VALUE_SLACK;
-        else if (f->name.len == 4 && is_name(f->name, NAME("tags")))
-            sum += 4 * (value_bound(f) + VALUE_SLACK);
-        else if (f->name.len >= 10 && is_error_name(f->name))
-            sum += value_bound(f) + ERROR_TEXT_MAX + (f->type == FAPILOG_TYPE_STACK ? f->len / 8 * FRAME_EXTRA : 0);
-    }
-    return sum;
-}
-
-size_t envelope_bound(const struct fapilog_record *r)
-{
-    size_t sum = list_bound(r, r->fields, r->fields_count);
-    if (r->context)
-        sum += list_bound(r, r->context->fields, r->context->fields_count);
-    if (r->logger)
-        sum += list_bound(r, r->logger->fields, r->logger->fields_count);
-    return sum;
+    if (f->name.len == 4 && is_name(f->name, NAME("data")))
+        return 2 * others_bound(r) + 4 * (size_t)VALUE_SLACK;
+    if (f->name.len == 4 && is_name(f->name, NAME("tags")))
+        return 4 * (value_bound(f) + VALUE_SLACK);
+    if (!is_error_name(f->name))
+        return 0;
+    return value_bound(f) + ERROR_TEXT_MAX + (f->type == FAPILOG_TYPE_STACK ? f->len / 8 * (size_t)FRAME_EXTRA : 0);
 }

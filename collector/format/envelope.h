@@ -24,7 +24,13 @@ enum envelope_part envelope_part(const struct gather_entry *e);
 char *envelope_write(struct plan_state *state, const struct fapilog_record *r, unsigned part, char *out,
                      unsigned *flags);
 
-/* Bytes beyond plan_bound(), where fields of these names are there. */
-size_t envelope_bound(const struct fapilog_record *r);
+/* Whether a name of that length may be one of them: all others need no look. */
+static inline bool envelope_may_be_name(uint32_t len)
+{
+    return len == 4 || (len >= 10 && len <= 13);
+}
+
+/* Bytes that such a field needs beyond plan_bound(); 0 for all others. */
+size_t envelope_field_bound(const struct fapilog_record *r, const struct fapilog_field *f);
 
 #endif

@@ -3,7 +3,7 @@
 #include "collector/format/enriched.h"
 #include "collector/format/envelope.h"
 #include "collector/format/level.h"
-#include "collector/format/plan.h"
+#include "collector/format/parts.h"
 
 static const uint8_t context_roles[] = { /* in the order of their names; message_id comes after the first */
     FAPILOG_ROLE_CORRELATION_ID, FAPILOG_ROLE_REQUEST_ID, FAPILOG_ROLE_SPAN_ID, FAPILOG_ROLE_TENANT_ID,
@@ -61,16 +61,6 @@ static void build_data(struct build *b)
     build_lit(b, "},");
 }
 
-static void build_text_member(struct build *b, const char *key, size_t key_len, struct fapilog_text value)
-{
-    if (value.len == 0)
-        return;
-    build_bytes(b, key, key_len);
-    build_quoted(b, value);
-    build_lit(b, ",");
-}
-#define build_member(b, lit, value) build_text_member((b), "" lit, sizeof(lit) - 1, (value))
-
 static void build_source(struct build *b)
 {
     const struct fapilog_site *const site = b->r->site;
@@ -111,11 +101,6 @@ static void build_diagnostics(struct build *b)
 {
     struct enriched en;
     const struct fapilog_process_info *const p = b->r->process;
-    const struct fapilog_logger_info *const l = b->r->logger;
-    struct fapilog_text service = l ? l->service : (struct fapilog_text){NULL, 0};
-    if (service.len == 0 && p)
-        service = p->service;
-
     enriched_begin(&en, b->r, GATHER_BYTES);
     build_lit(b, "\"diagnostics\":{");
     build_enriched(b, &en, "context_lost");
@@ -147,7 +132,7 @@ static void build_diagnostics(struct build *b)
         build_lit(b, ",");
     }
     build_enriched(b, &en, "service");
-    build_member(b, "\"service\":", service);
+    build_member(b, "\"service\":", parts_service(b->r));
     build_enriched(b, &en, "source");
     build_source(b);
     build_enriched(b, &en, "truncated");
@@ -202,24 +187,29 @@ static char *fapilog_write_within(struct format *f, const struct fapilog_record 
 }
 
 /* The request id stands there a second time, as correlation id. */
-static size_t request_bound(const struct fapilog_field *fields, uint32_t count)
+static size_t list_extra(const struct fapilog_record *r, const struct fapilog_field *fields, uint32_t count)
 {
     size_t sum = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (gather_role(&fields[i]) == FAPILOG_ROLE_REQUEST_ID)
-            sum += value_bound(&fields[i]);
+        const struct fapilog_field *const f = &fields[i];
+        if (likely(f->role == FAPILOG_ROLE_DATA && !envelope_may_be_name(f->name.len)))
+            continue;
+        if (gather_role(f) == FAPILOG_ROLE_REQUEST_ID)
+            sum += value_bound(f);
+        else
+            sum += envelope_field_bound(r, f);
     }
     return sum;
 }
 
 static size_t fapilog_bound(struct format *f, const struct fapilog_record *r)
 {
-    size_t sum = plan_bound(&fapilog_layout, r) + envelope_bound(r) + request_bound(r->fields, r->fields_count);
+    size_t sum = plan_bound(&fapilog_layout, r) + list_extra(r, r->fields, r->fields_count);
     (void)f;
     if (r->context)
-        sum += request_bound(r->context->fields, r->context->fields_count);
+        sum += list_extra(r, r->context->fields, r->context->fields_count);
     if (r->logger)
-        sum += request_bound(r->logger->fields, r->logger->fields_count);
+        sum += list_extra(r, r->logger->fields, r->logger->fields_count);
     return sum;
 }
 

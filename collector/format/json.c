@@ -2,61 +2,32 @@
  * as they were given (call, context, logger). A field whose name is one of ours gets a '_' appended. */
 #include "collector/format/enriched.h"
 #include "collector/format/level.h"
-#include "collector/format/plan.h"
+#include "collector/format/parts.h"
 
-#define NAME(s) {s, sizeof(s) - 1}
+static const struct fapilog_text own_names[] = {
+    PARTS_KEY("time"), PARTS_KEY("level"), PARTS_KEY("logger"), PARTS_KEY("message"), PARTS_KEY("service"),
+    PARTS_KEY("pid"), PARTS_KEY("env"), PARTS_KEY("version"), PARTS_KEY("file"), PARTS_KEY("line"),
+    PARTS_KEY("function"), PARTS_KEY("context_lost"), PARTS_KEY("truncated"), PARTS_KEY("fields_cut"),
+    PARTS_KEY("invalid")};
 
-static bool is_ours(struct fapilog_text name)
-{
-    static const struct fapilog_text ours[] = {
-        NAME("time"), NAME("level"), NAME("logger"), NAME("message"), NAME("service"), NAME("pid"),
-        NAME("env"), NAME("version"), NAME("file"), NAME("line"), NAME("function"), NAME("context_lost"),
-        NAME("truncated"), NAME("fields_cut"), NAME("invalid")};
-    /* "time_" would meet a "time" that was renamed, so names of ours with '_' behind them move too. */
-    while (name.len > 0 && name.data[name.len - 1] == '_')
-        name.len--;
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
-        if (name.len == ours[i].len && memcmp(name.data, ours[i].data, name.len) == 0)
-            return true;
-    }
-    return false;
-}
+static const struct fapilog_text key_logger = PARTS_KEY(",\"logger\":");
+static const struct parts_flat flat = {
+    .service = PARTS_KEY(",\"service\":"), .pid = PARTS_KEY(",\"pid\":"), .env = PARTS_KEY(",\"env\":"),
+    .version = PARTS_KEY(",\"version\":"), .file = PARTS_KEY(",\"file\":"), .line = PARTS_KEY(",\"line\":"),
+    .function = PARTS_KEY(",\"function\":"), .context_lost = PARTS_KEY(",\"context_lost\":"),
+    .truncated = PARTS_KEY(",\"truncated\":"), .fields_cut = PARTS_KEY(",\"fields_cut\":"),
+    .put = build_quoted, .own = own_names, .own_count = ARRAY_COUNT(own_names)};
 
 static void build_field(struct build *b, const struct gather_entry *e)
 {
     build_lit(b, ",");
     build_quoted(b, e->name);
-    if (is_ours(e->name)) {
+    if (parts_flat_is_own(&flat, e->name)) {
         build_drop_quote(b);
         build_lit(b, "_\"");
     }
     build_lit(b, ":");
     build_value(b, e);
-}
-
-static void build_text_member(struct build *b, const char *key, size_t key_len, struct fapilog_text value)
-{
-    if (value.len == 0)
-        return;
-    build_bytes(b, key, key_len);
-    build_quoted(b, value);
-}
-#define build_member(b, lit, value) build_text_member((b), "" lit, sizeof(lit) - 1, (value))
-
-static void build_process(struct build *b)
-{
-    const struct fapilog_process_info *const p = b->r->process;
-    const struct fapilog_logger_info *const l = b->r->logger;
-    if (l && l->service.len > 0)
-        build_member(b, ",\"service\":", l->service);
-    else if (p)
-        build_member(b, ",\"service\":", p->service);
-    if (!p)
-        return;
-    build_lit(b, ",\"pid\":");
-    build_u64(b, p->pid);
-    build_member(b, ",\"env\":", p->env);
-    build_member(b, ",\"version\":", p->version);
 }
 
 static void build_enriched(struct build *b)
@@ -70,25 +41,6 @@ static void build_enriched(struct build *b)
     }
 }
 
-static void build_notes(struct build *b)
-{
-    const struct fapilog_site *const site = b->r->site;
-    if (b->f->cfg.source && site && site->file.len > 0) {
-        build_member(b, ",\"file\":", site->file);
-        build_lit(b, ",\"line\":");
-        build_u64(b, site->line);
-        build_member(b, ",\"function\":", site->function);
-    }
-    if (b->variant & PLAN_VARIANT_LOST)
-        build_lit(b, ",\"context_lost\":true");
-    if (b->variant & PLAN_VARIANT_TRUNCATED)
-        build_lit(b, ",\"truncated\":true");
-    if (b->g->cut > 0) {
-        build_lit(b, ",\"fields_cut\":");
-        build_u64(b, b->g->cut);
-    }
-}
-
 static void json_build(struct build *b)
 {
     const struct fapilog_record *const r = b->r;
@@ -97,10 +49,10 @@ static void json_build(struct build *b)
     build_lit(b, "\",\"level\":");
     build_quoted(b, level_name(r->level));
     if (r->logger)
-        build_member(b, ",\"logger\":", r->logger->name);
+        parts_flat_text(b, &flat, key_logger, r->logger->name);
     build_lit(b, ",\"message\":");
     build_message(b);
-    build_process(b);
+    parts_flat_process(b, &flat);
     build_enriched(b);
     for (unsigned i = 0; i < b->g->count; i++)
         build_field(b, &b->g->entry[i]);
@@ -108,7 +60,7 @@ static void json_build(struct build *b)
         if (b->g->by_role[role].field)
             build_field(b, &b->g->by_role[role]);
     }
-    build_notes(b);
+    parts_flat_notes(b, &flat);
     build_slot(b, SLOT_FLAGS, PLAN_FLAGS_AFTER);
     build_lit(b, "}\n");
 }

@@ -3,25 +3,29 @@
  * in double quotes, escaped as in JSON. Keys that are ours, in a field, get a '_' appended. */
 #include "collector/format/enriched.h"
 #include "collector/format/level.h"
-#include "collector/format/plan.h"
+#include "collector/format/parts.h"
 #include "collector/format/text.h"
 
-#define NAME(s) {s, sizeof(s) - 1}
+static const struct fapilog_text own_names[] = {
+    PARTS_KEY("time"), PARTS_KEY("level"), PARTS_KEY("logger"), PARTS_KEY("msg"), PARTS_KEY("service"),
+    PARTS_KEY("pid"), PARTS_KEY("env"), PARTS_KEY("version"), PARTS_KEY("file"), PARTS_KEY("line"),
+    PARTS_KEY("context_lost"), PARTS_KEY("truncated"), PARTS_KEY("fields_cut"), PARTS_KEY("invalid")};
 
-static bool is_ours(struct fapilog_text name)
+static void build_text(struct build *b, struct fapilog_text value)
 {
-    static const struct fapilog_text ours[] = {
-        NAME("time"), NAME("level"), NAME("logger"), NAME("msg"), NAME("service"), NAME("pid"), NAME("env"),
-        NAME("version"), NAME("file"), NAME("line"), NAME("context_lost"), NAME("truncated"), NAME("fields_cut"),
-        NAME("invalid")};
-    while (name.len > 0 && name.data[name.len - 1] == '_')
-        name.len--;
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
-        if (name.len == ours[i].len && memcmp(name.data, ours[i].data, name.len) == 0)
-            return true;
-    }
-    return false;
+    if (text_is_bare(value.data, value.len) && utf8_valid(value.data, value.len))
+        build_clean(b, value);
+    else
+        build_quoted(b, value);
 }
+
+static const struct fapilog_text key_level = PARTS_KEY(" level="), key_logger = PARTS_KEY(" logger=");
+static const struct parts_flat flat = {
+    .service = PARTS_KEY(" service="), .pid = PARTS_KEY(" pid="), .env = PARTS_KEY(" env="),
+    .version = PARTS_KEY(" version="), .file = PARTS_KEY(" file="), .line = PARTS_KEY(" line="),
+    .context_lost = PARTS_KEY(" context_lost="), .truncated = PARTS_KEY(" truncated="),
+    .fields_cut = PARTS_KEY(" fields_cut="),
+    .put = build_text, .own = own_names, .own_count = ARRAY_COUNT(own_names)};
 
 /* A key has no way to be quoted: what would end it becomes '_'. */
 static void build_name(struct build *b, struct fapilog_text name)
@@ -34,7 +38,7 @@ static void build_name(struct build *b, struct fapilog_text name)
         else
             build_bytes(b, &c, 1);
     }
-    if (name.len == 0 || is_ours(name))
+    if (name.len == 0 || parts_flat_is_own(&flat, name))
         build_lit(b, "_");
     build_lit(b, "=");
 }
@@ -77,52 +81,6 @@ static size_t logfmt_value_bound(const struct fapilog_field *f)
     return value_bound(f) * (is_made_first ? JSON_ESCAPE_FACTOR + 1 : 1);
 }
 
-static void build_pair(struct build *b, const char *key, size_t key_len, struct fapilog_text value)
-{
-    if (value.len == 0)
-        return;
-    build_bytes(b, key, key_len);
-    if (text_is_bare(value.data, value.len) && utf8_valid(value.data, value.len))
-        build_clean(b, value);
-    else
-        build_quoted(b, value);
-}
-#define build_pair_lit(b, lit, value) build_pair((b), "" lit, sizeof(lit) - 1, (value))
-
-static void build_process(struct build *b)
-{
-    const struct fapilog_process_info *const p = b->r->process;
-    const struct fapilog_logger_info *const l = b->r->logger;
-    if (l && l->service.len > 0)
-        build_pair_lit(b, " service=", l->service);
-    else if (p)
-        build_pair_lit(b, " service=", p->service);
-    if (!p)
-        return;
-    build_lit(b, " pid=");
-    build_u64(b, p->pid);
-    build_pair_lit(b, " env=", p->env);
-    build_pair_lit(b, " version=", p->version);
-}
-
-static void build_notes(struct build *b)
-{
-    const struct fapilog_site *const site = b->r->site;
-    if (b->f->cfg.source && site && site->file.len > 0) {
-        build_pair_lit(b, " file=", site->file);
-        build_lit(b, " line=");
-        build_u64(b, site->line);
-    }
-    if (b->variant & PLAN_VARIANT_LOST)
-        build_lit(b, " context_lost=true");
-    if (b->variant & PLAN_VARIANT_TRUNCATED)
-        build_lit(b, " truncated=true");
-    if (b->g->cut > 0) {
-        build_lit(b, " fields_cut=");
-        build_u64(b, b->g->cut);
-    }
-}
-
 static void build_enriched(struct build *b)
 {
     struct enriched en;
@@ -141,12 +99,12 @@ static void logfmt_build(struct build *b)
     const struct fapilog_record *const r = b->r;
     build_lit(b, "time=");
     build_slot(b, SLOT_TIME, 9);
-    build_pair_lit(b, " level=", level_name(r->level));
+    parts_flat_text(b, &flat, key_level, level_name(r->level));
     if (r->logger)
-        build_pair_lit(b, " logger=", r->logger->name);
+        parts_flat_text(b, &flat, key_logger, r->logger->name);
     build_lit(b, " msg=");
     build_message(b);
-    build_process(b);
+    parts_flat_process(b, &flat);
     build_enriched(b);
     for (unsigned i = 0; i < b->g->count; i++) {
         build_name(b, b->g->entry[i].name);
@@ -158,7 +116,7 @@ static void logfmt_build(struct build *b)
         build_name(b, b->g->by_role[role].name);
         build_value(b, &b->g->by_role[role]);
     }
-    build_notes(b);
+    parts_flat_notes(b, &flat);
     build_slot(b, SLOT_FLAGS, PLAN_FLAGS_AFTER);
     build_lit(b, "\n");
 }

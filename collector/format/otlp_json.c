@@ -3,6 +3,7 @@
 #include "collector/format/enriched.h"
 #include "collector/format/level.h"
 #include "collector/format/otlp_value.h"
+#include "collector/format/parts.h"
 
 static void build_any_text(struct build *b, struct fapilog_text text)
 {
@@ -91,7 +92,7 @@ static void build_resource(struct build *b)
     const struct fapilog_process_info *const p = b->r->process;
     build_lit(b, "{\"attributes\":[");
     if (p) {
-        build_resource_member(b, "service.name", attributes_service(b->r));
+        build_resource_member(b, "service.name", parts_service(b->r));
         build_resource_member(b, "service.version", p->version);
         build_resource_member(b, "deployment.environment.name", p->env);
         build_resource_member(b, "host.name", p->host);

@@ -377,10 +377,11 @@ static bool fields_are_the_sites(const struct fapilog_record *r)
     const struct fapilog_site *s = r->site;
     if (r->fields_count != s->fields_count)
         return false;
-    uintptr_t differs = 0;
-    for (uint32_t i = 0; i < r->fields_count; i++)
-        differs |= (uintptr_t)r->fields[i].name.data ^ (uintptr_t)s->fields[i].name.data;
-    return differs == 0;
+    for (uint32_t i = 0; i < r->fields_count; i++) {
+        if (r->fields[i].name.data != s->fields[i].name.data)
+            return false;
+    }
+    return true;
 }
 
 static bool is_fixed_size(uint8_t type)
@@ -460,7 +461,12 @@ static inline const struct plan *find_plan(const struct format *f, const struct 
     const struct plan_cache *const cache = r->site->cache[f->slot];
     if (layout->uses_ids)
         *ret_variant |= ids_variant(r, !cache || cache->call_has_roles);
-    return cache ? plan_cache_find(cache, r, *ret_variant) : NULL;
+    if (unlikely(!cache))
+        return NULL;
+    const struct plan *const first = plan_cache_first(cache);
+    if (likely(plan_fits(first, r, *ret_variant) && first->context_count == 0 && !r->context))
+        return first;
+    return plan_cache_find(cache, r, *ret_variant);
 }
 
 char *plan_write(struct format *f, const struct plan_layout *layout, const struct fapilog_record *r, char *out)
@@ -476,10 +482,11 @@ char *plan_write(struct format *f, const struct plan_layout *layout, const struc
 /* A stage may have put a text where a number was. */
 static bool types_are_the_sites(const struct fapilog_record *r)
 {
-    unsigned differs = 0;
-    for (uint32_t i = 0; i < r->fields_count; i++)
-        differs |= r->fields[i].type ^ r->site->fields[i].type;
-    return differs == 0;
+    for (uint32_t i = 0; i < r->fields_count; i++) {
+        if (r->fields[i].type != r->site->fields[i].type)
+            return false;
+    }
+    return true;
 }
 
 char *plan_write_within(struct format *f, const struct plan_layout *layout, const struct fapilog_record *r,

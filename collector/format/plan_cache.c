@@ -10,11 +10,6 @@ static size_t aligned(size_t bytes)
     return (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
 }
 
-static const struct plan *first_plan(const struct plan_cache *c)
-{
-    return (const struct plan *)(c + 1);
-}
-
 static const struct plan *next_plan(const struct plan *p)
 {
     return (const struct plan *)((const char *)p + p->bytes);
@@ -40,10 +35,9 @@ static bool context_matches(const struct plan *p, const struct fapilog_context_i
 
 const struct plan *plan_cache_find(const struct plan_cache *c, const struct fapilog_record *r, unsigned variant)
 {
-    const struct plan *p = first_plan(c);
+    const struct plan *p = plan_cache_first(c);
     for (unsigned i = 0; i < c->count; i++, p = next_plan(p)) {
-        if (p->logger == r->logger && p->process == r->process && p->level == r->level &&
-            p->variant == variant && context_matches(p, r->context))
+        if (plan_fits(p, r, variant) && context_matches(p, r->context))
             return p;
     }
     return NULL;

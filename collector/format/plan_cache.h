@@ -32,6 +32,17 @@ static inline const char *plan_text(const struct plan *p)
     return (const char *)(p->steps + p->steps_count);
 }
 
+static inline const struct plan *plan_cache_first(const struct plan_cache *c)
+{
+    return (const struct plan *)(c + 1);
+}
+
+/* But for the names of the context. */
+static inline bool plan_fits(const struct plan *p, const struct fapilog_record *r, unsigned variant)
+{
+    return p->logger == r->logger && p->process == r->process && p->level == r->level && p->variant == variant;
+}
+
 const struct plan *plan_cache_find(const struct plan_cache *c, const struct fapilog_record *r, unsigned variant);
 /* NULL when there is no memory. */
 struct plan *plan_cache_add(unsigned slot, const struct fapilog_record *r, unsigned variant,

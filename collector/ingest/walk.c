@@ -26,6 +26,25 @@ static bool block_is_valid(const struct lane_bytes *b, uint64_t pos, uint64_t en
            word_at(b, pos + offsetof(struct fapilog_block, pos)) == pos;
 }
 
+/* The usual: events that follow each other in one block. Returns where they end, at most at `end`. */
+static uint64_t pass_events(const struct lane_bytes *b, uint64_t pos, uint64_t end, uint64_t *records)
+{
+    const uint8_t *const start = b->data + (pos & b->mask), *at = start;
+    uint64_t left = end - pos;
+    while (left >= HEADER_BYTES) {
+        /* order: relaxed - as in word_at() */
+        const uint64_t word0 = load_rlx((const uint64_t *)(const void *)at);
+        const uint64_t size = FAPILOG_WORD0_SIZE(word0);
+        const uint32_t kind = FAPILOG_WORD0_KIND(word0);
+        if ((kind != FAPILOG_KIND_EVENT && kind != FAPILOG_KIND_DYNAMIC) || size < HEADER_BYTES || size > left)
+            break;
+        at += size;
+        left -= size;
+        ++*records;
+    }
+    return pos + (uint64_t)(at - start);
+}
+
 void walk_lane(const struct lane *l, uint64_t bytes_max, struct walk *ret)
 {
     const struct segment *seg = l->source->seg;
@@ -38,6 +57,12 @@ void walk_lane(const struct lane *l, uint64_t bytes_max, struct walk *ret)
     while (pos < l->tail) {
         const uint64_t block_end = (pos & ~(b.block - 1)) + b.block;
         const uint64_t end = block_end < l->tail ? block_end : l->tail;
+        if (likely(!in_chain) && pos & (b.block - 1)) {
+            const uint64_t share = l->taken + bytes_max;
+            ret->to = pos = pass_events(&b, pos, end < share ? end : share < pos ? pos : share, &ret->records);
+            if (pos == end)
+                continue;
+        }
         const uint64_t word0 = end - pos < HEADER_BYTES ? 0 : word_at(&b, pos);
         const uint64_t size = FAPILOG_WORD0_SIZE(word0);
         const bool is_start = (pos & (b.block - 1)) == 0;

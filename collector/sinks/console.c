@@ -57,6 +57,14 @@ static const struct opt console_opts[] = {
     OPT_END,
 };
 
+static const char *const console_aliases[] = {"stdout_json", "stdout_pretty", NULL};
+
+static const struct sink_alias console_alias_options[] = {
+    {"stdout_json", "mode", "json"},
+    {"stdout_pretty", "mode", "pretty"},
+    {NULL, NULL, NULL},
+};
+
 static const char *console_format(const void *opaque)
 {
     const struct console_cfg *const cfg = opaque;
@@ -232,6 +240,7 @@ static int console_close(struct sink *s, struct err *e)
 const struct sink_ops sink_console = {
     .abi = SINK_ABI,
     .scheme = "console",
+    .aliases = console_aliases, .alias_options = console_alias_options,
     .summary = "Records on standard output or standard error.",
     .format_default = "fapilog",
     .format_choose = console_format,

@@ -161,8 +161,12 @@ static int file_close(struct sink *s, struct err *e)
     return fileset_close(&st->set, e);
 }
 
+static const char *const file_aliases[] = {"rotating_file", NULL};
+static const char *const file_env_prefixes[] = {"FAPILOG_FILE__", NULL};
+
 const struct sink_ops sink_file = {
-    .abi = SINK_ABI, .scheme = "file", .summary = "Append to a file that rotates by size and time.",
+    .abi = SINK_ABI, .scheme = "file", .aliases = file_aliases, .env_prefixes = file_env_prefixes,
+    .summary = "Append to a file that rotates by size and time.",
     .format_choose = file_format, .opts = file_opts,
     .cfg_size = sizeof(struct file_cfg), .state_size = sizeof(struct file_state),
     .check = file_check, .open = file_open, .recover = file_recover, .room = file_room,

@@ -141,6 +141,7 @@ static void http_cancel_send(struct sink *s, struct sink_request *r)
 }
 
 static const struct sink_remote_ops http_remote = {
+    .limits = http_send_no_limits,
     .send = http_send,
     .cancel = http_cancel_send,
 };

@@ -24,23 +24,31 @@ extern const struct opt_word http_encoding_words[];
 
 /* The rows but that of the URL, whose name is the sink's. T: the sink's configuration, m: its member. */
 #define HTTP_OPTION_ROWS(T, m) \
+    HTTP_REQUEST_ROWS(T, m), \
+    HTTP_PEER_ROWS(T, m)
+
+/* What requests carry ... */
+#define HTTP_REQUEST_ROWS(T, m) \
     OPT_MAP_ALIAS_(T, m.headers, "headers", "headers_json", NULL, OPT_SECRET, \
                    "Headers to send, as name=value or a JSON object; Content-Type and the like stay the sink's."), \
     OPT_TEXT_ALIAS_(T, m.user, "user", "auth_username", NULL, 0, "User for basic authentication."), \
     OPT_TEXT_ALIAS_(T, m.password, "password", "auth_password", NULL, OPT_SECRET, "Its password."), \
     OPT_TEXT_ALIAS_(T, m.token, "token", "auth_token", NULL, OPT_SECRET, "Token for bearer authentication."), \
-    OPT_TEXT_(T, m.user_agent, "user_agent", "fapilog/" FAPILOG_VERSION, 0, "User-Agent header."), \
     OPT_WORD_(T, m.compression, "compression", "none", http_encoding_words, 0, \
               "How bodies are compressed; the server must know how to read it."), \
+    OPT_NUM_(OPT_UINT, T, m.redirects_max, "redirects_max", "0", 0, 20, 0, \
+             "Redirects to follow; 0: a redirect is refused.")
+
+/* ... and how the server is reached and trusted. */
+#define HTTP_PEER_ROWS(T, m) \
+    OPT_TEXT_(T, m.user_agent, "user_agent", "fapilog/" FAPILOG_VERSION, 0, "User-Agent header."), \
     OPT_TEXT_(T, m.tls_ca_file, "tls_ca_file", NULL, 0, "Certificates to trust, PEM; without: the system's."), \
     OPT_TEXT_(T, m.tls_cert_file, "tls_cert_file", NULL, 0, "Client certificate, PEM."), \
     OPT_TEXT_(T, m.tls_key_file, "tls_key_file", NULL, 0, "Its key, PEM; without: in the same file."), \
     OPT_BOOL_(T, m.tls_verify, "tls_verify", "true", 0, "Check the server's certificate and name."), \
     OPT_TEXT_(T, m.proxy, "proxy", "auto", 0, \
               "URL of a proxy; none: no proxy; auto: https_proxy and no_proxy of the environment."), \
-    OPT_TEXT_(T, m.unix_socket, "unix_socket", NULL, 0, "Connect to this socket instead of the URL's host."), \
-    OPT_NUM_(OPT_UINT, T, m.redirects_max, "redirects_max", "0", 0, 20, 0, \
-             "Redirects to follow; 0: a redirect is refused.")
+    OPT_TEXT_(T, m.unix_socket, "unix_socket", NULL, 0, "Connect to this socket instead of the URL's host.")
 
 /* from_uri() and check() of a sink. A user in the URL moves to the options of that name. */
 int http_options_from_uri(struct http_options *o, const struct uri *u, const char *url_name, struct err *e);

@@ -97,6 +97,7 @@ static void send_free(struct http_send *m)
     buf_done(&m->encoded);
     buf_done(&m->lines);
     free(m->indices);
+    free(m->steps);
     free(m);
 }
 
@@ -123,9 +124,9 @@ static void end(struct http_send *m, const struct sink_result *result)
     h->idle = m;
 }
 
-void http_send_fail(struct http_send *m, const char *reason)
+void http_send_fail(struct http_send *m, enum sink_outcome outcome, const char *reason)
 {
-    struct sink_result result = {.outcome = SINK_RETRY};
+    struct sink_result result = {.outcome = outcome};
     (void)snprintf(result.reason, sizeof result.reason, "%s", reason);
     end(m, &result);
 }
@@ -146,25 +147,41 @@ struct http_send *http_send_new(struct http_sink *h, struct sink *s, struct sink
     m->http = h;
     m->request = r;
     m->answered = NULL;
+    free(m->indices);
+    m->indices = NULL;
+    http_send_clear(m);
+    r->work = m;
+    if (buf_reserve(&m->body, body_bytes) == 0)
+        return m;
+    http_send_fail(m, SINK_RETRY, "out of memory");
+    return NULL;
+}
+
+void http_send_clear(struct http_send *m)
+{
     m->body.len = m->encoded.len = m->lines.len = 0;
     m->lines_count = 0;
-    r->work = m;
-    if (buf_reserve(&m->body, body_bytes) == 0 && buf_reserve(&m->lines, 4096) == 0)
-        return m;
-    http_send_fail(m, "out of memory");
-    return NULL;
+    m->is_short = false;
 }
 
 void http_send_header(struct http_send *m, const char *format, ...)
 {
+    char text[512], *line = text;
     va_list args;
+    CHECK(m->lines_count < HTTP_HEADERS_MAX);
     va_start(args, format);
-    const size_t room = m->lines.cap - m->lines.len;
-    const int n = vsnprintf(m->lines.data + m->lines.len, room, format, args);
+    const int n = vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    CHECK(n >= 0 && (size_t)n < room); /* the sinks' own few and short ones */
-    m->header[m->lines_count++] = m->lines.data + m->lines.len;
-    m->lines.len += (size_t)n + 1;
+    va_start(args, format);
+    if (n < 0 || ((size_t)n >= sizeof text && vasprintf(&line, format, args) < 0))
+        m->is_short = true;
+    va_end(args);
+    m->line_at[m->lines_count] = m->lines.len;
+    if (!m->is_short && buf_append(&m->lines, line, (size_t)n + 1) < 0)
+        m->is_short = true;
+    m->lines_count += !m->is_short;
+    if (line != text)
+        free(line);
 }
 
 bool http_send_encode(struct http_send *m, enum http_encoding encoding)
@@ -174,7 +191,7 @@ bool http_send_encode(struct http_send *m, enum http_encoding encoding)
     if (encoding == HTTP_PLAIN)
         return true;
     if (http_encode(encoding, m->body.data, m->body.len, &m->encoded) < 0) {
-        http_send_fail(m, "out of memory");
+        http_send_fail(m, SINK_RETRY, "out of memory");
         return false;
     }
     m->q.body = m->encoded.data;
@@ -193,15 +210,21 @@ static void on_done(struct http_request *q)
     struct sink_result result = {.outcome = outcomes[http_classify(q)], .status = q->status,
                                  .retry_after_ns = q->retry_after_ns};
     (void)snprintf(result.reason, sizeof result.reason, "%s", q->reason);
-    if (m->answered)
-        m->answered(m, &result);
+    if (m->answered && m->answered(m, &result))
+        return;
     end(m, &result);
 }
 
 void http_send_start(struct http_send *m, const char *url)
 {
     struct http_sink *h = m->http;
+    if (m->is_short) {
+        http_send_fail(m, SINK_RETRY, "out of memory");
+        return;
+    }
     CHECK(m->lines_count + h->headers_count <= HTTP_HEADERS_MAX);
+    for (unsigned i = 0; i < m->lines_count; i++)
+        m->header[i] = m->lines.data + m->line_at[i];
     memcpy(m->header + m->lines_count, h->header, h->headers_count * sizeof *h->header);
     m->q.method = "POST";
     m->q.url = url;
@@ -212,6 +235,12 @@ void http_send_start(struct http_send *m, const char *url)
     m->q.done = on_done;
     m->q.owner = m;
     http_submit(h->engine, &m->q);
+}
+
+void http_send_no_limits(struct sink *s, struct sink_limits *ret)
+{
+    (void)s;
+    *ret = (struct sink_limits){0};
 }
 
 void http_send_cancel(struct sink_request *r)

@@ -19,9 +19,9 @@ struct http_sink {
     struct http_send *idle;         /* their buffers are used again */
 };
 
-/* May change what the status alone says. `result` stays valid until it returns; arrays that it points to
- * must live as long as the send. */
-typedef void http_answered_fn(struct http_send *m, struct sink_result *result);
+/* May change what the status alone says; arrays that the result points to must live as long as the send.
+ * True: the request goes on, the sink has started the next step of it. */
+typedef bool http_answered_fn(struct http_send *m, struct sink_result *result);
 
 struct http_send {
     struct http_request q;
@@ -29,10 +29,14 @@ struct http_send {
     struct http_sink *http;
     struct sink_request *request;
     struct buf body, encoded, lines; /* lines: of headers, each with a NUL */
+    size_t line_at[HTTP_HEADERS_MAX];
     const char *header[HTTP_HEADERS_MAX];
     unsigned lines_count;
+    bool is_short;                   /* of memory */
     http_answered_fn *answered;      /* may be NULL */
-    uint32_t *indices;               /* the sink's, for partial success; freed with the send */
+    uint32_t *indices;               /* the sink's, for partial success; freed with the request */
+    void *steps;                     /* the sink's, for requests of several steps; freed with the send, which is
+                                        used again */
     struct http_send *next;
 };
 
@@ -41,14 +45,18 @@ void http_sink_close(struct http_sink *h);
 
 /* A send for this request, with `body_bytes` free in its body; NULL: no memory, and the request is done. */
 struct http_send *http_send_new(struct http_sink *h, struct sink *s, struct sink_request *r, size_t body_bytes);
+/* Before another step: no headers, no body. */
+void http_send_clear(struct http_send *m);
 /* One more header, "Name: value". */
 void http_send_header(struct http_send *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Encodes the body as the option says. Its exact bytes are in q.body afterwards. False: no memory, and the
  * request is done. */
 bool http_send_encode(struct http_send *m, enum http_encoding encoding);
 void http_send_start(struct http_send *m, const char *url);
-/* Instead of the start: the request is done, to be tried again. */
-void http_send_fail(struct http_send *m, const char *reason);
+/* Instead of the start: the request is done. */
+void http_send_fail(struct http_send *m, enum sink_outcome outcome, const char *reason);
+/* For limits() of sinks whose protocol has none. */
+void http_send_no_limits(struct sink *s, struct sink_limits *ret);
 /* For cancel() of the sink. */
 void http_send_cancel(struct sink_request *r);
 

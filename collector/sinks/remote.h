@@ -65,7 +65,7 @@ struct sink_remote_ops {
     size_t (*encode_bound)(struct sink *s, const struct fapilog_record *r);
     char *(*encode)(struct sink *s, const struct fapilog_record *r, char *out, uint16_t *ret_group_len,
                     uint16_t *ret_meta_len);
-    void (*limits)(struct sink *s, struct sink_limits *ret);
+    void (*limits)(struct sink *s, struct sink_limits *ret); /* NULL: none */
     /* Starts a request. Ends in exactly one sink_request_done(), not before send() has returned or from
      * inside it: both are allowed. */
     void (*send)(struct sink *s, struct sink_request *q);

@@ -15,8 +15,7 @@ const struct opt sink_common_opts[] = {
     OPT_TEXT_(struct sink_common, format, "format", NULL, 0, "How records are written; see --help."),
     OPT_LEVEL_(struct sink_common, min_severity, "min_severity", "1", OPT_LIVE,
                "Records below this level do not go to this sink."),
-    OPT_TEXT_(struct sink_common, levels, "levels", "", OPT_LIVE,
-              "Only these levels, separated by commas; empty: all."),
+    OPT_LIST_(struct sink_common, levels, "levels", "", OPT_LIVE, "Only these levels; empty: all."),
     OPT_BOOL_(struct sink_common, source, "source", "false", OPT_LIVE,
               "Add file, line and function where the format has a place for them."),
     OPT_END,
@@ -65,20 +64,13 @@ const struct opt *sink_option(struct sink *s, const char *name, void **ret_cfg)
     return row;
 }
 
-int sink_level_mask(uint8_t min_severity, const char *levels, uint32_t *ret, struct err *e)
+int sink_level_mask(uint8_t min_severity, const struct opt_list *levels, uint32_t *ret, struct err *e)
 {
     uint32_t mask = 0;
-    char name[32];
-    while (levels && *levels) {
-        levels += strspn(levels, ", ");
-        const size_t len = strcspn(levels, ", ");
-        if (len == 0)
-            break;
-        (void)snprintf(name, sizeof name, "%.*s", (int)len, levels);
-        const int r = level_mask_add(name, "levels", &mask, e);
+    for (uint32_t i = 0; levels && i < levels->count; i++) {
+        const int r = level_mask_add(levels->item[i], "levels", &mask, e);
         if (r < 0)
             return r;
-        levels += len;
     }
     if (!mask)
         mask = UINT32_MAX;
@@ -194,22 +186,43 @@ static int set_defaults(struct sink *s, struct err *e)
     return 0;
 }
 
+/* It becomes part of paths (the spool), of routes and of metrics. */
+static int check_name(const char *name, struct err *e)
+{
+    const size_t len = name ? strlen(name) : 1;
+    if (name && (strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+.-") != len ||
+                 *name == '.'))
+        return err_set(e, -EINVAL, "name: '%s' must be letters, digits, '_', '-', '+' and '.'", name);
+    if (len < 1 || len > SINK_NAME_MAX)
+        return err_set(e, -EINVAL, "name: '%s' must have 1..%d bytes", name, SINK_NAME_MAX);
+    return 0;
+}
+
 int sink_finish(struct sink *s, struct err *e)
 {
     int r = opt_complete(s->ops->opts, s->cfg, e);
+    if (r == 0)
+        r = check_name(s->common.name, e);
     if (r == 0 && s->ops->check)
         r = s->ops->check(s->cfg, e);
     if (r == 0)
         r = choose_format(s, e);
     if (r == 0)
-        r = sink_level_mask(s->common.min_severity, s->common.levels, &s->common.level_mask, e);
+        r = sink_level_mask(s->common.min_severity, &s->common.levels, &s->common.level_mask, e);
     return r;
 }
 
-static int refuse_scheme(const char *scheme, struct err *e)
+int sink_lookup(const char *scheme, const struct sink_ops **ret, struct err *e)
 {
     char built_in[400];
     const char *near = NULL;
+    *ret = sink_find(scheme);
+    if (*ret)
+        return 0;
+    for (const struct sink_absent *a = sink_absent_list; a->scheme; a++)
+        if (opt_distance(a->scheme, scheme) == 0)
+            return err_set(e, -EPROTONOSUPPORT, "%s: this build has no such sink: it did not find %s", scheme,
+                           a->missing);
     for (const struct sink_ops *const *ops = sink_list; *ops && !near; ops++)
         if (opt_distance((*ops)->scheme, scheme) <= 2)
             near = (*ops)->scheme;
@@ -249,6 +262,20 @@ int sink_new_empty(const struct sink_ops *ops, struct sink **ret, struct err *e)
     return 0;
 }
 
+int sink_set_alias(struct sink *s, const char *alias, struct err *e)
+{
+    int r = 0;
+    for (const struct sink_alias *a = s->ops->alias_options; a && a->alias && r == 0; a++) {
+        void *cfg;
+        if (opt_distance(a->alias, alias) != 0)
+            continue;
+        const struct opt *row = sink_option(s, a->name, &cfg);
+        CHECK(row != NULL);
+        r = opt_set(row, cfg, a->value, e);
+    }
+    return r;
+}
+
 int sink_set_uri(struct sink *s, const char *uri, struct err *e)
 {
     auto_uri u = {0};
@@ -267,13 +294,16 @@ int sink_new(const char *uri, const char *source, struct sink **ret, struct err 
     int r = uri_parse(uri, &u, e);
     if (r < 0)
         return err_wrap(e, r, "sink from %s", source);
-    const struct sink_ops *ops = sink_find(u.scheme);
-    if (!ops)
-        return err_wrap(e, refuse_scheme(u.scheme, e), "sink from %s", source);
+    const struct sink_ops *ops;
+    r = sink_lookup(u.scheme, &ops, e);
+    if (r < 0)
+        return err_wrap(e, r, "sink from %s", source);
     r = sink_new_empty(ops, &s, e);
     if (r < 0)
         return r;
-    r = set_from_uri(s, &u, e);
+    r = sink_set_alias(s, u.scheme, e);
+    if (r == 0)
+        r = set_from_uri(s, &u, e);
     if (r == 0)
         r = sink_finish(s, e);
     if (r < 0) {

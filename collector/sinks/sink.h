@@ -22,6 +22,8 @@
 
 #define SINK_ABI 1
 
+enum { SINK_NAME_MAX = 47 }; /* bytes of a name: struct fapilog_sink_status shows it whole */
+
 struct sink;
 
 /* One buffer of output. Text sinks get whole serialized records; `ends` gives the end of each record
@@ -67,6 +69,13 @@ struct sink_mark {
     uint64_t word[8];
 };
 
+/* What an alias says beside the sink: {"stdout_json", "mode", "json"}. */
+struct sink_alias {
+    const char *alias;
+    const char *name;
+    const char *value;
+};
+
 /* A common option whose default is another one for this sink: {"batch_size", "1"}. */
 struct sink_default {
     const char *name;
@@ -77,6 +86,7 @@ struct sink_ops {
     uint32_t abi;         /* SINK_ABI */
     const char *scheme;   /* of its URI, and its type in a configuration file: "file" */
     const char *const *aliases; /* other schemes and types, "loki+https", "grafana_loki"; ends with NULL; or NULL */
+    const struct sink_alias *alias_options; /* ends with alias NULL; may be NULL */
     /* Of its options in the environment beside FAPILOG_SINK_CONFIG__<SCHEME>__: "FAPILOG_LOKI__"; as above. */
     const char *const *env_prefixes;
     const struct sink_default *defaults; /* ends with name NULL; may be NULL */
@@ -116,7 +126,7 @@ struct sink_common {
     const char *name;       /* NULL until the core names it: scheme, with -2, -3 ... when taken */
     const char *format;     /* sink_new() fills in the sink's default; NULL for wants_raw */
     uint8_t min_severity;   /* a record's level number must be at least this */
-    const char *levels;     /* comma-separated level names; "" = all */
+    struct opt_list levels; /* names; none = all */
     uint32_t level_mask;    /* derived from min_severity and levels: bit = level number */
     bool source;            /* format_config.source */
 };
@@ -149,6 +159,14 @@ static inline void sink_mark_changed(struct sink *s) { s->mark_changed(s); }
 extern const struct sink_ops *const sink_list[];
 /* By its scheme or an alias. */
 const struct sink_ops *sink_find(const char *scheme);
+/* Sinks that this build could not have, and the libraries that it lacked; ends with scheme NULL. */
+struct sink_absent {
+    const char *scheme;
+    const char *missing;
+};
+extern const struct sink_absent sink_absent_list[];
+/* -EPROTONOSUPPORT with what is built in, what was meant, or why it is not there. */
+int sink_lookup(const char *scheme, const struct sink_ops **ret, struct err *e);
 /* Writes the schemes that are built in, separated by ", ". Returns ret. */
 const char *sink_schemes(char *ret, size_t size);
 
@@ -157,8 +175,8 @@ const char *sink_schemes(char *ret, size_t size);
 const struct opt *sink_table(struct sink *s, unsigned i, void **ret_cfg);
 /* In all of them: the row and the structure that it belongs to, or NULL. */
 const struct opt *sink_option(struct sink *s, const char *name, void **ret_cfg);
-/* Parses a comma-separated list of level names; "" allows all. */
-int sink_level_mask(uint8_t min_severity, const char *levels, uint32_t *ret, struct err *e);
+/* Level names; none, or NULL, allows all. */
+int sink_level_mask(uint8_t min_severity, const struct opt_list *levels, uint32_t *ret, struct err *e);
 
 /* Parses a URI into a new sink (configured, not opened). `source` says where the text came from, for
  * messages. */
@@ -167,6 +185,7 @@ int sink_new(const char *uri, const char *source, struct sink **ret, struct err 
  * from anywhere in rising precedence by sink_option() and opt_set(), or of a URI by sink_set_uri(); then the
  * checks and what is derived. */
 int sink_new_empty(const struct sink_ops *ops, struct sink **ret, struct err *e);
+int sink_set_alias(struct sink *s, const char *alias, struct err *e); /* alias_options; any name may be given */
 int sink_set_uri(struct sink *s, const char *uri, struct err *e);
 int sink_finish(struct sink *s, struct err *e);
 void sink_free(struct sink *s);

@@ -148,7 +148,7 @@ static void webhook_send(struct sink *s, struct sink_request *r)
     http_send_id(r, id);
     http_send_header(m, "Idempotency-Key: %s", id);
     if (sign(m, c, st->key, id) < 0)
-        http_send_fail(m, "the signature: out of memory");
+        http_send_fail(m, SINK_RETRY, "the signature: out of memory");
     else
         http_send_start(m, c->http.url);
 }
@@ -160,6 +160,7 @@ static void webhook_cancel(struct sink *s, struct sink_request *r)
 }
 
 static const struct sink_remote_ops webhook_remote = {
+    .limits = http_send_no_limits,
     .send = webhook_send,
     .cancel = webhook_cancel,
 };

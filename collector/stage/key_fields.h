@@ -14,7 +14,7 @@ struct key_fields {
     struct where_key *key[KEY_FIELDS_MAX];
     bool is_message[KEY_FIELDS_MAX];
     uint32_t count;
-    uint64_t seed;
+    uint64_t seed, seed2;
 };
 
 int key_fields_open(struct key_fields *k, const char *const *names, uint32_t count, struct err *e);

@@ -2,6 +2,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/opt_collection.h"
+#include "lib/base/opt_secret.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -150,15 +151,26 @@ static int refuse(const struct opt *row, int code, const char *value, struct err
     return err_set(e, code, "%s: '%s' is not %s", row->name, shown, allowed);
 }
 
+static int copy_text(const struct opt *row, const char *value, char **ret, struct err *e)
+{
+    struct err why = {0};
+    int r = 0;
+    if (row->flags & OPT_SECRET)
+        r = opt_secret(value, ret, &why);
+    else if (!(*ret = strdup(value)))
+        r = err_set(&why, -ENOMEM, "out of memory");
+    return r < 0 ? err_set(e, r, "%s: %s", row->name, why.text) : 0;
+}
+
 static int set_text(const struct opt *row, const char **at, const char *value, struct err *e)
 {
     char *copy = NULL;
     if (!*value && row->flags & OPT_REQUIRED)
         return err_set(e, -EINVAL, "%s: must not be empty", row->name);
     if (*value || row->default_text) {
-        copy = strdup(value);
-        if (!copy)
-            return err_set(e, -ENOMEM, "%s: out of memory", row->name);
+        const int r = copy_text(row, value, &copy, e);
+        if (r < 0)
+            return r;
     }
     free((void *)*at);
     *at = copy;

@@ -48,7 +48,7 @@ enum { OPT_LIST_MAX = 1024 }; /* entries of a list or map */
 
 enum opt_flags {
     OPT_REQUIRED = 1, /* no default; must be given */
-    OPT_SECRET = 2,   /* printed as *** */
+    OPT_SECRET = 2,   /* printed as ***; "env:NAME" and "file:PATH" name where it lies */
     OPT_LIVE = 4,     /* a reload may change it without reopening */
 };
 
@@ -120,6 +120,10 @@ int opt_print(const struct opt *row, const void *cfg, char *ret, size_t size);
 /* -EINVAL naming the first required row that is still empty. */
 int opt_complete(const struct opt *rows, const void *cfg, struct err *e);
 void opt_free(const struct opt *rows, void *cfg);
+/* Whether two configurations agree in a row; of secrets too. */
+bool opt_equal(const struct opt *row, const void *a_cfg, const void *b_cfg);
+/* Exchanges the values of a row, which cannot fail. */
+void opt_swap(const struct opt *row, void *a_cfg, void *b_cfg);
 /* The name in `rows` nearest to a misspelt one, or NULL when none is near. */
 const char *opt_suggest(const struct opt *rows, const char *name);
 /* The same for a command's long options; `given` may have its dashes and a value. */

@@ -3,10 +3,13 @@
 #include "lib/base/check.h"
 #include "lib/base/num.h"
 
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define MINUTE_NS INT64_C(60000000000)
+#define MS_NS INT64_C(1000000)
 
 /* Year, month, day of a day number (0 = 1970-01-01): counts from 1 March of year 0, so that the leap
  * day ends the year; 400 years have 146097 days. */
@@ -104,8 +107,28 @@ char *time_text_write_bare(struct time_text *t, int64_t time_ns, unsigned digits
     }
 }
 
+static void set_ms(struct time_text *t, int64_t time_ns)
+{
+    const int64_t start = floor_div(time_ns, MS_NS);
+    char *end = time_text_write_bare(t, time_ns, 3, t->ms);
+    memcpy(end, t->zone, t->zone_len);
+    end += t->zone_len;
+    ASSUME(end - t->ms >= 16 && end - t->ms <= (ptrdiff_t)sizeof t->ms);
+    t->ms_len = t->valid ? (uint8_t)(end - t->ms) : 0; /* where time_ns is at its limits, start may not be */
+    t->ms_ns = (int64_t)((uint64_t)start * (uint64_t)MS_NS);
+}
+
 char *time_text_write(struct time_text *t, int64_t time_ns, unsigned digits, char *out)
 {
+    if (digits == 3) {
+        if (unlikely(t->ms_len == 0 || (uint64_t)time_ns - (uint64_t)t->ms_ns >= (uint64_t)MS_NS))
+            set_ms(t, time_ns);
+        if (likely(t->ms_len != 0)) {
+            memcpy(out, t->ms, 16);
+            memcpy(out + t->ms_len - 16, t->ms + t->ms_len - 16, 16);
+            return out + t->ms_len;
+        }
+    }
     out = time_text_write_bare(t, time_ns, digits, out);
     memcpy(out, t->zone, t->zone_len);
     return out + t->zone_len;

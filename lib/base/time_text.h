@@ -1,5 +1,5 @@
-/* Times as RFC 3339 text. The part down to the minute is kept from one call to the next, because
- * records come nearly in the order of time. */
+/* Times as RFC 3339 text. The part down to the minute, and the last text that ends at the millisecond, are
+ * kept from one call to the next, because records come nearly in the order of time. */
 #ifndef FAPILOG_BASE_TIME_TEXT_H
 #define FAPILOG_BASE_TIME_TEXT_H
 
@@ -16,6 +16,9 @@ struct time_text {
     char prefix[17];  /* 2026-11-21T08:37: */
     char zone[6];     /* Z or +01:00 */
     uint8_t zone_len;
+    uint8_t ms_len;   /* 0: no text in ms */
+    int64_t ms_ns;    /* start of the millisecond in ms */
+    char ms[32];      /* the last text of three digits, with its zone: many records share it */
 };
 
 /* Writes time and `digits` (0, 3, 6 or 9) digits of the fraction, cut, not rounded; no zone. */

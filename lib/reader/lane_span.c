@@ -34,6 +34,7 @@ void lane_span_begin(struct lane_cursor *c, const uint8_t *data, uint32_t bytes,
     }
     c->block = data;
     c->block_pos = position;
+    c->block_bytes = bytes; /* so that jumps stay within it */
     c->tail = position + bytes;
     c->copied = position + repeated;
     c->owner = *owner;

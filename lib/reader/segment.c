@@ -205,7 +205,7 @@ static int views_init(struct segment *s, const struct segment_limits *limits, st
 
 static int segment_load(struct segment *s, unsigned flags, const struct segment_limits *limits, struct err *e)
 {
-    uint64_t file_bytes;
+    uint64_t file_bytes = 0;
     int r = file_admit(s, flags, &file_bytes, e);
     if (r >= 0)
         r = superblock_read(s, file_bytes, flags, limits, e);

@@ -22,14 +22,14 @@ uint32_t world_random(struct world *w, uint32_t below)
 
 /* ---- local sinks ---- */
 
+struct disk_cfg {
+    const char *path;
+};
+
 static uint32_t index_of(const struct sink *s)
 {
-    for (uint32_t i = 0; i < the_world->sinks_count; i++) {
-        if (the_world->sink[i] == s)
-            return i;
-    }
-    CHECK(!"a sink of this world");
-    return 0;
+    const struct disk_cfg *cfg = s->cfg;
+    return (uint32_t)(cfg->path[0] - 'a');
 }
 
 static uint32_t file_begin(const struct world_disk *d, uint32_t file)
@@ -78,22 +78,36 @@ static void disk_write(struct sink *s, const struct sink_batch *b)
         sink_mark_changed(s);
     }
     the_world->write[i] = b;
+    the_world->writer[i] = s;
 }
 
-struct disk_cfg {
-    const char *path;
-};
 static const struct opt disk_opts[] = {
     OPT_TEXT_(struct disk_cfg, path, "path", NULL, 0, "Which one it is."),
     OPT_END,
 };
-static int nothing_fails(struct sink *s, struct err *e) { (void)s; (void)e; return 0; }
+static int disk_open(struct sink *s, struct err *e)
+{
+    const int r = the_world->open_error;
+    the_world->open_error = 0;
+    if (r < 0)
+        return err_set(e, r, "the disk is not there");
+    the_world->opened[index_of(s)]++;
+    return 0;
+}
+
+static int disk_close(struct sink *s, struct err *e)
+{
+    (void)e;
+    CHECK(!the_world->write[index_of(s)]);
+    the_world->closed[index_of(s)]++;
+    return 0;
+}
 
 static const struct sink_ops disk_ops = {
     .abi = SINK_ABI, .scheme = "disk", .summary = "for tests", .format_default = "json", .opts = disk_opts,
-    .cfg_size = sizeof(struct disk_cfg), .state_size = 8, .open = nothing_fails,
-    .recover = disk_recover, .room = disk_room,
-    .write = disk_write, .mark = disk_mark, .close = nothing_fails,
+    .cfg_size = sizeof(struct disk_cfg), .state_size = 8, .open = disk_open, .recover = disk_recover,
+    .room = disk_room,
+    .write = disk_write, .mark = disk_mark, .close = disk_close,
 };
 
 static uint32_t number_in(const char *line)
@@ -129,7 +143,7 @@ void world_write_ends(struct world *w, uint32_t sink, int result)
         d->used = d->file_end[d->files - 1];
     d->file_end[d->files - 1] = d->used;
     w->write[sink] = NULL;
-    sink_done(w->sink[sink], result);
+    sink_done(w->writer[sink], result);
 }
 
 /* ---- the remote sink and its engine ---- */
@@ -137,11 +151,13 @@ void world_write_ends(struct world *w, uint32_t sink, int result)
 static void never_sent(struct sink *s, struct sink_request *q) { (void)s; (void)q; CHECK(false); }
 static void no_limits(struct sink *s, struct sink_limits *ret) { (void)s; *ret = (struct sink_limits){ 0 }; }
 
-static const struct sink_remote_ops far_remote = { .limits = no_limits, .send = never_sent, .cancel = never_sent };
+static const struct sink_remote_ops far_remote = {
+    .limits = no_limits, .send = never_sent, .cancel = never_sent,
+};
 static const struct sink_ops far_ops = {
     .abi = SINK_ABI, .scheme = "far", .summary = "for tests", .format_default = "json", .opts = disk_opts,
-    .cfg_size = sizeof(struct disk_cfg), .state_size = 8, .open = nothing_fails,
-    .close = nothing_fails, .remote = &far_remote,
+    .cfg_size = sizeof(struct disk_cfg), .state_size = 8, .open = disk_open, .close = disk_close,
+    .remote = &far_remote,
 };
 
 int remote_open(struct sink *s, const struct remote_config *cfg, struct remote **ret, struct err *e)
@@ -272,9 +288,22 @@ static void open_rings(struct world *w, struct err *e)
     CHECK(segments_attach(&w->segments, "a.ring") == 0);
 }
 
+static const char *const names[WORLD_SINKS] = { "a", "b", "c", "d" };
+
+struct sink *world_sink(struct world *w, uint32_t index)
+{
+    struct err e = { 0 };
+    struct sink *s;
+    CHECK(sink_new_empty(index < WORLD_SINKS - WORLD_REMOTES ? &disk_ops : &far_ops, &s, &e) == 0);
+    s->common.name = strdup(names[index]);
+    ((struct disk_cfg *)s->cfg)->path = strdup(names[index]);
+    CHECK(sink_finish(s, &e) == 0);
+    s->common.level_mask = UINT32_MAX << w->disk[index].level_min;
+    return s;
+}
+
 void world_open(struct world *w, uint32_t sinks)
 {
-    static const char *const names[WORLD_SINKS] = { "a", "b", "c", "far" };
     struct err e = { 0 };
     CHECK(io_new(&(struct io_config){ .kind = IO_PLAIN }, &w->io, &e) == 0);
     CHECK(commit_open(w->dir, &w->commit, &e) == 0);
@@ -282,13 +311,14 @@ void world_open(struct world *w, uint32_t sinks)
     memset(&w->pipeline, 0, sizeof w->pipeline);
     w->pipeline.settings = (struct pipeline_settings){ .window = w->window, .state_dir = w->dir };
     w->sinks_count = sinks;
-    for (uint32_t i = 0; i < sinks; i++) {
-        CHECK(sink_new_empty(i < WORLD_SINKS - WORLD_REMOTES ? &disk_ops : &far_ops, &w->sink[i], &e) == 0);
-        w->sink[i]->common.name = strdup(names[i]);
-        ((struct disk_cfg *)w->sink[i]->cfg)->path = strdup(names[i]);
-        CHECK(sink_finish(w->sink[i], &e) == 0);
-        w->sink[i]->common.level_mask = UINT32_MAX << w->disk[i].level_min;
+    w->pipeline.settings.stages = w->stages;
+    if (w->routes) {
+        CHECK(routes_open(w->routes, names, sinks, &w->routes_open, NULL, NULL, &e) == 0);
+        w->pipeline.settings.routes = w->routes_open;
+        w->pipeline.settings.route_config = w->routes;
     }
+    for (uint32_t i = 0; i < sinks; i++)
+        w->sink[i] = world_sink(w, i);
     CHECK(pipeline_open(&w->pipeline, w->io, w->commit, w->sink, sinks, &e) == 0);
     CHECK(drain_init(&w->drain, &w->segments, UINT32_MAX, false, &e) == 0);
     drain_set_fences(&w->drain, w->pipeline.fences, w->pipeline.fences_count);
@@ -300,9 +330,12 @@ void world_kill(struct world *w)
 {
     for (uint32_t i = 0; i < w->pipeline.targets_count; i++)
         w->pipeline.target[i].state = TARGET_IDLE;
+    memset(w->write, 0, sizeof w->write);
     pipeline_abandon(&w->pipeline);
     CHECK(pipeline_close(&w->pipeline, NULL) == 0);
     memset(w->write, 0, sizeof w->write);
+    routes_close(w->routes_open);
+    w->routes_open = NULL;
     drain_done(&w->drain);
     segments_close(&w->segments);
     commit_close(w->commit);
@@ -349,11 +382,13 @@ uint64_t world_pending(const struct world *w)
 
 void world_finish(struct world *w)
 {
-    for (uint32_t i = 0; world_pending(w) || !pipeline_is_idle(&w->pipeline, true); i++) {
+    const struct pipeline *p = &w->pipeline;
+    for (uint32_t i = 0; world_pending(w) || !pipeline_is_idle(p, true) || (w->stages && !p->has_ended); i++) {
         CHECK(i < 100000);
+        w->pipeline.is_ending = !world_pending(w);
         world_turn(w);
         world_run(w);
-        for (uint32_t k = 0; k < w->sinks_count; k++)
+        for (uint32_t k = 0; k < WORLD_SINKS; k++)
             world_write_ends(w, k, 0);
         while (w->queued)
             world_settle(w, 0);

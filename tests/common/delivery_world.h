@@ -53,15 +53,23 @@ struct world {
     struct sink *sink[WORLD_SINKS];
     uint32_t sinks_count;
     const struct sink_batch *write[WORLD_SINKS]; /* under way */
+    struct sink *writer[WORLD_SINKS];
+    unsigned opened[WORLD_SINKS], closed[WORLD_SINKS];
+    int open_error; /* of the next sink that is opened */
     struct world_put queue[4096];
     uint32_t queued, relieved;
     uint64_t window;
+    struct stages *stages; /* of every collector to come */
+    const struct route_config *routes;
+    struct routes *routes_open;
     uint32_t fences_seen; /* batches that a new collector read again */
 };
 
 uint32_t world_random(struct world *w, uint32_t below);
 struct world *world_new(uint64_t seed, uint8_t cap_log2);
 void world_free(struct world *w);
+/* One more sink for that disk; the caller's. */
+struct sink *world_sink(struct world *w, uint32_t index);
 /* Starts a collector with the first `sinks` sinks; all of them means the remote one too. */
 void world_open(struct world *w, uint32_t sinks);
 /* As SIGKILL does: nothing is said to anybody. */

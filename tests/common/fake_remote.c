@@ -117,8 +117,9 @@ void fake_init(struct fake *f, const struct io_config *io)
 {
     struct err e;
     *f = (struct fake){ .now_ns = clock_mono_ns() };
-    const char *dir = getenv("TMPDIR");
-    (void)snprintf(f->state, sizeof f->state, "%s/fapilog-remote-XXXXXX", dir ? dir : "/tmp");
+    f->last = f->last_own;
+    const char *given = getenv("TMPDIR"), *dir = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+    (void)snprintf(f->state, sizeof f->state, "%s/fapilog-remote-XXXXXX", given ? given : dir);
     CHECK(mkdtemp(f->state) != NULL);
     CHECK(io_new(io, &f->io, &e) == 0);
     CHECK(sink_new_empty(&ops, &f->sink, &e) == 0);
@@ -157,7 +158,8 @@ void fake_done(struct fake *f)
         fake_stop(f);
     sink_free(f->sink);
     io_free(f->io);
-    free(f->delivered);
+    if (!f->is_shared)
+        free(f->delivered);
     (void)nftw(f->state, on_file, 16, FTW_DEPTH | FTW_PHYS);
 }
 

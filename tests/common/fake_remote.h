@@ -35,11 +35,12 @@ struct fake {
     unsigned messages;
     uint64_t next; /* number of the next record */
     uint32_t rejected[4096], retry[4096];
-    /* of record n: how often the server has it */
+    /* of record n: how often the server has it; both may be put into shared memory, with enough room */
     uint8_t *delivered;
     uint64_t delivered_cap;
+    bool is_shared;
     uint64_t order_breaks; /* a record that came after a later one of its lane, and was not there before */
-    uint64_t last[FAKE_LANES];
+    uint64_t *last, last_own[FAKE_LANES];
 };
 
 /* A sink with its defaults and a fresh state directory; options may be set before fake_start(). */

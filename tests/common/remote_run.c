@@ -90,8 +90,8 @@ struct entry_head *remote_run_entry(struct remote_run *r, uint64_t n, int64_t ba
     char *text = malloc((size_t)text_bytes + 8);
     CHECK(text);
     memset(text, 'x', text_bytes);
-    memcpy(text, "gr\xc3\xbc\xc3\x9f", 7);
-    text[text_bytes > 7 ? text_bytes : 6] = '\0';
+    memcpy(text, "gr\xc3\xbc\xc3\x9f", 6);
+    text[text_bytes > 6 ? text_bytes : 6] = '\0';
     s->logger.name = sample_text("orders.matching");
     s->process.service = sample_text("orders");
     s->r.process = &s->process;

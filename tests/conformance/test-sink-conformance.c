@@ -148,7 +148,7 @@ static void its_global_says_what_it_is(void **state)
     if (ops->remote) {
         assert_true(ops->format_default || ops->format_choose || ops->remote->encode);
         assert_true(!ops->remote->encode == !ops->remote->encode_bound);
-        assert_true(ops->remote->send && ops->remote->cancel);
+        assert_true(ops->remote->limits && ops->remote->send && ops->remote->cancel);
         assert_false(ops->wants_raw || ops->write || ops->recover || ops->room || ops->mark || ops->reopen ||
                      ops->rotate);
         return;

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""SIGKILLs a collector with five sinks of different kinds under load: plain, rotating, rotating with gzip and
-with zstd, native. Each of them holds each record exactly once in the end.
+"""SIGKILLs a collector with six sinks of different kinds under load: plain, rotating, rotating with gzip and
+with zstd, native, and one on a disk that waits for each batch to be there, so that it lags behind the others.
+Each of them holds each record exactly once in the end.
 
 FAPILOG_KILLS: how often (default 25). FAPILOG_SEED repeats a run."""
 import os
 import random
 import shutil
+import struct
 import subprocess
+import tempfile
 import sys
 import time
 
@@ -18,7 +21,9 @@ KILLS = int(os.environ.get("FAPILOG_KILLS", "25"))
 SEED = int(os.environ.get("FAPILOG_SEED", str(int(time.time()))))
 DUMP = os.environ["FAPILOG_DUMP"]
 ROTATION = "max_bytes=150KB&max_files=100000"
-POINTS = ["write", "sink-done", "written", "persist-torn", "persist-after", "mark-changed", "rotate", "release-head"]
+POINTS = ["write", "sink-done", "written", "persist-torn", "persist-after", "mark-changed", "rotate", "release-head",
+          "settled"]
+SLOW = tempfile.mkdtemp(prefix="fapilog-slow-", dir="/var/tmp")
 
 
 def sinks(place):
@@ -29,7 +34,18 @@ def sinks(place):
     uris["native"] = f"native://{place.out}/native/?name=native&compress=zstd&max_bytes=150KB&max_files=100000"
     for kind in uris:
         os.mkdir(os.path.join(place.out, kind))
+    uris["slow"] = f"file://{SLOW}/log.jsonl?name=slow&sync=always&{ROTATION}"
     return uris
+
+
+def open_batches(place):
+    """Batches that only some of the sinks had, as the newest slot of the state file says."""
+    with open(os.path.join(place.rings, "collector.state"), "rb") as f:
+        data = f.read()
+    magic, slot_bytes = struct.unpack_from("<8sQ", data)
+    check(magic == b"FAPSTAT2", f"the state file begins with {magic}")
+    slots = [struct.unpack_from("<QQIIII", data, 4096 + i * slot_bytes) for i in range(2)]
+    return max(slots, key=lambda slot: slot[1])[4]
 
 
 def start(place, uris, env=None):
@@ -54,7 +70,7 @@ def archives(directory):
 
 
 def records_of(place, kind):
-    directory = os.path.join(place.out, kind)
+    directory = SLOW if kind == "slow" else os.path.join(place.out, kind)
     if kind == "native":
         argv = [DUMP, "--format", "fapilog", directory]
         data = subprocess.run(argv, check=True, capture_output=True).stdout
@@ -99,8 +115,10 @@ def killed_with_many_sinks_each_holds_each_record_once():
         uris = list(kinds.values())
         running = [place.load("--id", i, "--threads", 2, "--records", 0, "--pause-us", 2000, "--burst", 20,
                               "--payload", 30, "--block") for i in range(2)]
+        left_open = 0
         for i in range(KILLS):
             (kill_at_a_point if i % 2 else kill_at_random)(place, uris, rng)
+            left_open += open_batches(place)
         c = start(place, uris)
         place.wait_ready(c)
         for p in running:
@@ -122,7 +140,8 @@ def killed_with_many_sinks_each_holds_each_record_once():
             else:
                 check_books(records, written, what)
         check(files["gzip"] > 3 and files["plain"] == 1, f"seed {SEED}: files {files}")
-        return f"{written} records, {KILLS} kills, files {files}"
+        check(left_open > 0, f"seed {SEED}: the sinks were in step at each of the kills")
+        return f"{written} records, {KILLS} kills, {left_open} open batches taken over, files {files}"
 
 
 def check_native(records, written, what):
@@ -133,4 +152,7 @@ def check_native(records, written, what):
 
 
 if __name__ == "__main__":
-    sys.exit(run([killed_with_many_sinks_each_holds_each_record_once]))
+    try:
+        sys.exit(run([killed_with_many_sinks_each_holds_each_record_once]))
+    finally:
+        shutil.rmtree(SLOW)

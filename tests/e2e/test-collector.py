@@ -353,6 +353,13 @@ def spans_go_to_the_native_sink():
         check(f"native {written} records" in text, text)
 
 
+def a_native_sink_takes_the_levels_that_it_asks_for():
+    with Place() as place:
+        written = place.load_done("--records", 1000, "--errors", 10)
+        text = place.drain("--verbose", sink=f"native://{place.out}/?min_severity=ERROR")
+        check("native 100 records" in text and written == 1000, text)
+
+
 def spans_of_overwritten_lanes_are_counted_too():
     with Place() as place:
         written = place.load_done("--records", 5000, "--lane-bytes", 32768, "--overwrite")
@@ -378,7 +385,7 @@ def wrong_usage_is_status_2_and_says_why():
     with Place() as place:
         for args, said in ((["--set", "flush_intervall=1s"], "flush_interval"), (["--set", "lane_budget=1"], "4KB"),
                            (["--nonsense"], "--nonsense"), (["--set", "level.x=LOUD"], "LOUD"), (["x"], "x"),
-                           (["--rings"], "--rings"), (["--help", "nosink"], "nosink"), (["--config", "x"], "--config")):
+                           (["--rings"], "--rings"), (["--help", "nosink"], "nosink"), (["--confg", "x"], "--config")):
             p = place.start([COLLECTOR, *args])
             _, err = p.communicate(timeout=10)
             check(p.returncode == 2 and said in err, f"{args}: status {p.returncode}: {err}")
@@ -428,6 +435,7 @@ if __name__ == "__main__":
         delivered_rings_are_kept_when_asked,
         the_console_gets_json_lines_when_it_is_no_terminal,
         spans_go_to_the_native_sink,
+        a_native_sink_takes_the_levels_that_it_asks_for,
         spans_of_overwritten_lanes_are_counted_too,
         a_flush_tells_when_a_sink_fails,
         wrong_usage_is_status_2_and_says_why,

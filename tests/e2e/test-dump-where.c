@@ -68,7 +68,7 @@ static void numbers_are_compared_as_numbers(void **state)
         "order_id >= 42",
         "order_id < 1e3", "order_id > -5", "big > -1", "big >= 9223372036854775807",
         "price > 9", "ok >= 1", "took >= 1500000", "symbol != 5", "order_id<=42", "price == 9.5", "price > 9",
-            "big == 18446744073709551615",
+        "big == 18446744073709551615",
         "big > 18446744073709551614", "pid == 4242", "tid < 8", "line == 77", "order_id != abc"};
     static const char *const no[] = {"order_id == 41", "order_id < 5", "order_id == abc", "order_id < abc",
                                      "big == 18446744073709551614", "big < -1", "order_id < -5",

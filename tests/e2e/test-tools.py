@@ -130,11 +130,11 @@ def check_prints_the_values_in_effect():
         uri = place.uri(options="max_bytes=10MB&compress=gzip&min_severity=ERROR&max_files=7&name=archive")
         r = execute([COLLECTOR, "--rings", place.rings, "--check", "--sink", uri, "--sink", "console:", "--set",
                      "flush_interval=250ms", "--set", "level.orders=DEBUG"], status=0)
-        lines = r.out.decode().splitlines()
+        lines = [line.split("  ")[0] for line in r.out.decode().splitlines()]
         for line in (f"rings = {place.rings}", "flush_interval = 250ms", "level.orders = DEBUG",
-                     f"sink archive: path = {place.file()}", "sink archive: compress = gzip",
-                     "sink archive: max_bytes = 10MB", "sink archive: min_severity = ERROR",
-                     "sink archive: max_files = 7", "sink console: console"):
+                     f"sinks.archive.path = {place.file()}", "sinks.archive.compress = gzip",
+                     "sinks.archive.max_bytes = 10MB", "sinks.archive.min_severity = ERROR",
+                     "sinks.archive.max_files = 7", "sinks.console = console"):
             check(line in lines, f"'{line}' is missing in: {r.out.decode()}")
 
 

@@ -4,6 +4,7 @@
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
 #include "lib/reader/native_file.h"
+#include "lib/reader/reader.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -71,12 +72,35 @@ static unsigned walk(int fd)
     return blocks;
 }
 
+/* The same file as tools see it, twice, so that lanes have two sources. Records found. */
+static unsigned records(int fd)
+{
+    char path[64];
+    struct reader *r;
+    struct fapilog_record rec;
+    struct err e;
+    unsigned found = 0;
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    CHECK(reader_new(&r, NULL, NULL, &e) == 0);
+    for (int i = 0; i < 2; i++) {
+        if (reader_add(r, path, &e) < 0 || reader_refresh(r, &e) < 0)
+            break;
+    }
+    while (reader_next(r, &rec, &e) > 0) {
+        touch(rec.message.data, rec.message.len);
+        found++;
+    }
+    reader_free(r);
+    return found;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     auto_fd fd = memfd_create("fuzz", MFD_CLOEXEC);
     CHECK(fd >= 0);
     CHECK(write(fd, data, size) == (ssize_t)size);
     (void)walk(fd);
+    (void)records(fd);
     return 0;
 }
 
@@ -124,15 +148,24 @@ static void valid_make(void)
         .magic = FAPILOG_NATIVE_MAGIC, .endian = FAPILOG_ENDIAN_TAG, .major = FAPILOG_NATIVE_MAJOR,
         .header_size = sizeof h,
     };
-    struct fapilog_superblock super = {.magic = FAPILOG_MAGIC};
-    struct { struct fapilog_native_registry head; uint8_t bytes[256]; } registry = {{1, 2, 0, 256}, {1}};
+    struct fapilog_superblock super = {
+        .magic = FAPILOG_MAGIC, .clock_kind = FAPILOG_CLOCK_MONOTONIC, .registry_size = 256};
+    struct { struct fapilog_native_registry head; uint8_t bytes[256]; } registry = {{0, 0, 0, 256}, {1}};
     struct {
         struct fapilog_native_spans top;
         struct fapilog_native_span head[2];
         uint8_t data[2 * SPAN_BYTES];
     } spans = {
-        {2, 0}, {{.bytes = SPAN_BYTES, .repeated = 48, .thread = "main"}, {.bytes = SPAN_BYTES, .lane = 1}}, {7},
+        {2, 0}, {{.bytes = SPAN_BYTES, .generation = 1, .repeated = 48, .thread = "main"},
+                 {.bytes = SPAN_BYTES, .generation = 1, .lane = 1}}, {7},
     };
+    enum { RECORD = 48, PER_SPAN = SPAN_BYTES / RECORD };
+    for (unsigned i = 0; i < 2 * PER_SPAN; i++) { /* the first of each span is a block header */
+        uint64_t *const rec = (uint64_t *)(void *)(spans.data + i / PER_SPAN * SPAN_BYTES + i % PER_SPAN * RECORD);
+        const bool is_block = i % PER_SPAN == 0;
+        rec[0] = FAPILOG_WORD0(RECORD / 8, is_block ? FAPILOG_KIND_BLOCK : FAPILOG_KIND_DYNAMIC, 9, 0, is_block);
+        rec[1] = is_block ? 0 : 1000 + i;
+    }
     struct {
         struct fapilog_native_index head;
         struct fapilog_native_index_entry entry[3];
@@ -200,6 +233,7 @@ static void mutations_run(unsigned count, uint64_t seed)
     valid_make();
     CHECK(pwrite(fd, valid, valid_bytes, 0) == (ssize_t)valid_bytes);
     CHECK(walk(fd) == BLOCKS);
+    CHECK(records(fd) > 0);
     printf("seed %" PRIu64 "\n", seed);
     state = seed;
     for (unsigned i = 0; i < count && time(NULL) - start < 8; i++) {
@@ -211,6 +245,7 @@ static void mutations_run(unsigned count, uint64_t seed)
         CHECK(ftruncate(fd, 0) == 0);
         CHECK(pwrite(fd, image, len, 0) == (ssize_t)len);
         (void)walk(fd);
+        (void)records(fd);
     }
 }
 

@@ -450,6 +450,29 @@ static void spans_cover_what_decoding_delivers(void **state)
     assert_int_equal(builder_slot(b, 0)->delivered, 305);
 }
 
+static void spans_keep_to_what_is_asked_for(void **state)
+{
+    enum { EVENTS = 1000, ASKED = 1000 };
+    struct place *p = *state;
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1, .cap_log2 = 17 });
+    uint64_t all = 0, spans = 0, records, taken;
+    for (uint64_t n = 0; n < EVENTS; n++)
+        put(b, 0, FAPILOG_LEVEL_INFO, n);
+    assert_int_equal(attach(p, 0), 0);
+    p->drain.is_raw_only = true;
+    do {
+        begin(p, DRAIN_ALL);
+        while ((taken = drain_take_span(&p->drain, ASKED, &records))) {
+            assert_true(taken <= ASKED);
+            all += records;
+            spans++;
+        }
+        commit(p);
+    } while (p->drain.has_more);
+    assert_int_equal(all, EVENTS);
+    assert_true(spans <= builder_lane(b, 0)->tail / (ASKED / 2) + 1); /* and do not waste it */
+}
+
 struct vandal {
     struct segment_builder *b;
     uint32_t stop;
@@ -524,6 +547,7 @@ int main(void)
         T(damage_in_three_turns_quarantines),
         T(quotas_refuse_and_count),
         T(spans_cover_what_decoding_delivers),
+        T(spans_keep_to_what_is_asked_for),
         T(bytes_that_change_while_they_are_read_do_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -274,6 +277,71 @@ static void levels_have_names_aliases_and_numbers(void **state)
     assert_int_equal(opt_parse_level("", &level), -EINVAL);
 }
 
+struct secret_cfg {
+    const char *password, *plain;
+};
+
+static const struct opt secret_rows[] = {
+    OPT_TEXT_(struct secret_cfg, password, "password", NULL, OPT_SECRET, "Secret."),
+    OPT_TEXT_(struct secret_cfg, plain, "plain", NULL, 0, "No secret."),
+    OPT_END,
+};
+
+static int set_secret(struct secret_cfg *cfg, const char *value, struct err *e)
+{
+    return opt_set(&secret_rows[0], cfg, value, e);
+}
+
+static void a_secret_may_lie_elsewhere(void **state)
+{
+    (void)state;
+    struct secret_cfg cfg = {0};
+    struct err e = {0};
+    char path[] = "/tmp/fapilog-secret-XXXXXX", value[80];
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(setenv("OPT_SECRET_HERE", "of env", 1), 0);
+    assert_int_equal(set_secret(&cfg, "env:OPT_SECRET_HERE", &e), 0);
+    assert_string_equal(cfg.password, "of env");
+    assert_int_equal(write(fd, "of file\r\n", 9), 9);
+    (void)snprintf(value, sizeof value, "file:%s", path);
+    assert_int_equal(set_secret(&cfg, value, &e), 0);
+    assert_string_equal(cfg.password, "of file");
+    assert_true(set_secret(&cfg, "env:OPT_SECRET_NOWHERE", &e) == -ENOENT);
+    assert_non_null(strstr(e.text, "password: the environment has no OPT_SECRET_NOWHERE"));
+    assert_true(set_secret(&cfg, "file:/no/such/file", &e) == -ENOENT);
+    assert_non_null(strstr(e.text, "/no/such/file"));
+    assert_int_equal(pwrite(fd, "a\0b", 3, 0), 3);
+    assert_true(set_secret(&cfg, value, &e) == -EINVAL);
+    assert_int_equal(ftruncate(fd, 64 << 10), 0);
+    assert_int_equal(pwrite(fd, "x", 1, 64 << 10), 1);
+    assert_true(set_secret(&cfg, value, &e) == -EFBIG);
+    assert_string_equal(cfg.password, "of file"); /* kept through all of these */
+    assert_int_equal(opt_set(&secret_rows[1], &cfg, "env:OPT_SECRET_HERE", &e), 0);
+    assert_string_equal(cfg.plain, "env:OPT_SECRET_HERE");
+    opt_free(secret_rows, &cfg);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void values_are_compared_and_exchanged_row_by_row(void **state)
+{
+    (void)state;
+    struct secret_cfg a = {0}, b = {0};
+    struct err e = {0};
+    assert_true(opt_equal(&secret_rows[0], &a, &b));
+    assert_int_equal(set_secret(&a, "x", &e), 0);
+    assert_false(opt_equal(&secret_rows[0], &a, &b));
+    assert_int_equal(set_secret(&b, "x", &e), 0);
+    assert_true(opt_equal(&secret_rows[0], &a, &b));
+    assert_int_equal(opt_set(&secret_rows[1], &b, "y", &e), 0);
+    opt_swap(&secret_rows[1], &a, &b);
+    assert_string_equal(a.plain, "y");
+    assert_null(b.plain);
+    opt_free(secret_rows, &a);
+    opt_free(secret_rows, &b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +357,8 @@ int main(void)
         cmocka_unit_test(sizes_follow_the_grammar),
         cmocka_unit_test(durations_follow_the_grammar),
         cmocka_unit_test(levels_have_names_aliases_and_numbers),
+        cmocka_unit_test(a_secret_may_lie_elsewhere),
+        cmocka_unit_test(values_are_compared_and_exchanged_row_by_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

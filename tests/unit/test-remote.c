@@ -215,6 +215,62 @@ static void a_refused_request_is_halved_until_the_poison_stands_alone(void **sta
     assert_int_equal(damaged, 0);
 }
 
+static bool refuse_all(struct fake *g, struct sink_request *q, struct sink_result *a)
+{
+    (void)g, (void)q;
+    *a = (struct sink_result){ .outcome = SINK_REFUSED, .status = 400, .reason = "no" };
+    return true;
+}
+
+static int dead_count(void *arg, const struct spool_file_head *file, const struct spool_item *i)
+{
+    (void)file, (void)i;
+    ++*(unsigned *)arg;
+    return 0;
+}
+
+static void the_oldest_dead_letters_are_given_up_for_room_and_counted(void **state)
+{
+    static struct fake_ticket t[100];
+    struct err e;
+    char path[FAKE_PATH + 32];
+    unsigned seen = 0;
+    uint64_t damaged;
+    f->script = refuse_all;
+    f->sink->delivery.batch_size = 1;
+    f->sink->delivery.dead_letter_max_bytes = 64 << 10;
+    start();
+    for (int i = 0; i < 100; i++) {
+        struct parcel *p = fake_parcel(f, 1, 2000);
+        char *payload = (char *)entry_payload((const struct entry_head *)(const void *)p->data);
+        uint64_t x = (uint64_t)i + 1;
+        for (int k = 0; k < 2000; k++) /* nothing that could be packed */
+            payload[k] = (char)((x = x * 6364136223846793005u + 1442695040888963407u) >> 56);
+        fake_put_parcel(f, p, &t[i]);
+        fake_until(f, NS_PER_MS, t[i].settled);
+    }
+    const struct remote_stats s = fake_stats(f);
+    assert_int_equal(s.dead, 100);
+    assert_true(fake_is_balanced(f));
+    (void)snprintf(path, sizeof path, "%s/dead/fake", f->state);
+    assert_int_equal(deadletter_replay(path, dead_count, &seen, &damaged, &e), 0);
+    assert_int_equal(seen + s.dead_evicted, 100);
+    assert_true(seen >= 20 && seen <= 31);
+}
+
+static void a_record_longer_than_all_dead_letters_is_counted(void **state)
+{
+    struct fake_ticket t;
+    f->script = refuse_all;
+    f->sink->delivery.dead_letter_max_bytes = 64 << 10;
+    start();
+    fake_put(f, 1, 64 << 10, &t);
+    fake_until(f, NS_PER_S, t.settled);
+    assert_int_equal(fake_stats(f).dropped_refused, 1);
+    assert_int_equal(fake_stats(f).dead, 0);
+    assert_true(fake_is_balanced(f));
+}
+
 static bool partial(struct fake *g, struct sink_request *q, struct sink_result *a)
 {
     if (g->requests > 1)
@@ -434,6 +490,8 @@ int main(void)
         cmocka_unit_test(retry_after_is_waited_for_by_all_requests),
         cmocka_unit_test(a_refused_request_is_halved_until_the_poison_stands_alone),
         cmocka_unit_test(of_a_partial_answer_only_what_failed_is_repeated),
+        cmocka_unit_test(the_oldest_dead_letters_are_given_up_for_room_and_counted),
+        cmocka_unit_test(a_record_longer_than_all_dead_letters_is_counted),
         cmocka_unit_test(the_breaker_opens_lets_one_probe_through_and_closes),
         cmocka_unit_test(a_broken_sink_opens_the_breaker_at_once_and_costs_no_attempt),
         cmocka_unit_test(without_a_breaker_each_request_is_tried),

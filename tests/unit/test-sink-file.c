@@ -594,13 +594,15 @@ static void levels_become_a_mask(void **state)
 {
     (void)state;
     uint32_t mask;
-    assert_int_equal(sink_level_mask(1, "", &mask, NULL), 0);
+    char *const texts[] = {(char[]){"ERROR"}, (char[]){"30"}, (char[]){"error"}, (char[]){"info"}};
+    const struct opt_list none = {0}, two = {(char **)(uintptr_t)texts, 2}, other = {(char **)(uintptr_t)texts + 2, 2};
+    assert_int_equal(sink_level_mask(1, &none, &mask, NULL), 0);
     assert_true(mask == (UINT32_MAX & ~1u));
     assert_int_equal(sink_level_mask(13, NULL, &mask, NULL), 0);
     assert_true(mask == (UINT32_MAX << 13));
-    assert_int_equal(sink_level_mask(1, "ERROR, 30", &mask, NULL), 0);
+    assert_int_equal(sink_level_mask(1, &two, &mask, NULL), 0);
     assert_true(mask == (15u << 17 | 1u << 30));
-    assert_int_equal(sink_level_mask(19, "error,info", &mask, NULL), 0);
+    assert_int_equal(sink_level_mask(19, &other, &mask, NULL), 0);
     assert_true(mask == (3u << 19));
 }
 

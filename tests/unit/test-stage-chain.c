@@ -376,12 +376,14 @@ static void emitted_records_need_nothing_of_what_they_were_made_of(void **state)
 {
     (void)state;
     struct sample *s = sample_new(SAMPLE_TYPES);
-    sample_bind(s, sample_string("bound", "to the logger"));
-    sample_bind_thread(s, sample_string("thread", "bound"));
-    s->logger.name = sample_text("orders");
-    s->process.host = sample_text("h1");
-    s->r.message = sample_text("kept");
-    struct fapilog_field enriched = sample_string("pod", "p-1");
+    char name[] = "orders", host[] = "h1", message[] = "kept", bound[] = "to the logger", pod[] = "p-1";
+    char key[] = "thread";
+    sample_bind(s, sample_string("bound", bound));
+    sample_bind_thread(s, sample_string(key, "bound"));
+    s->logger.name = sample_text(name);
+    s->process.host = sample_text(host);
+    s->r.message = sample_text(message);
+    struct fapilog_field enriched = sample_string("pod", pod);
     s->process.enriched = &enriched;
     s->process.enriched_count = 1;
     add(make(&filter_ops, "a", "0", ""));
@@ -394,6 +396,9 @@ static void emitted_records_need_nothing_of_what_they_were_made_of(void **state)
     memset(s->logger.cache, 0, sizeof s->logger.cache);
     memset(s->process.cache, 0, sizeof s->process.cache);
     memset(&enriched, 0x5a, sizeof enriched);
+    char *const texts[] = {name, host, message, bound, pod, key};
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
+        memset(texts[i], 'x', strlen(texts[i]));
     const struct fapilog_record *const r = stages_emitted(&chain);
     assert_non_null(r);
     assert_null(r->site);

@@ -59,6 +59,30 @@ static void the_kept_minute_is_left_in_both_directions(void **state)
     check(&t, minute, 0);
 }
 
+static void the_kept_millisecond_is_left_in_both_directions(void **state)
+{
+    (void)state;
+    static const int64_t starts[] = {1795250224123000000, 0, -1000000, -1795250224123000000, 1795250219999000000};
+    static const int64_t steps[] = {0, 999999, 0, -1, 500000, 1000000, 999999, 1, 60000000000, 1000000000};
+    static const int64_t ends[] = {INT64_MIN, INT64_MAX, INT64_MIN + 224192, INT64_MAX - 100000, INT64_MIN + 224193};
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+        struct time_text t = {0};
+        for (size_t k = 0; k < sizeof steps / sizeof *steps; k++)
+            check(&t, starts[i] + steps[k], 3);
+    }
+    struct time_text t = {0};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        char got[TIME_TEXT_MAX + 1], want[TIME_TEXT_MAX + 1];
+        struct time_text fresh = {0};
+        *time_text_write(&t, ends[i], 3, got) = '\0';
+        *time_text_write(&fresh, ends[i], 3, want) = '\0';
+        assert_string_equal(got, want);
+    }
+    for (int64_t ns = 1795250224123000000; ns < 1795250224123000000 + 3000000; ns += 333333)
+        for (unsigned digits = 0; digits <= 9; digits += 3)
+            check(&t, ns, digits);
+}
+
 static void the_earliest_time_wraps_nothing(void **state)
 {
     (void)state;
@@ -108,6 +132,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(times_match_the_calendar_of_the_c_library),
         cmocka_unit_test(the_kept_minute_is_left_in_both_directions),
+        cmocka_unit_test(the_kept_millisecond_is_left_in_both_directions),
         cmocka_unit_test(the_earliest_time_wraps_nothing),
         cmocka_unit_test(local_time_names_its_offset),
         cmocka_unit_test(durations_are_short_and_exact),

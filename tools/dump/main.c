@@ -1,4 +1,4 @@
-/* fapilog-dump: looks into rings and native files. */
+/* fapilog-dump: looks into rings, native files, spools, dead letters and ledgers. */
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/reader/reader.h"
@@ -6,6 +6,7 @@
 #include "tools/dump/options.h"
 #include "tools/dump/output.h"
 #include "tools/dump/sources.h"
+#include "tools/dump/spool.h"
 #include "tools/dump/stats.h"
 #include "tools/dump/verify.h"
 
@@ -89,6 +90,10 @@ static int dump(const struct options *o, struct reader *r, struct err *e)
 static int run(const struct options *o, struct err *e)
 {
     struct reader *r;
+    if (o->paths_count && spool_path_is_ours(o->paths[0])) {
+        const int ours = spool_dump(o, e);
+        return ours == -EPIPE ? 0 : ours;
+    }
     int n = reader_new(&r, on_warning, NULL, e);
     if (n < 0)
         return n;

@@ -13,7 +13,9 @@
 static const char help_text[] =
     "Usage: fapilog-dump [OPTION]... [PATH]...\n"
     "Show the records in rings, live, dead or damaged, without disturbing them.\n"
-    "PATH is a segment, a directory of segments, or a native file or its directory.\n"
+    "PATH is a segment, a directory of segments, or a native file or its directory;\n"
+    "or a spool (STATE/spool/NAME), dead letters (STATE/dead/NAME), shown as one JSON\n"
+    "line each; or with --stats the ledger (STATE), whose books must balance.\n"
     "\n"
     "  --rings DIR       ring directory (default: $FAPILOG_RING_DIR, the user's own)\n"
     "  --follow, -f      go on with new records and new processes\n"

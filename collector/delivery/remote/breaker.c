@@ -1,12 +1,17 @@
 #include "collector/delivery/remote/breaker.h"
 
+bool breaker_may_allow(const struct breaker *b)
+{
+    return b->state == REMOTE_CLOSED || (b->state == REMOTE_HALF_OPEN && !b->is_probing);
+}
+
 bool breaker_allows(struct breaker *b, uint64_t now_ns)
 {
     if (b->state == REMOTE_OPEN && now_ns >= b->until_ns) {
         b->state = REMOTE_HALF_OPEN;
         b->is_probing = false;
     }
-    return b->state == REMOTE_CLOSED || (b->state == REMOTE_HALF_OPEN && !b->is_probing);
+    return breaker_may_allow(b);
 }
 
 void breaker_sent(struct breaker *b)

@@ -15,6 +15,8 @@ struct breaker {
 
 /* Whether a request may be sent now. */
 bool breaker_allows(struct breaker *b, uint64_t now_ns);
+/* The same without the clock: false while it is open, and while a probe is under way. */
+bool breaker_may_allow(const struct breaker *b);
 void breaker_sent(struct breaker *b);
 void breaker_success(struct breaker *b);
 /* is_broken: it opens at once. */

@@ -158,7 +158,7 @@ static uint64_t bundle_deadline(const struct remote *r, const struct bundle *b)
         return b->is_spilling ? UINT64_MAX : 0;
     if (b->state == BUNDLE_SENT)
         return b->was_cancelled ? UINT64_MAX : b->q.deadline_ns;
-    if (r->breaker.state == REMOTE_CLOSED || (r->breaker.state == REMOTE_HALF_OPEN && !r->breaker.is_probing))
+    if (breaker_may_allow(&r->breaker))
         at = b->due_ns > r->pause_ns ? b->due_ns : r->pause_ns;
     if (r->d->retry_deadline_ns != OPT_UNSET && b->items[0].lot->since_ns + r->d->retry_deadline_ns < at)
         at = b->items[0].lot->since_ns + r->d->retry_deadline_ns;

@@ -65,6 +65,13 @@ static int dead_begin(struct remote *r, const char *format, struct err *e)
     return deadletter_open(&cfg, &r->dead, e);
 }
 
+/* They may change with the sink's options. */
+static void limits_read(struct remote *r)
+{
+    if (r->sink->ops->remote->limits)
+        r->sink->ops->remote->limits(r->sink, &r->limits);
+}
+
 int remote_open(struct sink *s, const struct remote_config *cfg, struct remote **ret, struct err *e)
 {
     char format[64];
@@ -78,7 +85,7 @@ int remote_open(struct sink *s, const struct remote_config *cfg, struct remote *
     adapt_init(&r->adapt);
     queue_init(&r->fresh);
     queue_init(&r->old);
-    s->ops->remote->limits(s, &r->limits);
+    limits_read(r);
     s->request_done = flight_answered;
     format_id(s, format, sizeof format);
     int n = spool_begin(r, format, e);
@@ -226,7 +233,7 @@ static void status_tell(struct remote *r)
 void remote_run(struct remote *r, uint64_t now_ns)
 {
     r->now_ns = now_ns;
-    r->sink->ops->remote->limits(r->sink, &r->limits);
+    limits_read(r);
     spill_run(r);
     answers_take(r);
     doom_write(r);
@@ -255,7 +262,7 @@ uint64_t remote_deadline(const struct remote *r)
     uint64_t at = flight_deadline(r);
     if (r->settled_count)
         return 0;
-    if (r->fresh.records && r->breaker.state == REMOTE_CLOSED && r->bundles_count < r->d->max_in_flight)
+    if (r->fresh.records && breaker_may_allow(&r->breaker) && r->bundles_count < r->d->max_in_flight)
         at = least(at, batcher_deadline(r, &r->fresh) > r->pause_ns ? batcher_deadline(r, &r->fresh) : r->pause_ns);
     if (r->d->retry_deadline_ns != OPT_UNSET && r->fresh.records)
         at = least(at, r->fresh.head->since_ns + r->d->retry_deadline_ns);

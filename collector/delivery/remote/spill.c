@@ -58,6 +58,8 @@ bool spill_is_wanted(const struct remote *r)
         return false;
     if (r->fresh.records && (is_full(r) || is_ending(r) || lot_is_relieved(r, r->fresh.head)))
         return true;
+    if (!r->relieve_number && !r->is_stopping && !(remote_is_strict(r) && is_full(r)))
+        return false; /* most of the time: no record is looked at */
     for (const struct bundle *b = r->bundles; b; b = b->next)
         if (bundle_is_wanted(r, b))
             return true;
@@ -103,10 +105,12 @@ static int bundles_put(struct remote *r)
 static int queue_put(struct remote *r)
 {
     struct item i = {0};
+    const bool full = is_full(r); /* else, in a strict order, what is older has not been put */
     uint64_t records = r->stats.queued_records, bytes = r->stats.queued_bytes;
     while (queue_walk(&r->fresh, &i)) {
         /* some room beyond what is just needed, so that not every record makes a write of its own */
-        if (!is_ending(r) && !lot_is_relieved(r, i.lot) && !is_over(r, records + records / 8, bytes + bytes / 8))
+        const bool is_more = full && is_over(r, records + records / 8, bytes + bytes / 8);
+        if (!is_ending(r) && !lot_is_relieved(r, i.lot) && !is_more)
             return 0;
         struct spilled *s = spilled_new(r);
         if (!s)
@@ -202,7 +206,9 @@ void spill_run(struct remote *r)
         else
             on_failure(r, result);
     }
-    if (r->now_ns >= r->spill_again_ns && spool_can_put(r->spool) && spill_is_wanted(r))
+    if (!spill_is_wanted(r))
+        r->relieve_number = 0; /* that much is done */
+    else if (r->now_ns >= r->spill_again_ns && spool_can_put(r->spool))
         spill_start(r);
 }
 

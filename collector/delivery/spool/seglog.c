@@ -263,10 +263,8 @@ static void on_synced(struct io_req *req, int result)
 {
     struct seglog *l = req->owner;
     l->is_syncing = false;
-    if (result < 0 && result != -EINTR) {
-        l->sync_result = result;
-        l->is_dirty = true;
-    }
+    l->sync_result = result < 0 ? result : 1;
+    l->is_dirty |= result < 0;
 }
 
 int seglog_tick(struct seglog *l, uint64_t now_ns)

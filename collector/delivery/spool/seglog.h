@@ -85,7 +85,7 @@ int seglog_start(struct seglog *l);
 void seglog_abort(struct seglog *l); /* the group, before it is started */
 /* -EAGAIN: under way. 0: all of it is written, and lies in `last`; or -errno: nothing of it counts. */
 int seglog_poll(struct seglog *l);
-/* The policy `interval`. -errno of an fdatasync that has failed since. */
+/* The policy `interval`. Of a sync that has ended since: 1, or -errno; 0: none has. */
 int seglog_tick(struct seglog *l, uint64_t now_ns);
 uint64_t seglog_deadline(const struct seglog *l);
 

@@ -28,16 +28,6 @@ static int name_add(struct name_list *l, uint64_t sequence)
     return 0;
 }
 
-/* 0: not one of ours; sequences begin at 1. */
-static uint64_t name_parse(const char *name, const char *suffix)
-{
-    char *end;
-    if (strspn(name, "0123456789abcdef") != 16)
-        return 0;
-    const uint64_t sequence = strtoull(name, &end, 16);
-    return strcmp(end, suffix) == 0 ? sequence : 0;
-}
-
 static int compare(const void *a, const void *b)
 {
     const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -50,8 +40,8 @@ static int names_read(const struct seglog *l, struct name_list *names, struct er
     if (!dir)
         return err_sys(e, -errno, "open %s", l->dir);
     for (const struct dirent *d; (d = readdir(dir));) {
-        const uint64_t sequence = name_parse(d->d_name, l->suffix);
-        if (sequence && name_add(names, sequence) < 0)
+        uint64_t sequence;
+        if (spool_name_parse(d->d_name, &sequence) == l->kind && name_add(names, sequence) < 0)
             return err_set(e, -ENOMEM, "%s: out of memory", l->dir);
     }
     if (names->count)

@@ -247,7 +247,7 @@ void spool_tick(struct spool *s, uint64_t now_ns)
     if (r < 0 && !s->was_told_sync)
         spool_say(s, "spool of %s: fdatasync: %s; records are on their way to the disk and not yet safe there",
                   s->cfg.sink, strerror(-r));
-    s->was_told_sync = r < 0;
+    s->was_told_sync = r < 0 || (s->was_told_sync && r == 0);
     tidy(s);
     if (now_ns < s->tidy_ns)
         return;

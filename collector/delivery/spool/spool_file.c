@@ -9,6 +9,17 @@
 
 enum { WINDOW = 64 << 10 };
 
+enum spool_kind spool_name_parse(const char *name, uint64_t *ret_sequence)
+{
+    char *end;
+    if (strspn(name, "0123456789abcdef") != 16)
+        return 0;
+    *ret_sequence = strtoull(name, &end, 16);
+    if (!*ret_sequence) /* they begin at 1 */
+        return 0;
+    return strcmp(end, SPOOL_SUFFIX) == 0 ? SPOOL_ENTRIES : strcmp(end, SPOOL_DEAD_SUFFIX) == 0 ? SPOOL_DEAD : 0;
+}
+
 static int read_all(int fd, void *to, size_t len, uint64_t offset)
 {
     for (size_t done = 0; done < len;) {

@@ -24,6 +24,9 @@ struct spool_file {
     size_t stored_cap, raw_cap;
 };
 
+/* What a file of this name is, 0: none of ours; 16 hex digits, the sequence of its first block, and the suffix. */
+enum spool_kind spool_name_parse(const char *name, uint64_t *ret_sequence);
+
 /* kind 0: what the head says; -EBADMSG where there is none. */
 int spool_file_open(struct spool_file *f, const char *path, enum spool_kind kind, struct err *e);
 /* Takes the descriptor over, also on failure. */

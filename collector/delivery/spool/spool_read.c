@@ -35,7 +35,8 @@ void spool_reader_leave(struct spool *s)
 {
     struct spool_reader *r = &s->reader;
     struct seglog_segment *next = r->seg && r->seg->is_listed ? r->seg->next : s->log.first;
-    const uint64_t sequence = next ? next->sequence : s->log.next_sequence;
+    const uint64_t none = s->log.group_len ? s->log.group_sequence : s->log.next_sequence;
+    const uint64_t sequence = next ? next->sequence : none;
     r->seg = next;
     r->offset = r->want = 0;
     r->failures = 0;
@@ -51,9 +52,12 @@ void spool_reader_leave(struct spool *s)
 bool spool_has_unread(const struct spool *s)
 {
     const struct seglog_segment *seg = s->reader.seg;
-    if (!seg)
-        return s->log.first && s->log.first->bytes > 0;
-    return s->reader.offset < seg->bytes || (seg->next && seg->next->bytes > 0);
+    if (seg && s->reader.offset < seg->bytes)
+        return true;
+    for (seg = seg ? seg->next : s->log.first; seg; seg = seg->next)
+        if (seg->bytes > 0) /* a run that was killed may have left empty ones */
+            return true;
+    return false;
 }
 
 static void damage_tell(struct spool *s, const char *what)
@@ -129,7 +133,8 @@ static void read_start(struct spool *s, uint64_t now_ns)
     struct spool_reader *r = &s->reader;
     if (r->fd < 0 && !file_open(s, now_ns))
         return;
-    memmove(r->buf, r->buf + r->at, r->len - r->at);
+    if (r->at)
+        memmove(r->buf, r->buf + r->at, r->len - r->at);
     r->len -= r->at;
     r->at = 0;
     const size_t cap = r->want > READ_BYTES ? r->want : READ_BYTES;

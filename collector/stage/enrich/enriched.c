@@ -1,5 +1,7 @@
 #include "collector/stage/enrich/enriched.h"
 
+#include "collector/stage/retire.h"
+
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -12,7 +14,6 @@ enum { SLACK = 16 }; /* formats read text in steps of 16 */
 struct copy { /* in the cache slot of the original */
     uint64_t id;
     const struct fapilog_process_info *input;
-    struct copy *previous; /* of before a reload: stays, since formats tell processes apart by their address */
     struct fapilog_process_info process;
     struct fapilog_field fields[];
 };
@@ -128,7 +129,7 @@ static struct fapilog_text keep(char **to, const char *text)
     return t;
 }
 
-static struct copy *make(const struct enrichment *en, const struct fapilog_process_info *now, struct copy *previous)
+static struct copy *make(const struct enrichment *en, const struct fapilog_process_info *now)
 {
     const uint32_t room = now->enriched_count + en->count;
     size_t texts = 0;
@@ -140,7 +141,6 @@ static struct copy *make(const struct enrichment *en, const struct fapilog_proce
     char *to = (char *)(c->fields + room);
     c->id = en->id;
     c->input = now;
-    c->previous = previous;
     c->process = *now;
     memset(c->process.cache, 0, sizeof c->process.cache);
     if (now->enriched_count)
@@ -163,9 +163,10 @@ enum stage_verdict enrich_run(struct stage *s, struct stage_record *sr)
     void **const place = (void **)&sr->given->process->cache[s->slot]; /* ours to fill, as formats do */
     struct copy *c = *place;
     if (!c || c->id != en->id) {
-        c = make(en, now, c);
+        c = make(en, now);
         if (!c)
             return STAGE_FAILED;
+        stage_retire(*place);
         *place = c;
     }
     if (c->input != now)

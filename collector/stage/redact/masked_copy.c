@@ -1,5 +1,7 @@
 #include "collector/stage/redact/masked_copy.h"
 
+#include "collector/stage/retire.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +12,6 @@ struct copy {
     enum stage_verdict verdict;
     const void *input;
     const void *output;
-    /* Of a redactor that is gone. It stays: formats tell copies apart by their address, and this one must not
-     * be given to another as long as the original lives. */
-    struct copy *previous;
     union {
         struct fapilog_logger_info logger;
         struct fapilog_process_info process;
@@ -90,10 +89,10 @@ static struct copy *make(struct treatment *t, void **place, const void *now, con
     struct copy *const c = calloc(1, sizeof *c + (list ? fields_bytes(list, count) : 0));
     if (!c)
         return NULL;
-    *c = (struct copy){.id = t->rd->id, .input = now, .output = now, .previous = old,
-                       .verdict = t->verdict};
+    *c = (struct copy){.id = t->rd->id, .input = now, .output = now, .verdict = t->verdict};
     if (list)
         keep_fields(c, list, count);
+    stage_retire(old); /* of a redactor that is gone */
     *place = c;
     return c;
 }

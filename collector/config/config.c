@@ -1,0 +1,157 @@
+#include "collector/config/config.h"
+
+#include "collector/config/build.h"
+#include "lib/base/check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static int take_text(char **to, const char *text, struct err *e)
+{
+    *to = text ? strdup(text) : NULL;
+    return text && !*to ? err_set(e, -ENOMEM, "out of memory") : 0;
+}
+
+/* --config, else FAPILOG_CONFIG. */
+static int read_file(struct build *b, struct err *e)
+{
+    const struct env_var *v = env_get(&b->env, "FAPILOG_CONFIG");
+    const char *path = b->args->file ? b->args->file : v ? v->value : NULL;
+    if (!path)
+        return 0;
+    const int r = tree_read(path, &b->file, e);
+    if (r < 0)
+        return err_wrap(e, r, "configuration file of %s", b->args->file ? "--config" : "FAPILOG_CONFIG");
+    sources_set(b->c, "", "config", b->args->file ? "--config" : "FAPILOG_CONFIG");
+    return take_text(&b->c->file, path, e);
+}
+
+/* --preset, else FAPILOG_PRESET, else what the file says; "none" for none. */
+static int read_preset(struct build *b, struct err *e)
+{
+    char names[200], place[NODE_PLACE_MAX] = "--preset", title[80];
+    const struct env_var *v = env_get(&b->env, "FAPILOG_PRESET");
+    const struct node *n = node_get(build_layer(b, 1), "preset");
+    const char *name = b->args->preset;
+    if (!name && v) {
+        name = v->value;
+        (void)snprintf(place, sizeof place, "%s", v->name);
+    } else if (!name && n) {
+        name = n->kind == NODE_SCALAR ? n->text : "";
+        (void)node_place(n, place);
+    }
+    if (!name || strcasecmp(name, "none") == 0)
+        return 0;
+    const char *text = preset_text(name);
+    if (!*text)
+        return err_set(e, -EINVAL, "%s: preset: '%s' is not one of %s, none", place, name, preset_names(names,
+                sizeof names));
+    (void)snprintf(title, sizeof title, "preset %s", name);
+    const int r = tree_parse(text, strlen(text), title, &b->preset, e);
+    if (r < 0)
+        return r;
+    sources_set(b->c, "", "preset", place);
+    return take_text(&b->c->preset, name, e);
+}
+
+/* A --set that nobody took names a sink or a stage that is not there. */
+static void unused_sets(struct build *b)
+{
+    for (unsigned i = 0; i < b->args->sets_count; i++) {
+        const char *text = b->args->set[i];
+        if (!b->set_used[i])
+            build_problem(b, -EINVAL, "--set %.*s: there is no such %s in this configuration", (int)strcspn(text,
+                    "="), text,
+                          strncasecmp(text, "sinks.", 6) == 0 ? "sink" : strncasecmp(text, "stages.", 7) == 0
+                              ? "stage" : "key");
+    }
+}
+
+static int defaults(struct config *c, struct err *e)
+{
+    const int r = opt_defaults(settings_opts, &c->settings, e);
+    return r < 0 ? r : opt_defaults(routing_opts, &c->routing, e);
+}
+
+static int report(struct build *b, struct err *e)
+{
+    const char *text = buf_cstr(&b->problems);
+    if (!b->problems_count)
+        return 0;
+    if (!text)
+        return err_set(e, b->code, "%u things are wrong with the configuration", b->problems_count);
+    const size_t room = ERR_TEXT_MAX - 32;
+    if (strlen(text) <= room)
+        return err_set(e, b->code, "%s", text);
+    unsigned shown = 0;
+    size_t used = 0;
+    for (const char *end; (end = strchr(text + used, '\n')) &&
+         (size_t)(end - text) <= room; used = (size_t)(end - text) + 1)
+        shown++;
+    if (!shown)
+        return err_set(e, b->code, "%.*s ...", (int)room, text);
+    return err_set(e, b->code, "%.*sand %u more", (int)used, text, b->problems_count - shown);
+}
+
+static int build(struct build *b, struct err *e)
+{
+    int r = defaults(b->c, e);
+    if (r == 0)
+        r = read_file(b, e);
+    if (r == 0)
+        r = read_preset(b, e);
+    if (r < 0)
+        return r;
+    build_settings(b);
+    build_levels(b);
+    build_stages(b);
+    build_sinks(b);
+    build_routes(b);
+    if (!b->problems_count)
+        unused_sets(b);
+    env_unused(b);
+    return report(b, e);
+}
+
+int config_load(const struct config_args *args, struct config *ret, struct err *e)
+{
+    memset(ret, 0, sizeof *ret);
+    struct build *b = calloc(1, sizeof *b);
+    if (!b)
+        return err_set(e, -ENOMEM, "out of memory");
+    b->args = args;
+    b->c = ret;
+    int r = env_read(&b->env) < 0 ? err_set(e, -ENOMEM, "out of memory") : build(b, e);
+    buf_done(&b->problems);
+    env_free(&b->env);
+    tree_free(b->rules);
+    tree_free(b->preset);
+    tree_free(b->file);
+    free(b);
+    if (r < 0)
+        config_free(ret);
+    return r;
+}
+
+void config_free(struct config *c)
+{
+    for (uint32_t i = 0; i < c->routes.count; i++) {
+        opt_free(route_opts, &c->routes.rule[i]);
+        free((void *)(uintptr_t)c->routes.rule[i].source);
+    }
+    free(c->routes.rule);
+    for (uint32_t i = 0; i < c->sinks_count; i++)
+        sink_free(c->sink[i]);
+    for (uint32_t i = 0; i < c->stages_count; i++)
+        stage_free(c->stage[i]);
+    for (unsigned i = 0; i < c->warnings_count; i++)
+        free(c->warning[i]);
+    opt_free(routing_opts, &c->routing);
+    opt_free(settings_opts, &c->settings);
+    sources_free(c);
+    free(c->preset);
+    free(c->file);
+    memset(c, 0, sizeof *c);
+}

@@ -1,0 +1,70 @@
+#include "collector/config/config.h"
+#include "collector/config/generate.h"
+
+#include <string.h>
+
+static void rows(FILE *f, const char *indent, const struct opt *row)
+{
+    for (; row->type != OPT_END_ROW; row++) {
+        char allowed[300];
+        const bool is_required = row->flags & OPT_REQUIRED;
+        (void)fprintf(f, "#%s# %s %s%s\n", indent, row->help, opt_allowed(row, allowed, sizeof allowed),
+                      is_required ? "; required" : "");
+        if (row->flags & OPT_SECRET)
+            (void)fprintf(f, "#%s%s: {env: NAME} # or {file: PATH}\n", indent, row->name);
+        else if (row->type == OPT_LIST || row->type == OPT_MAP)
+            (void)fprintf(f, "#%s%s: %s%s%s\n", indent, row->name, row->type == OPT_LIST ? "[" : "{",
+                          row->type == OPT_LIST && row->default_text ? row->default_text : "", row->type == OPT_LIST
+                              ? "]" : "}");
+        else
+            (void)fprintf(f, "#%s%s: %s\n", indent, row->name,
+                          row->default_text && *row->default_text ? row->default_text : "\"\"");
+    }
+}
+
+static void stages(FILE *f)
+{
+    static const char *const groups[] = {"filters", "enrichers", "redactors", "processors"};
+    (void)fputs("\n# What happens to a record before the sinks, in the order of groups: filters, enrichers, "
+                "redactors,\n"
+                "# processors. `- KIND: false` takes out a stage of the preset.\n#stages:\n", f);
+    for (unsigned g = 0; g < STAGE_GROUP_COUNT; g++)
+        for (const struct stage_ops *const *ops = stage_list; *ops; ops++)
+            if ((*ops)->group == (enum stage_group)g) {
+                (void)fprintf(f, "\n# %s: %s\n#  - %s:\n", groups[g], (*ops)->summary, (*ops)->kind);
+                rows(f, "      ", (*ops)->opts);
+            }
+}
+
+static void sinks(FILE *f)
+{
+    (void)fputs("\n# Where records go: a name, and a URI or a map. {env: NAME} and {file: PATH} stand for any value.\n"
+                "sinks:\n  console: {type: console, mode: auto}\n", f);
+    for (const struct sink_ops *const *ops = sink_list; *ops; ops++) {
+        (void)fprintf(f, "\n# %s\n#  my_%s:\n#    type: %s\n", (*ops)->summary, (*ops)->scheme, (*ops)->scheme);
+        rows(f, "    ", (*ops)->opts);
+    }
+    (void)fputs("\n# Every sink also has:\n", f);
+    for (const struct opt *row = sink_common_opts + 1; row->type != OPT_END_ROW; row++) /* without its name: the key */
+        rows(f, "    ", (const struct opt[]){*row, OPT_END});
+    (void)fputs("\n# Every sink that speaks to a server also has:\n", f);
+    rows(f, "    ", sink_delivery_opts);
+}
+
+void generate_sample(FILE *f)
+{
+    (void)fputs("# Configuration of fapilog-collector " FAPILOG_VERSION ", with every option at its default.\n"
+                "# fapilog-collector --config FILE --check says whether it is valid, and where each value comes "
+                "from.\n\n"
+                "# A set of values to begin with: dev, production, serverless, hardened, minimal.\n#preset: "
+                "production\n\n", f);
+    rows(f, "", settings_opts);
+    (void)fputs("\n# Level from which services log, for all and by logger.\n#level: INFO\n#levels: {orders.matching: "
+                "DEBUG}\n", f);
+    stages(f);
+    sinks(f);
+    (void)fputs("\n# Which sinks a record goes to; without rules, to all.\n#routes:\n#  - to: [console]\n", f);
+    rows(f, "    ", route_opts);
+    (void)fputs("#routing:\n", f);
+    rows(f, "  ", routing_opts);
+}

@@ -1,0 +1,28 @@
+/* settings.h - what is neither a sink nor a stage nor a route. */
+#ifndef COLLECTOR_CONFIG_SETTINGS_H
+#define COLLECTOR_CONFIG_SETTINGS_H
+
+#include "collector/delivery/pipeline.h"
+#include "collector/ingest/settings.h"
+#include "lib/base/opt.h"
+
+#include <stdbool.h>
+
+struct settings {
+    const char *rings; /* NULL: the default directory */
+    struct ingest_settings ingest;
+    uint64_t shutdown_timeout_ns;
+    struct pipeline_settings delivery;
+    uint32_t io; /* enum io_kind */
+};
+extern const struct opt settings_opts[];
+
+/* What holds for all routes; struct route_config has copies. */
+struct config_routing {
+    bool enabled; /* false: every sink gets every record, whatever the rules say */
+    bool overlap;
+    struct opt_list fallback;
+};
+extern const struct opt routing_opts[];
+
+#endif

@@ -1,0 +1,179 @@
+/* Other sinks, while the collector runs: all or nothing. The window is empty then, so no batch knows the old
+ * ones. What did not change keeps its state and its open file. */
+#include "collector/delivery/pipeline_internal.h"
+
+#include "lib/base/check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct change {
+    struct outputs outputs;
+    struct buffers buffers; /* where those at hand are too few */
+    struct target target[FAPILOG_SINKS_MAX];
+    struct target *from[FAPILOG_SINKS_MAX];  /* that it was before; NULL: new */
+    struct target *place[FAPILOG_SINKS_MAX]; /* a new one: who writes to its place now, and has to leave first */
+    uint32_t count;
+};
+
+static struct target *target_of(struct pipeline *p, const struct sink *s)
+{
+    for (uint32_t i = 0; i < p->targets_count; i++) {
+        if (p->target[i].sink == s)
+            return &p->target[i];
+    }
+    return NULL;
+}
+
+static struct target *who_is_at(struct pipeline *p, const struct target *t)
+{
+    for (uint32_t i = 0; i < p->targets_count && t->sink->ops->mark; i++) {
+        if (p->target[i].identity == t->identity)
+            return &p->target[i];
+    }
+    return NULL;
+}
+
+static int prepare(struct pipeline *p, struct change *c, struct sink *const *sinks, uint32_t count,
+                   const struct pipeline_settings *settings, struct err *e)
+{
+    uint32_t output[FAPILOG_SINKS_MAX];
+    int r = pipeline_name_sinks(sinks, count, e);
+    if (r == 0)
+        r = pipeline_check_sinks(sinks, count, settings, e);
+    if (r == 0)
+        r = outputs_init(&c->outputs, &p->outputs, sinks, count, settings->route_config, output, e);
+    if (r < 0)
+        return r;
+    if ((c->outputs.serialized_count == 0) != (p->outputs.serialized_count == 0))
+        return err_set(e, -ENOTSUP, "from native sinks alone to others, or back, needs a restart");
+    const uint32_t buffers = (uint32_t)p->settings.window * c->outputs.text_count;
+    if (buffers > p->buffers.count)
+        r = buffers_init(&c->buffers, p->io, buffers, 0, e);
+    for (uint32_t i = 0; r == 0 && i < count; i++) {
+        struct target *t = &c->target[i];
+        c->from[i] = target_of(p, sinks[i]);
+        if (c->from[i])
+            *t = *c->from[i];
+        else
+            target_make(t, p, sinks[i]);
+        t->bit = UINT32_C(1) << i;
+        t->output = output[i];
+        c->place[i] = c->from[i] ? NULL : who_is_at(p, t);
+        c->count++;
+    }
+    return r;
+}
+
+/* Opens the new ones; first those whose place is free, so that little can go wrong with the others. */
+static int open_new(struct change *c, bool is_place_taken, struct err *e)
+{
+    for (uint32_t i = 0; i < c->count; i++) {
+        if (c->from[i] || (c->place[i] != NULL) != is_place_taken)
+            continue;
+        if (c->place[i])
+            (void)target_close(c->place[i], NULL); /* flushed; what it does after that costs no record */
+        const int r = target_open(&c->target[i], e);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int go_back(struct pipeline *p, struct change *c)
+{
+    int r = 0;
+    for (uint32_t i = 0; i < c->count; i++) {
+        struct err e = { 0 };
+        if (!c->from[i] && c->target[i].is_open)
+            (void)target_close(&c->target[i], NULL);
+        if (!c->place[i] || c->place[i]->is_open)
+            continue;
+        memset(c->place[i]->sink->state, 0, c->place[i]->sink->ops->state_size);
+        if (target_open(c->place[i], &e) < 0) {
+            pipeline_say(p, e.text);
+            r = -ENOTRECOVERABLE;
+        }
+    }
+    buffers_done(&c->buffers);
+    outputs_drop(&c->outputs, &p->outputs);
+    return r;
+}
+
+static bool is_kept(const struct change *c, const struct target *t)
+{
+    for (uint32_t i = 0; i < c->count; i++) {
+        if (c->from[i] == t)
+            return true;
+    }
+    return false;
+}
+
+static void close_gone(struct pipeline *p, const struct change *c)
+{
+    for (uint32_t i = 0; i < p->targets_count; i++) {
+        struct err e = { 0 };
+        if (!is_kept(c, &p->target[i]) && p->target[i].is_open && target_close(&p->target[i], &e) < 0)
+            pipeline_say(p, e.text);
+    }
+}
+
+static void take_over(struct pipeline *p, struct change *c, const struct pipeline_settings *settings)
+{
+    close_gone(p, c);
+    memcpy(p->target, c->target, sizeof p->target);
+    p->targets_count = c->count;
+    p->remotes_count = p->everybody = 0;
+    for (uint32_t i = 0; i < c->count; i++) {
+        struct target *t = &p->target[i];
+        p->everybody |= t->bit;
+        p->remotes_count += t->remote != NULL;
+        t->sink->is_alone = c->count == 1;
+        if (!t->remote)
+            t->sink->core = t;
+    }
+    p->outputs = c->outputs;
+    if (c->buffers.count) {
+        buffers_done(&p->buffers);
+        p->buffers = c->buffers;
+    }
+    p->settings.stages = settings->stages;
+    p->settings.routes = settings->routes;
+    p->settings.route_config = settings->route_config;
+    p->staged = p->emitted = (struct pipeline_staged){ .of = NULL };
+    p->has_ended = false;
+    p->status_version++;
+    pipeline_store(p, NULL);
+}
+
+void pipeline_pause(struct pipeline *p, bool is_paused)
+{
+    p->is_paused = is_paused;
+}
+
+bool pipeline_is_at_rest(const struct pipeline *p)
+{
+    return p->is_paused && pipeline_has_caught_up(p) && pipeline_is_idle(p, false) && pipeline_is_settled(p);
+}
+
+int pipeline_reconfigure(struct pipeline *p, struct sink *const *sinks, uint32_t count,
+                         const struct pipeline_settings *settings, struct err *e)
+{
+    CHECK(pipeline_is_at_rest(p));
+    CHECK(count > 0 && count <= FAPILOG_SINKS_MAX);
+    struct change *c = calloc(1, sizeof *c);
+    if (!c)
+        return err_set(e, -ENOMEM, "out of memory");
+    int r = prepare(p, c, sinks, count, settings, e);
+    if (r == 0)
+        r = open_new(c, false, e);
+    if (r == 0)
+        r = open_new(c, true, e);
+    if (r == 0)
+        take_over(p, c, settings);
+    else if (go_back(p, c) < 0)
+        r = -ENOTRECOVERABLE;
+    free(c);
+    return r;
+}

@@ -1,0 +1,153 @@
+"""What the end-to-end tests of HTTP sinks share: a receiver that keeps what it is sent, servers that are
+started on free ports and ended with the test, and the programs of the build."""
+import gzip
+import http.server
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+
+sys.dont_write_bytecode = True # nothing may appear in the source tree
+TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(TESTS, "common"))
+sys.path.insert(0, os.path.join(TESTS, "servers"))
+
+import harness # noqa: E402
+
+SERVERS = os.environ.get("FAPILOG_SERVERS", os.path.expanduser("~/.cache/fapilog-servers"))
+REMOTE_SEND = os.environ["FAPILOG_REMOTE_SEND"]
+PYTHON_ENV = {"PYTHONPATH": os.path.join(SERVERS, "python")}
+sys.path.append(PYTHON_ENV["PYTHONPATH"])
+
+
+class Skip(Exception):
+    pass
+
+
+def need(path, how):
+    found = path if os.path.isabs(path) and os.access(path, os.X_OK) else shutil.which(path)
+    if not found:
+        raise Skip(f"{os.path.basename(path)} is not installed; {how}")
+    return found
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def get(url, headers=None):
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}), timeout=10) as answer:
+        return answer.read()
+
+
+def wait_http(url, process, seconds=60):
+    def is_up():
+        harness.check(process.poll() is None, f"the server ended with {process.returncode}")
+        try:
+            get(url)
+            return True
+        except urllib.error.HTTPError as e:
+            return e.code < 500
+        except OSError:
+            return False
+    harness.wait_for(f"{url} answers", is_up, seconds)
+
+
+class Receiver:
+    """Keeps (headers, body) of each request; `status` may be a function of the body."""
+
+    def __init__(self, status=200):
+        self.requests = []
+        self.refused = 0
+        self.status = status
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                status = outer.status(body) if callable(outer.status) else outer.status
+                if status < 300:
+                    outer.requests.append((dict(self.headers), body))
+                else:
+                    outer.refused += 1
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        class Server(http.server.ThreadingHTTPServer):
+            def handle_error(self, *_): # connections that a fault has cut
+                pass
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def events(self):
+        for headers, body in self.requests:
+            if headers.get("Content-Encoding") == "gzip":
+                body = gzip.decompress(body)
+            event = json.loads(body)
+            yield from event if isinstance(event, list) else [event]
+
+
+def send(place, uri, records, batch, *more, env=None, status=0):
+    """Runs remote-send; what became of each request."""
+    p = place.start([REMOTE_SEND, uri, str(records), str(batch), *map(str, more)], env=env)
+    out, err = p.communicate(timeout=60)
+    harness.check(p.returncode == status, f"remote-send ended with {p.returncode}: {err}")
+    return [json.loads(line) for line in out.splitlines()] if status == 0 else err
+
+
+def check_outcomes(results, outcome, what):
+    for r in results:
+        harness.check(r["outcome"] == outcome, f"{what}: {r['outcome']}, not {outcome}: {r['reason']}")
+
+
+def check_each(events, written, what):
+    """Every record of load is there; what is there twice is the same record."""
+    numbers = {}
+    for e in events:
+        if e["message"] == "load":
+            numbers.setdefault((e["data"]["thread"], e["data"]["n"]), set()).add(e["context"]["message_id"])
+    harness.check(len(numbers) == written, f"{what}: {len(numbers)} of {written} records arrived")
+    harness.check(all(len(ids) == 1 for ids in numbers.values()), f"{what}: a resend has another id")
+
+
+def run(tests):
+    """As harness.run, but a test whose server is missing is skipped; 77 when all were."""
+    def skipping(test):
+        def body():
+            try:
+                return test()
+            except Skip as e:
+                skipped.append(test)
+                return f"skipped: {e}"
+        body.__name__ = test.__name__
+        return body
+    skipped = []
+    wanted = [t for t in tests if len(sys.argv) < 2 or t.__name__ in sys.argv]
+    result = harness.run([skipping(t) for t in wanted])
+    return 77 if result == 0 and wanted and len(skipped) == len(wanted) else result
+
+
+def version_of(argv, pattern):
+    text = subprocess.run(argv, capture_output=True, text=True, check=False)
+    found = re.search(pattern, text.stdout + text.stderr)
+    return found.group(1) if found else "?"

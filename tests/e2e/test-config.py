@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""A configuration as an operator meets it: file, environment, --check, and what editors are given."""
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+from programs import *  # noqa: E402,F403
+
+EXAMPLE = """
+rings: {rings}
+flush_interval: 50ms
+sinks:
+  all: file://{out}/all.jsonl
+  errors: {{type: file, path: {out}/errors.jsonl, levels: [ERROR, CRITICAL], format: json}}
+"""
+
+
+def configured(place, text):
+    path = place.file("fapilog.yaml")
+    with open(path, "w") as f:
+        f.write(text.format(rings=place.rings, out=place.out))
+    return path
+
+
+def lines_of(place, name):
+    path = os.path.join(place.out, name)
+    if not os.path.exists(path):
+        return []
+    with open(path) as f:
+        return [json.loads(line) for line in f]
+
+
+def records_reach_the_sinks_of_the_file():
+    with Place() as place:
+        path = configured(place, EXAMPLE)
+        cat(place, b"one\n", "--level", "INFO")
+        cat(place, b"two\n", "--level", "ERROR")
+        r = execute([COLLECTOR, "--config", path, "--drain"], status=0)
+        check(not r.err, f"said: {r.err}")
+        check([x["log"]["message"] for x in lines_of(place, "all.jsonl")] == ["one", "two"], "all.jsonl")
+        check([x["message"] for x in lines_of(place, "errors.jsonl")] == ["two"], "errors.jsonl")
+
+
+def the_environment_overrides_the_file_and_the_command_line_the_environment():
+    with Place() as place:
+        path = configured(place, EXAMPLE)
+        env = {"FAPILOG_CONFIG": path, "FAPILOG_SINK_CONFIG__FILE__FORMAT": "logfmt", "FAPILOG_FLUSH_INTERVAL": "70ms"}
+        text = execute([COLLECTOR, "--check", "--set", "sinks.all.format=dagstack"], env=env, status=0).out.decode()
+        for line, source in (("sinks.all.format = dagstack", "# --set"), ("io = auto", "# default"),
+                             ("flush_interval = 70ms", "# FAPILOG_FLUSH_INTERVAL"),
+                             ("sinks.errors.format = logfmt", "# FAPILOG_SINK_CONFIG__FILE__FORMAT"),
+                             ("sinks.errors.levels = ERROR,CRITICAL", f"# {path}:6")):
+            check(any(x.startswith(line + " ") and x.endswith(source) for x in text.splitlines()), f"{line} {source}: {text}")
+
+
+def what_is_wrong_is_status_1_with_its_place():
+    with Place() as place:
+        path = configured(place, "sinks:\n  a: {{type: file, pth: /x}}\nflush_intervall: 1s\n")
+        for argv in (["--check"], ["--drain"]):
+            r = execute([COLLECTOR, "--rings", place.rings, "--config", path, *argv], status=1)
+            err = r.err.decode()
+            for said in (f"{path}:2:19: sinks.a.pth: ", "did you mean 'path'?", f"{path}:3:1: flush_intervall",
+                         "'flush_interval'?"):
+                check(said in err, f"no '{said}' in {err}")
+            check(not r.out, f"{r.out}")
+        check(os.listdir(place.rings) == [], "something was opened all the same")
+
+
+def a_misspelt_variable_is_told_of():
+    with Place() as place:
+        cat(place, b"x\n")
+        r = execute([COLLECTOR, "--rings", place.rings, "--drain", "--sink", place.uri()], env={"FAPILOG_FILE__MAX_BYTE": "1"},
+                    status=0)
+        check("FAPILOG_FILE__MAX_BYTES?" in r.err.decode(), f"{r.err}")
+
+
+def a_secret_is_shown_nowhere():
+    with Place() as place:
+        path = configured(place, "sinks:\n  a: {{type: webhook, endpoint: 'http://h/', secret: {{env: HOOK_SECRET}}}}\n")
+        known = execute([COLLECTOR, "--help"], status=0).out.decode()
+        if "webhook" not in known:
+            return
+        r = execute([COLLECTOR, "--config", path, "--check"], env={"HOOK_SECRET": "hunter2"}, status=0)
+        check("hunter2" not in r.text() and "sinks.a.secret = ***" in r.text(), r.text())
+
+
+def the_sample_is_a_configuration():
+    with Place() as place:
+        path = place.file("sample.yaml")
+        with open(path, "wb") as f:
+            f.write(execute([COLLECTOR, "--sample"], status=0).out)
+        execute([COLLECTOR, "--config", path, "--check"], status=0)
+
+
+def the_schema_knows_right_from_wrong():
+    schema = json.loads(execute([COLLECTOR, "--schema"], status=0).out)
+    try:
+        import jsonschema
+    except ImportError:
+        print("without jsonschema: only that it is JSON", end=" ")
+        return
+    jsonschema.Draft7Validator.check_schema(schema)
+    validator = jsonschema.Draft7Validator(schema)
+    right = {"flush_interval": "1s", "level": "INFO",
+             "sinks": {"a": "console:", "b": {"type": "file", "path": "/x", "max_files": 3}},
+             "routes": [{"levels": ["ERROR"], "to": ["a"]}], "routing": {"overlap": False}}
+    check(not list(validator.iter_errors(right)), f"refused: {list(validator.iter_errors(right))}")
+    for wrong in ({"flush_intervall": "1s"}, {"sinks": {"a": {"type": "file", "pth": "/x"}}},
+                  {"sinks": {"a": {"type": "nope"}}}, {"routes": {"to": "a"}},
+                  {"sinks": {"a": {"type": "file", "path": "/x", "sync": "sometimes"}}}):
+        check(list(validator.iter_errors(wrong)), f"accepted: {wrong}")
+
+
+if __name__ == "__main__":
+    sys.exit(run([
+        records_reach_the_sinks_of_the_file,
+        the_environment_overrides_the_file_and_the_command_line_the_environment,
+        what_is_wrong_is_status_1_with_its_place,
+        a_misspelt_variable_is_told_of,
+        a_secret_is_shown_nowhere,
+        the_sample_is_a_configuration,
+        the_schema_knows_right_from_wrong,
+    ]))

@@ -1,0 +1,136 @@
+/* fapilog-dump on spools, dead letters and the ledger, as a user runs it. */
+#include "tests/unit/io-probe.h"
+
+#include "collector/delivery/ledger.h"
+#include "lib/base/check.h"
+#include "tests/common/fake_remote.h"
+
+#include <sys/wait.h>
+
+static struct fake fake;
+static struct fake *const f = &fake;
+static const char *dump;
+static char out[16384];
+
+/* Runs fapilog-dump; its exit code, and what it printed in `out`. */
+static int run(const char *options, const char *below)
+{
+    char command[512];
+    (void)snprintf(command, sizeof command, "%s %s %s/%s 2>&1", dump, options, f->state, below);
+    FILE *p = popen(command, "re");
+    CHECK(p != NULL);
+    out[fread(out, 1, sizeof out - 1, p)] = '\0';
+    const int status = pclose(p);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static bool refuse_and_fail(struct fake *g, struct sink_request *q, struct sink_result *a)
+{
+    (void)g;
+    *a = (struct sink_result){ .outcome = SINK_RETRY, .status = 503, .reason = "busy" };
+    for (uint32_t i = 0; i < q->count; i++) {
+        if (fake_number(q->entry[i]) == 1) {
+            a->outcome = SINK_REFUSED;
+            a->status = 400;
+            (void)snprintf(a->reason, sizeof a->reason, "no \"such\" field");
+        }
+    }
+    return true;
+}
+
+static int setup(void **state)
+{
+    const struct io_config io = { .kind = IO_PLAIN, .queue_depth = 16 };
+    struct fake_ticket t;
+    struct err e;
+    (void)state;
+    fake_init(f, &io);
+    f->script = refuse_and_fail;
+    assert_int_equal(fake_start(f, &e), 0);
+    fake_put(f, 3, 20, &t);
+    fake_until(f, NS_PER_S, fake_stats(f).dead == 1);
+    remote_relieve(f->r);
+    fake_until(f, NS_PER_S, t.settled);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    fake_done(f);
+    return 0;
+}
+
+static void entries_are_shown_as_lines(void **state)
+{
+    (void)state;
+    assert_int_equal(run("", "spool/fake"), 0);
+    assert_non_null(strstr(out, "\"payload\":\"record 0 "));
+    assert_non_null(strstr(out, "\"id\":\"07000000-0000-0000-0000-000000000000-2-0-2\""));
+    assert_null(strstr(out, "record 1"));
+    assert_int_equal(run("", "dead/fake"), 0);
+    assert_non_null(strstr(out, "\"attempts\":1,\"status\":400,\"reason\":\"no \\\"such\\\" field\""));
+    assert_non_null(strstr(out, "record 1"));
+    assert_int_equal(run("--level ERROR", "dead/fake"), 0);
+    assert_string_equal(out, "");
+}
+
+static void damage_is_found_and_told(void **state)
+{
+    char path[FAKE_PATH + 64];
+    (void)state;
+    assert_int_equal(run("--verify", "spool/fake"), 0);
+    assert_non_null(strstr(out, "good, spool, "));
+    assert_non_null(strstr(out, " 2 records"));
+    assert_int_equal(run("--stats", "dead/fake"), 0);
+    assert_non_null(strstr(out, "good, dead letters, 1 blocks, 1 records"));
+    (void)snprintf(path, sizeof path, "%s/dead/fake/%016x.dead", f->state, 1);
+    const int fd = open(path, O_RDWR);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, "?", 1, 300), 1); /* inside the block */
+    (void)close(fd);
+    assert_int_equal(run("--verify", "dead/fake"), 1);
+    assert_non_null(strstr(out, "DAMAGED"));
+}
+
+static void the_books_are_shown(void **state)
+{
+    static struct ledger_page page;
+    struct ledger *l;
+    struct err e;
+    (void)state;
+    assert_int_equal(ledger_open(f->state, &l, &e), 0);
+    page.sinks_count = 1;
+    const struct remote_stats stats = { .taken = 3, .dead = 1, .spooled_records = 2 };
+    ledger_sink_fill(&page.sink[0], "fake", &stats);
+    ledger_store(l, &page);
+    assert_int_equal(run("--stats", ""), 0);
+    assert_non_null(strstr(out, "The books balance."));
+    page.sink[0].taken++;
+    ledger_store(l, &page);
+    ledger_close(l);
+    assert_int_equal(run("--stats", LEDGER_FILE), 0);
+    assert_non_null(strstr(out, "OUT OF BALANCE"));
+    assert_int_equal(run("", LEDGER_FILE), 2);
+}
+
+static void what_makes_no_sense_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(run("--follow", "spool/fake"), 2);
+    assert_int_equal(run("--format pretty", "dead/fake"), 2);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(entries_are_shown_as_lines, setup, teardown),
+        cmocka_unit_test_setup_teardown(damage_is_found_and_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_books_are_shown, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_makes_no_sense_is_refused, setup, teardown),
+    };
+    CHECK(argc == 2);
+    dump = argv[1];
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,220 @@
+#!/usr/bin/env python3
+"""http and webhook: through a network that fails, over TLS to nginx, and signatures as receivers check them."""
+import base64
+import json
+import os
+import socket
+import subprocess
+import sys
+
+from receiver import SERVERS, Receiver, Skip, check_each, check_outcomes, free_port, harness, need, run, send
+from faultproxy import FaultProxy
+
+FAST = "retry_base_delay=1ms&retry_max_delay=20ms&batch_interval=10ms&breaker_enabled=false&timeout=2s"
+
+
+def collected_through(faults, scheme="http", options="", records=300):
+    receiver = Receiver()
+    proxy = FaultProxy(receiver.port, faults)
+    try:
+        with harness.Place() as place:
+            written = place.load_done("--records", records)
+            text = place.drain(sink=f"{scheme}://127.0.0.1:{proxy.port}/in?batch_size=20&{FAST}{options}")
+            check_each(receiver.events(), written, str(faults))
+            harness.check(not proxy.faults, f"{proxy.faults} never happened: {text}")
+            return list(receiver.requests)
+    finally:
+        proxy.close()
+        receiver.close()
+
+
+def nothing_is_lost_in_a_network_that_fails():
+    collected_through(["reset", ("cut_request", 300), ("cut_answer", 5), ("status", 503), ("garbage", 200), "half_close",
+                       ("status", 429, "Retry-After: 0"), ("status", 408)])
+
+
+def nothing_is_lost_in_a_network_that_is_slow():
+    collected_through([("delay", 0.05)])
+    collected_through([("slow", 100)])
+
+
+def a_server_that_says_nothing_is_left_and_tried_again():
+    collected_through(["freeze"], options="", records=20)
+
+
+def resends_have_the_same_key():
+    keys = [h["Idempotency-Key"] for h, _ in collected_through([("cut_answer", 0)] * 3, options="&max_in_flight=1")]
+    harness.check(len(keys) > len(set(keys)), "no request came twice")
+
+
+def a_poisoned_record_costs_only_itself():
+    receiver = Receiver(lambda body: 400 if b'"n":7,' in body or b'"n":7}' in body else 200)
+    try:
+        with harness.Place() as place:
+            written = place.load_done("--records", 100)
+            place.collector("--drain", sink=f"http://127.0.0.1:{receiver.port}/?batch_size=50&{FAST}").communicate(timeout=60)
+            check_each(receiver.events(), written - 1, "all but one")
+    finally:
+        receiver.close()
+
+
+# ---- nginx ----
+
+NGINX = """
+daemon off; pid {dir}/nginx.pid; error_log {dir}/error.log;
+events {{}}
+http {{
+  access_log off; client_body_temp_path {dir}; proxy_temp_path {dir}; fastcgi_temp_path {dir}; uwsgi_temp_path {dir};
+  scgi_temp_path {dir};
+  server {{
+    listen 127.0.0.1:{port} ssl;
+    ssl_certificate {dir}/server.pem; ssl_certificate_key {dir}/server.key;
+    ssl_client_certificate {dir}/ca.pem; ssl_verify_client optional;
+    client_max_body_size 4k;
+    location = /open {{ try_files /none @done; }}
+    location = /certified {{ if ($ssl_client_verify != SUCCESS) {{ return 403; }} return 204; }}
+    location = /private {{ auth_basic "x"; auth_basic_user_file {dir}/users; try_files /none @done; }}
+    location @done {{ return 204; }}
+  }}
+}}
+"""
+
+
+def openssl(place, *args):
+    done = subprocess.run(["openssl", *args], cwd=place.path, capture_output=True, text=True, check=False)
+    harness.check(done.returncode == 0, done.stderr)
+
+
+def make_certificates(place):
+    need("openssl", "apt-get install openssl")
+    openssl(place, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key",
+            "-out", "ca.pem", "-subj", "/CN=test CA", "-days", "2")
+    for name in ("server", "client"):
+        openssl(place, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{name}.key",
+                "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        with open(os.path.join(place.path, "ext"), "w") as f:
+            f.write("subjectAltName=IP:127.0.0.1\n")
+        openssl(place, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out",
+                f"{name}.pem", "-days", "2", "-extfile", "ext")
+
+
+def nginx(place):
+    program = need("/usr/sbin/nginx", "tools/setup test")
+    make_certificates(place)
+    port = free_port()
+    with open(os.path.join(place.path, "users"), "w") as f:
+        f.write("me:{PLAIN}right\n")
+    with open(os.path.join(place.path, "nginx.conf"), "w") as f:
+        f.write(NGINX.format(dir=place.path, port=port))
+    os.chmod(place.path, 0o755)
+    p = place.start([program, "-p", place.path, "-c", os.path.join(place.path, "nginx.conf")], stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL)
+    wait_port(port, p)
+    return f"https://127.0.0.1:{port}"
+
+
+def wait_port(port, process):
+    def is_open():
+        harness.check(process.poll() is None, "nginx did not start")
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", port)) == 0
+    harness.wait_for("nginx listens", is_open)
+
+
+def trust_certificates_and_passwords_of_nginx():
+    with harness.Place() as place:
+        url = nginx(place)
+        ca = f"tls_ca_file={place.path}/ca.pem"
+        pair = f"tls_cert_file={place.path}/client.pem&tls_key_file={place.path}/client.key"
+        for path, options, outcome in [
+                ("/open", "tls_verify=true", "broken"), # its CA is nobody's
+                ("/open", "tls_verify=false", "delivered"),
+                ("/open", ca, "delivered"),
+                ("/certified", ca, "broken"),
+                ("/certified", f"{ca}&{pair}", "delivered"),
+                ("/private", ca, "broken"),
+                ("/private", f"{ca}&user=me&password=wrong-secret", "broken"),
+                ("/private", f"{ca}&user=me&password=right", "delivered")]:
+            results = send(place, f"{url}{path}?{options}", 2, 1)
+            check_outcomes(results, outcome, f"{path} {options}")
+            harness.check("wrong-secret" not in str(results), "a password in a message")
+        results = send(place, f"{url}/open?{ca}", 1, 1, 1, 5000)
+        harness.check([r["status"] for r in results] == [413] and results[0]["outcome"] == "refused", str(results))
+
+
+def a_secret_is_in_no_message():
+    receiver = Receiver(401)
+    try:
+        with harness.Place() as place:
+            place.load_done("--records", 3)
+            uri = f"http://me:pass-secret@127.0.0.1:{receiver.port}/?headers=X-Api-Key=key-secret&{FAST}"
+            c = place.collector("--set", "shutdown_timeout=300ms", sink=uri)
+            place.wait_ready(c)
+            harness.wait_for("a request is refused", lambda: receiver.refused > 0)
+            c.terminate()
+            out, text = c.communicate(timeout=30)
+            harness.check("secret" not in out + text, text)
+    finally:
+        receiver.close()
+
+
+# ---- signatures ----
+
+SECRET = base64.b64encode(b"0123456789abcdef01234567").decode()
+
+
+def signed(options):
+    receiver = Receiver()
+    try:
+        with harness.Place() as place:
+            check_outcomes(send(place, f"webhook://127.0.0.1:{receiver.port}/?{options}", 4, 2), "delivered", options)
+        harness.check(len(receiver.requests) == 2, "two requests")
+        return receiver.requests
+    finally:
+        receiver.close()
+
+
+def standardwebhooks_verifies():
+    try:
+        from standardwebhooks import Webhook, WebhookVerificationError
+    except ImportError as e:
+        raise Skip("standardwebhooks is not installed; tests/servers/install webhooks") from e
+    for headers, body in signed(f"secret=whsec_{SECRET}&signature_mode=standard&batch_size=2"):
+        lower = {k.lower(): v for k, v in headers.items()}
+        harness.check(len(Webhook(f"whsec_{SECRET}").verify(body, lower)) == 2, "two records")
+        try:
+            Webhook(f"whsec_{SECRET}").verify(body + b" ", lower)
+            raise harness.Failure("another body passes too")
+        except WebhookVerificationError:
+            pass
+
+
+OCTOKIT = """
+import { verify } from "@octokit/webhooks-methods";
+const t = JSON.parse(process.argv[2]);
+console.log(await verify(t.secret, t.payload, t.signature));
+"""
+
+
+def octokit_verifies():
+    node, folder = need("node", "install Node.js"), os.path.join(SERVERS, "node")
+    if not os.path.isdir(os.path.join(folder, "node_modules/@octokit/webhooks-methods")):
+        raise Skip("@octokit/webhooks-methods is not installed; tests/servers/install webhooks")
+    with harness.Place() as place:
+        script = os.path.join(place.path, "verify.mjs")
+        os.symlink(os.path.join(folder, "node_modules"), os.path.join(place.path, "node_modules"))
+        with open(script, "w") as f:
+            f.write(OCTOKIT)
+        for headers, body in signed("secret=s3cret&batch_size=2"):
+            payload = headers["X-Fapilog-Timestamp"] + "." + body.decode()
+            for text, expected in ((payload, "true"), (payload + " ", "false")):
+                task = json.dumps({"secret": "s3cret", "payload": text, "signature": headers["X-Fapilog-Signature-256"]})
+                done = subprocess.run([node, script, task], capture_output=True, text=True, check=False)
+                harness.check(done.stdout.strip() == expected, done.stdout + done.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(run([nothing_is_lost_in_a_network_that_fails, nothing_is_lost_in_a_network_that_is_slow,
+                  a_server_that_says_nothing_is_left_and_tried_again,
+                  resends_have_the_same_key, a_poisoned_record_costs_only_itself, trust_certificates_and_passwords_of_nginx,
+                  a_secret_is_in_no_message, standardwebhooks_verifies, octokit_verifies]))

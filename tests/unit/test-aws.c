@@ -1,0 +1,349 @@
+/* Signatures by AWS's published examples, and the chain of credentials. */
+#include "collector/net/aws.h"
+#include "collector/net/sigv4.h"
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "tests/common/http_server.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* ---- signatures ---- */
+
+static void assert_signature(const struct sigv4 *s, const char *signature)
+{
+    struct buf out = {0};
+    assert_int_equal(sigv4_authorization(s, &out), 0);
+    assert_non_null(buf_cstr(&out));
+    const char *at = strstr(out.data, "Signature=");
+    assert_non_null(at);
+    assert_string_equal(at + 10, signature);
+    buf_done(&out);
+}
+
+/* get-vanilla, post-vanilla and post-x-www-form-urlencoded of aws-sig-v4-test-suite. */
+static void signatures_are_those_of_the_published_suite(void **state)
+{
+    const struct sigv4_header headers[] = {{"host", "example.amazonaws.com"}, {"x-amz-date", "20150830T123600Z"}};
+    const struct sigv4_header form[] = {{"content-type", "application/x-www-form-urlencoded"},
+                                        {"host", "example.amazonaws.com"}, {"x-amz-date", "20150830T123600Z"}};
+    struct sigv4 s = {.key_id = "AKIDEXAMPLE", .secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+        .region = "us-east-1", .service = "service", .stamp = "20150830T123600Z", .method = "GET", .path = "/",
+        .query = "", .header = headers, .headers_count = 2, .payload = "", .payload_len = 0};
+    (void)state;
+    assert_signature(&s, "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31");
+    s.method = "POST";
+    assert_signature(&s, "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b");
+    s.header = form;
+    s.headers_count = 3;
+    s.payload = "Param1=value1";
+    s.payload_len = 13;
+    assert_signature(&s, "ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a");
+}
+
+/* The example of "Signature Version 4 signing process". */
+static void a_query_is_signed_too(void **state)
+{
+    const struct sigv4_header headers[] = {{"content-type", "application/x-www-form-urlencoded; charset=utf-8"},
+                                           {"host", "iam.amazonaws.com"}, {"x-amz-date", "20150830T123600Z"}};
+    const struct sigv4 s = {.key_id = "AKIDEXAMPLE", .secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+        .region = "us-east-1", .service = "iam", .stamp = "20150830T123600Z", .method = "GET", .path = "/",
+        .query = "Action=ListUsers&Version=2010-05-08", .header = headers, .headers_count = 3, .payload = ""};
+    (void)state;
+    assert_signature(&s, "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7");
+}
+
+static void the_stamp_is_in_utc(void **state)
+{
+    char stamp[SIGV4_STAMP_SIZE];
+    (void)state;
+    sigv4_stamp(1440938160, stamp);
+    assert_string_equal(stamp, "20150830T123600Z");
+}
+
+/* ---- credentials ---- */
+
+static char dir[] = "/tmp/fapilog-aws-XXXXXX", path[2][64];
+
+static void write_file(unsigned i, const char *text)
+{
+    FILE *out = fopen(path[i], "we");
+    CHECK(out && fputs(text, out) >= 0 && fclose(out) == 0);
+}
+
+static const char *const variables[] = {
+    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_EC2_METADATA_SERVICE_ENDPOINT"};
+
+static int set_up(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(variables); i++)
+        CHECK(unsetenv(variables[i]) == 0);
+    write_file(0, "[default]\naws_access_key_id = D\naws_secret_access_key = DS\n# comment = x\n"
+                  "[other]\naws_access_key_id=O\naws_secret_access_key=OS\naws_session_token=OT\n[half]\n"
+                  "aws_access_key_id = H\n");
+    write_file(1, "[default]\nregion = eu-north-1\n[profile conf]\naws_access_key_id = C\n"
+                  "aws_secret_access_key = CS\nregion = sa-east-1\n");
+    return setenv("AWS_EC2_METADATA_DISABLED", "true", 1); /* never that of the machine */
+}
+
+static void assert_file(const char *profile, const char *key_id, const char *secret, const char *token)
+{
+    struct aws_credentials c = {0};
+    assert_int_equal(aws_from_files(profile, &c, NULL), 0);
+    assert_string_equal(c.key_id, key_id);
+    assert_string_equal(c.secret, secret);
+    if (token)
+        assert_string_equal(c.token, token);
+    else
+        assert_null(c.token);
+    aws_credentials_done(&c);
+}
+
+static void profiles_are_read_from_both_files(void **state)
+{
+    struct aws_credentials c = {0};
+    struct err e = {0};
+    (void)state;
+    assert_file(NULL, "D", "DS", NULL);
+    assert_file("other", "O", "OS", "OT");
+    assert_file("conf", "C", "CS", NULL);
+    assert_int_equal(aws_from_files("half", &c, &e), -ENOENT);
+    assert_int_equal(aws_from_files("none", &c, &e), -ENOENT);
+    aws_credentials_done(&c);
+    CHECK(setenv("AWS_PROFILE", "other", 1) == 0);
+    assert_file(NULL, "O", "OS", "OT");
+}
+
+static void the_region_comes_from_the_environment_or_the_profile(void **state)
+{
+    char *region = aws_region(NULL);
+    (void)state;
+    assert_string_equal(region, "eu-north-1");
+    free(region);
+    region = aws_region("conf");
+    assert_string_equal(region, "sa-east-1");
+    free(region);
+    CHECK(setenv("AWS_DEFAULT_REGION", "a", 1) == 0);
+    CHECK(setenv("AWS_REGION", "b", 1) == 0);
+    region = aws_region("conf");
+    assert_string_equal(region, "b");
+    free(region);
+}
+
+/* ---- the chain ---- */
+
+static struct {
+    struct io *io;
+    struct http *http;
+    struct http_server *server;
+    struct aws_chain *chain;
+    unsigned got;
+    char key_id[64], token[64], why[400];
+    long expires_in;
+    unsigned asked;
+} bed;
+
+static void on_got(struct aws_wait *w, const struct aws_credentials *c, const char *why)
+{
+    (void)w;
+    bed.got++;
+    (void)snprintf(bed.key_id, sizeof bed.key_id, "%s", c ? c->key_id : "");
+    (void)snprintf(bed.token, sizeof bed.token, "%s", c && c->token ? c->token : "");
+    (void)snprintf(bed.why, sizeof bed.why, "%s", why);
+}
+
+static void answer_credentials(struct buf *answer, const char *key_id)
+{
+    char body[400], when[40];
+    const time_t t = time(NULL) + bed.expires_in;
+    (void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime(&t));
+    (void)snprintf(body, sizeof body, "{\"Code\":\"Success\",\"AccessKeyId\":\"%s\",\"SecretAccessKey\":\"S\","
+                   "\"Token\":\"T\",\"Expiration\":\"%s\"}", key_id, when);
+    http_server_answer(answer, 200, "", body);
+}
+
+/* What 169.254.169.254 and a container's agent would say. */
+static enum http_server_then metadata(void *arg, const struct http_server_request *q, struct buf *answer)
+{
+    const char *token = http_server_header(q, "X-aws-ec2-metadata-token");
+    const bool has_token = token && strcmp(token, "imds-token") == 0;
+    (void)arg;
+    bed.asked++;
+    if (strstr(q->head, "PUT /latest/api/token ") && http_server_header(q, "X-aws-ec2-metadata-token-ttl-seconds"))
+        http_server_answer(answer, 200, "", "imds-token");
+    else if (strstr(q->head, "GET /latest/meta-data/iam/security-credentials/ ") && has_token)
+        http_server_answer(answer, 200, "", "my-role\n");
+    else if (strstr(q->head, "GET /latest/meta-data/iam/security-credentials/my-role ") && has_token)
+        answer_credentials(answer, "INSTANCE");
+    else if (strstr(q->head, "GET /container ") && http_server_header(q, "Authorization"))
+        answer_credentials(answer, "CONTAINER");
+    else
+        http_server_answer(answer, 404, "", "no");
+    return HTTP_SERVER_KEEP;
+}
+
+static void open_chain(const char *profile)
+{
+    memset(&bed, 0, sizeof bed);
+    bed.expires_in = 3600;
+    CHECK(io_new(&(struct io_config){.kind = IO_PLAIN}, &bed.io, NULL) == 0);
+    CHECK(http_get(bed.io, &bed.http, NULL) == 0);
+    bed.server = http_server_start(metadata, NULL, NULL);
+    CHECK(aws_chain_new(bed.http, profile, &bed.chain, NULL) == 0);
+}
+
+static void use_server(const char *variable, const char *rest)
+{
+    char url[100];
+    (void)snprintf(url, sizeof url, "http://127.0.0.1:%u%s", http_server_port(bed.server), rest);
+    CHECK(setenv(variable, url, 1) == 0);
+}
+
+static void get(struct aws_wait *w)
+{
+    const unsigned before = bed.got;
+    const uint64_t until = clock_mono_ns() + 20 * NS_PER_S;
+    *w = (struct aws_wait){.got = on_got};
+    aws_chain_get(bed.chain, w);
+    while (bed.got == before && clock_mono_ns() < until)
+        CHECK(io_turn(bed.io, until) >= 0);
+    assert_int_equal(bed.got, before + 1);
+}
+
+static void close_chain(void)
+{
+    aws_chain_free(bed.chain);
+    io_free(bed.io);
+    http_server_stop(bed.server);
+}
+
+static void the_environment_comes_before_the_files(void **state)
+{
+    struct aws_wait w;
+    (void)state;
+    open_chain(NULL);
+    get(&w);
+    assert_string_equal(bed.key_id, "D");
+    CHECK(setenv("AWS_ACCESS_KEY_ID", "E", 1) == 0);
+    CHECK(setenv("AWS_SECRET_ACCESS_KEY", "ES", 1) == 0);
+    get(&w);
+    assert_string_equal(bed.key_id, "D"); /* as long as they are good */
+    aws_chain_forget(bed.chain);
+    get(&w);
+    assert_string_equal(bed.key_id, "E");
+    close_chain();
+}
+
+static void a_profile_that_was_named_is_not_replaced(void **state)
+{
+    struct aws_wait w;
+    (void)state;
+    open_chain("half");
+    get(&w);
+    assert_string_equal(bed.key_id, "");
+    assert_non_null(strstr(bed.why, "'half'"));
+    close_chain();
+}
+
+static void the_instance_is_asked_by_imds_2_and_again_before_it_expires(void **state)
+{
+    struct aws_wait w, second = {.got = on_got};
+    (void)state;
+    write_file(0, "");
+    CHECK(unsetenv("AWS_EC2_METADATA_DISABLED") == 0);
+    open_chain(NULL);
+    use_server("AWS_EC2_METADATA_SERVICE_ENDPOINT", "/");
+    get(&w);
+    assert_string_equal(bed.key_id, "INSTANCE");
+    assert_string_equal(bed.token, "T");
+    assert_int_equal(bed.asked, 3);
+    get(&w);
+    assert_int_equal(bed.asked, 3); /* an hour is long */
+    aws_chain_forget(bed.chain);
+    bed.expires_in = 200; /* less than five minutes: fetched for each use */
+    get(&w);
+    get(&w);
+    assert_int_equal(bed.asked, 9);
+    w = (struct aws_wait){.got = on_got}; /* two that wait are answered by one round */
+    const unsigned before = bed.got;
+    aws_chain_get(bed.chain, &w);
+    aws_chain_get(bed.chain, &second);
+    while (bed.got < before + 2)
+        CHECK(io_turn(bed.io, UINT64_MAX) >= 0);
+    assert_int_equal(bed.asked, 12);
+    close_chain();
+}
+
+static void a_container_comes_before_the_instance(void **state)
+{
+    struct aws_wait w;
+    (void)state;
+    write_file(0, "");
+    open_chain(NULL);
+    use_server("AWS_CONTAINER_CREDENTIALS_FULL_URI", "/container");
+    CHECK(setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "agent", 1) == 0);
+    get(&w);
+    assert_string_equal(bed.key_id, "CONTAINER");
+    close_chain();
+    open_chain(NULL);
+    CHECK(setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://evil.example/", 1) == 0);
+    get(&w);
+    assert_string_equal(bed.key_id, "");
+    assert_non_null(strstr(bed.why, "neither https nor a local address"));
+    close_chain();
+}
+
+static void an_instance_without_a_role_is_said(void **state)
+{
+    struct aws_wait w;
+    (void)state;
+    write_file(0, "");
+    CHECK(unsetenv("AWS_EC2_METADATA_DISABLED") == 0);
+    open_chain(NULL);
+    use_server("AWS_EC2_METADATA_SERVICE_ENDPOINT", "/nothing");
+    get(&w);
+    assert_string_equal(bed.key_id, "");
+    assert_non_null(strstr(bed.why, "HTTP 404"));
+    w = (struct aws_wait){.got = on_got};
+    aws_chain_get(bed.chain, &w); /* under way when all ends */
+    aws_chain_cancel(bed.chain, &w);
+    close_chain();
+    assert_int_equal(bed.got, 1);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(signatures_are_those_of_the_published_suite),
+        cmocka_unit_test(a_query_is_signed_too),
+        cmocka_unit_test(the_stamp_is_in_utc),
+        cmocka_unit_test_setup(profiles_are_read_from_both_files, set_up),
+        cmocka_unit_test_setup(the_region_comes_from_the_environment_or_the_profile, set_up),
+        cmocka_unit_test_setup(the_environment_comes_before_the_files, set_up),
+        cmocka_unit_test_setup(a_profile_that_was_named_is_not_replaced, set_up),
+        cmocka_unit_test_setup(the_instance_is_asked_by_imds_2_and_again_before_it_expires, set_up),
+        cmocka_unit_test_setup(a_container_comes_before_the_instance, set_up),
+        cmocka_unit_test_setup(an_instance_without_a_role_is_said, set_up),
+    };
+    CHECK(mkdtemp(dir));
+    for (unsigned i = 0; i < 2; i++)
+        (void)snprintf(path[i], sizeof path[i], "%s/%s", dir, i ? "config" : "credentials");
+    CHECK(setenv("AWS_SHARED_CREDENTIALS_FILE", path[0], 1) == 0 && setenv("AWS_CONFIG_FILE", path[1], 1) == 0);
+    const int failed = cmocka_run_group_tests_name("aws", tests, NULL, NULL);
+    for (unsigned i = 0; i < 2; i++)
+        (void)unlink(path[i]);
+    (void)rmdir(dir);
+    return failed;
+}

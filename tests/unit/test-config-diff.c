@@ -1,0 +1,110 @@
+/* What a reload needs to know: what has changed between two configurations, and what can stay open. */
+#include "tests/unit/config-fixture.h"
+
+static const char *const base =
+    "flush_interval: 1s\nlevels: {a: DEBUG}\n"
+    "stages: [rate_limit: {capacity: 5}, sampling: {rate: 0.5}]\n"
+    "sinks:\n  a: {type: loki, password: one, batch_size: 5}\n  b: 'file:///b'\n  c: 'console:'\n"
+    "routes: [{to: [a, b]}, {to: [c]}]\n";
+
+static void differs(const char *text, struct config *before, struct config *after, struct config_diff *d)
+{
+    loads(before, base, NULL);
+    loads(after, text, NULL);
+    config_diff(before, after, d);
+}
+
+static void done(struct config *before, struct config *after)
+{
+    config_free(before);
+    config_free(after);
+}
+
+static void the_same_text_is_no_change(void **state)
+{
+    (void)state;
+    struct config before, after;
+    struct config_diff d;
+    differs(base, &before, &after, &d);
+    for (uint32_t i = 0; i < after.sinks_count; i++) {
+        assert_int_equal(d.sink[i], CONFIG_SAME);
+        assert_int_equal(d.sink_from[i], i);
+        assert_false(d.sink_gone[i]);
+    }
+    for (uint32_t i = 0; i < after.stages_count; i++)
+        assert_int_equal(d.stage[i], CONFIG_SAME);
+    assert_false(d.settings || d.levels || d.routes || d.needs_restart || d.are_stages_reordered);
+    done(&before, &after);
+}
+
+static void each_change_is_told_by_its_kind(void **state)
+{
+    (void)state;
+    struct config before, after;
+    struct config_diff d;
+    differs("flush_interval: 2s\nio: plain\nlevels: {a: INFO}\n"
+            "stages: [sampling: {rate: 0.25}, rate_limit: {capacity: 6}, level]\n"
+            "sinks:\n  d: 'file:///d'\n  a: {type: loki, password: two, batch_size: 5}\n"
+            "  b: 'file:///b?min_severity=ERROR'\n"
+            "routes: [{to: [a, b]}, {to: [d]}]\n", &before, &after, &d);
+    assert_int_equal(d.sink[0], CONFIG_ADDED);
+    assert_int_equal(d.sink_from[0], -1);
+    assert_int_equal(d.sink[1], CONFIG_CHANGED); /* the secret is another one */
+    assert_int_equal(d.sink_from[1], 0);
+    assert_int_equal(d.sink[2], CONFIG_LIVE);
+    assert_int_equal(d.sink_from[2], 1);
+    assert_true(d.sink_gone[2]);
+    assert_false(d.sink_gone[0] || d.sink_gone[1]);
+    assert_int_equal(d.stage[0], CONFIG_CHANGED);
+    assert_int_equal(d.stage[1], CONFIG_LIVE);
+    assert_int_equal(d.stage[2], CONFIG_ADDED);
+    assert_true(d.are_stages_reordered);
+    assert_true(d.settings && d.levels && d.routes && d.needs_restart);
+    done(&before, &after);
+}
+
+static void another_type_under_the_same_name_is_opened_anew(void **state)
+{
+    (void)state;
+    struct config before, after;
+    struct config_diff d;
+    differs("sinks: {a: 'file:///a'}\n", &before, &after, &d);
+    assert_int_equal(d.sink[0], CONFIG_CHANGED);
+    assert_true(d.sink_gone[1] && d.sink_gone[2]);
+    assert_true(d.stage_gone[0] && d.stage_gone[1]);
+    done(&before, &after);
+}
+
+static void what_did_not_change_is_taken_over_with_its_state(void **state)
+{
+    (void)state;
+    struct config before, after;
+    struct config_diff d;
+    differs("stages: [rate_limit: {capacity: 7}]\n"
+            "sinks:\n  b: 'file:///b?min_severity=ERROR&levels=ERROR'\n  a: {type: loki, password: two}\n"
+            "  c: 'console:'\n", &before, &after, &d);
+    struct sink *const a = before.sink[0], *const b = before.sink[1], *const c = before.sink[2];
+    struct stage *const limit = before.stage[0];
+    config_adopt(&before, &after, &d);
+    assert_ptr_equal(after.sink[0], b);
+    assert_ptr_equal(after.sink[2], c);
+    assert_ptr_not_equal(after.sink[1], a);
+    assert_ptr_equal(before.sink[0], a);
+    assert_int_equal(b->common.min_severity, FAPILOG_LEVEL_ERROR);
+    assert_int_equal(b->common.levels.count, 1);
+    assert_false(b->common.level_mask & 1u << FAPILOG_LEVEL_INFO);
+    assert_ptr_equal(after.stage[0], limit);
+    assert_int_equal(((struct fake_cfg *)limit->cfg)->capacity, 7);
+    done(&before, &after);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(the_same_text_is_no_change),
+        T(each_change_is_told_by_its_kind),
+        T(another_type_under_the_same_name_is_opened_anew),
+        T(what_did_not_change_is_taken_over_with_its_state),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,207 @@
+/* What is wrong is named with file, line, column, key, value and what is allowed. */
+#include "tests/unit/config-fixture.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+struct wrong {
+    const char *text;
+    const char *said[4];
+};
+
+static void refused(const char *text, const struct config_args *args, const char *const *said)
+{
+    struct config c;
+    struct err e;
+    if (load(&c, text, args, &e) == 0)
+        fail_msg("accepted: %s", text);
+    for (; *said; said++)
+        if (!strstr(e.text, *said))
+            fail_msg("%s\nis refused with: %s\nwithout: %s", text, e.text, *said);
+}
+
+static void every_mistake_in_a_file_says_where_and_what_is_right(void **state)
+{
+    (void)state;
+    static const struct wrong cases[] = {
+        {"flush_intervall: 1s\n", {":1:1: ", "flush_intervall", "'flush_interval'", "merge_window"}},
+        {"stage: []\n", {":1:1: ", "'stages'"}},
+        {"io: plain\nflush_interval: 1h\n", {":2:17: ", "flush_interval", "'1h'", "1ms..1m"}},
+        {"flush_interval: [1s]\n", {":1:17: ", "a list where a single value"}},
+        {"flush_interval:\n", {":1:1: ", "flush_interval: has no value"}},
+        {"- io\n", {":1:1: ", "a list"}},
+        {"io: plain\nio: auto\n", {":2:1: ", "io", "first in line 1"}},
+        {"io: [\n", {"is not YAML"}},
+        {"a: \xff\n", {":1:4: ", "UTF-8"}},
+        {"io: auto\n---\nio: auto\n", {"a second document"}},
+        {"io: *x\n", {":1:", "no anchor"}},
+        {"level: LOUD\n", {":1:8: ", "'LOUD'", "WARNING"}},
+        {"levels: [a]\n", {":1:9: ", "a list, not a map"}},
+        {"preset: prod\n", {":1:9: ", "'prod'", "production"}},
+        {"stages: {level: 1}\n", {":1:9: ", "a map, not a list"}},
+        {"stages:\n  - sampling: {rate: 2}\n", {":2:22: ", "stages.sampling.rate", "'2'", "0..1"}},
+        {"stages:\n  - samplin\n", {":2:5: ", "samplin", "'sampling'", "rate_limit"}},
+        {"stages:\n  - rate_limit: {capcity: 1}\n", {":2:18: ", "capcity", "'capacity'", "presets"}},
+        {"stages:\n  - rate_limit: {capacity: 13}\n", {":2", "stages.rate_limit", "13 contradicts"}},
+        {"stages:\n  - {level: {}, sampling: {}}\n", {":2:5: ", "only key"}},
+        {"stages:\n  - rate_limit: 5\n", {":2:17: ", "a single value where a map"}},
+        {"stages:\n  - enrich: [runtme]\n", {":2:14: ", "'runtime'"}},
+        {"sinks: [a]\n", {":1:8: ", "a list, not a map"}},
+        {"sinks:\n  a: {path: /x}\n", {":2:6: ", "sinks.a", "type"}},
+        {"sinks:\n  a: {type: lokki}\n", {":2:6: ", "lokki", "'loki:'", "console"}},
+        {"sinks:\n  a: {type: kafka}\n", {":2:6: ", "kafka", "did not find rdkafka"}},
+        {"sinks:\n  a: loki://h:1?lables=x\n", {":2:6: ", "sinks.a", "lables", "'labels'"}},
+        {"sinks:\n  a: {type: loki, lables: {}}\n", {":2:19: ", "sinks.a", "lables", "'labels'"}},
+        {"sinks:\n  a: {type: loki, batch_size: 0}\n", {":2:31: ", "sinks.a.batch_size", "'0'", "1..100000"}},
+        {"sinks:\n  a: {type: loki, labels: {x: [1]}}\n", {":2:27: ", "sinks.a.labels", "a list where"}},
+        {"sinks:\n  a: {type: loki, password: {env: NO_SUCH_VARIABLE}}\n", {":2:29: ", "password", "NO_SUCH_VARIABLE"}},
+        {"sinks:\n  a: {type: loki, password: {file: /no/such}}\n", {":2:29: ", "/no/such", "No such file"}},
+        {"sinks:\n  a: {type: loki, name: b}\n", {":2:19: ", "name", "key"}},
+        {"sinks:\n  a: {type: loki, uri: 'file:///x'}\n", {":2:6: ", "not a URI of the loki sink"}},
+        {"sinks:\n  : 'console:'\n", {":2", "needs a name"}},
+        {"sinks: {a: 'console:?name=b'}\n", {":1", "sinks.a.name", "'b'"}},
+        {"sinks: {a: 'console:?name='}\n", {":1", "sinks.a.name", "''"}},
+        {"sinks:\n  a/b: 'console:'\n", {":2", "'a/b'", "letters"}},
+        {"sinks:\n  a: {type: file}\n", {":2", "sinks.a", "directory"}},
+        {"sinks:\n  a: 'file:///x'\n  b: 'file:///x'\n", {"a and b", "same place"}},
+        {"sinks: {a: 'console:?format=xml'}\n", {"xml", "logfmt"}},
+        {"sinks: {a: 'console:'}\nroutes: [{to: [b]}]\n", {":2:10", "'b'"}},
+        {"routes: {to: [console]}\n", {":1:9: ", "a map, not a list"}},
+        {"routes: [{too: [console]}]\n", {":1:11: ", "routes[0]", "too", "'to'"}},
+        {"routes: [[a]]\n", {":1:10: ", "routes[0]", "a list, not a map"}},
+        {"routing: {overlap: maybe}\n", {":1:20: ", "routing.overlap", "'maybe'", "true or false"}},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
+        refused(cases[i].text, NULL, (const char *const[]){cases[i].said[0], cases[i].said[1], cases[i].said[2],
+                                                           cases[i].said[3], NULL});
+}
+
+static void all_mistakes_are_told_at_once(void **state)
+{
+    (void)state;
+    refused("io: fast\nlevel: LOUD\nsinks: {a: {type: loki, batch_size: x}}\n", NULL,
+            (const char *const[]){":1:5: io", ":2:8: level", ":3:37: sinks.a.batch_size", NULL});
+}
+
+static void many_mistakes_are_told_as_far_as_there_is_room(void **state)
+{
+    (void)state;
+    refused("a1: 1\nb1: 1\nc1: 1\nd1: 1\ne1: 1\nf1: 1\ng1: 1\nh1: 1\ni1: 1\n", NULL,
+            (const char *const[]){"a1: no such key", "more", NULL});
+}
+
+static void a_wrong_variable_is_refused_by_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *value, *said;
+    } cases[] = {
+        {"FAPILOG_FLUSH_INTERVAL", "soon", "'soon'"},
+        {"FAPILOG_LOKI__BATCH_SIZE", "many", "'many'"},
+        {"FAPILOG_LOKI__LABELS", "{x", "labels"},
+        {"FAPILOG_SINK_ROUTING__RULES", "[{", "not YAML"},
+        {"FAPILOG_SINK_ROUTING__RULES", "{}", "not a list"},
+        {"FAPILOG_SINK_ROUTING__OVERLAP", "x", "true or false"},
+        {"FAPILOG_SINKS", "console: fil:///x", "'file:'"},
+        {"FAPILOG_CORE__SINKS", "[\"nope\"]", "nope"},
+        {"FAPILOG_PRESET", "x", "production"},
+        {"FAPILOG_LEVELS", "a", "LOGGER=LEVEL"},
+        {"FAPILOG_CONFIG", "/no/such", "No such file"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        assert_int_equal(setenv(cases[i].name, cases[i].value, 1), 0);
+        refused(NULL, NULL, (const char *const[]){cases[i].name, cases[i].said, NULL});
+        assert_int_equal(unsetenv(cases[i].name), 0);
+    }
+}
+
+static void a_variable_that_contradicts_a_uri_is_named(void **state)
+{
+    (void)state;
+    assert_int_equal(setenv("FAPILOG_FILE__DIRECTORY", "/d", 1), 0);
+    refused("sinks: {a: 'file:///x'}\n", NULL, (const char *const[]){"contradicts", "FAPILOG_FILE__DIRECTORY", NULL});
+}
+
+static void a_wrong_argument_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        struct config_args args;
+        const char *said;
+    } cases[] = {
+        {{.set = {"sinks.nope.format=json"}, .sets_count = 1}, "no such sink"},
+        {{.set = {"stages.nope.rate=1"}, .sets_count = 1}, "no such stage"},
+        {{.set = {"sinks.console.mde=json"}, .sets_count = 1}, "'mode'"},
+        {{.set = {"sinks.console.mode=loud"}, .sets_count = 1}, "pretty"},
+        {{.set = {"sinks.console.name="}, .sets_count = 1}, "is called 'console'"},
+        {{.sink = {"nope:"}, .sinks_count = 1}, "nope"},
+        {{.preset = "nope"}, "--preset"},
+        {{.file = "/no/such"}, "--config"},
+        {{.file = "/"}, "Is a directory"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
+        refused(NULL, &cases[i].args, (const char *const[]){cases[i].said, NULL});
+}
+
+static void secrets_are_in_no_message(void **state)
+{
+    (void)state;
+    struct config c;
+    struct err e;
+    static const char *const texts[] = {
+        "sinks:\n  a: {type: loki, password: hunter2, batch_size: x}\n",
+        "sinks:\n  a: {type: loki, passwort: x, password: [hunter2]}\n",
+        "sinks:\n  a: 'loki://u:hunter2@h:1?batch_size=x'\n",
+        "sinks:\n  a: 'loki://h:1?password=hunter2&batch_size=x'\n",
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+        assert_true(load(&c, texts[i], NULL, &e) < 0);
+        if (strstr(e.text, "hunter2"))
+            fail_msg("%s", e.text);
+    }
+}
+
+static void limits_of_the_text_are_held(void **state)
+{
+    (void)state;
+    struct config c;
+    struct err e;
+    static char text[(1 << 20) + 100];
+    memset(text, '#', (1 << 20) + 1);
+    assert_true(load(&c, text, NULL, &e) == -EFBIG);
+    memset(text, 0, sizeof text);
+    for (unsigned i = 0; i < 40; i++)
+        strncat(text, "[", sizeof text - strlen(text) - 1);
+    assert_true(load(&c, text, NULL, &e) == -E2BIG);
+    assert_non_null(strstr(e.text, "nested"));
+    size_t used = (size_t)snprintf(text, sizeof text, "x: [");
+    for (unsigned i = 0; i < 100001; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "1,");
+    (void)snprintf(text + used, sizeof text - used, "1]");
+    assert_true(load(&c, text, NULL, &e) == -E2BIG);
+    used = (size_t)snprintf(text, sizeof text, "sinks:\n");
+    for (unsigned i = 0; i <= FAPILOG_SINKS_MAX; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "  s%u: file:///x%u\n", i, i);
+    assert_true(load(&c, text, NULL, &e) < 0);
+    assert_non_null(strstr(e.text, "more than 32 sinks"));
+    used = (size_t)snprintf(text, sizeof text, "stages:\n");
+    for (unsigned i = 0; i <= STAGES_MAX; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "  - level\n");
+    assert_true(load(&c, text, NULL, &e) < 0);
+    assert_non_null(strstr(e.text, "more than 64"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(every_mistake_in_a_file_says_where_and_what_is_right),
+        T(all_mistakes_are_told_at_once),
+        T(many_mistakes_are_told_as_far_as_there_is_room),
+        T(a_wrong_variable_is_refused_by_name),
+        T(a_variable_that_contradicts_a_uri_is_named),
+        T(a_wrong_argument_is_refused),
+        T(secrets_are_in_no_message),
+        T(limits_of_the_text_are_held),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,214 @@
+#include "tests/common/delivery_world.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { LOCAL = WORLD_SINKS - WORLD_REMOTES, SUMMARY = WORLD_RECORDS - 1 };
+
+/* ---- a stage that drops each fifth record, and says at the end that it did ---- */
+
+static enum stage_verdict fifth_run(struct stage *s, struct stage_record *sr)
+{
+    (void)s;
+    return sr->r->fields[0].v.u64 % 5 == 0 ? STAGE_DROP : STAGE_PASS;
+}
+
+static void fifth_tick(struct stage *s, uint64_t now_ns)
+{
+    bool *told = s->state;
+    struct fapilog_field field = { .name = { "n", 1 }, .type = FAPILOG_TYPE_U64, .v.u64 = SUMMARY };
+    if (now_ns != UINT64_MAX || *told)
+        return;
+    *told = true;
+    stage_emit(s, &(struct fapilog_record){ .level = FAPILOG_LEVEL_ERROR, .message = { "dropped some", 12 },
+                                            .fields = &field, .fields_count = 1 });
+}
+
+static const struct opt no_opts[] = { OPT_END };
+static const struct stage_ops fifth = {
+    .abi = STAGE_ABI, .kind = "fifth", .summary = "for tests", .group = STAGE_FILTER, .opts = no_opts, .cfg_size = 8,
+    .state_size = sizeof(bool), .run = fifth_run, .tick = fifth_tick,
+};
+
+struct chain {
+    struct stages stages;
+    struct stage *stage;
+};
+
+static void chain_open(struct chain *c)
+{
+    struct err e = { 0 };
+    memset(c, 0, sizeof *c);
+    assert_int_equal(stage_new(&fifth, &c->stage, &e), 0);
+    assert_int_equal(stages_open(&c->stages, &c->stage, 1, &e), 0);
+}
+
+static void chain_close(struct chain *c)
+{
+    stages_close(&c->stages);
+    stage_free(c->stage);
+}
+
+#define NAME(text) (char[]){ text }
+#define NAMES(...) { (char *[]){ __VA_ARGS__ }, sizeof((char *[]){ __VA_ARGS__ }) / sizeof(char *) }
+
+static void fill(struct world *w, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        assert_true(world_put(w, i % WORLD_LANES));
+}
+
+static uint32_t expect(const struct world *w, uint32_t sink, bool (*wanted)(const struct world *w, uint32_t n))
+{
+    uint32_t count = 0;
+    for (uint32_t n = 0; n < w->put; n++) {
+        const uint32_t there = sink == LOCAL ? w->server.times[n] : world_count(&w->disk[sink], n);
+        if (there != wanted(w, n))
+            fail_msg("sink %u: record %u is there %u times", sink, n, there);
+        count += there;
+    }
+    return count;
+}
+
+static bool is_error(const struct world *w, uint32_t n) { return w->level[n] == FAPILOG_LEVEL_ERROR; }
+static bool is_info(const struct world *w, uint32_t n) { return !is_error(w, n); }
+static bool is_kept(const struct world *w, uint32_t n) { (void)w; return n % 5 != 0; }
+static bool is_kept_error(const struct world *w, uint32_t n) { return is_kept(w, n) && is_error(w, n); }
+static bool is_kept_info(const struct world *w, uint32_t n) { return is_kept(w, n) && is_info(w, n); }
+
+static struct route_rule by_level[] = {
+    { .levels = NAMES(NAME("ERROR")), .to = NAMES(NAME("a"), NAME("d")) },
+    { .levels = NAMES(NAME("INFO")), .to = NAMES(NAME("b"), NAME("c")) },
+};
+static const struct route_config two_ways = { .rule = by_level, .count = 2, .overlap = true };
+static const struct route_config one_way = { .rule = by_level, .count = 1, .overlap = true };
+
+static void a_record_goes_where_its_route_leads_and_is_written_once_for_all_of_one_route(void **state)
+{
+    (void)state;
+    struct world *w = world_new(1, 18);
+    w->routes = &two_ways;
+    world_open(w, WORLD_SINKS);
+    assert_int_equal(w->pipeline.outputs.text_count, 2); /* a; b and c */
+    assert_int_equal(w->pipeline.outputs.count, 3);
+    fill(w, 3000);
+    world_finish(w);
+    assert_true(expect(w, 0, is_error) > 100);
+    assert_true(expect(w, 1, is_info) > 100);
+    (void)expect(w, 2, is_info);
+    (void)expect(w, LOCAL, is_error);
+    assert_int_equal(w->pipeline.committed_records, 3000);
+    world_kill(w);
+    world_free(w);
+}
+
+static void what_no_rule_wants_is_counted_and_its_space_released(void **state)
+{
+    (void)state;
+    struct world *w = world_new(1, 18);
+    w->routes = &one_way;
+    world_open(w, WORLD_SINKS);
+    fill(w, 3000);
+    world_finish(w);
+    const uint32_t errors = expect(w, 0, is_error);
+    assert_int_equal(w->pipeline.committed_records, errors);
+    assert_int_equal(w->pipeline.committed_unrouted, 3000 - errors);
+    assert_int_equal(w->disk[1].used, 0);
+    world_kill(w);
+    world_free(w);
+}
+
+static void what_a_stage_drops_is_counted_and_what_it_says_is_delivered(void **state)
+{
+    (void)state;
+    struct world *w = world_new(1, 18);
+    struct chain chain;
+    chain_open(&chain);
+    w->stages = &chain.stages;
+    world_open(w, WORLD_SINKS);
+    fill(w, 3000);
+    world_finish(w);
+    assert_int_equal(expect(w, 0, is_kept), 2400);
+    assert_int_equal(expect(w, LOCAL, is_kept), 2400);
+    assert_int_equal(w->pipeline.committed_records, 2400);
+    assert_int_equal(w->pipeline.committed_filtered, 600);
+    assert_int_equal(world_count(&w->disk[0], SUMMARY), 1);
+    assert_int_equal(w->server.times[SUMMARY], 1);
+    assert_true(w->pipeline.has_ended);
+    world_kill(w);
+    chain_close(&chain);
+    world_free(w);
+}
+
+static void killed_anywhere_stages_and_routes_keep_each_record_once(void **state)
+{
+    (void)state;
+    const uint64_t seed = clock_real_ns() / 1000 % 1000000000;
+    print_message("seed %" PRIu64 "\n", seed);
+    struct world *w = world_new(seed, 15);
+    struct chain chain;
+    w->routes = &two_ways;
+    w->disk[1].file_room = 50;
+    chain_open(&chain);
+    w->stages = &chain.stages;
+    world_open(w, WORLD_SINKS);
+    for (uint32_t i = 0; i < 20000; i++) {
+        (void)world_put(w, world_random(w, WORLD_LANES));
+        world_turn(w);
+        world_run(w);
+        if (world_random(w, 4) == 0)
+            world_write_ends(w, world_random(w, LOCAL), world_random(w, 5) ? 0 : -EIO);
+        if (w->queued && world_random(w, 4) == 0)
+            world_settle(w, 0);
+        if (world_random(w, 300) == 0) {
+            world_kill(w);
+            chain_close(&chain);
+            chain_open(&chain);
+            w->window = WINDOW_MIN + world_random(w, 7);
+            world_open(w, WORLD_SINKS);
+        }
+    }
+    world_finish(w);
+    (void)expect(w, 0, is_kept_error);
+    (void)expect(w, 1, is_kept_info);
+    (void)expect(w, 2, is_kept_info);
+    world_kill(w);
+    chain_close(&chain);
+    world_free(w);
+}
+
+static void a_sink_that_takes_the_ring_as_it_is_refuses_stages_and_routes(void **state)
+{
+    (void)state;
+    struct err e = { 0 };
+    struct chain chain;
+    struct sink *s;
+    chain_open(&chain);
+    assert_int_equal(sink_new("native:///tmp/never/", "test", &s, &e), 0);
+    assert_int_equal(pipeline_name_sinks(&s, 1, &e), 0);
+    const struct pipeline_settings staged = { .window = WINDOW_MIN, .stages = &chain.stages };
+    assert_int_equal(pipeline_check(&s, 1, &staged, &e), -ENOTSUP);
+    assert_non_null(strstr(e.text, "stages"));
+    assert_int_equal(pipeline_check(&s, 1, &(struct pipeline_settings){ .window = WINDOW_MIN }, &e), 0);
+    sink_free(s);
+    chain_close(&chain);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_record_goes_where_its_route_leads_and_is_written_once_for_all_of_one_route),
+        cmocka_unit_test(what_no_rule_wants_is_counted_and_its_space_released),
+        cmocka_unit_test(what_a_stage_drops_is_counted_and_what_it_says_is_delivered),
+        cmocka_unit_test(killed_anywhere_stages_and_routes_keep_each_record_once),
+        cmocka_unit_test(a_sink_that_takes_the_ring_as_it_is_refuses_stages_and_routes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,353 @@
+/* The Loki sink: labels, the order inside a stream, both encodings of a push, and what answers mean. */
+#include "collector/sinks/loki.h"
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "tests/common/http_server.h"
+#include "tests/common/remote_run.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <setjmp.h>
+#include <snappy-c.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define BASE_NS INT64_C(1795250224000000000)
+
+static struct {
+    char head[8192], body[1 << 16];
+    size_t body_len;
+    int status;
+    const char *answer;
+} seen;
+
+static enum http_server_then note(void *arg, const struct http_server_request *q, struct buf *answer)
+{
+    (void)arg;
+    (void)snprintf(seen.head, sizeof seen.head, "%s", q->head);
+    CHECK(q->body_len < sizeof seen.body);
+    memcpy(seen.body, q->body, q->body_len + 1);
+    seen.body_len = q->body_len;
+    http_server_answer(answer, seen.status, "", seen.answer);
+    return HTTP_SERVER_KEEP;
+}
+
+static struct http_server *server;
+static struct remote_run run;
+static struct entry_head *entry[16];
+
+static void start(const char *path, const char *parameters)
+{
+    char uri[600];
+    struct err e = {0};
+    memset(&seen, 0, sizeof seen);
+    seen.status = 204;
+    seen.answer = "";
+    server = http_server_start(note, NULL, NULL);
+    (void)snprintf(uri, sizeof uri, "loki://127.0.0.1:%u%s%s", http_server_port(server), path, parameters);
+    if (remote_run_open(&run, uri, &e) < 0)
+        fail_msg("%s", e.text);
+}
+
+static const struct sink_result *send_all(uint32_t count)
+{
+    const struct remote_run_request *q = remote_run_send(&run, entry, count, 1);
+    remote_run_wait(&run);
+    return &q->result;
+}
+
+static void end(void)
+{
+    for (unsigned i = 0; i < ARRAY_COUNT(entry); i++) {
+        free(entry[i]);
+        entry[i] = NULL;
+    }
+    remote_run_close(&run);
+    http_server_stop(server);
+}
+
+static const char *header(const char *name)
+{
+    return http_server_header(&(struct http_server_request){.head = seen.head}, name);
+}
+
+static json_t *streams(json_t **ret_root)
+{
+    json_error_t e;
+    *ret_root = json_loadb(seen.body, seen.body_len, 0, &e);
+    if (!*ret_root)
+        fail_msg("%s: %s", e.text, seen.body);
+    return json_object_get(*ret_root, "streams");
+}
+
+static const char *member(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
+
+/* ---- labels ---- */
+
+static void assert_group(const struct entry_head *h, const char *expected)
+{
+    char text[4096];
+    (void)snprintf(text, sizeof text, "%.*s", h->group_len, entry_group(h));
+    assert_string_equal(text, expected);
+}
+
+static void names_and_values_of_labels_are_sanitised_and_cut(void **state)
+{
+    char long_value[200], expected[300];
+    struct sample *s = sample_new(SAMPLE_EMPTY);
+    (void)state;
+    start("", "?labels=9app.x=a/b%20c,env=pr%C3%B6d&label_keys=level,logger,no.such,who,pid,code");
+    memset(long_value, 'v', sizeof long_value - 1);
+    long_value[sizeof long_value - 1] = '\0';
+    s->logger.name = sample_text("orders.matching");
+    s->r.process = &s->process;
+    s->r.logger = &s->logger;
+    sample_bind(s, sample_string("who", "logger"));
+    sample_bind_thread(s, sample_string("who", "thread"));
+    sample_add(s, sample_int("code", -5));
+    entry[0] = remote_run_encode(&run, &s->r);
+    assert_group(entry[0], "_9app_x=\"a_b_c\", code=\"-5\", env=\"pr__d\", level=\"INFO\", "
+                           "logger=\"orders_matching\", pid=\"1234\", who=\"thread\"");
+    sample_add(s, sample_string("who", long_value));
+    entry[1] = remote_run_encode(&run, &s->r);
+    (void)snprintf(expected, sizeof expected, "who=\"%.128s\"", long_value);
+    char text[4096];
+    (void)snprintf(text, sizeof text, "%.*s", entry[1]->group_len, entry_group(entry[1]));
+    assert_non_null(strstr(text, expected));
+    sample_free(s);
+    end();
+}
+
+static void a_record_without_any_label_gets_one(void **state)
+{
+    struct sample *s = sample_new(SAMPLE_EMPTY);
+    (void)state;
+    start("", "?labels=%7B%7D&label_keys=nobody");
+    entry[0] = remote_run_encode(&run, &s->r);
+    assert_group(entry[0], "service_name=\"unknown_service\"");
+    sample_free(s);
+    end();
+}
+
+static void a_key_falls_back_to_the_static_label_of_its_name(void **state)
+{
+    struct sample *s = sample_new(SAMPLE_EMPTY);
+    (void)state;
+    start("", "?labels=zone=none&label_keys=zone");
+    entry[0] = remote_run_encode(&run, &s->r);
+    assert_group(entry[0], "zone=\"none\"");
+    sample_add(s, sample_string("zone", "a"));
+    entry[1] = remote_run_encode(&run, &s->r);
+    assert_group(entry[1], "zone=\"a\"");
+    sample_free(s);
+    end();
+}
+
+static void hostile_records_stay_inside_labels_and_json(void **state)
+{
+    json_t *root;
+    (void)state;
+    start("", "?label_keys=level,logger,service,env,host,version&structured_metadata=thread,host,record_id");
+    for (unsigned kind = 0; kind < SAMPLE_COUNT; kind++) {
+        if (kind == SAMPLE_HUGE)
+            continue; /* longer than this server's buffer */
+        struct sample *s = sample_new(kind);
+        entry[0] = remote_run_encode(&run, &s->r);
+        for (const char *p = entry_group(entry[0]); p < entry_meta(entry[0]); p++)
+            assert_true(*p >= ' ' && *p < 0x7f && *p != '\\');
+        assert_int_equal(send_all(1)->outcome, SINK_DELIVERED);
+        assert_int_equal(json_array_size(streams(&root)), 1);
+        json_decref(root);
+        free(entry[0]);
+        entry[0] = NULL;
+        sample_free(s);
+    }
+    end();
+}
+
+static void contradictions_are_refused_by_name(void **state)
+{
+    static const struct { const char *uri, *words; } cases[] = {
+        {"loki://h/?labels=a.b=1,a_b=2", "a_b"},
+        {"loki://h/?labels=%7B%7D&label_keys=%5B%5D", "at least one"},
+        {"loki://h/?label_keys=record_id", "structured_metadata"},
+        {"loki://h/?encoding=protobuf&compression=gzip", "compression"},
+        {"loki://h/?compression=zstd", "compression"},
+    };
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct err e = {0};
+        struct sink *s = NULL;
+        assert_int_not_equal(sink_new(cases[i].uri, "test", &s, &e), 0);
+        if (!strstr(e.text, cases[i].words))
+            fail_msg("%s: %s", cases[i].uri, e.text);
+    }
+}
+
+/* ---- pushes ---- */
+
+static void a_push_is_streams_in_order_of_time_with_the_records_own_time(void **state)
+{
+    static const unsigned order[] = {3, 0, 6, 1, 9}; /* 0, 3, 6, 9 are INFO; 1 is ERROR */
+    json_t *root;
+    (void)state;
+    start("", "?labels=app=x&tenant_id=team-a&user=u&password=p&structured_metadata=trace_id,record_id,nothing");
+    for (unsigned i = 0; i < ARRAY_COUNT(order); i++)
+        entry[i] = remote_run_entry(&run, order[i], BASE_NS, 10);
+    assert_int_equal(send_all(ARRAY_COUNT(order))->outcome, SINK_DELIVERED);
+    assert_non_null(strstr(seen.head, "POST /loki/api/v1/push HTTP/1.1"));
+    assert_string_equal(header("Content-Type"), "application/json");
+    assert_string_equal(header("X-Scope-OrgID"), "team-a");
+    assert_string_equal(header("Authorization"), "Basic dTpw");
+    const json_t *all = streams(&root), *info = json_array_get(all, 0), *values = json_object_get(info, "values");
+    assert_int_equal(json_array_size(all), 2);
+    assert_string_equal(member(json_object_get(info, "stream"), "app"), "x");
+    assert_string_equal(member(json_object_get(info, "stream"), "level"), "INFO");
+    assert_int_equal(json_array_size(values), 4);
+    for (unsigned i = 0; i < 4; i++) {
+        char expected[32];
+        const json_t *value = json_array_get(values, i), *meta = json_array_get(value, 2);
+        (void)snprintf(expected, sizeof expected, "%lld", (long long)BASE_NS + 3 * i);
+        assert_string_equal(json_string_value(json_array_get(value, 0)), expected);
+        assert_non_null(strstr(json_string_value(json_array_get(value, 1)), "\"message\":\"load\""));
+        assert_string_equal(member(meta, "trace_id"), "0123456789abcdef0123456789abcdef");
+        assert_non_null(strstr(member(meta, "record_id"), "-3-1-"));
+        assert_null(member(meta, "nothing"));
+    }
+    json_decref(root);
+    end();
+}
+
+/* A walk over protobuf that knows fields by number only. */
+static const char *field(const char **at, const char *end_at, unsigned *ret_number, size_t *ret_len)
+{
+    uint64_t key = (uint8_t)*(*at)++, value = 0;
+    for (unsigned shift = 0;; shift += 7) {
+        const uint8_t c = (uint8_t)*(*at)++;
+        value |= (uint64_t)(c & 0x7f) << shift;
+        if (!(c & 0x80))
+            break;
+    }
+    *ret_number = (unsigned)(key >> 3);
+    *ret_len = (size_t)value;
+    const char *data = *at;
+    if ((key & 7) == 2)
+        *at += value;
+    assert_true(*at <= end_at);
+    return data;
+}
+
+static void protobuf_says_the_same(void **state)
+{
+    static char plain[1 << 16];
+    size_t len = sizeof plain, n;
+    unsigned number, entries = 0;
+    (void)state;
+    start("/prefix", "?labels=app=x&encoding=protobuf&structured_metadata=trace_id");
+    entry[0] = remote_run_entry(&run, 3, BASE_NS, 10);
+    entry[1] = remote_run_entry(&run, 0, BASE_NS, 10);
+    assert_int_equal(send_all(2)->outcome, SINK_DELIVERED);
+    assert_non_null(strstr(seen.head, "POST /prefix/loki/api/v1/push HTTP/1.1"));
+    assert_string_equal(header("Content-Type"), "application/x-protobuf");
+    assert_int_equal(snappy_uncompress(seen.body, seen.body_len, plain, &len), SNAPPY_OK);
+    const char *at = plain, *stream = field(&at, plain + len, &number, &n), *const stream_end = stream + n;
+    assert_int_equal(number, 1);
+    assert_ptr_equal(at, plain + len); /* one stream */
+    const char *labels = field(&stream, stream_end, &number, &n);
+    assert_int_equal(number, 1);
+    assert_int_equal(n, strlen("{app=\"x\", level=\"INFO\"}"));
+    assert_memory_equal(labels, "{app=\"x\", level=\"INFO\"}", n);
+    for (; stream < stream_end; entries++) {
+        const char *one = field(&stream, stream_end, &number, &n), *const one_end = one + n;
+        assert_int_equal(number, 2);
+        const char *stamp = field(&one, one_end, &number, &n), *const stamp_end = stamp + n;
+        (void)field(&stamp, stamp_end, &number, &n);
+        assert_int_equal(n, BASE_NS / 1000000000); /* seconds */
+        if (entries == 1) {
+            (void)field(&stamp, stamp_end, &number, &n);
+            assert_int_equal(n, 3); /* nanoseconds */
+        }
+        assert_ptr_equal(stamp, stamp_end);
+        const char *line = field(&one, one_end, &number, &n);
+        assert_int_equal(number, 2);
+        assert_int_equal(line[0], '{');
+        (void)field(&one, one_end, &number, &n);
+        assert_int_equal(number, 3);
+        assert_ptr_equal(one, one_end);
+    }
+    assert_int_equal(entries, 2);
+    end();
+}
+
+/* ---- answers ---- */
+
+#define BEHIND "entry with timestamp 2026-11-21 08:37:04 +0000 UTC ignored, reason: 'entry too far behind, entry " \
+    "timestamp is: 2026-11-21T08:37:04Z, oldest acceptable timestamp is: 2026-11-21T09:00:00Z',\n"
+
+static void an_answer_that_names_the_oldest_rejects_these_only(void **state)
+{
+    (void)state;
+    start("", "?label_keys=app");
+    for (unsigned i = 0; i < 4; i++)
+        entry[i] = remote_run_entry(&run, 9 - 3 * i, BASE_NS, 10); /* 9, 6, 3, 0: the oldest last */
+    seen.status = 400;
+    seen.answer = BEHIND "user 'fake', total ignored: 2 out of 4 for stream: {service=\"fapilog\"}";
+    const struct sink_result *r = send_all(4);
+    assert_int_equal(r->outcome, SINK_DELIVERED);
+    assert_int_equal(r->rejected_count, 2);
+    assert_int_equal(r->rejected[0], 2);
+    assert_int_equal(r->rejected[1], 3);
+    assert_int_equal(r->status, 400);
+    seen.answer = BEHIND "user 'fake', total ignored: 2 out of 5 for stream: {service=\"fapilog\"}"; /* not ours */
+    assert_int_equal(send_all(4)->outcome, SINK_REFUSED);
+    seen.answer = "entry for stream '{}' has timestamp too old: 2020, oldest acceptable timestamp is: 2026";
+    assert_int_equal(send_all(4)->outcome, SINK_REFUSED);
+    end();
+    start("", "?label_keys=level");
+    for (unsigned i = 0; i < 2; i++)
+        entry[i] = remote_run_entry(&run, i, BASE_NS, 10);
+    seen.status = 400; /* two streams: Loki tells of one of them */
+    seen.answer = BEHIND "user 'fake', total ignored: 1 out of 2 for stream: {level=\"INFO\"}";
+    assert_int_equal(send_all(2)->outcome, SINK_REFUSED);
+    end();
+}
+
+static void only_200_and_204_count_as_taken(void **state)
+{
+    static const struct { int status; enum sink_outcome outcome; } cases[] = {
+        {204, SINK_DELIVERED}, {200, SINK_DELIVERED}, {202, SINK_RETRY}, {429, SINK_RETRY}, {400, SINK_REFUSED},
+        {401, SINK_BROKEN}, {500, SINK_RETRY},
+    };
+    (void)state;
+    start("/loki/api/v1/push", "");
+    entry[0] = remote_run_entry(&run, 0, BASE_NS, 10);
+    for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+        seen.status = cases[i].status;
+        assert_int_equal(send_all(1)->outcome, cases[i].outcome);
+        assert_non_null(strstr(seen.head, "POST /loki/api/v1/push HTTP/1.1"));
+    }
+    end();
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_and_values_of_labels_are_sanitised_and_cut),
+        cmocka_unit_test(a_record_without_any_label_gets_one),
+        cmocka_unit_test(a_key_falls_back_to_the_static_label_of_its_name),
+        cmocka_unit_test(hostile_records_stay_inside_labels_and_json),
+        cmocka_unit_test(contradictions_are_refused_by_name),
+        cmocka_unit_test(a_push_is_streams_in_order_of_time_with_the_records_own_time),
+        cmocka_unit_test(protobuf_says_the_same),
+        cmocka_unit_test(an_answer_that_names_the_oldest_rejects_these_only),
+        cmocka_unit_test(only_200_and_204_count_as_taken),
+    };
+    return cmocka_run_group_tests_name("sink-loki", tests, NULL, NULL);
+}

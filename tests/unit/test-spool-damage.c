@@ -1,0 +1,221 @@
+/* A spool that was cut at any byte, or of which any byte is another: what was whole is delivered, the rest is
+ * counted, and the books balance. The same for a disk that fails at any call. */
+#include "tests/unit/io-probe.h"
+
+#include "collector/delivery/spool/block.h"
+#include "collector/delivery/spool/cursor.h"
+#include "lib/base/check.h"
+#include "tests/common/fake_remote.h"
+
+#include <dirent.h>
+#include <sys/stat.h>
+
+enum { BLOCKS = 3, RECORDS = 4, ALL = BLOCKS * RECORDS };
+
+static struct fake fake;
+static struct fake *const f = &fake;
+static const struct io_config plain = { .kind = IO_PLAIN, .queue_depth = 16 };
+
+static bool always_fail(struct fake *g, struct sink_request *q, struct sink_result *a)
+{
+    (void)g, (void)q;
+    *a = (struct sink_result){ .outcome = SINK_RETRY, .status = 503, .reason = "busy" };
+    return true;
+}
+
+static void start(void)
+{
+    struct err e;
+    assert_int_equal(fake_start(f, &e), 0);
+}
+
+/* One file with three blocks; its bytes and its path. */
+static size_t spool_make(char *path, size_t path_size, char **ret)
+{
+    struct fake_ticket t[BLOCKS];
+    struct stat st;
+    f->script = always_fail;
+    start();
+    for (int i = 0; i < BLOCKS; i++) {
+        fake_put(f, RECORDS, 40, &t[i]);
+        remote_relieve(f->r);
+        fake_until(f, 0, t[i].settled);
+    }
+    fake_stop(f);
+    f->script = NULL;
+    (void)snprintf(path, path_size, "%s/spool/fake/%016x.spool", f->state, 1);
+    const int fd = open(path, O_RDONLY);
+    assert_true(fd >= 0 && fstat(fd, &st) == 0);
+    *ret = malloc((size_t)st.st_size);
+    assert_int_equal(read(fd, *ret, (size_t)st.st_size), st.st_size);
+    (void)close(fd);
+    return (size_t)st.st_size;
+}
+
+/* A spool with these bytes and no cursor. */
+static void spool_put_back(const char *path, const char *data, size_t len)
+{
+    char dir[FAKE_PATH + 32], cursor[FAKE_PATH + 64];
+    (void)snprintf(dir, sizeof dir, "%s/spool/fake", f->state);
+    DIR *d = opendir(dir);
+    for (const struct dirent *e; d && (e = readdir(d));)
+        if (e->d_name[0] != '.' && (snprintf(cursor, sizeof cursor, "%s/%.40s", dir, e->d_name)) > 0)
+            (void)unlink(cursor);
+    (void)closedir(d);
+    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, data, len), len);
+    (void)close(fd);
+    memset(f->delivered, 0, f->delivered_cap);
+    memset(f->last, 0, sizeof f->last_own);
+    f->order_breaks = 0;
+}
+
+/* Runs until nothing is left; how many of the blocks were delivered in whole. */
+static unsigned run_to_the_end(void)
+{
+    unsigned blocks = 0;
+    start();
+    fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
+    assert_true(fake_is_balanced(f));
+    assert_int_equal(f->order_breaks, 0);
+    for (int b = 0; b < BLOCKS; b++) {
+        unsigned n = 0;
+        for (int i = 0; i < RECORDS; i++) {
+            assert_true(f->delivered[b * RECORDS + i] <= 1);
+            n += f->delivered[b * RECORDS + i];
+        }
+        assert_true(n == 0 || n == RECORDS);
+        blocks += n == RECORDS;
+    }
+    fake_stop(f);
+    return blocks;
+}
+
+static void delivered_reserve(void)
+{
+    f->delivered = calloc(1, 1024);
+    f->delivered_cap = 1024;
+}
+
+static size_t block_ends(const char *data, size_t len, size_t ends[BLOCKS])
+{
+    size_t at = sizeof(struct spool_file_head), n = 0;
+    struct spool_block_head h;
+    while (n < BLOCKS && spool_block_find(data, len, SPOOL_ENTRIES, &at, &h))
+        ends[n++] = at += spool_block_bytes(&h);
+    return n;
+}
+
+static void cut_at_any_byte_the_blocks_before_are_delivered(void **state)
+{
+    char path[FAKE_PATH + 64], *data;
+    size_t ends[BLOCKS];
+    (void)state;
+    fake_init(f, &plain);
+    delivered_reserve();
+    const size_t len = spool_make(path, sizeof path, &data);
+    assert_int_equal(block_ends(data, len, ends), BLOCKS);
+    for (size_t cut = 0; cut <= len; cut++) {
+        unsigned whole = 0;
+        while (whole < BLOCKS && ends[whole] <= cut)
+            whole++;
+        spool_put_back(path, data, cut);
+        assert_int_equal(run_to_the_end(), whole);
+    }
+    free(data);
+    fake_done(f);
+}
+
+static void of_a_flipped_bit_only_its_block_suffers(void **state)
+{
+    char path[FAKE_PATH + 64], *data;
+    size_t ends[BLOCKS];
+    (void)state;
+    fake_init(f, &plain);
+    delivered_reserve();
+    const size_t len = spool_make(path, sizeof path, &data);
+    assert_int_equal(block_ends(data, len, ends), BLOCKS);
+    for (size_t at = 0; at < len; at++) {
+        data[at] ^= (char)(1 << at % 8);
+        spool_put_back(path, data, len);
+        const unsigned blocks = run_to_the_end();
+        if (blocks < BLOCKS - (at >= sizeof(struct spool_file_head)))
+            fail_msg("byte %zu of %zu costs %u blocks", at, len, BLOCKS - blocks);
+        data[at] ^= (char)(1 << at % 8);
+    }
+    free(data);
+    fake_done(f);
+}
+
+static void a_damaged_cursor_costs_no_record(void **state)
+{
+    char path[FAKE_PATH + 64], cursor[FAKE_PATH + 64], *data;
+    (void)state;
+    fake_init(f, &plain);
+    delivered_reserve();
+    const size_t len = spool_make(path, sizeof path, &data);
+    (void)snprintf(cursor, sizeof cursor, "%s/spool/fake/cursor", f->state);
+    for (unsigned at = 0; at < 64 + sizeof(struct cursor_slot) * 5; at++) {
+        struct cursor_map *map = calloc(1, sizeof *map);
+        map->magic = CURSOR_MAGIC;
+        ((char *)map)[at] ^= (char)(1 << at % 8);
+        spool_put_back(path, data, len);
+        const int fd = open(cursor, O_WRONLY | O_CREAT, 0600);
+        assert_int_equal(write(fd, map, sizeof *map), sizeof *map);
+        (void)close(fd);
+        free(map);
+        assert_int_equal(run_to_the_end(), BLOCKS);
+    }
+    free(data);
+    fake_done(f);
+}
+
+/* fluent-bit#9669, rsyslog#3800: ENOSPC in the files of a queue; a storm of messages. */
+static void a_disk_that_fails_at_any_call_costs_nothing(void **state)
+{
+    (void)state;
+    for (int64_t at = 1; at < 400; at++) {
+        struct io_config cfg = { .kind = IO_SIM, .queue_depth = 16, .sim_seed = 3, .sim_fail_at = at,
+                                 .sim_fail_from = at % 2 == 0, .sim_error = at % 3 ? ENOSPC : EIO };
+        struct fake_ticket t[BLOCKS];
+        struct err e;
+        fake_init(f, &cfg);
+        f->script = always_fail;
+        f->sink->delivery.spool_sync = at % 5 ? SINK_SYNC_INTERVAL : SINK_SYNC_ALWAYS;
+        if (fake_start(f, &e) < 0) { /* said at the start, by name */
+            assert_true(e.text[0] != '\0');
+            fake_done(f);
+            continue;
+        }
+        for (int i = 0; i < BLOCKS; i++) {
+            fake_put(f, RECORDS, 40, &t[i]);
+            remote_relieve(f->r);
+            for (int n = 0; n < 20; n++)
+                fake_run(f, NS_PER_S / 4);
+            assert_true(fake_is_balanced(f));
+        }
+        assert_true(f->messages <= 4);
+        f->script = NULL;
+        if (!cfg.sim_fail_from) {
+            fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
+            for (int n = 0; n < ALL; n++)
+                assert_int_equal(f->delivered[n], 1);
+        } else { /* what lies in the spool cannot be read, the rest is delivered all the same */
+            fake_until(f, NS_PER_S, fake_stats(f).queued_records == 0);
+        }
+        assert_true(fake_is_balanced(f));
+        fake_done(f);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cut_at_any_byte_the_blocks_before_are_delivered),
+        cmocka_unit_test(of_a_flipped_bit_only_its_block_suffers),
+        cmocka_unit_test(a_damaged_cursor_costs_no_record),
+        cmocka_unit_test(a_disk_that_fails_at_any_call_costs_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,296 @@
+#include "tools/dump/spool.h"
+
+#include "collector/delivery/deadletter.h"
+#include "collector/delivery/ledger.h"
+#include "collector/delivery/spool/cursor.h"
+#include "collector/delivery/spool/spool_file.h"
+#include "lib/base/buf.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/json_escape.h"
+#include "lib/base/time_text.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static bool ends_with(const char *name, const char *suffix)
+{
+    const size_t a = strlen(name), b = strlen(suffix);
+    return a >= b && strcmp(name + a - b, suffix) == 0;
+}
+
+static const char *base(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static bool name_is_ours(const char *name)
+{
+    uint64_t sequence;
+    return spool_name_parse(name, &sequence) || strcmp(name, LEDGER_FILE) == 0;
+}
+
+/* Under another name, by its head. */
+static bool file_is_ours(const char *path)
+{
+    struct spool_file f;
+    if (spool_file_open(&f, path, 0, NULL) < 0)
+        return false;
+    spool_file_close(&f);
+    return true;
+}
+
+bool spool_path_is_ours(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) < 0)
+        return false;
+    if (!S_ISDIR(st.st_mode))
+        return name_is_ours(base(path)) || file_is_ours(path);
+    auto_dir dir = opendir(path);
+    for (const struct dirent *d; dir && (d = readdir(dir));)
+        if (name_is_ours(d->d_name) || strcmp(d->d_name, CURSOR_FILE) == 0)
+            return true;
+    return false;
+}
+
+static int text_append(struct buf *out, const char *key, const char *text, size_t len)
+{
+    unsigned flags = 0;
+    int n = buf_printf(out, "\"%s\":\"", key);
+    if (n == 0)
+        n = buf_reserve(out, JSON_ESCAPE_FACTOR * len + JSON_ESCAPE_SLACK);
+    if (n < 0)
+        return n;
+    out->len = (size_t)(json_escape(text, len, out->data + out->len, &flags) - out->data);
+    return buf_append(out, "\"", 1);
+}
+
+struct lines {
+    const struct options *o;
+    struct buf out;
+    struct time_text time;
+};
+
+static int dead_append(struct buf *out, const struct spool_item *i)
+{
+    int n = buf_printf(out, "\"status\":%d,", (int)i->dead->status);
+    if (n == 0)
+        n = text_append(out, "reason", i->reason, i->dead->reason_len);
+    return n < 0 ? n : buf_append(out, ",", 1);
+}
+
+static int entry_print(void *arg, const struct spool_file_head *file, const struct spool_item *i)
+{
+    struct lines *l = arg;
+    const struct entry_head *h = i->entry;
+    char id[ENTRY_ID_MAX], when[TIME_TEXT_MAX];
+    if (h->level < l->o->level || h->time_ns < l->o->since_ns || h->time_ns > l->o->until_ns)
+        return 0;
+    *entry_id_text(h, id) = '\0';
+    *time_text_write(&l->time, h->time_ns, 9, when) = '\0';
+    l->out.len = 0;
+    int n = buf_printf(&l->out, "{\"id\":\"%s\",\"time\":\"%s\",\"level\":\"%s\",", id, when, opt_level_name(h->level));
+    if (n == 0 && file)
+        n = text_append(&l->out, "sink", file->sink, strlen(file->sink));
+    if (n == 0 && file)
+        n = buf_append(&l->out, ",", 1);
+    if (n == 0)
+        n = buf_printf(&l->out, "\"attempts\":%u,", i->dead ? i->dead->attempts : h->attempts);
+    if (n == 0 && i->dead)
+        n = dead_append(&l->out, i);
+    if (n == 0)
+        n = text_append(&l->out, "payload", entry_payload(h), h->payload_len);
+    if (n == 0)
+        n = buf_append(&l->out, "}\n", 2);
+    if (n < 0)
+        return n;
+    return fwrite(l->out.data, 1, l->out.len, stdout) == l->out.len ? 0 : -errno;
+}
+
+static int entries_print(const struct options *o, const char *path, struct err *e)
+{
+    struct lines l = { .o = o };
+    uint64_t damaged = 0;
+    const int n = deadletter_replay(path, entry_print, &l, &damaged, e);
+    buf_done(&l.out);
+    if (damaged)
+        (void)fprintf(stderr, "fapilog-dump: %s: %" PRIu64 " damaged places skipped\n", path, damaged);
+    return n;
+}
+
+struct file_sum {
+    uint64_t blocks, records, damaged, raw_bytes;
+    int64_t first_ns, last_ns;
+};
+
+/* All blocks, unpacked. */
+static int file_sum(struct spool_file *f, struct file_sum *ret)
+{
+    struct spool_block_head h;
+    const char *raw;
+    int n;
+    *ret = (struct file_sum){0};
+    while ((n = spool_file_next(f, &h)) > 0) {
+        struct spool_item item;
+        uint32_t records = 0;
+        size_t at = 0;
+        n = spool_file_load(f, &h, &raw);
+        while (n == 0 && records < h.records && spool_item_next(raw, h.raw_bytes, f->kind, &at, &item))
+            records++;
+        if (n < 0 && n != -EBADMSG)
+            return n;
+        ret->damaged += n < 0 || records != h.records || at != h.raw_bytes;
+        ret->records += records;
+        ret->raw_bytes += h.raw_bytes;
+        ret->first_ns = ret->blocks++ ? ret->first_ns : h.time_ns;
+        ret->last_ns = h.time_ns;
+    }
+    ret->damaged += f->damaged + !f->has_head;
+    return n;
+}
+
+static void file_print(const struct options *o, const char *path, const struct spool_file *f, const struct file_sum *s)
+{
+    struct time_text time = {0};
+    char from[TIME_TEXT_MAX + 1], to[TIME_TEXT_MAX + 1];
+    printf("%s: %s, %s, %" PRIu64 " blocks, %" PRIu64 " records, %" PRIu64 " bytes", path,
+           s->damaged ? "DAMAGED" : "good", f->kind == SPOOL_DEAD ? "dead letters" : "spool", s->blocks, s->records,
+           f->size);
+    if (f->has_head)
+        printf(", sink %s (%s)", f->head.sink, f->head.format);
+    if (s->damaged)
+        printf("; %" PRIu64 " damaged places, %" PRIu64 " bytes skipped", s->damaged, f->skipped_bytes);
+    if (f->torn_bytes)
+        printf("; %" PRIu64 " bytes of an unfinished write at the end", f->torn_bytes);
+    if (o->stats && s->blocks) {
+        *time_text_write(&time, s->first_ns, 3, from) = '\0';
+        *time_text_write(&time, s->last_ns, 3, to) = '\0';
+        printf(", %s to %s, %" PRIu64 " bytes unpacked", from, to, s->raw_bytes);
+    }
+    printf("\n");
+}
+
+static int file_check(const struct options *o, const char *path, uint64_t *bad, struct err *e)
+{
+    struct spool_file f;
+    struct file_sum s;
+    uint64_t sequence;
+    int n = spool_file_open(&f, path, spool_name_parse(base(path), &sequence), e);
+    if (n < 0)
+        return n;
+    n = file_sum(&f, &s);
+    if (n == 0)
+        file_print(o, path, &f, &s);
+    spool_file_close(&f);
+    *bad += s.damaged;
+    return n < 0 ? err_sys(e, n, "read %s", path) : 0;
+}
+
+static int is_file_of_ours(const struct dirent *d)
+{
+    uint64_t sequence;
+    return spool_name_parse(d->d_name, &sequence) != 0;
+}
+
+static int path_check(const struct options *o, const char *path, uint64_t *bad, struct err *e)
+{
+    struct stat st;
+    struct dirent **names;
+    if (stat(path, &st) < 0)
+        return err_sys(e, -errno, "%s", path);
+    if (!S_ISDIR(st.st_mode))
+        return file_check(o, path, bad, e);
+    const int count = scandir(path, &names, is_file_of_ours, alphasort);
+    int n = count < 0 ? err_sys(e, -errno, "read %s", path) : 0;
+    for (int i = 0; i < count; i++) {
+        char file[PATH_MAX + 256 + 2];
+        (void)snprintf(file, sizeof file, "%s/%s", path, names[i]->d_name);
+        n = n == 0 ? file_check(o, file, bad, e) : n;
+        free(names[i]);
+    }
+    if (count >= 0)
+        free(names);
+    return n;
+}
+
+static void sink_print(const struct ledger_sink *s)
+{
+    printf("%-16s %12" PRIu64 " %12" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 "  %s\n", s->name,
+           s->taken, s->delivered,
+           s->dropped_full + s->dropped_spool_size + s->dropped_spool_age + s->dropped_corrupt + s->dropped_refused,
+           s->dead, s->memory, s->spooled, ledger_sink_balances(s) ? "balanced" : "OUT OF BALANCE");
+    const struct { const char *why; uint64_t n; } dropped[] = {
+        {"queue full", s->dropped_full},       {"spool size", s->dropped_spool_size},
+        {"spool age", s->dropped_spool_age},   {"spool damaged", s->dropped_corrupt},
+        {"refused", s->dropped_refused},
+    };
+    for (size_t i = 0; i < sizeof dropped / sizeof dropped[0]; i++)
+        if (dropped[i].n)
+            printf("  dropped, %s: %" PRIu64 "\n", dropped[i].why, dropped[i].n);
+    if (s->dead_evicted)
+        printf("  dead letters given up for room: %" PRIu64 "\n", s->dead_evicted);
+}
+
+static int ledger_print(const char *path, struct err *e)
+{
+    struct time_text time = {0};
+    char when[TIME_TEXT_MAX + 1];
+    auto_free struct ledger_page *p = malloc(sizeof *p);
+    if (!p)
+        return err_set(e, -ENOMEM, "%s: out of memory", path);
+    const int n = ledger_read(path, p, e);
+    if (n < 0)
+        return n;
+    *time_text_write(&time, p->time_ns, 3, when) = '\0';
+    printf("%s: collector with pid %u, as of %s\n", path, p->pid, when);
+    printf("rings: written %" PRIu64 ", committed %" PRIu64 ", pending %" PRIu64 ", dropped by producers %" PRIu64 "\n",
+           p->rings.written, p->rings.committed, p->rings.pending, p->rings.dropped);
+    for (uint32_t i = 0; i < p->stages_count; i++)
+        printf("stage %-16s seen %" PRIu64 ", dropped %" PRIu64 "\n", p->stage[i].name, p->stage[i].seen,
+               p->stage[i].dropped);
+    printf("%-16s %12s %12s %10s %10s %10s %10s\n", "sink", "taken", "delivered", "dropped", "dead", "memory",
+           "spooled");
+    for (uint32_t i = 0; i < p->sinks_count; i++)
+        sink_print(&p->sink[i]);
+    printf("%s\n", ledger_balances(p) ? "The books balance." : "The books DO NOT balance.");
+    return 0;
+}
+
+static bool has_ledger(const char *path)
+{
+    char file[PATH_MAX];
+    struct stat st;
+    if (stat(path, &st) < 0)
+        return false;
+    if (!S_ISDIR(st.st_mode))
+        return ends_with(path, LEDGER_FILE);
+    return snprintf(file, sizeof file, "%s/" LEDGER_FILE, path) < (int)sizeof file && stat(file, &st) == 0;
+}
+
+static int path_dump(const struct options *o, const char *path, uint64_t *bad, struct err *e)
+{
+    if (has_ledger(path))
+        return o->stats ? ledger_print(path, e) : err_set(e, -EINVAL, "%s: a ledger holds no records; use --stats, or "
+                                                          "give a directory in spool or dead", path);
+    return o->stats || o->verify ? path_check(o, path, bad, e) : entries_print(o, path, e);
+}
+
+int spool_dump(const struct options *o, struct err *e)
+{
+    uint64_t bad = 0;
+    int n = 0;
+    if (o->follow || o->where || o->logger || o->format)
+        return err_set(e, -EINVAL, "--follow, --where, --logger and --format do not work on spools and dead letters");
+    for (int i = 0; i < o->paths_count && n == 0; i++)
+        n = spool_path_is_ours(o->paths[i])
+                ? path_dump(o, o->paths[i], &bad, e)
+                : err_set(e, -EINVAL, "%s: neither a spool nor dead letters nor a ledger; show them apart from rings",
+                          o->paths[i]);
+    if (n == 0 && fflush(stdout) != 0)
+        return err_sys(e, -errno, "write to stdout");
+    if (n == 0 && bad)
+        return err_set(e, -EBADMSG, "%" PRIu64 " damaged places", bad);
+    return n;
+}
