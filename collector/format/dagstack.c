@@ -1,6 +1,7 @@
 /* dagstack.c - DagStack's canonical JSON lines: RFC 8785 numbers and key order, snake_case keys, empty
  * members left out. docs/formats.md lists the fields. */
 #include "collector/format/attributes.h"
+#include "collector/format/enriched.h"
 #include "collector/format/level.h"
 #include "collector/format/parts.h"
 
@@ -43,19 +44,37 @@ static void build_attributes(struct build *b)
     build_lit(b, "},");
 }
 
+static void build_enriched(struct build *b, struct enriched *en, const char *key)
+{
+    struct gather_entry x;
+    while (enriched_next(en, key, &x)) {
+        build_key(b, x.name);
+        build_value(b, &x);
+        build_lit(b, ",");
+    }
+}
+
 static void build_resource(struct build *b)
 {
+    struct enriched en;
     const struct fapilog_process_info *const p = b->r->process;
     if (!p)
         return;
+    enriched_begin(&en, b->r, GATHER_UTF16);
     build_lit(b, "\"resource\":{\"attributes\":{");
+    build_enriched(b, &en, "deployment.environment.name");
     build_member(b, "\"deployment.environment.name\":", p->env);
+    build_enriched(b, &en, "host.name");
     build_member(b, "\"host.name\":", p->host);
+    build_enriched(b, &en, "process.pid");
     build_lit(b, "\"process.pid\":");
     build_u64(b, p->pid);
     build_lit(b, ",");
+    build_enriched(b, &en, "service.name");
     build_member(b, "\"service.name\":", parts_service(b->r));
+    build_enriched(b, &en, "service.version");
     build_member(b, "\"service.version\":", p->version);
+    build_enriched(b, &en, NULL);
     build_drop_comma(b);
     build_lit(b, "}},");
 }

@@ -1,5 +1,6 @@
 /* fapilog.c - the canonical v1.1 envelope: {"log":{...},"schema_version":"1.1"}, keys sorted at every
  * level. docs/formats.md says where each field goes. */
+#include "collector/format/enriched.h"
 #include "collector/format/envelope.h"
 #include "collector/format/level.h"
 #include "collector/format/parts.h"
@@ -74,36 +75,73 @@ static void build_source(struct build *b)
     build_lit(b, "},");
 }
 
+/* Enriched fields whose names come before `key`; one that is called like a member of ours gets a '_'. */
+static void build_enriched(struct build *b, struct enriched *en, const char *key)
+{
+    static const char *const ours[] = {"context_lost", "env", "exception", "fields_cut", "host", "invalid",
+                                       "origin", "pid",
+                                       "service", "source", "truncated", "version"};
+    struct gather_entry x;
+    while (enriched_next(en, key, &x)) {
+        bool is_taken = false;
+        for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+            is_taken |= x.name.len == strlen(ours[i]) && memcmp(x.name.data, ours[i], x.name.len) == 0;
+        build_quoted(b, x.name);
+        if (is_taken) {
+            build_drop_quote(b);
+            build_lit(b, "_\"");
+        }
+        build_lit(b, ":");
+        build_value(b, &x);
+        build_lit(b, ",");
+    }
+}
+
 static void build_diagnostics(struct build *b)
 {
+    struct enriched en;
     const struct fapilog_process_info *const p = b->r->process;
+    enriched_begin(&en, b->r, GATHER_BYTES);
     build_lit(b, "\"diagnostics\":{");
+    build_enriched(b, &en, "context_lost");
     if (b->variant & PLAN_VARIANT_LOST)
         build_lit(b, "\"context_lost\":true,");
+    build_enriched(b, &en, "env");
     if (p)
         build_member(b, "\"env\":", p->env);
+    build_enriched(b, &en, "exception");
     if (has_part(b, ENVELOPE_EXCEPTION))
         build_slot(b, SLOT_EXTRA, ENVELOPE_EXCEPTION);
+    build_enriched(b, &en, "fields_cut");
     if (b->g->cut > 0) {
         build_lit(b, "\"fields_cut\":");
         build_u64(b, b->g->cut);
         build_lit(b, ",");
     }
+    build_enriched(b, &en, "host");
     if (p)
         build_member(b, "\"host\":", p->host);
+    build_enriched(b, &en, "invalid");
     build_slot(b, SLOT_FLAGS, PLAN_FLAGS_BEFORE); /* "invalid": between host and origin */
+    build_enriched(b, &en, "origin");
     build_lit(b, "\"origin\":\"native\",");
+    build_enriched(b, &en, "pid");
     if (p) {
         build_lit(b, "\"pid\":");
         build_u64(b, p->pid);
         build_lit(b, ",");
     }
+    build_enriched(b, &en, "service");
     build_member(b, "\"service\":", parts_service(b->r));
+    build_enriched(b, &en, "source");
     build_source(b);
+    build_enriched(b, &en, "truncated");
     if (b->variant & PLAN_VARIANT_TRUNCATED)
         build_lit(b, "\"truncated\":true,");
+    build_enriched(b, &en, "version");
     if (p)
         build_member(b, "\"version\":", p->version);
+    build_enriched(b, &en, NULL);
     build_drop_comma(b);
     build_lit(b, "},");
 }

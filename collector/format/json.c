@@ -1,5 +1,6 @@
 /* json.c - one flat JSON object per line: time, level, logger, message, service, pid, then the fields
  * as they were given (call, context, logger). A field whose name is one of ours gets a '_' appended. */
+#include "collector/format/enriched.h"
 #include "collector/format/level.h"
 #include "collector/format/parts.h"
 
@@ -29,6 +30,17 @@ static void build_field(struct build *b, const struct gather_entry *e)
     build_value(b, e);
 }
 
+static void build_enriched(struct build *b)
+{
+    struct enriched en;
+    struct gather_entry x;
+    enriched_begin(&en, b->r, GATHER_BYTES);
+    while (enriched_next(&en, NULL, &x)) {
+        if (!enriched_is_hidden(b->g, x.name))
+            build_field(b, &x);
+    }
+}
+
 static void json_build(struct build *b)
 {
     const struct fapilog_record *const r = b->r;
@@ -41,6 +53,7 @@ static void json_build(struct build *b)
     build_lit(b, ",\"message\":");
     build_message(b);
     parts_flat_process(b, &flat);
+    build_enriched(b);
     for (unsigned i = 0; i < b->g->count; i++)
         build_field(b, &b->g->entry[i]);
     for (unsigned role = 1; role < FAPILOG_ROLE_COUNT; role++) {

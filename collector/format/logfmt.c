@@ -1,6 +1,7 @@
 /* logfmt.c - key=value pairs on one line: time level logger msg service pid, then the fields as they
  * were given (call, context, logger). Values with a space, a quote, '=' or a control character stand
  * in double quotes, escaped as in JSON. Keys that are ours, in a field, get a '_' appended. */
+#include "collector/format/enriched.h"
 #include "collector/format/level.h"
 #include "collector/format/parts.h"
 #include "collector/format/text.h"
@@ -80,6 +81,19 @@ static size_t logfmt_value_bound(const struct fapilog_field *f)
     return value_bound(f) * (is_made_first ? JSON_ESCAPE_FACTOR + 1 : 1);
 }
 
+static void build_enriched(struct build *b)
+{
+    struct enriched en;
+    struct gather_entry x;
+    enriched_begin(&en, b->r, GATHER_BYTES);
+    while (enriched_next(&en, NULL, &x)) {
+        if (enriched_is_hidden(b->g, x.name))
+            continue;
+        build_name(b, x.name);
+        build_value(b, &x);
+    }
+}
+
 static void logfmt_build(struct build *b)
 {
     const struct fapilog_record *const r = b->r;
@@ -91,6 +105,7 @@ static void logfmt_build(struct build *b)
     build_lit(b, " msg=");
     build_message(b);
     parts_flat_process(b, &flat);
+    build_enriched(b);
     for (unsigned i = 0; i < b->g->count; i++) {
         build_name(b, b->g->entry[i].name);
         build_value(b, &b->g->entry[i]);

@@ -1,5 +1,6 @@
 /* otlp_json.c - OTLP in its JSON form: each line is a whole ExportLogsServiceRequest with one record. */
 #include "collector/format/attributes.h"
+#include "collector/format/enriched.h"
 #include "collector/format/level.h"
 #include "collector/format/otlp_value.h"
 #include "collector/format/parts.h"
@@ -72,6 +73,20 @@ static void build_resource_text(struct build *b, const char *key, size_t key_len
 }
 #define build_resource_member(b, lit, value) build_resource_text((b), "" lit, sizeof(lit) - 1, (value))
 
+static void build_enriched(struct build *b)
+{
+    struct enriched en;
+    struct gather_entry x;
+    enriched_begin(&en, b->r, GATHER_BYTES);
+    while (enriched_next(&en, NULL, &x)) {
+        build_lit(b, ",{\"key\":");
+        build_quoted(b, x.name);
+        build_lit(b, ",\"value\":");
+        build_value(b, &x);
+        build_lit(b, "}");
+    }
+}
+
 static void build_resource(struct build *b)
 {
     const struct fapilog_process_info *const p = b->r->process;
@@ -84,6 +99,7 @@ static void build_resource(struct build *b)
         build_lit(b, "{\"key\":\"process.pid\",\"value\":");
         build_any_u64(b, p->pid);
         build_lit(b, "}");
+        build_enriched(b);
     }
     build_lit(b, "]}");
 }

@@ -26,6 +26,8 @@ size_t plan_fields_bound(const struct fapilog_record *r, plan_value_bound_fn *bo
         sum += list_bound(r->context->fields, r->context->fields_count, bound);
     if (r->logger)
         sum += list_bound(r->logger->fields, r->logger->fields_count, bound);
+    if (r->process)
+        sum += list_bound(r->process->enriched, r->process->enriched_count, bound);
     return sum;
 }
 

@@ -4,6 +4,7 @@
  *
  * followed, for each STACK, by its frames on indented lines. With colours the level is coloured, time
  * and logger are dim. */
+#include "collector/format/enriched.h"
 #include "collector/format/level.h"
 #include "collector/format/plan.h"
 #include "collector/format/pretty_map.h"
@@ -173,6 +174,19 @@ static char *put_notes(const struct format *f, const struct fapilog_record *r, u
     return out;
 }
 
+static char *put_enriched(struct format *f, const struct fapilog_record *r, const struct gather *g, char *out,
+                          unsigned *flags)
+{
+    struct enriched en;
+    struct gather_entry x;
+    enriched_begin(&en, r, GATHER_BYTES);
+    while (enriched_next(&en, NULL, &x)) {
+        if (!enriched_is_hidden(g, x.name))
+            out = put_field(f, &x, out, flags);
+    }
+    return out;
+}
+
 static char *pretty_write(struct format *f, const struct fapilog_record *r, char *out)
 {
     struct gather *const g = &((struct pretty_state *)f->state)->gather;
@@ -189,6 +203,7 @@ static char *pretty_write(struct format *f, const struct fapilog_record *r, char
         if (g->by_role[role].field)
             out = put_field(f, &g->by_role[role], out, &flags);
     }
+    out = put_enriched(f, r, g, out, &flags);
     out = put_notes(f, r, flags, g->cut, out);
     *out++ = '\n';
     for (unsigned i = 0; i < g->count; i++)

@@ -25,7 +25,7 @@ static inline void stage_record_begin(struct stage_record *sr, const struct fapi
 {
     if (unlikely(sr->memory->dirty))
         stage_record_reset(sr);
-    sr->r = r;
+    sr->r = sr->given = r;
 }
 
 /* The record as it leaves the stages from number `from` on. */

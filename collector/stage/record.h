@@ -17,6 +17,7 @@ enum {
 
 struct stage_record {
     const struct fapilog_record *r; /* as the next stage sees it: the original, or `own` */
+    const struct fapilog_record *given; /* as it came to the first stage: caches live in its logger and process */
     uint64_t now_ns;                /* CLOCK_MONOTONIC, of the turn */
     /* private */
     struct fapilog_record own;

@@ -170,6 +170,20 @@ FAPILOGI_API bool fapilog_enabled(const fapilog_t *log, uint32_t level);
 FAPILOGI_API int fapilog_log(const fapilog_t *log, uint32_t level, const char *message, size_t len,
                              const struct fapilog_field *fields, uint32_t count);
 
+/* A field of that name whose value is ***, for what must not be logged: as FL_SENSITIVE, for lists that a
+ * binding makes. `name` must outlive the list. Signal safe. */
+FAPILOGI_INLINE struct fapilog_field fapilog_sensitive(const char *name)
+{
+    struct fapilog_field f;
+    memset(&f, 0, sizeof f);
+    f.name.data = name;
+    f.name.len = (uint32_t)strlen(name);
+    f.type = FAPILOG_TYPE_STRING;
+    f.len = 3;
+    f.v.data = "***";
+    return f;
+}
+
 /* ---- capture, for tests of programs that log ------------------------------------------------------- */
 
 /* From here on fapilog_open() makes no segment: records go to a list in memory, oldest dropped beyond
@@ -205,8 +219,11 @@ FAPILOGI_API void fapilog_capture_stop(void);
 #define FL_BOOL(name, value) (name, (bool)(value))
 #define FL_CHAR(name, value) (name, (char)(value))
 #define FL_STACK(name) (name, fapilogi_make_stack()) /* return addresses of the callers, innermost first */
-/* The value is evaluated, but only *** reaches shared memory. */
+/* What must not be logged: the value is evaluated, so that code is the same with and without, but only ***
+ * reaches shared memory. The names say why. */
 #define FL_SECRET(name, value) (name, ((void)(value), fapilogi_make_string("***", 3)))
+#define FL_SENSITIVE(name, value) FL_SECRET(name, value)
+#define FL_PII(name, value) FL_SECRET(name, value)
 /* What went wrong: the names of these fields decide where they go (docs/formats.md). An errno stands for both
  * type and message, "ENOENT" and "No such file or directory", unless a message is given. */
 #define FL_ERROR_TYPE(text) ("error.type", (text))

@@ -34,7 +34,7 @@ struct fapilog_field {
     } v;
 };
 
-enum { FAPILOG_SITE_CACHE_SLOTS = 16 };
+enum { FAPILOG_SITE_CACHE_SLOTS = 32 };
 
 struct decode_loads;
 

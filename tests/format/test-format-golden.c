@@ -118,6 +118,43 @@ static void dagstack_names_the_root_logger_and_the_trace(void **state)
     sample_free(s);
 }
 
+/* What the collector knows of a process goes where the process's own description goes. */
+static void enriched_fields_stand_by_the_process(void **state)
+{
+    (void)state;
+    struct sample *const s = sample_new(SAMPLE_SIMPLE);
+    const struct fapilog_field more[] = {sample_string("k8s_pod", "p-1"), sample_string("a", "1"),
+        sample_string("zone", "z"), sample_string("qty", "hidden by the call's"), sample_string("origin", "o")};
+    s->process.enriched = more;
+    s->process.enriched_count = ARRAY_COUNT(more);
+    check("fapilog", NULL, s, FAPILOG_HEAD ",\"data\":{\"order_id\":42,\"price\":9.5,\"qty\":1000},"
+          "\"diagnostics\":{\"a\":\"1\",\"env\":\"prod\",\"host\":\"vm1\",\"k8s_pod\":\"p-1\",\"origin_\":\"o\","
+          "\"origin\":\"native\",\"pid\":1234,\"qty\":\"hidden by the call's\",\"service\":\"orders\","
+          "\"version\":\"1.2\",\"zone\":\"z\"},\"level\":\"INFO\",\"logger\":\"orders.matching\","
+          "\"message\":\"order accepted\",\"timestamp\":\"2026-11-21T08:37:04.123Z\"},\"schema_version\":\"1.1\"}\n");
+    check("dagstack", NULL, s, "{\"attributes\":{\"order_id\":42,\"price\":9.5,\"qty\":1000},"
+          "\"body\":\"order accepted\",\"instrumentation_scope\":{\"name\":\"orders.matching\"},"
+          "\"observed_time_unix_nano\":1795250225000000000,\"resource\":{\"attributes\":{\"a\":\"1\","
+          "\"deployment.environment.name\":\"prod\",\"host.name\":\"vm1\",\"k8s_pod\":\"p-1\",\"origin\":\"o\","
+          "\"process.pid\":1234,\"qty\":\"hidden by the call's\","
+          "\"service.name\":\"orders\",\"service.version\":\"1.2\",\"zone\":\"z\"}},\"severity_number\":9,"
+          "\"severity_text\":\"INFO\",\"time_unix_nano\":1795250224123456789}\n");
+    check("json", NULL, s, "{\"time\":\"2026-11-21T08:37:04.123456789Z\",\"level\":\"INFO\","
+          "\"logger\":\"orders.matching\",\"message\":\"order accepted\",\"service\":\"orders\",\"pid\":1234,"
+          "\"env\":\"prod\",\"version\":\"1.2\",\"a\":\"1\",\"k8s_pod\":\"p-1\",\"origin\":\"o\",\"zone\":\"z\","
+          "\"order_id\":42,\"qty\":1000,\"price\":9.5}\n");
+    check("logfmt", NULL, s, "time=2026-11-21T08:37:04.123456789Z level=INFO logger=orders.matching "
+          "msg=\"order accepted\" service=orders pid=1234 env=prod version=1.2 a=1 k8s_pod=p-1 origin=o zone=z "
+          "order_id=42 qty=1000 price=9.5\n");
+    check("pretty", NULL, s, "2026-11-21 08:37:04.123456 | INFO     | orders.matching: order accepted "
+          "order_id=42 qty=1000 price=9.5 a=1 k8s_pod=p-1 origin=o zone=z\n");
+    char *const otlp = line_of("otlp-json", NULL, &s->r);
+    assert_non_null(strstr(otlp, "\"intValue\":\"1234\"}},{\"key\":\"a\",\"value\":{\"stringValue\":\"1\"}},"
+                                 "{\"key\":\"k8s_pod\""));
+    free(otlp);
+    sample_free(s);
+}
+
 static int64_t late_clock(void)
 {
     return INT64_C(1795250224123456788);
@@ -337,6 +374,7 @@ int main(void)
         cmocka_unit_test(otlp_json_nests_as_the_protocol_does),
         cmocka_unit_test(the_least_that_dagstack_allows),
         cmocka_unit_test(dagstack_names_the_root_logger_and_the_trace),
+        cmocka_unit_test(enriched_fields_stand_by_the_process),
         cmocka_unit_test(dagstack_observes_nothing_before_it_happened),
         cmocka_unit_test(an_id_of_zeros_is_no_id),
         cmocka_unit_test(dagstack_orders_keys_as_utf16),

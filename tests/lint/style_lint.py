@@ -43,7 +43,7 @@ LAYERS = [('include', 0), ('lib/base', 1), ('lib/ring', 2), ('lib/producer', 3),
 # Lower, and yet none of their business.
 STRANGERS = {('collector/ingest', 'collector/format'), ('collector/sinks', 'collector/ingest'),
              ('collector/ingest', 'collector/net'), ('collector/stage', 'collector/ingest'),
-             ('collector/stage', 'collector/format'), ('collector/stage', 'collector/net'),
+             ('collector/stage', 'collector/net'),
              ('collector/stage', 'collector/io'), ('collector/route', 'collector/ingest'),
              ('collector/route', 'collector/stage'), ('collector/route', 'collector/format'),
              ('collector/sinks', 'collector/stage'), ('collector/sinks', 'collector/route'),

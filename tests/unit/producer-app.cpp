@@ -30,7 +30,7 @@ int main()
     from_template(log, std::chrono::milliseconds(5));
     from_template(log, std::chrono::system_clock::now());
     fapilog::scope scope(FAPILOG_FIELDS(FL("bound", text + " bound"), FL_REQUEST_ID("r-1")));
-    FAPILOG_INFO(log, "temporary", FL("text", text + " of a temporary"));
+    FAPILOG_INFO(log, "temporary", FL("text", text + " of a temporary"), FL_SENSITIVE("s", text + "!"), FL_PII("p", 1));
     FAPILOG_WARNINGF(log, "%s and %d", text.c_str(), 3);
     FAPILOG_INFO(fapilog_with(log, FAPILOG_FIELDS(FL("venue", "XETRA"))), "with");
     return scope.error();

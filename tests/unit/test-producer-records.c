@@ -166,6 +166,37 @@ static int counted(void)
     return ++calls;
 }
 
+static const char hidden[] = "hunter2-of-the-producer";
+
+static void log_sensitive(void *arg)
+{
+    char secret[sizeof hidden];
+    memcpy(secret, hidden, sizeof hidden);
+    fapilog_t *log = fapilog_open("svc", NULL);
+    FAPILOG_INFO(log, "macros", FL_SENSITIVE("a", secret), FL_PII("b", secret), FL_SECRET("c", secret));
+    struct fapilog_scope scope = fapilog_context_push(FAPILOG_FIELDS(FL_PII("bound", secret)));
+    FAPILOG_INFO(fapilog_with(log, FAPILOG_FIELDS(FL_SENSITIVE("kept", secret))), "context and logger");
+    fapilog_context_pop(&scope);
+    const struct fapilog_field list[] = {fapilog_sensitive("d")};
+    if (fapilog_log(log, FAPILOG_LEVEL_INFO, "list", 4, list, 1) != 0)
+        _exit(1);
+    FAPILOG_INFO(log, "seen", FL("open", "value-in-the-open"));
+    fapilog_close(log);
+}
+
+/* E-11: the mask is put on by the calling thread, before the ring. */
+static void sensitive_values_never_reach_shared_memory(void **state)
+{
+    scenario_run(*state, log_sensitive, NULL);
+    const struct walk_totals t = walk_one(*state);
+    assert_int_equal(t.events, 4);
+    const struct walk *w = &((struct scenario *)*state)->seg[0];
+    assert_non_null(memmem(w->base, w->bytes, "value-in-the-open", 17));
+    assert_null(memmem(w->base, w->bytes, hidden, sizeof hidden - 1));
+    assert_non_null(memmem(w->base, w->bytes, "***", 3));
+}
+
+
 static void log_by_level(void *arg)
 {
     fapilog_t *log = fapilog_open("svc", NULL);
@@ -398,6 +429,7 @@ int main(void)
         TEST(int_int_double_is_one_record_of_32_bytes),
         TEST(every_type_is_stored_at_its_size_and_alignment),
         TEST(values_are_evaluated_once_and_only_when_the_level_passes),
+        TEST(sensitive_values_never_reach_shared_memory),
         TEST(printf_arguments_are_copied_as_the_format_reads_them),
         TEST(a_dynamic_record_describes_itself),
         TEST(loggers_have_entries_and_the_first_root_has_none),

@@ -1,0 +1,221 @@
+/* What is secret by its looks, and which patterns are refused. */
+#include "collector/stage/redact/regex.h"
+#include "collector/stage/redact/regex_screen.h"
+#include "collector/stage/redact/values.h"
+#include "lib/base/check.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void check(unsigned kinds, const char *text, const char *want)
+{
+    struct spans spans;
+    char out[512];
+    struct names *const names = names_new();
+    assert_int_equal(names_add(names, "password", NAME_MASK, NULL), 0);
+    assert_int_equal(names_add_pattern(names, "\\btoken\\b", NAMES_PATTERN_FIND, false, NULL), 0);
+    assert_int_equal(names_add(names, "authorization", NAME_MASK, NULL), 0);
+    struct values *const v = values_new(kinds, 4096, names);
+    const uint32_t len = (uint32_t)strlen(text);
+    const int hit = values_find(v, text, len, &spans);
+    const size_t bytes = spans_bytes(&spans, len, 3);
+    assert_true(bytes < sizeof out);
+    *spans_write(&spans, text, len, "***", 3, out) = '\0';
+    assert_string_equal(out, want);
+    assert_int_equal(hit, strcmp(text, want) != 0);
+    values_free(v);
+    names_free(names);
+}
+
+static void cards_are_found_by_issuer_and_check_digit(void **state)
+{
+    (void)state;
+    check(VALUE_CARD, "paid with 4111111111111111, thanks", "paid with ***, thanks");
+    check(VALUE_CARD, "4111-1111-1111-1111", "***");
+    check(VALUE_CARD, "5500 0000 0000 0004 and 340000000000009", "*** and ***");
+    check(VALUE_CARD, "4111111111111112 is none", "4111111111111112 is none");
+    check(VALUE_CARD, "order 12 4111111111111111", "order 12 ***");
+    check(VALUE_CARD, "1234567890123456 1732184224123", "1234567890123456 1732184224123");
+    check(VALUE_CARD, "411111111111111111111111111111", "411111111111111111111111111111");
+    check(VALUE_CARD, "card:6011000990139424.", "card:***.");
+}
+
+static void other_numbers_check_themselves(void **state)
+{
+    (void)state;
+    check(VALUE_IBAN, "to DE89 3704 0044 0532 0130 00 today", "to *** today");
+    check(VALUE_IBAN, "GB82WEST12345698765432", "***");
+    check(VALUE_IBAN, "GB82WEST12345698765433", "GB82WEST12345698765433");
+    check(VALUE_SSN, "ssn 078-05-1120.", "ssn ***.");
+    check(VALUE_SSN, "1078-05-1120", "1078-05-1120");
+}
+
+static void tokens_are_found_by_their_form(void **state)
+{
+    (void)state;
+    check(VALUE_JWT, "x eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N y", "x *** y");
+    check(VALUE_JWT, "eyJ is no token, nor is eyJaaaaaaaaa.b", "eyJ is no token, nor is eyJaaaaaaaaa.b");
+    check(VALUE_BEARER, "Authorization: Bearer abcdef123456==", "Authorization: Bearer ***");
+    check(VALUE_BEARER, "the bearer of bad news", "the bearer of bad news");
+    check(VALUE_BEARER, "basic understanding of it", "basic understanding of it");
+    check(VALUE_BEARER, "basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "basic ***");
+    check(VALUE_AWS_KEY, "AKIAIOSFODNN7EXAMPLE", "***");
+    check(VALUE_API_TOKEN, "use ghp_0123456789abcdefghijABCDEFGHIJ012345 or xoxb-123456789012-abc", "use *** or ***");
+    check(VALUE_API_TOKEN, "task-list sk-short", "task-list sk-short");
+    check(VALUE_PRIVATE_KEY, "k: -----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY----- end",
+          "k: *** end");
+    check(VALUE_PRIVATE_KEY, "-----BEGIN PRIVATE KEY-----\nMIIB", "***");
+    check(VALUE_PRIVATE_KEY, "-----BEGIN CERTIFICATE-----\nMIIB", "-----BEGIN CERTIFICATE-----\nMIIB");
+    check(VALUE_EMAIL, "to ann.b+c@example.org, bob@host", "to ***, bob@host");
+    check(VALUE_EMAIL, "@@a@b.cc@", "@@***@");
+}
+
+static void credentials_leave_urls_wherever_these_stand(void **state)
+{
+    (void)state;
+    check(VALUE_URL, "postgres://u:p@h/db", "postgres://h/db");
+    check(VALUE_URL, "see https://u:p@h/x?y=a@b and redis://:pw@r:1", "see https://h/x?y=a@b and redis://r:1");
+    check(VALUE_URL, "//user:pw@host/share", "//host/share");
+    check(VALUE_URL, "https://h/x@y http://h:80/a@b", "https://h/x@y http://h:80/a@b");
+    check(VALUE_URL, "amqp://u:p/w@h", "amqp://h");
+    check(VALUE_URL, "x://a@b@c/", "x://c/");
+}
+
+static void assignments_are_found_by_the_rules_for_names(void **state)
+{
+    (void)state;
+    check(VALUE_ASSIGNMENT, "login password=hunter2, ok", "login password=***, ok");
+    check(VALUE_ASSIGNMENT, "{\"user_token\": \"ab c\", \"n\":1}", "{\"user_token\": \"***\", \"n\":1}");
+    check(VALUE_ASSIGNMENT, "Authorization: Basic QWxh;x", "Authorization: Basic ***;x");
+    check(VALUE_ASSIGNMENT, "author=ann tokens: 5", "author=ann tokens: 5");
+    check(VALUE_ASSIGNMENT, "?a=1&password=x&b=2", "?a=1&password=***&b=2");
+}
+
+/* Each name may cost a look at every rule: a text cannot ask for as many as it likes. */
+static void names_in_a_text_are_looked_at_up_to_a_limit(void **state)
+{
+    (void)state;
+    enum { TOO_MANY = VALUE_ASSIGNMENTS_MAX + 1 };
+    struct spans spans;
+    static char text[4 * TOO_MANY + 32];
+    for (unsigned limit = VALUE_ASSIGNMENTS_MAX; limit <= TOO_MANY; limit++) {
+        struct names *const names = names_new();
+        assert_int_equal(names_add(names, "password", NAME_MASK, NULL), 0);
+        struct values *const v = values_new(VALUE_ASSIGNMENT, 0, names);
+        for (unsigned i = 0; i < limit; i++)
+            memcpy(text + 4 * i, "a=b ", 4);
+        assert_int_equal(values_find(v, text, 4 * limit, &spans), limit == TOO_MANY);
+        assert_int_equal(spans.count, limit == TOO_MANY);
+        if (limit == TOO_MANY)
+            assert_int_equal(spans.at[0].from, 4 * VALUE_ASSIGNMENTS_MAX + 1);
+        values_free(v);
+        names_free(names);
+    }
+}
+
+static void too_many_hits_mask_all(void **state)
+{
+    (void)state;
+    char text[SPANS_MAX * 8 + 9];
+    for (unsigned i = 0; i <= SPANS_MAX; i++)
+        memcpy(text + 8 * i, "a@bb.cc ", 8);
+    text[8 * (SPANS_MAX + 1)] = '\0';
+    check(VALUE_EMAIL, text, "***");
+}
+
+/* R-02: with the reason, and not skipped in silence. */
+static void patterns_that_explode_are_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "(a+)+", "(a*)*b", "((ab)*c)*", "(a|ab)*c", "(?:x+){2,}", "(.*x){8}", "([^a]+b){5}", "(a)\\1", "(?R)",
+        "a(?1)", "[abc", "(a", "a)", "a\\", "", "(*UTF)a", "\\Qa", "(?(1)a)", "(?P>x)"};
+    static const char *const good[] = {
+        "a+b*c?", "(abc)+", "(?:foo|bar)", ".*password.*", "x{3}", "[a-z]+@[a-z]+", "(a|b)?", "\\bpan\\b", "a{",
+            "\\x{41}+",
+        "(?i:abc)d", "card.?(num|no)"};
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        struct err e = {0};
+        if (regex_screen(bad[i], &e) != -EINVAL)
+            fail_msg("'%s' was let pass", bad[i]);
+        assert_true(strlen(e.text) > 0);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(good); i++) {
+        struct err e = {0};
+        if (regex_screen(good[i], &e) != 0)
+            fail_msg("'%s' was refused: %s", good[i], e.text);
+    }
+}
+
+static void a_pattern_runs_under_limits_with_jit_and_without(void **state)
+{
+    (void)state;
+    char text[64];
+    memset(text, 'a', sizeof text);
+    for (unsigned no_jit = 0; no_jit < 2; no_jit++) {
+        struct regex *re;
+        size_t from, to;
+        const unsigned flags = REGEX_UNSAFE | (no_jit ? REGEX_NO_JIT : 0);
+        assert_int_equal(regex_new("(a+)+b", flags, &re, NULL), 0);
+        assert_true(!no_jit || !regex_has_jit(re));
+        const int r = regex_find(re, text, sizeof text, 0, &from, &to);
+        assert_true(r == -ELOOP || r == 0); /* PCRE2 may see that there is no b */
+        regex_free(re);
+        assert_int_equal(regex_new("(a|aa)+[bc]$", flags, &re, NULL), 0);
+        assert_int_equal(regex_find(re, text, sizeof text, 0, &from, &to), -ELOOP);
+        regex_free(re);
+        assert_int_equal(regex_new("b+", flags, &re, NULL), 0);
+        assert_int_equal(regex_find(re, "abbc", 4, 0, &from, &to), 1);
+        assert_int_equal(from, 1);
+        assert_int_equal(to, 3);
+        assert_int_equal(regex_find(re, NULL, 0, 0, &from, &to), 0);
+        regex_free(re);
+    }
+}
+
+static void a_text_that_cannot_be_judged_says_so(void **state)
+{
+    (void)state;
+    struct spans spans;
+    char text[64];
+    memset(text, 'a', sizeof text);
+    struct values *const v = values_new(0, 0, NULL);
+    assert_int_equal(values_add_pattern(v, "(a|aa)+[bc]$", true, NULL), 0);
+    assert_int_equal(values_find(v, text, sizeof text, &spans), -ELOOP);
+    values_free(v);
+}
+
+static void numbers_are_cards_too(void **state)
+{
+    (void)state;
+    struct values *const v = values_new(VALUE_CARD, 0, NULL);
+    assert_true(values_hit_number(v, UINT64_C(4111111111111111)));
+    assert_false(values_hit_number(v, UINT64_C(4111111111111112)));
+    assert_false(values_hit_number(v, 42));
+    assert_false(values_hit_number(v, UINT64_MAX));
+    values_free(v);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cards_are_found_by_issuer_and_check_digit),
+        cmocka_unit_test(other_numbers_check_themselves),
+        cmocka_unit_test(tokens_are_found_by_their_form),
+        cmocka_unit_test(credentials_leave_urls_wherever_these_stand),
+        cmocka_unit_test(assignments_are_found_by_the_rules_for_names),
+        cmocka_unit_test(names_in_a_text_are_looked_at_up_to_a_limit),
+        cmocka_unit_test(too_many_hits_mask_all),
+        cmocka_unit_test(patterns_that_explode_are_refused),
+        cmocka_unit_test(a_pattern_runs_under_limits_with_jit_and_without),
+        cmocka_unit_test(a_text_that_cannot_be_judged_says_so),
+        cmocka_unit_test(numbers_are_cards_too),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
