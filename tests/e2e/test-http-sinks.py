@@ -61,7 +61,7 @@ def a_poisoned_record_costs_only_itself():
 # ---- nginx ----
 
 NGINX = """
-daemon off; pid {dir}/nginx.pid; error_log {dir}/error.log;
+daemon off; master_process off; pid {dir}/nginx.pid; error_log {dir}/error.log;
 events {{}}
 http {{
   access_log off; client_body_temp_path {dir}; proxy_temp_path {dir}; fastcgi_temp_path {dir}; uwsgi_temp_path {dir};
