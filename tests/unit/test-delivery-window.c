@@ -90,7 +90,7 @@ static void killed_anywhere_files_hold_each_record_once_and_servers_at_least_onc
 {
     const char *given = getenv("FAPILOG_SEED"), *rounds = getenv("FAPILOG_ROUNDS");
     const uint64_t first = given ? strtoull(given, NULL, 10) : clock_real_ns() / 1000 % 1000000000;
-    const uint64_t count = rounds ? strtoull(rounds, NULL, 10) : 60;
+    const uint64_t count = rounds ? strtoull(rounds, NULL, 10) : 30;
     uint32_t fences = 0;
     (void)state;
     print_message("seeds %" PRIu64 " to %" PRIu64 "\n", first, first + count - 1);
