@@ -72,8 +72,8 @@ static int token_text(struct parse *p, struct fy_token *token, const char **ret,
 static int new_node(struct parse *p, enum node_kind kind, struct fy_token *anchor, struct fy_token *value,
                     struct owned **ret)
 {
-    const char *name, *text;
-    size_t name_len, text_len;
+    const char *name = "", *text = "";
+    size_t name_len = 0, text_len = 0;
     int r = token_text(p, anchor, &name, &name_len);
     if (r == 0)
         r = token_text(p, value, &text, &text_len);

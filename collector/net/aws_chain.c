@@ -128,7 +128,7 @@ static void set_instance_url(struct aws_chain *c, const char *path, const char *
     size_t len = strlen(endpoint);
     while (len && endpoint[len - 1] == '/')
         len--;
-    (void)snprintf(c->url, sizeof c->url, "%.*s/latest/%s%s", (int)len, endpoint, path, role);
+    (void)snprintf(c->url, sizeof c->url, "%.*s/latest/%s%.*s", (int)len, endpoint, path, (int)ROLE_MAX, role);
 }
 
 static void ask_instance(struct aws_chain *c)
