@@ -1,5 +1,6 @@
 /* A collector with private rings on /dev/shm that writes into the session's directory: JSON lines in the
- * default envelope, flat JSON lines for the peer fapilog-json, binary files for fapilog-native.
+ * default envelope, flat JSON lines for the peer fapilog-json, binary files for fapilog-native and, with zstd,
+ * for fapilog-zstd.
  * FAPILOG_COLLECTOR and FAPILOG_DUMP name other programs than those of this build; FAPILOG_ON_FULL and
  * the other FAPILOG_ variables reach the producers. */
 #include <errno.h>
@@ -24,14 +25,15 @@ static const char *program(const char *variable, const char *built)
 
 static bool is_native(const struct session *s)
 {
-    return strcmp(s->peer, "fapilog-native") == 0;
+    return strcmp(s->peer, "fapilog-native") == 0 || strcmp(s->peer, "fapilog-zstd") == 0;
 }
 
 static int fapilog_start(struct session *s, struct err *e)
 {
     char uri[SESSION_PATH_MAX + 64];
     if (is_native(s))
-        snprintf(uri, sizeof uri, "native://%s/", s->out);
+        snprintf(uri, sizeof uri, "native://%s/%s", s->out,
+                 strcmp(s->peer, "fapilog-zstd") == 0 ? "?compress=zstd" : "");
     else if (strcmp(s->peer, "fapilog-json") == 0)
         snprintf(uri, sizeof uri, "file://%s/fapilog.jsonl?format=json", s->out);
     else

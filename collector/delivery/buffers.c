@@ -55,14 +55,36 @@ uint32_t buffers_take(struct buffers *p)
     CHECK(word < (p->count + 63) / 64);
     const uint32_t bit = (uint32_t)__builtin_ctzll(p->free[word]);
     p->free[word] &= ~(UINT64_C(1) << bit);
-    return word * 64 + bit;
+    const uint32_t i = word * 64 + bit;
+    if (i >= p->top)
+        p->top = i + 1;
+    if (p->top > p->kept)
+        p->kept = p->top;
+    return i;
+}
+
+static bool is_free(const struct buffers *p, uint32_t i)
+{
+    return p->free[i / 64] >> (i % 64) & 1;
+}
+
+/* Memory of what was not used since the last look. */
+static void release_unused(struct buffers *p)
+{
+    const uint32_t from = p->top > p->registered ? p->top : p->registered;
+    for (uint32_t i = from; i < p->kept; i++) {
+        (void)madvise(buffers_data(p, i), BUFFER_BYTES, MADV_DONTNEED);
+        (void)madvise(buffers_ends(p, i), BUFFER_RECORDS * sizeof *p->ends, MADV_DONTNEED);
+    }
+    p->kept = from;
+    while (p->top > 0 && is_free(p, p->top - 1))
+        p->top--;
+    p->given = 0;
 }
 
 void buffers_give(struct buffers *p, uint32_t i)
 {
     p->free[i / 64] |= UINT64_C(1) << (i % 64);
-    if (i < p->registered)
-        return;
-    (void)madvise(buffers_data(p, i), BUFFER_BYTES, MADV_DONTNEED);
-    (void)madvise(buffers_ends(p, i), BUFFER_RECORDS * sizeof *p->ends, MADV_DONTNEED);
+    if (++p->given >= BUFFERS_LOOK_EVERY)
+        release_unused(p);
 }

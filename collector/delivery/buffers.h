@@ -1,6 +1,7 @@
 /* buffers.h - the memory that batches serialize text into: one page-aligned region, handed out in pieces on
  * demand, the lowest free one first. The first few are registered with the kernel, which makes them resident;
- * the others exist only while sinks lag behind, and give their memory back. */
+ * the others are used only while sinks lag behind. A while after that their memory goes back: not at once,
+ * since a lag comes in waves, and new memory costs more than what is written into it. */
 #ifndef COLLECTOR_DELIVERY_BUFFERS_H
 #define COLLECTOR_DELIVERY_BUFFERS_H
 
@@ -17,7 +18,12 @@ struct buffers {
     uint32_t *ends; /* BUFFER_RECORDS per buffer */
     uint32_t count, registered;
     uint64_t *free; /* one bit each */
+    uint32_t given; /* since the last look */
+    uint32_t top;   /* those from here on were not used since then */
+    uint32_t kept;  /* those from here on have no memory */
 };
+
+enum { BUFFERS_LOOK_EVERY = 256 };
 
 /* Reserves address space for `count` buffers; `registered` of them are registered with the io. */
 int buffers_init(struct buffers *p, struct io *io, uint32_t count, uint32_t registered, struct err *e);

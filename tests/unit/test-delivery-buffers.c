@@ -1,0 +1,103 @@
+/* Output buffers: which one is handed out, and when memory goes back. */
+#include "collector/delivery/buffers.h"
+
+#include "tests/unit/io-probe.h"
+
+enum { COUNT = 70, REGISTERED = 2, WAVE = 10 };
+
+static struct buffers p;
+static struct io *io;
+
+static int setup(void **state)
+{
+    const struct io_config cfg = { .kind = IO_PLAIN };
+    struct err e = { 0 };
+
+    (void)state;
+    assert_int_equal(io_new(&cfg, &io, &e), 0);
+    assert_int_equal(buffers_init(&p, io, COUNT, REGISTERED, &e), 0);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    buffers_done(&p);
+    io_free(io);
+    return 0;
+}
+
+/* Sinks lag: so many buffers are in use at the same time, then none. */
+static void wave(uint32_t buffers, char mark)
+{
+    for (uint32_t i = 0; i < buffers; i++) {
+        assert_int_equal(buffers_take(&p), i); /* the lowest one first */
+        buffers_data(&p, i)[BUFFER_BYTES - 1] = mark;
+        buffers_ends(&p, i)[BUFFER_RECORDS - 1] = (uint32_t)mark;
+    }
+    for (uint32_t i = 0; i < buffers; i++)
+        buffers_give(&p, i);
+}
+
+static char mark_of(uint32_t i)
+{
+    const char mark = buffers_data(&p, i)[BUFFER_BYTES - 1];
+
+    assert_int_equal(buffers_ends(&p, i)[BUFFER_RECORDS - 1], mark);
+    return mark;
+}
+
+static void memory_stays_from_wave_to_wave(void **state)
+{
+    (void)state;
+    wave(WAVE, 'x');
+    for (uint32_t i = 0; i < WAVE; i++)
+        assert_int_equal(mark_of(i), 'x');
+    for (unsigned n = 0; n < 3 * BUFFERS_LOOK_EVERY / WAVE; n++)
+        wave(WAVE, 'y');
+    for (uint32_t i = 0; i < WAVE; i++)
+        assert_int_equal(mark_of(i), 'y');
+}
+
+static void a_while_after_the_last_wave_it_goes_back(void **state)
+{
+    (void)state;
+    wave(COUNT, 'x');
+    for (unsigned n = 0; n < 2 * BUFFERS_LOOK_EVERY / 3; n++)
+        wave(3, 'z');
+    for (uint32_t i = 0; i < COUNT; i++)
+        assert_int_equal(mark_of(i), i < 3 ? 'z' : 0);
+    for (unsigned n = 0; n < 2 * BUFFERS_LOOK_EVERY; n++)
+        wave(1, 'w');
+    assert_int_equal(mark_of(1), 'z'); /* registered: resident in any case */
+    assert_int_equal(mark_of(2), 0);
+}
+
+static void what_is_in_use_keeps_its_memory(void **state)
+{
+    (void)state;
+    wave(WAVE, 'x');
+    for (uint32_t i = 0; i < WAVE; i++)
+        assert_int_equal(buffers_take(&p), i);
+    for (uint32_t i = 0; i < WAVE - 1; i++)
+        buffers_give(&p, i);
+    for (unsigned n = 0; n < 3 * BUFFERS_LOOK_EVERY; n++) /* a slow sink holds the last one */
+        wave(1, 'v');
+    assert_int_equal(mark_of(WAVE - 1), 'x');
+    buffers_give(&p, WAVE - 1);
+    for (unsigned n = 0; n < 2 * BUFFERS_LOOK_EVERY; n++)
+        wave(1, 'v');
+    assert_int_equal(mark_of(WAVE - 1), 0);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    static const struct CMUnitTest tests[] = {
+        TEST(memory_stays_from_wave_to_wave),
+        TEST(a_while_after_the_last_wave_it_goes_back),
+        TEST(what_is_in_use_keeps_its_memory),
+    };
+
+    return cmocka_run_group_tests_name("output buffers", tests, NULL, NULL);
+}
