@@ -34,7 +34,8 @@ def make_certificates(path):
 RSYSLOG = """
 global(workDirectory="{path}" maxMessageSize="64k" {tls})
 module(load="imudp") module(load="imtcp" {stream}) module(load="imuxsock" SysSock.Use="off")
-template(name="line" type="string" string="%pri%|%timestamp:::date-rfc3339%|%hostname%|%app-name%|%procid%|%msgid%|%structured-data%|%msg%\\n")
+template(name="line" type="string"
+  string="%pri%|%timestamp:::date-rfc3339%|%hostname%|%app-name%|%procid%|%msgid%|%structured-data%|%msg%\\n")
 ruleset(name="all") {{ action(type="omfile" file="{out}" template="line" asyncWriting="off") }}
 input(type="imudp" address="127.0.0.1" port="{udp}" ruleset="all")
 input(type="imtcp" address="127.0.0.1" port="{tcp}" ruleset="all" {plain})
