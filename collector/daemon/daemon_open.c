@@ -234,7 +234,7 @@ int daemon_open(struct daemon *d, const struct options *o, struct err *e)
         r = open_pipeline(d, e);
     if (r == 0)
         r = drain_init(&d->drain, &d->segments, d->pipeline.outputs.level_mask,
-                       d->pipeline.outputs.serialized_count == 0, e);
+                       outputs_are_spans(&d->pipeline.outputs), e);
     if (r == 0)
         r = endpoint_open(d, e);
     if (r == 0)

@@ -52,7 +52,9 @@ void batch_begin(struct batch *b, const struct outputs *o, uint64_t id)
     memset(b->span_first, 0, sizeof b->span_first);
     memset(b->span_bytes, 0, sizeof b->span_bytes);
     memset(b->span_records, 0, sizeof b->span_records);
-    for (uint32_t i = 0; i < o->serialized_count; i++)
+    b->encoded.count = b->encoded.pending = 0;
+    b->encoded.left = 0;
+    for (uint32_t i = 0; i < o->count; i++)
         b->chunk[i] = (struct batch_chunk){ .room = UINT64_MAX };
 }
 
@@ -70,6 +72,8 @@ void batch_done(struct batch *b, struct buffers *buffers)
     free(b->span);
     b->span = NULL;
     b->spans_cap = 0;
+    free(b->encoded.record);
+    b->encoded = (struct batch_encoded){ .count = 0 };
     checkpoint_done(&b->checkpoint);
 }
 

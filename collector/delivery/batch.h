@@ -20,8 +20,17 @@ struct batch_chunk {
     uint32_t *ends;
     char *large;             /* one record that no buffer holds */
     uint64_t limit;          /* bytes that go into the buffer, 0 without one */
-    uint64_t room;           /* bytes that every sink of this output has room for */
+    uint64_t room;           /* bytes that every sink of this output has room for; raw ones: see ring_limit, too */
     struct parcel *parcel;   /* of an entry output, once it has a record */
+};
+
+/* Records encoded for raw outputs, in the order in which they came. */
+struct batch_encoded {
+    struct encoded_record *record;
+    uint32_t count, cap;
+    uint32_t pending; /* outputs of record[count], which is written but not taken yet */
+    uint8_t *at;      /* memory of the batch */
+    size_t left;
 };
 
 struct batch {
@@ -42,6 +51,7 @@ struct batch {
     uint32_t positions_max; /* that the state file has room for */
     uint64_t ring_limit; /* bytes that every raw sink has room for */
     struct batch_kept *kept;
+    struct batch_encoded encoded;
     struct checkpoint checkpoint;
     struct batch_ticket *tickets; /* see remotes.c */
 };

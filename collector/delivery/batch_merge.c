@@ -35,6 +35,14 @@ static void text_append(struct batch_chunk *to, struct batch_chunk *from, const 
     to->room = to->room < from->room ? to->room : from->room;
 }
 
+/* Spans of the ring are bounded by ring_bytes; what was encoded may be longer. */
+static bool encoded_fits(const struct batch *a, const struct batch *b, uint32_t output)
+{
+    const uint64_t room_a = a->chunk[output].room, room_b = b->chunk[output].room;
+    return !a->span_bytes[output] || !b->span_bytes[output] ||
+           a->span_bytes[output] + b->span_bytes[output] <= (room_a < room_b ? room_a : room_b);
+}
+
 static uint32_t spans_copy(struct sink_span *to, uint32_t count, const struct batch *from, uint32_t output)
 {
     const uint32_t first = from->span_first[output], n = from->span_first[output + 1] - first;
@@ -53,6 +61,8 @@ static void spans_append(struct batch *b, const struct batch *next, struct sink_
         /* The end of this output is where the next begins: it is read before it is overwritten. */
         if (i + 1 == o->count)
             b->span_first[i + 1] = count;
+        if (next->chunk[i].room < b->chunk[i].room)
+            b->chunk[i].room = next->chunk[i].room;
         b->span_bytes[i] += next->span_bytes[i];
         b->span_records[i] += next->span_records[i];
     }
@@ -78,6 +88,10 @@ bool batch_merge(struct batch *b, struct batch *next, struct buffers *buffers, c
         return false;
     for (uint32_t i = 0; i < o->text_count; i++) {
         if (wanted >> i & 1 && !text_fits(&b->chunk[i], &next->chunk[i]))
+            return false;
+    }
+    for (uint32_t i = o->serialized_count; o->encodes_raw && i < o->count; i++) {
+        if (!encoded_fits(b, next, i))
             return false;
     }
     const size_t spans = (size_t)b->spans_count + next->spans_count;

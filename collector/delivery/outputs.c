@@ -121,7 +121,7 @@ int outputs_init(struct outputs *o, const struct outputs *before, struct sink *c
 uint32_t outputs_leading_to(const struct outputs *o, uint32_t sinks)
 {
     uint32_t bits = 0;
-    for (uint32_t i = 0; i < o->serialized_count; i++)
+    for (uint32_t i = 0; i < OUTPUTS_MAX && i < o->count; i++)
         bits |= (uint32_t)((o->output[i].sinks & sinks) != 0) << i;
     return bits;
 }

@@ -13,7 +13,7 @@ enum { OUTPUTS_MAX = FAPILOG_SINKS_MAX };
 enum output_kind {
     OUTPUT_TEXT,  /* records of a format, one after the other */
     OUTPUT_ENTRY, /* entries (collector/sinks/entry.h) for remote sinks */
-    OUTPUT_RAW,   /* spans of the ring */
+    OUTPUT_RAW,   /* spans of the ring, or records encoded anew */
 };
 
 struct output {
@@ -34,12 +34,18 @@ struct outputs {
     struct format *format[FORMAT_SLOTS];
     uint32_t formats_count;
     uint32_t level_mask; /* levels that any output wants */
+    bool encodes_raw;    /* stages or routes stand before raw outputs: they get no spans of the ring */
 };
 
 /* Fills `ret_index[i]` with the output of sink i and sets the format of each sink that has one. The formats of
  * `before` (may be NULL) are taken over: what they have cached at call sites stays theirs. */
 int outputs_init(struct outputs *o, const struct outputs *before, struct sink *const *sinks, uint32_t sinks_count,
                  const struct route_config *routes, uint32_t *ret_index, struct err *e);
+/* Nothing is to be decoded: spans of the ring are all that is wanted. */
+static inline bool outputs_are_spans(const struct outputs *o)
+{
+    return !o->serialized_count && !o->encodes_raw;
+}
 /* Closes the formats that `o` has in addition to those of `before`. */
 void outputs_drop(struct outputs *o, const struct outputs *before);
 /* The outputs that lead to any of these sinks. */

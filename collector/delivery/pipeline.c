@@ -92,7 +92,7 @@ static void set_limits(struct pipeline *p, struct batch *b)
         const bool is_raw = p->outputs.output[t->output].kind == OUTPUT_RAW;
         if (t->remote)
             continue;
-        uint64_t *room = is_raw ? &b->ring_limit : &b->chunk[t->output].room;
+        uint64_t *room = is_raw && !p->outputs.encodes_raw ? &b->ring_limit : &b->chunk[t->output].room;
         const uint64_t own = target_room(t, is_raw ? BATCH_RING_BYTES : BUFFER_BYTES);
         if (own < *room)
             *room = own;

@@ -116,8 +116,7 @@ struct pipeline {
 
 /* Gives a name to each sink that has none; two of the same name are refused. */
 int pipeline_name_sinks(struct sink *const *sinks, uint32_t count, struct err *e);
-/* What can be told before anything is opened: formats, two sinks that write to the same place, sinks that
- * stages and routes cannot serve. */
+/* What can be told before anything is opened: formats, two sinks that write to the same place. */
 int pipeline_check(struct sink *const *sinks, uint32_t count, const struct pipeline_settings *settings, struct err *e);
 
 /* Opens the sinks, cuts them back to their marks and persists where they stand. The sinks stay the

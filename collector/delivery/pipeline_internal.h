@@ -21,8 +21,9 @@ void pipeline_grow_slots(struct pipeline *p, uint32_t positions);
 int pipeline_load_fences(struct pipeline *p, struct err *e);
 
 /* pipeline_open.c */
-int pipeline_check_sinks(struct sink *const *sinks, uint32_t count, const struct pipeline_settings *settings,
-                         struct err *e);
+int pipeline_check_sinks(struct sink *const *sinks, uint32_t count, struct err *e);
+/* Whether raw outputs get what lies in the ring, or what stages and routes have left of it. */
+void pipeline_decide_raw(struct outputs *o, const struct pipeline_settings *settings);
 void target_make(struct target *t, struct pipeline *p, struct sink *s);
 int target_open(struct target *t, struct err *e);
 int target_close(struct target *t, struct err *e);

@@ -48,23 +48,10 @@ static int check_place(const struct sink *a, const struct sink *b, struct err *e
     return err_set(e, -EEXIST, "sinks %s and %s write to the same place", a->common.name, b->common.name);
 }
 
-/* Spans of the ring are what was logged: nothing can be taken out of them or changed in them. */
-static int check_raw(const struct sink *s, const struct pipeline_settings *settings, struct err *e)
-{
-    const bool has_stages = settings && settings->stages && settings->stages->count;
-    if (!s->ops->wants_raw || !settings || !(has_stages || settings->routes))
-        return 0;
-    return err_set(e, -ENOTSUP, "sink %s: a %s sink takes records as they lie in the ring, so there can be no %s "
-                   "beside it; remove one of the two, or use a file sink", s->common.name, s->ops->scheme,
-                   has_stages ? "stages" : "routes");
-}
-
-int pipeline_check_sinks(struct sink *const *sinks, uint32_t count, const struct pipeline_settings *settings,
-                         struct err *e)
+int pipeline_check_sinks(struct sink *const *sinks, uint32_t count, struct err *e)
 {
     int r = 0;
     for (uint32_t i = 0; i < count && r == 0; i++) {
-        r = check_raw(sinks[i], settings, e);
         for (uint32_t k = 0; k < i && r == 0; k++)
             r = check_place(sinks[k], sinks[i], e);
     }
@@ -77,7 +64,14 @@ int pipeline_check(struct sink *const *sinks, uint32_t count, const struct pipel
     uint32_t output[FAPILOG_SINKS_MAX];
     const int r = outputs_init(&outputs, NULL, sinks, count, settings ? settings->route_config : NULL, output, e);
     outputs_done(&outputs);
-    return r < 0 ? r : pipeline_check_sinks(sinks, count, settings, e);
+    return r < 0 ? r : pipeline_check_sinks(sinks, count, e);
+}
+
+/* Spans of the ring are what was logged: nothing can be taken out of them or changed in them. */
+void pipeline_decide_raw(struct outputs *o, const struct pipeline_settings *settings)
+{
+    o->encodes_raw = o->count > o->serialized_count &&
+                     (settings->routes || (settings->stages && settings->stages->count));
 }
 
 void target_make(struct target *t, struct pipeline *p, struct sink *s)
@@ -112,7 +106,8 @@ static int targets_init(struct pipeline *p, struct sink *const *sinks, uint32_t 
     uint32_t output[FAPILOG_SINKS_MAX];
     int r = outputs_init(&p->outputs, NULL, sinks, count, p->settings.route_config, output, e);
     if (r == 0)
-        r = pipeline_check_sinks(sinks, count, &p->settings, e);
+        r = pipeline_check_sinks(sinks, count, e);
+    pipeline_decide_raw(&p->outputs, &p->settings);
     for (uint32_t i = 0; r == 0 && i < count; i++)
         target_init(p, sinks[i], output[i], count == 1);
     return r < 0 ? r : pipeline_load_fences(p, e);

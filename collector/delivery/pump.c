@@ -1,5 +1,6 @@
 #include "collector/delivery/pump.h"
 
+#include "collector/delivery/encoded.h"
 #include "collector/delivery/pipeline_internal.h"
 #include "collector/delivery/raw.h"
 #include "lib/base/check.h"
@@ -19,7 +20,7 @@ static int close_batch(struct pipeline *p, struct drain *d, struct err *e)
         pipeline_grow_slots(p, 2 * drain_touched(d));
     int r = drain_checkpoint(d, &b->checkpoint, e);
     if (r == 0)
-        r = raw_collect(b, &p->outputs, e);
+        r = p->outputs.encodes_raw ? encoded_collect(b, &p->outputs, e) : raw_collect(b, &p->outputs, e);
     return r < 0 ? r : pipeline_close_batch(p, e);
 }
 
@@ -85,10 +86,18 @@ static void stage(struct pipeline *p, const struct fapilog_record *r)
         p->tap(p->tap_arg, s->r);
 }
 
-static int put_staged(struct pipeline *p, struct batch *b, const struct pipeline_staged *s, bool *ret_fits,
-                      struct err *e)
+/* seg: that it comes from; NULL for a record that a stage has made. */
+static int put_staged(struct pipeline *p, struct batch *b, const struct pipeline_staged *s,
+                      const struct segment *seg, bool *ret_fits, struct err *e)
 {
-    const int res = batch_put(b, &p->buffers, &p->outputs, s->r, s->among, ret_fits);
+    int res = 0;
+    *ret_fits = true;
+    if (unlikely(p->outputs.encodes_raw))
+        res = encoded_prepare(b, &p->outputs, seg, s->r, s->among, ret_fits);
+    if (likely(res == 0 && *ret_fits))
+        res = batch_put(b, &p->buffers, &p->outputs, s->r, s->among, ret_fits);
+    if (unlikely(p->outputs.encodes_raw) && res == 0 && *ret_fits)
+        encoded_take(b, &p->outputs);
     return res < 0 ? err_set(e, res, "no memory for a record of lane %u", s->r->id.lane) : 0;
 }
 
@@ -102,7 +111,7 @@ static int put_through_stages(struct pipeline *p, struct drain *d, struct batch 
             return 1;
         stage(p, r);
         if (p->staged.r)
-            res = put_staged(p, b, &p->staged, &fits, e);
+            res = put_staged(p, b, &p->staged, drain_peek_source(d)->seg, &fits, e);
         if (res < 0 || !fits)
             return res < 0 ? res : 1;
         b->filtered += p->staged.is_filtered;
@@ -139,7 +148,7 @@ static int put_emitted(struct pipeline *p, struct drain *d, struct err *e)
         bool fits;
         if (!b)
             return 0;
-        int r = put_staged(p, b, &p->emitted, &fits, e);
+        int r = put_staged(p, b, &p->emitted, NULL, &fits, e);
         if (r == 0 && !fits)
             r = close_batch(p, d, e);
         if (r < 0)

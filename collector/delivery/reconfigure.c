@@ -41,13 +41,15 @@ static int prepare(struct pipeline *p, struct change *c, struct sink *const *sin
     uint32_t output[FAPILOG_SINKS_MAX];
     int r = pipeline_name_sinks(sinks, count, e);
     if (r == 0)
-        r = pipeline_check_sinks(sinks, count, settings, e);
+        r = pipeline_check_sinks(sinks, count, e);
     if (r == 0)
         r = outputs_init(&c->outputs, &p->outputs, sinks, count, settings->route_config, output, e);
     if (r < 0)
         return r;
-    if ((c->outputs.serialized_count == 0) != (p->outputs.serialized_count == 0))
-        return err_set(e, -ENOTSUP, "from native sinks alone to others, or back, needs a restart");
+    pipeline_decide_raw(&c->outputs, settings);
+    if (outputs_are_spans(&c->outputs) != outputs_are_spans(&p->outputs))
+        return err_set(e, -ENOTSUP, "from native sinks alone, without stages and routes, to others, or back, needs "
+                       "a restart");
     const uint32_t buffers = (uint32_t)p->settings.window * c->outputs.text_count;
     if (buffers > p->buffers.count)
         r = buffers_init(&c->buffers, p->io, buffers, 0, e);

@@ -402,6 +402,12 @@ const struct fapilog_record *drain_peek(struct drain *d)
     }
 }
 
+const struct source *drain_peek_source(const struct drain *d)
+{
+    const struct lane *l = d->has_report_record ? NULL : heap_top(&d->heap);
+    return l ? l->source : d->report[d->report_next].source;
+}
+
 uint64_t drain_peek_bytes(const struct drain *d)
 {
     const struct lane *l = d->has_report_record ? NULL : heap_top(&d->heap);

@@ -77,6 +77,8 @@ void drain_set_fences(struct drain *d, const struct drain_fence *fences, uint32_
 int drain_begin(struct drain *d, uint64_t now_ns, unsigned flags, struct err *e);
 /* NULL: the turn is over. The record stays valid until drain_accept(). */
 const struct fapilog_record *drain_peek(struct drain *d);
+/* Whose record it is; it must be one that drain_peek() has returned. */
+const struct source *drain_peek_source(const struct drain *d);
 /* What drain_accept() will return. */
 uint64_t drain_peek_bytes(const struct drain *d);
 /* The bytes of its lane that are done with. */

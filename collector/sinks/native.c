@@ -202,7 +202,8 @@ static int add_spans(struct native_state *st, const struct sink_span *span, unsi
     struct native_block_info info = {.kind = FAPILOG_NATIVE_KIND_SPANS};
     uint64_t bytes = 0;
     unsigned n = 0;
-    for (; n < count && n < BLOCK_SPANS_MAX && (n == 0 || bytes + span[n].len <= BLOCK_BYTES_GOAL); n++)
+    for (; n < count && n < BLOCK_SPANS_MAX && span[n].is_apart == span[0].is_apart &&
+           (n == 0 || bytes + span[n].len <= BLOCK_BYTES_GOAL); n++)
         bytes += span[n].len;
     struct fapilog_native_spans *top;
     struct fapilog_native_span *head;
@@ -212,7 +213,7 @@ static int add_spans(struct native_state *st, const struct sink_span *span, unsi
     int r = top ? parts_reserve(st, n + 1) : -ENOMEM;
     if (r < 0)
         return r;
-    *top = (struct fapilog_native_spans){.count = n};
+    *top = (struct fapilog_native_spans){.count = n, .flags = span[0].is_apart ? FAPILOG_NATIVE_SPANS_APART : 0};
     st->part[0] = (struct piece){top, table, -1};
     for (unsigned i = 0; i < n; i++) {
         uint32_t before;

@@ -139,15 +139,18 @@ struct native_segment *native_segments_need(struct native_segments *t, struct na
     *r = s ? 0 : -ENOMEM;
     if (*r == 0 && !s->has_super)
         *r = add_super(s, b, span);
-    if (*r == 0)
+    if (*r == 0 && !span->is_apart) /* which holds what nobody has masked */
         *r = add_registry(s, b, span);
     return *r == 0 ? s : NULL;
 }
 
 int native_segments_before(struct native_segment *s, const struct sink_span *span, uint32_t *ret)
 {
+    *ret = 0;
     if (span->lane >= FAPILOG_LANES_MAX)
         return -EBADMSG;
+    if (span->is_apart)
+        return 0;
     if (span->lane >= s->lanes) {
         const uint32_t lanes = (span->lane | 15) + 1;
         uint64_t *end = reallocarray(s->lane_end, lanes, sizeof *end);

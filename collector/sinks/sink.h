@@ -36,7 +36,8 @@ struct sink_chunk {
     const uint32_t *ends; /* `records` entries */
 };
 
-/* Raw spans for sinks with wants_raw: whole records as they lie in the ring. */
+/* Raw spans for sinks with wants_raw: whole records as they lie in the ring, or where stages or routes stand
+ * before the sink, records encoded anew. */
 struct sink_span {
     const struct fapilog_process_info *process;
     const struct fapilog_superblock *super; /* of the segment; immutable part */
@@ -52,6 +53,8 @@ struct sink_span {
     uint32_t before;            /* bytes in front of data that begin its block and are still readable: its
                                    header and context records, for a file that begins here; 0: none */
     uint32_t records;
+    bool is_apart;              /* one record that the collector has encoded (collector/format/reencode.h): it needs
+                                   no registry, and its length says nothing about where the next one begins */
 };
 
 struct sink_batch {

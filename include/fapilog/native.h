@@ -21,7 +21,7 @@ extern "C" {
 #define FAPILOG_NATIVE_SYNC UINT64_C(0xb1d7c3a95e28f46b)  /* starts every block */
 #define FAPILOG_NATIVE_TRAILER UINT64_C(0x2144444e45504146) /* "FAPENDD!": last word of a finished file */
 #define FAPILOG_NATIVE_MAJOR 1
-#define FAPILOG_NATIVE_MINOR 0
+#define FAPILOG_NATIVE_MINOR 1
 
 enum {
     FAPILOG_NATIVE_ALIGN = 8,
@@ -86,8 +86,12 @@ struct fapilog_native_registry {
 
 struct fapilog_native_spans {
     uint32_t count;
-    uint32_t reserved;
+    uint32_t flags; /* FAPILOG_NATIVE_SPANS_*; since 1.1, zero before */
 };
+
+/* Each span is one record that the collector has encoded anew, at the position of the one in the ring. It may be
+ * longer than that was, so what seems to overlap the next span does not. */
+#define FAPILOG_NATIVE_SPANS_APART 1
 
 /* Whole records of one lane; data begins and ends between records and is a multiple of 8 long. */
 struct fapilog_native_span {

@@ -100,6 +100,9 @@ void lane_span_init(struct lane_cursor *c, struct segment *seg, uint32_t lane);
 void lane_span_begin(struct lane_cursor *c, const uint8_t *data, uint32_t bytes, uint64_t position,
                      uint32_t repeated, const struct segment_lane_owner *owner);
 
+/* The next span continues nothing, wherever it begins. */
+void lane_span_break(struct lane_cursor *c);
+
 /* As lane_next(): 1, 0 at the end of the span, -ENOMEM. */
 int lane_span_next(struct lane_cursor *c, struct fapilog_record *ret);
 

@@ -12,7 +12,12 @@ void lane_span_init(struct lane_cursor *c, struct segment *seg, uint32_t lane)
     memset(c, 0, sizeof *c);
     c->seg = seg;
     c->lane = lane;
-    c->pos = UINT64_MAX; /* continues nothing */
+    lane_span_break(c);
+}
+
+void lane_span_break(struct lane_cursor *c)
+{
+    c->pos = UINT64_MAX;
 }
 
 static bool continues(const struct lane_cursor *c, uint64_t position, uint32_t bytes, uint32_t generation)

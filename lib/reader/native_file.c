@@ -336,7 +336,7 @@ int native_spans_view(const struct native_block *b, struct native_spans *ret)
     }
     if (table + bytes != b->len)
         return -EBADMSG;
-    *ret = (struct native_spans){top.count, b->data + sizeof top, b->data + table, b->data + b->len};
+    *ret = (struct native_spans){top.count, top.flags, b->data + sizeof top, b->data + table, b->data + b->len};
     return 0;
 }
 

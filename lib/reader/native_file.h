@@ -73,7 +73,7 @@ struct native_span {
     const uint8_t *data; /* head.bytes; 8-byte aligned */
 };
 struct native_spans {
-    uint32_t left;
+    uint32_t left, flags;
     const uint8_t *head, *data, *end;
 };
 int native_spans_view(const struct native_block *b, struct native_spans *ret);

@@ -206,7 +206,7 @@ static bool first_cycles(const struct native_span *span, uint64_t *ret)
 }
 
 static int place_add(struct native_stream *s, struct native_lane *l, const struct native_block *b,
-                     const struct native_span *span)
+                     const struct native_span *span, bool is_apart)
 {
     if (l->places_next == l->places_count)
         l->places_next = l->places_count = 0;
@@ -214,7 +214,8 @@ static int place_add(struct native_stream *s, struct native_lane *l, const struc
         !grow(&s->fresh, s->fresh_count, &s->fresh_max, sizeof(struct native_lane *)))
         return -ENOMEM;
     struct native_place *p = &l->places[l->places_count++];
-    *p = (struct native_place){.head = span->head, .block = b->offset, .at = (uint32_t)(span->data - b->data)};
+    *p = (struct native_place){.head = span->head, .block = b->offset, .at = (uint32_t)(span->data - b->data),
+                               .is_apart = is_apart};
     p->has_cycles = first_cycles(span, &p->cycles);
     l->records += span->head.records;
     l->bytes += span->head.bytes - span->head.repeated;
@@ -226,7 +227,8 @@ static int place_add(struct native_stream *s, struct native_lane *l, const struc
     return 0;
 }
 
-static int span_take(struct native_stream *s, const struct native_block *b, const struct native_span *span)
+static int span_take(struct native_stream *s, const struct native_block *b, const struct native_span *span,
+                     bool is_apart)
 {
     const struct fapilog_native_span *h = &span->head;
     struct native_segment *g = segment_find(s, h->uuid_hi, h->uuid_lo);
@@ -243,7 +245,7 @@ static int span_take(struct native_stream *s, const struct native_block *b, cons
         s->figures.to_ns = (int64_t)h->anchor_real_ns;
     }
     s->figures.records += h->records;
-    return place_add(s, l, b, span);
+    return place_add(s, l, b, span, is_apart);
 }
 
 static int spans_take(struct native_stream *s, const struct native_block *b)
@@ -252,7 +254,7 @@ static int spans_take(struct native_stream *s, const struct native_block *b)
     struct native_span span;
     int r = native_spans_view(b, &it);
     while (r >= 0 && (r = native_spans_next(&it, &span)) > 0) {
-        r = span_take(s, b, &span);
+        r = span_take(s, b, &span, it.flags & FAPILOG_NATIVE_SPANS_APART);
         if (r == -EBADMSG) { /* this span only */
             s->damaged++;
             s->skipped_bytes += span.head.bytes;
@@ -324,6 +326,8 @@ int native_lane_enter(struct native_lane *l)
     struct segment_lane_owner owner = {
         .generation = h->generation, .state = FAPILOG_LANE_ACTIVE, .tid = h->tid};
     memcpy(owner.thread, h->thread, sizeof owner.thread - 1);
+    if (p->is_apart)
+        lane_span_break(&l->cursor);
     lane_span_begin(&l->cursor, l->payload->data + p->at, h->bytes, h->position, h->repeated, &owner);
     return 1;
 }

@@ -18,6 +18,7 @@ struct native_place {
     struct fapilog_native_span head;
     uint64_t block;  /* offset of its block in the file */
     uint32_t at;     /* of its bytes in the block's payload */
+    bool is_apart;   /* FAPILOG_NATIVE_SPANS_APART */
     bool has_cycles;
     uint64_t cycles; /* no record of it is older */
 };

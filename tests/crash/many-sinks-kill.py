@@ -34,6 +34,8 @@ def sinks(place):
     uris["native"] = f"native://{place.out}/native/?name=native&compress=zstd&max_bytes=150KB&max_files=100000"
     for kind in uris:
         os.mkdir(os.path.join(place.out, kind))
+    for name in os.listdir(SLOW):
+        os.unlink(os.path.join(SLOW, name))
     uris["slow"] = f"file://{SLOW}/log.jsonl?name=slow&sync=always&{ROTATION}"
     return uris
 
@@ -50,6 +52,9 @@ def open_batches(place):
 
 def start(place, uris, env=None):
     args = [a for uri in list(uris)[1:] for a in ("--sink", uri)]
+    stages = os.path.join(place.path, "stages.yaml")
+    if os.path.exists(stages):
+        args += ["--config", stages]
     return place.collector(*args, sink=uris[0], env=env)
 
 
@@ -108,15 +113,18 @@ def all_packed(place, kind):
     return sum(not p.endswith(COMPRESSED[kind]) for p in there) <= 2
 
 
-def killed_with_many_sinks_each_holds_each_record_once():
+def killed_with_many_sinks_each_holds_each_record_once(stages=None, kills=KILLS):
     rng = random.Random(SEED)
     with Place() as place:
         kinds = sinks(place)
+        if stages:
+            with open(os.path.join(place.path, "stages.yaml"), "w") as f:
+                f.write(stages)
         uris = list(kinds.values())
         running = [place.load("--id", i, "--threads", 2, "--records", 0, "--pause-us", 2000, "--burst", 20,
                               "--payload", 30, "--block") for i in range(2)]
         left_open = 0
-        for i in range(KILLS):
+        for i in range(kills):
             (kill_at_a_point if i % 2 else kill_at_random)(place, uris, rng)
             left_open += open_batches(place)
         c = start(place, uris)
@@ -141,7 +149,14 @@ def killed_with_many_sinks_each_holds_each_record_once():
                 check_books(records, written, what)
         check(files["gzip"] > 3 and files["plain"] == 1, f"seed {SEED}: files {files}")
         check(left_open > 0, f"seed {SEED}: the sinks were in step at each of the kills")
-        return f"{written} records, {KILLS} kills, {left_open} open batches taken over, files {files}"
+        if stages:
+            masked = [d["payload"] for d in loads(records_of(place, "native")[0])]
+            check(set(masked) == {"***"}, f"seed {SEED}: native files hold {set(masked)}")
+        return f"{written} records, {kills} kills, {left_open} open batches taken over, files {files}"
+
+
+def behind_stages_native_files_hold_each_record_once_too():
+    return killed_with_many_sinks_each_holds_each_record_once("stages: [field_mask: {fields: [payload]}]\n", KILLS // 2)
 
 
 def check_native(records, written, what):
@@ -153,6 +168,7 @@ def check_native(records, written, what):
 
 if __name__ == "__main__":
     try:
-        sys.exit(run([killed_with_many_sinks_each_holds_each_record_once]))
+        sys.exit(run([killed_with_many_sinks_each_holds_each_record_once,
+                      behind_stages_native_files_hold_each_record_once_too]))
     finally:
         shutil.rmtree(SLOW)

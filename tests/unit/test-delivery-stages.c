@@ -1,3 +1,4 @@
+#include "collector/delivery/pipeline_internal.h"
 #include "tests/common/delivery_world.h"
 
 #include <errno.h>
@@ -184,19 +185,27 @@ static void killed_anywhere_stages_and_routes_keep_each_record_once(void **state
     world_free(w);
 }
 
-static void a_sink_that_takes_the_ring_as_it_is_refuses_stages_and_routes(void **state)
+static void raw_sinks_get_the_ring_as_it_is_only_without_stages_and_routes(void **state)
 {
     (void)state;
+    struct pipeline_settings settings = { .window = WINDOW_MIN };
+    struct outputs outputs;
+    uint32_t output;
     struct err e = { 0 };
     struct chain chain;
     struct sink *s;
     chain_open(&chain);
     assert_int_equal(sink_new("native:///tmp/never/", "test", &s, &e), 0);
     assert_int_equal(pipeline_name_sinks(&s, 1, &e), 0);
-    const struct pipeline_settings staged = { .window = WINDOW_MIN, .stages = &chain.stages };
-    assert_int_equal(pipeline_check(&s, 1, &staged, &e), -ENOTSUP);
-    assert_non_null(strstr(e.text, "stages"));
-    assert_int_equal(pipeline_check(&s, 1, &(struct pipeline_settings){ .window = WINDOW_MIN }, &e), 0);
+    assert_int_equal(outputs_init(&outputs, NULL, &s, 1, NULL, &output, &e), 0);
+    pipeline_decide_raw(&outputs, &settings);
+    assert_true(outputs_are_spans(&outputs));
+    settings.stages = &chain.stages;
+    pipeline_decide_raw(&outputs, &settings);
+    assert_true(outputs.encodes_raw);
+    assert_false(outputs_are_spans(&outputs));
+    assert_int_equal(pipeline_check(&s, 1, &settings, &e), 0);
+    outputs_done(&outputs);
     sink_free(s);
     chain_close(&chain);
 }
@@ -208,7 +217,7 @@ int main(void)
         cmocka_unit_test(what_no_rule_wants_is_counted_and_its_space_released),
         cmocka_unit_test(what_a_stage_drops_is_counted_and_what_it_says_is_delivered),
         cmocka_unit_test(killed_anywhere_stages_and_routes_keep_each_record_once),
-        cmocka_unit_test(a_sink_that_takes_the_ring_as_it_is_refuses_stages_and_routes),
+        cmocka_unit_test(raw_sinks_get_the_ring_as_it_is_only_without_stages_and_routes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
