@@ -59,7 +59,8 @@ static bool append(struct tail *t, const char *data, size_t len)
 static bool tell_dropped(struct tail *t)
 {
     char text[120];
-    const int n = snprintf(text, sizeof text, "# %" PRIu64 " records left out: this client is too slow, or they are too long\n", t->dropped);
+    const int n = snprintf(text, sizeof text, "# %" PRIu64 " records left out: this client is too slow, or they are "
+                           "too long\n", t->dropped);
     if (t->dropped && !append(t, text, (size_t)n))
         return false;
     t->dropped = 0;
