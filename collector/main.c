@@ -2,6 +2,7 @@
 #include "collector/config/generate.h"
 #include "collector/daemon/check.h"
 #include "collector/daemon/daemon.h"
+#include "collector/daemon/replay.h"
 #include "collector/daemon/report.h"
 #include "lib/base/fault.h"
 
@@ -68,7 +69,9 @@ int main(int argc, char **argv)
         generate_sample(stdout);
         break;
     case OPTIONS_RUN:
-        if (!o.check)
+        if (o.replay)
+            status = replay_run(&o, stderr, &e) < 0 ? complain(&e, EXIT_FAILED) : EXIT_DONE;
+        else if (!o.check)
             status = run(&o);
         else if (check_write(&o, stdout, &e) < 0)
             status = complain(&e, EXIT_FAILED);

@@ -14,6 +14,7 @@ int admin_open(const struct admin_settings *cfg, const struct admin_view *view, 
     return err_set(e, -ENOTSUP, "admin: this collector was built without libmicrohttpd; set it to none");
 }
 
+void admin_reload_ended(struct admin *a, int result, const char *text) { (void)a, (void)result, (void)text; }
 void admin_set_view(struct admin *a, const struct admin_view *view) { (void)a, (void)view; }
 void admin_close(struct admin *a) { (void)a; }
 const char *admin_address(const struct admin *a) { (void)a; return ""; }

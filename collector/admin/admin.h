@@ -37,13 +37,12 @@ struct admin_view {
     const struct pipeline *pipeline;
     const struct segments *segments;
     const struct stages *stages;   /* NULL: none */
-    const uint64_t *unrouted;      /* NULL: no routes */
     const bool *is_stopping;
     const uint64_t *reloads, *reloads_refused;
 };
 
 struct admin_actions {
-    int (*reload)(void *arg, struct err *e); /* NULL: cannot be reloaded */
+    int (*reload)(void *arg, struct err *e); /* 0: begun, admin_reload_ended() will come */
     int (*set_level)(void *arg, const char *logger, const char *level, struct err *e);
     void (*reopen)(void *arg);
     void (*rotate)(void *arg);
@@ -55,6 +54,8 @@ struct admin;
 /* `rings` is where the default socket goes. listen=none: *ret is NULL. */
 int admin_open(const struct admin_settings *cfg, const struct admin_view *view, const struct admin_actions *actions,
                struct io *io, struct admin **ret, struct err *e);
+/* How the reload that an action has begun went; the text is the error's. NULL allowed. */
+void admin_reload_ended(struct admin *a, int result, const char *text);
 /* After a reload. */
 void admin_set_view(struct admin *a, const struct admin_view *view);
 void admin_close(struct admin *a); /* NULL allowed */

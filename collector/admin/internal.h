@@ -4,6 +4,7 @@
 
 #include "collector/admin/admin.h"
 #include "lib/base/buf.h"
+#include "lib/base/err.h"
 
 #include <microhttpd.h>
 
@@ -23,6 +24,13 @@ struct admin {
     bool is_polling, is_timing, is_closing;
     struct tail *tail[ADMIN_TAILS_MAX];
     unsigned tails_count;
+    uint64_t tails_checked_ns;
+    struct {
+        struct MHD_Connection *connection; /* suspended until the reload has ended; NULL: nobody waits */
+        bool is_over;
+        int result;
+        struct err error;
+    } reload;
 };
 
 /* ---- server ---- */
@@ -47,6 +55,8 @@ void status_failing(const struct admin_view *v, char *ret, size_t size);
 /* ---- tail ---- */
 
 enum MHD_Result tail_begin(struct admin *a, struct MHD_Connection *c);
+/* Ends the tails whose client is gone: nothing else tells of one that waits in silence. */
+void tail_check_all(struct admin *a);
 void tail_end_all(struct admin *a);
 
 extern const char admin_page[];

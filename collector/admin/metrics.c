@@ -83,8 +83,10 @@ static void put_collector(struct out *o, const struct admin_view *v)
         (double)v->pipeline->committed_records);
     put_dropped(o, s);
     one(o, "events_truncated_total", "counter", "Records that services had to cut.", (double)s->truncated);
-    if (v->unrouted)
-        one(o, "events_unrouted_total", "counter", "Records that no route wanted.", (double)*v->unrouted);
+    one(o, "events_stage_dropped_total", "counter", "Records that stages dropped, whichever they were.",
+        (double)v->pipeline->committed_filtered);
+    one(o, "events_unrouted_total", "counter", "Records that no route wanted.",
+        (double)v->pipeline->committed_unrouted);
     one(o, "ring_pending_bytes", "gauge", "Bytes that wait in all rings.", (double)segments_pending_bytes(v->segments));
     one(o, "ring_segments", "gauge", "Rings at hand.", v->segments->count);
     one(o, "ring_segments_attached_total", "counter", "Rings found.", (double)s->attached);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static const char plain[] = "text/plain; charset=utf-8", json[] = "application/json";
 
@@ -47,7 +48,7 @@ static bool names_local_host(const char *host)
     static const char *const names[] = { "localhost", "127.0.0.1", "[::1]" };
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         const size_t len = strlen(names[i]);
-        if (strncmp(host, names[i], len) == 0 && (host[len] == '\0' || host[len] == ':'))
+        if (strncasecmp(host, names[i], len) == 0 && (host[len] == '\0' || host[len] == ':'))
             return true;
     }
     return strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.:") == strlen(host);
@@ -114,13 +115,23 @@ static enum MHD_Result get_ready(struct admin *a, struct MHD_Connection *c)
     return admin_reply_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, text);
 }
 
+static unsigned status_of(int r)
+{
+    switch (r) {
+    case -EALREADY: return MHD_HTTP_CONFLICT;
+    case -ESHUTDOWN: return MHD_HTTP_SERVICE_UNAVAILABLE;
+    case -ENOMEM: return MHD_HTTP_INTERNAL_SERVER_ERROR;
+    default: return MHD_HTTP_BAD_REQUEST; /* what was asked for, or the configuration, is wrong */
+    }
+}
+
 static enum MHD_Result done(struct MHD_Connection *c, int r, const struct err *e)
 {
     char text[ERR_TEXT_MAX + 2];
     if (r == 0)
         return admin_reply_text(c, MHD_HTTP_OK, "done\n");
     (void)snprintf(text, sizeof text, "%s\n", e->text);
-    return admin_reply_text(c, r == -EINVAL ? MHD_HTTP_BAD_REQUEST : MHD_HTTP_INTERNAL_SERVER_ERROR, text);
+    return admin_reply_text(c, status_of(r), text);
 }
 
 static enum MHD_Result post_level(struct admin *a, struct MHD_Connection *c)
@@ -135,15 +146,36 @@ static enum MHD_Result post_level(struct admin *a, struct MHD_Connection *c)
     return done(c, r, &e);
 }
 
+/* The answer comes when the new configuration is in effect, or is not: the connection is suspended meanwhile, and
+ * asks again. */
 static enum MHD_Result post_reload(struct admin *a, struct MHD_Connection *c)
 {
     struct err e = { 0 };
-    int r = -ENOTSUP;
-    if (a->actions.reload)
-        r = a->actions.reload(a->actions.arg, &e);
-    else
-        (void)err_set(&e, r, "there is no configuration file to reload");
-    return done(c, r, &e);
+    if (a->reload.connection == c && a->reload.is_over) {
+        a->reload.connection = NULL;
+        return done(c, a->reload.result, &a->reload.error);
+    }
+    if (a->reload.connection)
+        return done(c, err_set(&e, -EALREADY, "a reload is under way"), &e);
+    const int r = a->actions.reload(a->actions.arg, &e);
+    if (r < 0)
+        return done(c, r, &e);
+    a->reload.connection = c;
+    a->reload.is_over = false;
+    MHD_suspend_connection(c);
+    return MHD_YES;
+}
+
+void admin_reload_ended(struct admin *a, int result, const char *text)
+{
+    if (!a || !a->reload.connection || a->reload.is_over)
+        return;
+    a->reload.is_over = true;
+    a->reload.result = result;
+    if (result < 0)
+        (void)err_set(&a->reload.error, result, "%s", text);
+    MHD_resume_connection(a->reload.connection);
+    admin_wake(a);
 }
 
 static enum MHD_Result post_reopen(struct admin *a, struct MHD_Connection *c)

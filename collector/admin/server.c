@@ -39,8 +39,9 @@ static void arm(struct admin *a)
         io_submit(a->io, &a->poll);
     }
     /* A timer that is on its way already comes no later than a second. */
-    if (!a->is_timing && MHD_get_timeout(a->daemon, &ms) == MHD_YES) {
-        const uint64_t wait_ns = ms < 1000 ? ms * NS_PER_MS : NS_PER_S;
+    const bool is_due = MHD_get_timeout(a->daemon, &ms) == MHD_YES;
+    if (!a->is_timing && (is_due || a->tails_count)) {
+        const uint64_t wait_ns = is_due && ms < 1000 ? ms * NS_PER_MS : NS_PER_S;
         a->is_timing = true;
         a->timer = (struct io_req){
             .op = IO_TIMEOUT, .deadline_ns = clock_mono_ns() + wait_ns, .done = on_ready, .owner = a,
@@ -53,6 +54,7 @@ static void arm(struct admin *a)
 static void server_run(struct admin *a)
 {
     MHD_UNSIGNED_LONG_LONG ms;
+    tail_check_all(a);
     for (unsigned i = 0; i < RUNS_MAX; i++) {
         (void)MHD_run(a->daemon);
         if (MHD_get_timeout(a->daemon, &ms) != MHD_YES || ms > 0)
@@ -93,7 +95,10 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
 
 static void on_completed(void *arg, struct MHD_Connection *c, void **state, enum MHD_RequestTerminationCode code)
 {
-    (void)arg, (void)c, (void)code;
+    struct admin *a = arg;
+    (void)code;
+    if (a->reload.connection == c)
+        a->reload.connection = NULL; /* nobody waits any more */
     free(*state);
     *state = NULL;
 }
@@ -270,8 +275,12 @@ void admin_close(struct admin *a)
 {
     if (!a)
         return;
+    admin_reload_ended(a, -ESHUTDOWN, "the collector stops");
     tail_end_all(a);
     stop_requests(a);
+    if (a->daemon)
+        for (unsigned i = 0; i < RUNS_MAX; i++) /* clients get what their sockets take at once */
+            (void)MHD_run(a->daemon);
     if (a->daemon)
         MHD_stop_daemon(a->daemon); /* closes the listening socket */
     else if (a->listen_fd >= 0)

@@ -205,7 +205,8 @@ static json_t *totals_object(const struct admin_view *v)
     add(dropped, "registry_full", number(s->unregistered));
     add(dropped, "overwritten", number(s->lost));
     add(o, "processed", number(v->pipeline->committed_records));
-    add(o, "unrouted", number(v->unrouted ? *v->unrouted : 0));
+    add(o, "filtered", number(v->pipeline->committed_filtered));
+    add(o, "unrouted", number(v->pipeline->committed_unrouted));
     add(o, "truncated", number(s->truncated));
     add(o, "pending_bytes", number(segments_pending_bytes(v->segments)));
     add(o, "dropped", dropped);

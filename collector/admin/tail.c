@@ -12,6 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+
+#define CHECK_NS NS_PER_S
+
+enum { FREE_MIN = 4096 };
 
 struct tail {
     struct admin *admin;
@@ -53,8 +58,9 @@ static bool append(struct tail *t, const char *data, size_t len)
 
 static bool tell_dropped(struct tail *t)
 {
-    char text[80];
-    const int n = snprintf(text, sizeof text, "# %" PRIu64 " records left out: this client was too slow\n", t->dropped);
+    char text[120];
+    const int n = snprintf(text, sizeof text, "# %" PRIu64 " records left out: this client is too slow, or they are "
+                           "too long\n", t->dropped);
     if (t->dropped && !append(t, text, (size_t)n))
         return false;
     t->dropped = 0;
@@ -64,6 +70,8 @@ static bool tell_dropped(struct tail *t)
 static bool put_record(struct tail *t, const struct fapilog_record *r)
 {
     const size_t bound = t->format->ops->bound(t->format, r);
+    if (ADMIN_TAIL_BYTES - t->used < FREE_MIN && bound > FREE_MIN)
+        return false; /* not worth writing it: a bound is far above what most records need */
     if (bound > t->large_bytes) {
         char *more = realloc(t->large, bound);
         if (!more)
@@ -105,7 +113,9 @@ static ssize_t on_read(void *arg, uint64_t pos, char *out, size_t max)
 {
     struct tail *t = arg;
     (void)pos;
-    if (t->is_ended)
+    if (!t->used)
+        (void)tell_dropped(t); /* though no record may come any more */
+    if (!t->used && t->is_ended)
         return MHD_CONTENT_READER_END_OF_STREAM;
     if (!t->used) {
         t->is_suspended = true;
@@ -131,16 +141,39 @@ static void on_free(void *arg)
     tail_free(t);
 }
 
-/* A client that is gone is noticed when something is written to it; one that waits in silence is woken. */
+static void tail_end(struct tail *t)
+{
+    t->is_ended = true;
+    if (t->is_suspended) {
+        t->is_suspended = false;
+        MHD_resume_connection(t->connection);
+    }
+}
+
 void tail_end_all(struct admin *a)
 {
+    for (unsigned i = 0; i < a->tails_count; i++)
+        tail_end(a->tail[i]);
+}
+
+static bool is_gone(const struct tail *t)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(t->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    char byte;
+    const ssize_t n = recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+void tail_check_all(struct admin *a)
+{
+    const uint64_t now_ns = clock_mono_ns();
+    if (!a->tails_count || now_ns < a->tails_checked_ns + CHECK_NS)
+        return;
+    a->tails_checked_ns = now_ns;
     for (unsigned i = 0; i < a->tails_count; i++) {
         struct tail *t = a->tail[i];
-        t->is_ended = true;
-        if (t->is_suspended) {
-            t->is_suspended = false;
-            MHD_resume_connection(t->connection);
-        }
+        if (t->is_suspended && is_gone(t))
+            tail_end(t);
     }
 }
 
@@ -150,18 +183,18 @@ static int tail_configure(struct tail *t, struct MHD_Connection *c, struct err *
     const char *level = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "level");
     const char *where = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "where");
     const struct format_config cfg = { 0 };
-    /* The last slot of the formats is the tails'. They share what is compiled for a format, so all use one. */
-    if (format && strcmp(format, "pretty") != 0 && strcmp(format, "json") != 0 && strcmp(format, "logfmt") != 0)
+    /* Slots above those of outputs. Tails of one format share what is compiled for it, so they use one. */
+    static const char *const names[FORMAT_TAIL_SLOTS] = { "pretty", "json", "logfmt" };
+    unsigned slot = 0;
+    while (format && slot < FORMAT_TAIL_SLOTS && strcmp(names[slot], format) != 0)
+        slot++;
+    if (slot == FORMAT_TAIL_SLOTS)
         return err_set(e, -EINVAL, "format: '%s' is not one of pretty, json, logfmt", format);
     if (level && opt_parse_level(level, &t->level) < 0)
         return err_set(e, -EINVAL, "level: '%s' is not a level", level);
     if (where && where_parse(where, (int64_t)clock_real_ns(), &t->where, e) < 0)
         return err_wrap(e, -EINVAL, "where");
-    static const char *const names[] = { "pretty", "json", "logfmt" };
-    unsigned slot = 0;
-    while (format && strcmp(names[slot], format) != 0)
-        slot++;
-    return format_open(names[slot], &cfg, FORMAT_SLOTS - 1 - slot, &t->format, e);
+    return format_open(names[slot], &cfg, FORMAT_OUTPUT_SLOTS + slot, &t->format, e);
 }
 
 static enum MHD_Result start(struct tail *t, struct MHD_Connection *c)

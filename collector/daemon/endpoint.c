@@ -13,7 +13,7 @@ static int on_reload(void *arg, struct err *e)
     struct daemon *d = arg;
     if (!d->config.file)
         return err_set(e, -EINVAL, "there is no configuration file to reload");
-    return reload_begin(d, clock_mono_ns(), e);
+    return reload_ask(d, clock_mono_ns(), e);
 }
 
 static struct level_setting *find_level(struct config *c, const char *logger)
@@ -68,7 +68,6 @@ static void fill_view(struct daemon *d, struct admin_view *v)
     *v = (struct admin_view){
         .rings = d->dir, .started_ns = d->started_ns, .io = d->io, .pipeline = &d->pipeline,
         .segments = &d->segments, .stages = d->stages, .is_stopping = &d->is_stopping,
-        .unrouted = d->routes ? &d->pipeline.committed_unrouted : NULL,
         .reloads = &d->reloads, .reloads_refused = &d->reloads_refused,
     };
 }

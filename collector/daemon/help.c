@@ -55,6 +55,8 @@ void options_help(FILE *f)
         "                   the file, else the console)\n"
         "  --set KEY=VALUE  a setting, see below, or sinks.NAME.OPTION, stages.NAME.OPTION\n"
         "  --drain          deliver all that the rings hold, then exit\n"
+        "  --replay PATH    send dead letters again, a file or all of a directory, to the sink of their\n"
+        "                   name or to the one of --sink, then exit\n"
         "  --check          validate everything, print what would run and where each value comes\n"
         "                   from, exit\n"
         "  --sample         print a commented configuration with every option, exit\n"

@@ -10,6 +10,7 @@
 
 struct options {
     struct config_args args; /* points into argv */
+    const char *replay; /* dead letters to send again; NULL: not asked for */
     bool drain;
     bool check;
     bool verbose;

@@ -35,6 +35,7 @@ static void refuse(struct daemon *d, const char *why)
     d->reloads_refused++;
     (void)snprintf(text, sizeof text, "configuration not taken over: %s", why);
     daemon_say(d, text);
+    admin_reload_ended(d->admin, -EINVAL, why);
 }
 
 /* A chain is kept only whole: its parts know each other, and caches know it. */
@@ -109,11 +110,20 @@ int reload_begin(struct daemon *d, uint64_t now_ns, struct err *e)
     return 0;
 }
 
+int reload_ask(struct daemon *d, uint64_t now_ns, struct err *e)
+{
+    const bool is_under_way = d->reload;
+    const int r = reload_begin(d, now_ns, e);
+    if (r < 0 && !is_under_way)
+        refuse(d, e->text);
+    return r;
+}
+
 void reload_on_signal(struct daemon *d, uint64_t now_ns)
 {
     struct err e = { 0 };
-    if (d->config.file && reload_begin(d, now_ns, &e) < 0)
-        refuse(d, e.text);
+    if (d->config.file && reload_ask(d, now_ns, &e) == -EALREADY)
+        daemon_say(d, "reload: one is under way already; send SIGHUP again when it has ended");
 }
 
 void reload_abandon(struct daemon *d)
@@ -123,6 +133,7 @@ void reload_abandon(struct daemon *d)
     pipeline_pause(&d->pipeline, false);
     reload_free(d->reload);
     d->reload = NULL;
+    admin_reload_ended(d->admin, -ESHUTDOWN, "the collector stops"); /* unless it was told already */
 }
 
 static void apply_levels(struct daemon *d)
@@ -194,6 +205,7 @@ int reload_run(struct daemon *d, uint64_t now_ns, struct err *e)
         const uint64_t took_ms = (clock_mono_ns() - l->began_ns) / NS_PER_MS;
         (void)snprintf(text, sizeof text, "configuration taken over in %" PRIu64 " ms", took_ms);
         daemon_say(d, text);
+        admin_reload_ended(d->admin, 0, NULL);
     }
     reload_abandon(d);
     return r == -ENOTRECOVERABLE ? err_set(e, r, "%s", own.text) : 0;

@@ -15,7 +15,9 @@ int reload_begin(struct daemon *d, uint64_t now_ns, struct err *e);
 int reload_run(struct daemon *d, uint64_t now_ns, struct err *e);
 uint64_t reload_deadline(const struct daemon *d);
 void reload_abandon(struct daemon *d); /* no-op when none is under way */
-/* SIGHUP: reloads where there is a configuration file; says what is wrong with it. */
+/* The same, and a configuration that is wrong is said and counted. */
+int reload_ask(struct daemon *d, uint64_t now_ns, struct err *e);
+/* SIGHUP: reloads where there is a configuration file. */
 void reload_on_signal(struct daemon *d, uint64_t now_ns);
 
 #endif

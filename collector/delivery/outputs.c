@@ -17,7 +17,8 @@ static int format_get(struct outputs *o, const char *name, const struct format_c
         }
     }
     if (o->formats_count == ARRAY_COUNT(o->format))
-        return err_set(e, -E2BIG, "more than %zu different formats", ARRAY_COUNT(o->format));
+        return err_set(e, -E2BIG, "the sinks have more than %zu formats, each with or without source and colour, "
+                       "between them", ARRAY_COUNT(o->format));
     const int r = format_open(name, cfg, o->formats_count, ret, e);
     if (r == 0)
         o->format[o->formats_count++] = *ret;

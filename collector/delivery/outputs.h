@@ -31,7 +31,7 @@ struct outputs {
     uint32_t count;
     uint32_t text_count;       /* output[0 ..] */
     uint32_t serialized_count; /* text and entries */
-    struct format *format[FORMAT_SLOTS];
+    struct format *format[FORMAT_OUTPUT_SLOTS];
     uint32_t formats_count;
     uint32_t level_mask; /* levels that any output wants */
     bool encodes_raw;    /* stages or routes stand before raw outputs: they get no spans of the ring */

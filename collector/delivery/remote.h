@@ -67,6 +67,8 @@ struct remote_config {
 
 /* The sink is configured and open. Finds what an earlier run has left in the spool. */
 int remote_open(struct sink *s, const struct remote_config *cfg, struct remote **ret, struct err *e);
+/* "scheme/format": what entries are written as, and so which sinks can take them; as in the head of a spool's files. */
+void remote_format_id(const struct sink *s, char *ret, size_t size);
 /* After remote_stop() has ended. */
 void remote_close(struct remote *r); /* NULL allowed */
 

@@ -13,7 +13,8 @@
 
 struct format;
 
-enum { FORMAT_SLOTS = 12 }; /* of FAPILOG_SITE_CACHE_SLOTS; the others belong to stages */
+/* Of FAPILOG_SITE_CACHE_SLOTS; the others belong to stages. Those of outputs come first, live tail has the rest. */
+enum { FORMAT_SLOTS = 12, FORMAT_TAIL_SLOTS = 3, FORMAT_OUTPUT_SLOTS = FORMAT_SLOTS - FORMAT_TAIL_SLOTS };
 
 struct format_config {
     bool colour;       /* pretty: SGR codes */

@@ -199,7 +199,7 @@ def run(tests):
         try:
             text = test() or ""
             print(f"ok   {test.__name__} ({time.monotonic() - began:.1f} s) {text}", flush=True)
-        except (Failure, subprocess.TimeoutExpired) as e:
+        except (Failure, subprocess.TimeoutExpired, OSError) as e:
             failed += 1
             print(f"FAIL {test.__name__}: {e}", flush=True)
     return 1 if failed else 0

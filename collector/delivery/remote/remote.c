@@ -29,7 +29,7 @@ static void on_spool_message(void *arg, const char *text)
     remote_say(arg, "%s", text);
 }
 
-static void format_id(const struct sink *s, char *ret, size_t size)
+void remote_format_id(const struct sink *s, char *ret, size_t size)
 {
     (void)snprintf(ret, size, "%.31s/%.31s", s->ops->scheme, s->common.format ? s->common.format : "own");
 }
@@ -87,7 +87,7 @@ int remote_open(struct sink *s, const struct remote_config *cfg, struct remote *
     queue_init(&r->old);
     limits_read(r);
     s->request_done = flight_answered;
-    format_id(s, format, sizeof format);
+    remote_format_id(s, format, sizeof format);
     int n = spool_begin(r, format, e);
     if (n == 0)
         n = dead_begin(r, format, e);

@@ -1,0 +1,48 @@
+"""An HTTP server that takes lines of records, is broken until told otherwise, or refuses some for good."""
+import http.server
+import json
+import threading
+
+
+class BrokenServer:
+    def __init__(self, is_broken=True, refuses=lambda record: False):
+        self.records, self.is_broken, self.refuses = [], is_broken, refuses
+        self.lock = threading.Lock()
+        owner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(owner.take([json.loads(line) for line in body.splitlines()]))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.handle_error = lambda *_: None  # a client that was killed
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def take(self, records):
+        with self.lock:
+            if self.is_broken:
+                return 503
+            if any(self.refuses(r) for r in records):
+                return 422
+            self.records += records
+            return 204
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def uri(self, options=""):
+        return (f"http://127.0.0.1:{self.server.server_address[1]}/?batch_format=ndjson&batch_interval=20ms"
+                "&batch_size=50&retry_base_delay=10ms&retry_max_delay=50ms&breaker_recovery=100ms" + options)
