@@ -371,6 +371,11 @@ static unsigned record_variant(const struct fapilog_record *r)
     return v;
 }
 
+unsigned plan_variant(const struct fapilog_record *r)
+{
+    return record_variant(r) | ids_variant(r, true);
+}
+
 /* Names of the call's fields are those of the site unless a stage has changed the list. */
 static bool fields_are_the_sites(const struct fapilog_record *r)
 {

@@ -154,5 +154,6 @@ size_t plan_fields_bound(const struct fapilog_record *r, plan_value_bound_fn *bo
 char *plan_message_id(const struct fapilog_record_id *id, char *out); /* UUID text */
 const char *plan_flags_text(unsigned flags); /* "utf8", "json", "json,utf8" */
 bool plan_message_is_format(const struct fapilog_record *r);
+unsigned plan_variant(const struct fapilog_record *r); /* PLAN_VARIANT_*, as with uses_ids */
 
 #endif

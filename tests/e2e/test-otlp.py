@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+"""otlp: what OpenTelemetry's own messages read out of requests, and what VictoriaLogs keeps of them."""
+import gzip
+import json
+import os
+import subprocess
+import sys
+import urllib.parse
+
+from receiver import SERVERS, Receiver, Skip, check_outcomes, free_port, get, harness, need, run, send, wait_http
+from faultproxy import FaultProxy
+
+REMOTE_SEND = os.environ["FAPILOG_REMOTE_SEND"]
+KINDS = 27 # SAMPLE_COUNT
+DEPTH = 24 # of JSON; what is deeper is text in protobuf
+VARYING = {"observed_time_unix_nano"} # the clock when it is serialized
+
+
+def messages():
+    try:
+        from google.protobuf import json_format
+        from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
+    except ImportError as e:
+        raise Skip(f"{e.name} is not installed; tests/servers/install otlp") from e
+    return logs_service_pb2.ExportLogsServiceRequest, json_format
+
+
+def body_of(request):
+    headers, body = request
+    return gzip.decompress(body) if headers.get("Content-Encoding") == "gzip" else body
+
+
+def export(receiver, options, *commands):
+    """The bodies of the requests that commands made."""
+    del receiver.requests[:]
+    p = subprocess.run([REMOTE_SEND, f"otlp+http://127.0.0.1:{receiver.port}?{options}", *map(str, commands)], capture_output=True,
+                       text=True, timeout=60, check=False)
+    harness.check(p.returncode == 0, f"remote-send ended with {p.returncode}: {p.stderr}")
+    harness.check(all(line.startswith("DELIVERED ") for line in p.stdout.splitlines()), p.stdout)
+    return [body_of(r) for r in receiver.requests]
+
+
+def parse_json(text, json_format, request):
+    """OTLP's JSON has ids in hexadecimal, where protobuf's own has base64."""
+    import base64
+
+    def fix(pairs):
+        for key, value in pairs.items():
+            if key in ("traceId", "spanId"):
+                pairs[key] = base64.b64encode(bytes.fromhex(value)).decode()
+        return pairs
+    return json_format.Parse(json.dumps(json.loads(text, object_hook=fix)), request(), max_recursion_depth=1000)
+
+
+def plain(value, depth=0):
+    kind = value.WhichOneof("value")
+    if depth == DEPTH and (kind in ("array_value", "kvlist_value") or value.string_value[:1] in ("[", "{")):
+        return "deeper"
+    if kind == "array_value":
+        return [plain(v, depth + 1) for v in value.array_value.values]
+    if kind == "kvlist_value":
+        return {kv.key: plain(kv.value, depth + 1) for kv in value.kvlist_value.values}
+    number = getattr(value, kind) if kind else None
+    return (kind, repr(number + 0.0) if kind == "double_value" else number)
+
+
+def attributes(owner):
+    found = {kv.key: plain(kv.value) for kv in owner.attributes}
+    harness.check(len(found) == len(owner.attributes), "an attribute is there twice")
+    return found
+
+
+def contents(request):
+    """Everything of a request, comparable."""
+    found = []
+    for resource in request.resource_logs:
+        for scope in resource.scope_logs:
+            for r in scope.log_records:
+                fields = {f.name: v for f, v in r.ListFields() if f.name not in VARYING | {"attributes", "body"}}
+                found.append((attributes(resource.resource), scope.scope.name, fields, plain(r.body), attributes(r)))
+    return found
+
+
+def single_floats(records):
+    """otlp-json writes the shortest text of a float, protobuf its value; RFC 8785 has no -0."""
+    import struct
+    for _, _, _, _, attrs in records:
+        for key, value in attrs.items():
+            if isinstance(value, tuple) and value[0] == "double_value" and key == "f32":
+                attrs[key] = ("double_value", struct.unpack("f", struct.pack("f", float(value[1])))[0])
+    return records
+
+
+def protobuf_and_json_say_the_same_of_every_record():
+    request, json_format = messages()
+    receiver = Receiver()
+    commands = [c for kind in range(KINDS) for c in ("add", kind, 1, "send", "clear")]
+    as_protobuf = export(receiver, "source=true", *commands)
+    as_json = export(receiver, "source=true&encoding=json", *commands)
+    harness.check(len(as_protobuf) == len(as_json) == KINDS, f"{len(as_protobuf)} and {len(as_json)} requests")
+    for kind, (binary, text) in enumerate(zip(as_protobuf, as_json)):
+        left = single_floats(contents(request.FromString(binary)))
+        right = single_floats(contents(parse_json(text, json_format, request)))
+        harness.check(len(left) == 1, f"kind {kind}: {len(left)} records")
+        harness.check(left == right, f"kind {kind}:\n{left}\n{right}")
+    receiver.close()
+    return f"{KINDS} kinds of records"
+
+
+def groups_and_compression_are_read():
+    request, _ = messages()
+    receiver = Receiver()
+    for options in ("compression=none", "compression=gzip"):
+        body, = export(receiver, options, "add", 0, 2, "add", 1, 1, "add", 0, 2, "send")
+        parsed = request.FromString(body)
+        sizes = sorted(len(r.scope_logs[0].log_records) for r in parsed.resource_logs)
+        harness.check(sizes == [1, 4], f"{options}: groups of {sizes}")
+    receiver.close()
+
+
+# ---- VictoriaLogs ----
+
+def victoria(place):
+    program = need(os.path.join(SERVERS, "bin/victoria-logs"), "tests/servers/install victoria-logs")
+    port = free_port()
+    p = place.start([program, f"-storageDataPath={place.out}/vl", f"-httpListenAddr=127.0.0.1:{port}",
+                     "-memory.allowedBytes=64MB"])
+    wait_http(f"http://127.0.0.1:{port}/health", p)
+    return port
+
+
+def stored(port, query):
+    text = urllib.parse.urlencode({"query": query, "limit": 2000})
+    return [json.loads(line) for line in get(f"http://127.0.0.1:{port}/select/logsql/query?{text}").decode().splitlines()]
+
+
+def victorialogs_takes_protobuf():
+    with harness.Place() as place:
+        port = victoria(place)
+        done = 0
+        for more in ("compression=none", "compression=gzip", "compression=zstd"):
+            results = send(place, f"otlp+http://127.0.0.1:{port}/insert/opentelemetry?{more}", 200, 100)
+            check_outcomes(results, "delivered", more)
+            done += 200
+            harness.wait_for(f"{done} records", lambda want=done: len(stored(port, "load")) >= want)
+        got = stored(port, "load")
+        harness.check({int(r["n"]) for r in got} == set(range(200)), "numbers are missing")
+        for r in got:
+            harness.check(r["_msg"] == "load" and r["service.name"] == "orders", str(r))
+            harness.check(r["trace_id"] == "0123456789abcdef0123456789abcdef", str(r))
+            harness.check(r["severity_text"] in ("INFO", "ERROR", "DEBUG"), str(r))
+
+
+def the_collector_delivers_through_faults():
+    with harness.Place() as place:
+        port = victoria(place)
+        proxy = FaultProxy(port, ["reset", ("cut_answer", 4), ("status", 429), ("status", 503), ("cut_request", 50)])
+        written = place.load_done("--records", 500)
+        place.drain(sink=f"otlp+http://127.0.0.1:{proxy.port}/insert/opentelemetry?batch_size=50&retry_base_delay=1ms"
+                         "&retry_max_delay=20ms&batch_interval=10ms&breaker_enabled=false&timeout=5s&compression=gzip")
+        proxy.close()
+
+        def numbers():
+            return {(r["thread"], r["n"]) for r in stored(port, "*") if r["_msg"] == "load"}
+        harness.wait_for(f"{written} records", lambda: len(numbers()) == written)
+        uids = {(r["thread"], r["n"], r["log.record.uid"]) for r in stored(port, "*") if r["_msg"] == "load"}
+        harness.check(len(uids) == written, "a resend has another id")
+
+
+if __name__ == "__main__":
+    sys.exit(run([protobuf_and_json_say_the_same_of_every_record, groups_and_compression_are_read,
+                  victorialogs_takes_protobuf, the_collector_delivers_through_faults]))
