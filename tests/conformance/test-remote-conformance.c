@@ -32,6 +32,7 @@ static const struct uri_row {
     {"otlp", "otlp+http://127.0.0.1:%u", false},
     {"syslog", "syslog+tcp://127.0.0.1:%u", true},
     {"postgresql", "postgresql://user:pw@127.0.0.1:%u/db?table=logs", false},
+    {"exec", "exec:///bin/false?restart_min=10ms&restart_max=20ms&args=%u", false},
     {NULL, "%s://127.0.0.1:%u/", false},
 };
 

@@ -29,9 +29,11 @@ static const struct sink_ops *ops_of(void **state) { return *state; }
 
 static const char *uri_of(const struct sink_ops *ops)
 {
+    const struct opt *path = opt_find(ops->opts, "path");
     if (ops->remote)
-        (void)snprintf(text, sizeof text, "%s://localhost/", ops->scheme);
-    else if (opt_find(ops->opts, "path"))
+        (void)snprintf(text, sizeof text, path && path->flags & OPT_REQUIRED ? "%s:///bin/false" : "%s://localhost/",
+                       ops->scheme);
+    else if (path)
         (void)snprintf(text, sizeof text, "%s:%s/out", ops->scheme, dir);
     else
         (void)snprintf(text, sizeof text, "%s:?stream=stdout", ops->scheme);

@@ -29,6 +29,11 @@ static void on_spool_message(void *arg, const char *text)
     remote_say(arg, "%s", text);
 }
 
+static void on_sink_warning(struct sink *s, const struct err *e)
+{
+    remote_say(s->core, "%s", e->text);
+}
+
 void remote_format_id(const struct sink *s, char *ret, size_t size)
 {
     (void)snprintf(ret, size, "%.31s/%.31s", s->ops->scheme, s->common.format ? s->common.format : "own");
@@ -96,6 +101,8 @@ int remote_open(struct sink *s, const struct remote_config *cfg, struct remote *
         free(r);
         return n;
     }
+    s->core = r;
+    s->warn = on_sink_warning;
     *ret = r;
     return 0;
 }
@@ -120,6 +127,7 @@ void remote_close(struct remote *r)
 {
     if (!r)
         return;
+    r->sink->warn = NULL; /* it may have something to say when it is closed, and nobody to say it to */
     while (r->bundles) {
         CHECK(r->bundles->state != BUNDLE_SENT);
         for (uint32_t n = 0; n < r->bundles->count; n++)
