@@ -11,7 +11,7 @@
 
 static struct fake *fake_of(struct sink *s)
 {
-    return s->core;
+    return *(struct fake **)s->state;
 }
 
 uint64_t fake_number(const struct entry_head *h)
@@ -102,7 +102,8 @@ static int on_open(struct sink *s, struct err *e)
 static const struct opt no_opts[] = { OPT_END };
 static const struct sink_remote_ops remote_ops = { .limits = on_limits, .send = on_send, .cancel = on_cancel };
 static const struct sink_ops ops = {
-    .abi = SINK_ABI, .scheme = "fake", .summary = "answers as it is told", .opts = no_opts, .remote = &remote_ops,
+    .abi = SINK_ABI, .scheme = "fake", .summary = "answers as it is told", .opts = no_opts,
+    .state_size = sizeof(struct fake *), .remote = &remote_ops,
     .open = on_open, .close = on_open,
 };
 
@@ -125,7 +126,7 @@ void fake_init(struct fake *f, const struct io_config *io)
     CHECK(sink_new_empty(&ops, &f->sink, &e) == 0);
     f->sink->common.name = strdup("fake");
     CHECK(sink_finish(f->sink, &e) == 0);
-    f->sink->core = f;
+    *(struct fake **)f->sink->state = f;
     f->sink->io = f->io;
 }
 

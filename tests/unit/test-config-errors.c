@@ -66,8 +66,6 @@ static void every_mistake_in_a_file_says_where_and_what_is_right(void **state)
         {"sinks:\n  a: 'file:///x'\n  b: 'file:///x'\n", {"a and b", "same place"}},
         {"sinks: {a: 'console:?format=xml'}\n", {"xml", "logfmt"}},
         {"sinks: {a: 'console:'}\nroutes: [{to: [b]}]\n", {":2:10", "'b'"}},
-        {"sinks: {a: 'native:///n'}\nstages: [level]\n", {"sink a", "native", "stages"}},
-        {"sinks: {a: 'native:///n'}\nroutes: [{to: [a]}]\n", {"sink a", "native", "routes"}},
         {"routes: {to: [console]}\n", {":1:9: ", "a map, not a list"}},
         {"routes: [{too: [console]}]\n", {":1:11: ", "routes[0]", "too", "'to'"}},
         {"routes: [[a]]\n", {":1:10: ", "routes[0]", "a list, not a map"}},
