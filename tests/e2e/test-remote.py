@@ -12,6 +12,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "common"))
 from harness import *  # noqa: E402,F403
 
+KILLS = int(os.environ.get("FAPILOG_TEST_KILLS", "12"))
 SEED = int(os.environ.get("FAPILOG_SEED", str(int(time.time()))))
 
 
@@ -50,7 +51,7 @@ class Server:
         self.server.server_close()
 
     def uri(self):
-        return (f"http://127.0.0.1:{self.server.server_address[1]}/?batch_format=ndjson&batch_interval=20ms"
+        return (f"http://127.0.0.1:{self.server.server_address[1]}/?batch_format=ndjson&batch_size=500&batch_interval=20ms"
                 "&retry_base_delay=10ms&retry_max_delay=50ms&breaker_enabled=false")
 
     def seen(self):
@@ -67,7 +68,7 @@ def both_get_everything_whenever_the_collector_is_killed():
     rng = random.Random(SEED)
     with Place() as place, Server() as server:
         producer = place.load("--id", 1, "--threads", 2, "--records", 0, "--pause-us", 1000, "--burst", 20, "--block")
-        for _ in range(12):
+        for _ in range(KILLS):
             c = start(place, server)
             place.wait_ready(c)
             server.is_broken = rng.random() < 0.3
