@@ -81,17 +81,6 @@ static void with_adaptive_there_is_one_stage_less_to_give(void **state)
     assert_non_null(strstr(e.text, "63"));
 }
 
-static void a_sink_that_takes_the_ring_as_it_is_does_not_go_with_adaptive(void **state)
-{
-    (void)state;
-    struct config c;
-    struct err e;
-    const struct config_args args = {.sink = {"native:/tmp/x.fap"}, .sinks_count = 1};
-    loads(&c, "adaptive: {enabled: false}\n", &args);
-    config_free(&c);
-    assert_int_equal(load(&c, "adaptive: {enabled: true}\n", &args, &e), -ENOTSUP);
-}
-
 static void a_change_of_adaptive_is_seen(void **state)
 {
     (void)state;
@@ -128,7 +117,6 @@ int main(void)
         T(what_is_wrong_with_adaptive_is_told),
         T(misspelt_variables_of_adaptive_are_told_of),
         T(with_adaptive_there_is_one_stage_less_to_give),
-        T(a_sink_that_takes_the_ring_as_it_is_does_not_go_with_adaptive),
         T(a_change_of_adaptive_is_seen),
         T(set_is_checked_before_there_is_a_configuration),
     };
