@@ -20,6 +20,7 @@
 
 #include "collector/delivery/pipeline.h"
 #include "collector/ingest/segments.h"
+#include "collector/stage/pressure.h"
 #include "collector/stage/stage.h"
 
 enum { ADMIN_TAILS_MAX = 16, ADMIN_TAIL_BYTES = 256 << 10, ADMIN_CONNECTIONS_MAX = 64 };
@@ -37,6 +38,7 @@ struct admin_view {
     const struct pipeline *pipeline;
     const struct segments *segments;
     const struct stages *stages;   /* NULL: none */
+    const struct pressure *pressure; /* NULL: adaptive is not enabled */
     const bool *is_stopping;
     const uint64_t *reloads, *reloads_refused;
 };

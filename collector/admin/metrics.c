@@ -150,6 +150,18 @@ static void put_gauges(struct out *o, const struct stages *c)
     }
 }
 
+static void put_pressure(struct out *o, const struct pressure *p)
+{
+    if (!p)
+        return;
+    one(o, "pressure_level", "gauge", "0 NORMAL, 1 ELEVATED, 2 HIGH, 3 CRITICAL.", p->level);
+    one(o, "pressure_fill", "gauge", "Of the fullest lane or sink, with what open breakers add.", p->fill);
+    head(o, "events_shed_total", "counter", "Records that were shed, by the level of pressure.");
+    for (enum pressure_level l = PRESSURE_ELEVATED; l < PRESSURE_LEVELS; l++)
+        sample(o, "events_shed_total", (const char *const[]){ "pressure", pressure_level_name(l), NULL },
+               (double)p->shed[l]);
+}
+
 /* ---- sinks ---- */
 
 static double sink_records(const struct target *t, const struct remote_stats *r)
@@ -282,6 +294,7 @@ int metrics_write(const struct admin_view *v, struct buf *out)
     put_collector(&o, v);
     put_stages(&o, v->stages);
     put_gauges(&o, v->stages);
+    put_pressure(&o, v->pressure);
     put_sinks(&o, v->pipeline);
     return o.failed;
 }

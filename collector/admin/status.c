@@ -196,6 +196,17 @@ static json_t *stages_array(const struct stages *c)
     return a;
 }
 
+static json_t *pressure_object(const struct pressure *p)
+{
+    json_t *o = json_object();
+    add(o, "level", json_string(pressure_level_name(p->level)));
+    add(o, "fill", json_real(p->fill));
+    add(o, "steps_up", number(p->steps_up));
+    add(o, "steps_down", number(p->steps_down));
+    add(o, "shed", number(pressure_shed_total(p)));
+    return o;
+}
+
 static json_t *totals_object(const struct admin_view *v)
 {
     const struct segments_stats *s = &v->segments->stats;
@@ -229,6 +240,8 @@ int status_write(const struct admin_view *v, struct buf *out)
     add(o, "reloads_refused", number(*v->reloads_refused));
     add(o, "totals", totals_object(v));
     add(o, "producers", producers_array(v->segments));
+    if (v->pressure)
+        add(o, "pressure", pressure_object(v->pressure));
     add(o, "stages", stages_array(v->stages));
     add(o, "sinks", sinks_array(v->pipeline));
     char *json = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9));

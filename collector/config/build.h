@@ -64,7 +64,9 @@ int node_value(const struct opt *row, const struct node *n, char **ret, struct e
 
 void build_settings(struct build *b);
 void build_levels(struct build *b);
+void build_adaptive(struct build *b);
 void build_stages(struct build *b);
+uint32_t build_stages_total(const struct build *b); /* with the one that sheds */
 void build_sinks(struct build *b);
 void build_routes(struct build *b);
 /* What single values cannot tell: that routes name sinks that are there, that sinks, stages and routes fit together. */

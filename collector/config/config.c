@@ -71,7 +71,9 @@ static void unused_sets(struct build *b)
 
 static int defaults(struct config *c, struct err *e)
 {
-    const int r = opt_defaults(settings_opts, &c->settings, e);
+    int r = opt_defaults(settings_opts, &c->settings, e);
+    if (r == 0)
+        r = opt_defaults(pressure_opts, &c->adaptive, e);
     return r < 0 ? r : opt_defaults(routing_opts, &c->routing, e);
 }
 
@@ -106,6 +108,7 @@ static int build(struct build *b, struct err *e)
         return r;
     build_settings(b);
     build_levels(b);
+    build_adaptive(b);
     build_stages(b);
     build_sinks(b);
     build_routes(b);
@@ -151,6 +154,7 @@ void config_free(struct config *c)
     for (unsigned i = 0; i < c->warnings_count; i++)
         free(c->warning[i]);
     opt_free(routing_opts, &c->routing);
+    opt_free(pressure_opts, &c->adaptive);
     opt_free(settings_opts, &c->settings);
     sources_free(c);
     free(c->preset);

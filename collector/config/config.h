@@ -12,6 +12,7 @@
 #include "collector/config/settings.h"
 #include "collector/route/route.h"
 #include "collector/sinks/sink.h"
+#include "collector/stage/pressure.h"
 #include "collector/stage/stage.h"
 #include "lib/base/err.h"
 
@@ -37,6 +38,7 @@ struct config {
     struct settings settings;
     struct level_setting level[FAPILOG_LEVEL_RULES_MAX];
     unsigned levels_count;
+    struct pressure_config adaptive;
     struct stage *stage[STAGES_MAX]; /* in the order given; each with a name */
     uint32_t stages_count;
     struct sink *sink[FAPILOG_SINKS_MAX]; /* each with a name */
@@ -75,7 +77,7 @@ struct config_diff {
     int stage_from[STAGES_MAX];
     bool stage_gone[STAGES_MAX];
     bool are_stages_reordered;
-    bool settings, levels, routes; /* any change in them */
+    bool settings, levels, routes, adaptive; /* any change in them */
     bool needs_restart;            /* a setting that only a start reads: rings, io */
 };
 

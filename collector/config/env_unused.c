@@ -13,7 +13,8 @@ static const char *const of_services[] = {
 };
 
 static const char *const of_ours[] = {
-    "CONFIG", "PRESET", "SINKS", "LEVELS", "CORE__SINKS", "CORE__LOG_LEVEL", "SINK_ROUTING__ENABLED",
+    "CONFIG", "PRESET", "SINKS", "LEVELS", "CORE__SINKS", "CORE__LOG_LEVEL", "CORE__PROTECTED_LEVELS",
+        "SINK_ROUTING__ENABLED",
         "SINK_ROUTING__RULES",
     "SINK_ROUTING__OVERLAP", "SINK_ROUTING__FALLBACK_SINKS", "HTTP__ENDPOINT", "FILE__DIRECTORY",
 };
@@ -110,13 +111,21 @@ static bool told_of_stages(struct build *b, const struct env_var *v)
     return false;
 }
 
+static bool told_of_adaptive(struct build *b, const struct env_var *v)
+{
+    const struct tables t = {{pressure_opts}, {NULL}, 1};
+    const struct env_prefixes p = {.item = {"FAPILOG_ADAPTIVE__"}};
+    return told(b, v, "adaptive", &t, &p);
+}
+
 void env_unused(struct build *b)
 {
     for (unsigned i = 0; i < b->env.count; i++) {
         const struct env_var *v = &b->env.var[i];
         const char *name = v->name + strlen("FAPILOG_");
         char shown[ENV_NAME_MAX];
-        if (v->is_used || is_of_services(name) || told_of_sinks(b, v) || told_of_stages(b, v))
+        if (v->is_used || is_of_services(name) || told_of_sinks(b, v) || told_of_stages(b, v) ||
+            told_of_adaptive(b, v))
             continue;
         const char *near = nearest(name, strlen(name) < 6 ? 1 : NEAR);
         upper(near ? near : "", shown, sizeof shown);

@@ -86,6 +86,7 @@ void config_print(const struct config *c, FILE *f)
         line(f, "preset", c->preset, config_source(c, "preset"));
     rows(f, c, "", settings_opts, &c->settings);
     levels(f, c);
+    rows(f, c, "adaptive.", pressure_opts, &c->adaptive);
     stages(f, c);
     sinks(f, c);
     routes(f, c);

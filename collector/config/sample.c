@@ -61,6 +61,8 @@ void generate_sample(FILE *f)
     rows(f, "", settings_opts);
     (void)fputs("\n# Level from which services log, for all and by logger.\n#level: INFO\n#levels: {orders.matching: "
                 "DEBUG}\n", f);
+    (void)fputs("\n# What is shed when more comes in than goes out; see docs/stages/pressure.md.\n#adaptive:\n", f);
+    rows(f, "  ", pressure_opts);
     stages(f);
     sinks(f);
     (void)fputs("\n# Which sinks a record goes to; without rules, to all.\n#routes:\n#  - to: [console]\n", f);

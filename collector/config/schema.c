@@ -164,6 +164,8 @@ void generate_schema(FILE *f)
     (void)fputs(level, f);
     member(&o, "levels");
     (void)fprintf(f, "{\"type\": \"object\", \"additionalProperties\": %s}", level);
+    member(&o, "adaptive");
+    object(f, pressure_opts, NULL);
     member(&o, "stages");
     stages(f);
     member(&o, "sinks");

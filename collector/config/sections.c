@@ -6,7 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *const sections[] = {"preset", "level", "levels", "stages", "sinks", "routes", "routing"};
+static const char *const sections[] = {"preset", "level", "levels", "adaptive", "stages", "sinks", "routes",
+                                       "routing"};
 
 static bool is_section(const char *key)
 {
@@ -160,18 +161,25 @@ static int check_setting(const char *key, const char *value, struct err *e)
 {
     struct settings scratch = {0};
     struct config_routing routing = {0};
-    const bool is_routing = strncasecmp(key, "routing.", 8) == 0;
-    const struct opt *rows = is_routing ? routing_opts : settings_opts;
-    const char *name = is_routing ? key + 8 : key;
+    struct pressure_config adaptive = {0};
+    const struct section_rows {
+        const char *prefix;
+        const struct opt *rows;
+        void *cfg;
+    } sections_of[] = {{"routing.", routing_opts, &routing}, {"adaptive.", pressure_opts, &adaptive},
+                       {"", settings_opts, &scratch}}, *s = sections_of;
+    while (strncasecmp(key, s->prefix, strlen(s->prefix)) != 0)
+        s++;
+    const struct opt *rows = s->rows;
+    const char *name = key + strlen(s->prefix);
     const struct opt *row = opt_find(rows, name);
     if (!row) {
         const char *near = opt_suggest(rows, name);
         return err_set(e, -EINVAL, "--set %s: no such key%s%s%s", key, near ? "; did you mean '" : "", near ? near : "",
                        near ? "'?" : "");
     }
-    void *cfg = is_routing ? (void *)&routing : (void *)&scratch;
-    const int r = opt_set(row, cfg, value, e);
-    opt_free(rows, cfg);
+    const int r = opt_set(row, s->cfg, value, e);
+    opt_free(rows, s->cfg);
     return r < 0 ? err_wrap(e, r, "--set") : 0;
 }
 

@@ -65,13 +65,15 @@ void generate_dictionary(FILE *f)
 {
     static const char *const fixed[] = {"preset: ", "level: ", "levels: ", "stages:\n  - ", "sinks:\n  ",
                                         "routes:\n  - ",
-        "routing: ", "type: ", "uri: ", "enrich: [", "{env: ", "{file: ", "&a ", "*a", "<<: ", "'", "\"", "| \n",
+        "routing: ", "adaptive: ",
+        "type: ", "uri: ", "enrich: [", "{env: ", "{file: ", "&a ", "*a", "<<: ", "'", "\"", "| \n",
             "> \n", "--- ",
         "!!str ", "? ", "[]", "{}", "~", "production", "CREDENTIALS"};
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         word(f, fixed[i]);
     words(f, settings_opts);
     words(f, routing_opts);
+    words(f, pressure_opts);
     words(f, route_opts);
     words(f, sink_common_opts);
     words(f, sink_delivery_opts);

@@ -28,14 +28,16 @@ void build_check(struct build *b)
     struct stages *chain = calloc(1, sizeof *chain); /* the pipeline only asks how many there are */
     int r = chain ? open_routes(b, &routes, &why) : err_set(&why, -ENOMEM, "out of memory");
     if (r == 0) {
-        chain->count = c->stages_count;
+        chain->count = build_stages_total(b);
         const struct pipeline_settings settings = {
-            .stages = c->stages_count ? chain : NULL,
+            .stages = chain->count ? chain : NULL,
             .routes = routes,
             .route_config = routes ? &c->routes : NULL,
         };
         r = pipeline_check(c->sink, c->sinks_count, &settings, &why);
     }
+    if (r == 0 && build_stages_total(b) > STAGES_MAX)
+        r = err_set(&why, -E2BIG, "stages: with adaptive there may be %d, not %u", STAGES_MAX - 1, c->stages_count);
     if (r < 0)
         build_problem(b, r, "%s", why.text);
     routes_close(routes);

@@ -23,7 +23,7 @@ struct daemon {
     struct signals signals;
     struct segments segments;
     struct discover discover;
-    struct stages *stages;
+    struct stages *stages;    /* of chain.h; NULL: none */
     struct routes *routes;    /* NULL: every sink gets every record */
     struct pipeline pipeline;
     struct admin *admin;      /* NULL: none */
@@ -39,6 +39,7 @@ struct daemon {
     uint64_t turn_ended_ns;
     bool is_turn_rung;        /* the present turn was asked for by a producer */
     uint64_t heartbeat_at_ns;
+    uint64_t overload_at_ns;
     uint64_t status_version;  /* of the sink states, and the segments, that were mirrored last */
     uint64_t status_attached;
     uint64_t turns;
@@ -47,9 +48,7 @@ struct daemon {
 
 /* Opens everything in the order of its dependencies. On failure daemon_close() is still due. */
 int daemon_open(struct daemon *d, const struct options *o, struct err *e);
-/* For a start and for a reload. No stages or routes in the configuration: *ret is NULL. */
-int daemon_open_stages(struct daemon *d, const struct config *c, struct stages **ret, struct err *e);
-void daemon_close_stages(struct stages *chain); /* NULL allowed */
+/* For a start and for a reload. No routes in the configuration: *ret is NULL. */
 int daemon_open_routes(struct daemon *d, const struct config *c, struct routes **ret, struct err *e);
 /* For people: to stderr. */
 void daemon_say(struct daemon *d, const char *text);

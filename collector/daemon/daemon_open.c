@@ -1,5 +1,6 @@
 #include "collector/daemon/daemon.h"
 #include "collector/daemon/books.h"
+#include "collector/daemon/chain.h"
 #include "collector/daemon/endpoint.h"
 #include "collector/daemon/lock.h"
 #include "collector/daemon/reload.h"
@@ -159,40 +160,13 @@ int daemon_open_routes(struct daemon *d, const struct config *c, struct routes *
     return routes_open(&c->routes, names, c->sinks_count, ret, NULL, NULL, e);
 }
 
-int daemon_open_stages(struct daemon *d, const struct config *c, struct stages **ret, struct err *e)
-{
-    struct stages *chain = NULL;
-    int r = 0;
-    if (c->stages_count) {
-        chain = calloc(1, sizeof *chain);
-        if (!chain)
-            return err_set(e, -ENOMEM, "out of memory");
-        chain->on_message = on_message;
-        chain->message_arg = d;
-        r = stages_open(chain, c->stage, c->stages_count, e);
-    }
-    if (r < 0)
-        daemon_close_stages(chain);
-    else
-        *ret = chain;
-    return r;
-}
-
-void daemon_close_stages(struct stages *chain)
-{
-    if (!chain)
-        return;
-    stages_close(chain);
-    free(chain);
-}
-
 static int open_pipeline(struct daemon *d, struct err *e)
 {
     struct pipeline_settings *s = &d->pipeline.settings;
     where_message_text = printf_text_make;
     int r = open_state(d, e);
     if (r == 0)
-        r = daemon_open_stages(d, &d->config, &d->stages, e);
+        r = chain_open(d, &d->config, &d->stages, e);
     if (r == 0)
         r = daemon_open_routes(d, &d->config, &d->routes, e);
     if (r < 0)
@@ -275,7 +249,7 @@ int daemon_close(struct daemon *d, struct err *e)
     }
     commit_close(d->commit);
     free(d->redo);
-    daemon_close_stages(d->stages);
+    chain_close(d->stages);
     routes_close(d->routes);
     io_free(d->io);
     config_free(&d->config);

@@ -1,5 +1,6 @@
 #include "collector/daemon/endpoint.h"
 
+#include "collector/daemon/chain.h"
 #include "collector/daemon/reload.h"
 #include "collector/ingest/levels.h"
 
@@ -67,7 +68,8 @@ static void fill_view(struct daemon *d, struct admin_view *v)
 {
     *v = (struct admin_view){
         .rings = d->dir, .started_ns = d->started_ns, .io = d->io, .pipeline = &d->pipeline,
-        .segments = &d->segments, .stages = d->stages, .is_stopping = &d->is_stopping,
+        .segments = &d->segments, .stages = d->stages, .pressure = chain_pressure(d->stages),
+        .is_stopping = &d->is_stopping,
         .reloads = &d->reloads, .reloads_refused = &d->reloads_refused,
     };
 }

@@ -1,6 +1,7 @@
 #include "collector/daemon/options.h"
 #include "collector/format/format.h"
 #include "collector/sinks/sink.h"
+#include "collector/stage/pressure.h"
 
 #include <errno.h>
 #include <string.h>
@@ -78,6 +79,8 @@ void options_help(FILE *f)
     print_rows(f, settings_opts);
     (void)fputs("\nRouting, as routing.KEY:\n", f);
     print_rows(f, routing_opts);
+    (void)fputs("\nUnder pressure, as adaptive.KEY:\n", f);
+    print_rows(f, pressure_opts);
     (void)fputs("\nStages:\n", f);
     for (const struct stage_ops *const *ops = stage_list; *ops; ops++)
         print_wrapped(f, (*ops)->kind, (*ops)->summary);

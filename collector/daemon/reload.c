@@ -1,5 +1,6 @@
 #include "collector/daemon/reload.h"
 
+#include "collector/daemon/chain.h"
 #include "collector/daemon/endpoint.h"
 #include "collector/ingest/levels.h"
 
@@ -23,7 +24,7 @@ struct reload {
 static void reload_free(struct reload *l)
 {
     if (l->are_stages_new)
-        daemon_close_stages(l->stages);
+        chain_close(l->stages);
     routes_close(l->routes);
     config_free(&l->config);
     free(l);
@@ -41,7 +42,7 @@ static void refuse(struct daemon *d, const char *why)
 /* A chain is kept only whole: its parts know each other, and caches know it. */
 static bool stages_differ(const struct config *before, const struct config *after, const struct config_diff *diff)
 {
-    bool differ = before->stages_count != after->stages_count || diff->are_stages_reordered;
+    bool differ = before->stages_count != after->stages_count || diff->are_stages_reordered || diff->adaptive;
     for (uint32_t i = 0; i < after->stages_count && !differ; i++)
         differ = diff->stage[i] != CONFIG_SAME;
     return differ;
@@ -82,7 +83,7 @@ static int prepare(struct daemon *d, struct reload *l, struct err *e)
         return r;
     l->are_stages_new = stages_differ(&d->config, &l->config, &l->diff);
     if (l->are_stages_new)
-        r = daemon_open_stages(d, &l->config, &l->stages, e);
+        r = chain_open(d, &l->config, &l->stages, e);
     if (r == 0)
         r = daemon_open_routes(d, &l->config, &l->routes, e);
     for (uint32_t i = 0; l->are_stages_new && i < l->config.stages_count; i++)

@@ -2,6 +2,7 @@
 
 #include "collector/ingest/drops.h"
 #include "collector/ingest/fence.h"
+#include "collector/ingest/fill.h"
 #include "collector/ingest/release.h"
 #include "collector/ingest/walk.h"
 #include "lib/base/check.h"
@@ -262,6 +263,8 @@ static void source_begin(struct drain *d, struct source *s, bool is_final)
         struct lane *l = &s->lane[i];
         lane_look_at_drops(d, l, is_final);
         l->tail = lane_tail_now(l);
+        if (l->tail != l->done)
+            fill_note(d, l);
         if (unlikely(d->is_fenced))
             fence_cut_lane(l);
         if (likely(l->tail == l->taken)) {

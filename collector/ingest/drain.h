@@ -67,6 +67,7 @@ struct drain {
     bool has_more;       /* a budget ended before its lane did */
     uint64_t bytes_max;  /* that one lane had waiting at the start of the turn */
     uint64_t bytes;      /* taken in this turn */
+    double fill;         /* of the fullest lane since it was last asked for, see fill.h */
 };
 
 int drain_init(struct drain *d, struct segments *t, uint32_t level_mask, bool is_raw_only, struct err *e);

@@ -50,6 +50,14 @@ const char *pressure_level_name(enum pressure_level level)
     return names[level];
 }
 
+uint64_t pressure_shed_total(const struct pressure *p)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < PRESSURE_LEVELS; i++)
+        sum += p->shed[i];
+    return sum;
+}
+
 int pressure_check(const struct pressure_config *cfg, struct err *e)
 {
     uint32_t mask;
@@ -65,13 +73,13 @@ int pressure_check(const struct pressure_config *cfg, struct err *e)
                            "%g and ends at %g: thresholds have to rise with the levels", name, escalate(cfg, l),
                            deescalate(cfg, l), escalate(cfg, l - 1), deescalate(cfg, l - 1));
     }
-    return level_mask_parse(&cfg->protected_levels, "protected_levels", &mask, e);
+    return level_mask_parse(&cfg->protected_levels, "adaptive.protected_levels", &mask, e);
 }
 
 int pressure_open(struct pressure *p, const struct pressure_config *cfg, struct err *e)
 {
     *p = (struct pressure){.cfg = cfg, .stepped = p->stepped, .arg = p->arg};
-    const int r = level_mask_parse(&cfg->protected_levels, "protected_levels", &p->protected_mask, e);
+    const int r = level_mask_parse(&cfg->protected_levels, "adaptive.protected_levels", &p->protected_mask, e);
     if (r < 0)
         return r;
     p->critical_level = p->protected_mask ? (uint8_t)__builtin_ctz(p->protected_mask) : FAPILOG_LEVEL_CRITICAL;

@@ -35,6 +35,7 @@ struct pressure {
     uint8_t critical_level;  /* the lowest that passes at CRITICAL */
     double fill;             /* of the last check, with what open breakers add */
     uint64_t steps_up, steps_down;
+    uint64_t shed[PRESSURE_LEVELS];  /* records, by the filter below */
     uint64_t at_ns[PRESSURE_LEVELS]; /* time spent at each level, up to the last check */
     /* Of a step, with the fill that caused it; for messages. May be NULL. */
     void (*stepped)(void *arg, enum pressure_level from, enum pressure_level to, double fill);
@@ -51,6 +52,8 @@ int pressure_open(struct pressure *p, const struct pressure_config *cfg, struct 
  * nothing while `enabled` is false. */
 void pressure_feed(struct pressure *p, uint64_t now_ns, double fill, unsigned breakers_open);
 const char *pressure_level_name(enum pressure_level level);
+
+uint64_t pressure_shed_total(const struct pressure *p);
 
 /* The shedding filter: stage_new(&stage_pressure), pressure_attach(), and the first place in the list of stages. */
 extern const struct stage_ops stage_pressure;

@@ -1,10 +1,15 @@
 /* The filter at the head of the chain that does what the pressure asks for. */
 #include "collector/stage/adapt.h"
 #include "collector/stage/adaptive_sampling.h"
+#include "collector/stage/own.h"
 #include "collector/stage/pressure.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/level_mask.h"
+
+#include <string.h>
+
+#define TEXT(s) {(s), sizeof(s) - 1}
 
 struct config {
     struct pressure *pressure; /* by pressure_attach() */
@@ -14,7 +19,7 @@ struct state {
     enum pressure_level applied;
     bool has_adaptive;
     struct adapt sample;
-    uint64_t shed[PRESSURE_LEVELS];
+    uint64_t told, told_at_ns;
 };
 
 void pressure_attach(struct stage *s, struct pressure *p)
@@ -70,7 +75,7 @@ static bool passes(const struct pressure *p, struct state *t, const struct fapil
 
 static enum stage_verdict shed_run(struct stage *s, struct stage_record *sr)
 {
-    const struct pressure *const p = ((const struct config *)s->cfg)->pressure;
+    struct pressure *const p = ((const struct config *)s->cfg)->pressure;
     struct state *const t = s->state;
     if (likely(p->level == PRESSURE_NORMAL && t->applied == PRESSURE_NORMAL) || !p->cfg->filter_tightening)
         return STAGE_PASS;
@@ -78,30 +83,50 @@ static enum stage_verdict shed_run(struct stage *s, struct stage_record *sr)
         apply(s, p->level);
     if (passes(p, t, sr->r, sr->now_ns))
         return STAGE_PASS;
-    t->shed[p->level]++;
+    p->shed[p->level]++;
     return STAGE_DROP;
 }
 
-/* Back to NORMAL without a record that would notice. */
+/* In the log, as what producers drop is. */
+static void tell(struct stage *s, const struct pressure *p, uint64_t count)
+{
+    const char *const level = pressure_level_name(p->level);
+    const struct fapilog_field fields[] = {
+        {.name = TEXT("count"), .type = FAPILOG_TYPE_U64, .v.u64 = count},
+        {.name = TEXT("reason"), .type = FAPILOG_TYPE_STRING, .len = sizeof "pressure" - 1, .v.data = "pressure"},
+        {.name = TEXT("pressure"), .type = FAPILOG_TYPE_STRING, .len = (uint32_t)strlen(level), .v.data = level},
+    };
+    struct fapilog_record r = own_record(FAPILOG_LEVEL_WARNING, (struct fapilog_text)TEXT("records dropped"));
+    r.fields = fields;
+    r.fields_count = ARRAY_COUNT(fields);
+    stage_emit(s, &r);
+}
+
+/* Back to NORMAL without a record that would notice; and once a second the count of what was shed. */
 static void shed_tick(struct stage *s, uint64_t now_ns)
 {
     const struct pressure *const p = ((const struct config *)s->cfg)->pressure;
-    (void)now_ns;
-    if (p->cfg->filter_tightening && p->level != ((struct state *)s->state)->applied)
+    struct state *const t = s->state;
+    if (p->cfg->filter_tightening && p->level != t->applied)
         apply(s, p->level);
+    const uint64_t total = pressure_shed_total(p);
+    if (total == t->told || (now_ns != UINT64_MAX && now_ns - t->told_at_ns < NS_PER_S))
+        return;
+    tell(s, p, total - t->told);
+    t->told = total;
+    t->told_at_ns = now_ns;
 }
 
 static void shed_gauges(struct stage *s, void (*visit)(void *arg, const char *name, double value), void *arg)
 {
     const struct pressure *const p = ((const struct config *)s->cfg)->pressure;
-    const struct state *const t = s->state;
     visit(arg, "pressure_level", p->level);
     visit(arg, "pressure_fill", p->fill);
     visit(arg, "pressure_steps_up", (double)p->steps_up);
     visit(arg, "pressure_steps_down", (double)p->steps_down);
-    visit(arg, "pressure_shed_elevated", (double)t->shed[PRESSURE_ELEVATED]);
-    visit(arg, "pressure_shed_high", (double)t->shed[PRESSURE_HIGH]);
-    visit(arg, "pressure_shed_critical", (double)t->shed[PRESSURE_CRITICAL]);
+    visit(arg, "pressure_shed_elevated", (double)p->shed[PRESSURE_ELEVATED]);
+    visit(arg, "pressure_shed_high", (double)p->shed[PRESSURE_HIGH]);
+    visit(arg, "pressure_shed_critical", (double)p->shed[PRESSURE_CRITICAL]);
 }
 
 static const struct opt no_opts[] = {OPT_END};

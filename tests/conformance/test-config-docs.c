@@ -18,7 +18,8 @@ static const struct {
     const char *title;
     const struct opt *rows;
 } tables[] = {
-    {"Settings", settings_opts}, {"routing", routing_opts}, {"A rule of routes", route_opts},
+    {"Settings", settings_opts}, {"routing", routing_opts},
+    {"adaptive", pressure_opts}, {"A rule of routes", route_opts},
     {"Options of every sink", sink_common_opts}, {"Options of every sink that speaks to a server", sink_delivery_opts},
 };
 

@@ -1,4 +1,5 @@
 #include "collector/ingest/drain.h"
+#include "collector/ingest/fill.h"
 #include "collector/ingest/release.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
@@ -529,6 +530,73 @@ static void bytes_that_change_while_they_are_read_do_no_harm(void **state)
     }
 }
 
+/* What is in use of what records below ERROR may use. */
+static double share(struct place *p, struct segment_builder *b)
+{
+    const struct lane *l = &p->segments.source[0]->lane[0];
+    const double cap = (double)(UINT64_C(1) << l->source->seg->lanes[0].cap_log2);
+    return (double)(lane_tail_now(l) - l->done) / (cap - builder_lane(b, 0)->headroom);
+}
+
+static void the_fill_of_a_lane_is_what_its_thread_finds_in_use(void **state)
+{
+    struct place *p = *state;
+    uint64_t got[200];
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1 });
+    builder_lane(b, 0)->headroom = 1024;
+    assert_int_equal(attach(p, 0), 0);
+    for (uint64_t n = 0; n < 100; n++)
+        put(b, 0, FAPILOG_LEVEL_INFO, n);
+    begin(p, DRAIN_ALL);
+    const double full = share(p, b);
+    assert_true(full > 0.01 && full < 1);
+    assert_int_equal(take(p, got, 200), 100);
+    assert_true(fill_take(&p->drain) == full);
+    assert_true(fill_take(&p->drain) == 0); /* of the time since */
+    begin(p, DRAIN_ALL);
+    assert_true(fill_take(&p->drain) == full); /* taken, and not delivered */
+    put(b, 0, FAPILOG_LEVEL_INFO, 100);
+    assert_true(fill_take(&p->drain) > full); /* the turn is not over */
+    assert_int_equal(take(p, got, 200), 0);
+    commit(p);
+    begin(p, DRAIN_ALL);
+    assert_int_equal(take(p, got, 200), 1);
+    commit(p);
+    (void)fill_take(&p->drain);
+    begin(p, DRAIN_ALL);
+    assert_true(fill_take(&p->drain) == 0);
+    assert_int_equal(take(p, got, 200), 0);
+}
+
+static void what_a_dead_process_left_is_no_pressure(void **state)
+{
+    struct place *p = *state;
+    uint64_t got[10];
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1 });
+    assert_int_equal(attach(p, 0), 0);
+    put(b, 0, FAPILOG_LEVEL_INFO, 1);
+    p->segments.source[0]->state = SOURCE_ENDED;
+    begin(p, DRAIN_ALL);
+    assert_true(fill_take(&p->drain) == 0);
+    assert_int_equal(take(p, got, 10), 1);
+    commit(p);
+}
+
+static void a_head_room_that_cannot_be_is_not_believed(void **state)
+{
+    struct place *p = *state;
+    uint64_t got[10];
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1 });
+    assert_int_equal(attach(p, 0), 0);
+    builder_lane(b, 0)->headroom = UINT32_MAX;
+    put(b, 0, FAPILOG_LEVEL_INFO, 1);
+    begin(p, DRAIN_ALL);
+    const double fill = fill_take(&p->drain);
+    assert_true(fill > 0 && fill < 0.1);
+    assert_int_equal(take(p, got, 10), 1);
+    commit(p);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -549,6 +617,9 @@ int main(void)
         T(spans_cover_what_decoding_delivers),
         T(spans_keep_to_what_is_asked_for),
         T(bytes_that_change_while_they_are_read_do_no_harm),
+        T(the_fill_of_a_lane_is_what_its_thread_finds_in_use),
+        T(what_a_dead_process_left_is_no_pressure),
+        T(a_head_room_that_cannot_be_is_not_believed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

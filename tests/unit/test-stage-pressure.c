@@ -316,6 +316,41 @@ static void C_25_level_and_what_was_shed_are_shown(void **state)
     assert_true(pressure.at_ns[PRESSURE_ELEVATED] == NS_PER_S / 4);
 }
 
+/* Sum of the counts of the reports that wait. */
+static uint64_t told(void)
+{
+    uint64_t sum = 0;
+    for (const struct fapilog_record *r; (r = stages_emitted(&chain));) {
+        assert_true(r->internal);
+        assert_int_equal(r->level, FAPILOG_LEVEL_WARNING);
+        assert_memory_equal(r->message.data, "records dropped", r->message.len);
+        assert_memory_equal(r->logger->name.data, "fapilog.collector", r->logger->name.len);
+        assert_memory_equal(r->fields[0].name.data, "count", r->fields[0].name.len);
+        sum += r->fields[0].v.u64;
+    }
+    return sum;
+}
+
+static void C_25_what_was_shed_is_told_once_a_second(void **state)
+{
+    (void)state;
+    start(false);
+    feed(1, 4);
+    assert_int_equal(told(), 0);
+    (void)kept(9, 7, 1e6);
+    feed(1, 1);
+    assert_int_equal(told(), 7);
+    (void)kept(9, 5, 1e6);
+    feed(1, 1);
+    assert_int_equal(told(), 0);
+    feed(1, 4);
+    assert_int_equal(told(), 5);
+    (void)kept(9, 3, 1e6);
+    stages_tick(&chain, UINT64_MAX);
+    assert_int_equal(told(), 3);
+    assert_int_equal(pressure_shed_total(&pressure), 15);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -338,6 +373,7 @@ int main(void)
         T(without_enabled_nothing_is_watched),
         T(open_breakers_add_to_the_fill),
         T(C_25_level_and_what_was_shed_are_shown),
+        T(C_25_what_was_shed_is_told_once_a_second),
     };
     return cmocka_run_group_tests_name("stage-pressure", tests, NULL, NULL);
 }

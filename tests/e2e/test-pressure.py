@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""More comes in than goes out: the ladder goes up, what is protected arrives, the books balance, and the ladder comes
+down again."""
+import http.client
+import http.server
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+from programs import *  # noqa: E402,F403
+
+ERRORS = 500  # every so-manieth record of the load is one
+
+
+class Slow:
+    """Takes a request and its records, one request at a time, and never more than 100 of them a second."""
+
+    def __init__(self):
+        self.records, self.lock = [], threading.Lock()
+        owner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                with owner.lock:
+                    owner.records += [json.loads(line) for line in body.splitlines()]
+                    time.sleep(0.01)  # this is what makes it slow; nothing waits for it
+                self.send_response(204)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.handle_error = lambda *_: None  # a client that is gone
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def uri(self):
+        return (f"http://127.0.0.1:{self.server.server_address[1]}/?batch_format=ndjson&batch_interval=10ms"
+                "&batch_size=30&max_in_flight=1&timeout=60s&on_full=block")
+
+    def seen(self):
+        with self.lock:
+            return list(self.records)
+
+
+class Unix(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=20)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(20)
+        self.sock.connect(self.path)
+
+
+def get(place, url):
+    c = Unix(os.path.join(place.rings, "collector.sock"))
+    c.request("GET", url)
+    body = c.getresponse().read().decode()
+    c.close()
+    return body
+
+
+def wait_up(place, collector):
+    def answers():
+        check(collector.poll() is None, f"collector ended with {collector.returncode}")
+        try:
+            return get(place, "/healthz") == "ok\n"
+        except OSError:
+            return False
+    wait_for("the collector answers", answers)
+
+
+def pressure(place):
+    return json.loads(get(place, "/status"))["pressure"]
+
+
+def shed(place, level):
+    found = re.search(r'fapilog_events_shed_total\{pressure="%s"\} (\d+)' % level, get(place, "/metrics"))
+    return int(found.group(1))
+
+
+def overload(place):
+    """Far more than the lane holds and the sink takes, until it is told to end."""
+    return place.load("--id", 1, "--records", 0, "--burst", 50, "--pause-us", 1000, "--errors", ERRORS,
+                      "--lane-bytes", 65536)
+
+
+def numbers(records, producer):
+    return [d["n"] for d in loads(records) if d["producer"] == producer]
+
+
+def what_is_protected_survives_an_overload_and_everything_passes_after_it():
+    with Place() as place, Slow() as server:
+        c = place.collector("--set", "adaptive.enabled=true", "--set", "adaptive.check_interval=20ms",
+                            "--set", "adaptive.cooldown=100ms", "--set", f"state_dir={place.path}/state", "--verbose",
+                            sink=server.uri())
+        wait_up(place, c)
+        producer = overload(place)
+        wait_for("records are shed at CRITICAL", lambda: shed(place, "CRITICAL") > 1000)
+        producer.terminate()
+        written = written_by(producer)
+        wait_for("the pressure is over", lambda: pressure(place)["level"] == "NORMAL")
+        check("fapilog_pressure_level 0" in get(place, "/metrics"), "the gauge of the level")
+        later = place.load_done("--id", 2, "--records", 100)
+        wait_for("what comes later arrives", lambda: len(numbers(server.seen(), 2)) == later)
+        text = stop(c)
+        records = server.seen()
+        errors = [n for n in numbers(records, 1) if n % ERRORS == 0]
+        check(errors == list(range(0, written, ERRORS)), f"{len(errors)} errors of {written} records arrived")
+        check_books(records, written + later)
+        reported = sum(r["data"]["count"] for r in records if r["data"].get("reason") == "pressure")
+        check(f"dropped (by stages) {reported}" in text, f"{reported} reported as shed; the balance: {text}")
+        for level in ("ELEVATED", "HIGH", "CRITICAL"):
+            check(f"pressure: up to {level}" in text, f"no step up to {level}: {text}")
+        check("pressure: down to NORMAL" in text, f"no way back: {text}")
+        return f"{written} written, {len(numbers(records, 1))} delivered, {reported} shed"
+
+
+def the_production_preset_sheds_while_its_console_stands_still():
+    with Place() as place:
+        c = place.start([COLLECTOR, "--rings", place.rings, "--preset", "production", "--set",
+                         f"state_dir={place.path}/state"])
+        wait_up(place, c)
+        producer = overload(place)
+        wait_for("nobody reads, and the pressure is CRITICAL", lambda: pressure(place)["level"] == "CRITICAL")
+        lines = []
+        reader = threading.Thread(target=lambda: lines.extend(c.stdout))
+        reader.start()
+        wait_for("records are shed", lambda: pressure(place)["shed"] > 0)
+        producer.terminate()
+        written = written_by(producer)
+        wait_for("the pressure is over", lambda: pressure(place)["level"] == "NORMAL")
+        c.send_signal(signal.SIGTERM)
+        reader.join(30)
+        check(c.wait(30) == 0, f"the collector failed: {c.stderr.read()}")
+        check_books([json.loads(line)["log"] for line in lines], written)
+        return f"{written} written, {len(lines)} lines"
+
+
+def without_adaptive_there_is_no_pressure():
+    with Place() as place:
+        c = place.collector()
+        wait_up(place, c)
+        check("pressure" not in json.loads(get(place, "/status")), "a pressure that nobody asked for")
+        stop(c)
+
+
+def a_reload_turns_it_on_and_off():
+    with Place() as place:
+        path = os.path.join(place.path, "fapilog.yaml")
+
+        def write(enabled):
+            with open(path, "w") as f:
+                f.write(f"adaptive: {{enabled: {enabled}}}\nsinks: {{all: '{place.uri()}'}}\n")
+
+        def status():
+            return json.loads(get(place, "/status"))
+
+        write("false")
+        c = place.start([COLLECTOR, "--rings", place.rings, "--config", path])
+        wait_up(place, c)
+        for reloads, enabled in ((1, "true"), (2, "false")):
+            write(enabled)
+            c.send_signal(signal.SIGHUP)
+            wait_for("the reload", lambda: status()["reloads"] == reloads)
+            check(("pressure" in status()) == (enabled == "true"), f"after enabled: {enabled}")
+            written = place.load_done("--id", reloads, "--records", 100)
+        wait_for("all records", lambda: line_count(place.file()) == 2 * written)
+        stop(c)
+
+
+if __name__ == "__main__":
+    sys.exit(run([
+        what_is_protected_survives_an_overload_and_everything_passes_after_it,
+        the_production_preset_sheds_while_its_console_stands_still,
+        without_adaptive_there_is_no_pressure,
+        a_reload_turns_it_on_and_off,
+    ]))
