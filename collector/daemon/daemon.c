@@ -129,6 +129,7 @@ static void last_attempt(struct daemon *d, uint64_t now_ns)
 static int turn(struct daemon *d, uint64_t now_ns, struct err *e)
 {
     if (!d->drain.is_open && (d->is_stopping || now_ns >= d->turn_at_ns)) {
+        pump_turn_begins(&d->pipeline, &d->drain);
         const int r = drain_begin(&d->drain, now_ns, d->is_stopping ? DRAIN_ALL : 0, e);
         if (r < 0)
             return r;

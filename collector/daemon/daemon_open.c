@@ -176,6 +176,7 @@ static int open_pipeline(struct daemon *d, struct err *e)
     s->stages = d->stages;
     s->routes = d->routes;
     s->route_config = d->routes ? &d->config.routes : NULL;
+    d->pipeline.segments = &d->segments;
     r = pipeline_open(&d->pipeline, d->io, d->commit, d->config.sink, d->config.sinks_count, e);
     d->is_pipeline_open = r == 0;
     return r < 0 ? r : books_open(d, e);

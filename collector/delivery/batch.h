@@ -35,6 +35,7 @@ struct batch_encoded {
 
 struct batch {
     bool is_used;
+    bool is_fenced; /* read again: what a former run left open */
     uint64_t id;
     uint64_t records; /* taken from the rings, wanted by a sink or not; reports do not count */
     uint64_t filtered, unrouted; /* taken from the rings as well, and wanted by nobody */

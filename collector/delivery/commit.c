@@ -329,7 +329,7 @@ static void put_positions(struct position *to, const struct position *from, uint
 static void slot_begin(struct state_slot *s, const struct commit_state *from, uint64_t sequence)
 {
     s->sinks_count = from->sinks_count;
-    s->positions_count = from->positions_count;
+    s->positions_count = from->positions_count + from->kept_count;
     s->opens_count = from->opens_count;
     s->opens_positions_count = 0;
     for (uint32_t i = 0; i < from->opens_count; i++)
@@ -350,6 +350,7 @@ void commit_store(struct commit *c, const struct commit_state *from)
         memcpy(slot_sinks(s), from->sink, from->sinks_count * sizeof *from->sink);
     FAULT_POINT("persist-torn");
     put_positions(slot_positions(s), from->position, from->positions_count);
+    put_positions(slot_positions(s) + from->positions_count, from->kept, from->kept_count);
     struct position *to = slot_open_positions(s);
     for (uint32_t i = 0; i < from->opens_count; i++) {
         const struct commit_open *open = &from->open[i];

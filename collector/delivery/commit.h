@@ -10,7 +10,8 @@
  *   2. its positions go into each segment's ctl, which releases the space
  * Killed before 1, the next run cuts each sink back to the mark in the slot, reads the lanes again from
  * the positions that are committed, and leaves out, up to the end of each open batch, the sinks that had
- * settled it. Killed after 1, it repeats step 2 from the slot. Slots are written in turn, the hash last, so
+ * settled it. Killed after 1, it repeats step 2 from the slot; what it cannot repeat yet, since it could not
+ * attach a segment, it keeps in its own slots. Slots are written in turn, the hash last, so
  * one whole slot always survives. The file is mapped: what counts is the death of the process, and a
  * reboot takes the rings away together with it. */
 #ifndef COLLECTOR_DELIVERY_COMMIT_H
@@ -40,6 +41,8 @@ struct commit_state {
     const struct position *position; /* of the batch that was committed last */
     const struct commit_open *open;  /* in the order in which they were read */
     uint32_t sinks_count, positions_count, opens_count;
+    const struct position *kept; /* for commit_store(): of earlier batches, not repeated yet; part of `position` then */
+    uint32_t kept_count;
 };
 
 enum { COMMIT_OPENS_MAX = 512 }; /* batches of this run and of those that it recovers */

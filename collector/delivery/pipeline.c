@@ -113,6 +113,7 @@ struct batch *pipeline_filling(struct pipeline *p, const struct drain *d)
     batch_begin(b, &p->outputs, ++p->batch_id);
     b->opened_ns = clock_mono_ns();
     b->positions_max = positions_max;
+    b->is_fenced = d->is_fenced;
     if (d->is_fenced) {
         CHECK(d->fence < p->fences_count);
         b->settled = p->fence_skip[d->fence];

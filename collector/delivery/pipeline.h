@@ -76,6 +76,7 @@ struct pipeline {
     struct pipeline_settings settings;
     struct io *io;
     struct commit *commit;
+    const struct segments *segments; /* set before pipeline_open(); NULL: all are attached */
     struct outputs outputs;
     struct target target[FAPILOG_SINKS_MAX];
     uint32_t targets_count;
@@ -92,7 +93,9 @@ struct pipeline {
     uint32_t *fence_skip; /* who had it */
     struct position *fence_position;
     uint32_t fences_count;
-    uint32_t fence_next; /* those before it are read */
+    uint32_t fence_next; /* those before it are read, but for segments that could not be attached: what is left of
+                            them has only their positions */
+    uint64_t attached_seen;
     uint32_t last_count;  /* positions in the newest slot */
     bool is_changed;      /* a batch was settled since the last store */
     uint64_t pressure_at_ns;

@@ -17,6 +17,8 @@ uint32_t pipeline_positions_room(struct pipeline *p);
 uint64_t pipeline_slot_bytes(const struct pipeline *p, uint64_t more);
 /* Larger slots, if there is room for them. */
 void pipeline_grow_slots(struct pipeline *p, uint32_t positions);
+/* The turn has come to this fence: of those before it only what could not be read is kept. */
+void pipeline_pass_fences(struct pipeline *p, uint32_t fence);
 /* Takes over what the newest slot calls open. */
 int pipeline_load_fences(struct pipeline *p, struct err *e);
 

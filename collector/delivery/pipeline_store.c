@@ -46,9 +46,11 @@ static uint32_t list_open(const struct pipeline *p, const struct numbering *n, c
             open[count++] = (struct commit_open){ renumber(p, n, b->settled), b->checkpoint.count,
                                                   b->checkpoint.position };
     }
-    for (uint32_t i = p->fence_next; i < p->fences_count; i++)
-        open[count++] = (struct commit_open){ renumber(p, n, p->fence_skip[i]), p->fences[i].count,
-                                              p->fences[i].position };
+    for (uint32_t i = 0; i < p->fences_count; i++) {
+        if (i >= p->fence_next || p->fences[i].count)
+            open[count++] = (struct commit_open){ renumber(p, n, p->fence_skip[i]), p->fences[i].count,
+                                                  p->fences[i].position };
+    }
     /* Behind the last batch that anybody has, all is read by all. Before it, every end counts. */
     while (count && !open[count - 1].settled)
         count--;
@@ -66,12 +68,14 @@ void pipeline_store(struct pipeline *p, const struct batch *committed)
     if (committed) {
         s.position = committed->checkpoint.position;
         s.positions_count = committed->checkpoint.count;
+        s.kept = p->segments ? p->segments->redo : NULL;
+        s.kept_count = p->segments ? p->segments->redo_count : 0;
     } else {
         commit_last(p->commit, &last);
         s.position = last.position;
         s.positions_count = last.positions_count;
     }
-    p->last_count = s.positions_count;
+    p->last_count = s.positions_count + s.kept_count;
     p->is_changed = false;
     commit_store(p->commit, &s);
 }
@@ -81,7 +85,7 @@ uint64_t pipeline_slot_bytes(const struct pipeline *p, uint64_t more)
     uint64_t positions = p->last_count + more;
     for (uint32_t i = 0; i < p->open_count; i++)
         positions += p->open[i]->checkpoint.count;
-    for (uint32_t i = p->fence_next; i < p->fences_count; i++)
+    for (uint32_t i = 0; i < p->fences_count; i++)
         positions += p->fences[i].count;
     return commit_bytes(p->targets_count, positions, COMMIT_OPENS_MAX);
 }
@@ -91,7 +95,8 @@ void pipeline_grow_slots(struct pipeline *p, uint32_t positions)
     (void)commit_reserve(p->commit, pipeline_slot_bytes(p, positions), NULL);
 }
 
-/* The last positions are in the segments long since; without them there is more room. */
+/* The last positions are in the segments long since, but for those of segments that are not attached, which stay;
+ * without them there is more room. */
 static void forget_last(struct pipeline *p)
 {
     const struct batch nothing = { .is_used = false };
@@ -109,7 +114,21 @@ uint32_t pipeline_positions_room(struct pipeline *p)
                                                                  : (uint32_t)((room - used) / sizeof(struct position));
 }
 
-/* ---- at the start ---- */
+/* ---- what a former run left open ---- */
+
+void pipeline_pass_fences(struct pipeline *p, uint32_t fence)
+{
+    for (; p->fence_next < fence; p->fence_next++) {
+        struct drain_fence *f = &p->fences[p->fence_next];
+        struct position *at = p->fence_position + (f->position - p->fence_position);
+        const uint32_t count = f->count;
+        f->count = 0;
+        for (uint32_t i = 0; p->segments && p->segments->is_incomplete && i < count; i++) {
+            if (!segments_find(p->segments, &at[i]))
+                at[f->count++] = at[i];
+        }
+    }
+}
 
 static bool has_settled(const struct commit_state *s, const struct commit_open *open, uint64_t identity)
 {

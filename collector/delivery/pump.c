@@ -241,16 +241,45 @@ static int between_turns(struct pipeline *p, struct drain *d, struct err *e)
     return 0;
 }
 
+static bool is_attached(const struct drain *d, const struct drain_fence *f)
+{
+    for (uint32_t i = 0; i < f->count; i++) {
+        if (segments_find(d->segments, &f->position[i]))
+            return true;
+    }
+    return false;
+}
+
+/* A fence that is read again, and those behind it, cost an empty turn where nothing is left of them. */
+void pump_turn_begins(struct pipeline *p, struct drain *d)
+{
+    if (likely(!p->fences_count) || p->attached_seen == d->segments->stats.attached)
+        return;
+    p->attached_seen = d->segments->stats.attached;
+    uint32_t to = 0;
+    while (to < d->fence && !is_attached(d, &p->fences[to]))
+        to++;
+    if (to == d->fences_count)
+        return;
+    d->fence = to;
+    d->is_fenced = false; /* the one that we were at as well: its turn did not know the segment */
+    if (p->fence_next > to)
+        p->fence_next = to;
+}
+
 int pump_run(struct pipeline *p, struct drain *d, struct err *e)
 {
     if (p->settings.stages)
         tick(p, d);
     if (d->is_open)
-        p->fence_next = d->fence;
+        pipeline_pass_fences(p, d->fence);
     if (unlikely(p->is_paused) && pipeline_has_caught_up(p))
         return put_down(p, d, e);
     if (d->is_open) {
-        const int r = fill(p, d, e);
+        /* What was gathered is not to be mixed with what only some of the sinks get. */
+        int r = d->is_fenced && p->filling && !p->filling->is_fenced ? put_down(p, d, e) : 0;
+        if (r == 0)
+            r = fill(p, d, e);
         if (r <= 0)
             return r;
     }

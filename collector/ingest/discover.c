@@ -39,8 +39,10 @@ int discover_scan(struct discover *d, struct err *e)
         return err_sys(e, -errno, "read %s", d->segments->dir);
     fd = -1; /* the stream owns it */
     const struct dirent *entry;
+    segments_look_begin(d->segments);
     while ((entry = readdir(dir)))
         try_attach(d, entry->d_name);
+    segments_look_end(d->segments);
     return 0;
 }
 

@@ -1,15 +1,5 @@
 #include "collector/ingest/fence.h"
 
-static struct source *source_of(const struct drain *d, const struct position *p)
-{
-    for (uint32_t i = 0; i < d->segments->count; i++) {
-        struct source *s = d->segments->source[i];
-        if (p->uuid_hi == s->seg->sb.uuid_hi && p->uuid_lo == s->seg->sb.uuid_lo)
-            return s;
-    }
-    return NULL; /* gone, or refused */
-}
-
 static void close_all(struct drain *d)
 {
     for (uint32_t i = 0; i < d->segments->count; i++) {
@@ -49,7 +39,7 @@ void fence_begin(struct drain *d)
     close_all(d);
     for (uint32_t i = 0; i < d->fences[d->fence].count; i++) {
         const struct position *p = &d->fences[d->fence].position[i];
-        struct source *s = source_of(d, p);
+        struct source *s = segments_find(d->segments, p);
         if (s)
             open_up_to(s, p);
     }

@@ -111,12 +111,32 @@ static int lane_adopt(struct source *s, uint32_t index, struct err *e)
     return 0;
 }
 
+struct source *segments_find(const struct segments *t, const struct position *p)
+{
+    for (uint32_t i = 0; i < t->count; i++) {
+        struct source *s = t->source[i];
+        if (p->uuid_hi == s->seg->sb.uuid_hi && p->uuid_lo == s->seg->sb.uuid_lo)
+            return s;
+    }
+    return NULL;
+}
+
+/* The segment itself knows now what the state file knew of it. */
+static void redo_take(struct segments *t, struct source *s)
+{
+    uint32_t left = 0;
+    release_redo(s, t->redo, t->redo_count);
+    for (uint32_t i = 0; i < t->redo_count; i++) {
+        if (t->redo[i].uuid_hi != s->seg->sb.uuid_hi || t->redo[i].uuid_lo != s->seg->sb.uuid_lo)
+            t->redo[left++] = t->redo[i];
+    }
+    t->redo_count = left;
+}
+
 /* order: relaxed - only the collector before us wrote these words, and it is gone */
 static int source_load(struct segments *t, struct source *s, struct err *e)
 {
-    /* Also of a segment that is refused: the next state slot will not name its lanes, and who attaches it later
-     * has only what its ctl area says. */
-    release_redo(s, t->redo, t->redo_count);
+    redo_take(t, s); /* also of a segment that is refused */
     const int r = quota_check(t, s->seg, e);
     if (r < 0)
         return r;
@@ -161,6 +181,22 @@ static int attach(struct segments *t, const char *name, struct source *s, struct
     return r < 0 ? r : source_load(t, s, e);
 }
 
+void segments_look_begin(struct segments *t)
+{
+    t->is_incomplete = false;
+}
+
+void segments_look_end(struct segments *t)
+{
+    if (!t->is_incomplete)
+        t->redo_count = 0;
+}
+
+static bool is_for_now(int r)
+{
+    return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -EDQUOT;
+}
+
 int segments_attach(struct segments *t, const char *name)
 {
     struct err e = { 0 };
@@ -170,6 +206,7 @@ int segments_attach(struct segments *t, const char *name)
     const int r = !s ? -ENOMEM : strlen(name) >= sizeof s->name ? -ENAMETOOLONG : attach(t, name, s, &e);
     if (r < 0) {
         source_free(s);
+        t->is_incomplete |= is_for_now(r);
         if (r == -ENOENT) /* gone before we looked */
             return r;
         t->stats.refused++;

@@ -120,8 +120,10 @@ struct segments {
     uint32_t waiting; /* futex waits under way */
     bool is_rung;     /* one of them has ended */
     struct segments_stats stats;
-    const struct position *redo; /* of the state file: what the last run delivered */
+    /* What former runs delivered, as the state file says, of segments that are not attached yet. */
+    struct position *redo;
     uint32_t redo_count;
+    bool is_incomplete; /* the last look at the directory left out segments that a later one may attach */
     void (*on_message)(void *arg, const char *text);
     void (*on_attach)(void *arg, struct source *s);
     void *arg;
@@ -132,6 +134,13 @@ int segments_open(struct segments *t, const char *dir, struct io *io, const stru
 /* Unmaps everything; the futex waits end first. */
 void segments_close(struct segments *t);
 
+/* By its uuid, NULL: not attached. */
+struct source *segments_find(const struct segments *t, const struct position *p);
+
+/* A look at all files of the directory: between the two each is given to segments_attach(). What no whole look has
+ * found is gone. */
+void segments_look_begin(struct segments *t);
+void segments_look_end(struct segments *t);
 /* 0, or why the file is refused (counted, said once). A name that is known already is no error. */
 int segments_attach(struct segments *t, const char *name);
 void segments_vanished(struct segments *t, const char *name);

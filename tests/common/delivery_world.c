@@ -264,6 +264,10 @@ void world_free(struct world *w)
 {
     close(w->builder.fd);
     builder_done(&w->builder);
+    if (w->has_second) {
+        close(w->second.fd);
+        builder_done(&w->second);
+    }
     DIR *d = opendir(w->dir);
     const struct dirent *entry;
     while ((entry = readdir(d)))
@@ -271,6 +275,29 @@ void world_free(struct world *w)
     (void)closedir(d);
     CHECK(rmdir(w->dir) == 0);
     free(w);
+}
+
+void world_add_second(struct world *w)
+{
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/b.ring", w->dir);
+    const int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+    CHECK(fd >= 0);
+    builder_init(&w->second, fd, &w->builder.opt);
+    w->second.sb->uuid_lo++;
+    builder_seal(&w->second);
+    w->has_second = true;
+}
+
+void world_look(struct world *w)
+{
+    segments_look_begin(&w->segments);
+    CHECK(segments_attach(&w->segments, "a.ring") == 0);
+    if (w->is_second_refused)
+        w->segments.is_incomplete = true;
+    else if (w->has_second)
+        CHECK(segments_attach(&w->segments, "b.ring") == 0);
+    segments_look_end(&w->segments);
 }
 
 static void open_rings(struct world *w, struct err *e)
@@ -285,7 +312,7 @@ static void open_rings(struct world *w, struct err *e)
     w->segments.redo = w->redo;
     w->segments.redo_count = last.positions_count;
     CHECK(segments_open(&w->segments, w->dir, w->io, &w->settings, e) == 0);
-    CHECK(segments_attach(&w->segments, "a.ring") == 0);
+    world_look(w);
 }
 
 static const char *const names[WORLD_SINKS] = { "a", "b", "c", "d" };
@@ -309,6 +336,7 @@ void world_open(struct world *w, uint32_t sinks)
     CHECK(commit_open(w->dir, &w->commit, &e) == 0);
     open_rings(w, &e);
     memset(&w->pipeline, 0, sizeof w->pipeline);
+    w->pipeline.segments = &w->segments;
     w->pipeline.settings = (struct pipeline_settings){ .window = w->window, .state_dir = w->dir };
     w->sinks_count = sinks;
     w->pipeline.settings.stages = w->stages;
@@ -348,25 +376,27 @@ void world_kill(struct world *w)
 bool world_put(struct world *w, uint32_t lane)
 {
     static struct payload payload;
-    const struct segment_builder *b = &w->builder;
+    struct segment_builder *b = lane < WORLD_LANES ? &w->builder : &w->second;
     const uint64_t cap = UINT64_C(1) << b->opt.cap_log2;
-    if (w->put == WORLD_RECORDS ||
-        builder_lane(&w->builder, lane)->tail + 8192 > builder_slot(&w->builder, lane)->head + cap)
+    lane %= WORLD_LANES;
+    if (w->put == WORLD_RECORDS || builder_lane(b, lane)->tail + 8192 > builder_slot(b, lane)->head + cap)
         return false;
     w->level[w->put] = world_random(w, 4) ? FAPILOG_LEVEL_INFO : FAPILOG_LEVEL_ERROR;
     payload_init(&payload);
     payload_dynamic(&payload, 1, "m");
     payload_name(&payload, FAPILOG_TYPE_U64, FAPILOG_ROLE_DATA, "n");
     payload_u64(&payload, w->put);
-    builder_put(&w->builder, lane, FAPILOG_KIND_DYNAMIC, w->level[w->put], 0, 0, &payload);
+    builder_put(b, lane, FAPILOG_KIND_DYNAMIC, w->level[w->put], 0, 0, &payload);
     w->put++;
     return true;
 }
 
 void world_turn(struct world *w)
 {
-    if (!w->drain.is_open)
+    if (!w->drain.is_open) {
+        pump_turn_begins(&w->pipeline, &w->drain);
         CHECK(drain_begin(&w->drain, clock_mono_ns(), DRAIN_ALL, NULL) == 0);
+    }
     CHECK(pump_run(&w->pipeline, &w->drain, NULL) == 0);
 }
 

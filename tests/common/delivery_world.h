@@ -37,7 +37,8 @@ struct world_put {
 struct world {
     char dir[64];
     uint64_t seed;
-    struct segment_builder builder;
+    struct segment_builder builder, second; /* lanes WORLD_LANES ... are those of the second, if there is one */
+    bool has_second, is_second_refused; /* as if there were no descriptors left for it */
     uint8_t level[WORLD_RECORDS];
     uint32_t put;
     struct world_disk disk[WORLD_SINKS];
@@ -74,6 +75,10 @@ struct sink *world_sink(struct world *w, uint32_t index);
 void world_open(struct world *w, uint32_t sinks);
 /* As SIGKILL does: nothing is said to anybody. */
 void world_kill(struct world *w);
+/* A second segment, before world_open(). */
+void world_add_second(struct world *w);
+/* What the collector finds when it looks at the directory again. */
+void world_look(struct world *w);
 /* One more record, if the lane has room. */
 bool world_put(struct world *w, uint32_t lane);
 void world_turn(struct world *w);

@@ -33,7 +33,7 @@ static void step(struct world *w)
     switch (world_random(w, 8)) {
     case 0:
         for (uint32_t i = world_random(w, 60); i > 0; i--)
-            (void)world_put(w, world_random(w, WORLD_LANES));
+            (void)world_put(w, world_random(w, (1 + w->has_second) * WORLD_LANES));
         break;
     case 1:
     case 2:
@@ -58,21 +58,34 @@ static void step(struct world *w)
     }
 }
 
+/* It may be attached at the start, later, or never in this run. */
+static void look_again(struct world *w)
+{
+    w->is_second_refused = false;
+    world_look(w);
+}
+
 static uint32_t run_seed(uint64_t seed)
 {
     struct world *w = world_new(seed, 15);
+    if (seed % 2)
+        world_add_second(w);
     w->disk[1].file_room = 40;
     w->disk[2].file_room = 7 + world_random(w, 200);
     w->disk[2].level_min = world_random(w, 2) ? FAPILOG_LEVEL_WARNING : 0;
     world_open(w, WORLD_SINKS);
     for (uint32_t i = 0; i < 4000; i++) {
         step(w);
+        if (w->is_second_refused && world_random(w, 100) == 0)
+            look_again(w);
         if (world_random(w, 150) == 0) {
             world_kill(w);
             w->window = WINDOW_MIN + world_random(w, 7);
+            w->is_second_refused = w->has_second && world_random(w, 2);
             world_open(w, WORLD_SINKS);
         }
     }
+    look_again(w);
     world_finish(w);
     for (uint32_t i = 0; i < LOCAL; i++)
         check_disk(w, i, seed);
@@ -188,6 +201,127 @@ static void a_batch_gathers_while_every_sink_is_busy(void **state)
     world_free(w);
 }
 
+/* ---- a segment that cannot be attached at the start ---- */
+
+static void commit_what_is_there(struct world *w, uint32_t sinks)
+{
+    for (uint32_t round = 0; round < 4; round++) {
+        world_turn(w);
+        world_run(w);
+        for (uint32_t i = 0; i < sinks; i++)
+            world_write_ends(w, i, 0);
+    }
+    world_run(w);
+}
+
+static void finish_and_check(struct world *w, uint32_t sinks)
+{
+    world_finish(w);
+    for (uint32_t i = 0; i < sinks; i++)
+        check_disk(w, i, 1);
+    world_kill(w);
+    world_free(w);
+}
+
+static void what_was_committed_of_a_segment_that_cannot_be_attached_outlives_the_next_commits(void **state)
+{
+    (void)state;
+    struct world *w = world_new(4, 18);
+    world_add_second(w);
+    world_open(w, 1);
+    const struct fapilog_lane_slot before = *builder_slot(&w->second, 0);
+    assert_true(world_put(w, 0) && world_put(w, WORLD_LANES));
+    commit_what_is_there(w, 1);
+    assert_int_equal(w->pipeline.committed_records, 2);
+    world_kill(w);
+    *builder_slot(&w->second, 0) = before; /* between the slot and the segment */
+    w->is_second_refused = true;
+    for (uint32_t i = 0; i < 3; i++) {
+        world_open(w, 1);
+        assert_true(world_put(w, 0));
+        commit_what_is_there(w, 1);
+        assert_int_equal(w->pipeline.committed_records, 1);
+        world_kill(w);
+    }
+    w->is_second_refused = false;
+    world_open(w, 1);
+    assert_int_equal(w->segments.redo_count, 0);
+    finish_and_check(w, 1);
+}
+
+static void positions_of_segments_that_are_gone_are_not_kept(void **state)
+{
+    (void)state;
+    struct world *w = world_new(5, 18);
+    struct commit_state last;
+    world_add_second(w);
+    world_open(w, 1);
+    assert_true(world_put(w, 0) && world_put(w, WORLD_LANES));
+    commit_what_is_there(w, 1);
+    world_kill(w);
+    w->is_second_refused = true;
+    world_open(w, 1);
+    assert_int_equal(w->segments.redo_count, 1);
+    w->has_second = w->is_second_refused = false; /* as if somebody had removed it */
+    world_look(w);
+    assert_int_equal(w->segments.redo_count, 0);
+    assert_true(world_put(w, 0));
+    commit_what_is_there(w, 1);
+    commit_last(w->commit, &last);
+    assert_int_equal(last.positions_count, 1);
+    w->has_second = true;
+    world_finish(w);
+    world_kill(w);
+    world_free(w);
+}
+
+/* One sink has the batch, the other has not. */
+static struct world *half_settled(void)
+{
+    struct world *w = world_new(6, 18);
+    world_add_second(w);
+    world_open(w, 2);
+    assert_true(world_put(w, 0) && world_put(w, WORLD_LANES));
+    world_turn(w);
+    world_run(w);
+    world_write_ends(w, 0, 0);
+    world_run(w);
+    world_kill(w);
+    w->is_second_refused = true;
+    world_open(w, 2);
+    assert_int_equal(w->pipeline.fences_count, 1);
+    assert_true(world_put(w, 0));
+    commit_what_is_there(w, 2);
+    assert_int_equal(w->pipeline.committed_records, 2);
+    return w;
+}
+
+static void who_has_the_records_of_a_segment_that_cannot_be_attached_outlives_the_next_run(void **state)
+{
+    (void)state;
+    struct world *w = half_settled();
+    world_kill(w);
+    w->is_second_refused = false;
+    world_open(w, 2);
+    finish_and_check(w, 2);
+}
+
+static void a_segment_that_is_attached_late_goes_to_those_sinks_that_have_not_had_it(void **state)
+{
+    (void)state;
+    struct world *w = half_settled();
+    assert_true(world_put(w, 0) && world_put(w, 0));
+    world_turn(w);
+    world_run(w); /* the sinks are busy: what comes next is gathered */
+    assert_true(world_put(w, 0));
+    world_turn(w);
+    assert_non_null(w->pipeline.filling);
+    w->is_second_refused = false;
+    world_look(w);
+    assert_true(world_put(w, WORLD_LANES));
+    finish_and_check(w, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +329,10 @@ int main(void)
         cmocka_unit_test(a_sink_that_stands_still_holds_up_nobody_until_the_ring_is_full),
         cmocka_unit_test(a_pressed_lane_asks_remote_sinks_to_spool),
         cmocka_unit_test(a_batch_gathers_while_every_sink_is_busy),
+        cmocka_unit_test(what_was_committed_of_a_segment_that_cannot_be_attached_outlives_the_next_commits),
+        cmocka_unit_test(positions_of_segments_that_are_gone_are_not_kept),
+        cmocka_unit_test(who_has_the_records_of_a_segment_that_cannot_be_attached_outlives_the_next_run),
+        cmocka_unit_test(a_segment_that_is_attached_late_goes_to_those_sinks_that_have_not_had_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

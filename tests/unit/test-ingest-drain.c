@@ -302,7 +302,7 @@ static void a_restart_redoes_what_was_committed_and_no_more(void **state)
     struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 2 });
     for (uint64_t n = 0; n < 10; n++)
         put(b, n % 2, FAPILOG_LEVEL_INFO, n);
-    const struct position redo[] = {
+    struct position redo[] = {
         { .uuid_hi = b->sb->uuid_hi, .uuid_lo = b->sb->uuid_lo, .lane = 0,
           .done = builder_lane(b, 0)->tail, .delivered = 5 },
         { .uuid_hi = b->sb->uuid_hi + 1, .uuid_lo = b->sb->uuid_lo, .lane = 1, .done = 8 },
@@ -327,7 +327,7 @@ static void what_was_committed_of_a_refused_segment_is_kept_in_its_ctl(void **st
     struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1 });
     for (uint64_t n = 0; n < 5; n++)
         put(b, 0, FAPILOG_LEVEL_INFO, n);
-    const struct position redo = { .uuid_hi = b->sb->uuid_hi, .uuid_lo = b->sb->uuid_lo, .lane = 0,
+    struct position redo = { .uuid_hi = b->sb->uuid_hi, .uuid_lo = b->sb->uuid_lo, .lane = 0,
                                    .done = builder_lane(b, 0)->tail, .delivered = 5 };
     p->segments.redo = &redo;
     p->segments.redo_count = 1;
