@@ -148,6 +148,32 @@ static void a_second_run_delivers_what_the_first_has_spooled(void **state)
     assert_true(fake_is_balanced(f));
 }
 
+/* Runs that were killed, and a ring under pressure, leave many small files and blocks. */
+static void small_files_and_blocks_are_sent_together(void **state)
+{
+    enum { LIVES = 20, BLOCKS = 5, RECORDS = 4, ALL = LIVES * BLOCKS * RECORDS };
+    struct fake_ticket t[BLOCKS];
+    f->script = always_fail;
+    for (unsigned life = 0; life < LIVES; life++) {
+        start();
+        for (unsigned i = 0; i < BLOCKS; i++) {
+            fake_put(f, RECORDS, 100, &t[i]);
+            remote_relieve(f->r);
+            fake_until(f, 0, fake_stats(f).queued_records == 0);
+        }
+        fake_stop(f);
+    }
+    f->script = NULL;
+    f->requests = 0;
+    f->sink->delivery.batch_size = 100;
+    start();
+    assert_int_equal(fake_stats(f).spooled_records, ALL);
+    fake_until(f, 0, remote_is_idle(f->r, true));
+    assert_each_delivered_once(ALL);
+    assert_in_range(f->requests, ALL / 100, ALL / 100 + 2);
+    assert_true(fake_is_balanced(f));
+}
+
 static void what_was_acknowledged_is_not_sent_by_the_next_run(void **state)
 {
     struct fake_ticket t;
@@ -441,6 +467,7 @@ int main(void)
         cmocka_unit_test(memory_stays_within_the_queue_while_the_sink_is_down),
         cmocka_unit_test(order_is_kept_through_the_spool_where_it_matters),
         cmocka_unit_test(a_second_run_delivers_what_the_first_has_spooled),
+        cmocka_unit_test(small_files_and_blocks_are_sent_together),
         cmocka_unit_test(what_was_acknowledged_is_not_sent_by_the_next_run),
         cmocka_unit_test(without_its_cursor_all_of_the_spool_is_sent_again),
         cmocka_unit_test(the_oldest_files_are_given_up_for_room_and_counted),

@@ -76,8 +76,13 @@ static void fill_add(const struct remote *r, struct fill *f, const struct entry_
 
 static bool is_ready(const struct remote *r, const struct queue *q)
 {
-    return q->records >= records_max(r) || q->payload >= r->d->batch_bytes || r->is_stopping || r->is_draining ||
-           q == &r->old || spill_is_wanted(r) || batcher_deadline(r, q) <= r->now_ns;
+    if (q->records >= records_max(r) || q->payload >= r->d->batch_bytes || r->is_stopping)
+        return true;
+    /* A spool may lie in many small files: each is a read of its own, but not a request of its own. A read is on its
+     * way only while there is room for what it brings, and ends soon. */
+    if (q == &r->old)
+        return !spool_is_reading(r->spool);
+    return r->is_draining || spill_is_wanted(r) || batcher_deadline(r, q) <= r->now_ns;
 }
 
 uint64_t batcher_deadline(const struct remote *r, const struct queue *q)

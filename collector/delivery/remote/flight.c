@@ -84,6 +84,8 @@ static struct bundle *bundle_make(struct remote *r)
     struct bundle *b = q ? batcher_take(r, q) : NULL;
     if (!b && q == &r->fresh && old_is_allowed(r)) /* too few fresh ones yet */
         b = batcher_take(r, q = &r->old);
+    else if (!b && q == &r->old && !r->spilled_queue && !remote_is_strict(r)) /* more old ones are being read */
+        b = batcher_take(r, q = &r->fresh);
     if (!b)
         return NULL;
     if (q == &r->old)

@@ -238,6 +238,17 @@ static void status_tell(struct remote *r)
     r->was_failing = failing;
 }
 
+/* What is sent makes room for more of the spool: it is read while the answers are waited for. */
+static void send_and_refill(struct remote *r)
+{
+    uint64_t before;
+    do {
+        before = r->stats.requests;
+        flight_send_all(r);
+        readback_run(r);
+    } while (r->stats.requests != before);
+}
+
 void remote_run(struct remote *r, uint64_t now_ns)
 {
     r->now_ns = now_ns;
@@ -250,7 +261,7 @@ void remote_run(struct remote *r, uint64_t now_ns)
     doom_old(r);
     spill_full(r);
     flight_deadlines(r);
-    flight_send_all(r);
+    send_and_refill(r);
     stop_run(r);
     spill_run(r);
     doom_write(r);

@@ -52,6 +52,8 @@ void spool_settle(struct spool *s, struct spool_block *b, uint32_t index);
 bool spool_has_records(const struct spool *s); /* not settled */
 /* Whether spool_read() may have more than what it has given so far. */
 bool spool_has_unread(const struct spool *s);
+/* What spool_read() has asked the disk for is on its way. */
+bool spool_is_reading(const struct spool *s);
 
 /* Age, sync timer, removal of files that are done with. */
 void spool_tick(struct spool *s, uint64_t now_ns);

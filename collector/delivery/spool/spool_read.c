@@ -60,6 +60,11 @@ bool spool_has_unread(const struct spool *s)
     return false;
 }
 
+bool spool_is_reading(const struct spool *s)
+{
+    return s->reader.is_reading;
+}
+
 static void damage_tell(struct spool *s, const char *what)
 {
     char path[PATH_MAX];
