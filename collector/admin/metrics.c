@@ -205,6 +205,7 @@ static const struct {
     { "sink_retries_total", "counter", "Requests sent again.", STAT(retried), 1 },
     { "sink_bisected_total", "counter", "Requests cut in halves to find what is refused.", STAT(bisected), 1 },
     { "sink_dead_letters_total", "counter", "Records refused for good, kept as dead letters.", STAT(dead), 1 },
+    { "sink_dead_letters_evicted_total", "counter", "Dead letters given up for room.", STAT(dead_evicted), 1 },
     { "sink_queue_records", "gauge", "Records that wait in memory.", STAT(queued_records), 1 },
     { "sink_queue_bytes", "gauge", "Bytes that wait in memory.", STAT(queued_bytes), 1 },
     { "sink_spool_records", "gauge", "Records in the spool.", STAT(spooled_records), 1 },

@@ -61,10 +61,29 @@ static void status_mirror(struct daemon *d)
     }
 }
 
+/* What systemctl status shows. */
+static void tell_manager(struct daemon *d, uint64_t now_ns)
+{
+    char text[200];
+    const struct target *failing;
+    notify_run(&d->notify, now_ns);
+    if (d->notify.fd < 0 || now_ns < d->notified_at_ns + NS_PER_S)
+        return;
+    d->notified_at_ns = now_ns;
+    failing = pipeline_failing(&d->pipeline);
+    if (failing)
+        (void)snprintf(text, sizeof text, "sink %s does not work", failing->sink->common.name);
+    else
+        (void)snprintf(text, sizeof text, "%u rings, %" PRIu64 " records delivered", d->segments.count,
+                       d->pipeline.committed_records);
+    notify_status(&d->notify, text);
+}
+
 static void begin_stop(struct daemon *d, uint64_t now_ns)
 {
     d->is_stopping = true;
     reload_abandon(d);
+    notify_stopping(&d->notify);
     d->stop_at_ns = now_ns + d->config.settings.shutdown_timeout_ns;
     d->turn_at_ns = now_ns;
     drain_set_goal(&d->drain);
@@ -76,6 +95,10 @@ static void take_signals(struct daemon *d, uint64_t now_ns)
         d->signals.reopen = false;
         pipeline_want_reopen(&d->pipeline);
         reload_on_signal(d, now_ns);
+        if (!d->reload) { /* the files at least are opened again */
+            notify_reloading(&d->notify, now_ns);
+            notify_ready(&d->notify);
+        }
     }
     if (d->signals.rotate) {
         d->signals.rotate = false;
@@ -157,6 +180,7 @@ static uint64_t next_deadline(const struct daemon *d, uint64_t now_ns)
     at = earliest(at, d->stop_at_ns);
     at = earliest(at, reload_deadline(d));
     at = earliest(at, overload_deadline(d));
+    at = earliest(at, notify_deadline(&d->notify));
     at = earliest(at, d->heartbeat_at_ns);
     at = earliest(at, discover_deadline(&d->discover));
     /* A turn that waits for a free batch goes on when a write completes. */
@@ -219,6 +243,7 @@ static int is_left_in_spool(const struct daemon *d, struct err *e)
 int daemon_run(struct daemon *d, struct err *e)
 {
     int r;
+    notify_ready(&d->notify);
     if (d->options->drain) {
         begin_stop(d, clock_mono_ns());
         d->stop_at_ns = UINT64_MAX;
@@ -232,6 +257,7 @@ int daemon_run(struct daemon *d, struct err *e)
         if (!d->drain.is_open)
             segments_probe(&d->segments, now_ns, false);
         heartbeat(d, now_ns);
+        tell_manager(d, now_ns);
         status_mirror(d);
         books_write(d, now_ns);
         overload_run(d, now_ns);

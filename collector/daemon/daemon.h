@@ -3,6 +3,7 @@
 #define COLLECTOR_DAEMON_DAEMON_H
 
 #include "collector/admin/admin.h"
+#include "collector/daemon/notify.h"
 #include "collector/daemon/options.h"
 #include "collector/daemon/signals.h"
 #include "collector/delivery/pump.h"
@@ -21,6 +22,8 @@ struct daemon {
     struct commit *commit;
     struct position *redo;
     struct signals signals;
+    struct notify notify;
+    uint64_t notified_at_ns;
     struct segments segments;
     struct discover discover;
     struct stages *stages;    /* of chain.h; NULL: none */

@@ -187,12 +187,15 @@ int daemon_open(struct daemon *d, const struct options *o, struct err *e)
     memset(d, 0, sizeof *d);
     d->options = o;
     d->lock_fd = d->state_fd = d->signals.fd = d->discover.fd = d->segments.dir_fd = -1;
+    d->notify.fd = -1;
     d->stop_at_ns = UINT64_MAX;
     d->started_ns = clock_mono_ns();
     d->pipeline.status_version = 1;
     d->pipeline.on_message = on_message;
     raise_file_limit();
     int r = signals_block(e);
+    if (r == 0)
+        r = notify_open(&d->notify, e);
     if (r == 0)
         r = open_config(d, e);
     if (r == 0)
@@ -255,6 +258,7 @@ int daemon_close(struct daemon *d, struct err *e)
     io_free(d->io);
     config_free(&d->config);
     books_close(d);
+    notify_close(&d->notify);
     cleanup_fd(&d->state_fd);
     cleanup_fd(&d->lock_fd);
     return r;

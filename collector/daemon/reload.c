@@ -107,6 +107,7 @@ int reload_begin(struct daemon *d, uint64_t now_ns, struct err *e)
         return r;
     }
     d->reload = l;
+    notify_reloading(&d->notify, now_ns);
     pipeline_pause(&d->pipeline, true);
     return 0;
 }
@@ -134,6 +135,7 @@ void reload_abandon(struct daemon *d)
     pipeline_pause(&d->pipeline, false);
     reload_free(d->reload);
     d->reload = NULL;
+    notify_ready(&d->notify);
     admin_reload_ended(d->admin, -ESHUTDOWN, "the collector stops"); /* unless it was told already */
 }
 

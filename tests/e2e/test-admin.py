@@ -140,6 +140,20 @@ def metrics_are_valid_and_balance_with_the_books():
         return f"written {written}: {n}; promtool {'is not installed' if said is None else 'has nothing to say'}"
 
 
+def the_table_of_metrics_is_complete():
+    with open(os.path.join(os.environ["FAPILOG_SOURCE"], "docs", "operations.md"), encoding="utf-8") as f:
+        rows = dict(re.findall(r"^\| `(fapilog_\w+)` \| (\w+) \|", f.read(), re.M))
+    with Place() as place, BrokenServer(is_broken=False) as server:
+        path = os.path.join(place.path, "config.yaml")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("stages: [rate_limit: {capacity: 10}]\n")
+        c, admin = start(place, "--config", path, "--sink", server.uri())
+        found = dict(re.findall(r"^# TYPE (\w+) (\w+)$", admin.get("/metrics")[1], re.M))
+        stop(c)
+    check(rows == found, f"docs/operations.md and /metrics differ in {set(rows.items()) ^ set(found.items())}")
+    return f"{len(found)} families"
+
+
 def tail_shows_what_is_asked_for():
     with Place() as place:
         c, admin = start(place)
@@ -363,7 +377,7 @@ def more_formats_than_the_call_sites_have_room_for_are_refused():
 if __name__ == "__main__":
     sys.exit(run([every_endpoint_answers_on_both_kinds_of_sockets, the_socket_is_for_its_owner_only,
                   other_sites_pages_can_neither_read_nor_change, addresses_of_other_machines_are_refused_unless_allowed,
-                  metrics_are_valid_and_balance_with_the_books, tail_shows_what_is_asked_for,
+                  metrics_are_valid_and_balance_with_the_books, the_table_of_metrics_is_complete, tail_shows_what_is_asked_for,
                   a_slow_tail_loses_records_and_is_told_but_delays_nothing,
                   tails_whose_client_is_gone_end_and_the_17th_is_refused, many_clients_at_once_are_served,
                   connections_beyond_the_limit_and_half_requests_harm_nobody,

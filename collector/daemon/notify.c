@@ -1,0 +1,115 @@
+#include "collector/daemon/notify.h"
+
+#include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* A path, or a name in the abstract namespace behind '@'. */
+static int parse_address(struct notify *n, const char *text, struct err *e)
+{
+    const size_t len = strlen(text);
+    if ((*text != '/' && *text != '@') || len < 2 || len >= sizeof n->to.sun_path)
+        return err_set(e, -EINVAL, "NOTIFY_SOCKET: '%s' is neither a path nor @NAME of at most %zu bytes", text,
+                       sizeof n->to.sun_path - 1);
+    n->to.sun_family = AF_UNIX;
+    memcpy(n->to.sun_path, text, len);
+    if (*text == '@')
+        n->to.sun_path[0] = '\0';
+    n->to_len = (unsigned)(offsetof(struct sockaddr_un, sun_path) + len + (*text == '/'));
+    return 0;
+}
+
+static bool parse_number(const char *name, uint64_t *ret)
+{
+    const char *text = getenv(name);
+    char *end;
+    if (!text || !*text)
+        return false;
+    errno = 0;
+    *ret = strtoull(text, &end, 10);
+    return !*end && errno == 0;
+}
+
+/* The variables may have been meant for a parent process. */
+static void read_watchdog(struct notify *n)
+{
+    uint64_t us, pid;
+    if (!parse_number("WATCHDOG_USEC", &us) || (parse_number("WATCHDOG_PID", &pid) && pid != (uint64_t)getpid()))
+        return;
+    n->watchdog_ns = us * 1000 / 2;
+}
+
+int notify_open(struct notify *n, struct err *e)
+{
+    const char *text = getenv("NOTIFY_SOCKET");
+    *n = (struct notify){ .fd = -1 };
+    if (!text || !*text)
+        return 0;
+    const int r = parse_address(n, text, e);
+    if (r < 0)
+        return r;
+    n->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (n->fd < 0)
+        return err_sys(e, -errno, "NOTIFY_SOCKET: socket");
+    read_watchdog(n);
+    return 0;
+}
+
+void notify_close(struct notify *n)
+{
+    cleanup_fd(&n->fd);
+}
+
+/* A manager that does not listen is its own trouble: it will find out by its own time-outs. */
+static void tell(struct notify *n, const char *text)
+{
+    if (n->fd >= 0)
+        (void)sendto(n->fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&n->to, n->to_len);
+}
+
+void notify_ready(struct notify *n)
+{
+    tell(n, "READY=1");
+}
+
+void notify_reloading(struct notify *n, uint64_t now_ns)
+{
+    char text[64];
+    (void)snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_ns / 1000);
+    tell(n, text);
+}
+
+void notify_stopping(struct notify *n)
+{
+    tell(n, "STOPPING=1");
+}
+
+void notify_status(struct notify *n, const char *text)
+{
+    char line[sizeof n->status + 8];
+    if (n->fd < 0 || strncmp(n->status, text, sizeof n->status - 1) == 0)
+        return;
+    (void)snprintf(n->status, sizeof n->status, "%s", text);
+    (void)snprintf(line, sizeof line, "STATUS=%s", n->status);
+    tell(n, line);
+}
+
+void notify_run(struct notify *n, uint64_t now_ns)
+{
+    if (!n->watchdog_ns || now_ns < n->watchdog_at_ns)
+        return;
+    n->watchdog_at_ns = now_ns + n->watchdog_ns;
+    tell(n, "WATCHDOG=1");
+}
+
+uint64_t notify_deadline(const struct notify *n)
+{
+    return n->watchdog_ns ? n->watchdog_at_ns : UINT64_MAX;
+}
