@@ -33,11 +33,11 @@ def body_of(request):
     return gzip.decompress(body) if headers.get("Content-Encoding") == "gzip" else body
 
 
-def export(receiver, options, *commands):
+def export(receiver, options, *commands, uri=None):
     """The bodies of the requests that commands made."""
     del receiver.requests[:]
-    p = subprocess.run([REMOTE_SEND, f"otlp+http://127.0.0.1:{receiver.port}?{options}", *map(str, commands)], capture_output=True,
-                       text=True, timeout=60, check=False)
+    uri = (uri or f"otlp+http://127.0.0.1:{receiver.port}?") + options
+    p = subprocess.run([REMOTE_SEND, uri, *map(str, commands)], capture_output=True, text=True, timeout=60, check=False)
     harness.check(p.returncode == 0, f"remote-send ended with {p.returncode}: {p.stderr}")
     harness.check(all(line.startswith("DELIVERED ") for line in p.stdout.splitlines()), p.stdout)
     return [body_of(r) for r in receiver.requests]
@@ -175,7 +175,7 @@ def the_collector_delivers_through_faults():
 class Service:
     """A gRPC server of Google's own code. `answer` is called with (request, context) and returns a response."""
 
-    def __init__(self, answer=None, credentials=None, options=()):
+    def __init__(self, answer=None, credentials=None, options=(), unix=None):
         try:
             import grpc
             from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
@@ -195,7 +195,7 @@ class Service:
         self.server = grpc.server(futures.ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0), *options])
         logs_service_pb2_grpc.add_LogsServiceServicer_to_server(Logs(), self.server)
         self.port = self.server.add_secure_port("127.0.0.1:0", credentials) if credentials else \
-            self.server.add_insecure_port("127.0.0.1:0")
+            self.server.add_insecure_port(f"unix:{unix}" if unix else "127.0.0.1:0")
         self.server.start()
 
     def __enter__(self):
@@ -223,6 +223,64 @@ def grpc_takes_requests():
                 harness.check(metadata["x-tenant"] == "t" and metadata["authorization"] == "Bearer abc", str(metadata))
                 harness.check(metadata["user-agent"].startswith("fapilog/"), str(metadata))
                 harness.check(0 < remaining <= 7, f"a deadline in {remaining} s")
+
+
+OTELCOL = """
+receivers: {{otlp: {{protocols: {{grpc: {{endpoint: "127.0.0.1:{grpc}"}}, http: {{endpoint: "127.0.0.1:{http}"}}}}}}}}
+exporters: {{otlphttp: {{endpoint: "http://127.0.0.1:{out}", compression: none, sending_queue: {{enabled: false}}}}}}
+service:
+  telemetry: {{metrics: {{level: none}}, logs: {{level: error}}}}
+  pipelines: {{logs: {{receivers: [otlp], exporters: [otlphttp]}}}}
+"""
+
+
+def the_opentelemetry_collector_hands_on_what_it_was_sent():
+    request, _ = messages()
+    program = need(os.path.join(SERVERS, "bin/otelcol"), "tests/servers/install otelcol")
+    commands = [c for kind in range(KINDS) for c in ("add", kind, 1, "send", "clear")]
+    with harness.Place() as place:
+        receiver, grpc_port, http_port = Receiver(), free_port(), free_port()
+        path = os.path.join(place.path, "otelcol.yaml")
+        with open(path, "w") as f:
+            f.write(OTELCOL.format(grpc=grpc_port, http=http_port, out=receiver.port))
+        wait_http(f"http://127.0.0.1:{http_port}/v1/logs", place.start([program, "--config", path]))
+        wanted = [contents(request.FromString(b)) for b in export(receiver, "source=true", *commands)]
+        for uri in (f"otlp://127.0.0.1:{grpc_port}?", f"otlp://127.0.0.1:{grpc_port}?compression=gzip&",
+                    f"otlp+http://127.0.0.1:{http_port}?", f"otlp+http://127.0.0.1:{http_port}?compression=zstd&"):
+            got = export(receiver, "source=true", *commands, uri=uri)
+            harness.check(len(got) == KINDS, f"{uri}: {len(got)} requests")
+            for kind, body in enumerate(got):
+                harness.check(contents(request.FromString(body)) == wanted[kind], f"{uri} kind {kind}")
+        receiver.close()
+
+
+def grpc_calls_share_a_connection():
+    state = {"now": 0, "peak": 0}
+    both = threading.Event()
+    peers = set()
+
+    def answer(_request, context):
+        state["now"] += 1
+        peers.add(context.peer())
+        state["peak"] = max(state["peak"], state["now"])
+        if state["now"] > 1:
+            both.set()
+        both.wait(1)
+        state["now"] -= 1
+        return service.response()
+    with harness.Place() as place:
+        path = os.path.join(place.path, "otlp.sock")
+        for unix in (None, path):
+            both.clear()
+            peers.clear()
+            state["peak"] = 0
+            with Service(answer, unix=unix) as service:
+                written = place.load_done("--records", 300)
+                place.drain(sink=f"otlp://127.0.0.1:{service.port}?batch_size=10&batch_interval=10ms&max_in_flight=4" +
+                            (f"&unix_socket={path}" if unix else ""))
+                harness.check(state["peak"] > 1, "one call at a time")
+                harness.check(len(peers) == 1, f"several connections: {peers}")
+                harness.check(len(list(service.records())) == written, f"not all of {written} records")
 
 
 def grpc_over_tls():
@@ -319,6 +377,8 @@ def grpc_through_faults_and_goaway():
 
 if __name__ == "__main__":
     sys.exit(run([protobuf_and_json_say_the_same_of_every_record, groups_and_compression_are_read,
-                  victorialogs_takes_protobuf, the_collector_delivers_through_faults, grpc_takes_requests, grpc_over_tls,
-                  grpc_statuses_mean_what_they_should, grpc_partial_success_is_reported,
-                  an_answer_without_grpc_status_is_a_failure, grpc_through_faults_and_goaway]))
+                  victorialogs_takes_protobuf, the_collector_delivers_through_faults,
+                  the_opentelemetry_collector_hands_on_what_it_was_sent, grpc_takes_requests,
+                  grpc_calls_share_a_connection, grpc_over_tls, grpc_statuses_mean_what_they_should,
+                  grpc_partial_success_is_reported, an_answer_without_grpc_status_is_a_failure,
+                  grpc_through_faults_and_goaway]))
