@@ -1,4 +1,4 @@
-/* otlp.c - exports records to anything that speaks OpenTelemetry's OTLP over HTTP. */
+/* otlp.c - exports records to anything that speaks OpenTelemetry's OTLP, over gRPC or over HTTP. */
 #include "collector/sinks/otlp.h"
 
 #include "collector/format/gather.h"
@@ -6,33 +6,39 @@
 #include "collector/sinks/http_send.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+enum { PROTOCOL_GRPC, PROTOCOL_HTTP };
 enum { ENCODING_PROTOBUF, ENCODING_JSON };
 
+#define PATH "/v1/logs"
+
+static const struct opt_word protocols[] = {{"grpc", PROTOCOL_GRPC}, {"http", PROTOCOL_HTTP}, {NULL, 0}};
 static const struct opt_word encodings[] = {{"protobuf", ENCODING_PROTOBUF}, {"json", ENCODING_JSON}, {NULL, 0}};
 
 struct otlp_cfg {
     struct http_options http;
-    uint32_t encoding;
+    uint32_t protocol, encoding;
     const char *path;
-    bool is_grpc; /* the URI's scheme says so */
 };
 
 struct otlp_state {
     struct http_sink http;
+    struct otlp_grpc *grpc; /* NULL: HTTP */
     char *url;
     struct gather gather;
 };
 
 static const struct opt otlp_opts[] = {
-    OPT_TEXT_ALIAS_(struct otlp_cfg, http.url, "endpoint", "url", "http://localhost:4318", 0,
-                    "Server, with what is in front of path if there is anything."),
-    OPT_TEXT_(struct otlp_cfg, path, "path", "/v1/logs", 0, "Put behind the endpoint, unless it ends with it."),
-    OPT_WORD_(struct otlp_cfg, encoding, "encoding", "protobuf", encodings, 0, "How a request is written."),
+    OPT_TEXT_ALIAS_(struct otlp_cfg, http.url, "endpoint", "url", NULL, 0,
+                    "Server: http://, or https:// for TLS; without: port 4317 (grpc) or 4318 (http) of localhost."),
+    OPT_WORD_(struct otlp_cfg, protocol, "protocol", "grpc", protocols, 0, "How a request travels."),
+    OPT_TEXT_(struct otlp_cfg, path, "path", PATH, 0,
+              "Put behind the endpoint, unless it ends with it; with protocol=http."),
+    OPT_WORD_(struct otlp_cfg, encoding, "encoding", "protobuf", encodings, 0,
+              "How a request is written; json with protocol=http only."),
     HTTP_OPTION_ROWS(struct otlp_cfg, http),
     OPT_END,
 };
@@ -40,50 +46,76 @@ static const struct opt otlp_opts[] = {
 static int otlp_from_uri(void *cfg, const struct uri *u, struct err *e)
 {
     struct otlp_cfg *c = cfg;
-    c->is_grpc = !strchr(u->scheme, '+') && u->host && *u->host;
-    return http_options_from_uri(&c->http, u, "endpoint", e);
+    struct uri copy = *u;
+    if (strcmp(u->scheme, "otlps") == 0 || strcmp(u->scheme, "otlp+grpcs") == 0)
+        copy.scheme = "https";
+    return http_options_from_uri(&c->http, &copy, "endpoint", e);
+}
+
+static int check_path(const char *path, struct err *e)
+{
+    if (*path && *path != '/')
+        return err_set(e, -EINVAL, "path: '%s' does not begin with '/'", path);
+    for (const char *p = path; *p; p++)
+        if ((unsigned char)*p <= ' ' || *p == 0x7f)
+            return err_set(e, -EINVAL, "path: spaces and control characters must be written as %%20 and so on");
+    return 0;
 }
 
 static int otlp_check(void *cfg, struct err *e)
 {
     struct otlp_cfg *c = cfg;
-    if (c->is_grpc)
-        return err_set(e, -EPROTONOSUPPORT, "otlp: means OTLP over gRPC, which is not supported; write "
-                       "otlp+http://HOST:4318 or otlp+https://HOST");
-    if (*c->path && *c->path != '/')
-        return err_set(e, -EINVAL, "path: '%s' does not begin with '/'", c->path);
-    for (const char *p = c->path; *p; p++)
-        if ((unsigned char)*p <= ' ' || *p == 0x7f)
-            return err_set(e, -EINVAL, "path: spaces and control characters must be written as %%20 and so on");
-    return http_options_check(&c->http, "endpoint", e);
+    const bool is_grpc = c->protocol == PROTOCOL_GRPC;
+    if (!c->http.url)
+        c->http.url = strdup(is_grpc ? "http://localhost:4317" : "http://localhost:4318");
+    if (!c->http.url)
+        return err_set(e, -ENOMEM, "endpoint: out of memory");
+    if (is_grpc && c->encoding == ENCODING_JSON)
+        return err_set(e, -EINVAL, "encoding: json only with protocol=http, as in otlp+http://");
+    if (is_grpc && strcmp(c->path, PATH) != 0)
+        return err_set(e, -EINVAL, "path: only with protocol=http, as in otlp+http://");
+    int r = check_path(c->path, e);
+    if (r == 0)
+        r = http_options_check(&c->http, "endpoint", e);
+    return r == 0 && is_grpc ? otlp_grpc_check(&c->http, e) : r;
+}
+
+static int set_url(struct otlp_state *st, const char *url, const char *path, struct err *e)
+{
+    size_t len = strlen(url);
+    const size_t path_len = strlen(path);
+    while (path_len && len && url[len - 1] == '/')
+        len--;
+    const bool is_whole = len > path_len && strncmp(url + len - path_len, path, path_len) == 0;
+    if (asprintf(&st->url, "%.*s%s", (int)len, url, is_whole ? "" : path) >= 0)
+        return 0;
+    st->url = NULL;
+    return err_set(e, -ENOMEM, "endpoint: out of memory");
 }
 
 static int otlp_open(struct sink *s, struct err *e)
 {
     const struct otlp_cfg *c = s->cfg;
     struct otlp_state *st = s->state;
-    const char *url = c->http.url;
-    size_t len = strlen(url);
-    while (len && url[len - 1] == '/')
-        len--;
-    const size_t path = strlen(c->path);
-    const bool is_whole = path == 0 || (len > path && strncmp(url + len - path, c->path, path) == 0);
     if (strcmp(s->format->ops->name, "otlp-json") != 0)
         return err_set(e, -EINVAL, "format: '%s' has no place in OTLP; leave it out", s->format->ops->name);
-    if (asprintf(&st->url, "%.*s%s", path ? (int)len : (int)strlen(url), url, is_whole ? "" : c->path) < 0) {
-        st->url = NULL;
-        return err_set(e, -ENOMEM, "endpoint: out of memory");
-    }
-    return http_sink_open(&st->http, s, &c->http, e);
+    int r = set_url(st, c->http.url, c->path, e);
+    if (r == 0)
+        r = http_sink_open(&st->http, s, &c->http, e); /* gRPC has its headers from there */
+    if (r == 0 && c->protocol == PROTOCOL_GRPC)
+        r = otlp_grpc_open(s, &c->http, st->http.header, st->http.headers_count, &st->grpc, e);
+    return r;
 }
 
 static int otlp_close(struct sink *s, struct err *e)
 {
     struct otlp_state *st = s->state;
     (void)e;
+    otlp_grpc_close(st->grpc);
     http_sink_close(&st->http);
     free(st->url);
     st->url = NULL;
+    st->grpc = NULL;
     return 0;
 }
 
@@ -108,30 +140,10 @@ static char *otlp_encode(struct sink *s, const struct fapilog_record *r, char *o
 
 /* ---- requests ---- */
 
-/* The server tells how many it has rejected, never which, and forbids to send them again. Only when it was all of
- * them are they known. */
 static bool on_answer(struct http_send *m, struct sink_result *result)
 {
-    const uint32_t count = m->request->count;
-    char message[160];
-    struct err e = {0};
-    if (result->outcome != SINK_DELIVERED)
-        return false;
-    const uint64_t rejected =
-        otlp_rejected(m->q.answer.data, m->q.answer.len, *m->body.data == '{', message, sizeof message);
-    if (rejected == 0)
-        return false;
-    (void)snprintf(result->reason, sizeof result->reason, "%" PRIu64 " of %u records rejected: %s", rejected, count,
-                   *message ? message : "no reason given");
-    if (rejected >= count && (m->indices = calloc(count, sizeof *m->indices))) {
-        for (uint32_t i = 0; i < count; i++)
-            m->indices[i] = i;
-        result->rejected = m->indices;
-        result->rejected_count = count;
-    } else if (m->sink->warn) {
-        (void)err_set(&e, -EBADMSG, "%s; which ones is not said: they are lost", result->reason);
-        m->sink->warn(m->sink, &e);
-    }
+    if (result->outcome == SINK_DELIVERED)
+        otlp_partial(m->sink, m->request->count, &m->q.answer, *m->body.data == '{', result, &m->indices);
     return false;
 }
 
@@ -140,6 +152,10 @@ static void otlp_send(struct sink *s, struct sink_request *r)
     const struct otlp_cfg *c = s->cfg;
     struct otlp_state *st = s->state;
     bool is_json = false;
+    if (st->grpc) {
+        otlp_grpc_send(st->grpc, r);
+        return;
+    }
     struct http_send *m = http_send_new(&st->http, s, r, r->bytes);
     if (!m)
         return;
@@ -157,8 +173,11 @@ static void otlp_send(struct sink *s, struct sink_request *r)
 
 static void otlp_cancel(struct sink *s, struct sink_request *r)
 {
-    (void)s;
-    http_send_cancel(r);
+    struct otlp_state *st = s->state;
+    if (st->grpc)
+        otlp_grpc_cancel(st->grpc, r);
+    else
+        http_send_cancel(r);
 }
 
 static const struct sink_remote_ops otlp_remote = {
@@ -169,7 +188,9 @@ static const struct sink_remote_ops otlp_remote = {
     .cancel = otlp_cancel,
 };
 
-static const char *const aliases[] = {"otlp+http", "otlp+https", NULL};
+static const char *const aliases[] = {"otlps", "otlp+grpc", "otlp+grpcs", "otlp+http", "otlp+https", NULL};
+static const struct sink_alias alias_options[] = {
+    {"otlp+http", "protocol", "http"}, {"otlp+https", "protocol", "http"}, {NULL, NULL, NULL}};
 static const char *const env_prefixes[] = {"FAPILOG_OTLP__", NULL};
 static const struct sink_default defaults[] = {
     {"batch_size", "512"}, {"batch_interval", "1s"}, {"timeout", "10s"}, {NULL, NULL}};
@@ -178,6 +199,7 @@ const struct sink_ops sink_otlp = {
     .abi = SINK_ABI,
     .scheme = "otlp",
     .aliases = aliases,
+    .alias_options = alias_options,
     .env_prefixes = env_prefixes,
     .defaults = defaults,
     .summary = "Exports records over OpenTelemetry's OTLP.",

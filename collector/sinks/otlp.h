@@ -10,6 +10,7 @@
 #ifndef COLLECTOR_SINKS_OTLP_H
 #define COLLECTOR_SINKS_OTLP_H
 
+#include "collector/sinks/http_options.h"
 #include "collector/sinks/sink.h"
 #include "lib/base/buf.h"
 
@@ -23,8 +24,21 @@ char *otlp_entry_protobuf(struct gather *g, struct format *f, const struct fapil
  * is damaged or of another encoding than the first. */
 int otlp_request_write(const struct sink_request *q, struct buf *out, bool *ret_is_json);
 
-/* What an ExportLogsServiceResponse says of records that were rejected; 0: nothing, or it is no such message.
- * message: printable, cut. */
-uint64_t otlp_rejected(const char *data, size_t len, bool is_json, char *message, size_t size);
+/* Takes what an ExportLogsServiceResponse says of rejected records into a result that is SINK_DELIVERED, and warns of
+ * those that nobody can name. An answer that is no such message says nothing. *ret_indices is the result's, to be
+ * freed when it has been told. */
+void otlp_partial(struct sink *s, uint32_t count, const struct buf *answer, bool is_json, struct sink_result *result,
+                  uint32_t **ret_indices);
+/* Whether a google.rpc.Status, in base64, has a RetryInfo, and the delay that it asks for. */
+bool otlp_retry_info(const char *base64, uint64_t *ret_ns);
+
+struct otlp_grpc;
+int otlp_grpc_check(const struct http_options *o, struct err *e);
+/* headers: "Name: value", they and the options outlive it. *ret is to be closed even if this fails. */
+int otlp_grpc_open(struct sink *s, const struct http_options *o, char *const *headers, unsigned count,
+                   struct otlp_grpc **ret, struct err *e);
+void otlp_grpc_close(struct otlp_grpc *g); /* NULL allowed */
+void otlp_grpc_send(struct otlp_grpc *g, struct sink_request *r);
+void otlp_grpc_cancel(struct otlp_grpc *g, struct sink_request *r);
 
 #endif

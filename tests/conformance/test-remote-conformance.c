@@ -30,7 +30,6 @@ static const struct uri_row {
     {"http", "http://127.0.0.1:%u/logs", false},
     {"webhook", "webhook+http://127.0.0.1:%u/hook?secret=of-this-test", false},
     {"cloudwatch", "cloudwatch://us-east-1/group/stream?endpoint_url=http://127.0.0.1:%u", false},
-    {"otlp", "otlp+http://127.0.0.1:%u", false},
     {"syslog", "syslog+tcp://127.0.0.1:%u", true},
     {"postgresql", "postgresql://user:pw@127.0.0.1:%u/db?table=logs", false},
     {"exec", "exec:///bin/false?restart_min=10ms&restart_max=20ms&args=%u", false},

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """otlp: what OpenTelemetry's own messages read out of requests, and what VictoriaLogs keeps of them."""
+import contextlib
 import gzip
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 import urllib.parse
 
 from receiver import SERVERS, Receiver, Skip, check_outcomes, free_port, get, harness, need, run, send, wait_http
@@ -30,11 +33,11 @@ def body_of(request):
     return gzip.decompress(body) if headers.get("Content-Encoding") == "gzip" else body
 
 
-def export(receiver, options, *commands):
+def export(receiver, options, *commands, uri=None):
     """The bodies of the requests that commands made."""
     del receiver.requests[:]
-    p = subprocess.run([REMOTE_SEND, f"otlp+http://127.0.0.1:{receiver.port}?{options}", *map(str, commands)], capture_output=True,
-                       text=True, timeout=60, check=False)
+    uri = (uri or f"otlp+http://127.0.0.1:{receiver.port}?") + options
+    p = subprocess.run([REMOTE_SEND, uri, *map(str, commands)], capture_output=True, text=True, timeout=60, check=False)
     harness.check(p.returncode == 0, f"remote-send ended with {p.returncode}: {p.stderr}")
     harness.check(all(line.startswith("DELIVERED ") for line in p.stdout.splitlines()), p.stdout)
     return [body_of(r) for r in receiver.requests]
@@ -167,6 +170,215 @@ def the_collector_delivers_through_faults():
         harness.check(len(uids) == written, "a resend has another id")
 
 
+# ---- gRPC ----
+
+class Service:
+    """A gRPC server of Google's own code. `answer` is called with (request, context) and returns a response."""
+
+    def __init__(self, answer=None, credentials=None, options=(), unix=None):
+        try:
+            import grpc
+            from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
+        except ImportError as e:
+            raise Skip(f"{e.name} is not installed; tests/servers/install otlp") from e
+        from concurrent import futures
+        outer = self
+        self.requests = []
+        self.response = logs_service_pb2.ExportLogsServiceResponse
+
+        class Logs(logs_service_pb2_grpc.LogsServiceServicer):
+            def Export(self, request, context): # pylint: disable=invalid-name
+                response = answer(request, context) if answer else outer.response()
+                outer.requests.append((dict(context.invocation_metadata()), request, context.time_remaining()))
+                return response
+
+        self.server = grpc.server(futures.ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0), *options])
+        logs_service_pb2_grpc.add_LogsServiceServicer_to_server(Logs(), self.server)
+        self.port = self.server.add_secure_port("127.0.0.1:0", credentials) if credentials else \
+            self.server.add_insecure_port(f"unix:{unix}" if unix else "127.0.0.1:0")
+        self.server.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.stop(None).wait()
+
+    def records(self):
+        for _, request, _ in self.requests:
+            for _, _, _, body, attrs in contents(request):
+                if body == ("string_value", "load"):
+                    yield attrs
+
+
+def grpc_takes_requests():
+    with harness.Place() as place, Service() as service:
+        for compression in ("none", "gzip"):
+            del service.requests[:]
+            results = send(place, f"otlp://127.0.0.1:{service.port}?compression={compression}&headers=x-Tenant=t&token=abc"
+                           "&timeout=7s", 3000, 1000, 1, 1000)
+            check_outcomes(results, "delivered", compression)
+            harness.check({r["n"][1] for r in service.records()} == set(range(3000)), "records are missing")
+            for metadata, _, remaining in service.requests:
+                harness.check(metadata["x-tenant"] == "t" and metadata["authorization"] == "Bearer abc", str(metadata))
+                harness.check(metadata["user-agent"].startswith("fapilog/"), str(metadata))
+                harness.check(0 < remaining <= 7, f"a deadline in {remaining} s")
+
+
+OTELCOL = """
+receivers: {{otlp: {{protocols: {{grpc: {{endpoint: "127.0.0.1:{grpc}"}}, http: {{endpoint: "127.0.0.1:{http}"}}}}}}}}
+exporters: {{otlphttp: {{endpoint: "http://127.0.0.1:{out}", compression: none, sending_queue: {{enabled: false}}}}}}
+service:
+  telemetry: {{metrics: {{level: none}}, logs: {{level: error}}}}
+  pipelines: {{logs: {{receivers: [otlp], exporters: [otlphttp]}}}}
+"""
+
+
+def the_opentelemetry_collector_hands_on_what_it_was_sent():
+    request, _ = messages()
+    program = need(os.path.join(SERVERS, "bin/otelcol"), "tests/servers/install otelcol")
+    commands = [c for kind in range(KINDS) for c in ("add", kind, 1, "send", "clear")]
+    with harness.Place() as place:
+        receiver, grpc_port, http_port = Receiver(), free_port(), free_port()
+        path = os.path.join(place.path, "otelcol.yaml")
+        with open(path, "w") as f:
+            f.write(OTELCOL.format(grpc=grpc_port, http=http_port, out=receiver.port))
+        wait_http(f"http://127.0.0.1:{http_port}/v1/logs", place.start([program, "--config", path]))
+        wanted = [contents(request.FromString(b)) for b in export(receiver, "source=true", *commands)]
+        for uri in (f"otlp://127.0.0.1:{grpc_port}?", f"otlp://127.0.0.1:{grpc_port}?compression=gzip&",
+                    f"otlp+http://127.0.0.1:{http_port}?", f"otlp+http://127.0.0.1:{http_port}?compression=zstd&"):
+            got = export(receiver, "source=true", *commands, uri=uri)
+            harness.check(len(got) == KINDS, f"{uri}: {len(got)} requests")
+            for kind, body in enumerate(got):
+                harness.check(contents(request.FromString(body)) == wanted[kind], f"{uri} kind {kind}")
+        receiver.close()
+
+
+def grpc_calls_share_a_connection():
+    state = {"now": 0, "peak": 0}
+    both = threading.Event()
+    peers = set()
+
+    def answer(_request, context):
+        state["now"] += 1
+        peers.add(context.peer())
+        state["peak"] = max(state["peak"], state["now"])
+        if state["now"] > 1:
+            both.set()
+        both.wait(1)
+        state["now"] -= 1
+        return service.response()
+    with harness.Place() as place:
+        path = os.path.join(place.path, "otlp.sock")
+        for unix in (None, path):
+            both.clear()
+            peers.clear()
+            state["peak"] = 0
+            with Service(answer, unix=unix) as service:
+                written = place.load_done("--records", 300)
+                place.drain(sink=f"otlp://127.0.0.1:{service.port}?batch_size=10&batch_interval=10ms&max_in_flight=4" +
+                            (f"&unix_socket={path}" if unix else ""))
+                harness.check(state["peak"] > 1, "one call at a time")
+                harness.check(len(peers) == 1, f"several connections: {peers}")
+                harness.check(len(list(service.records())) == written, f"not all of {written} records")
+
+
+def grpc_over_tls():
+    import grpc
+    with harness.Place() as place:
+        key, cert = os.path.join(place.path, "key.pem"), os.path.join(place.path, "cert.pem")
+        subprocess.run([need("openssl", "apt-get install openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", cert, "-subj", "/CN=test", "-days", "2",
+                        "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+        with open(key, "rb") as k, open(cert, "rb") as c:
+            pair = (k.read(), c.read())
+        with Service(credentials=grpc.ssl_server_credentials([pair])) as service:
+            for scheme, options, outcome in (("otlps", f"tls_ca_file={cert}", "delivered"),
+                                             ("otlp+grpcs", "tls_verify=false", "delivered"),
+                                             ("otlps", "tls_verify=true", "broken")):
+                check_outcomes(send(place, f"{scheme}://127.0.0.1:{service.port}?{options}", 20, 10), outcome, options)
+            harness.check(len(service.requests) == 4, f"{len(service.requests)} requests")
+
+
+def grpc_statuses_mean_what_they_should():
+    import grpc
+    codes = {"retry": "CANCELLED DEADLINE_EXCEEDED ABORTED OUT_OF_RANGE UNAVAILABLE DATA_LOSS",
+             "broken": "UNAUTHENTICATED PERMISSION_DENIED UNIMPLEMENTED",
+             "refused": "INVALID_ARGUMENT NOT_FOUND ALREADY_EXISTS FAILED_PRECONDITION INTERNAL UNKNOWN RESOURCE_EXHAUSTED"}
+    state = {}
+
+    def answer(_request, context):
+        if state.get("details"):
+            context.set_trailing_metadata((("grpc-status-details-bin", state["details"]),))
+        context.abort(state["code"], "no \u20ac")
+    with harness.Place() as place, Service(answer) as service:
+        uri = f"otlp://127.0.0.1:{service.port}"
+        for outcome, names in codes.items():
+            for name in names.split():
+                state["code"] = grpc.StatusCode[name]
+                result, = send(place, uri, 1, 1)
+                harness.check(result["outcome"] == outcome, f"{name}: {result}")
+                harness.check(result["status"] == grpc.StatusCode[name].value[0] and "no ???" in result["reason"], str(result))
+        # google.rpc.Status with RetryInfo of 2.5 seconds
+        delay = b"\x08\x02\x10" + b"\x80\xca\xb5\xee\x01"
+        info = b"\x0a" + bytes([len(delay)]) + delay
+        name = b"type.googleapis.com/google.rpc.RetryInfo"
+        packed = b"\x0a" + bytes([len(name)]) + name + b"\x12" + bytes([len(info)]) + info
+        state["code"], state["details"] = grpc.StatusCode.RESOURCE_EXHAUSTED, b"\x08\x08\x1a" + bytes([len(packed)]) + packed
+        result, = send(place, uri, 1, 1)
+        harness.check(result["outcome"] == "retry" and result["retry_after"] == 2.5, str(result))
+
+
+def grpc_partial_success_is_reported():
+    with harness.Place() as place, Service(lambda r, c: service.response(
+            partial_success={"rejected_log_records": 3, "error_message": "too old"})) as service:
+        result, = send(place, f"otlp://127.0.0.1:{service.port}", 3, 3)
+        harness.check(result["outcome"] == "delivered" and result["rejected"] == [0, 1, 2], str(result))
+        result, = send(place, f"otlp://127.0.0.1:{service.port}", 4, 4)
+        harness.check(result["rejected"] == [] and "3 of 4 records rejected: too old" in result["reason"], str(result))
+
+
+def an_answer_without_grpc_status_is_a_failure():
+    """A server in a few bytes: SETTINGS, then headers of stream 1 that end it."""
+    def serve(status):
+        c, _ = listener.accept()
+        with c:
+            c.sendall(b"\0\0\0\4\0\0\0\0\0")
+            seen = b""
+            while len(seen) < 150: # preface, SETTINGS, and most of the call's headers
+                seen += c.recv(4096)
+            c.sendall(b"\0\0\1\1\5\0\0\0\1" + status)
+            while c.recv(4096):
+                pass
+    with harness.Place() as place:
+        # :status 200 and 404 out of HPACK's table
+        for status, outcome in ((b"\x88", "retry"), (b"\x8d", "broken")):
+            with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
+                threading.Thread(target=serve, args=(status,), daemon=True).start()
+                result, = send(place, f"otlp://127.0.0.1:{listener.getsockname()[1]}?timeout=5s", 1, 1)
+                harness.check(result["outcome"] == outcome and "without a grpc-status" in result["reason"], str(result))
+
+
+def grpc_through_faults_and_goaway():
+    options = [("grpc.max_connection_age_ms", 30), ("grpc.max_connection_age_grace_ms", 1000)]
+    with harness.Place() as place, Service(options=options) as service:
+        faults = ["reset", ("cut_answer", 4), ("cut_answer", 60), ("cut_request", 50)]
+        proxy, written, rounds = FaultProxy(service.port, faults), 0, 0
+        while len(proxy.seen) < 7 and rounds < 20: # connections: those of the faults, and two that were sent away
+            written += place.load_done("--records", 2000)
+            place.drain(sink=f"otlp://127.0.0.1:{proxy.port}?batch_size=10&retry_base_delay=1ms&retry_max_delay=20ms"
+                             "&batch_interval=10ms&breaker_enabled=false&timeout=5s")
+            rounds += 1
+        proxy.close()
+        uids = {r["log.record.uid"] for r in service.records()}
+        harness.check(len(uids) == written, f"{len(uids)} ids for {written} records")
+        return f"{len(proxy.seen)} connections"
+
+
 if __name__ == "__main__":
     sys.exit(run([protobuf_and_json_say_the_same_of_every_record, groups_and_compression_are_read,
-                  victorialogs_takes_protobuf, the_collector_delivers_through_faults]))
+                  victorialogs_takes_protobuf, the_collector_delivers_through_faults,
+                  the_opentelemetry_collector_hands_on_what_it_was_sent, grpc_takes_requests,
+                  grpc_calls_share_a_connection, grpc_over_tls, grpc_statuses_mean_what_they_should,
+                  grpc_partial_success_is_reported, an_answer_without_grpc_status_is_a_failure,
+                  grpc_through_faults_and_goaway]))

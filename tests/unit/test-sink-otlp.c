@@ -479,7 +479,15 @@ static void what_cannot_be_is_refused_by_name(void **state)
         {"otlp+http://h/?path=/v1%20logs", "path"},
         {"otlp+http://h/?encoding=xml", "protobuf, json"},
         {"otlp+http://h/?format=json", "format"},
-        {"otlp://h:4317", "otlp+http://"},
+        {"otlp://h:4317/?encoding=json", "encoding"},
+        {"otlp://h:4317/?compression=zstd", "none, gzip"},
+        {"otlp://h:4317/?path=/x", "path"},
+        {"otlp://h:4317/v1/logs", "endpoint"},
+        {"otlp://h:4317/?proxy=http://p:1", "proxy"},
+        {"otlp://h:4317/?redirects_max=1", "redirects_max"},
+        {"otlps://h/?unix_socket=/s", "unix_socket"},
+        {"otlp://h/?headers=TE=gzip", "'TE'"},
+        {"otlp://h/?headers=grpc-timeout=1S", "'grpc-timeout'"},
     };
     (void)state;
     for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
@@ -489,6 +497,21 @@ static void what_cannot_be_is_refused_by_name(void **state)
         if (!strstr(e.text, cases[i].words))
             fail_msg("%s: %s", cases[i].uri, e.text);
         remote_run_close(&other);
+    }
+}
+
+static void names_of_headers_fit_into_a_call_or_are_refused(void **state)
+{
+    (void)state;
+    for (int more = 0; more < 2; more++) {
+        char uri[3000];
+        struct err e = {0};
+        struct sink *s = NULL;
+        (void)snprintf(uri, sizeof uri, "otlp://h/?headers=%0*d=1", 2048 - 23 + more, 0);
+        const int r = sink_new(uri, "test", &s, &e);
+        assert_int_equal(r, more ? -E2BIG : 0);
+        if (r == 0)
+            sink_free(s);
     }
 }
 
@@ -508,6 +531,7 @@ int main(void)
         cmocka_unit_test(partial_success_is_told_and_names_records_only_when_it_is_all),
         cmocka_unit_test(answers_that_are_no_message_count_by_their_status),
         cmocka_unit_test(what_cannot_be_is_refused_by_name),
+        cmocka_unit_test(names_of_headers_fit_into_a_call_or_are_refused),
     };
     return cmocka_run_group_tests_name("sink-otlp", tests, NULL, NULL);
 }
