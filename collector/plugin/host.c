@@ -151,7 +151,8 @@ static void on_ready(struct io_req *req, int result)
     free(w);
 }
 
-static struct fapilog_watch *watch_new(struct fapilog_sink *s, void (*ready)(void *owner, uint32_t revents), void *owner)
+static struct fapilog_watch *watch_new(struct fapilog_sink *s, void (*ready)(void *owner, uint32_t revents),
+                                       void *owner)
 {
     struct plugin_sink_state *st = state_of(s);
     struct fapilog_watch *w = calloc(1, sizeof *w);

@@ -103,11 +103,12 @@ struct fapilog_host {
 
     /* A message for people, of an instance of a sink; ten in ten seconds, the others are counted. */
     void (*warn)(struct fapilog_sink *s, const char *text);
-    /* Ends a request; exactly once for each. May be called from inside send() and cancel(). Nothing of the result is used
-     * after it has returned. */
+    /* Ends a request; exactly once for each. May be called from inside send() and cancel(). Nothing of the result is
+     * used after it has returned. */
     void (*done)(struct fapilog_sink *s, struct fapilog_request *q, const struct fapilog_result *result);
-    /* Calls ready(owner, revents) once when the descriptor is ready for `events` (POLLIN, POLLOUT), never from inside this
-     * call. NULL: no memory. The watch is gone when `ready` is called; those left over end when the sink is closed. */
+    /* Calls ready(owner, revents) once when the descriptor is ready for `events` (POLLIN, POLLOUT), never from inside
+     * this call. NULL: no memory. The watch is gone when `ready` is called; those left over end when the sink is
+     * closed. */
     struct fapilog_watch *(*watch)(struct fapilog_sink *s, int fd, uint32_t events,
                                    void (*ready)(void *owner, uint32_t revents), void *owner);
     /* The same at a time: nanoseconds of CLOCK_MONOTONIC; revents is 0. */
@@ -215,7 +216,7 @@ enum fapilog_stage_group {
 enum fapilog_stage_verdict {
     FAPILOG_STAGE_PASS,
     FAPILOG_STAGE_DROP,   /* the record goes nowhere and is counted */
-    FAPILOG_STAGE_FAILED, /* the stage could not do its work: the record goes on as it is; of a REDACT stage it is dropped */
+    FAPILOG_STAGE_FAILED, /* it could not do its work: the record goes on as it is, but behind a REDACT stage nowhere */
 };
 
 struct fapilog_stage {
@@ -237,8 +238,8 @@ struct fapilog_stage_kind {
     uint32_t config_size, state_size;
     int (*check)(void *config, struct fapilog_error *e);              /* as a sink's */
     int (*open)(struct fapilog_stage *s, struct fapilog_error *e);    /* may be NULL */
-    /* The record is a view: it is changed through host functions only. Returns enum fapilog_stage_verdict. Records that the
-     * collector made itself (r->internal) pass by FILTER stages. */
+    /* The record is a view: it is changed through host functions only. Returns enum fapilog_stage_verdict. Records
+     * that the collector made itself (r->internal) pass by FILTER stages. */
     int (*run)(struct fapilog_stage *s, const struct fapilog_record *r, struct fapilog_edit *edit);
     void (*close)(struct fapilog_stage *s); /* also after a failed open(); may be NULL */
 };

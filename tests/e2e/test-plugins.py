@@ -75,7 +75,8 @@ def records_go_through_stage_format_and_sink_of_a_plugin():
         with open(config, "w") as f:
             f.write(f"plugins: [{folder}]\nstages:\n  - tag: {{value: of the test}}\n"
                     f"sinks:\n  datagram: {{type: datagram, path: {receiver.path}, batch_interval: 10ms}}\n"
-                    f"  file: {{type: file, path: {place.file()}}}\n  tsv: {{type: file, path: {place.file('log.tsv')}, format: tsv}}\n")
+                    f"  file: {{type: file, path: {place.file()}}}\n"
+                    f"  tsv: {{type: file, path: {place.file('log.tsv')}, format: tsv}}\n")
         c = place.start([COLLECTOR, "--rings", place.rings, "--config", config])
         place.wait_ready(c)
         written = place.load_done("--id", 1, "--records", 2000, "--block")
@@ -118,13 +119,13 @@ def wrong_options_of_a_plugin_are_refused_as_those_of_others():
     with Place() as place:
         plugin = ["--set", f"plugins={example(place)}", "--check"]
         rows = [
-            (["--sink", "datagram:"], "path: must be given"),
+            (["--sink", "datagram:"], "path: must be given (Unix socket to send to.)"),
             (["--sink", "datagram:/x?nonsense=1"], "nonsense: no such option"),
             (["--sink", "datagram:/" + "x" * 200], "path: a socket's has at most 107 bytes"),
         ]
         for args, want in rows:
             text = said_by(place, *plugin, *args, status=1)
-            check(want.split(":")[0] in text and want.split(": ", 1)[1].split()[0] in text, f"{args}: {text}")
+            check(want in text, f"{args}: {text}")
         config = os.path.join(place.path, "fapilog.yaml")
         with open(config, "w") as f:
             f.write("stages:\n  - tag: {name: '', value: x}\n")
