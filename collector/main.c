@@ -41,6 +41,14 @@ static int run(const struct options *o)
     return r < 0 || closed < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
+/* --help, --schema and --sample tell of plug-ins, too, as far as the configuration so far names any. */
+static void load_plugins(const struct options *o)
+{
+    struct err e = { 0 };
+    if (config_load_plugins(&o->args, &e) < 0)
+        (void)fprintf(stderr, "fapilog-collector: without plug-ins: %s\n", e.text);
+}
+
 int main(int argc, char **argv)
 {
     struct err e = { 0 };
@@ -53,9 +61,11 @@ int main(int argc, char **argv)
     }
     switch (options_parse(&o, argc, argv, &topic, &e)) {
     case OPTIONS_HELP:
+        load_plugins(&o);
         options_help(stdout);
         break;
     case OPTIONS_HELP_TOPIC:
+        load_plugins(&o);
         if (options_help_topic(stdout, topic, &e) < 0)
             status = complain(&e, EXIT_USAGE);
         break;
@@ -63,9 +73,11 @@ int main(int argc, char **argv)
         (void)puts("fapilog-collector " FAPILOG_VERSION);
         break;
     case OPTIONS_SCHEMA:
+        load_plugins(&o);
         generate_schema(stdout);
         break;
     case OPTIONS_SAMPLE:
+        load_plugins(&o);
         generate_sample(stdout);
         break;
     case OPTIONS_RUN:

@@ -1,6 +1,7 @@
 #include "collector/config/config.h"
 
 #include "collector/config/build.h"
+#include "collector/plugin/plugin.h"
 #include "lib/base/check.h"
 
 #include <errno.h>
@@ -97,8 +98,10 @@ static int report(struct build *b, struct err *e)
     return err_set(e, b->code, "%.*sand %u more", (int)used, text, b->problems_count - shown);
 }
 
-static int build(struct build *b, struct err *e)
+/* The settings, and the plug-ins that they name: what stages and sinks there are depends on them. */
+static int build_first(struct build *b, struct err *e)
 {
+    struct err plugins = {0};
     int r = defaults(b->c, e);
     if (r == 0)
         r = read_file(b, e);
@@ -107,6 +110,18 @@ static int build(struct build *b, struct err *e)
     if (r < 0)
         return r;
     build_settings(b);
+    r = plugins_load(&b->c->settings.plugins, &plugins);
+    if (r == 0)
+        return 0;
+    build_problem(b, r, "plugins: %s", plugins.text);
+    return report(b, e); /* without them most of what follows would be found wrong */
+}
+
+static int build(struct build *b, struct err *e)
+{
+    const int r = build_first(b, e);
+    if (r < 0)
+        return r;
     build_levels(b);
     build_adaptive(b);
     build_stages(b);
@@ -120,7 +135,14 @@ static int build(struct build *b, struct err *e)
     return report(b, e);
 }
 
-int config_load(const struct config_args *args, struct config *ret, struct err *e)
+static int first_alone(struct build *b, struct err *e)
+{
+    const int r = build_first(b, e);
+    return r < 0 ? r : report(b, e);
+}
+
+static int load(const struct config_args *args, int (*what)(struct build *b, struct err *e), struct config *ret,
+                struct err *e)
 {
     memset(ret, 0, sizeof *ret);
     struct build *b = calloc(1, sizeof *b);
@@ -128,7 +150,7 @@ int config_load(const struct config_args *args, struct config *ret, struct err *
         return err_set(e, -ENOMEM, "out of memory");
     b->args = args;
     b->c = ret;
-    int r = env_read(&b->env) < 0 ? err_set(e, -ENOMEM, "out of memory") : build(b, e);
+    int r = env_read(&b->env) < 0 ? err_set(e, -ENOMEM, "out of memory") : what(b, e);
     buf_done(&b->problems);
     env_free(&b->env);
     tree_free(b->rules);
@@ -137,6 +159,20 @@ int config_load(const struct config_args *args, struct config *ret, struct err *
     free(b);
     if (r < 0)
         config_free(ret);
+    return r;
+}
+
+int config_load(const struct config_args *args, struct config *ret, struct err *e)
+{
+    return load(args, build, ret, e);
+}
+
+int config_load_plugins(const struct config_args *args, struct err *e)
+{
+    struct config c;
+    const int r = load(args, first_alone, &c, e);
+    if (r == 0)
+        config_free(&c);
     return r;
 }
 

@@ -53,6 +53,8 @@ struct config {
 /* Needs no clean-up when it fails. The text has a line for each thing that is wrong, as far as there is room. */
 int config_load(const struct config_args *args, struct config *ret, struct err *e);
 void config_free(struct config *c);
+/* Only the plug-ins that it names, so that --help and the schema have what is in them. */
+int config_load_plugins(const struct config_args *args, struct err *e);
 /* Usage errors of one KEY=VALUE, as far as they can be told without the sinks and stages. */
 int config_check_set(const char *text, struct err *e);
 

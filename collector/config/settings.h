@@ -16,6 +16,7 @@ struct settings {
     uint32_t io; /* enum io_kind */
     const char *admin; /* see collector/admin/admin.h */
     bool admin_allow_remote;
+    struct opt_list plugins; /* see collector/plugin/plugin.h */
 };
 extern const struct opt settings_opts[];
 

@@ -28,6 +28,34 @@ const struct format_ops *format_find(const char *name)
     return NULL;
 }
 
+static unsigned list_length(void)
+{
+    unsigned n = 0;
+    while (format_list[n])
+        n++;
+    return n;
+}
+
+int format_register(const struct format_ops *ops, struct err *e)
+{
+    const unsigned n = list_length();
+    if (format_find(ops->name))
+        return err_set(e, -EEXIST, "there is a format '%s' already: %s", ops->name, format_find(ops->name)->summary);
+    if (n == format_list_room)
+        return err_set(e, -ENOSPC, "format %s: there are %u already", ops->name, n);
+    format_list[n] = ops;
+    return 0;
+}
+
+void format_unregister(const struct format_ops *ops)
+{
+    unsigned i = 0;
+    while (format_list[i] && format_list[i] != ops)
+        i++;
+    for (; format_list[i]; i++)
+        format_list[i] = format_list[i + 1];
+}
+
 static int unknown_format(const char *name, struct err *e)
 {
     auto_buf known = {0};

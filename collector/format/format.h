@@ -47,8 +47,12 @@ struct format {
     void *state;
 };
 
-/* NULL-terminated. */
-extern const struct format_ops *const format_list[];
+/* NULL-terminated; behind what is built in stands what was registered. */
+extern const struct format_ops *format_list[];
+extern const unsigned format_list_room; /* entries, without the NULL */
+/* For the life of the process. -EEXIST: its name is taken. */
+int format_register(const struct format_ops *ops, struct err *e);
+void format_unregister(const struct format_ops *ops); /* before it was used; no-op when it is not there */
 
 const struct format_ops *format_find(const char *name);
 /* slot < FORMAT_SLOTS, one per format instance that shares the decoded sites. */

@@ -37,6 +37,34 @@ const struct sink_ops *sink_find(const char *scheme)
     return NULL;
 }
 
+static unsigned list_length(void)
+{
+    unsigned n = 0;
+    while (sink_list[n])
+        n++;
+    return n;
+}
+
+int sink_register(const struct sink_ops *ops, struct err *e)
+{
+    const unsigned n = list_length();
+    if (sink_find(ops->scheme))
+        return err_set(e, -EEXIST, "there is a sink '%s' already: %s", ops->scheme, sink_find(ops->scheme)->summary);
+    if (n == sink_list_room)
+        return err_set(e, -ENOSPC, "sink %s: there are %u already", ops->scheme, n);
+    sink_list[n] = ops;
+    return 0;
+}
+
+void sink_unregister(const struct sink_ops *ops)
+{
+    unsigned i = 0;
+    while (sink_list[i] && sink_list[i] != ops)
+        i++;
+    for (; sink_list[i]; i++)
+        sink_list[i] = sink_list[i + 1];
+}
+
 const char *sink_schemes(char *ret, size_t size)
 {
     size_t used = 0;
@@ -205,6 +233,8 @@ int sink_finish(struct sink *s, struct err *e)
         r = check_name(s->common.name, e);
     if (r == 0 && s->ops->check)
         r = s->ops->check(s->cfg, e);
+    if (r == 0 && s->ops->check_own)
+        r = s->ops->check_own(s, e);
     if (r == 0)
         r = choose_format(s, e);
     if (r == 0)

@@ -104,6 +104,8 @@ struct sink_ops {
     size_t cfg_size, state_size;
     /* Checks what single rows cannot (contradictions); fills derived values. May be NULL. */
     int (*check)(void *cfg, struct err *e);
+    /* The same for whoever has one function for several tables. May be NULL. */
+    int (*check_own)(struct sink *s, struct err *e);
     /* Takes scheme, host, port, path, user and password of a URI into cfg by itself; parameters are set by
      * the core, afterwards. NULL: the core sets the rows of the names user, password, host, port, path. */
     int (*from_uri)(void *cfg, const struct uri *u, struct err *e);
@@ -158,8 +160,12 @@ struct sink {
 
 static inline void sink_done(struct sink *s, int result) { s->done(s, result); }
 static inline void sink_mark_changed(struct sink *s) { s->mark_changed(s); }
-/* NULL-terminated, generated from collector/sinks/meson.build. */
-extern const struct sink_ops *const sink_list[];
+/* NULL-terminated, generated from collector/sinks/meson.build; behind what is built in stands what was registered. */
+extern const struct sink_ops *sink_list[];
+extern const unsigned sink_list_room; /* entries, without the NULL */
+/* For the life of the process. -EEXIST: its scheme is taken. */
+int sink_register(const struct sink_ops *ops, struct err *e);
+void sink_unregister(const struct sink_ops *ops); /* before it was used; no-op when it is not there */
 /* By its scheme or an alias. */
 const struct sink_ops *sink_find(const char *scheme);
 /* Sinks that this build could not have, and the libraries that it lacked; ends with scheme NULL. */

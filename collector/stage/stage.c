@@ -26,6 +26,34 @@ const struct stage_ops *stage_find(const char *kind)
     return NULL;
 }
 
+static unsigned list_length(void)
+{
+    unsigned n = 0;
+    while (stage_list[n])
+        n++;
+    return n;
+}
+
+int stage_register(const struct stage_ops *ops, struct err *e)
+{
+    const unsigned n = list_length();
+    if (stage_find(ops->kind))
+        return err_set(e, -EEXIST, "there is a stage '%s' already: %s", ops->kind, stage_find(ops->kind)->summary);
+    if (n == stage_list_room)
+        return err_set(e, -ENOSPC, "stage %s: there are %u already", ops->kind, n);
+    stage_list[n] = ops;
+    return 0;
+}
+
+void stage_unregister(const struct stage_ops *ops)
+{
+    unsigned i = 0;
+    while (stage_list[i] && stage_list[i] != ops)
+        i++;
+    for (; stage_list[i]; i++)
+        stage_list[i] = stage_list[i + 1];
+}
+
 static struct stage *stage_allocate(const struct stage_ops *ops)
 {
     struct stage *s = calloc(1, sizeof *s);
@@ -64,6 +92,8 @@ int stage_finish(struct stage *s, struct err *e)
     int r = opt_complete(s->ops->opts, s->cfg, e);
     if (r == 0 && s->ops->check)
         r = s->ops->check(s->cfg, e);
+    if (r == 0 && s->ops->check_own)
+        r = s->ops->check_own(s, e);
     return r < 0 ? err_wrap(e, r, "stage %s", s->ops->kind) : 0;
 }
 

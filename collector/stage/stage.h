@@ -63,6 +63,7 @@ struct stage_ops {
     const struct opt *opts;
     size_t cfg_size, state_size;
     int (*check)(void *cfg, struct err *e);
+    int (*check_own)(struct stage *s, struct err *e); /* for whoever has one function for several tables; may be NULL */
     int (*open)(struct stage *s, struct err *e);
     enum stage_verdict (*run)(struct stage *s, struct stage_record *r);
     /* At least every 250 ms: windows that end, summaries that are due (stage_emit). May be NULL. */
@@ -97,8 +98,12 @@ void stage_emit(struct stage *s, const struct fapilog_record *r);
 /* Rate-limited words for people: STAGE_WARN_MAX in STAGE_WARN_WINDOW_NS, then the count of those left out. */
 void stage_warn(struct stage *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* NULL-terminated, generated from collector/stage/meson.build. */
-extern const struct stage_ops *const stage_list[];
+/* NULL-terminated, generated from collector/stage/meson.build; behind what is built in stands what was registered. */
+extern const struct stage_ops *stage_list[];
+extern const unsigned stage_list_room; /* entries, without the NULL */
+/* For the life of the process. -EEXIST: its kind is taken. */
+int stage_register(const struct stage_ops *ops, struct err *e);
+void stage_unregister(const struct stage_ops *ops); /* before it was used; no-op when it is not there */
 const struct stage_ops *stage_find(const char *kind); /* or an alias; '-' and '_' and case alike */
 
 int stage_new(const struct stage_ops *ops, struct stage **ret, struct err *e); /* with its defaults */

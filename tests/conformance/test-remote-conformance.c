@@ -290,6 +290,7 @@ int main(void)
     (void)signal(SIGPIPE, SIG_IGN); /* as the collector does */
     (void)setenv("AWS_ACCESS_KEY_ID", "of-this-test", 1);
     (void)setenv("AWS_SECRET_ACCESS_KEY", "of-this-test", 1);
+    (void)signal(SIGPIPE, SIG_IGN); /* as the collector does */
     int failed = 0, sinks = 0;
     for (const struct sink_ops *const *ops = sink_list; *ops; ops++) {
         struct CMUnitTest tests[ARRAY_COUNT(body)];

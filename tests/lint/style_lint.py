@@ -38,8 +38,8 @@ NOTE = re.compile(r'\b(TO' r'DO|FIX' r'ME|XX' r'X)\b')
 LAYERS = [('include', 0), ('lib/base', 1), ('lib/ring', 2), ('lib/producer', 3), ('lib/reader', 3),
           ('lib/where', 4), ('collector/io', 5), ('collector/net', 6), ('collector/format', 6),
           ('collector/ingest', 7), ('collector/stage', 8), ('collector/route', 9), ('collector/sinks', 10),
-          ('collector/delivery', 11), ('collector/config', 12), ('collector/admin', 13),
-          ('collector/daemon', 14), ('collector', 15), ('tools', 16), ('tests', 17), ('bench', 17)]
+          ('collector/delivery', 11), ('collector/plugin', 12), ('collector/config', 13),
+          ('collector/admin', 14), ('collector/daemon', 15), ('collector', 16), ('tools', 17), ('tests', 18), ('bench', 18)]
 # Lower, and yet none of their business.
 STRANGERS = {('collector/ingest', 'collector/format'), ('collector/sinks', 'collector/ingest'),
              ('collector/ingest', 'collector/net'), ('collector/stage', 'collector/ingest'),

@@ -74,7 +74,8 @@ FAKE_STAGE(field_blocker, STAGE_REDACT)
 FAKE_STAGE(redact, STAGE_REDACT)
 FAKE_STAGE(size_guard, STAGE_PROCESS, .env_prefixes = fake_guard_prefixes)
 
-const struct stage_ops *const stage_list[] = {
+const unsigned stage_list_room = 11; /* none is registered */
+const struct stage_ops *stage_list[] = {
     &fake_level, &fake_sampling, &fake_rate_limit, &fake_runtime, &fake_kubernetes, &fake_field_mask, &fake_regex_mask,
     &fake_url_credentials, &fake_field_blocker, &fake_redact, &fake_size_guard, NULL,
 };
@@ -126,7 +127,8 @@ static const struct sink_ops fake_http = {
 };
 
 extern const struct sink_ops sink_console, sink_file, sink_native;
-const struct sink_ops *const sink_list[] = {&sink_console, &sink_file, &sink_native, &fake_loki, &fake_http, NULL};
+const unsigned sink_list_room = 5;
+const struct sink_ops *sink_list[] = {&sink_console, &sink_file, &sink_native, &fake_loki, &fake_http, NULL};
 const struct sink_absent sink_absent_list[] = {{"kafka", "rdkafka"}, {NULL, NULL}};
 
 static char fixture_path[64];
