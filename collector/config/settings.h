@@ -8,6 +8,9 @@
 
 #include <stdbool.h>
 
+/* Where the collector's own messages go. */
+enum diagnostics { DIAGNOSTICS_STDERR, DIAGNOSTICS_NONE, DIAGNOSTICS_RECORDS, DIAGNOSTICS_BOTH };
+
 struct settings {
     const char *rings; /* NULL: the default directory */
     struct ingest_settings ingest;
@@ -16,6 +19,8 @@ struct settings {
     uint32_t io; /* enum io_kind */
     const char *admin; /* see collector/admin/admin.h */
     bool admin_allow_remote;
+    uint32_t diagnostics; /* enum diagnostics */
+    struct opt_list diagnostics_sinks; /* names; none: every local one */
 };
 extern const struct opt settings_opts[];
 
