@@ -6,6 +6,11 @@ static const struct opt_word io_words[] = {
     { "auto", IO_AUTO }, { "uring", IO_URING }, { "plain", IO_PLAIN }, { NULL, 0 },
 };
 
+static const struct opt_word diagnostics_words[] = {
+    { "none", DIAGNOSTICS_NONE }, { "stderr", DIAGNOSTICS_STDERR }, { "records", DIAGNOSTICS_RECORDS },
+    { "both", DIAGNOSTICS_BOTH }, { NULL, 0 },
+};
+
 const struct opt settings_opts[] = {
     OPT_TEXT_(struct settings, rings, "rings", NULL, 0,
               "Ring directory; without: $FAPILOG_RING_DIR, /run/fapilog/UID, $XDG_RUNTIME_DIR/fapilog, "
@@ -39,6 +44,10 @@ const struct opt settings_opts[] = {
               "Let admin be an address that other machines reach; there is no authentication."),
     OPT_LIST_(struct settings, plugins, "plugins", "", 0,
               "Plug-ins to load: files, or directories of which every *.so is one; see docs/plugins.md."),
+    OPT_WORD_(struct settings, diagnostics, "diagnostics", "stderr", diagnostics_words, 0,
+              "Where the collector's own messages go; records are of the logger fapilog.collector."),
+    OPT_LIST_(struct settings, diagnostics_sinks, "diagnostics_sinks", "", 0,
+              "Sinks that get them as records; none: every sink that is not remote."),
     OPT_WORD_(struct settings, io, "io", "auto", io_words, 0, "How to do input and output."),
     OPT_END,
 };

@@ -8,6 +8,9 @@
 
 #include <stdbool.h>
 
+/* Where the collector's own messages go. */
+enum diagnostics { DIAGNOSTICS_STDERR, DIAGNOSTICS_NONE, DIAGNOSTICS_RECORDS, DIAGNOSTICS_BOTH };
+
 struct settings {
     const char *rings; /* NULL: the default directory */
     struct ingest_settings ingest;
@@ -17,6 +20,8 @@ struct settings {
     const char *admin; /* see collector/admin/admin.h */
     bool admin_allow_remote;
     struct opt_list plugins; /* see collector/plugin/plugin.h */
+    uint32_t diagnostics; /* enum diagnostics */
+    struct opt_list diagnostics_sinks; /* names; none: every local one */
 };
 extern const struct opt settings_opts[];
 

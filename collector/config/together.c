@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void warn(void *arg, const char *text)
 {
@@ -18,6 +19,31 @@ static int open_routes(struct build *b, struct routes **ret, struct err *e)
     for (uint32_t i = 0; i < c->sinks_count; i++)
         names[i] = c->sink[i]->common.name;
     return c->routes.count ? routes_open(&c->routes, names, c->sinks_count, ret, warn, b, e) : 0;
+}
+
+static bool is_sink(const struct config *c, const char *name)
+{
+    for (uint32_t i = 0; i < c->sinks_count; i++)
+        if (strcmp(c->sink[i]->common.name, name) == 0)
+            return true;
+    return false;
+}
+
+/* The sinks that get what the collector has to say. */
+static void check_diagnostics(struct build *b)
+{
+    const struct config *c = b->c;
+    const struct opt_list *names = &c->settings.diagnostics_sinks;
+    bool has_any = names->count;
+    for (uint32_t i = 0; i < names->count; i++)
+        if (!is_sink(c, names->item[i]))
+            build_problem(b, -EINVAL, "%s: diagnostics_sinks: there is no sink '%s'",
+                          config_source(c, "diagnostics_sinks"), names->item[i]);
+    for (uint32_t i = 0; i < c->sinks_count; i++)
+        has_any |= !c->sink[i]->ops->remote;
+    if (!has_any && (c->settings.diagnostics == DIAGNOSTICS_RECORDS || c->settings.diagnostics == DIAGNOSTICS_BOTH))
+        build_warn(b, "diagnostics: every sink is remote, so none gets records of the collector; name some in "
+                   "diagnostics_sinks");
 }
 
 void build_check(struct build *b)
@@ -40,6 +66,7 @@ void build_check(struct build *b)
         r = err_set(&why, -E2BIG, "stages: with adaptive there may be %d, not %u", STAGES_MAX - 1, c->stages_count);
     if (r < 0)
         build_problem(b, r, "%s", why.text);
+    check_diagnostics(b);
     routes_close(routes);
     free(chain);
 }

@@ -1,6 +1,7 @@
 #include "collector/daemon/daemon.h"
 
 #include "collector/daemon/books.h"
+#include "collector/daemon/diagnostics.h"
 #include "collector/daemon/endpoint.h"
 #include "collector/daemon/overload.h"
 #include "collector/daemon/pace.h"
@@ -181,6 +182,7 @@ static uint64_t next_deadline(const struct daemon *d, uint64_t now_ns)
     at = earliest(at, reload_deadline(d));
     at = earliest(at, overload_deadline(d));
     at = earliest(at, notify_deadline(&d->notify));
+    at = earliest(at, diagnostics_deadline(d));
     at = earliest(at, d->heartbeat_at_ns);
     at = earliest(at, discover_deadline(&d->discover));
     /* A turn that waits for a free batch goes on when a write completes. */
@@ -261,6 +263,7 @@ int daemon_run(struct daemon *d, struct err *e)
         status_mirror(d);
         books_write(d, now_ns);
         overload_run(d, now_ns);
+        diagnostics_run(d, now_ns);
         r = turn(d, now_ns, e);
         if (r < 0)
             return r;

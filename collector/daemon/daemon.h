@@ -43,6 +43,9 @@ struct daemon {
     bool is_turn_rung;        /* the present turn was asked for by a producer */
     uint64_t heartbeat_at_ns;
     uint64_t overload_at_ns;
+    struct quiet *quiet;
+    struct notes *notes;
+    uint64_t quiet_at_ns;
     uint64_t status_version;  /* of the sink states, and the segments, that were mirrored last */
     uint64_t status_attached;
     uint64_t turns;
@@ -53,8 +56,10 @@ struct daemon {
 int daemon_open(struct daemon *d, const struct options *o, struct err *e);
 /* For a start and for a reload. No routes in the configuration: *ret is NULL. */
 int daemon_open_routes(struct daemon *d, const struct config *c, struct routes **ret, struct err *e);
-/* For people: to stderr. */
+/* For people, as the setting `diagnostics` says: warnings, few enough to be read (quiet.h). */
 void daemon_say(struct daemon *d, const char *text);
+/* The same, but each of them: what somebody has asked for, or what comes once. */
+void daemon_tell(struct daemon *d, uint8_t level, const char *text);
 /* Until stopped or, with --drain, until all is delivered. 0, or -EIO when records were left behind. */
 int daemon_run(struct daemon *d, struct err *e);
 /* The first error of a sink's close. -EBUSY: nothing was freed, as a write is still under way. */

@@ -1,6 +1,7 @@
 #include "collector/daemon/daemon.h"
 #include "collector/daemon/books.h"
 #include "collector/daemon/chain.h"
+#include "collector/daemon/diagnostics.h"
 #include "collector/daemon/endpoint.h"
 #include "collector/daemon/lock.h"
 #include "collector/daemon/reload.h"
@@ -18,12 +19,6 @@
 #include <sys/resource.h>
 
 #define LAST_WRITES_NS NS_PER_S
-
-void daemon_say(struct daemon *d, const char *text)
-{
-    (void)d;
-    (void)fprintf(stderr, "fapilog-collector: %s\n", text);
-}
 
 static void on_message(void *arg, const char *text)
 {
@@ -43,7 +38,7 @@ static void on_attach(void *arg, struct source *s)
         char text[256];
         (void)snprintf(text, sizeof text, "%s: service %.*s, pid %u", s->name,
                        (int)s->seg->process.service.len, s->seg->process.service.data, s->seg->process.pid);
-        on_message(d, text);
+        daemon_tell(d, FAPILOG_LEVEL_INFO, text);
     }
 }
 
@@ -80,7 +75,7 @@ static int open_io(struct daemon *d, struct err *e)
         char text[1024];
         (void)snprintf(text, sizeof text, "rings in %s, input and output by %s%s%s", d->dir, io_name(d->io),
                        *io_reason(d->io) ? ": " : "", io_reason(d->io));
-        on_message(d, text);
+        daemon_tell(d, FAPILOG_LEVEL_INFO, text);
     }
     return r;
 }
@@ -89,7 +84,7 @@ static int open_config(struct daemon *d, struct err *e)
 {
     int r = config_load(&d->options->args, &d->config, e);
     for (unsigned i = 0; r == 0 && i < d->config.warnings_count; i++)
-        on_message(d, d->config.warning[i]);
+        daemon_tell(d, FAPILOG_LEVEL_WARNING, d->config.warning[i]);
     return r;
 }
 
@@ -174,11 +169,14 @@ static int open_pipeline(struct daemon *d, struct err *e)
     *s = d->config.settings.delivery;
     s->state_dir = d->state_dir;
     s->stages = d->stages;
+    s->is_apart = diagnostics_want_records(&d->config);
     s->routes = d->routes;
     s->route_config = d->routes ? &d->config.routes : NULL;
     d->pipeline.segments = &d->segments;
     r = pipeline_open(&d->pipeline, d->io, d->commit, d->config.sink, d->config.sinks_count, e);
     d->is_pipeline_open = r == 0;
+    if (r == 0)
+        diagnostics_choose_sinks(d);
     return r < 0 ? r : books_open(d, e);
 }
 
@@ -193,7 +191,9 @@ int daemon_open(struct daemon *d, const struct options *o, struct err *e)
     d->pipeline.status_version = 1;
     d->pipeline.on_message = on_message;
     raise_file_limit();
-    int r = signals_block(e);
+    int r = diagnostics_open(d, e);
+    if (r == 0)
+        r = signals_block(e);
     if (r == 0)
         r = notify_open(&d->notify, e);
     if (r == 0)
@@ -256,6 +256,7 @@ int daemon_close(struct daemon *d, struct err *e)
     chain_close(d->stages);
     routes_close(d->routes);
     io_free(d->io);
+    diagnostics_close(d);
     config_free(&d->config);
     books_close(d);
     notify_close(&d->notify);

@@ -90,7 +90,7 @@ int endpoint_open(struct daemon *d, struct err *e)
     if (r == 0 && d->admin && d->options->verbose) {
         char text[300];
         (void)snprintf(text, sizeof text, "status and metrics at %s", admin_address(d->admin));
-        daemon_say(d, text);
+        daemon_tell(d, FAPILOG_LEVEL_INFO, text);
     }
     return r;
 }

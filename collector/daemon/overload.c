@@ -65,5 +65,6 @@ void overload_stepped(void *arg, enum pressure_level from, enum pressure_level t
     const bool sheds = p && p->cfg->filter_tightening;
     (void)snprintf(text, sizeof text, "pressure: %s %s, %.0f %% full%s%s", to > from ? "up to" : "down to",
                    pressure_level_name(to), fill * 100, sheds ? ": " : "", sheds ? means[to] : "");
-    daemon_say(d, text);
+    daemon_tell(d, to < from ? FAPILOG_LEVEL_INFO : to == PRESSURE_CRITICAL ? FAPILOG_LEVEL_ERROR :
+                FAPILOG_LEVEL_WARNING, text);
 }

@@ -1,6 +1,7 @@
 #include "collector/daemon/reload.h"
 
 #include "collector/daemon/chain.h"
+#include "collector/daemon/diagnostics.h"
 #include "collector/daemon/endpoint.h"
 #include "collector/ingest/levels.h"
 
@@ -35,7 +36,7 @@ static void refuse(struct daemon *d, const char *why)
     char text[ERR_TEXT_MAX + 100];
     d->reloads_refused++;
     (void)snprintf(text, sizeof text, "configuration not taken over: %s", why);
-    daemon_say(d, text);
+    daemon_tell(d, FAPILOG_LEVEL_ERROR, text);
     admin_reload_ended(d->admin, -EINVAL, why);
 }
 
@@ -76,7 +77,7 @@ static int prepare(struct daemon *d, struct reload *l, struct err *e)
     if (r < 0)
         return r;
     for (unsigned i = 0; i < l->config.warnings_count; i++)
-        daemon_say(d, l->config.warning[i]);
+        daemon_tell(d, FAPILOG_LEVEL_WARNING, l->config.warning[i]);
     config_diff(&d->config, &l->config, &l->diff);
     r = check_restart(d, l, e);
     if (r < 0)
@@ -171,6 +172,7 @@ static void take_over(struct daemon *d, struct reload *l)
     }
     if (l->diff.levels)
         apply_levels(d);
+    diagnostics_choose_sinks(d);
     endpoint_refresh(d);
     d->reloads++;
 }
@@ -180,6 +182,7 @@ static int swap(struct daemon *d, struct reload *l, struct err *e)
     struct pipeline_settings settings = d->pipeline.settings;
     settings.stages = l->are_stages_new ? l->stages : d->stages;
     settings.routes = l->routes;
+    settings.is_apart = diagnostics_want_records(&l->config);
     settings.route_config = l->routes ? &l->config.routes : NULL;
     config_adopt(&d->config, &l->config, &l->diff);
     const int r = pipeline_reconfigure(&d->pipeline, l->config.sink, l->config.sinks_count, &settings, e);

@@ -44,12 +44,12 @@ static bool are_routed_alike(const struct route_config *routes, const char *a, c
     return !routes || list_has(&routes->fallback, a) == list_has(&routes->fallback, b);
 }
 
-static uint32_t output_get(struct outputs *o, const struct output *want, const struct route_config *routes)
+static uint32_t output_get(struct outputs *o, const struct output *want, const struct outputs_rules *rules)
 {
-    for (uint32_t i = 0; i < o->count; i++) {
+    for (uint32_t i = 0; i < o->count && !rules->is_apart; i++) {
         const struct output *have = &o->output[i];
         if (have->kind == want->kind && have->format == want->format && have->encoder == want->encoder &&
-            have->level_mask == want->level_mask && are_routed_alike(routes, have->routed_as, want->routed_as))
+            have->level_mask == want->level_mask && are_routed_alike(rules->routes, have->routed_as, want->routed_as))
             return i;
     }
     CHECK(o->count < OUTPUTS_MAX);
@@ -74,7 +74,7 @@ static int sink_format(struct outputs *o, struct sink *s, struct err *e)
     return r < 0 ? err_wrap(e, r, "sink %s", s->common.name) : 0;
 }
 
-static int sink_output(struct outputs *o, struct sink *s, enum output_kind kind, const struct route_config *routes,
+static int sink_output(struct outputs *o, struct sink *s, enum output_kind kind, const struct outputs_rules *rules,
                        uint32_t *ret, struct err *e)
 {
     struct output want = { .kind = kind, .level_mask = s->common.level_mask, .routed_as = s->common.name };
@@ -88,13 +88,13 @@ static int sink_output(struct outputs *o, struct sink *s, enum output_kind kind,
         want.encoder = s;
     else if (kind != OUTPUT_RAW && !want.format)
         return err_set(e, -EINVAL, "sink %s: format: must be given", s->common.name);
-    *ret = output_get(o, &want, routes);
+    *ret = output_get(o, &want, rules);
     o->level_mask |= want.level_mask;
     return 0;
 }
 
 int outputs_init(struct outputs *o, const struct outputs *before, struct sink *const *sinks, uint32_t sinks_count,
-                 const struct route_config *routes, uint32_t *ret_index, struct err *e)
+                 const struct outputs_rules *rules, uint32_t *ret_index, struct err *e)
 {
     memset(o, 0, sizeof *o);
     if (before) {
@@ -106,7 +106,7 @@ int outputs_init(struct outputs *o, const struct outputs *before, struct sink *c
         for (uint32_t i = 0; i < sinks_count; i++) {
             if (kind_of(sinks[i]) != kind)
                 continue;
-            const int r = sink_output(o, sinks[i], kind, routes, &ret_index[i], e);
+            const int r = sink_output(o, sinks[i], kind, rules, &ret_index[i], e);
             if (r < 0)
                 return r;
             o->output[ret_index[i]].sinks |= UINT32_C(1) << i;

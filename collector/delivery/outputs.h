@@ -37,10 +37,16 @@ struct outputs {
     bool encodes_raw;    /* stages or routes stand before raw outputs: they get no spans of the ring */
 };
 
+/* What decides, beside format and levels, whether two sinks may get the same bytes. */
+struct outputs_rules {
+    const struct route_config *routes; /* NULL: none */
+    bool is_apart; /* there are records that only some sinks get, whatever the routes: none share an output */
+};
+
 /* Fills `ret_index[i]` with the output of sink i and sets the format of each sink that has one. The formats of
  * `before` (may be NULL) are taken over: what they have cached at call sites stays theirs. */
 int outputs_init(struct outputs *o, const struct outputs *before, struct sink *const *sinks, uint32_t sinks_count,
-                 const struct route_config *routes, uint32_t *ret_index, struct err *e);
+                 const struct outputs_rules *rules, uint32_t *ret_index, struct err *e);
 /* Nothing is to be decoded: spans of the ring are all that is wanted. */
 static inline bool outputs_are_spans(const struct outputs *o)
 {

@@ -8,6 +8,7 @@
 
 #include "collector/delivery/batch.h"
 #include "collector/delivery/commit.h"
+#include "collector/delivery/notes.h"
 #include "collector/delivery/outputs.h"
 
 #include "collector/stage/stage.h"
@@ -62,6 +63,7 @@ struct pipeline_settings {
     struct stages *stages; /* open; NULL: none */
     struct routes *routes; /* of the sinks in their order; NULL: every sink gets every record */
     const struct route_config *route_config; /* that `routes` was made of */
+    bool is_apart; /* notes are not for all sinks: each has an output of its own */
 };
 
 /* A record between the ring and a batch. */
@@ -108,6 +110,7 @@ struct pipeline {
      * nothing is decoded, and nothing seen. */
     void (*tap)(void *arg, const struct fapilog_record *r);
     void *tap_arg;
+    struct notes *notes; /* of the owner; NULL: none */
     bool is_ending; /* set by the owner when all is read: stages tell what they still have */
     bool has_ended;
     uint64_t committed_records;

@@ -62,7 +62,8 @@ int pipeline_check(struct sink *const *sinks, uint32_t count, const struct pipel
 {
     struct outputs outputs;
     uint32_t output[FAPILOG_SINKS_MAX];
-    const int r = outputs_init(&outputs, NULL, sinks, count, settings ? settings->route_config : NULL, output, e);
+    const struct outputs_rules rules = { .routes = settings ? settings->route_config : NULL };
+    const int r = outputs_init(&outputs, NULL, sinks, count, &rules, output, e);
     outputs_done(&outputs);
     return r < 0 ? r : pipeline_check_sinks(sinks, count, e);
 }
@@ -104,7 +105,8 @@ static void target_init(struct pipeline *p, struct sink *s, uint32_t output, boo
 static int targets_init(struct pipeline *p, struct sink *const *sinks, uint32_t count, struct err *e)
 {
     uint32_t output[FAPILOG_SINKS_MAX];
-    int r = outputs_init(&p->outputs, NULL, sinks, count, p->settings.route_config, output, e);
+    const struct outputs_rules rules = { p->settings.route_config, p->settings.is_apart };
+    int r = outputs_init(&p->outputs, NULL, sinks, count, &rules, output, e);
     if (r == 0)
         r = pipeline_check_sinks(sinks, count, e);
     pipeline_decide_raw(&p->outputs, &p->settings);

@@ -6,6 +6,7 @@
 #include "lib/base/check.h"
 
 #include <errno.h>
+#include <string.h>
 
 static bool has_slot_room(const struct drain *d, const struct batch *b)
 {
@@ -161,6 +162,41 @@ static int put_emitted(struct pipeline *p, struct drain *d, struct err *e)
     return 0;
 }
 
+/* Outputs of the sinks that notes are for, without the one that it is about. Spans of the ring have no place for it. */
+static uint32_t wanting_note(const struct pipeline *p, const struct note *n)
+{
+    uint32_t sinks = p->notes->sinks;
+    for (uint32_t i = 0; i < p->targets_count; i++)
+        if (strcmp(p->target[i].sink->common.name, n->about) == 0)
+            sinks &= ~p->target[i].bit;
+    const uint32_t among = outputs_leading_to(&p->outputs, sinks);
+    return p->outputs.encodes_raw ? among : among & ((UINT32_C(1) << p->outputs.serialized_count) - 1);
+}
+
+/* What the collector has to say of itself, in a batch like the others but past the stages and routes. */
+static int put_notes(struct pipeline *p, struct drain *d, struct err *e)
+{
+    const struct note *n;
+    while (!d->is_fenced && (n = notes_peek(p->notes))) {
+        const struct pipeline_staged s = { .r = &n->r, .among = is_wanted(p, &n->r) ? wanting_note(p, n) : 0 };
+        struct batch *b = s.among ? pipeline_filling(p, d) : NULL;
+        bool fits = true;
+        if (s.among && !b)
+            return 0;
+        int r = b ? put_staged(p, b, &s, NULL, &fits, e) : 0;
+        if (r == 0 && !fits)
+            r = close_batch(p, d, e);
+        if (r < 0)
+            return r;
+        if (!fits)
+            continue;
+        if (b)
+            b->emitted++;
+        notes_done(p->notes);
+    }
+    return 0;
+}
+
 static void tick(struct pipeline *p, const struct drain *d)
 {
     struct stages *c = p->settings.stages;
@@ -232,6 +268,8 @@ static int between_turns(struct pipeline *p, struct drain *d, struct err *e)
         r = put_emitted(p, d, e);
     if (r == 0 && p->settings.stages && p->is_ending && !p->has_ended)
         r = end_stages(p, d, e);
+    if (r == 0 && p->notes)
+        r = put_notes(p, d, e);
     if (r < 0 || !p->filling)
         return r;
     if (!drain_touched(d) && !p->filling->emitted)

@@ -39,11 +39,12 @@ static int prepare(struct pipeline *p, struct change *c, struct sink *const *sin
                    const struct pipeline_settings *settings, struct err *e)
 {
     uint32_t output[FAPILOG_SINKS_MAX];
+    const struct outputs_rules rules = { settings->route_config, settings->is_apart };
     int r = pipeline_name_sinks(sinks, count, e);
     if (r == 0)
         r = pipeline_check_sinks(sinks, count, e);
     if (r == 0)
-        r = outputs_init(&c->outputs, &p->outputs, sinks, count, settings->route_config, output, e);
+        r = outputs_init(&c->outputs, &p->outputs, sinks, count, &rules, output, e);
     if (r < 0)
         return r;
     pipeline_decide_raw(&c->outputs, settings);
@@ -143,6 +144,7 @@ static void take_over(struct pipeline *p, struct change *c, const struct pipelin
     p->settings.stages = settings->stages;
     p->settings.routes = settings->routes;
     p->settings.route_config = settings->route_config;
+    p->settings.is_apart = settings->is_apart;
     p->staged = p->emitted = (struct pipeline_staged){ .of = NULL };
     p->has_ended = false;
     p->status_version++;

@@ -340,6 +340,8 @@ void world_open(struct world *w, uint32_t sinks)
     w->pipeline.settings = (struct pipeline_settings){ .window = w->window, .state_dir = w->dir };
     w->sinks_count = sinks;
     w->pipeline.settings.stages = w->stages;
+    w->pipeline.notes = w->notes;
+    w->pipeline.settings.is_apart = w->notes != NULL;
     if (w->routes) {
         CHECK(routes_open(w->routes, names, sinks, &w->routes_open, NULL, NULL, &e) == 0);
         w->pipeline.settings.routes = w->routes_open;

@@ -61,6 +61,7 @@ struct world {
     uint32_t queued, relieved;
     uint64_t window;
     struct stages *stages; /* of every collector to come */
+    struct notes *notes; /* NULL: none */
     const struct route_config *routes;
     struct routes *routes_open;
     uint32_t fences_seen; /* batches that a new collector read again */

@@ -189,10 +189,66 @@ def a_reload_turns_it_on_and_off():
         stop(c)
 
 
+def start_with(place, *args, env=None):
+    return place.start([COLLECTOR, "--rings", place.rings, "--set", f"state_dir={place.path}/state", *args], env=env)
+
+
+def own(records):
+    return [r for r in records if r.get("logger") == "fapilog.collector"]
+
+
+def refused_rings(place):
+    return int(re.search(r"fapilog_ring_segments_refused_total (\d+)", get(place, "/metrics")).group(1))
+
+
+def make_junk(place, times):
+    """A ring that is none, again and again: the collector says the same of it each time."""
+    path = os.path.join(place.rings, "junk.ring")
+    for n in range(times):
+        with open(path + ".new", "wb") as f:
+            f.write(bytes(100))
+        os.rename(path + ".new", path)
+        wait_for("the collector has looked at it", lambda: refused_rings(place) == n + 1)
+        os.unlink(path)
+
+
+def the_same_message_is_said_once_and_counted():
+    with Place() as place:
+        c = start_with(place, "--sink", place.uri())
+        wait_up(place, c)
+        make_junk(place, 5)
+        text = stop(c)
+        said = [line for line in text.splitlines() if "junk.ring" in line]
+        check(len(said) == 2 and said[1] == said[0] + " (4 times more)", f"{said}")
+        check(not own(place.lines()), "records that nobody asked for")
+
+
+def what_the_collector_says_may_be_records():
+    with Place() as place:
+        path = os.path.join(place.path, "fapilog.yaml")
+        with open(path, "w") as f:
+            f.write("diagnostics: records\nstages: [{level: {min: CRITICAL}}]\n"
+                    f"sinks: {{one: '{place.uri('log.jsonl')}', two: '{place.uri('other.jsonl')}'}}\n"
+                    "diagnostics_sinks: [one]\n")
+        c = start_with(place, "--config", path)
+        wait_up(place, c)
+        make_junk(place, 1)
+        wait_for("a record", lambda: own(place.lines()))
+        text = stop(c)
+        records = place.lines()
+        check([r["level"] for r in records] == ["WARNING"], f"{records}")
+        check("junk.ring" in records[0]["message"], f"{records}")
+        check(records[0]["diagnostics"]["service"] == "fapilog-collector", f"{records}")
+        check("junk.ring" not in text, f"stderr has it too: {text}")
+        check(not place.lines("other*"), "a sink that was not named has it")
+
+
 if __name__ == "__main__":
     sys.exit(run([
         what_is_protected_survives_an_overload_and_everything_passes_after_it,
         the_production_preset_sheds_while_its_console_stands_still,
         without_adaptive_there_is_no_pressure,
         a_reload_turns_it_on_and_off,
+        the_same_message_is_said_once_and_counted,
+        what_the_collector_says_may_be_records,
     ]))

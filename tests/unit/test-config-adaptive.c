@@ -109,6 +109,24 @@ static void set_is_checked_before_there_is_a_configuration(void **state)
     assert_int_equal(config_check_set("routing.overlap=true", &e), 0);
 }
 
+static void sinks_of_diagnostics_have_to_be_there(void **state)
+{
+    (void)state;
+    struct config c;
+    struct err e;
+    const struct config_args remote = {.sink = {"loki://localhost:1"}, .sinks_count = 1};
+    assert_int_equal(load(&c, "diagnostics_sinks: [consle]\n", NULL, &e), -EINVAL);
+    assert_non_null(strstr(e.text, ":1: diagnostics_sinks: there is no sink 'consle'"));
+    loads(&c, "diagnostics_sinks: [console]\ndiagnostics: both\n", NULL);
+    assert_int_equal(c.settings.diagnostics, DIAGNOSTICS_BOTH);
+    assert_int_equal(c.warnings_count, 0);
+    config_free(&c);
+    loads(&c, "diagnostics: records\n", &remote);
+    assert_int_equal(c.warnings_count, 1);
+    assert_non_null(strstr(c.warning[0], "every sink is remote"));
+    config_free(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +137,7 @@ int main(void)
         T(with_adaptive_there_is_one_stage_less_to_give),
         T(a_change_of_adaptive_is_seen),
         T(set_is_checked_before_there_is_a_configuration),
+        T(sinks_of_diagnostics_have_to_be_there),
     };
     return cmocka_run_group_tests_name("config-adaptive", tests, NULL, NULL);
 }

@@ -148,6 +148,55 @@ static void what_a_stage_drops_is_counted_and_what_it_says_is_delivered(void **s
     world_free(w);
 }
 
+static void what_is_said_of_a_sink_goes_to_others_and_past_routes(void **state)
+{
+    (void)state;
+    const struct fapilog_field field = { .name = { "n", 1 }, .type = FAPILOG_TYPE_U64, .v.u64 = SUMMARY };
+    struct world *w = world_new(1, 18);
+    struct notes *notes;
+    w->routes = &one_way; /* nothing but errors, to a and d */
+    assert_int_equal(notes_new(&notes), 0);
+    w->notes = notes;
+    world_open(w, WORLD_SINKS);
+    notes->sinks = w->pipeline.target[0].bit | w->pipeline.target[1].bit;
+    notes_add(notes, FAPILOG_LEVEL_INFO, "sink a: does not work", "a");
+    notes->note[0].r.fields = &field; /* by which the fake sinks know a record */
+    notes->note[0].r.fields_count = 1;
+    world_turn(w);
+    world_finish(w);
+    assert_int_equal(world_count(&w->disk[0], SUMMARY), 0);
+    assert_int_equal(world_count(&w->disk[1], SUMMARY), 1);
+    assert_int_equal(world_count(&w->disk[2], SUMMARY), 0);
+    assert_int_equal(w->server.times[SUMMARY], 0);
+    assert_int_equal(w->pipeline.committed_records, 0);
+    assert_null(notes_peek(notes));
+    world_kill(w);
+    notes_free(notes);
+    world_free(w);
+}
+
+static void what_is_said_too_fast_is_counted_in_the_next_record(void **state)
+{
+    (void)state;
+    struct notes *notes;
+    assert_int_equal(notes_new(&notes), 0);
+    for (unsigned i = 0; i < NOTES_MAX + 3; i++)
+        notes_add(notes, FAPILOG_LEVEL_WARNING, "text", NULL);
+    const struct note *n = notes_peek(notes);
+    assert_non_null(n);
+    assert_int_equal(n->r.fields_count, 1);
+    assert_int_equal(n->r.fields[0].v.u64, 3);
+    notes_done(notes);
+    for (unsigned i = 1; i < NOTES_MAX; i++) {
+        n = notes_peek(notes);
+        assert_int_equal(n->r.id.position, i);
+        assert_int_equal(n->r.fields_count, 0);
+        notes_done(notes);
+    }
+    assert_null(notes_peek(notes));
+    notes_free(notes);
+}
+
 static void killed_anywhere_stages_and_routes_keep_each_record_once(void **state)
 {
     (void)state;
@@ -197,7 +246,7 @@ static void raw_sinks_get_the_ring_as_it_is_only_without_stages_and_routes(void 
     chain_open(&chain);
     assert_int_equal(sink_new("native:///tmp/never/", "test", &s, &e), 0);
     assert_int_equal(pipeline_name_sinks(&s, 1, &e), 0);
-    assert_int_equal(outputs_init(&outputs, NULL, &s, 1, NULL, &output, &e), 0);
+    assert_int_equal(outputs_init(&outputs, NULL, &s, 1, &(struct outputs_rules){ NULL, false }, &output, &e), 0);
     pipeline_decide_raw(&outputs, &settings);
     assert_true(outputs_are_spans(&outputs));
     settings.stages = &chain.stages;
@@ -216,6 +265,8 @@ int main(void)
         cmocka_unit_test(a_record_goes_where_its_route_leads_and_is_written_once_for_all_of_one_route),
         cmocka_unit_test(what_no_rule_wants_is_counted_and_its_space_released),
         cmocka_unit_test(what_a_stage_drops_is_counted_and_what_it_says_is_delivered),
+        cmocka_unit_test(what_is_said_of_a_sink_goes_to_others_and_past_routes),
+        cmocka_unit_test(what_is_said_too_fast_is_counted_in_the_next_record),
         cmocka_unit_test(killed_anywhere_stages_and_routes_keep_each_record_once),
         cmocka_unit_test(raw_sinks_get_the_ring_as_it_is_only_without_stages_and_routes),
     };

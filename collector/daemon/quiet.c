@@ -1,0 +1,158 @@
+#include "collector/daemon/quiet.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TOKEN_NS (NS_PER_S / QUIET_PER_SECOND)
+
+static uint64_t hash_of(const char *text)
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    for (; *text; text++)
+        h = (h ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+    return h;
+}
+
+/* ---- the same text ---- */
+
+static void tell_text(struct quiet *q, struct quiet_text *t)
+{
+    char line[QUIET_TEXT_MAX + 60];
+    if (!t->left_out)
+        return;
+    (void)snprintf(line, sizeof line, "%s (%" PRIu64 " times more)", t->text, t->left_out);
+    t->left_out = 0;
+    q->say(q->arg, line);
+}
+
+static void remove_text(struct quiet *q, unsigned i)
+{
+    tell_text(q, &q->text[i]);
+    memmove(&q->text[i], &q->text[i + 1], (--q->texts - i) * sizeof q->text[0]);
+}
+
+/* Windows that have ended; those behind began later. */
+static void expire(struct quiet *q, uint64_t now_ns)
+{
+    while (q->texts && now_ns - q->text[0].since_ns >= QUIET_WINDOW_NS)
+        remove_text(q, 0);
+}
+
+static struct quiet_text *find_text(struct quiet *q, uint64_t hash, const char *text)
+{
+    for (unsigned i = 0; i < q->texts; i++)
+        if (q->text[i].hash == hash && strncmp(q->text[i].text, text, QUIET_TEXT_MAX - 1) == 0)
+            return &q->text[i];
+    return NULL;
+}
+
+static void add_text(struct quiet *q, uint64_t now_ns, uint64_t hash, const char *text)
+{
+    if (q->texts == QUIET_TEXTS)
+        remove_text(q, 0);
+    struct quiet_text *t = &q->text[q->texts++];
+    *t = (struct quiet_text){ .hash = hash, .since_ns = now_ns };
+    (void)snprintf(t->text, sizeof t->text, "%s", text);
+}
+
+/* ---- a component ---- */
+
+static void tell_component(struct quiet *q, struct quiet_component *c)
+{
+    char line[QUIET_NAME_MAX + 60];
+    if (!c->left_out)
+        return;
+    (void)snprintf(line, sizeof line, "%s: %" PRIu64 " more messages left out", c->name, c->left_out);
+    c->left_out = 0;
+    q->say(q->arg, line);
+}
+
+static void name_of(const char *text, char ret[QUIET_NAME_MAX])
+{
+    const char *colon = strstr(text, ": ");
+    const size_t len = colon ? (size_t)(colon - text) : strcspn(text, " ");
+    (void)snprintf(ret, QUIET_NAME_MAX, "%.*s", (int)(len < QUIET_NAME_MAX ? len : QUIET_NAME_MAX - 1), text);
+}
+
+/* The one that has been silent for longest goes. */
+static struct quiet_component *room_for_component(struct quiet *q)
+{
+    struct quiet_component *oldest = &q->component[0];
+    if (q->components < QUIET_COMPONENTS)
+        return &q->component[q->components++];
+    for (unsigned i = 1; i < q->components; i++)
+        if (q->component[i].full_at_ns < oldest->full_at_ns)
+            oldest = &q->component[i];
+    tell_component(q, oldest);
+    return oldest;
+}
+
+static struct quiet_component *component_of(struct quiet *q, const char *text)
+{
+    char name[QUIET_NAME_MAX];
+    name_of(text, name);
+    for (unsigned i = 0; i < q->components; i++)
+        if (strcmp(q->component[i].name, name) == 0)
+            return &q->component[i];
+    struct quiet_component *c = room_for_component(q);
+    *c = (struct quiet_component){ 0 };
+    memcpy(c->name, name, sizeof name);
+    return c;
+}
+
+static bool has_token(const struct quiet_component *c, uint64_t now_ns)
+{
+    return c->full_at_ns <= now_ns || c->full_at_ns - now_ns <= (QUIET_BURST - 1) * TOKEN_NS;
+}
+
+static void take_token(struct quiet_component *c, uint64_t now_ns)
+{
+    c->full_at_ns = (c->full_at_ns > now_ns ? c->full_at_ns : now_ns) + TOKEN_NS;
+}
+
+/* ---- both ---- */
+
+void quiet_say(struct quiet *q, uint64_t now_ns, const char *text)
+{
+    const uint64_t hash = hash_of(text);
+    expire(q, now_ns);
+    struct quiet_text *t = find_text(q, hash, text);
+    if (t) {
+        t->left_out++;
+        return;
+    }
+    struct quiet_component *c = component_of(q, text);
+    if (!has_token(c, now_ns)) {
+        c->left_out++;
+        return;
+    }
+    tell_component(q, c);
+    take_token(c, now_ns);
+    add_text(q, now_ns, hash, text);
+    q->say(q->arg, text);
+}
+
+void quiet_run(struct quiet *q, uint64_t now_ns)
+{
+    expire(q, now_ns);
+    for (unsigned i = 0; i < q->components; i++)
+        if (has_token(&q->component[i], now_ns))
+            tell_component(q, &q->component[i]);
+}
+
+uint64_t quiet_deadline(const struct quiet *q)
+{
+    uint64_t at = UINT64_MAX;
+    for (unsigned i = 0; i < q->texts; i++)
+        if (q->text[i].left_out && q->text[i].since_ns + QUIET_WINDOW_NS < at)
+            at = q->text[i].since_ns + QUIET_WINDOW_NS;
+    for (unsigned i = 0; i < q->components; i++) {
+        const struct quiet_component *c = &q->component[i];
+        const uint64_t token_at = c->full_at_ns - (QUIET_BURST - 1) * TOKEN_NS;
+        if (c->left_out && token_at < at)
+            at = token_at;
+    }
+    return at;
+}
