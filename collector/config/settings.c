@@ -46,7 +46,7 @@ const struct opt settings_opts[] = {
               "Plug-ins to load: files, or directories of which every *.so is one; see docs/plugins.md."),
     OPT_WORD_(struct settings, diagnostics, "diagnostics", "stderr", diagnostics_words, 0,
               "Where the collector's own messages go; records are of the logger fapilog.collector."),
-    OPT_LIST_(struct settings, diagnostics_sinks, "diagnostics_sinks", "", 0,
+    OPT_LIST_(struct settings, diagnostics_sinks, "diagnostics_sinks", NULL, 0,
               "Sinks that get them as records; none: every sink that is not remote."),
     OPT_WORD_(struct settings, io, "io", "auto", io_words, 0, "How to do input and output."),
     OPT_END,
