@@ -190,6 +190,7 @@ int daemon_open(struct daemon *d, const struct options *o, struct err *e)
     d->started_ns = clock_mono_ns();
     d->pipeline.status_version = 1;
     d->pipeline.on_message = on_message;
+    d->pipeline.message_arg = d;
     raise_file_limit();
     int r = diagnostics_open(d, e);
     if (r == 0)
