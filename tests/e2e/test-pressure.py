@@ -243,6 +243,21 @@ def what_the_collector_says_may_be_records():
         check(not place.lines("other*"), "a sink that was not named has it")
 
 
+def a_sink_that_fails_is_told_of_in_another():
+    with Place() as place, open("/dev/full", "wb") as full:
+        c = place.start([COLLECTOR, "--rings", place.rings, "--sink", place.uri(), "--sink", "console:?format=json",
+                         "--set", "diagnostics=both", "--set", "shutdown_timeout=200ms"], stdout=full)
+        wait_up(place, c)
+        written = place.load_done("--records", 10)
+        wait_for("the file has what is said of the console", lambda: own(place.lines()))
+        text = stop(c, status=1)
+        records = place.lines()
+        said = own(records)[0]["message"]
+        check(said.startswith("sink console: No space left on device"), said)
+        check(f"fapilog-collector: {said}" in text, f"stderr has it not: {text}")
+        check(len(loads(records)) == written, "the file has the records too")
+
+
 if __name__ == "__main__":
     sys.exit(run([
         what_is_protected_survives_an_overload_and_everything_passes_after_it,
@@ -251,4 +266,5 @@ if __name__ == "__main__":
         a_reload_turns_it_on_and_off,
         the_same_message_is_said_once_and_counted,
         what_the_collector_says_may_be_records,
+        a_sink_that_fails_is_told_of_in_another,
     ]))
