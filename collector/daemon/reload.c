@@ -210,7 +210,7 @@ int reload_run(struct daemon *d, uint64_t now_ns, struct err *e)
     } else {
         const uint64_t took_ms = (clock_mono_ns() - l->began_ns) / NS_PER_MS;
         (void)snprintf(text, sizeof text, "configuration taken over in %" PRIu64 " ms", took_ms);
-        daemon_say(d, text);
+        daemon_tell(d, FAPILOG_LEVEL_INFO, text);
         admin_reload_ended(d->admin, 0, NULL);
     }
     reload_abandon(d);

@@ -226,18 +226,25 @@ def the_same_message_is_said_once_and_counted():
 def what_the_collector_says_may_be_records():
     with Place() as place:
         path = os.path.join(place.path, "fapilog.yaml")
-        with open(path, "w") as f:
-            f.write("diagnostics: records\nstages: [{level: {min: CRITICAL}}]\n"
-                    f"sinks: {{one: '{place.uri('log.jsonl')}', two: '{place.uri('other.jsonl')}'}}\n"
-                    "diagnostics_sinks: [one]\n")
+
+        def write(diagnostics):
+            with open(path, "w") as f:
+                f.write(f"diagnostics: {diagnostics}\nstages: [{{level: {{min: CRITICAL}}}}]\n"
+                        f"sinks: {{one: '{place.uri('log.jsonl')}', two: '{place.uri('other.jsonl')}'}}\n"
+                        "diagnostics_sinks: [one]\n")
+
+        write("stderr")
         c = start_with(place, "--config", path)
         wait_up(place, c)
+        write("records")  # from here on the sinks may not share what they get
+        c.send_signal(signal.SIGHUP)
+        wait_for("the reload", lambda: json.loads(get(place, "/status"))["reloads"] == 1)
         make_junk(place, 1)
-        wait_for("a record", lambda: own(place.lines()))
+        wait_for("two records", lambda: len(own(place.lines())) == 2)
         text = stop(c)
         records = place.lines()
-        check([r["level"] for r in records] == ["WARNING"], f"{records}")
-        check("junk.ring" in records[0]["message"], f"{records}")
+        check([r["level"] for r in records] == ["INFO", "WARNING"], f"{records}")
+        check("taken over" in records[0]["message"] and "junk.ring" in records[1]["message"], f"{records}")
         check(records[0]["diagnostics"]["service"] == "fapilog-collector", f"{records}")
         check("junk.ring" not in text, f"stderr has it too: {text}")
         check(not place.lines("other*"), "a sink that was not named has it")
