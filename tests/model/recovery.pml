@@ -14,6 +14,9 @@
  *             its lanes -> other lanes start at the shared done. A live file that the slot does not
  *             name belongs to somebody else: it is kept and appended to, after its length is persisted.
  *
+ *             The second lane's segment may not be attached at once (no descriptors): it is not read and its done
+ *             is not published until it is, and until then each slot keeps what the first one said of it.
+ *
  * mutant: PUBLISH_BEFORE_PERSIST - done and head move before the state is persisted
  * mutant: HEAD_BEFORE_PERSIST - only head moves too early; the producer overwrites what is read again
  * mutant: PERSIST_BEFORE_WRITE - the state promises bytes that the file does not have
@@ -24,6 +27,7 @@
  * mutant: SLOT_WITHOUT_LANES - the positions come from the shared done only
  * mutant: NO_REPUBLISH - the new collector does not publish the slot's positions before it writes the
  *         next slot, which need not name these lanes
+ * mutant: KEPT_FORGOTTEN - slots do not keep the position of a lane that is not attached
  * mutant: ROTATE_BEFORE_PUBLISH - the slot of the rotation replaces the last one's positions before
  *         they are published, in a slot without them
  * mutant: ROTATE_WITHOUT_PERSIST - the first bytes go to the new file before the state names it
@@ -32,6 +36,7 @@
  * witness: TWO_KILLS - the second kill comes after the second collector's first write
  * witness: ORPHAN_LIVE - a new collector finds a live file that no slot names
  * witness: NO_LIVE - a new collector finds no live file
+ * witness: ATTACHED_LATE - a lane whose position the slot has kept is attached after a turn without it
  * witness: SLOT_AHEAD - a slot knows a later position than the shared done
  */
 #define LANES 2
@@ -69,10 +74,13 @@ bool wrote_second; /* ghost: the second collector has written */
 
 /* The collector's own memory, gone with it. */
 byte pos[LANES], upto[LANES];
+bool missing; /* lane 1 is not attached */
+bool kept;    /* and its position is in the slot that was found */
 
 inline forget()
 {
-    pos[0] = 0; pos[1] = 0; upto[0] = 0; upto[1] = 0; i = 0; cur = 0; seq = 0; file = 0; rotate = false
+    pos[0] = 0; pos[1] = 0; upto[0] = 0; upto[1] = 0; i = 0; cur = 0; seq = 0; file = 0; rotate = false;
+    missing = false; kept = false
 }
 
 /* Rewrites the older slot: the file and, with_lanes, where each lane of the batch ends. */
@@ -96,7 +104,11 @@ inline persist(with_lanes, bytes_now)
     };
     d_step {
         slot[cur].has[0] = with_lanes && upto[0] > pos[0];
+#ifdef MUTANT_KEPT_FORGOTTEN
         slot[cur].has[1] = with_lanes && upto[1] > pos[1];
+#else
+        slot[cur].has[1] = kept || (with_lanes && upto[1] > pos[1]);
+#endif
         slot[cur].pos[0] = (slot[cur].has[0] -> upto[0] : 0);
         slot[cur].pos[1] = (slot[cur].has[1] -> upto[1] : 0)
     };
@@ -112,7 +124,7 @@ inline publish_done()
     i = 0;
     do
     :: i < LANES ->
-        done[i] = upto[i]; /* D1 */
+        done[i] = (i == 1 && missing -> done[i] : upto[i]); /* D1 */
         i++
     :: else -> break
     od;
@@ -125,7 +137,7 @@ inline publish_head()
     do
     :: i < LANES ->
         d_step {
-            head[i] = upto[i]; /* H1 */
+            head[i] = (i == 1 && missing -> head[i] : upto[i]); /* H1 */
             freed[i] = (head[i] > freed[i] -> head[i] : freed[i])
         };
         i++
@@ -221,9 +233,13 @@ inline recover()
             i++
         :: else -> break
         od;
-        i = 0;
-        cur = 0
+        i = 0
     };
+    if
+    :: kills == 1 -> atomic { missing = true; kept = slot[cur].has[1] }
+    :: true
+    fi;
+    cur = 0;
 #ifndef MUTANT_NO_REPUBLISH
     publish_done();
     publish_head();
@@ -257,11 +273,24 @@ inline choose_batch()
         :: else
         fi;
         if
-        :: pos[1] < RECORDS -> select(i : pos[1] .. RECORDS); upto[1] = i
+        :: pos[1] < RECORDS && !missing -> select(i : pos[1] .. RECORDS); upto[1] = i
         :: else
         fi;
         i = 0
     }
+}
+
+inline attach()
+{
+#ifdef WITNESS_ATTACHED_LATE
+    assert(!(kept && done[1] < pos[1] && wrote_second));
+#endif
+    missing = false;
+#ifndef MUTANT_NO_REPUBLISH
+    publish_done();
+    publish_head();
+#endif
+    kept = false
 }
 
 inline turn()
@@ -326,7 +355,8 @@ active proctype collector()
         {
             recover();
             do
-            :: pos[0] == RECORDS && pos[1] == RECORDS -> break
+            :: pos[0] == RECORDS && pos[1] == RECORDS && !missing -> break
+            :: missing -> attach()
             :: (pos[0] < RECORDS || pos[1] < RECORDS) && rotations == 0 -> rotate_file()
             :: pos[0] < RECORDS || pos[1] < RECORDS ->
                 choose_batch();
