@@ -42,7 +42,7 @@ const struct opt settings_opts[] = {
               "HOST:PORT or none."),
     OPT_BOOL_(struct settings, admin_allow_remote, "admin_allow_remote", "false", 0,
               "Let admin be an address that other machines reach; there is no authentication."),
-    OPT_LIST_(struct settings, plugins, "plugins", "", 0,
+    OPT_LIST_(struct settings, plugins, "plugins", NULL, 0,
               "Plug-ins to load: files, or directories of which every *.so is one; see docs/plugins.md."),
     OPT_WORD_(struct settings, diagnostics, "diagnostics", "stderr", diagnostics_words, 0,
               "Where the collector's own messages go; records are of the logger fapilog.collector."),

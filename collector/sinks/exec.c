@@ -102,8 +102,8 @@ static uint32_t entries_within(const struct sink_request *q, uint64_t bytes)
 /* The process will read no more of it. */
 static void split(struct exec_link *l, uint64_t unread, const char *reason)
 {
-    CHECK(unread <= l->written);
-    const uint32_t read = entries_within(l->q, l->written - unread), left = l->q->count - read;
+    const uint64_t taken = unread < l->written ? l->written - unread : 0; /* it may have put bytes there itself */
+    const uint32_t read = entries_within(l->q, taken), left = l->q->count - read;
     if (left == 0) {
         delivered(l);
         return;
