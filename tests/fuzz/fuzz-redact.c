@@ -137,6 +137,9 @@ static struct fapilog_field planted(struct input *in, char *text, size_t room)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    /* libFuzzer learns the secret from the search for it, and would put it where nothing is masked. */
+    if (memmem(data, size, NEEDLE, sizeof NEEDLE - 1))
+        return 0;
     struct input in = {data, data + (size < INPUT_MAX ? size : INPUT_MAX)};
     struct fapilog_field call[LIST_MAX + 1], bound[LIST_MAX], thread[LIST_MAX], enriched[LIST_MAX];
     char text[512];
