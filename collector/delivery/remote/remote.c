@@ -281,15 +281,13 @@ uint64_t remote_deadline(const struct remote *r)
     uint64_t at = flight_deadline(r);
     if (r->settled_count)
         return 0;
-    if (r->fresh.records && breaker_may_allow(&r->breaker) && r->bundles_count < r->d->max_in_flight)
-        at = least(at, batcher_deadline(r, &r->fresh) > r->pause_ns ? batcher_deadline(r, &r->fresh) : r->pause_ns);
     if (r->d->retry_deadline_ns != OPT_UNSET && r->fresh.records)
         at = least(at, r->fresh.head->since_ns + r->d->retry_deadline_ns);
     if (r->old.records && r->pause_ns > r->now_ns)
         at = least(at, r->pause_ns);
     if (r->d->spool_rate != OPT_UNSET && r->old.records && r->old_budget <= 0)
         at = least(at, r->now_ns + NS_PER_S / 10);
-    if (r->spool && !r->spilled_count && spill_is_wanted(r))
+    if (r->spool && !r->spilled_count && spool_can_put(r->spool) && spill_is_wanted(r))
         at = least(at, r->spill_again_ns);
     if (r->doomed_count && !r->doomed_writing)
         at = least(at, r->dead_again_ns);
