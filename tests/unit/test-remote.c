@@ -495,6 +495,29 @@ static void while_all_requests_are_out_only_their_answers_are_waited_for(void **
     assert_each_delivered_once(50);
 }
 
+static void what_the_ring_will_need_waits_for_no_others(void **state)
+{
+    struct fake_ticket a, b;
+    f->sink->delivery.batch_size = 100;
+    start();
+    fake_put(f, 5, 20, &a);
+    fake_run(f, 0);
+    assert_int_equal(f->requests, 0);
+    remote_hurry(f->r);
+    assert_true(remote_deadline(f->r) <= f->now_ns);
+    fake_run(f, 0);
+    assert_int_equal(f->requests, 1);
+    fake_run(f, 0);
+    assert_int_equal(a.settled, 1);
+    assert_int_equal(fake_stats(f).spooled_records, 0);
+    fake_put(f, 5, 20, &b);
+    fake_run(f, 0);
+    assert_int_equal(f->requests, 1); /* it was meant for those before */
+    fake_run(f, NS_PER_S);
+    fake_run(f, 0);
+    assert_each_delivered_once(10);
+}
+
 int main(void)
 {
     static struct io_config cfg[] = {
@@ -506,6 +529,7 @@ int main(void)
         cmocka_unit_test(a_batch_is_sent_when_it_is_full_or_has_waited),
         cmocka_unit_test(an_empty_parcel_is_settled_by_the_next_run),
         cmocka_unit_test(while_all_requests_are_out_only_their_answers_are_waited_for),
+        cmocka_unit_test(what_the_ring_will_need_waits_for_no_others),
         cmocka_unit_test(limits_of_the_protocol_hold_at_their_edges),
         cmocka_unit_test(a_request_spans_no_more_time_than_allowed),
         cmocka_unit_test(what_fails_is_tried_again_until_it_is_delivered),

@@ -209,6 +209,11 @@ void remote_put(struct remote *r, struct parcel *p, struct remote_ticket *t)
     queue_push(&r->fresh, l);
 }
 
+void remote_hurry(struct remote *r)
+{
+    r->hurry_number = r->lots;
+}
+
 void remote_relieve(struct remote *r)
 {
     if (r->d->on_full == SINK_FULL_SPOOL)
