@@ -1,6 +1,7 @@
-/* bench-paced RATE SECONDS [three]: logs numbered records of ten fields, or of three, at so many a second, in portions of
- * a millisecond, with the policy block, and says on stdout what it has written and how long it took. The number is the
- * field n, by which bench-receiver tells which records have come. FAPILOG_RING_DIR says where; SIGTERM ends it early. */
+/* bench-paced RATE SECONDS [three]: logs numbered records of ten fields, or of three, at so many a second, in portions
+ * of a millisecond, with the policy block, and says on stdout what it has written and how long it took. The number is
+ * the field n, by which bench-receiver tells which records have come. FAPILOG_RING_DIR says where; SIGTERM ends it
+ * early. */
 #include <fapilog/fapilog.h>
 
 #include <inttypes.h>

@@ -1,8 +1,8 @@
 /* bench-receiver http|stream MARKER: a server on a free port of loopback that reads what it is sent, as cheaply as it
  * can, and counts the records in it. http: answers each POST with 200. stream: only reads, for syslog over TCP.
  *
- * A record is an occurrence of MARKER; where digits follow it, they are the record's number, and each number counts once
- * as distinct. Commands on stdin, one a line, each answered by a line of JSON on stdout: `stats`, `down` (closes the
+ * A record is an occurrence of MARKER; where digits follow it, they are the record's number, and each number counts
+ * once as distinct. Commands on stdin, one a line, each answered by a line of JSON on stdout: `stats`, `down` (closes the
  * port and all connections: connection refused), `up` (listens again on the same port), `hang` (accepts and reads
  * nothing). The end of stdin ends it. */
 #include <errno.h>
@@ -170,7 +170,7 @@ static void down(struct receiver *r)
 static bool command(struct receiver *r)
 {
     char line[64];
-    const ssize_t n = read(STDIN_FILENO, line, sizeof line - 1); /* a command is asked for only when the last is answered */
+    const ssize_t n = read(STDIN_FILENO, line, sizeof line - 1); /* one: the next comes when this is answered */
     if (n <= 0)
         return false;
     line[n] = '\0';
