@@ -1,10 +1,10 @@
 /* bench-receiver http|stream MARKER: a server on a free port of loopback that reads what it is sent, as cheaply as it
  * can, and counts the records in it. http: answers each POST with 200. stream: only reads, for syslog over TCP.
  *
- * A record is an occurrence of MARKER; where digits follow it, they are the record's number, and each number counts
- * once as distinct. Commands on stdin, one a line, each answered by a line of JSON on stdout: `stats`, `down` (closes the
- * port and all connections: connection refused), `up` (listens again on the same port), `hang` (accepts and reads
- * nothing). The end of stdin ends it. */
+ * A record is an occurrence of MARKER; where digits follow it, they are the number of the record, and each number
+ * counts once as distinct. Commands on stdin, one a line, each answered by a line of JSON on stdout: `stats`; `down`
+ * (closes the port and all connections: connection refused); `up` (listens again on the same port); `hang` (accepts
+ * and reads nothing). The end of stdin ends it. */
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
