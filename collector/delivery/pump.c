@@ -261,6 +261,18 @@ static int put_down(struct pipeline *p, struct drain *d, struct err *e)
     return 0;
 }
 
+/* A lane has given the batch a quarter of what it can hold: remote sinks get it now, while there is room for their
+ * answers to come. */
+static bool is_quarter_of_lane(const struct drain *d)
+{
+    for (uint32_t i = 0; i < d->touched_count; i++) {
+        const struct lane *l = d->touched[i].lane;
+        if (l && l->taken - l->span_from > (UINT64_C(1) << l->source->seg->lanes[l->index].cap_log2) / 4)
+            return true;
+    }
+    return false;
+}
+
 static int between_turns(struct pipeline *p, struct drain *d, struct err *e)
 {
     int r = 0;
@@ -274,7 +286,7 @@ static int between_turns(struct pipeline *p, struct drain *d, struct err *e)
         return r;
     if (!drain_touched(d) && !p->filling->emitted)
         pipeline_drop_batch(p);
-    else if (d->is_fenced || pipeline_is_hungry(p))
+    else if (d->is_fenced || pipeline_is_hungry(p) || (p->remotes_count && is_quarter_of_lane(d)))
         return close_batch(p, d, e);
     return 0;
 }

@@ -75,7 +75,9 @@ void remote_close(struct remote *r); /* NULL allowed */
 /* Never fails and never waits. Takes a reference of its own; an empty parcel is settled at once (from
  * remote_run). */
 void remote_put(struct remote *r, struct parcel *p, struct remote_ticket *t);
-/* The ring needs the space of what is not settled. */
+/* The ring will need the space of what is not settled: it is sent without waiting for more. */
+void remote_hurry(struct remote *r);
+/* The ring needs that space now. */
 void remote_relieve(struct remote *r);
 /* Sends, retries, reads back, settles what is due. */
 void remote_run(struct remote *r, uint64_t now_ns);

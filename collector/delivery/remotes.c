@@ -127,32 +127,38 @@ void remotes_drop_tickets(struct batch *b)
     b->waits = 0;
 }
 
-/* A lane that open batches hold back is more than half full. */
-static bool is_pressed(const struct checkpoint *c)
+/* How much the ring needs the space that open batches hold back: what they hold is to be sent now, so that a sink that
+ * keeps up has answered before it comes to the spool; or taken over. */
+enum pressure { PRESSURE_NONE, PRESSURE_SEND, PRESSURE_TAKE };
+
+static enum pressure pressure_of(const struct checkpoint *c)
 {
-    for (uint32_t i = 0; i < c->count; i++) {
+    enum pressure most = PRESSURE_NONE;
+    for (uint32_t i = 0; i < c->count && most < PRESSURE_TAKE; i++) {
         const struct lane *l = c->item[i].lane;
         if (!l || l->source->state == SOURCE_QUARANTINED)
             continue;
         const uint64_t cap = UINT64_C(1) << l->source->seg->lanes[l->index].cap_log2;
-        if (lane_tail_now(l) - l->done > cap / 2)
-            return true;
+        const uint64_t held = lane_tail_now(l) - l->done;
+        if (held > cap / 4)
+            most = held > cap / 2 ? PRESSURE_TAKE : PRESSURE_SEND;
     }
-    return false;
+    return most;
 }
 
-static bool ring_wants_space(struct pipeline *p, uint64_t now_ns)
+static enum pressure ring_pressure(struct pipeline *p, uint64_t now_ns)
 {
+    enum pressure most = PRESSURE_NONE;
     if (p->is_full)
-        return true;
+        return PRESSURE_TAKE;
     if (now_ns < p->pressure_at_ns)
-        return false;
+        return PRESSURE_NONE;
     p->pressure_at_ns = now_ns + PRESSURE_NS;
-    for (uint32_t i = 0; i < p->open_count; i++) {
-        if (p->open[i]->waits && is_pressed(&p->open[i]->checkpoint))
-            return true;
+    for (uint32_t i = 0; i < p->open_count && most < PRESSURE_TAKE; i++) {
+        const enum pressure one = p->open[i]->waits ? pressure_of(&p->open[i]->checkpoint) : PRESSURE_NONE;
+        most = one > most ? one : most;
     }
-    return false;
+    return most;
 }
 
 static bool holds_any(const struct pipeline *p)
@@ -166,12 +172,14 @@ static bool holds_any(const struct pipeline *p)
 
 void remotes_run(struct pipeline *p, uint64_t now_ns)
 {
-    const bool is_wanted = holds_any(p) && ring_wants_space(p, now_ns);
+    const enum pressure pressure = holds_any(p) ? ring_pressure(p, now_ns) : PRESSURE_NONE;
     for (uint32_t i = 0; i < p->targets_count; i++) {
         struct target *t = &p->target[i];
         if (!t->remote)
             continue;
-        if (is_wanted && t->unsettled && t->relieved_id != p->batch_id) {
+        if (pressure >= PRESSURE_SEND && t->unsettled)
+            remote_hurry(t->remote);
+        if (pressure == PRESSURE_TAKE && t->unsettled && t->relieved_id != p->batch_id) {
             t->relieved_id = p->batch_id;
             remote_relieve(t->remote);
         }

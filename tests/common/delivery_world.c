@@ -213,6 +213,11 @@ void world_settle(struct world *w, uint32_t which)
     parcel_unref(put.parcel);
 }
 
+void remote_hurry(struct remote *r)
+{
+    (void)r; /* it settles when the test says so */
+}
+
 void remote_relieve(struct remote *r)
 {
     struct world *w = (struct world *)r;

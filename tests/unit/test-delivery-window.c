@@ -322,11 +322,34 @@ static void a_segment_that_is_attached_late_goes_to_those_sinks_that_have_not_ha
     finish_and_check(w, 2);
 }
 
+/* It does not wait for more until its space is wanted back. */
+static void a_remote_sink_gets_a_quarter_of_a_lane_at_once(void **state)
+{
+    (void)state;
+    struct world *w = world_new(3, 18);
+    const uint64_t lane = UINT64_C(1) << w->builder.opt.cap_log2;
+    world_open(w, WORLD_SINKS);
+    assert_true(world_put(w, 0));
+    world_turn(w);
+    world_run(w); /* the local sinks write, and ask for nothing */
+    const uint64_t from = builder_lane(&w->builder, 0)->tail;
+    const uint32_t queued = w->queued;
+    while (builder_lane(&w->builder, 0)->tail - from < lane * 3 / 8)
+        assert_true(world_put(w, 0));
+    for (uint64_t taken = 0; taken < lane * 3 / 8; taken += w->settings.lane_budget_bytes)
+        world_turn(w);
+    assert_true(w->queued > queued);
+    world_finish(w);
+    world_kill(w);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_anywhere_files_hold_each_record_once_and_servers_at_least_once),
         cmocka_unit_test(a_sink_that_stands_still_holds_up_nobody_until_the_ring_is_full),
+        cmocka_unit_test(a_remote_sink_gets_a_quarter_of_a_lane_at_once),
         cmocka_unit_test(a_pressed_lane_asks_remote_sinks_to_spool),
         cmocka_unit_test(a_batch_gathers_while_every_sink_is_busy),
         cmocka_unit_test(what_was_committed_of_a_segment_that_cannot_be_attached_outlives_the_next_commits),

@@ -86,6 +86,23 @@ static void what_the_ring_wants_back_is_spooled_also_when_it_is_in_flight(void *
     fake_until(f, NS_PER_S, files_count(SPOOL_SUFFIX) == 0);
 }
 
+/* A deadline that no turn can meet makes the collector spin. */
+static void a_spool_that_is_empty_again_asks_for_no_turn(void **state)
+{
+    struct fake_ticket t;
+    f->script = always_fail;
+    f->sink->delivery.spool_sync_interval_ns = NS_PER_S;
+    start();
+    fake_put(f, 20, 100, &t);
+    remote_relieve(f->r);
+    fake_until(f, 0, fake_stats(f).spooled_records == 20);
+    f->script = NULL;
+    fake_until(f, NS_PER_MS, remote_is_idle(f->r, true) && files_count(SPOOL_SUFFIX) == 0);
+    fake_run(f, 10 * NS_PER_S);
+    assert_true(remote_deadline(f->r) > f->now_ns);
+    assert_each_delivered_once(20);
+}
+
 /* vector#23875: 20 GB of memory while the sink is down. */
 static void memory_stays_within_the_queue_while_the_sink_is_down(void **state)
 {
@@ -464,6 +481,7 @@ int main(void)
     };
     struct CMUnitTest tests[] = {
         cmocka_unit_test(what_the_ring_wants_back_is_spooled_also_when_it_is_in_flight),
+        cmocka_unit_test(a_spool_that_is_empty_again_asks_for_no_turn),
         cmocka_unit_test(memory_stays_within_the_queue_while_the_sink_is_down),
         cmocka_unit_test(order_is_kept_through_the_spool_where_it_matters),
         cmocka_unit_test(a_second_run_delivers_what_the_first_has_spooled),

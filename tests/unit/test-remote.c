@@ -474,6 +474,50 @@ static void more_requests_are_in_flight_while_they_are_fast_fewer_when_slow(void
     assert_true(fake_is_balanced(f));
 }
 
+/* A deadline that has passed and that no turn can meet makes the collector spin. */
+static void while_all_requests_are_out_only_their_answers_are_waited_for(void **state)
+{
+    struct fake_ticket t[5];
+    f->script = hold;
+    f->sink->delivery.batch_size = 10;
+    start();
+    for (int i = 0; i < 5; i++)
+        fake_put(f, 10, 20, &t[i]);
+    fake_run(f, 0);
+    assert_int_equal(f->held_count, 2);
+    assert_true(remote_deadline(f->r) == f->now_ns + f->sink->delivery.timeout_ns);
+    fake_run(f, NS_PER_S);
+    assert_true(remote_deadline(f->r) > f->now_ns);
+    f->script = NULL;
+    while (f->held_count)
+        fake_answer(f, 0, &(struct sink_result){ .outcome = SINK_DELIVERED });
+    fake_until(f, 0, remote_is_idle(f->r, true));
+    assert_each_delivered_once(50);
+}
+
+static void what_the_ring_will_need_waits_for_no_others(void **state)
+{
+    struct fake_ticket a, b;
+    f->sink->delivery.batch_size = 100;
+    start();
+    fake_put(f, 5, 20, &a);
+    fake_run(f, 0);
+    assert_int_equal(f->requests, 0);
+    remote_hurry(f->r);
+    assert_true(remote_deadline(f->r) <= f->now_ns);
+    fake_run(f, 0);
+    assert_int_equal(f->requests, 1);
+    fake_run(f, 0);
+    assert_int_equal(a.settled, 1);
+    assert_int_equal(fake_stats(f).spooled_records, 0);
+    fake_put(f, 5, 20, &b);
+    fake_run(f, 0);
+    assert_int_equal(f->requests, 1); /* it was meant for those before */
+    fake_run(f, NS_PER_S);
+    fake_run(f, 0);
+    assert_each_delivered_once(10);
+}
+
 int main(void)
 {
     static struct io_config cfg[] = {
@@ -484,6 +528,8 @@ int main(void)
     struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_is_sent_when_it_is_full_or_has_waited),
         cmocka_unit_test(an_empty_parcel_is_settled_by_the_next_run),
+        cmocka_unit_test(while_all_requests_are_out_only_their_answers_are_waited_for),
+        cmocka_unit_test(what_the_ring_will_need_waits_for_no_others),
         cmocka_unit_test(limits_of_the_protocol_hold_at_their_edges),
         cmocka_unit_test(a_request_spans_no_more_time_than_allowed),
         cmocka_unit_test(what_fails_is_tried_again_until_it_is_delivered),

@@ -87,7 +87,9 @@ static bool is_ready(const struct remote *r, const struct queue *q)
 
 uint64_t batcher_deadline(const struct remote *r, const struct queue *q)
 {
-    return q->records ? q->head->since_ns + r->d->batch_interval_ns : UINT64_MAX;
+    if (!q->records)
+        return UINT64_MAX;
+    return q->head->number <= r->hurry_number ? q->head->since_ns : q->head->since_ns + r->d->batch_interval_ns;
 }
 
 static bool take_next(struct remote *r, struct queue *q, struct fill *f, struct bundle *b)

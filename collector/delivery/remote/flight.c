@@ -64,10 +64,15 @@ static bool old_is_allowed(const struct remote *r)
 }
 
 /* In a strict order the spool comes first: it holds what is older. */
+static bool spool_is_first(const struct remote *r)
+{
+    return remote_is_strict(r) && r->spool && !r->is_stopping && (r->old.records || spool_has_unread(r->spool));
+}
+
 static struct queue *queue_choose(struct remote *r)
 {
     const bool has_fresh = r->fresh.records && !r->spilled_queue;
-    if (remote_is_strict(r) && r->spool && !r->is_stopping && (r->old.records || spool_has_unread(r->spool)))
+    if (spool_is_first(r))
         return r->old.records ? &r->old : NULL;
     if (old_is_allowed(r) && (r->is_old_next || !has_fresh))
         return &r->old;
@@ -119,9 +124,16 @@ static void send(struct remote *r, struct bundle *b, bool is_full)
     r->sink->ops->remote->send(r->sink, &b->q);
 }
 
-static bool may_send(struct remote *r, uint32_t limit)
+/* Requests at once, as the server's answers allow it now. */
+static uint32_t in_flight_now(const struct remote *r)
 {
-    if (r->sent_count >= limit)
+    const uint32_t max = in_flight_max(r);
+    return r->adapt.limit < max ? r->adapt.limit : max;
+}
+
+static bool may_send(struct remote *r)
+{
+    if (r->sent_count >= in_flight_now(r))
         return false;
     if (r->is_stopping) /* the last attempt asks nobody; but order is kept */
         return r->now_ns < r->stop_ns && r->breaker.failures < r->d->breaker_threshold &&
@@ -131,14 +143,12 @@ static bool may_send(struct remote *r, uint32_t limit)
 
 void flight_send_all(struct remote *r)
 {
-    const uint32_t max = in_flight_max(r);
-    const uint32_t limit = r->adapt.limit < max ? r->adapt.limit : max;
-    while (may_send(r, limit)) {
+    while (may_send(r)) {
         struct bundle *b = bundle_due(r);
         b = b ? b : bundle_make(r);
         if (!b)
             return;
-        send(r, b, r->sent_count + 1 >= limit);
+        send(r, b, r->sent_count + 1 >= in_flight_now(r));
     }
 }
 
@@ -161,16 +171,30 @@ static uint64_t bundle_deadline(const struct remote *r, const struct bundle *b)
         return b->is_spilling ? UINT64_MAX : 0;
     if (b->state == BUNDLE_SENT)
         return b->was_cancelled ? UINT64_MAX : b->q.deadline_ns;
-    if (breaker_may_allow(&r->breaker))
+    if (breaker_may_allow(&r->breaker) && r->sent_count < in_flight_now(r)) /* else an answer is what it waits for */
         at = b->due_ns > r->pause_ns ? b->due_ns : r->pause_ns;
     if (r->d->retry_deadline_ns != OPT_UNSET && b->items[0].lot->since_ns + r->d->retry_deadline_ns < at)
         at = b->items[0].lot->since_ns + r->d->retry_deadline_ns;
     return at;
 }
 
+/* When fresh records become a request; never, while that takes an answer, a write or a read to end first. */
+static uint64_t fresh_deadline(const struct remote *r)
+{
+    if (!r->fresh.records || r->spilled_queue || !breaker_may_allow(&r->breaker) || r->sent_count >= in_flight_now(r))
+        return UINT64_MAX;
+    if (!r->is_stopping && r->bundles_count >= in_flight_max(r))
+        return UINT64_MAX;
+    if (remote_is_strict(r) && (r->bundles || spool_is_first(r)))
+        return UINT64_MAX;
+    const uint64_t at = batcher_deadline(r, &r->fresh);
+    return at > r->pause_ns ? at : r->pause_ns;
+}
+
 uint64_t flight_deadline(const struct remote *r)
 {
-    uint64_t first = breaker_deadline(&r->breaker);
+    const uint64_t fresh = fresh_deadline(r), breaker = breaker_deadline(&r->breaker);
+    uint64_t first = fresh < breaker ? fresh : breaker;
     for (const struct bundle *b = r->bundles; b; b = b->next) {
         const uint64_t at = bundle_deadline(r, b);
         first = at < first ? at : first;

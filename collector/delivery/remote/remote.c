@@ -209,6 +209,11 @@ void remote_put(struct remote *r, struct parcel *p, struct remote_ticket *t)
     queue_push(&r->fresh, l);
 }
 
+void remote_hurry(struct remote *r)
+{
+    r->hurry_number = r->lots;
+}
+
 void remote_relieve(struct remote *r)
 {
     if (r->d->on_full == SINK_FULL_SPOOL)
@@ -281,15 +286,13 @@ uint64_t remote_deadline(const struct remote *r)
     uint64_t at = flight_deadline(r);
     if (r->settled_count)
         return 0;
-    if (r->fresh.records && breaker_may_allow(&r->breaker) && r->bundles_count < r->d->max_in_flight)
-        at = least(at, batcher_deadline(r, &r->fresh) > r->pause_ns ? batcher_deadline(r, &r->fresh) : r->pause_ns);
     if (r->d->retry_deadline_ns != OPT_UNSET && r->fresh.records)
         at = least(at, r->fresh.head->since_ns + r->d->retry_deadline_ns);
     if (r->old.records && r->pause_ns > r->now_ns)
         at = least(at, r->pause_ns);
     if (r->d->spool_rate != OPT_UNSET && r->old.records && r->old_budget <= 0)
         at = least(at, r->now_ns + NS_PER_S / 10);
-    if (r->spool && !r->spilled_count && spill_is_wanted(r))
+    if (r->spool && !r->spilled_count && spool_can_put(r->spool) && spill_is_wanted(r))
         at = least(at, r->spill_again_ns);
     if (r->doomed_count && !r->doomed_writing)
         at = least(at, r->dead_again_ns);

@@ -14,6 +14,24 @@ enum {
     PACK_MAX = 2 * SPOOL_BLOCK_RAW, /* packing more would hold up the reactor for longer than a millisecond */
 };
 
+/* Making a context costs more than packing a block with it: one of each kind, made when it is first needed. NULL: no
+ * memory; a block is stored plain then, and one that is packed cannot be read. */
+static ZSTD_CCtx *packer(void)
+{
+    static _Thread_local ZSTD_CCtx *context;
+    if (!context)
+        context = ZSTD_createCCtx();
+    return context;
+}
+
+static ZSTD_DCtx *unpacker(void)
+{
+    static _Thread_local ZSTD_DCtx *context;
+    if (!context)
+        context = ZSTD_createDCtx();
+    return context;
+}
+
 void spool_file_head_seal(struct spool_file_head *h)
 {
     h->magic = SPOOL_FILE_MAGIC;
@@ -40,8 +58,8 @@ size_t spool_block_seal(struct spool_block_head *h, const char *raw, uint32_t ra
     char *stored = out + sizeof *h;
     size_t len = raw_len;
     h->codec = SPOOL_PLAIN;
-    if (raw_len <= PACK_MAX) {
-        const size_t n = ZSTD_compress(stored, ZSTD_compressBound(raw_len), raw, raw_len, ZSTD_LEVEL);
+    if (raw_len <= PACK_MAX && packer()) {
+        const size_t n = ZSTD_compressCCtx(packer(), stored, ZSTD_compressBound(raw_len), raw, raw_len, ZSTD_LEVEL);
         if (!ZSTD_isError(n) && n < raw_len) {
             h->codec = SPOOL_ZSTD;
             len = n;
@@ -85,7 +103,9 @@ int spool_block_unpack(const struct spool_block_head *h, const char *stored, cha
     if (XXH3_64bits(stored, h->stored_bytes) != h->xxh3)
         return -EBADMSG;
     if (h->codec == SPOOL_ZSTD)
-        return ZSTD_decompress(out, h->raw_bytes, stored, h->stored_bytes) == h->raw_bytes ? 0 : -EBADMSG;
+        return unpacker() && ZSTD_decompressDCtx(unpacker(), out, h->raw_bytes, stored, h->stored_bytes) == h->raw_bytes
+                   ? 0
+                   : -EBADMSG;
     if (h->stored_bytes != h->raw_bytes)
         return -EBADMSG;
     memcpy(out, stored, h->raw_bytes);

@@ -298,7 +298,8 @@ int seglog_tick(struct seglog *l, uint64_t now_ns)
 
 uint64_t seglog_deadline(const struct seglog *l)
 {
-    return l->sync_due_ns && !l->is_syncing && l->step == SEGLOG_IDLE ? l->sync_due_ns : UINT64_MAX;
+    const bool is_waiting = l->sync_due_ns && !l->is_syncing && l->step == SEGLOG_IDLE;
+    return is_waiting && l->fd >= 0 ? l->sync_due_ns : UINT64_MAX;
 }
 
 int seglog_drop_first(struct seglog *l)
@@ -310,6 +311,7 @@ int seglog_drop_first(struct seglog *l)
         CHECK(!seglog_is_busy(l));
         (void)io_close(l->io, take_fd(l->fd));
         l->is_dirty = l->must_sync_dir = l->must_cut = false;
+        l->sync_due_ns = 0;
     }
     const int r = io_unlink(l->io, path);
     if (r < 0 && r != -ENOENT)
