@@ -109,6 +109,39 @@ def what_is_wrong_changes_nothing():
         return f"{written} records"
 
 
+def stages_change_under_load():
+    """Each chain masks another field and adds another word: a record treated by the one before would show."""
+    def chain(word, field):
+        return f"stages:\n  - static: {{fields: {{word: {word}}}}}\n  - field_mask: {{fields_to_mask: [data.{field}, {field}]}}\n"
+
+    chains = [("one", "payload"), ("two", "nothing"), ("three", "payload")]
+    with Place() as place:
+        collector, producer = start(place, ("log", ""), more=chain(*chains[0]))
+        grows(place, "log.jsonl")
+        for word, field in chains[1:]:
+            configure(place, ("log", ""), more=chain(word, field))
+            collector.send_signal(signal.SIGHUP)
+            read_stderr(collector, "configuration taken over")
+            grows(place, "log.jsonl")
+        configure(place, ("log", ""))
+        collector.send_signal(signal.SIGHUP)
+        read_stderr(collector, "configuration taken over")
+        grows(place, "log.jsonl")
+        producer.terminate()
+        written = written_by(producer)
+        stop(collector)
+        records = place.lines()
+        check_books(records, written)
+        loaded = [r for r in records if r["data"].get("producer") is not None]
+        for r in loaded:
+            is_masked = r["data"]["payload"] == "***"
+            check(is_masked == (r["diagnostics"].get("word") in ("one", "three")), f"{r}")
+        words = [r["diagnostics"].get("word") for r in loaded]
+        order = [w for i, w in enumerate(words) if i == 0 or words[i - 1] != w]
+        check(order == ["one", "two", "three", None], f"words in the file: {order}")
+        return f"{written} records"
+
+
 if __name__ == "__main__":
-    sys.exit(run([sinks_come_and_go_under_load, other_options_of_a_sink_take_effect_and_it_goes_on,
+    sys.exit(run([sinks_come_and_go_under_load, stages_change_under_load, other_options_of_a_sink_take_effect_and_it_goes_on,
                   what_is_wrong_changes_nothing]))
