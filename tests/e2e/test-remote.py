@@ -1,58 +1,28 @@
 #!/usr/bin/env python3
 """A collector with a file and an HTTP server: neither waits for the other, and what the server has not got lies
 in the spool or in the ring."""
-import http.server
 import os
 import random
 import sys
-import threading
 import time
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "common"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "common")]
 from harness import *  # noqa: E402,F403
+from brokenserver import BrokenServer  # noqa: E402
 
 KILLS = int(os.environ.get("FAPILOG_TEST_KILLS", "12"))
 SEED = int(os.environ.get("FAPILOG_SEED", str(int(time.time()))))
 
 
-class Server:
-    """Takes records; with is_broken it answers 503."""
-
+class Server(BrokenServer):
     def __init__(self):
-        self.records, self.is_broken, self.lock = [], False, threading.Lock()
-        owner = self
+        super().__init__(is_broken=False)
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if not owner.is_broken:
-                    with owner.lock:
-                        owner.records += [json.loads(line) for line in body.splitlines()]
-                self.send_response(503 if owner.is_broken else 204)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.handle_error = lambda *_: None  # a client that was killed
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
-
-    def uri(self):
+    def uri(self, options=""):
         return (f"http://127.0.0.1:{self.server.server_address[1]}/?batch_format=ndjson&batch_size=500&batch_interval=20ms"
-                "&retry_base_delay=10ms&retry_max_delay=50ms&breaker_enabled=false")
+                "&retry_base_delay=10ms&retry_max_delay=50ms&breaker_enabled=false" + options)
 
     def seen(self):
         with self.lock:
