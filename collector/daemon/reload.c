@@ -147,7 +147,8 @@ static void apply_levels(struct daemon *d)
             daemon_say(d, "reload: a ring has no room for another level rule");
 }
 
-/* Others will look at the records from now on. */
+/* What the old chain has compiled is of no use to the new one, which knows its own entries from others: this gives
+ * the memory back. */
 static void forget_caches(struct daemon *d)
 {
     for (uint32_t i = 0; i < d->segments.count; i++)
