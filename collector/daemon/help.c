@@ -8,17 +8,21 @@
 
 enum { COLUMNS = 98, NAME_COLUMNS = 20 };
 
-/* The text beside the name, its further lines below its first. */
+/* The text beside the name, or below a long one; its further lines below its first. */
 static void print_wrapped(FILE *f, const char *name, const char *text)
 {
-    (void)fprintf(f, "  %-*s ", NAME_COLUMNS, name);
-    for (int column = NAME_COLUMNS + 3; *text;) {
+    const int margin = NAME_COLUMNS + 3;
+    int column = margin;
+    (void)fprintf(f, "  %-*s", NAME_COLUMNS, name);
+    if (strlen(name) > NAME_COLUMNS)
+        (void)fprintf(f, "\n  %-*s", NAME_COLUMNS, "");
+    while (*text) {
         const int word = (int)strcspn(text, " ");
-        if (column > NAME_COLUMNS + 3 && column + word > COLUMNS) {
-            (void)fprintf(f, "\n  %-*s ", NAME_COLUMNS, "");
-            column = NAME_COLUMNS + 3;
+        if (column > margin && column + word > COLUMNS) {
+            (void)fprintf(f, "\n  %-*s", NAME_COLUMNS, "");
+            column = margin;
         }
-        (void)fprintf(f, "%.*s%s", word, text, text[word] ? " " : "");
+        (void)fprintf(f, " %.*s", word, text);
         column += word + 1;
         text += word + (text[word] == ' ');
     }
@@ -101,7 +105,7 @@ static int help_stage(FILE *f, const char *topic, struct err *e)
         return err_set(e, -EINVAL, "%s: no such sink or stage (sinks: %s; for stages see --help)", topic,
                        sink_schemes(schemes, sizeof schemes));
     }
-    (void)fprintf(f, "%s: - %s\n\nOptions, as in stages: [%s: {option: value}]\n", ops->kind, ops->summary, ops->kind);
+    (void)fprintf(f, "%s: %s\n\nOptions, as in stages: [%s: {option: value}]\n", ops->kind, ops->summary, ops->kind);
     print_rows(f, ops->opts);
     return 0;
 }
@@ -111,7 +115,7 @@ int options_help_topic(FILE *f, const char *topic, struct err *e)
     const struct sink_ops *ops = sink_find(topic);
     if (!ops)
         return help_stage(f, topic, e);
-    (void)fprintf(f, "%s: - %s\n\nOptions, as in %s:...?option=value\n", ops->scheme, ops->summary, ops->scheme);
+    (void)fprintf(f, "%s: %s\n\nOptions, as in %s:...?option=value\n", ops->scheme, ops->summary, ops->scheme);
     print_rows(f, ops->opts);
     (void)fputs("\nOptions of every sink:\n", f);
     print_rows(f, sink_common_opts);

@@ -241,7 +241,7 @@ const struct sink_ops sink_console = {
     .abi = SINK_ABI,
     .scheme = "console",
     .aliases = console_aliases, .alias_options = console_alias_options,
-    .summary = "Records on standard output or standard error.",
+    .summary = "Writes to standard output or standard error.",
     .format_default = "fapilog",
     .format_choose = console_format,
     .format_colour = console_colour,

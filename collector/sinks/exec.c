@@ -368,7 +368,7 @@ static const struct sink_default exec_defaults[] = { { "max_in_flight", "1" }, {
 
 const struct sink_ops sink_exec = {
     .abi = SINK_ABI, .scheme = "exec", .defaults = exec_defaults,
-    .summary = "Write to the standard input of a program.", .format_default = "fapilog",
+    .summary = "Writes to the standard input of a program.", .format_default = "fapilog",
     .opts = exec_opts, .cfg_size = sizeof(struct exec_cfg), .state_size = sizeof(struct exec_state),
     .check = exec_check, .remote = &exec_remote, .open = exec_open, .close = exec_close,
 };

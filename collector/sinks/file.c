@@ -166,7 +166,7 @@ static const char *const file_env_prefixes[] = {"FAPILOG_FILE__", NULL};
 
 const struct sink_ops sink_file = {
     .abi = SINK_ABI, .scheme = "file", .aliases = file_aliases, .env_prefixes = file_env_prefixes,
-    .summary = "Append to a file that rotates by size and time.",
+    .summary = "Appends to a file that rotates by size and time.",
     .format_choose = file_format, .opts = file_opts,
     .cfg_size = sizeof(struct file_cfg), .state_size = sizeof(struct file_state),
     .check = file_check, .open = file_open, .recover = file_recover, .room = file_room,

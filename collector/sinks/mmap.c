@@ -272,7 +272,7 @@ static uint64_t mmap_room(struct sink *s)
 const struct sink_ops sink_mmap = {
     .abi = SINK_ABI,
     .scheme = "mmap",
-    .summary = "Lines stored into a mapped file that grows in steps.",
+    .summary = "Stores lines into a mapped file that grows in steps.",
     .format_default = "fapilog",
     .opts = mmap_opts,
     .cfg_size = sizeof(struct mmap_cfg),

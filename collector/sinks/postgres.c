@@ -200,7 +200,7 @@ static const struct sink_default postgres_defaults[] = {
 
 const struct sink_ops sink_postgresql = {
     .abi = SINK_ABI, .scheme = "postgresql", .aliases = postgres_aliases, .env_prefixes = postgres_env,
-    .defaults = postgres_defaults, .summary = "Write into a PostgreSQL table, by binary COPY.",
+    .defaults = postgres_defaults, .summary = "Writes into a PostgreSQL table, by binary COPY.",
     .format_default = "fapilog", .opts = postgres_opts, .cfg_size = sizeof(struct pg_cfg),
     .state_size = sizeof(struct pg_state), .check = postgres_check, .from_uri = postgres_from_uri,
     .remote = &postgres_remote, .open = postgres_open, .close = postgres_close,

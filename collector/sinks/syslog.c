@@ -188,7 +188,7 @@ static const struct sink_default syslog_defaults[] = { { "max_in_flight", "1" },
 
 const struct sink_ops sink_syslog = {
     .abi = SINK_ABI, .scheme = "syslog", .aliases = syslog_aliases, .env_prefixes = syslog_env,
-    .defaults = syslog_defaults, .summary = "Send to a syslog server: UDP, TCP, TLS or a Unix socket.",
+    .defaults = syslog_defaults, .summary = "Sends to a syslog server: UDP, TCP, TLS or a Unix socket.",
     .opts = syslog_opts, .cfg_size = sizeof(struct syslog_cfg), .state_size = sizeof(struct syslog_state),
     .check = syslog_check, .from_uri = syslog_from_uri, .remote = &syslog_remote,
     .open = syslog_open, .close = syslog_close,

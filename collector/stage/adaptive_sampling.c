@@ -69,7 +69,7 @@ static const struct opt adaptive_opts[] = {
 };
 
 const struct stage_ops stage_adaptive_sampling = {
-    .abi = STAGE_ABI, .kind = "adaptive_sampling", .summary = "keeps a share that follows the load",
+    .abi = STAGE_ABI, .kind = "adaptive_sampling", .summary = "Keeps a share that follows the load.",
     .group = STAGE_FILTER, .opts = adaptive_opts, .cfg_size = sizeof(struct config),
     .state_size = sizeof(struct state), .check = adaptive_check, .open = adaptive_open, .run = adaptive_run,
     .tick = adaptive_tick, .gauges = adaptive_gauges,

@@ -191,7 +191,7 @@ static const struct opt dedupe_opts[] = {
 };
 
 const struct stage_ops stage_dedupe = {
-    .abi = STAGE_ABI, .kind = "dedupe", .summary = "suppresses repeated messages and counts them",
+    .abi = STAGE_ABI, .kind = "dedupe", .summary = "Suppresses repeated messages and counts them.",
     .group = STAGE_FILTER, .opts = dedupe_opts, .cfg_size = sizeof(struct config),
     .state_size = sizeof(struct state), .check = dedupe_check, .open = dedupe_open, .run = dedupe_run,
     .tick = dedupe_tick, .gauges = dedupe_gauges, .close = dedupe_close,

@@ -98,7 +98,7 @@ static const struct opt first_opts[] = {
 };
 
 const struct stage_ops stage_first_occurrence = {
-    .abi = STAGE_ABI, .kind = "first_occurrence", .summary = "passes the first record of its kind in a window",
+    .abi = STAGE_ABI, .kind = "first_occurrence", .summary = "Passes the first record of its kind in a window.",
     .group = STAGE_FILTER, .opts = first_opts, .cfg_size = sizeof(struct config),
     .state_size = sizeof(struct state), .check = first_check, .open = first_open, .run = first_run,
     .tick = first_tick, .gauges = first_gauges, .close = first_close,

@@ -21,6 +21,6 @@ static const struct opt level_opts[] = {
 };
 
 const struct stage_ops stage_level = {
-    .abi = STAGE_ABI, .kind = "level", .summary = "drops records below a level", .group = STAGE_FILTER,
+    .abi = STAGE_ABI, .kind = "level", .summary = "Drops records below a level.", .group = STAGE_FILTER,
     .opts = level_opts, .cfg_size = sizeof(struct config), .run = level_run,
 };

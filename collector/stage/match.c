@@ -56,7 +56,7 @@ static const struct opt match_opts[] = {
 };
 
 const struct stage_ops stage_match = {
-    .abi = STAGE_ABI, .kind = "match", .summary = "keeps or drops what an expression matches",
+    .abi = STAGE_ABI, .kind = "match", .summary = "Keeps or drops what an expression matches.",
     .group = STAGE_FILTER, .opts = match_opts, .cfg_size = sizeof(struct config),
     .state_size = sizeof(struct state), .check = match_check, .open = match_open, .run = match_run,
     .close = match_close,

@@ -155,7 +155,7 @@ static const struct opt limit_opts[] = {
 };
 
 const struct stage_ops stage_rate_limit = {
-    .abi = STAGE_ABI, .kind = "rate_limit", .summary = "limits records a second, by key", .group = STAGE_FILTER,
+    .abi = STAGE_ABI, .kind = "rate_limit", .summary = "Limits records a second, by key.", .group = STAGE_FILTER,
     .changes = true, .opts = limit_opts, .cfg_size = sizeof(struct config), .state_size = sizeof(struct state),
     .open = limit_open, .run = limit_run, .tick = limit_tick, .gauges = limit_gauges, .close = limit_close,
 };

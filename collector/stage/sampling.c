@@ -54,7 +54,7 @@ static const struct opt sampling_opts[] = {
 static const char *const aliases[] = {"sample", NULL};
 
 const struct stage_ops stage_sampling = {
-    .abi = STAGE_ABI, .kind = "sampling", .aliases = aliases, .summary = "keeps a random share of the records",
+    .abi = STAGE_ABI, .kind = "sampling", .aliases = aliases, .summary = "Keeps a random share of the records.",
     .group = STAGE_FILTER, .opts = sampling_opts, .cfg_size = sizeof(struct config),
     .state_size = sizeof(struct state), .check = sampling_check, .open = sampling_open, .run = sampling_run,
     .gauges = sampling_gauges,

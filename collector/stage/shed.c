@@ -132,7 +132,7 @@ static void shed_gauges(struct stage *s, void (*visit)(void *arg, const char *na
 static const struct opt no_opts[] = {OPT_END};
 
 const struct stage_ops stage_pressure = {
-    .abi = STAGE_ABI, .kind = "pressure", .summary = "sheds records under pressure", .group = STAGE_FILTER,
+    .abi = STAGE_ABI, .kind = "pressure", .summary = "Sheds records under pressure.", .group = STAGE_FILTER,
     .opts = no_opts, .cfg_size = sizeof(struct config), .state_size = sizeof(struct state), .open = shed_open,
     .run = shed_run, .tick = shed_tick, .gauges = shed_gauges,
 };

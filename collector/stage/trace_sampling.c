@@ -132,7 +132,7 @@ static const struct opt trace_opts[] = {
 };
 
 const struct stage_ops stage_trace_sampling = {
-    .abi = STAGE_ABI, .kind = "trace_sampling", .summary = "keeps a share of the traces, each as a whole",
+    .abi = STAGE_ABI, .kind = "trace_sampling", .summary = "Keeps a share of the traces, each as a whole.",
     .group = STAGE_FILTER, .opts = trace_opts, .cfg_size = sizeof(struct config),
     .state_size = sizeof(struct state), .check = trace_check, .open = trace_open, .run = trace_run,
     .gauges = trace_gauges, .close = trace_close,
