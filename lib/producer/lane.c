@@ -188,7 +188,7 @@ void fapilogi_detach_all(void)
         close_lane(w);
         store_rlx(&w->attached, false); /* order: relaxed - a hint for the counters */
         store_rlx(&w->lane, NULL); /* order: relaxed - as in bind_lane() */
-        w->hot = (struct fapilogi_lane){0};
+        memset(&w->hot, 0, sizeof w->hot);
     }
     for (uint32_t i = 0; i < FAPILOG_SHARED_LANES; i++)
         close_lane(&a->shared[i]);
