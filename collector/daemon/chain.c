@@ -51,7 +51,7 @@ int chain_open(struct daemon *d, const struct config *c, struct stages **ret, st
     struct chain *l = calloc(1, sizeof *l);
     if (!l)
         return err_set(e, -ENOMEM, "out of memory");
-    l->stages.on_message = on_message;
+    l->stages.on_message = d ? on_message : NULL;
     l->stages.message_arg = d;
     if (c->adaptive.enabled)
         r = open_pressure(l, d, c, e);
@@ -61,6 +61,15 @@ int chain_open(struct daemon *d, const struct config *c, struct stages **ret, st
         chain_close(&l->stages);
     else
         *ret = &l->stages;
+    return r;
+}
+
+int chain_try(const struct config *c, struct err *e)
+{
+    struct stages *chain = NULL;
+    const int r = chain_open(NULL, c, &chain, e);
+    if (r == 0)
+        chain_close(chain);
     return r;
 }
 

@@ -83,6 +83,7 @@ static void tell_manager(struct daemon *d, uint64_t now_ns)
 static void begin_stop(struct daemon *d, uint64_t now_ns)
 {
     d->is_stopping = true;
+    d->is_reload_due = false;
     reload_abandon(d);
     notify_stopping(&d->notify);
     d->stop_at_ns = now_ns + d->config.settings.shutdown_timeout_ns;
@@ -96,10 +97,6 @@ static void take_signals(struct daemon *d, uint64_t now_ns)
         d->signals.reopen = false;
         pipeline_want_reopen(&d->pipeline);
         reload_on_signal(d, now_ns);
-        if (!d->reload) { /* the files at least are opened again */
-            notify_reloading(&d->notify, now_ns);
-            notify_ready(&d->notify);
-        }
     }
     if (d->signals.rotate) {
         d->signals.rotate = false;

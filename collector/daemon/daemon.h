@@ -31,6 +31,7 @@ struct daemon {
     struct pipeline pipeline;
     struct admin *admin;      /* NULL: none */
     struct reload *reload;    /* under way; NULL: none */
+    bool is_reload_due;       /* SIGHUP came while one was under way */
     uint64_t reloads, reloads_refused;
     struct drain drain;
     struct books *books;   /* NULL: none are kept */

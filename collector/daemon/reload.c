@@ -122,11 +122,20 @@ int reload_ask(struct daemon *d, uint64_t now_ns, struct err *e)
     return r;
 }
 
+/* One that is under way may have read the file before it was written anew: another one follows it. */
 void reload_on_signal(struct daemon *d, uint64_t now_ns)
 {
     struct err e = { 0 };
-    if (d->config.file && reload_ask(d, now_ns, &e) == -EALREADY)
-        daemon_say(d, "reload: one is under way already; send SIGHUP again when it has ended");
+    if (d->reload) {
+        d->is_reload_due = true;
+        return;
+    }
+    if (d->config.file)
+        (void)reload_ask(d, now_ns, &e); /* which has told what is wrong */
+    if (!d->reload) { /* the files at least are opened again */
+        notify_reloading(&d->notify, now_ns);
+        notify_ready(&d->notify);
+    }
 }
 
 void reload_abandon(struct daemon *d)
@@ -200,6 +209,10 @@ int reload_run(struct daemon *d, uint64_t now_ns, struct err *e)
     struct err own = { 0 };
     char text[100];
     int r = 0;
+    if (!l && d->is_reload_due) {
+        d->is_reload_due = false;
+        reload_on_signal(d, now_ns);
+    }
     if (!l)
         return 0;
     if (!pipeline_is_at_rest(&d->pipeline)) {
@@ -220,5 +233,7 @@ int reload_run(struct daemon *d, uint64_t now_ns, struct err *e)
 
 uint64_t reload_deadline(const struct daemon *d)
 {
-    return d->reload ? d->reload->began_ns + SETTLE_TIME_NS : UINT64_MAX;
+    if (d->reload)
+        return d->reload->began_ns + SETTLE_TIME_NS;
+    return d->is_reload_due ? 0 : UINT64_MAX;
 }

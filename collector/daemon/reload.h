@@ -17,7 +17,7 @@ uint64_t reload_deadline(const struct daemon *d);
 void reload_abandon(struct daemon *d); /* no-op when none is under way */
 /* The same, and a configuration that is wrong is said and counted. */
 int reload_ask(struct daemon *d, uint64_t now_ns, struct err *e);
-/* SIGHUP: reloads where there is a configuration file. */
+/* SIGHUP: reloads where there is a configuration file; while a reload is under way, once it has ended. */
 void reload_on_signal(struct daemon *d, uint64_t now_ns);
 
 #endif

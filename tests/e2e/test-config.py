@@ -100,6 +100,16 @@ def a_misspelt_variable_is_told_of():
         check("FAPILOG_FILE__MAX_BYTES?" in r.err.decode(), f"{r.err}")
 
 
+def check_tries_what_only_opening_a_stage_tells():
+    """Each of them needs a place in what is known of a call site, and there is not one for so many."""
+    with Place() as place:
+        for count, status in ((20, 0), (21, 1)):
+            path = configured(place, "stages:\n" + "  - field_mask: {{fields_to_mask: [a]}}\n" * count)
+            r = execute([COLLECTOR, "--config", path, "--check"], status=status)
+            check(status == 0 or "stage field_mask-21" in r.err.decode(), r.text())
+            check(not os.listdir(place.rings) and os.listdir(place.out) == ["fapilog.yaml"], "--check has left something")
+
+
 def a_secret_is_shown_nowhere():
     with Place() as place:
         path = configured(place, "sinks:\n  a: {{type: webhook, endpoint: 'http://h/', secret: {{env: HOOK_SECRET}}}}\n")
@@ -159,6 +169,7 @@ if __name__ == "__main__":
         the_environment_overrides_the_file_and_the_command_line_the_environment,
         what_is_wrong_is_status_1_with_its_place,
         a_misspelt_variable_is_told_of,
+        check_tries_what_only_opening_a_stage_tells,
         a_secret_is_shown_nowhere,
         every_preset_is_valid_with_what_is_built_in,
         the_sample_is_a_configuration,

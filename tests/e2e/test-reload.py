@@ -3,10 +3,12 @@
 import os
 import signal
 import sys
+import threading
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "common"))
 from harness import *  # noqa: E402,F403
+from manager import Manager  # noqa: E402
 
 
 def path_of(place, name):
@@ -31,6 +33,12 @@ def read_stderr(collector, until):
         if until in line:
             return line
     raise Failure(f"never said: {until!r}; only {seen}")
+
+
+def is_pending(process, signal_number):
+    with open(f"/proc/{process.pid}/status", encoding="ascii") as f:
+        pending = int(re.search(r"^ShdPnd:\s*(\w+)$", f.read(), re.M)[1], 16)
+    return bool(pending >> (signal_number - 1) & 1)
 
 
 def grows(place, name):
@@ -142,6 +150,34 @@ def stages_change_under_load():
         return f"{written} records"
 
 
+def a_signal_during_a_reload_is_followed_by_another_reload():
+    """A console that nobody reads holds the first one up."""
+    with Place() as place:
+        manager = Manager(place)
+        path = configure(place, ("first", ""))
+        with open(path, "a", encoding="utf-8") as f:
+            f.write("  screen: 'console:'\n")
+        collector = place.start([COLLECTOR, "--config", path], env=manager.env())
+        place.wait_ready(collector)
+        place.load_done("--records", 3000)  # more than the pipe holds
+        wait_for("they are in the file", lambda: line_count(place.file("first.jsonl")) > 0)
+        configure(place, ("second", ""))
+        collector.send_signal(signal.SIGHUP)
+        wait_for("the first reload has begun", lambda: len(manager.states()) == 2)
+        configure(place, ("third", ""))
+        collector.send_signal(signal.SIGHUP)
+        wait_for("the second signal was taken", lambda: not is_pending(collector, signal.SIGHUP))
+        check(len(manager.states()) == 2, f"the first reload is over already: {manager.states()}")
+        reader = threading.Thread(target=collector.stdout.read)
+        reader.start()
+        wait_for("the second reload has ended", lambda: len(manager.states()) == 5 and manager.states()[-1] == "READY=1")
+        check(os.path.exists(place.file("third.jsonl")), "the configuration of the second signal is not there")
+        collector.send_signal(signal.SIGTERM)
+        check(collector.wait(20) == 0, "it does not end well")
+        reader.join()
+        check(len(manager.states()) == 6, f"{manager.states()}")
+
+
 if __name__ == "__main__":
     sys.exit(run([sinks_come_and_go_under_load, stages_change_under_load, other_options_of_a_sink_take_effect_and_it_goes_on,
-                  what_is_wrong_changes_nothing]))
+                  what_is_wrong_changes_nothing, a_signal_during_a_reload_is_followed_by_another_reload]))

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import sys
 
 sys.dont_write_bytecode = True
@@ -12,33 +11,9 @@ sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "..", "common"))
 from harness import *  # noqa: E402,F403
 from brokenserver import BrokenServer  # noqa: E402
+from manager import Manager  # noqa: E402
 
 UNIT = os.path.join(os.environ["FAPILOG_SOURCE"], "packaging", "systemd", "fapilog-collector@.service.in")
-
-
-class Manager:
-    """Keeps what is said to it."""
-
-    def __init__(self, place, name=None):
-        self.address = name or os.path.join(place.path, "notify")
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.sock.bind(self.address.replace("@", "\0", 1))
-        self.sock.setblocking(False)
-        self.said = []
-
-    def hear(self):
-        try:
-            while True:
-                self.said.append(self.sock.recv(4096).decode())
-        except BlockingIOError:
-            return self.said
-
-    def env(self, **more):
-        return {"NOTIFY_SOCKET": self.address, **more}
-
-    def states(self):
-        """In their order, without what comes as often as it likes."""
-        return [s for s in self.hear() if not s.startswith(("WATCHDOG=", "STATUS="))]
 
 
 def read_reload(text):
