@@ -23,7 +23,8 @@ enum { HTTP_HEADERS_MAX = 32, HTTP_ANSWER_MAX = 1 << 20 };
 struct http_peer {
     const char *ca_file;    /* NULL: the system's */
     const char *cert_file, *key_file; /* client certificate, PEM; NULL: none */
-    const char *proxy;      /* NULL: what the environment says (https_proxy, no_proxy); "": none */
+    const char *proxy;      /* NULL: what the environment says (http_proxy, https_proxy, no_proxy); "": none */
+    const char *proxy_user, *proxy_password; /* NULL: none, or those of the environment's URL */
     const char *unix_socket; /* NULL: TCP */
     bool is_unverified;     /* the peer's certificate and name are not checked */
     unsigned redirects_max; /* 0: a redirect is an answer like any other */
@@ -48,7 +49,7 @@ struct http_request {
     /* The answer. */
     int error;          /* 0: there is a status; else -errno: -ECANCELED, -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH,
                            -ECONNRESET, -EPROTO, -EMSGSIZE (answer too long), -EKEYREJECTED (TLS: nobody to trust),
-                           -EINVAL (URL), -ENOMEM ... */
+                           -EACCES (a proxy does not want to connect), -EINVAL (URL), -ENOMEM ... */
     int status;
     uint64_t retry_after_ns; /* of a Retry-After header, seconds or a date; 0: none */
     struct buf answer;  /* of the body, at most HTTP_ANSWER_MAX; freed by http_request_done() */

@@ -40,23 +40,33 @@ int http_errno(CURLcode code, long os_errno, bool is_sent)
     }
 }
 
+static bool is_for_later(long status) { return status == 408 || status == 425 || status == 429 || status >= 500; }
+
+#define WANTS_A_PASSWORD "the proxy wants proxy_user and proxy_password, or others"
+
+int http_proxy_error(struct http_request *q, long connect_status)
+{
+    if (connect_status < 300) /* what went wrong came after it */
+        return q->error;
+    const char *why = connect_status == 407 || connect_status == 401 ? ": " WANTS_A_PASSWORD :
+                      connect_status == 403 ? ": the proxy does not allow this host and port" : "";
+    (void)snprintf(q->reason, sizeof q->reason, "HTTP %ld to CONNECT%s", connect_status, why);
+    return is_for_later(connect_status) ? -EHOSTUNREACH : -EACCES;
+}
+
+static bool is_our_fault(int error) { return error == -EKEYREJECTED || error == -EACCES || error == -EINVAL; }
+
 enum http_class http_classify(const struct http_request *q)
 {
     if (q->error)
-        return q->error == -EKEYREJECTED || q->error == -EINVAL ? HTTP_CLASS_BROKEN : HTTP_CLASS_RETRY;
+        return is_our_fault(q->error) ? HTTP_CLASS_BROKEN : HTTP_CLASS_RETRY;
     if (q->status >= 200 && q->status < 300)
         return HTTP_CLASS_OK;
-    switch (q->status) {
-    case 408: case 425: case 429:
+    if (is_for_later(q->status))
         return HTTP_CLASS_RETRY;
-    case 401: case 403: case 407:
-        return HTTP_CLASS_BROKEN;
-    default:
-        break;
-    }
-    if (q->status < 400) /* a redirect that nobody asked for: the records are not at fault */
-        return HTTP_CLASS_BROKEN;
-    return q->status < 500 ? HTTP_CLASS_REFUSED : HTTP_CLASS_RETRY;
+    /* A redirect that nobody asked for, or who we are: the records are not at fault. */
+    return q->status < 400 || q->status == 401 || q->status == 403 || q->status == 407 ? HTTP_CLASS_BROKEN
+                                                                                       : HTTP_CLASS_REFUSED;
 }
 
 /* ---- reasons ---- */
@@ -117,6 +127,10 @@ void http_explain(struct http_request *q, const char *curl_text)
     char text[400];
     if (q->error) {
         (void)snprintf(q->reason, sizeof q->reason, "%.*s", (int)sizeof q->reason - 1, curl_text);
+        return;
+    }
+    if (q->status == 407) {
+        (void)snprintf(q->reason, sizeof q->reason, "HTTP 407: " WANTS_A_PASSWORD);
         return;
     }
     quote(&q->answer, text, sizeof text);

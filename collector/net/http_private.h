@@ -66,6 +66,8 @@ void http_call_free(struct http_call *c);
 
 /* curl's verdict as -errno. is_sent: the request went out. */
 int http_errno(CURLcode code, long os_errno, bool is_sent);
+/* What a proxy's answer to CONNECT means. 0: nothing; else what went wrong, explained in q->reason. */
+int http_proxy_error(struct http_request *q, long connect_status);
 /* Fills in q->reason from curl's text, or from status and answer. */
 void http_explain(struct http_request *q, const char *curl_text);
 

@@ -118,6 +118,22 @@ static int set_headers(struct http_call *c)
     return r;
 }
 
+static void set_proxy(CURL *easy, const struct http_peer *p)
+{
+    if (p->proxy)
+        (void)curl_easy_setopt(easy, CURLOPT_PROXY, p->proxy);
+    if (p->proxy_user)
+        (void)curl_easy_setopt(easy, CURLOPT_PROXYUSERNAME, p->proxy_user);
+    if (p->proxy_password)
+        (void)curl_easy_setopt(easy, CURLOPT_PROXYPASSWORD, p->proxy_password);
+    if (p->is_unverified) { /* of a proxy that is itself reached over TLS */
+        (void)curl_easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYPEER, 0L);
+        (void)curl_easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYHOST, 0L);
+    }
+    if (p->ca_file)
+        (void)curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, p->ca_file);
+}
+
 static void set_peer(CURL *easy, const struct http_peer *p, bool is_tls)
 {
     (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, p->is_unverified ? 0L : 1L);
@@ -128,8 +144,7 @@ static void set_peer(CURL *easy, const struct http_peer *p, bool is_tls)
         (void)curl_easy_setopt(easy, CURLOPT_SSLCERT, p->cert_file);
     if (p->key_file)
         (void)curl_easy_setopt(easy, CURLOPT_SSLKEY, p->key_file);
-    if (p->proxy)
-        (void)curl_easy_setopt(easy, CURLOPT_PROXY, p->proxy);
+    set_proxy(easy, p);
     if (p->unix_socket)
         (void)curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, p->unix_socket);
     if (p->redirects_max == 0)
@@ -189,21 +204,33 @@ static void finish(struct http_call *c)
     http_engine_arm(c->http);
 }
 
+/* A server that refuses may close before it has read all of the body, and the reset that follows cut off the
+ * rest of its answer: what it has said about the request counts. */
+static bool is_cut_refusal(CURLcode code, long status)
+{
+    return status >= 400 && (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_PARTIAL_FILE);
+}
+
 void http_call_end(struct http_call *c, CURLcode code)
 {
     struct http_request *q = c->q;
     curl_off_t retry_after = 0;
-    long status = 0, os_errno = 0, sent = 0;
+    long status = 0, os_errno = 0, sent = 0, connect_status = 0;
     (void)curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
     (void)curl_easy_getinfo(c->easy, CURLINFO_OS_ERRNO, &os_errno);
     (void)curl_easy_getinfo(c->easy, CURLINFO_REQUEST_SIZE, &sent);
     (void)curl_easy_getinfo(c->easy, CURLINFO_RETRY_AFTER, &retry_after);
+    (void)curl_easy_getinfo(c->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
+    if (!c->stop && is_cut_refusal(code, status))
+        code = CURLE_OK;
     q->error = c->stop ? c->stop : http_errno(code, os_errno, sent > 0);
     q->status = q->error ? 0 : (int)status;
     if (retry_after > 0)
         q->retry_after_ns = (uint64_t)(retry_after < RETRY_AFTER_MAX_S ? retry_after : RETRY_AFTER_MAX_S) * NS_PER_S;
     http_explain(q, c->stop == -EMSGSIZE ? "the answer is longer than 1 MiB" :
                     *c->error ? c->error : curl_easy_strerror(code));
+    if (q->error && !c->stop && connect_status)
+        q->error = http_proxy_error(q, connect_status);
     (void)curl_multi_remove_handle(c->http->multi, c->easy);
     http_calls_remove(&c->http->active, c);
     finish(c);

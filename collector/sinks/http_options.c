@@ -82,27 +82,33 @@ int http_options_from_uri(struct http_options *o, const struct uri *u, const cha
 
 /* ---- checks ---- */
 
+/* A URL and what it is called, with the options that its user and password belong in. */
+struct url_option {
+    const char *name, *user_name, *password_name;
+    const char **url, **user, **password;
+};
+
 /* http://user:password@host: what is secret must not be part of the URL, which is shown. */
-static int split_user(struct http_options *o, const char *url_name, struct err *e)
+static int split_user(const struct url_option *o, struct err *e)
 {
-    const char *host = strstr(o->url, "://") + 3;
+    const char *host = strstr(*o->url, "://") + 3;
     const char *at = memchr(host, '@', strcspn(host, "/?#"));
     auto_uri u = {0};
-    struct buf url = {0};
+    auto_buf url = {0};
     if (!at)
         return 0;
-    int r = uri_parse(o->url, &u, NULL);
+    int r = uri_parse(*o->url, &u, NULL);
     if (r < 0 || !u.user)
-        return err_set(e, -EINVAL, "%s: what stands before '@' cannot be read; use user and password", url_name);
-    r = buf_printf(&url, "%.*s%s", (int)(host - o->url), o->url, at + 1);
-    if (r == 0 && !o->user)
-        r = set_text(&o->user, u.user);
-    if (r == 0 && !o->password && u.password)
-        r = set_text(&o->password, u.password);
+        return err_set(e, -EINVAL, "%s: what stands before '@' cannot be read; use %s and %s", o->name, o->user_name,
+                       o->password_name);
+    r = buf_printf(&url, "%.*s%s", (int)(host - *o->url), *o->url, at + 1);
+    if (r == 0 && !*o->user)
+        r = set_text(o->user, u.user);
+    if (r == 0 && !*o->password && u.password)
+        r = set_text(o->password, u.password);
     if (r == 0)
-        r = buf_cstr(&url) ? set_text(&o->url, url.data) : -ENOMEM;
-    buf_done(&url);
-    return r < 0 ? err_set(e, r, "%s: out of memory", url_name) : 0;
+        r = buf_cstr(&url) ? set_text(o->url, url.data) : -ENOMEM;
+    return r < 0 ? err_set(e, r, "%s: out of memory", o->name) : 0;
 }
 
 static int check_url(struct http_options *o, const char *url_name, struct err *e)
@@ -114,7 +120,8 @@ static int check_url(struct http_options *o, const char *url_name, struct err *e
     for (const char *p = o->url; *p; p++)
         if ((unsigned char)*p <= ' ' || *p == 0x7f)
             return err_set(e, -EINVAL, "%s: spaces and control characters must be written as %%20 and so on", url_name);
-    return split_user(o, url_name, e);
+    return split_user(&(struct url_option){.name = url_name, .user_name = "user", .password_name = "password",
+                                           .url = &o->url, .user = &o->user, .password = &o->password}, e);
 }
 
 static bool is_token(const char *name)
@@ -180,9 +187,52 @@ static int check_authentication(const struct http_options *o, struct err *e)
     return 0;
 }
 
+/* ---- the proxy ---- */
+
+/* As curl does, HOST:PORT is taken for http://HOST:PORT. Messages show no URL: its password may be in it. */
+static int check_proxy_url(struct http_options *o, struct err *e)
+{
+    static const char *const schemes[] = {"http", "https", "socks5", "socks5h", NULL};
+    auto_buf url = {0};
+    auto_uri u = {0};
+    unsigned i = 0;
+    if (!strstr(o->proxy, "://")) {
+        if (buf_printf(&url, "http://%s", o->proxy) < 0 || !buf_cstr(&url) || set_text(&o->proxy, url.data) < 0)
+            return err_set(e, -ENOMEM, "proxy: out of memory");
+    }
+    if (uri_parse(o->proxy, &u, NULL) < 0 || !*u.host || strchr(u.host, ',') || strcspn(u.path, "/") != 0 ||
+        u.path[*u.path == '/'] || u.params_count || u.fragment || has_control(u.host))
+        return err_set(e, -EINVAL, "proxy: no URL of a proxy; allowed are auto, none and URLs like http://HOST:PORT");
+    while (schemes[i] && strcmp(schemes[i], u.scheme) != 0)
+        i++;
+    if (!schemes[i])
+        return err_set(e, -EINVAL, "proxy: '%.20s' is no kind of proxy; allowed: http, https, socks5, socks5h",
+                       u.scheme);
+    return split_user(&(struct url_option){.name = "proxy", .user_name = "proxy_user",
+                                           .password_name = "proxy_password", .url = &o->proxy,
+                                           .user = &o->proxy_user, .password = &o->proxy_password}, e);
+}
+
+static int check_proxy(struct http_options *o, struct err *e)
+{
+    const bool is_none = strcmp(o->proxy, "none") == 0;
+    const int r = is_none || strcmp(o->proxy, "auto") == 0 ? 0 : check_proxy_url(o, e);
+    if (r < 0)
+        return r;
+    if (is_none && o->proxy_user && *o->proxy_user)
+        return err_set(e, -EINVAL, "proxy_user: contradicts proxy=none");
+    if (o->proxy_password && *o->proxy_password && !(o->proxy_user && *o->proxy_user))
+        return err_set(e, -EINVAL, "proxy_password: needs proxy_user");
+    if (o->proxy_user && strchr(o->proxy_user, ':'))
+        return err_set(e, -EINVAL, "proxy_user: basic authentication has no place for a ':'");
+    return 0;
+}
+
 int http_options_check(struct http_options *o, const char *url_name, struct err *e)
 {
     int r = check_url(o, url_name, e);
+    if (r == 0)
+        r = check_proxy(o, e);
     if (r == 0)
         r = check_headers(&o->headers, e);
     if (r == 0)

@@ -16,6 +16,7 @@ struct http_options {
     const char *tls_ca_file, *tls_cert_file, *tls_key_file;
     bool tls_verify;
     const char *proxy;    /* "auto": what the environment says */
+    const char *proxy_user, *proxy_password;
     const char *unix_socket;
     uint64_t redirects_max;
 };
@@ -47,10 +48,12 @@ extern const struct opt_word http_encoding_words[];
     OPT_TEXT_(T, m.tls_key_file, "tls_key_file", NULL, 0, "Its key, PEM; without: in the same file."), \
     OPT_BOOL_(T, m.tls_verify, "tls_verify", "true", 0, "Check the server's certificate and name."), \
     OPT_TEXT_(T, m.proxy, "proxy", "auto", 0, \
-              "URL of a proxy; none: no proxy; auto: https_proxy and no_proxy of the environment."), \
+              "URL of a proxy; none: no proxy; auto: http_proxy, https_proxy and no_proxy of the environment."), \
+    OPT_TEXT_(T, m.proxy_user, "proxy_user", NULL, 0, "User for basic authentication at the proxy."), \
+    OPT_TEXT_(T, m.proxy_password, "proxy_password", NULL, OPT_SECRET, "Its password there."), \
     OPT_TEXT_(T, m.unix_socket, "unix_socket", NULL, 0, "Connect to this socket instead of the URL's host.")
 
-/* from_uri() and check() of a sink. A user in the URL moves to the options of that name. */
+/* from_uri() and check() of a sink. A user in a URL, be it the proxy's, moves to the options of that name. */
 int http_options_from_uri(struct http_options *o, const struct uri *u, const char *url_name, struct err *e);
 int http_options_check(struct http_options *o, const char *url_name, struct err *e);
 

@@ -81,6 +81,7 @@ int http_sink_open(struct http_sink *h, struct sink *s, const struct http_option
     h->peer = (struct http_peer){
         .ca_file = given(o->tls_ca_file), .cert_file = given(o->tls_cert_file), .key_file = given(o->tls_key_file),
         .proxy = strcmp(o->proxy, "auto") == 0 ? NULL : strcmp(o->proxy, "none") == 0 ? "" : o->proxy,
+        .proxy_user = given(o->proxy_user), .proxy_password = given(o->proxy_password),
         .unix_socket = given(o->unix_socket), .is_unverified = !o->tls_verify,
         .redirects_max = (unsigned)o->redirects_max,
     };

@@ -70,8 +70,8 @@ int otlp_grpc_check(const struct http_options *o, struct err *e)
         return err_set(e, -EINVAL, "endpoint: '?' and '#' have no meaning with protocol=grpc");
     if (o->compression == HTTP_ZSTD)
         return err_set(e, -EINVAL, "compression: zstd is not part of gRPC; allowed: none, gzip");
-    if (strcmp(o->proxy, "auto") != 0 && strcmp(o->proxy, "none") != 0)
-        return err_set(e, -EINVAL, "proxy: only with protocol=http");
+    if ((strcmp(o->proxy, "auto") != 0 && strcmp(o->proxy, "none") != 0) || given(o->proxy_user))
+        return err_set(e, -EINVAL, "%s: only with protocol=http", given(o->proxy_user) ? "proxy_user" : "proxy");
     if (o->redirects_max)
         return err_set(e, -EINVAL, "redirects_max: only with protocol=http");
     if (given(o->unix_socket) && strncmp(o->url, "https", 5) == 0)

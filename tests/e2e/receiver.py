@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ sys.path.insert(0, os.path.join(TESTS, "common"))
 sys.path.insert(0, os.path.join(TESTS, "servers"))
 
 import harness # noqa: E402
+from loopback import free_port # noqa: E402,F401 pylint: disable=unused-import
 
 SERVERS = os.environ.get("FAPILOG_SERVERS", os.path.expanduser("~/.cache/fapilog-servers"))
 SINK_SEND = os.environ["FAPILOG_SINK_SEND"]
@@ -35,12 +35,6 @@ def need(path, how):
     if not found:
         raise Skip(f"{os.path.basename(path)} is not installed; {how}")
     return found
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def get(url, headers=None):

@@ -3,12 +3,13 @@
 import base64
 import json
 import os
-import socket
 import subprocess
 import sys
 
-from receiver import SERVERS, Receiver, Skip, check_each, check_outcomes, free_port, harness, need, run, send
+from receiver import SERVERS, Receiver, Skip, check_each, check_outcomes, harness, need, run, send
 from faultproxy import FaultProxy
+from loopback import make_certificates
+from nginx import PROGRAM, Nginx
 
 FAST = "retry_base_delay=1ms&retry_max_delay=20ms&batch_interval=10ms&breaker_enabled=false&timeout=2s"
 
@@ -60,65 +61,22 @@ def a_poisoned_record_costs_only_itself():
 
 # ---- nginx ----
 
-NGINX = """
-daemon off; master_process off; pid {dir}/nginx.pid; error_log {dir}/error.log;
-events {{}}
-http {{
-  access_log off; client_body_temp_path {dir}; proxy_temp_path {dir}; fastcgi_temp_path {dir}; uwsgi_temp_path {dir};
-  scgi_temp_path {dir};
-  server {{
-    listen 127.0.0.1:{port} ssl;
-    ssl_certificate {dir}/server.pem; ssl_certificate_key {dir}/server.key;
-    ssl_client_certificate {dir}/ca.pem; ssl_verify_client optional;
+LOCATIONS = """
     client_max_body_size 4k;
     location = /open {{ try_files /none @done; }}
     location = /certified {{ if ($ssl_client_verify != SUCCESS) {{ return 403; }} return 204; }}
     location = /private {{ auth_basic "x"; auth_basic_user_file {dir}/users; try_files /none @done; }}
     location @done {{ return 204; }}
-  }}
-}}
 """
 
 
-def openssl(place, *args):
-    done = subprocess.run(["openssl", *args], cwd=place.path, capture_output=True, text=True, check=False)
-    harness.check(done.returncode == 0, done.stderr)
-
-
-def make_certificates(place):
-    need("openssl", "apt-get install openssl")
-    openssl(place, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key",
-            "-out", "ca.pem", "-subj", "/CN=test CA", "-days", "2")
-    for name in ("server", "client"):
-        openssl(place, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{name}.key",
-                "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        with open(os.path.join(place.path, "ext"), "w") as f:
-            f.write("subjectAltName=IP:127.0.0.1\n")
-        openssl(place, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out",
-                f"{name}.pem", "-days", "2", "-extfile", "ext")
-
-
 def nginx(place):
-    program = need("/usr/sbin/nginx", "tools/setup test")
-    make_certificates(place)
-    port = free_port()
+    need(PROGRAM, "tools/setup test")
+    if not make_certificates(place.path):
+        raise Skip("openssl is not installed; tools/setup test")
     with open(os.path.join(place.path, "users"), "w") as f:
         f.write("me:{PLAIN}right\n")
-    with open(os.path.join(place.path, "nginx.conf"), "w") as f:
-        f.write(NGINX.format(dir=place.path, port=port))
-    os.chmod(place.path, 0o755)
-    p = place.start([program, "-p", place.path, "-c", os.path.join(place.path, "nginx.conf")], stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL)
-    wait_port(port, p)
-    return f"https://127.0.0.1:{port}"
-
-
-def wait_port(port, process):
-    def is_open():
-        harness.check(process.poll() is None, "nginx did not start")
-        with socket.socket() as s:
-            return s.connect_ex(("127.0.0.1", port)) == 0
-    harness.wait_for("nginx listens", is_open)
+    return Nginx(place.path, LOCATIONS.format(dir=place.path), place.start, harness.wait_for).tls
 
 
 def trust_certificates_and_passwords_of_nginx():

@@ -8,28 +8,7 @@ import subprocess
 import tempfile
 import time
 
-
-def free_port(kind=socket.SOCK_STREAM):
-    with socket.socket(socket.AF_INET, kind) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def make_certificates(path):
-    """A CA and a certificate for localhost, valid for a day. False: there is no openssl."""
-    if not shutil.which("openssl"):
-        return False
-    run = lambda *argv: subprocess.run(argv, check=True, capture_output=True, cwd=path, timeout=60)
-    run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=fapilog test CA", "-keyout",
-        "ca.key", "-out", "ca.pem", "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=keyCertSign")
-    run("openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", "server.key", "-out",
-        "server.csr")
-    with open(os.path.join(path, "san"), "w", encoding="utf-8") as f:
-        f.write("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-    run("openssl", "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "1",
-        "-out", "server.pem", "-extfile", "san")
-    return True
-
+from loopback import free_port, make_certificates
 
 RSYSLOG = """
 global(workDirectory="{path}" maxMessageSize="64k" {tls})

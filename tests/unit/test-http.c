@@ -196,6 +196,8 @@ static enum http_server_then misbehave(void *arg, const struct http_server_reque
         CHECK(buf_printf(answer, "\x01\x02 what?\r\n\r\n") == 0);
     else if (strcmp(what, "short") == 0)
         CHECK(buf_printf(answer, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly") == 0);
+    else if (strncmp(what, "refused", 7) == 0)
+        CHECK(buf_printf(answer, "HTTP/1.1 %s No\r\nContent-Length: 100\r\n\r\nbecause", what + 8) == 0);
     else if (strcmp(what, "long") == 0)
         for (unsigned i = 0; i < 2000; i++) {
             if (i == 0)
@@ -222,6 +224,26 @@ static void trouble_of_the_network_is_an_errno_and_a_retry(void **state)
         assert_int_equal(http_classify(q), HTTP_CLASS_RETRY);
         assert_true(q->answer.len <= HTTP_ANSWER_MAX);
         assert_true(strlen(q->reason) > 5);
+    }
+    end();
+}
+
+/* nginx answers 413 while the body is still coming, and closes. */
+static void what_a_server_has_said_counts_when_it_closes_early(void **state)
+{
+    static const struct { const char *what; int status; enum http_class class; } cases[] = {
+        {"refused 413", 413, HTTP_CLASS_REFUSED}, {"refused 401", 401, HTTP_CLASS_BROKEN},
+        {"refused 503", 503, HTTP_CLASS_RETRY},
+    };
+    (void)state;
+    start(misbehave, NULL);
+    for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+        const struct http_request *q = post(i, cases[i].what);
+        wait_for(i + 1);
+        assert_int_equal(q->error, 0);
+        assert_int_equal(q->status, cases[i].status);
+        assert_int_equal(http_classify(q), cases[i].class);
+        assert_non_null(strstr(q->reason, "because"));
     }
     end();
 }
@@ -320,7 +342,7 @@ static void statuses_fall_into_their_classes(void **state)
         assert_int_equal(q->error, 0);
         assert_int_equal(q->status, strtol(cases[i].status, NULL, 10));
         assert_int_equal(http_classify(q), cases[i].class);
-        assert_non_null(strstr(q->reason, "be slow? down"));
+        assert_non_null(strstr(q->reason, q->status == 407 ? "proxy_user" : "be slow? down"));
     }
     assert_int_equal(bed.q[11].retry_after_ns, 7 * NS_PER_S);
     assert_in_range(bed.q[13].retry_after_ns, 90 * NS_PER_S, 100 * NS_PER_S);
@@ -418,6 +440,7 @@ int main(void)
         cmocka_unit_test(a_body_goes_out_at_once_under_the_callers_headers_only),
         cmocka_unit_test(a_unix_socket_is_reached),
         cmocka_unit_test(trouble_of_the_network_is_an_errno_and_a_retry),
+        cmocka_unit_test(what_a_server_has_said_counts_when_it_closes_early),
         cmocka_unit_test(a_server_that_hangs_runs_into_the_timeout),
         cmocka_unit_test(nobody_listens_and_no_such_url),
         cmocka_unit_test(cancel_and_shutdown_end_each_request_once),

@@ -23,7 +23,7 @@
 static struct {
     char head[8192], body[1 << 16];
     size_t body_len;
-    int status[8];
+    int status[10];
     unsigned requests;
 } seen;
 
@@ -186,7 +186,7 @@ static void answers_become_outcomes(void **state)
 {
     static const struct { int status; enum sink_outcome outcome; } cases[] = {
         {202, SINK_DELIVERED}, {400, SINK_REFUSED}, {413, SINK_REFUSED}, {401, SINK_BROKEN}, {429, SINK_RETRY},
-        {503, SINK_RETRY}, {302, SINK_BROKEN},
+        {503, SINK_RETRY}, {302, SINK_BROKEN}, {407, SINK_BROKEN},
     };
     (void)state;
     start("http", "", 1);
@@ -197,7 +197,7 @@ static void answers_become_outcomes(void **state)
         assert_int_equal(r->outcome, cases[i].outcome);
         assert_int_equal(r->status, cases[i].status);
         assert_int_equal(r->retry_after_ns, cases[i].status == 429 ? 3 * NS_PER_S : 0);
-        assert_non_null(strstr(r->reason, "told"));
+        assert_non_null(strstr(r->reason, cases[i].status == 407 ? "proxy_user" : "told"));
     }
     end();
 }
@@ -223,27 +223,40 @@ static void headers_authentication_and_compression_are_as_asked(void **state)
     end();
 }
 
+static void assert_options(const char *uri, const char *const names[3], const char *const values[3])
+{
+    struct sink *s = NULL;
+    struct err e = {0};
+    char text[200];
+    if (sink_new(uri, "test", &s, &e) < 0)
+        fail_msg("%s", e.text);
+    for (unsigned k = 0; k < 3; k++) {
+        void *cfg;
+        const struct opt *row = sink_option(s, names[k], &cfg);
+        assert_true(opt_print(row, cfg, text, sizeof text) >= 0);
+        assert_string_equal(text, values[k]);
+    }
+    sink_free(s);
+}
+
 static void a_user_in_the_url_becomes_an_option(void **state)
 {
-    static const char *const uris[] = {"http://us%40er:p%3aw@h:1/a%20b",
-                                       "http:?endpoint=http://us%2540er:p%253aw@h:1/a%2520b"};
+    static const char *const names[] = {"endpoint", "user", "password"};
+    static const char *const values[] = {"http://h:1/a%20b", "us@er", "***"};
     (void)state;
-    for (unsigned i = 0; i < ARRAY_COUNT(uris); i++) {
-        static const char *const names[] = {"endpoint", "user", "password"};
-        static const char *const values[] = {"http://h:1/a%20b", "us@er", "***"};
-        struct sink *s = NULL;
-        struct err e = {0};
-        char text[200];
-        if (sink_new(uris[i], "test", &s, &e) < 0)
-            fail_msg("%s", e.text);
-        for (unsigned k = 0; k < ARRAY_COUNT(names); k++) {
-            void *cfg;
-            const struct opt *row = sink_option(s, names[k], &cfg);
-            assert_true(opt_print(row, cfg, text, sizeof text) >= 0);
-            assert_string_equal(text, values[k]);
-        }
-        sink_free(s);
-    }
+    assert_options("http://us%40er:p%3aw@h:1/a%20b", names, values);
+    assert_options("http:?endpoint=http://us%2540er:p%253aw@h:1/a%2520b", names, values);
+}
+
+static void a_user_in_the_url_of_the_proxy_becomes_an_option(void **state)
+{
+    static const char *const names[] = {"proxy", "proxy_user", "proxy_password"};
+    (void)state;
+    assert_options("http://h/?proxy=http://us%2540er:p%253aw@p:3128", names,
+                   (const char *const[]){"http://p:3128", "us@er", "***"});
+    assert_options("http://h/?proxy=p:3128", names, (const char *const[]){"http://p:3128", "", ""});
+    assert_options("http://h/?proxy=auto&proxy_user=u&proxy_password=w", names,
+                   (const char *const[]){"auto", "u", "***"});
 }
 
 static void contradictions_are_refused_by_name(void **state)
@@ -258,6 +271,13 @@ static void contradictions_are_refused_by_name(void **state)
         {"http://h/?tls_ca_file=/no/such", "tls_ca_file: /no/such"},
         {"http://h/?headers=A%20B=1", "'A B' is no name"},
         {"http://h/?headers=%7B%22A%22:%22x%5Cny%22%7D", "control character"},
+        {"http://h/?proxy=ftp://u:pw-hidden@p:1", "proxy: 'ftp' is no kind of proxy"},
+        {"http://h/?proxy=", "proxy: no URL of a proxy"},
+        {"http://h/?proxy=http://u:pw-hidden@p:1/path", "proxy: no URL of a proxy"},
+        {"http://h/?proxy=http://u:pw-hidden@p:99999", "proxy: no URL of a proxy"},
+        {"http://h/?proxy=none&proxy_user=u", "proxy_user: contradicts proxy=none"},
+        {"http://h/?proxy=p:1&proxy_password=pw-hidden", "proxy_password: needs proxy_user"},
+        {"http://h/?proxy=p:1&proxy_user=a:b", "proxy_user: basic"},
         {"webhook://h/?signature_mode=header", "needs secret"},
     };
     (void)state;
@@ -265,9 +285,53 @@ static void contradictions_are_refused_by_name(void **state)
         struct err e = {0};
         struct sink *s = NULL;
         assert_int_not_equal(sink_new(cases[i].uri, "test", &s, &e), 0);
-        if (!strstr(e.text, cases[i].words))
+        if (!strstr(e.text, cases[i].words) || strstr(e.text, "hidden"))
             fail_msg("%s: %s", cases[i].uri, e.text);
     }
+}
+
+/* A proxy is a server that is asked for whole URLs, or to CONNECT. */
+static void a_proxy_is_asked_with_its_own_password(void **state)
+{
+    char parameters[100];
+    (void)state;
+    start("http", "?user=me&password=pw&proxy=none", 1);
+    const unsigned port = http_server_port(server);
+    remote_run_close(&run);
+    (void)snprintf(parameters, sizeof parameters, "http://me:pw@h.invalid/in?proxy=http://u:p@127.0.0.1:%u", port);
+    assert_int_equal(remote_run_open(&run, parameters, NULL), 0);
+    assert_int_equal(send_all(1, 1)->outcome, SINK_DELIVERED);
+    assert_int_equal(strncmp(seen.head, "POST http://h.invalid/in HTTP/1.1", 33), 0);
+    assert_string_equal(header("Proxy-Authorization"), "Basic dTpw");
+    assert_string_equal(header("Authorization"), "Basic bWU6cHc=");
+    end();
+}
+
+static void what_a_proxy_says_to_connect_becomes_an_outcome(void **state)
+{
+    static const struct { int status; enum sink_outcome outcome; const char *reason; } cases[] = {
+        {407, SINK_BROKEN, "proxy_user"}, {403, SINK_BROKEN, "does not allow"},
+        {404, SINK_BROKEN, "HTTP 404 to CONNECT"},
+        {302, SINK_BROKEN, "HTTP 302 to CONNECT"}, {503, SINK_RETRY, "HTTP 503 to CONNECT"},
+        {429, SINK_RETRY, "HTTP 429 to CONNECT"},
+    };
+    char uri[100];
+    (void)state;
+    start("http", "", 1);
+    const unsigned port = http_server_port(server);
+    remote_run_close(&run);
+    (void)snprintf(uri, sizeof uri, "https://h.invalid/in?proxy=http://u:pw-hidden@127.0.0.1:%u", port);
+    assert_int_equal(remote_run_open(&run, uri, NULL), 0);
+    for (unsigned i = 0; i < ARRAY_COUNT(cases); i++)
+        seen.status[i] = cases[i].status;
+    for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+        const struct sink_result *r = send_all(1, 1);
+        assert_int_equal(r->outcome, cases[i].outcome);
+        if (!strstr(r->reason, cases[i].reason) || strstr(r->reason, "hidden"))
+            fail_msg("%d: %s", cases[i].status, r->reason);
+        assert_int_equal(strncmp(seen.head, "CONNECT h.invalid:443 HTTP/1.1", 30), 0);
+    }
+    end();
 }
 
 static enum http_server_then hang(void *arg, const struct http_server_request *q, struct buf *answer)
@@ -376,7 +440,10 @@ int main(void)
         cmocka_unit_test(answers_become_outcomes),
         cmocka_unit_test(headers_authentication_and_compression_are_as_asked),
         cmocka_unit_test(a_user_in_the_url_becomes_an_option),
+        cmocka_unit_test(a_user_in_the_url_of_the_proxy_becomes_an_option),
         cmocka_unit_test(contradictions_are_refused_by_name),
+        cmocka_unit_test(a_proxy_is_asked_with_its_own_password),
+        cmocka_unit_test(what_a_proxy_says_to_connect_becomes_an_outcome),
         cmocka_unit_test(cancel_ends_a_request_as_one_to_repeat),
         cmocka_unit_test(the_signature_is_over_the_bytes_that_were_sent),
         cmocka_unit_test(standard_webhooks_sign_id_time_and_body),

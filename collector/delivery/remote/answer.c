@@ -106,8 +106,10 @@ static void on_refused(struct remote *r, struct bundle *b)
 static void answer_note(struct remote *r, const struct bundle *b)
 {
     const struct sink_result *a = &b->result;
-    r->stats.last_status = a->status;
-    (void)snprintf(r->stats.last_reason, sizeof r->stats.last_reason, "%s", a->reason);
+    if (!(r->is_stopping && b->was_cancelled && *r->stats.last_reason)) { /* our own doing explains nothing */
+        r->stats.last_status = a->status;
+        (void)snprintf(r->stats.last_reason, sizeof r->stats.last_reason, "%s", a->reason);
+    }
     if (a->outcome != SINK_DELIVERED)
         r->stats.failed++;
     if (a->outcome == SINK_DELIVERED || a->outcome == SINK_REFUSED)
