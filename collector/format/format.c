@@ -1,5 +1,7 @@
 #include "collector/format/format.h"
 
+#include "collector/format/plan.h"
+
 #include <fapilog/reader.h>
 
 #include "lib/base/buf.h"
@@ -92,6 +94,13 @@ int format_open(const char *name, const struct format_config *cfg, unsigned slot
     }
     *ret = f;
     return 0;
+}
+
+uint32_t format_variant_new(void)
+{
+    static uint32_t last; /* the collector has one thread */
+    last = (last + 1) & (UINT32_MAX >> PLAN_VARIANT_BITS);
+    return last << PLAN_VARIANT_BITS;
 }
 
 void format_close(struct format *f)

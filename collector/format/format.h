@@ -13,8 +13,9 @@
 
 struct format;
 
-/* Of FAPILOG_SITE_CACHE_SLOTS; the others belong to stages. Those of outputs come first, live tail has the rest. */
-enum { FORMAT_SLOTS = 12, FORMAT_TAIL_SLOTS = 3, FORMAT_OUTPUT_SLOTS = FORMAT_SLOTS - FORMAT_TAIL_SLOTS };
+/* Of FAPILOG_SITE_CACHE_SLOTS; the others belong to stages. Those of outputs come first, then live tail's, then the
+ * one that sinks share whose records have a form of their own: their plans differ in format.variant. */
+enum { FORMAT_SLOTS = 13, FORMAT_TAIL_SLOTS = 3, FORMAT_OUTPUT_SLOTS = 9, FORMAT_SINKS_SLOT = FORMAT_SLOTS - 1 };
 
 struct format_config {
     bool colour;       /* pretty: SGR codes */
@@ -44,6 +45,7 @@ struct format {
     const struct format_ops *ops;
     struct format_config cfg;
     unsigned slot; /* index into the cache arrays of sites, loggers and processes */
+    uint32_t variant; /* tells its plans from those of others in the slot: format_variant_new(), 0 where it is alone */
     void *state;
 };
 
@@ -59,6 +61,8 @@ const struct format_ops *format_find(const char *name);
 int format_open(const char *name, const struct format_config *cfg, unsigned slot, struct format **ret,
                 struct err *e);
 void format_close(struct format *f);
+/* Of a format in FORMAT_SINKS_SLOT: one that no plan has, until 2^24 later ones. */
+uint32_t format_variant_new(void);
 
 /* What dagstack and OTLP call observed time: CLOCK_REALTIME when the record is serialized. Tests may
  * put a clock of their own here. */

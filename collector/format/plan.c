@@ -249,6 +249,17 @@ void build_drop_quote(struct build *b)
     b->out--;
 }
 
+char *build_at(const struct build *b)
+{
+    return b->compiling ? NULL : b->out;
+}
+
+void build_rewind(struct build *b, char *at)
+{
+    CHECK(!b->compiling);
+    b->out = at; /* there is always enough room */
+}
+
 void build_slot(struct build *b, enum plan_slot slot, unsigned index)
 {
     if (b->compiling) {
@@ -456,7 +467,7 @@ static inline const struct plan *find_plan(const struct format *f, const struct 
                                            const struct fapilog_record *r, unsigned *ret_variant,
                                            bool *ret_may_cache)
 {
-    *ret_variant = record_variant(r);
+    *ret_variant = record_variant(r) | f->variant;
     *ret_may_cache = r->site && !r->internal && fields_are_the_sites(r);
     if (unlikely(!*ret_may_cache)) {
         if (layout->uses_ids)
@@ -482,6 +493,12 @@ char *plan_write(struct format *f, const struct plan_layout *layout, const struc
     if (likely(p != NULL))
         return run_plan(p, layout, f->state, r, out);
     return write_slowly(f, layout, r, variant, may_cache, out);
+}
+
+char *plan_write_at_once(struct format *f, const struct plan_layout *layout, const struct fapilog_record *r, char *out)
+{
+    const unsigned variant = layout->uses_ids ? plan_variant(r) : record_variant(r);
+    return write_slowly(f, layout, r, variant, false, out);
 }
 
 /* A stage may have put a text where a number was. */

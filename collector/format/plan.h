@@ -108,6 +108,7 @@ enum {
     PLAN_VARIANT_SPAN_ID = 16,
     PLAN_VARIANT_TRACE_FLAGS = 32,      /* uses_ids: a number of 1..255 */
     PLAN_VARIANT_NO_TRACE_FLAGS = 64,   /* uses_ids: 0, which is the same as none */
+    PLAN_VARIANT_BITS = 8,              /* those above are the format's: format_variant_new() */
 };
 
 /* For layouts: */
@@ -142,9 +143,15 @@ void build_key(struct build *b, struct fapilog_text name); /* "name": */
 /* Take back the last byte, when it is a comma, or the end of build_quoted(). */
 void build_drop_comma(struct build *b);
 void build_drop_quote(struct build *b);
+/* Where the next byte goes; NULL for a plan, whose records will differ in length. What was written since can be taken
+ * back. */
+char *build_at(const struct build *b);
+void build_rewind(struct build *b, char *at);
 
 size_t plan_bound(const struct plan_layout *layout, const struct fapilog_record *r);
 char *plan_write(struct format *f, const struct plan_layout *layout, const struct fapilog_record *r, char *out);
+/* Without a plan, also where there is one: for layouts that have to look at build_at(). */
+char *plan_write_at_once(struct format *f, const struct plan_layout *layout, const struct fapilog_record *r, char *out);
 char *plan_write_within(struct format *f, const struct plan_layout *layout, const struct fapilog_record *r,
                         char *out, size_t room);
 

@@ -3,8 +3,55 @@
 #include "lib/base/utf8.h"
 
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
-enum { CHUNK_MAX = 256 };
+enum {
+    CHUNK_MAX = 64, /* bytes copied together where the text is not plain */
+    STEP = 16,      /* bytes looked at together */
+};
+
+/* How many bytes of a step are printable ASCII and none of `others`. The step is a private copy. */
+static unsigned plain_bytes(const uint8_t step[STEP], const char others[TEXT_OTHERS])
+{
+#ifdef __SSE2__
+    const __m128i v = _mm_loadu_si128((const __m128i *)step);
+    __m128i hit = _mm_cmplt_epi8(v, _mm_set1_epi8(' ')); /* signed: bytes above 0x7f, too */
+    hit = _mm_or_si128(hit, _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
+    for (unsigned i = 0; i < TEXT_OTHERS; i++)
+        hit = _mm_or_si128(hit, _mm_cmpeq_epi8(v, _mm_set1_epi8(others[i])));
+    return (unsigned)__builtin_ctz((unsigned)_mm_movemask_epi8(hit) | 1u << STEP);
+#else
+    unsigned n = 0;
+    while (n < STEP && step[n] >= ' ' && step[n] < 0x7f && !memchr(others, step[n], TEXT_OTHERS))
+        n++;
+    return n;
+#endif
+}
+
+size_t text_plain(const char *src, size_t len, const char others[TEXT_OTHERS], char *out)
+{
+    size_t at = 0;
+    uint8_t step[STEP];
+    for (; len - at >= STEP; at += STEP) {
+        memcpy(step, src + at, STEP);
+        __asm__("" : "+m"(step)); /* the source may change: what is in hand is the text */
+        memcpy(out + at, step, STEP);
+        const unsigned n = plain_bytes(step, others);
+        if (n < STEP)
+            return at + n;
+    }
+    const size_t left = len - at;
+    if (!left)
+        return at;
+    memset(step, 0, STEP);
+    memcpy(step, src + at, left);
+    __asm__("" : "+m"(step));
+    const unsigned n = plain_bytes(step, others); /* stops at the zeros */
+    memcpy(out + at, step, n);
+    return at + n;
+}
 
 static char *put_control(char *out, uint32_t cp)
 {
@@ -66,7 +113,12 @@ static size_t clean_chunk(const uint8_t *p, size_t n, bool more, char quote, cha
 static char *clean(const char *src, size_t len, char quote, char *out, unsigned *flags)
 {
     uint8_t chunk[CHUNK_MAX];
+    const char others[TEXT_OTHERS] = { quote ? quote : 0x7f, quote ? '\\' : 0x7f, 0x7f };
     while (len > 0) {
+        const size_t plain = text_plain(src, len, others, out);
+        src += plain;
+        len -= plain;
+        out += plain;
         const size_t n = len < CHUNK_MAX ? len : CHUNK_MAX;
         memcpy(chunk, src, n);
         const size_t taken = clean_chunk(chunk, n, n < len, quote, &out, flags);

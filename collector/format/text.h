@@ -5,6 +5,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Copies the bytes up to the first that is not printable ASCII or is one of `others` (0x7f for none). Returns how many;
+ * what lies behind them, up to len bytes at out, may be overwritten. */
+enum { TEXT_OTHERS = 3 };
+size_t text_plain(const char *src, size_t len, const char others[TEXT_OTHERS], char *out);
+
 /* Copies UTF-8; control characters (C0, DEL, C1) appear as \n, \t, \r, \x1b or \u0085, what is not
  * UTF-8 as U+FFFD. Bound and slack as of json_escape(). */
 char *text_clean(const char *src, size_t len, char *out, unsigned *flags);

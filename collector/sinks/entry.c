@@ -1,17 +1,20 @@
 #include "collector/sinks/entry.h"
 
-#include <inttypes.h>
-#include <stdio.h>
+#include "lib/base/bytes_text.h"
+#include "lib/base/num.h"
+
+char *entry_id_write(const uint8_t uuid[16], uint32_t lane, uint32_t generation, uint64_t position, char *out)
+{
+    out = uuid_write(uuid, out);
+    *out++ = '-';
+    out = num_hex(out, lane);
+    *out++ = '-';
+    out = num_hex(out, generation);
+    *out++ = '-';
+    return num_hex(out, position);
+}
 
 char *entry_id_text(const struct entry_head *h, char *out)
 {
-    static const char hex[] = "0123456789abcdef";
-    for (unsigned i = 0; i < sizeof h->uuid; i++) {
-        *out++ = hex[h->uuid[i] >> 4];
-        *out++ = hex[h->uuid[i] & 15];
-        if (i == 3 || i == 5 || i == 7 || i == 9)
-            *out++ = '-';
-    }
-    return out + snprintf(out, ENTRY_ID_MAX - 36, "-%" PRIx32 "-%" PRIx32 "-%" PRIx64, h->lane, h->generation,
-                          h->position);
+    return entry_id_write(h->uuid, h->lane, h->generation, h->position, out);
 }

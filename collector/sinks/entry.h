@@ -80,5 +80,6 @@ static inline char *entry_finish(struct entry_head *h, const struct fapilog_reco
  * UUID; for protocols with a place for it. */
 enum { ENTRY_ID_MAX = 80 };
 char *entry_id_text(const struct entry_head *h, char *out);
+char *entry_id_write(const uint8_t uuid[16], uint32_t lane, uint32_t generation, uint64_t position, char *out);
 
 #endif

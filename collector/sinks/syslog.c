@@ -140,6 +140,7 @@ static int syslog_open(struct sink *s, struct err *e)
     struct syslog_state *st = s->state;
     int r = 0;
     (void)gethostname(st->host, sizeof st->host - 1);
+    syslog_writer_init(&st->writer, s);
     st->tls = (struct tls_config){
         .ca_file = cfg->tls_ca_file, .cert_file = cfg->tls_cert_file, .key_file = cfg->tls_key_file,
         .is_unverified = !cfg->tls_verify,

@@ -3,13 +3,15 @@
 #ifndef COLLECTOR_SINKS_SYSLOG_H
 #define COLLECTOR_SINKS_SYSLOG_H
 
+#include "collector/format/plan.h"
 #include "collector/net/stream.h"
 #include "collector/sinks/sink.h"
-#include "lib/base/time_text.h"
 
 enum syslog_transport { SYSLOG_UDP, SYSLOG_TCP, SYSLOG_TLS, SYSLOG_UNIX, SYSLOG_UNIX_STREAM };
 enum syslog_protocol { SYSLOG_RFC5424, SYSLOG_RFC3164 };
 enum syslog_framing { SYSLOG_AUTO, SYSLOG_OCTET_COUNTING, SYSLOG_NEWLINE };
+
+enum { SYSLOG_HOST_MAX = 255, SYSLOG_APP_MAX = 48, SYSLOG_MSGID_MAX = 32, SYSLOG_PARAM_MAX = 32 }; /* RFC 5424, 6 */
 
 struct syslog_cfg {
     uint32_t transport, protocol, framing, facility;
@@ -24,8 +26,18 @@ struct syslog_cfg {
 
 struct syslog_link;
 
+/* Writes messages of RFC 5424. */
+struct syslog_writer {
+    struct format format;
+    struct plan_state plan;
+    struct sink *sink;
+    uint32_t facility;       /* that the plans are for ... */
+    bool has_fields;         /* ... and whether they have structured data */
+    const char *params_limit; /* parameters that would end behind it are left out and counted */
+};
+
 struct syslog_state {
-    struct time_text time;
+    struct syslog_writer writer;
     struct syslog_link *link;
     struct tls_config tls;
     SSL_CTX *tls_context;
@@ -41,6 +53,20 @@ char *syslog_encode(struct sink *s, const struct fapilog_record *r, char *out, u
                     uint16_t *ret_meta_len);
 /* 0 emergency .. 7 debug */
 unsigned syslog_severity(uint8_t level);
+
+void syslog_writer_init(struct syslog_writer *w, struct sink *s);
+/* As long as it comes out, where syslog_bound() bytes are free. */
+char *syslog_write_5424(struct syslog_writer *w, const struct fapilog_record *r, uint32_t most, char *out);
+size_t syslog_param_bound(const struct fapilog_field *f);
+
+/* What both protocols share. HOSTNAME, APP-NAME and the like: printable ASCII without blanks, cut to the length
+ * that the RFC allows; "-" where nothing is left. */
+char *syslog_put_name(char *out, struct fapilog_text name, size_t most);
+struct fapilog_text syslog_given(const char *option, struct fapilog_text otherwise);
+struct fapilog_text syslog_host(const struct sink *s, const struct fapilog_record *r);
+char *syslog_put_param_name(char *out, struct fapilog_text name);
+/* Control characters never stand in it: lines must stay lines. */
+char *syslog_put_message(const struct sink *s, const struct fapilog_record *r, char *out);
 
 int syslog_link_new(struct sink *s, struct syslog_link **ret, struct err *e);
 void syslog_link_free(struct syslog_link *l); /* NULL allowed */

@@ -10,6 +10,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+#include "lib/base/num.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -20,7 +21,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { PORT_PLAIN = 514, PORT_TLS = 6514, DATAGRAMS = 64 };
+enum {
+    PORT_PLAIN = 514,
+    PORT_TLS = 6514,
+    DATAGRAMS = 64,
+    FRAME_BYTES_MAX = 8, /* of one message in a stream: its length and a blank, or a line feed */
+};
+_Static_assert(ENTRY_BYTES_MAX < 10000000, "seven digits and a blank");
 
 #define ACK_PAUSE_FIRST_NS (200 * 1000)
 #define ACK_PAUSE_MAX_NS (50 * NS_PER_MS)
@@ -144,20 +151,27 @@ static void on_sent(void *owner)
     look_for_ack(l);
 }
 
+/* The request as it travels, in one piece. */
 static int frame(struct syslog_link *l)
 {
+    const struct sink_request *q = l->q;
     const bool is_counted = syslog_is_octet_counted(l->cfg);
     l->body.len = 0;
-    for (uint32_t i = 0; i < l->q->count; i++) {
-        const struct entry_head *h = l->q->entry[i];
-        int r = is_counted ? buf_printf(&l->body, "%u ", h->payload_len) : 0;
-        if (r == 0)
-            r = buf_append(&l->body, entry_payload(h), h->payload_len);
-        if (r == 0 && !is_counted)
-            r = buf_append(&l->body, "\n", 1);
-        if (r < 0)
-            return r;
+    if (buf_reserve(&l->body, q->bytes + q->count * (size_t)(FRAME_BYTES_MAX) + NUM_INT_MAX) < 0)
+        return -ENOMEM;
+    char *out = l->body.data;
+    for (uint32_t i = 0; i < q->count; i++) {
+        const struct entry_head *h = q->entry[i];
+        if (is_counted) {
+            out = num_u64(out, h->payload_len);
+            *out++ = ' ';
+        }
+        memcpy(out, entry_payload(h), h->payload_len);
+        out += h->payload_len;
+        if (!is_counted)
+            *out++ = '\n';
     }
+    l->body.len = (size_t)(out - l->body.data);
     return 0;
 }
 

@@ -98,6 +98,9 @@ static void turn(void)
 static void send_request(void)
 {
     run.request.entry = run.entry;
+    run.request.bytes = 0;
+    for (unsigned i = 0; i < run.request.count; i++)
+        run.request.bytes += run.entry[i]->payload_len;
     run.request.attempt++;
     run.sink->ops->remote->send(run.sink, &run.request);
 }
@@ -213,6 +216,93 @@ static void every_record_becomes_a_message_of_the_grammar(void **state)
         assert_true(dot && strlen(dot) == 8 && dot[7] == 'Z'); /* six digits, no more */
         assert_true(strlen(p.record) > 36);
         free(h);
+        sample_free(s);
+    }
+}
+
+/* Thrice the same: while its plan is made, by that plan, and without one, as records of the collector's own are. */
+static void a_plan_changes_no_byte(void **state)
+{
+    (void)state;
+    open_sink("syslog+tcp://127.0.0.1:1?message_bytes=1MB");
+    for (unsigned kind = 0; kind < SAMPLE_COUNT; kind++) {
+        struct sample *s = sample_new(kind);
+        struct entry_head *h[3];
+        for (unsigned i = 0; i < 3; i++) {
+            s->r.internal = i == 2;
+            h[i] = encode(&s->r);
+            assert_int_equal(h[i]->payload_len, h[0]->payload_len);
+            assert_memory_equal(entry_payload(h[i]), entry_payload(h[0]), h[0]->payload_len);
+        }
+        for (unsigned i = 0; i < 3; i++)
+            free(h[i]);
+        sample_free(s);
+    }
+}
+
+static void live_options_take_effect_at_once(void **state)
+{
+    (void)state;
+    struct parsed p;
+    struct err e = {0};
+    open_sink("syslog+tcp://127.0.0.1:1?facility=kern");
+    add_sample(SAMPLE_SIMPLE);
+    struct sample *s = sample_new(SAMPLE_SIMPLE);
+    free(encode(&s->r));
+    assert_int_equal(opt_set(opt_find(run.sink->ops->opts, "facility"), run.sink->cfg, "local3", &e), 0);
+    assert_int_equal(opt_set(opt_find(run.sink->ops->opts, "structured_data"), run.sink->cfg, "false", &e), 0);
+    struct entry_head *h = encode(&s->r);
+    parse_entry(h, &p);
+    assert_int_equal(p.pri, 19 * 8 + 6);
+    assert_int_equal(p.params, 0);
+    free(h);
+    sample_free(s);
+}
+
+/* Two sinks share the place where plans are kept. */
+static void sinks_do_not_take_each_others_plans(void **state)
+{
+    (void)state;
+    struct parsed p;
+    struct sample *s = sample_new(SAMPLE_SIMPLE);
+    open_sink("syslog+tcp://127.0.0.1:1?app_name=one");
+    free(encode(&s->r));
+    struct sink *const first = run.sink;
+    struct io *const io = run.io;
+    open_sink("syslog+tcp://127.0.0.1:1?app_name=two");
+    for (unsigned i = 0; i < 4; i++) {
+        struct sink *const second = run.sink;
+        run.sink = i % 2 ? first : second;
+        struct entry_head *h = encode(&s->r);
+        run.sink = second;
+        parse_entry(h, &p);
+        assert_string_equal(p.app, i % 2 ? "one" : "two");
+        free(h);
+    }
+    assert_int_equal(first->ops->close(first, NULL), 0);
+    sink_free(first);
+    io_free(io);
+    sample_free(s);
+}
+
+static void fields_beyond_half_of_the_message_are_left_out_and_counted(void **state)
+{
+    (void)state;
+    open_sink("syslog+udp://127.0.0.1:1?message_bytes=700");
+    for (unsigned i = 0; i < 2; i++)
+        add_sample(SAMPLE_TOO_MANY);
+    for (unsigned i = 0; i < run.request.count; i++) {
+        char text[701], *at;
+        struct parsed p;
+        (void)snprintf(text, sizeof text, "%.*s", (int)run.entry[i]->payload_len, entry_payload(run.entry[i]));
+        at = strstr(text, "fields_cut=\"");
+        assert_non_null(at);
+        assert_true(at - text <= 350 + 1);
+        struct sample *s = sample_new(SAMPLE_TOO_MANY);
+        parse_entry(run.entry[i], &p);
+        uint32_t fields = s->r.fields_count + s->r.logger->fields_count;
+        fields += s->r.context ? s->r.context->fields_count : 0;
+        assert_int_equal(strtoul(at + 12, NULL, 10) + p.params - 3, fields); /* but record, level, fields_cut */
         sample_free(s);
     }
 }
@@ -565,6 +655,10 @@ int main(void)
     (void)signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
         TEST(every_record_becomes_a_message_of_the_grammar),
+        TEST(a_plan_changes_no_byte),
+        TEST(live_options_take_effect_at_once),
+        TEST(sinks_do_not_take_each_others_plans),
+        TEST(fields_beyond_half_of_the_message_are_left_out_and_counted),
         TEST(fields_and_names_stand_where_the_rfc_has_them),
         TEST(options_replace_what_the_record_says),
         TEST(a_message_may_be_the_record_in_a_format),

@@ -431,9 +431,9 @@ static void what_is_cached_of_an_emitted_record_ends_with_it(void **state)
         stage_emit(stage[0], &made);
         const struct fapilog_record *const r = stages_emitted(&chain);
         assert_non_null(r);
-        assert_null(r->logger->cache[12]);
-        ((struct fapilog_logger_info *)(uintptr_t)r->logger)->cache[12] = malloc(10);
-        ((struct fapilog_process_info *)(uintptr_t)r->process)->cache[13] = malloc(10);
+        assert_null(r->logger->cache[STAGE_SLOT_FIRST]);
+        ((struct fapilog_logger_info *)(uintptr_t)r->logger)->cache[STAGE_SLOT_FIRST] = malloc(10);
+        ((struct fapilog_process_info *)(uintptr_t)r->process)->cache[STAGE_SLOT_FIRST + 1] = malloc(10);
     }
 }
 
