@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs GenMC, a model checker for C programs under the memory model of C11 (RC11), over the producer
 # library's and the collector's own files; see ../cases.sh. The checker is in no Debian
-# package: without it this is skipped.
+# package (https://github.com/MPI-SWS/genmc; version 0.9 works with Debian 12's LLVM): without it this is skipped.
 #
 #   weak/run.sh [MODEL.c...]
 #
@@ -13,7 +13,6 @@ here=$(cd "$(dirname "$0")" && pwd) || exit 1
 suffix=.c
 jobs=1 # the checker keeps its input under a fixed name in /tmp
 seconds=${FAPILOG_MODEL_SECONDS:-120} # of one search
-PATH=$PATH:${FAPILOG_SERVERS:-$HOME/.cache/fapilog-servers}/bin
 
 . "$here/../cases.sh"
 
