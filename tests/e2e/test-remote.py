@@ -12,7 +12,10 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "common")]
 from harness import *  # noqa: E402,F403
 from brokenserver import BrokenServer  # noqa: E402
 
+MAX_IN_FLIGHT = 4  # the default
 KILLS = int(os.environ.get("FAPILOG_TEST_KILLS", "12"))
+SMALL = "&batch_size=500&batch_interval=20ms"
+WHOLE = "&batch_size=50000&batch_bytes=16MB&batch_interval=1ms"
 SEED = int(os.environ.get("FAPILOG_SEED", str(int(time.time()))))
 
 
@@ -21,46 +24,80 @@ class Server(BrokenServer):
         super().__init__(is_broken=False)
 
     def uri(self, options=""):
-        return (f"http://127.0.0.1:{self.server.server_address[1]}/?batch_format=ndjson&batch_size=500&batch_interval=20ms"
-                "&retry_base_delay=10ms&retry_max_delay=50ms&breaker_enabled=false" + options)
+        return (f"http://127.0.0.1:{self.server.server_address[1]}/?batch_format=ndjson"
+                "&retry_base_delay=10ms&retry_max_delay=50ms&breaker_enabled=false&timeout=60s" + options)
 
     def seen(self):
         with self.lock:
             return {(d["producer"], d["thread"], d["n"]) for d in loads(self.records)}
 
+    def resent(self):
+        """Of each life the requests that had records which a later one sent again; how many records came twice, and how
+        many there are. One that comes again is the same to the byte, its id included, and has not come in the same life."""
+        first, again, twice = {}, {}, 0
+        with self.lock:
+            requests = list(enumerate(self.requests))
+        for number, (life, lines) in requests:
+            for line in lines:
+                key = json.loads(line)["context"]["message_id"]
+                before = first.setdefault(key, (life, number, line))
+                if before[1:] == (number, line):
+                    continue
+                check(before[2] == line, f"the same id, and other bytes: {before[2]} {line}")
+                check(before[0] < life, f"one collector has sent {key} twice, and was answered both times")
+                again.setdefault(before[0], set()).add(before[1])
+                twice += 1
+        return again, twice, len(first)
 
-def start(place, server, *args, env=None):
+
+def start(place, server, *args, options="", env=None):
     state = os.path.join(place.path, "state")
-    return place.collector("--sink", server.uri(), "--set", f"state_dir={state}", *args, env=env)
+    return place.collector("--sink", server.uri(options), "--set", f"state_dir={state}", *args, env=env)
 
 
-def both_get_everything_whenever_the_collector_is_killed():
+def kill_again_and_again(kills, options):
+    """Until all has arrived; how many records were written, and of how many requests before one kill some came again."""
     rng = random.Random(SEED)
     with Place() as place, Server() as server:
         producer = place.load("--id", 1, "--threads", 2, "--records", 0, "--pause-us", 1000, "--burst", 20, "--block")
-        for _ in range(KILLS):
-            c = start(place, server)
+        for _ in range(kills):
+            c = start(place, server, options=options)
             place.wait_ready(c)
             server.is_broken = rng.random() < 0.3
             time.sleep(rng.uniform(0.01, 0.15))
             c.kill()
             c.wait()
+            server.next_life()
         server.is_broken = False
-        c = start(place, server)
+        c = start(place, server, options=options)
         place.wait_ready(c)
         producer.terminate()
         written = written_by(producer)
         stop(c)  # what the server has not got yet goes to the spool
-        drain(place, server, status=0)
+        drain(place, server, status=0, options=options)
         check(len(server.seen()) == written, f"seed {SEED}: {len(server.seen())} of {written} arrived")
         check_books(place.lines(), written, f"seed {SEED}")
-        return f"{written} records, {len(loads(server.records)) - written} of them sent twice"
+        again, twice, ids = server.resent()
+        check(ids >= written, f"seed {SEED}: {ids} ids for {written} records and the collector's own")
+        most = max((len(requests) for requests in again.values()), default=0)
+        return f"seed {SEED}: {written} records, {twice} sent twice, of at most {most} requests before a kill", most
+
+
+def both_get_everything_whenever_the_collector_is_killed():
+    return kill_again_and_again(KILLS, SMALL)[0]
+
+
+def only_what_was_under_way_at_a_kill_comes_twice():
+    """Requests hold whole batches here. Under way: sent, or answered while the place of the last answers is being noted."""
+    text, most = kill_again_and_again(KILLS, WHOLE)
+    check(most <= 2 * MAX_IN_FLIGHT, text)
+    return text
 
 
 def while_the_server_is_down_files_go_on_and_its_records_are_spooled():
     with Place() as place, Server() as server:
         server.is_broken = True
-        c = start(place, server, "--verbose")
+        c = start(place, server, "--verbose", options=SMALL)
         place.wait_ready(c)
         written = place.load_done("--records", 20000, "--block")
         wait_for("the file has all of them", lambda: line_count(place.file()) == written)
@@ -76,13 +113,13 @@ def while_the_server_is_down_files_go_on_and_its_records_are_spooled():
         return f"{written} records"
 
 
-def drain(place, server, status):
-    c = start(place, server, "--drain", "--set", "shutdown_timeout=1s")
+def drain(place, server, status, options=SMALL):
+    c = start(place, server, "--drain", "--set", "shutdown_timeout=1s", options=options)
     _, text = c.communicate(timeout=60)
     check(c.returncode == status, f"--drain ended with {c.returncode}, not {status}: {text}")
     return text
 
 
 if __name__ == "__main__":
-    sys.exit(run([both_get_everything_whenever_the_collector_is_killed,
+    sys.exit(run([both_get_everything_whenever_the_collector_is_killed, only_what_was_under_way_at_a_kill_comes_twice,
                   while_the_server_is_down_files_go_on_and_its_records_are_spooled]))
