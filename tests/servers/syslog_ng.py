@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 
-from syslogd import free_port, make_certificates
+from loopback import free_port, make_certificates
 
 ROOT = os.path.join(os.environ.get("FAPILOG_SERVERS") or os.path.expanduser("~/.cache/fapilog-servers"), "syslog-ng")
 LIBRARIES = [os.path.join(ROOT, part) for part in ("usr/lib/syslog-ng", "usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu")]
