@@ -15,6 +15,7 @@
 #include "lib/where/where.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -50,6 +51,16 @@ static void raise_file_limit(void)
         limit.rlim_cur = limit.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &limit);
     }
+}
+
+/* What is freed is taken again at once: requests and what they are made of come and go every few milliseconds.
+ * Given back to the kernel each time, its pages would have to be faulted in again, a sixth of the CPU time of a
+ * syslog sink. */
+static void keep_memory(void)
+{
+    enum { LARGE_BYTES = 4 << 20, KEPT_BYTES = 8 << 20 };
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
 }
 
 static int open_dir(struct daemon *d, struct err *e)
@@ -192,6 +203,7 @@ int daemon_open(struct daemon *d, const struct options *o, struct err *e)
     d->pipeline.on_message = on_message;
     d->pipeline.message_arg = d;
     raise_file_limit();
+    keep_memory();
     int r = diagnostics_open(d, e);
     if (r == 0)
         r = signals_block(e);
