@@ -1,4 +1,4 @@
-/* Text into JSON: clean ASCII, text with a quote in every 16 bytes, two-byte UTF-8. */
+/* Text into JSON: clean ASCII, text with a quote in every 16 bytes, a line of JSON, two-byte UTF-8. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,6 +40,16 @@ static void bench_quotes(struct gb_state *s)
     escape(s, json_escape, "order \"accepted ");
 }
 
+static void bench_json(struct gb_state *s)
+{
+    escape(s, json_escape, "{\"data\":{\"b\":7,\"n\":1},\"level\":\"INFO\"},");
+}
+
+static void bench_json_baseline(struct gb_state *s)
+{
+    escape(s, json_escape_baseline, "{\"data\":{\"b\":7,\"n\":1},\"level\":\"INFO\"},");
+}
+
 static void bench_utf8(struct gb_state *s)
 {
     escape(s, json_escape, "\xc3\xa4\xc3\xb6\xc3\xbc\xc3\x9f");
@@ -50,5 +60,7 @@ void micro_escape(void)
     gb_register_range("escape/clean", bench_clean, 16, 4096);
     gb_register_range("escape/clean_portable", bench_clean_portable, 16, 4096);
     gb_register_range("escape/quotes", bench_quotes, 16, 4096);
+    gb_register_range("escape/json", bench_json, 16, 4096);
+    gb_register_range("escape/json_baseline", bench_json_baseline, 16, 4096);
     gb_register_range("escape/utf8", bench_utf8, 16, 4096);
 }

@@ -7,6 +7,9 @@
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
+#ifdef __x86_64__
+#include <tmmintrin.h>
+#endif
 
 enum {
     STEP = 16,       /* bytes looked at together */
@@ -54,28 +57,34 @@ static inline unsigned plain_fast(const uint8_t *p)
     return plain_vector(_mm_loadu_si128((const __m128i *)p));
 }
 
-static inline unsigned step_fast(const char *src, char *out)
+static inline bool step_fast(const char *src, char **out)
 {
     __m128i v = _mm_loadu_si128((const __m128i *)src);
     __asm__("" : "+x"(v)); /* as KEEP, in a register */
-    _mm_storeu_si128((__m128i *)out, v);
-    return plain_vector(v);
+    _mm_storeu_si128((__m128i *)*out, v);
+    if (plain_vector(v) < STEP)
+        return false;
+    *out += STEP;
+    return true;
 }
 #else
 #define plain_fast plain_portable
 #define step_fast step_portable
 #endif
 
-/* Copies a step, loading it once; how many of its bytes are plain. */
-typedef unsigned step_fn(const char *src, char *out);
+/* Takes a step whole, loading it once, or leaves it to escape_chunk(). */
+typedef bool step_fn(const char *src, char **out);
 
-static inline unsigned step_portable(const char *src, char *out)
+static inline bool step_portable(const char *src, char **out)
 {
     uint8_t step[STEP];
     memcpy(step, src, STEP);
     KEEP(step);
-    memcpy(out, step, STEP);
-    return plain_portable(step);
+    memcpy(*out, step, STEP);
+    if (plain_portable(step) < STEP)
+        return false;
+    *out += STEP;
+    return true;
 }
 
 static char *put_escape(char *out, uint8_t c)
@@ -222,9 +231,8 @@ static inline char *escape(plain_fn *plain, step_fn *step, short_fn *rest, const
     uint8_t chunk[CHUNK_MAX + STEP];
 
     while (len >= STEP) {
-        if (step(src, out) == STEP) {
+        if (step(src, &out)) {
             src += STEP;
-            out += STEP;
             len -= STEP;
             continue;
         }
@@ -240,12 +248,99 @@ static inline char *escape(plain_fn *plain, step_fn *step, short_fn *rest, const
     return len > 0 ? rest(src, len, out, flags) : out;
 }
 
-char *json_escape(const char *src, size_t len, char *out, unsigned *flags)
+char *json_escape_portable(const char *src, size_t len, char *out, unsigned *flags)
+{
+    return escape(plain_portable, step_portable, escape_short_portable, src, len, out, flags);
+}
+
+char *json_escape_baseline(const char *src, size_t len, char *out, unsigned *flags)
 {
     return escape(plain_fast, step_fast, escape_short, src, len, out, flags);
 }
 
-char *json_escape_portable(const char *src, size_t len, char *out, unsigned *flags)
+#ifdef __x86_64__
+/* ---- text with many quotes, as a line of JSON inside JSON has them ---- */
+
+#define SSSE3 __attribute__((target("ssse3,popcnt")))
+enum { GROUP = 4 }; /* bytes spread together */
+
+/* Where the bytes of a group come from, one row for each set of those that get a backslash in front of them. */
+#define B 0x80 /* a backslash; as an index it makes a zero */
+static const uint8_t spread_rows[1 << GROUP][2 * GROUP] = {
+    {0, 1, 2, 3},    {B, 0, 1, 2, 3},    {0, B, 1, 2, 3},    {B, 0, B, 1, 2, 3},
+    {0, 1, B, 2, 3}, {B, 0, 1, B, 2, 3}, {0, B, 1, B, 2, 3}, {B, 0, B, 1, B, 2, 3},
+    {0, 1, 2, B, 3}, {B, 0, 1, 2, B, 3}, {0, B, 1, 2, B, 3}, {B, 0, B, 1, 2, B, 3},
+    {0, 1, B, 2, B, 3}, {B, 0, 1, B, 2, B, 3}, {0, B, 1, B, 2, B, 3}, {B, 0, B, 1, B, 2, B, 3},
+};
+#undef B
+
+/* The first n bytes of v, of which those in `escaped` get a backslash. */
+SSSE3 static inline char *spread(__m128i v, unsigned escaped, size_t n, char *out)
 {
-    return escape(plain_portable, step_portable, escape_short_portable, src, len, out, flags);
+    const __m128i backslash = _mm_set1_epi8('\\');
+    for (size_t at = 0; at < n; at += GROUP) {
+        const unsigned set = escaped >> at & ((1 << GROUP) - 1);
+        const __m128i row = _mm_loadl_epi64((const __m128i *)spread_rows[set]);
+        const __m128i slashes = _mm_and_si128(_mm_cmplt_epi8(row, _mm_setzero_si128()), backslash);
+        _mm_storel_epi64((__m128i *)out, _mm_or_si128(_mm_shuffle_epi8(v, row), slashes));
+        out += GROUP + __builtin_popcount(set);
+        v = _mm_srli_si128(v, GROUP);
+    }
+    return out;
+}
+
+/* Bytes that need a backslash; false where there are others that cannot stay, among the first n. */
+SSSE3 static inline bool needs_only_backslashes(__m128i v, size_t n, unsigned *ret_escaped)
+{
+    const unsigned all = (1u << n) - 1;
+    const __m128i quoted = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+    *ret_escaped = (unsigned)_mm_movemask_epi8(quoted) & all;
+    return ((unsigned)_mm_movemask_epi8(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20))) & all) == 0;
+}
+
+SSSE3 static inline bool step_ssse3(const char *src, char **out)
+{
+    unsigned escaped;
+    __m128i v = _mm_loadu_si128((const __m128i *)src);
+    __asm__("" : "+x"(v)); /* as KEEP, in a register */
+    if (unlikely(!needs_only_backslashes(v, STEP, &escaped)))
+        return false;
+    if (escaped) {
+        *out = spread(v, escaped, STEP, *out);
+        return true;
+    }
+    _mm_storeu_si128((__m128i *)*out, v);
+    *out += STEP;
+    return true;
+}
+
+SSSE3 static inline char *short_ssse3(const char *src, size_t n, char *out, unsigned *flags)
+{
+    unsigned escaped;
+    __m128i v = load_short(src, n);
+    uint8_t chunk[2 * STEP] = {0};
+    __asm__("" : "+x"(v)); /* as KEEP, in a register */
+    if (likely(needs_only_backslashes(v, n, &escaped))) {
+        char *const end = out + n + __builtin_popcount(escaped);
+        (void)spread(v, escaped, n, out);
+        return end;
+    }
+    _mm_storeu_si128((__m128i *)chunk, v);
+    (void)escape_chunk(plain_fast, chunk, n, false, &out, flags);
+    return out;
+}
+
+SSSE3 static char *escape_ssse3(const char *src, size_t len, char *out, unsigned *flags)
+{
+    return escape(plain_fast, step_ssse3, short_ssse3, src, len, out, flags);
+}
+#endif
+
+char *json_escape(const char *src, size_t len, char *out, unsigned *flags)
+{
+#ifdef __x86_64__
+    if (likely(__builtin_cpu_supports("ssse3") && __builtin_cpu_supports("popcnt")))
+        return escape_ssse3(src, len, out, flags);
+#endif
+    return json_escape_baseline(src, len, out, flags);
 }

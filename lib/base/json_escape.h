@@ -17,7 +17,8 @@ enum {
  * U+FFFD, once per maximal part of a sequence, and sets TEXT_INVALID_UTF8 (lib/base/utf8.h). */
 char *json_escape(const char *src, size_t len, char *out, unsigned *flags);
 
-/* The same without vector instructions: the fallback, and the reference in tests. */
+/* The same with what every CPU of this kind has, and without vector instructions: the fallbacks. */
+char *json_escape_baseline(const char *src, size_t len, char *out, unsigned *flags);
 char *json_escape_portable(const char *src, size_t len, char *out, unsigned *flags);
 
 #endif

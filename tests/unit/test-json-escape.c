@@ -124,6 +124,7 @@ static void check(const char *src, size_t len)
     struct escaped want;
     reference_escape(src, len, &want);
     check_one(json_escape, src, len, &want);
+    check_one(json_escape_baseline, src, len, &want);
     check_one(json_escape_portable, src, len, &want);
 }
 
@@ -138,6 +139,20 @@ static void every_byte_is_escaped_as_rfc_8259_wants(void **state)
             check(text, 40);
             check(text + at, 1);
         }
+    }
+}
+
+static void every_set_of_quotes_among_neighbours(void **state)
+{
+    (void)state;
+    for (unsigned set = 0; set < 1u << 16; set++) {
+        char text[20];
+        for (unsigned i = 0; i < sizeof text; i++)
+            text[i] = set >> i % 16 & 1 ? (i & 1 ? '"' : '\\') : (char)('a' + i);
+        check(text, 16);
+        if (set < 1u << 8)
+            for (size_t len = 1; len <= sizeof text; len++)
+                check(text, len);
     }
 }
 
@@ -204,6 +219,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_byte_is_escaped_as_rfc_8259_wants),
+        cmocka_unit_test(every_set_of_quotes_among_neighbours),
         cmocka_unit_test(every_kind_of_sequence_at_every_place),
         cmocka_unit_test(sequences_may_lie_across_the_private_copies),
         cmocka_unit_test(random_bytes_match_the_reference),
