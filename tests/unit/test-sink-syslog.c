@@ -217,6 +217,7 @@ static void every_record_becomes_a_message_of_the_grammar(void **state)
     }
 }
 
+/* effect: syslog.facility */
 static void fields_and_names_stand_where_the_rfc_has_them(void **state)
 {
     (void)state;
@@ -234,6 +235,7 @@ static void fields_and_names_stand_where_the_rfc_has_them(void **state)
     assert_string_equal(p.record, "66617069-6c6f-6720-7365-676d656e7421-3-1-1000");
 }
 
+/* effect: syslog.app_name syslog.hostname syslog.message_bytes syslog.msgid syslog.structured_data */
 static void options_replace_what_the_record_says(void **state)
 {
     (void)state;
@@ -265,6 +267,7 @@ static void a_message_may_be_the_record_in_a_format(void **state)
     format_close(run.sink->format);
 }
 
+/* effect: syslog.protocol */
 static void rfc_3164_has_the_old_head_and_pairs(void **state)
 {
     (void)state;
@@ -347,6 +350,7 @@ static size_t framed_bytes(bool is_counted)
     return n;
 }
 
+/* effect: syslog.port */
 static void tcp_messages_are_counted_and_acknowledged(void **state)
 {
     (void)state;
@@ -500,6 +504,7 @@ static void a_message_longer_than_a_datagram_is_refused_alone(void **state)
     (void)close(fd);
 }
 
+/* effect: syslog.path syslog.transport */
 static void unix_sockets_of_both_kinds_work(void **state)
 {
     (void)state;
