@@ -130,6 +130,15 @@ void fake_init(struct fake *f, const struct io_config *io)
     f->sink->io = f->io;
 }
 
+void fake_option(struct fake *f, const char *name, const char *value)
+{
+    struct err e = { 0 };
+    if (opt_set(opt_find(sink_delivery_opts, name), &f->sink->delivery, value, &e) < 0) {
+        (void)fprintf(stderr, "%s\n", e.text);
+        abort();
+    }
+}
+
 int fake_start(struct fake *f, struct err *e)
 {
     const struct remote_config cfg = {

@@ -45,6 +45,7 @@ struct fake {
 
 /* A sink with its defaults and a fresh state directory; options may be set before fake_start(). */
 void fake_init(struct fake *f, const struct io_config *io);
+void fake_option(struct fake *f, const char *name, const char *value);
 int fake_start(struct fake *f, struct err *e);
 /* Ends the engine (as a kill would: nothing is settled), keeps the directory. */
 void fake_stop(struct fake *f);

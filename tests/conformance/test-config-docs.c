@@ -1,5 +1,5 @@
 /* What is written about the configuration is what the option tables say. With --print it prints the tables, with
- * --dictionary the words for the fuzzer. */
+ * --dictionary the words for the fuzzer, with --options each option as TABLE.NAME. */
 #include "collector/config/config.h"
 #include "collector/config/generate.h"
 #include "lib/base/check.h"
@@ -17,10 +17,12 @@ static const char *root;
 static const struct {
     const char *title;
     const struct opt *rows;
+    const char *name;
 } tables[] = {
-    {"Settings", settings_opts}, {"routing", routing_opts},
-    {"adaptive", pressure_opts}, {"A rule of routes", route_opts},
-    {"Options of every sink", sink_common_opts}, {"Options of every sink that speaks to a server", sink_delivery_opts},
+    {"Settings", settings_opts, "settings"}, {"routing", routing_opts, "routing"},
+    {"adaptive", pressure_opts, "adaptive"}, {"A rule of routes", route_opts, "route"},
+    {"Options of every sink", sink_common_opts, "sink"},
+    {"Options of every sink that speaks to a server", sink_delivery_opts, "remote"},
 };
 
 static const char *page(const char *name)
@@ -155,6 +157,23 @@ static int print_tables(void)
     return 0;
 }
 
+static void print_names(const char *table, const struct opt *row)
+{
+    for (; row->type != OPT_END_ROW; row++)
+        (void)printf("%s.%s\n", table, row->name);
+}
+
+static int print_options(void)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(tables); i++)
+        print_names(tables[i].name, tables[i].rows);
+    for (const struct sink_ops *const *ops = sink_list; *ops; ops++)
+        print_names((*ops)->scheme, (*ops)->opts);
+    for (const struct stage_ops *const *ops = stage_list; *ops; ops++)
+        print_names((*ops)->kind, (*ops)->opts);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +184,8 @@ int main(int argc, char **argv)
     };
     if (argc == 2 && strcmp(argv[1], "--print") == 0)
         return print_tables();
+    if (argc == 2 && strcmp(argv[1], "--options") == 0)
+        return print_options();
     if (argc == 2 && strcmp(argv[1], "--dictionary") == 0) {
         generate_dictionary(stdout);
         return 0;

@@ -58,6 +58,7 @@ static void check_run(struct stage_run *run, bool is_known, const char *want)
         check_run(&run_, (is_known), (want)); \
     } while (0)
 
+/* effect: runtime.env runtime.service runtime.version */
 static void n01_runtime_fills_what_the_process_left_empty(void **state)
 {
     (void)state;
@@ -76,6 +77,7 @@ static void n01_runtime_fills_what_the_process_left_empty(void **state)
     CHECK_STAGE(false, "\"env\":\"e3\"", "runtime", "env", "e3");
 }
 
+/* effect: kubernetes.prefix kubernetes.skip_if_not_k8s */
 static void n03_kubernetes_reads_the_environment(void **state)
 {
     (void)state;
@@ -119,6 +121,7 @@ static void host_says_what_the_machine_is(void **state)
     CHECK_STAGE(true, "\"os.type\":\"linux\",\"os.version\":\"", "host");
 }
 
+/* effect: otel_resource.service_name */
 static void otel_attributes_are_percent_decoded(void **state)
 {
     (void)state;
@@ -147,6 +150,7 @@ static void bad_otel_attributes_are_refused(void **state)
 }
 
 /* N-05, defect 18: one after the other, in order, each seeing what is there. */
+/* effect: otel_resource.attributes static.fields */
 static void n05_enrichers_add_up_and_redactors_see_them(void **state)
 {
     (void)state;

@@ -156,6 +156,7 @@ static struct sample *printf_sample(const char *format, const char *argument)
     return s;
 }
 
+/* effect: redact.message */
 static void a_secret_among_arguments_reaches_no_output(void **state)
 {
     (void)state;

@@ -60,6 +60,7 @@ static void check_refused(struct stage_run *run, int r, const struct err *e, con
         check_refused(&run_, r_, &e_, (words)); \
     } while (0)
 
+/* effect: field_mask.mask */
 static void r01_field_mask_takes_paths_wildcards_and_indices(void **state)
 {
     (void)state;
@@ -107,6 +108,7 @@ static void r01_masked_values_are_left_alone(void **state)
 }
 
 /* Defect 11: `drop` gave out the unmasked event, `closed` was not wired. */
+/* effect: field_mask.fail_mode field_mask.max_depth field_mask.max_keys field_mask.on_guardrail_exceeded */
 static void r01_r30_guardrails_and_fail_modes_do_what_they_say(void **state)
 {
     (void)state;
@@ -152,6 +154,7 @@ static void r30_warn_says_so_and_counts(void **state)
 }
 
 /* Defect 11: block_on_unredactable only warned. */
+/* effect: field_mask.block_on_unredactable */
 static void r01_json_that_is_none_is_masked_whole(void **state)
 {
     (void)state;
@@ -162,6 +165,7 @@ static void r01_json_that_is_none_is_masked_whole(void **state)
     CHECK_STAGE(JSON("j", ""), "\"j\":\"***\"", "field_mask", "fields", "p");
 }
 
+/* effect: regex_mask.allow_unsafe_patterns regex_mask.patterns */
 static void r02_regex_mask_matches_the_whole_path(void **state)
 {
     (void)state;
@@ -185,6 +189,7 @@ static void r03_url_credentials_leave_every_text(void **state)
     CHECK_STAGE(sample_string("u", "https://u:p@h/xxxx"), "u:p@h", "url_credentials", "max_string_length", "10");
 }
 
+/* effect: field_blocker.allowed_fields field_blocker.blocked_fields field_blocker.replacement */
 static void r04_field_blocker_has_its_defaults_and_exceptions(void **state)
 {
     (void)state;
@@ -196,6 +201,7 @@ static void r04_field_blocker_has_its_defaults_and_exceptions(void **state)
                 "replacement", "-");
 }
 
+/* effect: string_truncate.max_string_length */
 static void r05_string_truncate_counts_characters(void **state)
 {
     (void)state;
@@ -209,6 +215,7 @@ static void r05_string_truncate_counts_characters(void **state)
     CHECK_STAGE(sample_string("s", "abcdef"), "\"message\":\"m\"", "string_truncate");
 }
 
+/* effect: redact.presets */
 static void r50_presets_are_found_by_name_regulation_region_and_tag(void **state)
 {
     (void)state;
@@ -271,6 +278,7 @@ static void r52_a_hit_masks_all_that_lies_below(void **state)
                 "fields", "secret");
 }
 
+/* effect: suffix_mask.extra_suffixes suffix_mask.replace_defaults */
 static void r60_r62_suffixes_are_dagstacks(void **state)
 {
     (void)state;
@@ -300,6 +308,8 @@ static void r62_disabling_every_suffix_is_said(void **state)
     stage_run_close(&run);
 }
 
+/* effect: redact.allowed_fields redact.block_fields redact.fields redact.patterns redact.suffixes */
+/* effect: redact.url_credentials redact.url_max_length redact.value_patterns redact.values */
 static void redact_takes_every_kind_of_rule(void **state)
 {
     (void)state;
@@ -321,6 +331,7 @@ static void redact_takes_every_kind_of_rule(void **state)
     CHECK_REFUSED("is not one of all", "redact", "values", "cards");
 }
 
+/* effect: value_mask.kinds value_mask.patterns */
 static void value_mask_masks_by_looks(void **state)
 {
     (void)state;
@@ -375,6 +386,7 @@ static void other_texts_are_masked_where_asked(void **state)
 }
 
 /* A reload brings other rules to the same call sites. */
+/* effect: field_mask.fields_to_mask */
 static void new_rules_do_not_use_what_old_ones_cached(void **state)
 {
     (void)state;

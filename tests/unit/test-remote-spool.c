@@ -14,7 +14,7 @@ static struct fake *const f = &fake;
 static int setup(void **state)
 {
     fake_init(f, *state);
-    f->sink->delivery.batch_interval_ns = NS_PER_S;
+    fake_option(f, "batch_interval", "1s");
     return 0;
 }
 
@@ -67,7 +67,7 @@ static void what_the_ring_wants_back_is_spooled_also_when_it_is_in_flight(void *
 {
     struct fake_ticket t[3];
     f->script = hold;
-    f->sink->delivery.batch_size = 10;
+    fake_option(f, "batch_size", "10");
     start();
     for (int i = 0; i < 3; i++)
         fake_put(f, 20, 100, &t[i]);
@@ -91,7 +91,7 @@ static void a_spool_that_is_empty_again_asks_for_no_turn(void **state)
 {
     struct fake_ticket t;
     f->script = always_fail;
-    f->sink->delivery.spool_sync_interval_ns = NS_PER_S;
+    fake_option(f, "spool_sync_interval", "1s");
     start();
     fake_put(f, 20, 100, &t);
     remote_relieve(f->r);
@@ -108,8 +108,8 @@ static void memory_stays_within_the_queue_while_the_sink_is_down(void **state)
 {
     static struct fake_ticket t[300];
     f->script = always_fail;
-    f->sink->delivery.queue_records = 1000;
-    f->sink->delivery.batch_size = 100;
+    fake_option(f, "queue_records", "1000");
+    fake_option(f, "batch_size", "100");
     start();
     for (int i = 0; i < 300; i++) {
         fake_put(f, 100, 100, &t[i]);
@@ -128,8 +128,8 @@ static void order_is_kept_through_the_spool_where_it_matters(void **state)
     static struct fake_ticket t[60];
     f->script = always_fail;
     f->limits.in_flight = 1;
-    f->sink->delivery.queue_records = 100;
-    f->sink->delivery.batch_size = 7;
+    fake_option(f, "queue_records", "100");
+    fake_option(f, "batch_size", "7");
     start();
     for (int i = 0; i < 60; i++) {
         fake_put(f, 10, 100, &t[i]);
@@ -182,7 +182,7 @@ static void small_files_and_blocks_are_sent_together(void **state)
     }
     f->script = NULL;
     f->requests = 0;
-    f->sink->delivery.batch_size = 100;
+    fake_option(f, "batch_size", "100");
     start();
     assert_int_equal(fake_stats(f).spooled_records, ALL);
     fake_until(f, 0, remote_is_idle(f->r, true));
@@ -195,8 +195,8 @@ static void what_was_acknowledged_is_not_sent_by_the_next_run(void **state)
 {
     struct fake_ticket t;
     f->script = always_fail;
-    f->sink->delivery.batch_size = 10;
-    f->sink->delivery.max_in_flight = 1;
+    fake_option(f, "batch_size", "10");
+    fake_option(f, "max_in_flight", "1");
     start();
     fake_put(f, 100, 100, &t);
     remote_relieve(f->r);
@@ -217,7 +217,7 @@ static void without_its_cursor_all_of_the_spool_is_sent_again(void **state)
     struct fake_ticket t;
     char path[FAKE_PATH + 64];
     f->script = always_fail;
-    f->sink->delivery.batch_size = 10;
+    fake_option(f, "batch_size", "10");
     start();
     fake_put(f, 100, 100, &t);
     remote_relieve(f->r);
@@ -238,10 +238,10 @@ static void the_oldest_files_are_given_up_for_room_and_counted(void **state)
 {
     static struct fake_ticket t[200];
     f->script = always_fail;
-    f->sink->delivery.spool_max_bytes = 1 << 20;
-    f->sink->delivery.spool_segment_bytes = 64 << 10;
-    f->sink->delivery.batch_size = 20;
-    f->sink->delivery.queue_records = 1;
+    fake_option(f, "spool_max_bytes", "1MB");
+    fake_option(f, "spool_segment_bytes", "64KB");
+    fake_option(f, "batch_size", "20");
+    fake_option(f, "queue_records", "1");
     start();
     for (int i = 0; i < 200; i++) {
         struct parcel *p = fake_parcel(f, 20, 1000);
@@ -275,7 +275,7 @@ static void what_is_too_old_is_given_up_and_counted(void **state)
     remote_relieve(f->r);
     fake_until(f, 0, fake_stats(f).spooled_records == 10);
     fake_stop(f);
-    f->sink->delivery.spool_max_age_ns = 1;
+    f->sink->delivery.spool_max_age_ns = 1; /* less than the option allows, so as not to wait */
     f->script = NULL;
     start();
     fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
@@ -288,8 +288,8 @@ static void fresh_records_do_not_starve_beside_the_spool(void **state)
 {
     static struct fake_ticket t[40];
     f->script = always_fail;
-    f->sink->delivery.batch_size = 10;
-    f->sink->delivery.spool_rate = 10;
+    fake_option(f, "batch_size", "10");
+    fake_option(f, "spool_rate", "10");
     start();
     for (int i = 0; i < 20; i++)
         fake_put(f, 10, 100, &t[i]);
@@ -314,8 +314,8 @@ static void drop_newest_keeps_what_waits(void **state)
 {
     struct fake_ticket t, u;
     f->script = always_fail;
-    f->sink->delivery.on_full = SINK_FULL_DROP_NEWEST;
-    f->sink->delivery.queue_records = 25;
+    fake_option(f, "on_full", "drop_newest");
+    fake_option(f, "queue_records", "25");
     start();
     fake_put(f, 20, 100, &t);
     assert_int_equal(t.settled, 0);
@@ -339,8 +339,8 @@ static void drop_oldest_keeps_what_is_new(void **state)
 {
     struct fake_ticket t;
     f->script = always_fail;
-    f->sink->delivery.on_full = SINK_FULL_DROP_OLDEST;
-    f->sink->delivery.queue_bytes = 64 << 10;
+    fake_option(f, "on_full", "drop_oldest");
+    fake_option(f, "queue_bytes", "64KB");
     start();
     for (int i = 0; i < 100; i++) {
         fake_put(f, 10, 944, &t); /* 1000 bytes with the head */
@@ -359,8 +359,8 @@ static void block_settles_by_delivery_alone(void **state)
 {
     struct fake_ticket t;
     f->script = always_fail;
-    f->sink->delivery.on_full = SINK_FULL_BLOCK;
-    f->sink->delivery.queue_records = 1;
+    fake_option(f, "on_full", "block");
+    fake_option(f, "queue_records", "1");
     start();
     fake_put(f, 20, 100, &t);
     remote_relieve(f->r);
@@ -379,8 +379,8 @@ static void at_the_end_everything_gets_one_attempt_and_the_rest_is_spooled(void 
 {
     static struct fake_ticket t[5];
     f->script = always_fail;
-    f->sink->delivery.batch_size = 10;
-    f->sink->delivery.breaker_threshold = 1;
+    fake_option(f, "batch_size", "10");
+    fake_option(f, "breaker_threshold", "1");
     start();
     for (int i = 0; i < 5; i++)
         fake_put(f, 10, 100, &t[i]);
@@ -412,7 +412,7 @@ static void at_the_end_a_dead_server_is_not_asked_for_each_record(void **state)
 {
     static struct fake_ticket t[200];
     f->script = always_fail;
-    f->sink->delivery.batch_size = 1;
+    fake_option(f, "batch_size", "1");
     start();
     remote_stop(f->r, f->now_ns + 10 * NS_PER_S);
     for (int i = 0; i < 200; i++) { /* what the rings still held */

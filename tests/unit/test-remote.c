@@ -11,7 +11,7 @@ static struct fake *const f = &fake;
 static int setup(void **state)
 {
     fake_init(f, *state);
-    f->sink->delivery.batch_interval_ns = NS_PER_S;
+    fake_option(f, "batch_interval", "1s");
     return 0;
 }
 
@@ -35,10 +35,11 @@ static void assert_each_delivered_once(uint64_t count)
     assert_int_equal(f->order_breaks, 0);
 }
 
+/* effect: remote.batch_size */
 static void a_batch_is_sent_when_it_is_full_or_has_waited(void **state)
 {
     struct fake_ticket a, b;
-    f->sink->delivery.batch_size = 10;
+    fake_option(f, "batch_size", "10");
     start();
     fake_put(f, 9, 20, &a);
     fake_run(f, 0);
@@ -229,6 +230,7 @@ static int dead_count(void *arg, const struct spool_file_head *file, const struc
     return 0;
 }
 
+/* effect: remote.dead_letter_max_bytes */
 static void the_oldest_dead_letters_are_given_up_for_room_and_counted(void **state)
 {
     static struct fake_ticket t[100];
@@ -237,8 +239,8 @@ static void the_oldest_dead_letters_are_given_up_for_room_and_counted(void **sta
     unsigned seen = 0;
     uint64_t damaged;
     f->script = refuse_all;
-    f->sink->delivery.batch_size = 1;
-    f->sink->delivery.dead_letter_max_bytes = 64 << 10;
+    fake_option(f, "batch_size", "1");
+    fake_option(f, "dead_letter_max_bytes", "64KB");
     start();
     for (int i = 0; i < 100; i++) {
         struct parcel *p = fake_parcel(f, 1, 2000);
@@ -262,7 +264,7 @@ static void a_record_longer_than_all_dead_letters_is_counted(void **state)
 {
     struct fake_ticket t;
     f->script = refuse_all;
-    f->sink->delivery.dead_letter_max_bytes = 64 << 10;
+    fake_option(f, "dead_letter_max_bytes", "64KB");
     start();
     fake_put(f, 1, 64 << 10, &t);
     fake_until(f, NS_PER_S, t.settled);
@@ -322,8 +324,8 @@ static void the_breaker_opens_lets_one_probe_through_and_closes(void **state)
 {
     struct fake_ticket t[6];
     f->script = always_fail;
-    f->sink->delivery.batch_size = 1;
-    f->sink->delivery.breaker_threshold = 3;
+    fake_option(f, "batch_size", "1");
+    fake_option(f, "breaker_threshold", "3");
     start();
     for (int i = 0; i < 6; i++)
         fake_put(f, 1, 20, &t[i]);
@@ -359,7 +361,7 @@ static void a_broken_sink_opens_the_breaker_at_once_and_costs_no_attempt(void **
 {
     struct fake_ticket t;
     f->script = broken;
-    f->sink->delivery.retry_max_attempts = 1;
+    fake_option(f, "retry_max_attempts", "1");
     start();
     fake_put(f, 3, 20, &t);
     fake_run(f, NS_PER_S);
@@ -373,22 +375,24 @@ static void a_broken_sink_opens_the_breaker_at_once_and_costs_no_attempt(void **
     assert_each_delivered_once(3);
 }
 
+/* effect: remote.breaker_enabled */
 static void without_a_breaker_each_request_is_tried(void **state)
 {
     struct fake_ticket t;
     f->script = always_fail;
-    f->sink->delivery.breaker_enabled = false;
+    fake_option(f, "breaker_enabled", "false");
     start();
     fake_put(f, 3, 20, &t);
     fake_until(f, NS_PER_S, f->requests == 20);
     assert_int_equal(fake_stats(f).breaker_opened, 0);
 }
 
+/* effect: remote.retry_max_attempts */
 static void after_so_many_attempts_a_record_is_a_dead_letter(void **state)
 {
     struct fake_ticket t;
     f->script = always_fail;
-    f->sink->delivery.retry_max_attempts = 3;
+    fake_option(f, "retry_max_attempts", "3");
     start();
     fake_put(f, 4, 20, &t);
     fake_until(f, NS_PER_S, t.settled);
@@ -397,12 +401,13 @@ static void after_so_many_attempts_a_record_is_a_dead_letter(void **state)
     assert_true(fake_is_balanced(f));
 }
 
+/* effect: remote.dead_letters remote.retry_deadline */
 static void after_the_deadline_a_record_is_a_dead_letter_or_counted(void **state)
 {
     struct fake_ticket t;
     f->script = always_fail;
-    f->sink->delivery.retry_deadline_ns = 100 * NS_PER_S;
-    f->sink->delivery.dead_letters = false;
+    fake_option(f, "retry_deadline", "100s");
+    fake_option(f, "dead_letters", "false");
     start();
     fake_put(f, 4, 20, &t);
     const uint64_t begin = f->now_ns;
@@ -439,7 +444,7 @@ static void where_one_request_is_allowed_nothing_overtakes(void **state)
     struct fake_ticket t[20];
     f->script = fail_twice;
     f->limits.in_flight = 1;
-    f->sink->delivery.batch_size = 5;
+    fake_option(f, "batch_size", "5");
     start();
     for (int i = 0; i < 20; i++)
         fake_put(f, 5, 20, &t[i]);
@@ -447,13 +452,14 @@ static void where_one_request_is_allowed_nothing_overtakes(void **state)
     assert_each_delivered_once(100);
 }
 
+/* effect: remote.max_in_flight */
 static void more_requests_are_in_flight_while_they_are_fast_fewer_when_slow(void **state)
 {
     static struct fake_ticket t[2000];
     int put = 0;
     f->script = hold;
-    f->sink->delivery.batch_size = 1;
-    f->sink->delivery.max_in_flight = 8;
+    fake_option(f, "batch_size", "1");
+    fake_option(f, "max_in_flight", "8");
     start();
     for (int i = 0; i < 60; i++) {
         while (put < 10 * (i + 1))
@@ -479,7 +485,7 @@ static void while_all_requests_are_out_only_their_answers_are_waited_for(void **
 {
     struct fake_ticket t[5];
     f->script = hold;
-    f->sink->delivery.batch_size = 10;
+    fake_option(f, "batch_size", "10");
     start();
     for (int i = 0; i < 5; i++)
         fake_put(f, 10, 20, &t[i]);
@@ -498,7 +504,7 @@ static void while_all_requests_are_out_only_their_answers_are_waited_for(void **
 static void what_the_ring_will_need_waits_for_no_others(void **state)
 {
     struct fake_ticket a, b;
-    f->sink->delivery.batch_size = 100;
+    fake_option(f, "batch_size", "100");
     start();
     fake_put(f, 5, 20, &a);
     fake_run(f, 0);

@@ -103,6 +103,7 @@ static void without_rules_every_sink_gets_every_record(void **state)
     assert_string_equal(said, "");
 }
 
+/* effect: route.levels */
 static void S_80_levels_are_ranges_and_a_star_is_any(void **state)
 {
     (void)state;
@@ -132,6 +133,7 @@ static void S_80_what_no_rule_wants_goes_to_the_fallback_or_nowhere(void **state
     assert_int_equal(at_level(9), B | C);
 }
 
+/* effect: route.to */
 static void S_80_a_sink_that_nobody_names_is_warned_of_once(void **state)
 {
     (void)state;
@@ -162,6 +164,7 @@ static void S_81_without_overlap_the_first_rule_decides(void **state)
     assert_int_equal(at_level(9), A);
 }
 
+/* effect: route.loggers */
 static void loggers_are_named_with_all_below_them(void **state)
 {
     (void)state;
@@ -177,6 +180,7 @@ static void loggers_are_named_with_all_below_them(void **state)
     assert_int_equal(at_level(9), 0); /* no logger known */
 }
 
+/* effect: route.services */
 static void services_are_named_or_patterns(void **state)
 {
     (void)state;
@@ -193,6 +197,7 @@ static void services_are_named_or_patterns(void **state)
     assert_int_equal(routes_match(routes, &no_service), A);
 }
 
+/* effect: route.where */
 static void all_conditions_of_a_rule_must_hold(void **state)
 {
     (void)state;

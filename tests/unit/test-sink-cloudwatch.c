@@ -82,6 +82,7 @@ static void end(void)
     http_server_stop(server);
 }
 
+/* effect: cloudwatch.endpoint_url */
 static void a_put_is_signed_sorted_and_has_the_records_own_time(void **state)
 {
     json_error_t e;
@@ -109,6 +110,7 @@ static void a_put_is_signed_sorted_and_has_the_records_own_time(void **state)
     end();
 }
 
+/* effect: cloudwatch.max_event_bytes */
 static void limits_are_those_of_the_service(void **state)
 {
     struct sink_limits l;
@@ -125,6 +127,7 @@ static void limits_are_those_of_the_service(void **state)
     end();
 }
 
+/* effect: cloudwatch.create_log_group cloudwatch.create_log_stream */
 static void what_is_missing_is_made_and_the_put_repeated(void **state)
 {
     (void)state;

@@ -102,6 +102,7 @@ static size_t drain(struct sink_probe *p, int fd, char *into, size_t max, size_t
     return len;
 }
 
+/* effect: console.stream */
 static void a_batch_larger_than_the_pipe_arrives_whole(void **state)
 {
     char *const text = many_lines(4000), *const back = malloc(400000);
@@ -344,6 +345,7 @@ static bool colour_of(const char *text)
     return colour;
 }
 
+/* effect: console.mode */
 static void people_get_pretty_and_programs_get_json(void **state)
 {
     int fd = terminal_as_stderr();

@@ -138,6 +138,7 @@ static int teardown(void **state)
     return rmdir(dir);
 }
 
+/* effect: exec.path */
 static void a_program_gets_every_record_as_a_line_in_order(void **state)
 {
     (void)state;
@@ -238,6 +239,7 @@ static void what_it_says_on_standard_error_is_told_up_to_a_limit(void **state)
     assert_non_null(strstr(warnings, "program: 91 more lines\n"));
 }
 
+/* effect: exec.args exec.env */
 static void it_gets_its_arguments_and_environment_and_nothing_else(void **state)
 {
     (void)state;

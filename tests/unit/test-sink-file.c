@@ -116,6 +116,7 @@ static void size_rotation_numbers_the_archives(void **state)
     run_state_free(s);
 }
 
+/* effect: file.path */
 static void a_record_larger_than_a_file_goes_alone(void **state)
 {
     (void)state;
@@ -130,6 +131,7 @@ static void a_record_larger_than_a_file_goes_alone(void **state)
     run_state_free(s);
 }
 
+/* effect: file.max_bytes file.max_files */
 static void keep_drops_the_oldest_archives(void **state)
 {
     (void)state;
@@ -157,6 +159,7 @@ static void keep_none_deletes_every_archive(void **state)
     run_state_free(s);
 }
 
+/* effect: file.directory file.mode file.prefix */
 static void dated_names_have_the_date_and_a_number(void **state)
 {
     (void)state;
@@ -209,6 +212,7 @@ static void retention_leaves_other_prefixes_alone(void **state)
     run_state_free(s);
 }
 
+/* effect: file.max_age file.max_total_bytes */
 static void retention_by_bytes_and_age_runs_at_start(void **state)
 {
     (void)state;
@@ -232,6 +236,7 @@ static void retention_by_bytes_and_age_runs_at_start(void **state)
     run_state_free(s);
 }
 
+/* effect: file.interval */
 static void an_interval_ends_on_multiples_of_itself(void **state)
 {
     (void)state;
@@ -285,6 +290,7 @@ static void archives_are_compressed(const char *fmt, const char *suffix)
     run_state_free(s);
 }
 
+/* effect: file.compress */
 static void gzip_archives_hold_the_same_bytes(void **state)
 {
     (void)state;

@@ -114,6 +114,7 @@ static void an_array_even_of_one_is_the_default(void **state)
     end();
 }
 
+/* effect: http.batch_wrapper_key */
 static void wrapped_puts_the_array_under_its_key(void **state)
 {
     (void)state;
@@ -126,6 +127,7 @@ static void wrapped_puts_the_array_under_its_key(void **state)
     end();
 }
 
+/* effect: http.batch_format http.envelope */
 static void ndjson_has_no_line_feed_at_its_end(void **state)
 {
     (void)state;
@@ -141,6 +143,7 @@ static void ndjson_has_no_line_feed_at_its_end(void **state)
     end();
 }
 
+/* effect: sink.format */
 static void other_formats_go_as_lines_only(void **state)
 {
     struct err e = {0};
@@ -154,6 +157,7 @@ static void other_formats_go_as_lines_only(void **state)
     remote_run_close(&run);
 }
 
+/* effect: http.id_header */
 static void a_resend_carries_the_same_id(void **state)
 {
     char first[100], one[100];
@@ -202,6 +206,7 @@ static void answers_become_outcomes(void **state)
     end();
 }
 
+/* effect: http.compression http.headers http.token http.user_agent */
 static void headers_authentication_and_compression_are_as_asked(void **state)
 {
     static char plain[1 << 16];
@@ -381,6 +386,7 @@ static void assert_hmac(const char *key)
     assert_string_equal(header("X-Fapilog-Signature-256"), expected);
 }
 
+/* effect: webhook.compression */
 static void the_signature_is_over_the_bytes_that_were_sent(void **state)
 {
     (void)state;
@@ -416,6 +422,7 @@ static void standard_webhooks_sign_id_time_and_body(void **state)
     end();
 }
 
+/* effect: webhook.secret webhook.signature_mode */
 static void header_mode_sends_the_secret_and_hides_it(void **state)
 {
     (void)state;

@@ -136,6 +136,7 @@ static void a_record_without_any_label_gets_one(void **state)
     end();
 }
 
+/* effect: loki.label_keys loki.labels */
 static void a_key_falls_back_to_the_static_label_of_its_name(void **state)
 {
     struct sample *s = sample_new(SAMPLE_EMPTY);
@@ -193,6 +194,7 @@ static void contradictions_are_refused_by_name(void **state)
 
 /* ---- pushes ---- */
 
+/* effect: loki.password loki.structured_metadata loki.tenant_id loki.user */
 static void a_push_is_streams_in_order_of_time_with_the_records_own_time(void **state)
 {
     static const unsigned order[] = {3, 0, 6, 1, 9}; /* 0, 3, 6, 9 are INFO; 1 is ERROR */
@@ -244,6 +246,7 @@ static const char *field(const char **at, const char *end_at, unsigned *ret_numb
     return data;
 }
 
+/* effect: loki.encoding */
 static void protobuf_says_the_same(void **state)
 {
     static char plain[1 << 16];

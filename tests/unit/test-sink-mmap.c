@@ -94,6 +94,7 @@ static char *many_lines(unsigned count)
     return text;
 }
 
+/* effect: mmap.initial_size */
 static void a_new_file_has_its_initial_size_and_ends_cut_to_its_lines(void **state)
 {
     for (size_t b = 0; b < ARRAY_COUNT(backends); b++) {
@@ -186,6 +187,7 @@ static void what_is_no_file_of_lines_is_left_alone(void **state)
     assert_int_equal(sink_probe_close(null), 0);
 }
 
+/* effect: mmap.growth_chunk */
 static void it_grows_by_its_steps(void **state)
 {
     char *const text = many_lines(3000);
@@ -233,6 +235,7 @@ static void the_size_limit_refuses_a_batch_whole_and_says_why_once(void **state)
     assert_int_equal(file_size(), 4096);
 }
 
+/* effect: mmap.max_size */
 static void the_last_step_of_growth_ends_at_the_limit(void **state)
 {
     struct sink_probe *const p = sink_probe_open(uri_with("initial_size=4096&max_size=10000"), backends[0]);
@@ -300,6 +303,7 @@ static void any_failing_call_costs_no_line_and_doubles_none(void **state)
     free(all);
 }
 
+/* effect: mmap.path mmap.periodic_flush_bytes */
 static void a_batch_whose_flush_failed_does_not_stay_when_another_comes(void **state)
 {
     /* calls: open, fstat, ftruncate, then per batch fstat and fdatasync */

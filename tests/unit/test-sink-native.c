@@ -112,6 +112,7 @@ static void spans_come_back_as_they_lay_in_the_ring(void **state)
     run_state_free(s);
 }
 
+/* effect: native.compress */
 static void compressed_blocks_hold_the_same_and_less_bytes(void **state)
 {
     (void)state;
@@ -257,6 +258,7 @@ static void a_ring_cut_short_under_the_write_costs_only_itself(void **state)
     assert_int_equal(unsetenv("FAPILOG_IO"), 0);
 }
 
+/* effect: native.max_bytes native.prefix */
 static void every_file_decodes_alone(void **state)
 {
     (void)state;
@@ -273,6 +275,7 @@ static void every_file_decodes_alone(void **state)
     run_state_free(s);
 }
 
+/* effect: native.max_files */
 static void retention_counts_files(void **state)
 {
     (void)state;
@@ -316,6 +319,7 @@ static void a_new_file_repeats_the_begin_of_the_ring_block(void **state)
     run_state_free(s);
 }
 
+/* effect: native.path */
 static void a_finished_file_ends_in_its_index(void **state)
 {
     (void)state;

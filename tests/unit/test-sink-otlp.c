@@ -277,6 +277,7 @@ static void every_record_is_well_formed_and_within_its_bound(void **state)
     }
 }
 
+/* effect: otlp.encoding otlp.protocol */
 static void a_group_too_long_for_the_head_is_part_of_the_payload(void **state)
 {
     static const char *const encodings[] = {"", "?encoding=json"};
@@ -334,6 +335,7 @@ static void name_entries(unsigned count)
     }
 }
 
+/* effect: otlp.headers */
 static void records_of_a_resource_and_scope_are_sent_together_in_order(void **state)
 {
     (void)state;

@@ -307,6 +307,7 @@ static void fields_beyond_half_of_the_message_are_left_out_and_counted(void **st
     }
 }
 
+/* effect: syslog.facility */
 static void fields_and_names_stand_where_the_rfc_has_them(void **state)
 {
     (void)state;
@@ -324,6 +325,7 @@ static void fields_and_names_stand_where_the_rfc_has_them(void **state)
     assert_string_equal(p.record, "66617069-6c6f-6720-7365-676d656e7421-3-1-1000");
 }
 
+/* effect: syslog.app_name syslog.hostname syslog.message_bytes syslog.msgid syslog.structured_data */
 static void options_replace_what_the_record_says(void **state)
 {
     (void)state;
@@ -355,6 +357,7 @@ static void a_message_may_be_the_record_in_a_format(void **state)
     format_close(run.sink->format);
 }
 
+/* effect: syslog.protocol */
 static void rfc_3164_has_the_old_head_and_pairs(void **state)
 {
     (void)state;
@@ -437,6 +440,7 @@ static size_t framed_bytes(bool is_counted)
     return n;
 }
 
+/* effect: syslog.port */
 static void tcp_messages_are_counted_and_acknowledged(void **state)
 {
     (void)state;
@@ -590,6 +594,7 @@ static void a_message_longer_than_a_datagram_is_refused_alone(void **state)
     (void)close(fd);
 }
 
+/* effect: syslog.path syslog.transport */
 static void unix_sockets_of_both_kinds_work(void **state)
 {
     (void)state;

@@ -116,6 +116,7 @@ static void p02_printf_messages_are_cut_as_text(void **state)
 }
 
 /* Defect 13: the marker of a dropped record was still written. */
+/* effect: size_guard.action size_guard.max_bytes */
 static void p02_drop_drops_and_counts(void **state)
 {
     (void)state;

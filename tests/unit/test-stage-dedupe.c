@@ -57,6 +57,7 @@ static void C_50_a_message_passes_once_in_a_window_whatever_its_level(void **sta
     assert_true(keeps("lost", FAPILOG_LEVEL_ERROR, 6));
 }
 
+/* effect: dedupe.levels */
 static void C_50_levels_can_be_left_out(void **state)
 {
     (void)state;
@@ -102,6 +103,7 @@ static void C_52_the_summary_stands_where_the_message_would(void **state)
     assert_true(r->fields[1].v.f64 == 1.0);
 }
 
+/* effect: dedupe.window */
 static void C_51_a_record_after_the_window_tells_too(void **state)
 {
     (void)state;
@@ -113,6 +115,7 @@ static void C_51_a_record_after_the_window_tells_too(void **state)
     expect_summary("message repeated 1 times: lost", 1);
 }
 
+/* effect: dedupe.max_keys */
 static void C_50_the_oldest_ends_early_when_there_are_too_many(void **state)
 {
     (void)state;

@@ -48,6 +48,7 @@ static void F_01_level_drops_what_is_below(void **state)
     assert_true(keeps_level(FAPILOG_LEVEL_SECURITY));
 }
 
+/* effect: level.drop_below level.min_level */
 static void F_01_drop_below_false_keeps_only_what_is_below(void **state)
 {
     (void)state;
@@ -56,6 +57,7 @@ static void F_01_drop_below_false_keeps_only_what_is_below(void **state)
     assert_false(keeps_level(FAPILOG_LEVEL_WARNING));
 }
 
+/* effect: sampling.sample_rate */
 static void F_02_sampling_keeps_its_share(void **state)
 {
     (void)state;
@@ -65,6 +67,7 @@ static void F_02_sampling_keeps_its_share(void **state)
     assert_in_range(kept, 9700, 10300); /* 3.5 standard deviations; the seed makes it the same in each run */
 }
 
+/* effect: sampling.seed */
 static void F_02_a_seed_repeats_the_choice(void **state)
 {
     (void)state;
@@ -83,6 +86,7 @@ static void F_02_a_seed_repeats_the_choice(void **state)
     }
 }
 
+/* effect: sampling.always */
 static void F_02_the_ends_of_the_rate_are_exact_and_some_levels_always_pass(void **state)
 {
     (void)state;
@@ -112,6 +116,7 @@ static void F_03_adaptive_sampling_settles_at_its_target(void **state)
     assert_true(filter_run_gauge(&t, "filter_sample_rate") < 0.105);
 }
 
+/* effect: adaptive_sampling.target_eps */
 static void F_03_the_offer_is_measured_not_what_was_kept(void **state)
 {
     (void)state;
@@ -128,6 +133,7 @@ static void F_03_the_offer_is_measured_not_what_was_kept(void **state)
     assert_true(low > 0.045 && high < 0.055);
 }
 
+/* effect: adaptive_sampling.max_sample_rate adaptive_sampling.min_sample_rate */
 static void F_03_the_rate_keeps_its_bounds_and_comes_back(void **state)
 {
     (void)state;
@@ -177,6 +183,7 @@ static bool md5_keeps(const char *id, double rate)
     return n < (long double)rate * 0x1p128L;
 }
 
+/* effect: trace_sampling.sample_rate */
 static void F_04_whole_traces_pass_by_the_md5_of_their_id(void **state)
 {
     (void)state;
@@ -257,6 +264,7 @@ static void F_05_rate_limit_is_a_token_bucket(void **state)
     assert_int_equal(t.stage->counters.dropped, 92);
 }
 
+/* effect: rate_limit.capacity rate_limit.key_field */
 static void F_05_each_value_of_the_key_has_its_bucket(void **state)
 {
     (void)state;
@@ -281,6 +289,7 @@ static void F_05_the_key_may_be_a_member_of_the_record(void **state)
     assert_false(filter_run_keeps(&t, &rc)); /* the name counts, not where it lies */
 }
 
+/* effect: rate_limit.max_keys */
 static void F_05_rate_limit_evicts_the_least_recently_used_key(void **state)
 {
     (void)state;
@@ -295,6 +304,7 @@ static void F_05_rate_limit_evicts_the_least_recently_used_key(void **state)
     assert_true(filter_run_gauge(&t, "rate_limit_keys_evicted") == 2);
 }
 
+/* effect: rate_limit.overflow_action */
 static void F_05_a_marked_record_passes_with_a_field_that_says_so(void **state)
 {
     (void)state;
@@ -355,6 +365,7 @@ static void F_06_the_first_of_its_kind_passes_in_each_window(void **state)
     assert_false(filter_run_keeps(&t, &r));
 }
 
+/* effect: first_occurrence.key_fields */
 static void F_06_kinds_are_made_of_several_fields(void **state)
 {
     (void)state;
@@ -372,6 +383,7 @@ static void F_06_kinds_are_made_of_several_fields(void **state)
     assert_false(filter_run_keeps(&t, &r));
 }
 
+/* effect: first_occurrence.max_keys first_occurrence.subsequent_sample_rate */
 static void F_06_later_ones_are_sampled_and_the_oldest_kind_is_forgotten(void **state)
 {
     (void)state;
@@ -420,6 +432,7 @@ static void F_08_gauges_and_counters_say_what_filters_do(void **state)
     assert_int_equal(t.stage->counters.dropped, 8);
 }
 
+/* effect: match.action match.where */
 static void match_keeps_or_drops_what_the_expression_says(void **state)
 {
     (void)state;

@@ -90,6 +90,7 @@ static unsigned kept(uint8_t level, unsigned n, double rate)
     return sum;
 }
 
+/* effect: adaptive.enabled */
 static void C_20_one_step_up_at_a_check(void **state)
 {
     (void)state;
@@ -225,6 +226,7 @@ static void C_21_critical_leaves_protected_levels_and_what_is_above(void **state
     assert_int_equal(stage[0]->counters.dropped, 100);
 }
 
+/* effect: adaptive.protected_levels */
 static void C_21_without_protected_levels_critical_leaves_what_is_critical(void **state)
 {
     (void)state;
@@ -266,6 +268,7 @@ static void records_of_the_collector_are_not_shed(void **state)
     assert_ptr_equal(stages_run(&chain, &r), &r);
 }
 
+/* effect: adaptive.filter_tightening */
 static void filter_tightening_false_only_shows_the_level(void **state)
 {
     (void)state;
