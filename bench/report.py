@@ -156,9 +156,10 @@ def summary(runs, groups):
 class Plot:
     peers = []  # of all plots, so that each keeps its colour
 
-    def __init__(self, title, x_label, y_label, x_range, y_range):
+    def __init__(self, title, x_label, y_label, x_range, y_range, series):
         self.x_range, self.y_range = x_range, y_range  # y is logarithmic
         self.series = 0
+        self.legend_step = min(22, (HEIGHT - TOP - BOTTOM - 10) / series)
         self.parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
             f'viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="13">',
@@ -191,17 +192,18 @@ class Plot:
         number_of_peer = Plot.peers.index(name)
         colour = COLOURS[number_of_peer % len(COLOURS)]
         dash = DASHES[number_of_peer % len(DASHES)]
-        style = f'stroke="{colour}" stroke-width="2" fill="none"'
+        width = 3.5 if name.startswith("fapilog") else 1.8  # found again among many
+        style = f'stroke="{colour}" stroke-width="{width}" fill="none"'
         style += f' stroke-dasharray="{dash}"' if dash else ""
         places = [(self.x(px), self.y(py)) for px, py in points]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         self.parts.append(f'<polyline points="{path}" {style}/>')
         if len(places) < 12:
             self.parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>' for x, y in places]
-        legend, right = TOP + 10 + 22 * self.series, WIDTH - RIGHT
+        legend, right = TOP + 10 + self.legend_step * self.series, WIDTH - RIGHT
         self.parts += [
-            f'<line x1="{right + 15}" y1="{legend}" x2="{right + 50}" y2="{legend}" {style}/>',
-            f'<text x="{right + 58}" y="{legend + 4}">{name}</text>']
+            f'<line x1="{right + 15}" y1="{legend:.1f}" x2="{right + 50}" y2="{legend:.1f}" {style}/>',
+            f'<text x="{right + 58}" y="{legend + 4:.1f}" font-size="{min(13, self.legend_step):.1f}">{name}</text>']
         self.series += 1
 
     def write(self, path):
@@ -242,7 +244,7 @@ def plot_latency(directory, key, peers):
     calls = next(iter(peers.values()))[0]["batch_calls"]
     what = f"mean call of a {calls}-call batch after a pause" if mode == "batch" else "single call in a burst"
     plot = Plot(f"Latency, {what} ({shape}, {producers} {kind})", "percentile", "time of a call",
-                (0, max(nines, 1)), (low, high))
+                (0, max(nines, 1)), (low, high), len(curves))
     log_grid(plot, low, high, time_label)
     for value, label in enumerate(["0", "90", "99", "99.9", "99.99", "99.999", "99.9999"]):
         if value <= nines:
@@ -269,7 +271,7 @@ def plot_throughput(directory, groups, kind, shape):
     low = 10 ** math.floor(math.log10(min(values)))
     high = 10 ** math.ceil(math.log10(max(values) * 1.01))
     plot = Plot(f"Throughput until all is on disk ({shape})", f"producers ({kind})",
-                "million records a second", (counts[0] - 0.5, counts[-1] + 0.5), (low, high))
+                "million records a second", (counts[0] - 0.5, counts[-1] + 0.5), (low, high), len(series))
     log_grid(plot, low, high, lambda v: f"{v:g}")
     for count in counts:
         plot.grid_x(count, str(count))

@@ -28,6 +28,7 @@ static const char usage_text[] =
     "  --repeat N         rounds over all peers (1)\n"
     "  --tmp DIR          where outputs are written meanwhile ($TMPDIR or /var/tmp)\n"
     "  --out DIR          write one JSON object for each run there\n"
+    "  --peers-dir DIR    take the programs bench-producer-NAME in DIR as peers, too\n"
     "  --list             peers of this build and why others are missing\n"
     "  --ping             time of a cache line between two cores, ns\n";
 
@@ -35,6 +36,7 @@ struct options {
     struct run_config cfg;
     int repeat;
     const char *out;
+    bool list;
 };
 
 /* Index of text in names, or -1. */
@@ -79,6 +81,15 @@ static void list_peers(void)
                peers[i].absent ? peers[i].absent : "");
 }
 
+static void add_peers(const char *dir)
+{
+    struct err e = {0};
+    if (peers_add(dir, &e) < 0) {
+        fprintf(stderr, "fapilog-bench: --peers-dir: %s\n", e.text);
+        exit(2);
+    }
+}
+
 static void set_option(struct options *o, int key, const char *name, const char *arg)
 {
     static const char *const on_full[] = {"block", "discard"};
@@ -99,7 +110,8 @@ static void set_option(struct options *o, int key, const char *name, const char 
     case 'R': o->repeat = (int)number(name, arg, 1, 1000); break;
     case 't': c->tmp = arg; break;
     case 'o': o->out = arg; break;
-    case 'l': list_peers(); exit(0);
+    case 'd': add_peers(arg); break;
+    case 'l': o->list = true; break;
     case 'P': printf("%.1f\n", machine_ping_ns()); exit(0);
     case 'h': fputs(usage_text, stdout); exit(0);
     default: fputs(usage_text, stderr); exit(2);
@@ -115,7 +127,7 @@ static void read_options(struct options *o, int argc, char **argv)
         {"idle-ms", 1, NULL, 'i'},   {"on-full", 1, NULL, 'f'},     {"first-cpu", 1, NULL, 'C'},
         {"repeat", 1, NULL, 'R'},    {"tmp", 1, NULL, 't'},         {"out", 1, NULL, 'o'},
         {"list", 0, NULL, 'l'},      {"ping", 0, NULL, 'P'},        {"help", 0, NULL, 'h'},
-        {NULL, 0, NULL, 0}};
+        {"peers-dir", 1, NULL, 'd'}, {NULL, 0, NULL, 0}};
     int key, index = 0;
     while ((key = getopt_long(argc, argv, "h", table, &index)) != -1)
         set_option(o, key, table[index].name, optarg);
@@ -161,6 +173,10 @@ int main(int argc, char **argv)
                                 .first_cpu = -1,
                                 .tmp = tmp && *tmp ? tmp : "/var/tmp"}};
     read_options(&o, argc, argv);
+    if (o.list) {
+        list_peers();
+        return 0;
+    }
     if (optind == argc) {
         fputs(usage_text, stderr);
         return 2;

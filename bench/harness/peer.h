@@ -13,6 +13,7 @@ enum { SESSION_PATH_MAX = 512 };
 /* One run's places and processes. */
 struct session {
     const char *peer;
+    const char *programs; /* directory of the peer's programs */
     char root[SESSION_PATH_MAX];  /* private directory on disk, removed at the end */
     char out[SESSION_PATH_MAX];   /* root/out: what is counted, measured and synced */
     char rings[SESSION_PATH_MAX]; /* private directory on /dev/shm */
@@ -38,12 +39,20 @@ struct peer_control {
 struct peer {
     const char *name;
     const struct peer_control *control;
-    const char *program; /* bench-producer-<program> */
-    const char *absent;  /* why it is not built, or NULL */
+    const char *program;  /* bench-producer-<program> */
+    const char *absent;   /* why it is not built, or NULL */
+    const char *programs; /* directory of its programs; NULL: that of fapilog-bench */
 };
 
-extern const struct peer peers[];
-extern const int peer_count;
+enum { PEERS_MAX = 64, PEER_NAME_MAX = 31 };
+
+extern const struct peer *const peers;
+extern int peer_count;
+
+/* Adds a peer for each program bench-producer-NAME in dir, which was built elsewhere: docs/benchmarks.md,
+ * "Peers from outside". A name that this build has already is an error; one that was left out of it is
+ * filled in. */
+int peers_add(const char *dir, struct err *e);
 
 /* NULL with a reason for a name that is unknown or was left out at configure time. */
 const struct peer *peer_find(const char *name, struct err *e);
@@ -52,5 +61,6 @@ extern const struct peer_control control_files;
 extern const struct peer_control control_lttng;
 extern const struct peer_control control_syslog;
 extern const struct peer_control control_fapilog;
+extern const struct peer_control control_outside;
 
 #endif

@@ -186,6 +186,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s: cannot map the run: %s\n", argv[0], strerror(errno));
         return 1;
     }
+    if (run->layout != RUN_LAYOUT) {
+        fprintf(stderr, "%s: was built with another version of bench/harness; build it again\n", argv[0]);
+        return 1;
+    }
     const struct producer_env env = {
         .peer = argv[1], .dir = argv[2], .index = index, .block = strcmp(argv[4], "block") == 0};
     const int r = producer.open(&env);

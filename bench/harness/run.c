@@ -42,6 +42,7 @@ static int map_shared(struct run *run, struct err *e)
 {
     const struct run_config *cfg = run->cfg;
     const struct run_shared head = {
+        .layout = RUN_LAYOUT,
         .mode = cfg->mode,       .shape = cfg->shape,     .processes = run->processes,
         .records = cfg->records, .batches = cfg->batches, .threads = cfg->producers / run->processes,
         .spin = cfg->spin,       .pause_ns = cfg->pause_ns, .batch_calls = cfg->batch_calls,
@@ -61,21 +62,17 @@ static int map_shared(struct run *run, struct err *e)
 
 static int start_producers(struct run *run, struct err *e)
 {
-    char dir[PATH_MAX - 64], program[PATH_MAX], index[16], fd[16];
-    int r = session_program_dir(dir, sizeof dir, e);
-    if (r < 0)
-        return r;
-    snprintf(program, sizeof program, "%s/bench-producer-%.40s", dir, run->peer->program);
+    char program[PATH_MAX], index[16], fd[16];
+    int r = 0;
+    snprintf(program, sizeof program, "%s/bench-producer-%.40s", run->session.programs, run->peer->program);
     snprintf(fd, sizeof fd, "%d", run->shared_fd);
-    for (uint32_t i = 0; i < run->processes; i++) {
+    for (uint32_t i = 0; r == 0 && i < run->processes; i++) {
         snprintf(index, sizeof index, "%u", i);
         const char *const argv[] = {program, run->peer->name, run->session.out, index,
                         run->session.block ? "block" : "discard", fd, NULL};
         r = proc_spawn(argv, NULL, &run->pid[i], e);
-        if (r < 0)
-            return r;
     }
-    return 0;
+    return r;
 }
 
 static int wait_ready(struct run *run, struct err *e)
@@ -207,9 +204,14 @@ int run_peer(const struct peer *peer, const struct run_config *cfg, struct run_r
 {
     struct run run = {
         .cfg = cfg, .peer = peer, .shared_fd = -1, .processes = cfg->processes ? cfg->producers : 1};
+    char own[PATH_MAX - 64];
     *ret = (struct run_result){0};
     CHECK(cfg->producers > 0 && cfg->producers <= PRODUCERS_MAX);
-    int r = session_open(&run.session, peer->name, cfg->tmp, cfg->block, e);
+    int r = session_program_dir(own, sizeof own, e);
+    if (r < 0)
+        return r;
+    r = session_open(&run.session, peer->name, cfg->tmp, cfg->block, e);
+    run.session.programs = peer->programs ? peer->programs : own;
     if (r == 0)
         r = run_measured(&run, ret, e);
     for (uint32_t i = 0; i < run.processes; i++)

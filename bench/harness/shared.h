@@ -33,6 +33,7 @@ struct process_result {
 };
 
 struct run_shared {
+    uint32_t layout; /* RUN_LAYOUT; first, so that a producer built elsewhere can tell */
     uint32_t mode;
     uint32_t shape;
     uint32_t threads; /* in each process */
@@ -52,6 +53,9 @@ struct run_shared {
     struct process_result process[PRODUCERS_MAX];
     uint32_t samples[]; /* ticks; thread t owns samples[t * per thread ...] */
 };
+
+/* Raise the first number with each change of meaning that the size does not show. */
+#define RUN_LAYOUT (UINT32_C(1) << 24 | (uint32_t)sizeof(struct run_shared))
 
 /* Samples of one thread: one a batch, or one a call. */
 static inline uint64_t samples_per_thread(const struct run_shared *s)
