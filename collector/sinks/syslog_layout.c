@@ -125,6 +125,8 @@ static char *param_value(const struct fapilog_record *r, const struct fapilog_fi
         return num_i64(out, f->v.i64);
     case FAPILOG_TYPE_U8: case FAPILOG_TYPE_U16: case FAPILOG_TYPE_U32: case FAPILOG_TYPE_U64:
         return num_u64(out, f->v.u64);
+    case FAPILOG_TYPE_F64:
+        return num_f64(out, f->v.f64, NUM_POINT);
     case FAPILOG_TYPE_STRING:
         return put_param_text(f->v.data, f->len, out, flags);
     default:

@@ -50,6 +50,23 @@ class Postgres:
                 "-X", "-A", "-t", "-F", "|", "-v", "ON_ERROR_STOP=1", "-c", text]
         return subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
 
+    def cpu(self):
+        """CPU seconds of all its processes, those that have ended too."""
+        with open(os.path.join(self.data, "postmaster.pid"), encoding="utf-8") as f:
+            postmaster = int(f.readline())
+        ticks = 0
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{name}/stat", encoding="utf-8") as f:
+                    fields = f.read().rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(name) == postmaster:
+                ticks += sum(map(int, fields[11:15])) # children that it has waited for, too
+            elif int(fields[1]) == postmaster:
+                ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     def uri(self, options="", database="postgres"):
         return f"postgresql://fapilog@127.0.0.1:{self.port}/{database}" + ("?" + options if options else "")
 
