@@ -81,6 +81,9 @@ int main(int argc, char **argv)
         generate_sample(stdout);
         break;
     case OPTIONS_RUN:
+        o.args.enter = privileges_enter;
+        o.args.enter_arg = &o.privileges;
+        o.privileges.is_trial = o.check;
         if (o.replay)
             status = replay_run(&o, stderr, &e) < 0 ? complain(&e, EXIT_FAILED) : EXIT_DONE;
         else if (!o.check)

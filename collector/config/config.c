@@ -3,6 +3,7 @@
 #include "collector/config/build.h"
 #include "collector/plugin/plugin.h"
 #include "lib/base/check.h"
+#include "lib/base/keep.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -98,6 +99,46 @@ static int report(struct build *b, struct err *e)
     return err_set(e, b->code, "%.*sand %u more", (int)used, text, b->problems_count - shown);
 }
 
+static void build_parts(struct build *b)
+{
+    build_levels(b);
+    build_adaptive(b);
+    build_stages(b);
+    build_sinks(b);
+    build_routes(b);
+}
+
+/* Somebody else goes on from here. What is wrong is told now, if that can be told without plug-ins. */
+static int enter(struct build *b, struct err *e)
+{
+    const struct config_args *a = b->args;
+    struct config look = {0};
+    if (!a->enter || !b->c->settings.user)
+        return 0;
+    if (b->problems_count)
+        return report(b, e);
+    struct build *first = calloc(1, sizeof *first);
+    if (!first)
+        return err_set(e, -ENOMEM, "out of memory");
+    *first = (struct build){.args = a, .c = &look, .file = b->file, .preset = b->preset};
+    keep_record(true);
+    int r = env_read(&first->env) < 0 ? err_set(e, -ENOMEM, "out of memory") : defaults(&look, e);
+    if (r == 0) {
+        build_settings(first);
+        build_parts(first);
+        r = look.settings.plugins.count ? 0 : report(first, e);
+    }
+    keep_record(false);
+    if (r == 0)
+        r = a->enter(a->enter_arg, &look, e);
+    buf_done(&first->problems);
+    env_free(&first->env);
+    tree_free(first->rules);
+    free(first);
+    config_free(&look);
+    return r;
+}
+
 /* The settings, and the plug-ins that they name: what stages and sinks there are depends on them. */
 static int build_first(struct build *b, struct err *e)
 {
@@ -110,6 +151,9 @@ static int build_first(struct build *b, struct err *e)
     if (r < 0)
         return r;
     build_settings(b);
+    r = enter(b, e);
+    if (r < 0)
+        return r;
     r = plugins_load(&b->c->settings.plugins, &plugins);
     if (r == 0)
         return 0;
@@ -122,11 +166,7 @@ static int build(struct build *b, struct err *e)
     const int r = build_first(b, e);
     if (r < 0)
         return r;
-    build_levels(b);
-    build_adaptive(b);
-    build_stages(b);
-    build_sinks(b);
-    build_routes(b);
+    build_parts(b);
     if (!b->problems_count)
         unused_sets(b);
     if (!b->problems_count)

@@ -22,13 +22,19 @@
 
 enum { CONFIG_SETS_MAX = 256 };
 
+struct config;
+
 /* What the command line says; the rest is in the environment and the file. Nothing is copied. */
 struct config_args {
-    const char *rings, *file, *preset; /* NULL: not given */
+    const char *rings, *file, *preset, *user; /* NULL: not given */
     const char *sink[FAPILOG_SINKS_MAX]; /* URIs */
     unsigned sinks_count;
     const char *set[CONFIG_SETS_MAX]; /* KEY=VALUE */
     unsigned sets_count;
+    /* Called when there is a setting `user`, before anything foreign (plug-ins) is loaded: `look` is the configuration
+     * without them. NULL: nobody is to be called, as in a reload. */
+    int (*enter)(void *arg, const struct config *look, struct err *e);
+    void *enter_arg;
 };
 
 struct config_sources;
@@ -80,7 +86,7 @@ struct config_diff {
     bool stage_gone[STAGES_MAX];
     bool are_stages_reordered;
     bool settings, levels, routes, adaptive; /* any change in them */
-    bool needs_restart;            /* a setting that only a start reads: rings, io */
+    bool needs_restart;            /* a setting that only a start reads: rings, io, user */
 };
 
 void config_diff(const struct config *before, const struct config *after, struct config_diff *ret);

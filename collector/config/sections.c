@@ -56,6 +56,8 @@ void build_settings(struct build *b)
     build_sets(b, &t, "");
     if (b->args->rings)
         build_text(b, &t, "", "rings", b->args->rings, "--rings");
+    if (b->args->user)
+        build_text(b, &t, "", "user", b->args->user, "--user");
 }
 
 /* ---- levels ---- */

@@ -42,6 +42,8 @@ const struct opt settings_opts[] = {
               "HOST:PORT or none."),
     OPT_BOOL_(struct settings, admin_allow_remote, "admin_allow_remote", "false", 0,
               "Let admin be an address that other machines reach; there is no authentication."),
+    OPT_TEXT_(struct settings, user, "user", NULL, 0,
+              "When root starts the collector, as whom it goes on: NAME, NAME:GROUP, or numbers."),
     OPT_LIST_(struct settings, plugins, "plugins", NULL, 0,
               "Plug-ins to load: files, or directories of which every *.so is one; see docs/plugins.md."),
     OPT_WORD_(struct settings, diagnostics, "diagnostics", "stderr", diagnostics_words, 0,

@@ -17,6 +17,7 @@ struct settings {
     uint64_t shutdown_timeout_ns;
     struct pipeline_settings delivery;
     uint32_t io; /* enum io_kind */
+    const char *user; /* see collector/daemon/user.h; NULL: who started the collector */
     const char *admin; /* see collector/admin/admin.h */
     bool admin_allow_remote;
     struct opt_list plugins; /* see collector/plugin/plugin.h */

@@ -1,22 +1,38 @@
 #include "collector/daemon/check.h"
 
 #include "collector/daemon/chain.h"
+#include "collector/daemon/private_dirs.h"
 #include "lib/ring/ringdir.h"
+
+#include <unistd.h>
+
+/* Where nobody gives a directory; one that root would make for the user does not have to be there. */
+static int print_rings(const struct options *o, const struct config *c, FILE *f, struct err *e)
+{
+    char path[PATH_MAX];
+    struct ringdir dir;
+    const int r = ringdir_choose(&dir, c->settings.rings, e);
+    if (r == 0 && !c->settings.rings)
+        (void)fprintf(f, "rings = %s  # default\n",
+                      o->privileges.is_done ? private_dirs_rings(c, &o->privileges.user, path) : dir.path);
+    return r;
+}
 
 int check_write(const struct options *o, FILE *f, struct err *e)
 {
     struct config c;
-    struct ringdir dir;
+    const struct user *u = &o->privileges.user;
     int r = config_load(&o->args, &c, e);
     if (r < 0)
         return r;
-    r = ringdir_choose(&dir, c.settings.rings, e);
     for (unsigned i = 0; i < c.warnings_count; i++)
         (void)fprintf(stderr, "fapilog-collector: %s\n", c.warning[i]);
+    if (c.settings.user && u->uid != geteuid())
+        (void)fprintf(stderr, "fapilog-collector: user: only root can become %s; checked as uid %u\n", u->name,
+                      (unsigned)geteuid());
+    r = chain_try(&c, e);
     if (r == 0)
-        r = chain_try(&c, e);
-    if (r == 0 && !c.settings.rings)
-        (void)fprintf(f, "rings = %s  # default\n", dir.path);
+        r = print_rings(o, &c, f, e);
     if (r == 0)
         config_print(&c, f);
     config_free(&c);

@@ -63,6 +63,17 @@ static void keep_memory(void)
     (void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
 }
 
+/* Rings are read by nobody but the user whose services write them. */
+static int explain_dir(const struct daemon *d, int r, struct err *e)
+{
+    const struct privileges *p = &d->options->privileges;
+    if (r == -EPERM || r == -EACCES)
+        return p->is_done ? err_wrap(e, r, "it must belong to the user that the collector has become: chown %s",
+                                     p->user.name)
+                          : err_wrap(e, r, "the collector must run as the user of the services: see --user");
+    return r;
+}
+
 static int open_dir(struct daemon *d, struct err *e)
 {
     struct ringdir dir;
@@ -71,7 +82,7 @@ static int open_dir(struct daemon *d, struct err *e)
         return r;
     const int fd = ringdir_open(&dir, true, e);
     if (fd < 0)
-        return fd;
+        return explain_dir(d, fd, e);
     (void)close(fd);
     (void)snprintf(d->dir, sizeof d->dir, "%s", dir.path);
     d->lock_fd = lock_acquire(d->dir, e);
@@ -96,6 +107,13 @@ static int open_config(struct daemon *d, struct err *e)
     int r = config_load(&d->options->args, &d->config, e);
     for (unsigned i = 0; r == 0 && i < d->config.warnings_count; i++)
         daemon_tell(d, FAPILOG_LEVEL_WARNING, d->config.warning[i]);
+    if (r == 0 && d->options->verbose && d->options->privileges.is_done) {
+        char text[200];
+        const struct user *u = &d->options->privileges.user;
+        (void)snprintf(text, sizeof text, "privileges dropped: user %s (uid %u, gid %u)", u->name, (unsigned)u->uid,
+                       (unsigned)u->gid);
+        daemon_tell(d, FAPILOG_LEVEL_INFO, text);
+    }
     return r;
 }
 

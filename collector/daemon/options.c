@@ -8,14 +8,14 @@
 
 enum {
     KEY_RINGS = 256, KEY_CONFIG, KEY_PRESET, KEY_SINK, KEY_SET, KEY_DRAIN, KEY_CHECK, KEY_SCHEMA, KEY_SAMPLE,
-    KEY_REPLAY, KEY_VERSION, KEY_VERBOSE,
+    KEY_REPLAY, KEY_USER, KEY_VERSION, KEY_VERBOSE,
 };
 
 static const struct option long_options[] = {
     { "rings", required_argument, NULL, KEY_RINGS },   { "config", required_argument, NULL, KEY_CONFIG },
     { "preset", required_argument, NULL, KEY_PRESET }, { "sink", required_argument, NULL, KEY_SINK },
     { "set", required_argument, NULL, KEY_SET },       { "drain", no_argument, NULL, KEY_DRAIN },
-    { "replay", required_argument, NULL, KEY_REPLAY },
+    { "replay", required_argument, NULL, KEY_REPLAY }, { "user", required_argument, NULL, KEY_USER },
     { "check", no_argument, NULL, KEY_CHECK },         { "schema", no_argument, NULL, KEY_SCHEMA },
     { "sample", no_argument, NULL, KEY_SAMPLE },       { "help", no_argument, NULL, 'h' },
     { "version", no_argument, NULL, KEY_VERSION },     { "verbose", no_argument, NULL, KEY_VERBOSE },
@@ -62,6 +62,8 @@ static int take_option(struct options *o, int key, struct err *e)
         return 0;
     case KEY_REPLAY:
         return take_text(&o->replay, "--replay", "dead letters: a file or a directory", e);
+    case KEY_USER:
+        return take_text(&o->args.user, "--user", "a user: NAME, NAME:GROUP or numbers", e);
     case KEY_CHECK:
         o->check = true;
         return 0;

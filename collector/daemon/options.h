@@ -3,6 +3,7 @@
 #define COLLECTOR_DAEMON_OPTIONS_H
 
 #include "collector/config/config.h"
+#include "collector/daemon/privileges.h"
 #include "lib/base/err.h"
 
 #include <stdbool.h>
@@ -14,6 +15,7 @@ struct options {
     bool drain;
     bool check;
     bool verbose;
+    struct privileges privileges; /* main() has args.enter fill it in */
 };
 
 enum options_result {

@@ -4,6 +4,7 @@
 #include "collector/daemon/diagnostics.h"
 #include "collector/daemon/endpoint.h"
 #include "collector/ingest/levels.h"
+#include "lib/base/keep.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -61,7 +62,7 @@ static int check_restart(const struct daemon *d, const struct reload *l, struct 
 {
     const struct settings *now = &d->config.settings, *next = &l->config.settings;
     if (l->diff.needs_restart)
-        return err_set(e, -ENOTSUP, "rings and io change with a restart only");
+        return err_set(e, -ENOTSUP, "rings, io and user change with a restart only");
     if (next->delivery.window != now->delivery.window)
         return err_set(e, -ENOTSUP, "window_batches changes with a restart only");
     if (!opt_equal(opt_find(settings_opts, "admin"), now, next))
@@ -71,9 +72,33 @@ static int check_restart(const struct daemon *d, const struct reload *l, struct 
     return 0;
 }
 
+static void say_kept(void *arg, const char *path)
+{
+    char text[ERR_TEXT_MAX];
+    (void)snprintf(text, sizeof text, "reload: %s: only root may read it; what it held when the collector started "
+                   "still counts", path);
+    daemon_tell(arg, FAPILOG_LEVEL_WARNING, text);
+}
+
+/* As who we are by now. */
+static int load(struct daemon *d, struct config *ret, struct err *e)
+{
+    const struct privileges *p = &d->options->privileges;
+    struct config_args args = d->options->args;
+    args.enter = NULL;
+    keep_tell(NULL, NULL);
+    const int r = config_load(&args, ret, e);
+    if (r == 0)
+        keep_tell(say_kept, d);
+    if ((r == -EACCES || r == -EPERM) && p->is_done)
+        return err_wrap(e, r, "the collector was root only when it started and is %s now: let that user read it, or "
+                        "restart the collector", p->user.name);
+    return r;
+}
+
 static int prepare(struct daemon *d, struct reload *l, struct err *e)
 {
-    int r = config_load(&d->options->args, &l->config, e);
+    int r = load(d, &l->config, e);
     if (r < 0)
         return r;
     for (unsigned i = 0; i < l->config.warnings_count; i++)

@@ -1,5 +1,7 @@
 #include "collector/net/tls.h"
 
+#include "lib/base/keep.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -12,7 +14,7 @@
 static int refuse(struct err *e, const char *what, const char *file)
 {
     char text[256];
-    if (file && access(file, R_OK) < 0)
+    if (file && access(keep_path(file), R_OK) < 0)
         return err_sys(e, -errno, "%s %s", what, file);
     return err_set(e, -EKEYREJECTED, "%s%s%s: %s", what, file ? " " : "", file ? file : "",
                    tls_reason(NULL, text, sizeof text));
@@ -20,19 +22,20 @@ static int refuse(struct err *e, const char *what, const char *file)
 
 static int load_files(SSL_CTX *ctx, const struct tls_config *cfg, struct err *e)
 {
-    const char *key = cfg->key_file ? cfg->key_file : cfg->cert_file;
-    if (cfg->ca_file && SSL_CTX_load_verify_file(ctx, cfg->ca_file) != 1)
+    const char *ca = keep_path(cfg->ca_file), *cert = keep_path(cfg->cert_file);
+    const char *key_file = cfg->key_file ? cfg->key_file : cfg->cert_file, *key = keep_path(key_file);
+    if (ca && SSL_CTX_load_verify_file(ctx, ca) != 1)
         return refuse(e, "certificates of authorities", cfg->ca_file);
     if (!cfg->ca_file && SSL_CTX_set_default_verify_paths(ctx) != 1)
         return refuse(e, "the system's certificates of authorities", NULL);
-    if (!cfg->cert_file)
+    if (!cert)
         return 0;
-    if (SSL_CTX_use_certificate_chain_file(ctx, cfg->cert_file) != 1)
+    if (SSL_CTX_use_certificate_chain_file(ctx, cert) != 1)
         return refuse(e, "client certificate", cfg->cert_file);
     if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1)
-        return refuse(e, "key of the client certificate", key);
+        return refuse(e, "key of the client certificate", key_file);
     if (SSL_CTX_check_private_key(ctx) != 1)
-        return refuse(e, "key that does not fit the client certificate:", key);
+        return refuse(e, "key that does not fit the client certificate:", key_file);
     return 0;
 }
 

@@ -8,9 +8,10 @@
     OPT_NUM_ALIAS_(type, T, m, name, alias, def, min, INT64_MAX, 0, help)
 
 #define FILESET_OPTS(T, m, default_prefix) \
-    OPT_TEXT_(T, m.path, "path", NULL, 0, \
+    OPT_TEXT_(T, m.path, "path", NULL, OPT_OUTPUT, \
               "Live file; archives are path.1, path.2 ... A directory: dated names."), \
-    OPT_TEXT_(T, m.directory, "directory", NULL, 0, "Where files with dated names go; made when missing."), \
+    OPT_TEXT_(T, m.directory, "directory", NULL, OPT_OUTPUT_DIR, \
+              "Where files with dated names go; made when missing."), \
     OPT_TEXT_ALIAS_(T, m.prefix, "prefix", "filename_prefix", default_prefix, 0, "Begin of dated names."), \
     FILESET_NUM_(OPT_SIZE, T, m.max_bytes, "max_bytes", NULL, "auto", 0, \
                  "Begin a new file rather than pass this size; 0: never; auto: 10MB if dated, else never."), \

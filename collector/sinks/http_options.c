@@ -1,6 +1,7 @@
 #include "collector/sinks/http_options.h"
 
 #include "lib/base/buf.h"
+#include "lib/base/keep.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -149,7 +150,7 @@ static int check_headers(const struct opt_map *headers, struct err *e)
 
 static int check_file(const char *name, const char *path, struct err *e)
 {
-    if (!path || !*path || access(path, R_OK) == 0)
+    if (!path || !*path || access(keep_path(path), R_OK) == 0)
         return 0;
     return err_sys(e, -errno, "%s: %s", name, path);
 }

@@ -43,9 +43,9 @@ extern const struct opt_word http_encoding_words[];
 /* ... and how the server is reached and trusted. */
 #define HTTP_PEER_ROWS(T, m) \
     OPT_TEXT_(T, m.user_agent, "user_agent", "fapilog/" FAPILOG_VERSION, 0, "User-Agent header."), \
-    OPT_TEXT_(T, m.tls_ca_file, "tls_ca_file", NULL, 0, "Certificates to trust, PEM; without: the system's."), \
-    OPT_TEXT_(T, m.tls_cert_file, "tls_cert_file", NULL, 0, "Client certificate, PEM."), \
-    OPT_TEXT_(T, m.tls_key_file, "tls_key_file", NULL, 0, "Its key, PEM; without: in the same file."), \
+    OPT_TEXT_(T, m.tls_ca_file, "tls_ca_file", NULL, OPT_FILE, "Certificates to trust, PEM; without: the system's."), \
+    OPT_TEXT_(T, m.tls_cert_file, "tls_cert_file", NULL, OPT_FILE, "Client certificate, PEM."), \
+    OPT_TEXT_(T, m.tls_key_file, "tls_key_file", NULL, OPT_FILE, "Its key, PEM; without: in the same file."), \
     OPT_BOOL_(T, m.tls_verify, "tls_verify", "true", 0, "Check the server's certificate and name."), \
     OPT_TEXT_(T, m.proxy, "proxy", "auto", 0, \
               "URL of a proxy; none: no proxy; auto: http_proxy, https_proxy and no_proxy of the environment."), \

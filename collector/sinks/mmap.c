@@ -39,7 +39,7 @@ struct mmap_state {
 };
 
 static const struct opt mmap_opts[] = {
-    OPT_TEXT_(struct mmap_cfg, path, "path", NULL, OPT_REQUIRED, "File to map and append to."),
+    OPT_TEXT_(struct mmap_cfg, path, "path", NULL, OPT_REQUIRED | OPT_OUTPUT, "File to map and append to."),
     OPT_NUM_ALIAS_(OPT_SIZE, struct mmap_cfg, initial_size, "initial_size", "initial_size_bytes", "1MiB",
                    4096, 1ull << 40, 0, "Size of a new file."),
     OPT_NUM_ALIAS_(OPT_SIZE, struct mmap_cfg, growth_chunk, "growth_chunk", "growth_chunk_bytes", "1MiB",

@@ -36,9 +36,10 @@ static const struct opt postgres_opts[] = {
     OPT_TEXT_(struct pg_cfg, sslmode, "sslmode", NULL, 0,
               "disable, allow, prefer, require, verify-ca, verify-full; without: verify-full if there is a "
               "tls_ca_file, else prefer."),
-    OPT_TEXT_(struct pg_cfg, tls_ca_file, "tls_ca_file", NULL, 0, "Certificates of the authorities to trust, PEM."),
-    OPT_TEXT_(struct pg_cfg, tls_cert_file, "tls_cert_file", NULL, 0, "Client certificate, PEM."),
-    OPT_TEXT_(struct pg_cfg, tls_key_file, "tls_key_file", NULL, 0, "Its key, PEM."),
+    OPT_TEXT_(struct pg_cfg, tls_ca_file, "tls_ca_file", NULL, OPT_FILE,
+              "Certificates of the authorities to trust, PEM."),
+    OPT_TEXT_(struct pg_cfg, tls_cert_file, "tls_cert_file", NULL, OPT_FILE, "Client certificate, PEM."),
+    OPT_TEXT_(struct pg_cfg, tls_key_file, "tls_key_file", NULL, OPT_FILE, "Its key, PEM."),
     OPT_END,
 };
 

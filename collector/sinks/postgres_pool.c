@@ -10,6 +10,7 @@
 #include "collector/sinks/postgres.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+#include "lib/base/keep.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -423,7 +424,8 @@ static void conn_connect(struct conn *c)
     const char *const values[] = {
         has_dsn ? cfg->dsn : cfg->database, has_dsn ? NULL : cfg->host, *c->address ? c->address : NULL,
         has_dsn ? NULL : port, has_dsn ? NULL : cfg->user, has_dsn ? NULL : cfg->password, cfg->sslmode,
-        cfg->tls_ca_file, cfg->tls_cert_file, cfg->tls_key_file, "fapilog-collector", "UTF8", NULL,
+        keep_path(cfg->tls_ca_file), keep_path(cfg->tls_cert_file), keep_path(cfg->tls_key_file), "fapilog-collector",
+        "UTF8", NULL,
     };
     c->pg = PQconnectStartParams(keys, values, 1);
     if (!c->pg || PQstatus(c->pg) == CONNECTION_BAD) {

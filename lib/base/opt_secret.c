@@ -2,11 +2,10 @@
 
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/keep.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { SECRET_BYTES_MAX = 64 << 10 };
 
@@ -36,9 +35,9 @@ static ssize_t read_all(int fd, char *data, size_t size)
 /* One line feed at the end belongs to the file, not to the secret. */
 static int from_file(const char *path, char **ret, struct err *e)
 {
-    auto_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    auto_fd fd = keep_open(path);
     if (fd < 0)
-        return err_sys(e, -errno, "%s: cannot be read", path);
+        return err_sys(e, fd, "%s: cannot be read", path);
     auto_free char *data = malloc(SECRET_BYTES_MAX + 1);
     if (!data)
         return err_set(e, -ENOMEM, "out of memory");
