@@ -1,50 +1,35 @@
-/* aws_chain.c - the chain itself, and its links that are asked over HTTP: container and instance. */
-#include "collector/net/aws.h"
+/* aws_chain.c - the chain itself: one fetch for all that wait, what comes of it, and how long that is good. */
+#include "collector/net/aws_private.h"
 
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-#define REQUEST_TIMEOUT_NS (2 * NS_PER_S)
+#define STS_TIMEOUT_NS (10 * NS_PER_S)
 
-enum { EARLY_S = 300, ROLE_MAX = 256, TOKEN_MAX = 4096 };
+static void go_on(struct aws_chain *c);
 
-enum step { STEP_IDLE, STEP_CONTAINER, STEP_TOKEN, STEP_ROLE, STEP_INSTANCE };
+static int64_t now_s(void) { return (int64_t)(clock_real_ns() / NS_PER_S); }
 
-struct aws_chain {
-    struct http *http;
-    char *profile;
-    struct aws_credentials credentials;
-    struct aws_wait *waiting;
-    struct http_request q;
-    enum step step;
-    char url[1024];
-    char header[TOKEN_MAX + 64];
-    const char *headers[1];
-    bool is_closing;
-    char why[300];
-};
-
-static void answered(struct http_request *q);
-
-static const char *env(const char *name)
+static bool is_good_for(const struct aws_credentials *c, int64_t seconds)
 {
-    const char *value = getenv(name);
-    return value && *value ? value : NULL;
+    return aws_credentials_complete(c) && (c->expires_s == 0 || c->expires_s - seconds > now_s());
 }
 
-static void tell(struct aws_chain *c, const struct aws_credentials *found)
+/* ---- the end of a fetch ---- */
+
+static void end(struct aws_chain *c, const struct aws_credentials *found)
 {
     struct aws_wait *all = c->waiting;
     c->waiting = NULL;
-    c->step = STEP_IDLE;
+    c->step = AWS_STEP_IDLE;
+    aws_plan_done(&c->plan);
+    aws_credentials_done(&c->found);
     for (struct aws_wait *w; (w = all) != NULL;) {
         all = w->next;
         w->is_waiting = false;
@@ -52,200 +37,213 @@ static void tell(struct aws_chain *c, const struct aws_credentials *found)
     }
 }
 
-static void ask(struct aws_chain *c, enum step step, const char *method, bool has_header)
+static void succeed(struct aws_chain *c)
 {
-    static const struct http_peer direct = {.proxy = ""}; /* link-local addresses, never through a proxy */
-    c->step = step;
-    c->headers[0] = c->header;
-    c->q.method = method;
-    c->q.url = c->url;
-    c->q.headers = c->headers;
-    c->q.headers_count = has_header;
-    c->q.timeout_ns = REQUEST_TIMEOUT_NS;
-    c->q.peer = &direct;
-    c->q.done = answered;
-    c->q.owner = c;
-    http_submit(c->http, &c->q);
-}
-
-/* ---- container ---- */
-
-/* The token goes to the container's own agent only, or over TLS. */
-static bool is_trusted(const char *url)
-{
-    static const char *const hosts[] = {"169.254.170.2", "169.254.170.23", "[fd00:ec2::23]", "127.0.0.1", "localhost",
-                                        "[::1]", NULL};
-    if (strncmp(url, "https://", 8) == 0)
-        return true;
-    for (unsigned i = 0; hosts[i] && strncmp(url, "http://", 7) == 0; i++) {
-        const size_t len = strlen(hosts[i]);
-        if (strncmp(url + 7, hosts[i], len) == 0 && (url[7 + len] == '/' || url[7 + len] == ':'))
-            return true;
-    }
-    return false;
-}
-
-static void read_token(char *ret, size_t size)
-{
-    const char *text = env("AWS_CONTAINER_AUTHORIZATION_TOKEN"), *path = env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
-    *ret = '\0';
-    if (text)
-        (void)snprintf(ret, size, "%s", text);
-    if (!path)
-        return;
-    auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
-    const ssize_t n = fd < 0 ? 0 : read(fd, ret, size - 1);
-    ret[n > 0 ? n : 0] = '\0';
-    ret[strcspn(ret, "\r\n")] = '\0';
-}
-
-static bool ask_container(struct aws_chain *c)
-{
-    const char *relative = env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
-    const char *full = env("AWS_CONTAINER_CREDENTIALS_FULL_URI");
-    char token[TOKEN_MAX];
-    if (!relative && !full)
-        return false;
-    (void)snprintf(c->url, sizeof c->url, "%s%s", relative ? "http://169.254.170.2" : "", relative ? relative : full);
-    if (!is_trusted(c->url)) {
-        (void)snprintf(c->why, sizeof c->why, "AWS_CONTAINER_CREDENTIALS_FULL_URI is neither https nor a local "
-                                              "address");
-        tell(c, NULL);
-        return true;
-    }
-    read_token(token, sizeof token);
-    (void)snprintf(c->header, sizeof c->header, "Authorization: %s", token);
-    ask(c, STEP_CONTAINER, "GET", *token != '\0');
-    return true;
-}
-
-/* ---- instance ---- */
-
-static void set_instance_url(struct aws_chain *c, const char *path, const char *role)
-{
-    const char *endpoint = env("AWS_EC2_METADATA_SERVICE_ENDPOINT");
-    endpoint = endpoint ? endpoint : "http://169.254.169.254";
-    size_t len = strlen(endpoint);
-    while (len && endpoint[len - 1] == '/')
-        len--;
-    (void)snprintf(c->url, sizeof c->url, "%.*s/latest/%s%.*s", (int)len, endpoint, path, (int)ROLE_MAX, role);
-}
-
-static void ask_instance(struct aws_chain *c)
-{
-    const char *disabled = env("AWS_EC2_METADATA_DISABLED");
-    if (disabled && strcasecmp(disabled, "true") == 0) {
-        (void)snprintf(c->why, sizeof c->why, "no AWS credentials in the environment, in the profile or of a "
-                                              "container");
-        tell(c, NULL);
-        return;
-    }
-    set_instance_url(c, "api/token", "");
-    (void)snprintf(c->header, sizeof c->header, "X-aws-ec2-metadata-token-ttl-seconds: 21600");
-    ask(c, STEP_TOKEN, "PUT", true);
-}
-
-static bool take_text(const struct http_request *q, char *ret, size_t size)
-{
-    const int n = snprintf(ret, size, "%.*s", (int)q->answer.len, q->answer.data ? q->answer.data : "");
-    ret[strcspn(ret, "\r\n")] = '\0'; /* of several roles the first */
-    return n > 0 && (size_t)n < size && *ret;
-}
-
-static void next_step(struct aws_chain *c)
-{
-    char text[TOKEN_MAX];
-    switch (c->step) {
-    case STEP_TOKEN:
-        if (!take_text(&c->q, text, sizeof text))
-            break;
-        (void)snprintf(c->header, sizeof c->header, "X-aws-ec2-metadata-token: %s", text);
-        set_instance_url(c, "meta-data/iam/security-credentials/", "");
-        ask(c, STEP_ROLE, "GET", true);
-        return;
-    case STEP_ROLE:
-        if (!take_text(&c->q, text, ROLE_MAX))
-            break;
-        set_instance_url(c, "meta-data/iam/security-credentials/", text);
-        ask(c, STEP_INSTANCE, "GET", true);
-        return;
-    default:
-        if (aws_from_json(c->q.answer.data, c->q.answer.len, &c->credentials) < 0)
-            break;
-        tell(c, &c->credentials);
-        return;
-    }
-    (void)snprintf(c->why, sizeof c->why, "no AWS credentials: the %s answers what cannot be read",
-                   c->step == STEP_CONTAINER ? "container's agent" : "instance metadata service");
     aws_credentials_done(&c->credentials);
-    tell(c, NULL);
+    c->credentials = c->found;
+    c->found = (struct aws_credentials){0};
+    c->pause_until_s = 0;
+    end(c, &c->credentials);
 }
+
+void aws_chain_fail(struct aws_chain *c, const char *what, const char *why)
+{
+    (void)snprintf(c->why, sizeof c->why, "no AWS credentials: %s%s", what, why);
+    if (is_good_for(&c->credentials, 0)) {
+        c->pause_until_s = now_s() + AWS_PAUSE_S;
+        end(c, &c->credentials);
+        return;
+    }
+    aws_credentials_done(&c->credentials);
+    end(c, NULL);
+}
+
+/* ---- requests ---- */
 
 static void chain_free(struct aws_chain *c)
 {
     aws_credentials_done(&c->credentials);
+    aws_credentials_done(&c->found);
+    aws_plan_done(&c->plan);
     http_request_done(&c->q);
-    free(c->profile);
+    buf_done(&c->form);
+    buf_done(&c->lines);
     free(c);
 }
 
-static void answered(struct http_request *q)
+static void hear_sts(struct aws_chain *c)
+{
+    struct aws_credentials got = {0};
+    if (aws_sts_credentials(c->q.answer.data, c->q.answer.len, &got) < 0) {
+        aws_chain_fail(c, "the security token service answers what cannot be read", "");
+        return;
+    }
+    aws_credentials_done(&c->found);
+    c->found = got;
+    c->role++;
+    go_on(c);
+}
+
+static void refused(struct aws_chain *c)
+{
+    char text[260];
+    const char *at = c->step == AWS_STEP_AGENT ? "container: " : "none in environment and profile; instance metadata: ";
+    if (c->step == AWS_STEP_STS) {
+        char what[200];
+        aws_sts_explain(&c->q, text, sizeof text);
+        (void)snprintf(what, sizeof what, "role %.120s: ", c->plan.role[c->role].arn);
+        aws_chain_fail(c, what, text);
+        return;
+    }
+    if (c->q.error)
+        (void)snprintf(text, sizeof text, "%.150s", c->q.reason);
+    else
+        (void)snprintf(text, sizeof text, "HTTP %d", c->q.status); /* the rest of the answer may hold anything */
+    aws_chain_fail(c, at, text);
+}
+
+static void on_answer(struct http_request *q)
 {
     struct aws_chain *c = q->owner;
-    char status[16];
     if (c->is_closing) {
         chain_free(c);
         return;
     }
-    if (!q->error && q->status == 200) {
-        next_step(c);
+    if (q->error || q->status != 200) {
+        refused(c);
         return;
     }
-    (void)snprintf(status, sizeof status, "HTTP %d", q->status); /* the rest of the answer may hold anything */
-    (void)snprintf(c->why, sizeof c->why, "no AWS credentials: %s: %.150s",
-                   c->step == STEP_CONTAINER ? "container" : "none in environment and profile; instance metadata",
-                   q->error ? q->reason : status);
-    tell(c, NULL);
+    if (c->step == AWS_STEP_STS)
+        hear_sts(c);
+    else if (aws_metadata_hear(c))
+        go_on(c);
 }
 
-/* ---- the chain ---- */
-
-static bool is_fresh(const struct aws_credentials *c)
+void aws_chain_ask(struct aws_chain *c, enum aws_step step, const char *method, unsigned headers_count,
+                   const struct http_peer *peer, uint64_t timeout_ns)
 {
-    const int64_t now_s = (int64_t)(clock_real_ns() / NS_PER_S);
-    return aws_credentials_complete(c) && (c->expires_s == 0 || c->expires_s - EARLY_S > now_s);
+    static const struct http_peer direct = {.proxy = ""}; /* link-local addresses, never through a proxy */
+    c->step = step;
+    c->q.method = method;
+    c->q.url = c->url;
+    c->q.headers = c->headers;
+    c->q.headers_count = headers_count;
+    c->q.body = c->form.data;
+    c->q.body_len = c->form.len;
+    c->q.timeout_ns = timeout_ns;
+    c->q.peer = peer ? peer : &direct;
+    c->q.done = on_answer;
+    c->q.owner = c;
+    http_submit(c->config.http, &c->q);
+}
+
+/* ---- roles ---- */
+
+/* 0, or what is wrong in e. */
+static int assume(struct aws_chain *c, bool by_token, struct err *e)
+{
+    static const struct http_peer defaults;
+    auto_buf token = {0};
+    unsigned headers = 1;
+    int r = aws_sts_endpoint(c->config.region, c->url, e);
+    if (r == 0 && by_token)
+        r = aws_sts_read_token(c->plan.token_file, &token, e);
+    if (r < 0)
+        return r;
+    c->form.len = c->lines.len = 0;
+    r = aws_sts_form(&c->plan.role[c->role], by_token ? token.data : NULL, &c->form);
+    c->headers[0] = "Content-Type: application/x-www-form-urlencoded";
+    if (r == 0 && !by_token) {
+        r = aws_sts_sign(c->url, c->config.region, &c->found, &c->form, &c->lines);
+        headers = r < 0 ? 0 : (unsigned)r;
+        const char *line = c->lines.data;
+        for (unsigned i = 0; i < headers; i++, line += strlen(line) + 1)
+            c->headers[i] = line;
+    }
+    if (r < 0)
+        return err_set(e, r, "out of memory");
+    aws_chain_ask(c, AWS_STEP_STS, "POST", headers, c->config.peer ? c->config.peer : &defaults, STS_TIMEOUT_NS);
+    return 0;
+}
+
+/* What has been found is all, or what the next role is assumed with. */
+static void go_on(struct aws_chain *c)
+{
+    struct err e = {0};
+    if (c->role == c->plan.roles_count)
+        succeed(c);
+    else if (assume(c, false, &e) < 0)
+        aws_chain_fail(c, "", e.text);
+}
+
+/* ---- the beginning ---- */
+
+static void on_program(void *owner, int error, const struct buf *output, const char *why)
+{
+    struct aws_chain *c = owner;
+    c->process = NULL;
+    if (error < 0)
+        aws_chain_fail(c, "", why);
+    else if (aws_from_json(output->data, output->len, &c->found) < 0)
+        aws_chain_fail(c, "credential_process printed no JSON with AccessKeyId and SecretAccessKey", "");
+    else if (!is_good_for(&c->found, 0))
+        aws_chain_fail(c, "credential_process printed credentials that have expired", "");
+    else
+        go_on(c);
 }
 
 static void begin(struct aws_chain *c)
 {
     struct err e = {0};
-    aws_credentials_done(&c->credentials);
-    int r = aws_from_environment(&c->credentials);
-    if (r == -ENOENT)
-        r = aws_from_files(c->profile, &c->credentials, &e);
-    if (r == 0) {
-        tell(c, &c->credentials);
-    } else if (r != -ENOENT) {
-        (void)snprintf(c->why, sizeof c->why, "no AWS credentials: %.200s", *e.text ? e.text : "out of memory");
-        tell(c, NULL);
-    } else if (c->profile && *c->profile) {
-        (void)snprintf(c->why, sizeof c->why, "no AWS credentials: the profile '%.100s' has none", c->profile);
-        tell(c, NULL);
-    } else if (!ask_container(c)) {
-        ask_instance(c);
+    int r = aws_plan_make(c->config.profile, &c->plan, &e);
+    c->role = 0;
+    c->form.len = 0;
+    aws_credentials_done(&c->found);
+    if (r < 0) {
+        aws_chain_fail(c, "", e.text);
+        return;
     }
+    switch (c->plan.base) {
+    case AWS_KEYS:
+        c->found = c->plan.keys;
+        c->plan.keys = (struct aws_credentials){0};
+        go_on(c);
+        return;
+    case AWS_PROCESS:
+        c->step = AWS_STEP_PROGRAM;
+        r = aws_process_start(c->config.io, c->plan.process, AWS_PROCESS_TIMEOUT_S, on_program, c, &c->process, &e);
+        break;
+    case AWS_WEB_IDENTITY:
+        r = assume(c, true, &e);
+        break;
+    case AWS_CONTAINER:
+        if (!aws_ask_agent(c))
+            r = err_set(&e, -ENOENT, "credential_source is EcsContainer, and AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is "
+                                     "not set");
+        break;
+    case AWS_INSTANCE:
+        aws_ask_instance(c);
+        break;
+    case AWS_ANY:
+        if (!aws_ask_agent(c))
+            aws_ask_instance(c);
+        break;
+    }
+    if (r < 0)
+        aws_chain_fail(c, "", e.text);
 }
 
 void aws_chain_get(struct aws_chain *c, struct aws_wait *w)
 {
-    if (is_fresh(&c->credentials) && c->step == STEP_IDLE) {
+    const bool is_paused = now_s() < c->pause_until_s;
+    if (c->step == AWS_STEP_IDLE && is_good_for(&c->credentials, is_paused ? 0 : AWS_EARLY_S)) {
         w->got(w, &c->credentials, "");
         return;
     }
     w->is_waiting = true;
     w->next = c->waiting;
     c->waiting = w;
-    if (c->step == STEP_IDLE && !w->next)
+    if (c->step == AWS_STEP_IDLE && !w->next)
         begin(c);
 }
 
@@ -259,22 +257,14 @@ void aws_chain_cancel(struct aws_chain *c, struct aws_wait *w)
         }
 }
 
-void aws_chain_forget(struct aws_chain *c)
-{
-    if (c->step == STEP_IDLE)
-        aws_credentials_done(&c->credentials);
-}
+void aws_chain_forget(struct aws_chain *c) { aws_credentials_done(&c->credentials); }
 
-int aws_chain_new(struct http *http, const char *profile, struct aws_chain **ret, struct err *e)
+int aws_chain_new(const struct aws_chain_config *config, struct aws_chain **ret, struct err *e)
 {
     struct aws_chain *c = calloc(1, sizeof *c);
-    if (c && profile && *profile)
-        c->profile = strdup(profile);
-    if (!c || (profile && *profile && !c->profile)) {
-        free(c);
+    if (!c)
         return err_set(e, -ENOMEM, "profile: out of memory");
-    }
-    c->http = http;
+    c->config = *config;
     *ret = c;
     return 0;
 }
@@ -284,10 +274,12 @@ void aws_chain_free(struct aws_chain *c)
     if (!c)
         return;
     CHECK(!c->waiting);
-    if (c->step == STEP_IDLE) {
+    if (c->step == AWS_STEP_PROGRAM)
+        aws_process_cancel(c->process);
+    if (c->step == AWS_STEP_IDLE || c->step == AWS_STEP_PROGRAM) {
         chain_free(c);
         return;
     }
     c->is_closing = true;
-    http_cancel(c->http, &c->q);
+    http_cancel(c->config.http, &c->q);
 }

@@ -174,7 +174,9 @@ static int cloudwatch_open(struct sink *s, struct err *e)
     int r = split_endpoint(st, c->http.url, e);
     if (r == 0)
         r = http_sink_open(&st->http, s, &c->http, e);
-    return r < 0 ? r : aws_chain_new(st->http.engine, c->profile, &st->chain, e);
+    const struct aws_chain_config chain = {.io = s->io, .http = st->http.engine, .profile = c->profile,
+                                           .region = c->region, .peer = &st->http.peer};
+    return r < 0 ? r : aws_chain_new(&chain, &st->chain, e);
 }
 
 static int cloudwatch_close(struct sink *s, struct err *e)

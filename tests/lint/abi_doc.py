@@ -11,6 +11,7 @@ Offsets and sizes come from the compiler, meanings from the comments of the head
 import difflib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -59,9 +60,11 @@ def struct_members(source, name):
 
 
 def compiler():
-    for cc in [os.environ.get('CC', '').split(' ')[0], 'cc', 'gcc', 'clang']:
-        if cc and shutil.which(cc):
-            return cc
+    """Its words: CC may be 'ccache gcc'."""
+    for cc in [os.environ.get('CC', ''), 'cc', 'gcc', 'clang']:
+        words = shlex.split(cc)
+        if words and shutil.which(words[0]):
+            return words
     print('skipped: no C compiler')
     sys.exit(77)
 
@@ -78,7 +81,7 @@ def layouts(root, structs):
     with tempfile.TemporaryDirectory() as d:
         with open(d + '/layout.c', 'w') as f:
             f.write('\n'.join(lines) + '\n')
-        r = subprocess.run([compiler(), '-std=gnu17', '-I', os.path.join(root, 'include'),
+        r = subprocess.run([*compiler(), '-std=gnu17', '-I', os.path.join(root, 'include'),
                             '-o', d + '/layout', d + '/layout.c'], capture_output=True, text=True)
         if r.returncode:
             raise Failure('%s does not compile: %s' % (HEADER, r.stderr))

@@ -1,20 +1,8 @@
 /* Signatures by AWS's published examples, and the chain of credentials. */
-#include "collector/net/aws.h"
+#include "tests/unit/aws-fixture.h"
+
+#include "collector/net/aws_profile.h"
 #include "collector/net/sigv4.h"
-#include "lib/base/check.h"
-#include "lib/base/clock.h"
-#include "tests/common/http_server.h"
-
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 /* ---- signatures ---- */
 
@@ -71,57 +59,33 @@ static void the_stamp_is_in_utc(void **state)
 
 /* ---- credentials ---- */
 
-static char dir[] = "/tmp/fapilog-aws-XXXXXX", path[2][64];
-
-static void write_file(unsigned i, const char *text)
-{
-    FILE *out = fopen(path[i], "we");
-    CHECK(out && fputs(text, out) >= 0 && fclose(out) == 0);
-}
-
-static const char *const variables[] = {
-    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION",
-    "AWS_DEFAULT_REGION",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_EC2_METADATA_SERVICE_ENDPOINT"};
-
-static int set_up(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < ARRAY_COUNT(variables); i++)
-        CHECK(unsetenv(variables[i]) == 0);
-    write_file(0, "[default]\naws_access_key_id = D\naws_secret_access_key = DS\n# comment = x\n"
-                  "[other]\naws_access_key_id=O\naws_secret_access_key=OS\naws_session_token=OT\n[half]\n"
-                  "aws_access_key_id = H\n");
-    write_file(1, "[default]\nregion = eu-north-1\n[profile conf]\naws_access_key_id = C\n"
-                  "aws_secret_access_key = CS\nregion = sa-east-1\n");
-    return setenv("AWS_EC2_METADATA_DISABLED", "true", 1); /* never that of the machine */
-}
-
 static void assert_file(const char *profile, const char *key_id, const char *secret, const char *token)
 {
-    struct aws_credentials c = {0};
-    assert_int_equal(aws_from_files(profile, &c, NULL), 0);
-    assert_string_equal(c.key_id, key_id);
-    assert_string_equal(c.secret, secret);
+    struct aws_profile p;
+    assert_int_equal(aws_profile_read(aws_profile_name(profile), &p, NULL), 0);
+    assert_true(p.is_there);
+    assert_string_equal(p.key_id, key_id);
+    assert_string_equal(p.secret, secret);
     if (token)
-        assert_string_equal(c.token, token);
+        assert_string_equal(p.token, token);
     else
-        assert_null(c.token);
-    aws_credentials_done(&c);
+        assert_null(p.token);
+    aws_profile_done(&p);
 }
 
 static void profiles_are_read_from_both_files(void **state)
 {
-    struct aws_credentials c = {0};
-    struct err e = {0};
+    struct aws_profile p;
     (void)state;
     assert_file(NULL, "D", "DS", NULL);
     assert_file("other", "O", "OS", "OT");
     assert_file("conf", "C", "CS", NULL);
-    assert_int_equal(aws_from_files("half", &c, &e), -ENOENT);
-    assert_int_equal(aws_from_files("none", &c, &e), -ENOENT);
-    aws_credentials_done(&c);
+    assert_int_equal(aws_profile_read("half", &p, NULL), 0);
+    assert_null(p.secret);
+    aws_profile_done(&p);
+    assert_int_equal(aws_profile_read("none", &p, NULL), 0);
+    assert_false(p.is_there);
+    aws_profile_done(&p);
     CHECK(setenv("AWS_PROFILE", "other", 1) == 0);
     assert_file(NULL, "O", "OS", "OT");
 }
@@ -144,36 +108,6 @@ static void the_region_comes_from_the_environment_or_the_profile(void **state)
 
 /* ---- the chain ---- */
 
-static struct {
-    struct io *io;
-    struct http *http;
-    struct http_server *server;
-    struct aws_chain *chain;
-    unsigned got;
-    char key_id[64], token[64], why[400];
-    long expires_in;
-    unsigned asked;
-} bed;
-
-static void on_got(struct aws_wait *w, const struct aws_credentials *c, const char *why)
-{
-    (void)w;
-    bed.got++;
-    (void)snprintf(bed.key_id, sizeof bed.key_id, "%s", c ? c->key_id : "");
-    (void)snprintf(bed.token, sizeof bed.token, "%s", c && c->token ? c->token : "");
-    (void)snprintf(bed.why, sizeof bed.why, "%s", why);
-}
-
-static void answer_credentials(struct buf *answer, const char *key_id)
-{
-    char body[400], when[40];
-    const time_t t = time(NULL) + bed.expires_in;
-    (void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime(&t));
-    (void)snprintf(body, sizeof body, "{\"Code\":\"Success\",\"AccessKeyId\":\"%s\",\"SecretAccessKey\":\"S\","
-                   "\"Token\":\"T\",\"Expiration\":\"%s\"}", key_id, when);
-    http_server_answer(answer, 200, "", body);
-}
-
 /* What 169.254.169.254 and a container's agent would say. */
 static enum http_server_then metadata(void *arg, const struct http_server_request *q, struct buf *answer)
 {
@@ -186,54 +120,19 @@ static enum http_server_then metadata(void *arg, const struct http_server_reques
     else if (strstr(q->head, "GET /latest/meta-data/iam/security-credentials/ ") && has_token)
         http_server_answer(answer, 200, "", "my-role\n");
     else if (strstr(q->head, "GET /latest/meta-data/iam/security-credentials/my-role ") && has_token)
-        answer_credentials(answer, "INSTANCE");
+        answer_json(answer, "INSTANCE");
     else if (strstr(q->head, "GET /container ") && http_server_header(q, "Authorization"))
-        answer_credentials(answer, "CONTAINER");
+        answer_json(answer, "CONTAINER");
     else
         http_server_answer(answer, 404, "", "no");
     return HTTP_SERVER_KEEP;
-}
-
-static void open_chain(const char *profile)
-{
-    memset(&bed, 0, sizeof bed);
-    bed.expires_in = 3600;
-    CHECK(io_new(&(struct io_config){.kind = IO_PLAIN}, &bed.io, NULL) == 0);
-    CHECK(http_get(bed.io, &bed.http, NULL) == 0);
-    bed.server = http_server_start(metadata, NULL, NULL);
-    CHECK(aws_chain_new(bed.http, profile, &bed.chain, NULL) == 0);
-}
-
-static void use_server(const char *variable, const char *rest)
-{
-    char url[100];
-    (void)snprintf(url, sizeof url, "http://127.0.0.1:%u%s", http_server_port(bed.server), rest);
-    CHECK(setenv(variable, url, 1) == 0);
-}
-
-static void get(struct aws_wait *w)
-{
-    const unsigned before = bed.got;
-    const uint64_t until = clock_mono_ns() + 20 * NS_PER_S;
-    *w = (struct aws_wait){.got = on_got};
-    aws_chain_get(bed.chain, w);
-    while (bed.got == before && clock_mono_ns() < until)
-        CHECK(io_turn(bed.io, until) >= 0);
-    assert_int_equal(bed.got, before + 1);
-}
-
-static void close_chain(void)
-{
-    aws_chain_free(bed.chain);
-    io_free(bed.io);
-    http_server_stop(bed.server);
 }
 
 static void the_environment_comes_before_the_files(void **state)
 {
     struct aws_wait w;
     (void)state;
-    open_chain(NULL);
+    open_chain(metadata, NULL);
     get(&w);
     assert_string_equal(bed.key_id, "D");
     CHECK(setenv("AWS_ACCESS_KEY_ID", "E", 1) == 0);
@@ -250,7 +149,7 @@ static void a_profile_that_was_named_is_not_replaced(void **state)
 {
     struct aws_wait w;
     (void)state;
-    open_chain("half");
+    open_chain(metadata, "half");
     get(&w);
     assert_string_equal(bed.key_id, "");
     assert_non_null(strstr(bed.why, "'half'"));
@@ -263,7 +162,7 @@ static void the_instance_is_asked_by_imds_2_and_again_before_it_expires(void **s
     (void)state;
     write_file(0, "");
     CHECK(unsetenv("AWS_EC2_METADATA_DISABLED") == 0);
-    open_chain(NULL);
+    open_chain(metadata, NULL);
     use_server("AWS_EC2_METADATA_SERVICE_ENDPOINT", "/");
     get(&w);
     assert_string_equal(bed.key_id, "INSTANCE");
@@ -291,13 +190,13 @@ static void a_container_comes_before_the_instance(void **state)
     struct aws_wait w;
     (void)state;
     write_file(0, "");
-    open_chain(NULL);
+    open_chain(metadata, NULL);
     use_server("AWS_CONTAINER_CREDENTIALS_FULL_URI", "/container");
     CHECK(setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "agent", 1) == 0);
     get(&w);
     assert_string_equal(bed.key_id, "CONTAINER");
     close_chain();
-    open_chain(NULL);
+    open_chain(metadata, NULL);
     CHECK(setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://evil.example/", 1) == 0);
     get(&w);
     assert_string_equal(bed.key_id, "");
@@ -311,7 +210,7 @@ static void an_instance_without_a_role_is_said(void **state)
     (void)state;
     write_file(0, "");
     CHECK(unsetenv("AWS_EC2_METADATA_DISABLED") == 0);
-    open_chain(NULL);
+    open_chain(metadata, NULL);
     use_server("AWS_EC2_METADATA_SERVICE_ENDPOINT", "/nothing");
     get(&w);
     assert_string_equal(bed.key_id, "");
@@ -329,21 +228,13 @@ int main(void)
         cmocka_unit_test(signatures_are_those_of_the_published_suite),
         cmocka_unit_test(a_query_is_signed_too),
         cmocka_unit_test(the_stamp_is_in_utc),
-        cmocka_unit_test_setup(profiles_are_read_from_both_files, set_up),
-        cmocka_unit_test_setup(the_region_comes_from_the_environment_or_the_profile, set_up),
-        cmocka_unit_test_setup(the_environment_comes_before_the_files, set_up),
-        cmocka_unit_test_setup(a_profile_that_was_named_is_not_replaced, set_up),
-        cmocka_unit_test_setup(the_instance_is_asked_by_imds_2_and_again_before_it_expires, set_up),
-        cmocka_unit_test_setup(a_container_comes_before_the_instance, set_up),
-        cmocka_unit_test_setup(an_instance_without_a_role_is_said, set_up),
+        cmocka_unit_test_setup(profiles_are_read_from_both_files, aws_set_up),
+        cmocka_unit_test_setup(the_region_comes_from_the_environment_or_the_profile, aws_set_up),
+        cmocka_unit_test_setup(the_environment_comes_before_the_files, aws_set_up),
+        cmocka_unit_test_setup(a_profile_that_was_named_is_not_replaced, aws_set_up),
+        cmocka_unit_test_setup(the_instance_is_asked_by_imds_2_and_again_before_it_expires, aws_set_up),
+        cmocka_unit_test_setup(a_container_comes_before_the_instance, aws_set_up),
+        cmocka_unit_test_setup(an_instance_without_a_role_is_said, aws_set_up),
     };
-    CHECK(mkdtemp(dir));
-    for (unsigned i = 0; i < 2; i++)
-        (void)snprintf(path[i], sizeof path[i], "%s/%s", dir, i ? "config" : "credentials");
-    CHECK(setenv("AWS_SHARED_CREDENTIALS_FILE", path[0], 1) == 0 && setenv("AWS_CONFIG_FILE", path[1], 1) == 0);
-    const int failed = cmocka_run_group_tests_name("aws", tests, NULL, NULL);
-    for (unsigned i = 0; i < 2; i++)
-        (void)unlink(path[i]);
-    (void)rmdir(dir);
-    return failed;
+    return run_aws_tests("aws", tests, ARRAY_COUNT(tests));
 }
