@@ -7,7 +7,8 @@
  *
  * Everything else - first call of a thread, a new block, a full lane, a changed context, a signal
  * handler inside a log call, a forked child, a large record, another clock - is one branch away in
- * fapilogi_slow(), which returns where the arguments go, and fapilogi_finish(). */
+ * fapilogi_slow(). Where it only had to open a block, the call begins again; else it returns where the
+ * arguments go, and fapilogi_finish() ends the call. */
 #ifndef FAPILOG_INLINE_H
 #define FAPILOG_INLINE_H
 
@@ -58,26 +59,38 @@ FAPILOG_STATIC_ASSERT(sizeof(struct fapilog_site_desc) % 8 == 0, "sites lie back
 struct fapilogi_pending {
     uint8_t *args; /* 8-byte aligned place of the arguments */
 };
+#define FAPILOGI_AGAIN ((struct fapilogi_pending *)1) /* there is room now */
 
-/* A writer of a lane: private to the thread, on a page that a forked child sees as zeros. */
+/* A writer of a lane: private to the thread, on a page that a forked child sees as zeros. One cache line. */
 struct fapilogi_lane {
     uint32_t busy;         /* bit 0: inside a log call; bit 1: every call takes the slow path */
-    uint32_t reserved0;
+    uint32_t mask;         /* capacity - 1 */
     uint64_t tail;         /* next byte to write */
     uint64_t limit[2];     /* end of what may be written now; [1] for ERROR and above */
     uint8_t *data;
-    uint64_t mask;
     uint64_t *shared_tail; /* C1 */
     uint64_t ext;          /* context epoch, as the high half of struct fapilog_ext */
     uint64_t count;        /* events committed to the lane, over all generations */
 };
+FAPILOG_STATIC_ASSERT(sizeof(struct fapilogi_lane) == 64 && FAPILOG_LANE_LOG2_MAX < 32, "one cache line");
 
 extern FAPILOGI_API __thread struct fapilogi_lane *fapilogi_self __attribute__((tls_model("initial-exec")));
 
-/* Returns NULL when the record is dropped (and counted). */
-FAPILOGI_API struct fapilogi_pending *fapilogi_slow(const struct fapilogi_logger *log, struct fapilog_site_desc *site,
-                                                    uint32_t level, size_t args_size)
-    __attribute__((cold, noinline));
+/* Each line and page of code that a call needs after a pause costs more than what is done there: the way to a
+ * new block goes without a stub of the linker, and lies beside the call and not where cold code is gathered. */
+#if defined(__has_attribute)
+#if __has_attribute(noplt)
+#define FAPILOGI_NOPLT __attribute__((noplt))
+#endif
+#endif
+#ifndef FAPILOGI_NOPLT
+#define FAPILOGI_NOPLT
+#endif
+
+/* `lane` is fapilogi_self. Returns NULL when the record is dropped (and counted), or FAPILOGI_AGAIN. */
+FAPILOGI_API struct fapilogi_pending *fapilogi_slow(struct fapilogi_lane *lane, const struct fapilogi_logger *log,
+                                                    struct fapilog_site_desc *site, uint32_t level, size_t args_size)
+    __attribute__((noinline)) FAPILOGI_NOPLT;
 FAPILOGI_API void fapilogi_finish(struct fapilogi_pending *pending) __attribute__((cold, noinline));
 /* After an urgent record: wakes a sleeping collector. */
 FAPILOGI_API void fapilogi_urgent(void) __attribute__((noinline));
@@ -120,38 +133,40 @@ FAPILOGI_INLINE struct fapilogi_cursor fapilogi_begin(const struct fapilogi_logg
                                                       uint32_t level, size_t args_size)
 {
     struct fapilogi_cursor c;
-    struct fapilogi_lane *const p = fapilogi_self;
-    if (FAPILOGI_LIKELY(p->busy == 0)) {
-        p->busy = 1;
-        FAPILOGI_BARRIER(); /* a signal handler from here on sees busy and leaves the lane alone */
-        const uint64_t ext = log->ext | p->ext;
-        const size_t ext_size = ext ? 8 : 0;
-        const size_t size = 16 + ext_size + ((args_size + 7) & ~(size_t)7);
-        const uint64_t tail = p->tail;
-        /* order: acquire, pairs with R1 - a record may name the entry only once it is complete */
-        const uint32_t id = __atomic_load_n(&site->id, __ATOMIC_ACQUIRE);
-        const int64_t room = (int64_t)(p->limit[level >= FAPILOG_LEVEL_ERROR] - tail);
-        if (FAPILOGI_LIKELY(room >= (int64_t)size && id)) {
-            uint8_t *const w = p->data + (tail & p->mask);
-            const uint64_t word0 = FAPILOG_WORD0(0, FAPILOG_KIND_EVENT, level & 31, 0, id);
-            struct fapilog_record_header head;
-            head.word0 = (word0 | size / 8) + (ext ? (uint64_t)FAPILOG_FLAG_EXT << 25 : 0);
-            head.cycles = FAPILOGI_COUNTER();
-            memcpy(w, &head, sizeof head);
-            if (ext)
-                memcpy(w + 16, &ext, sizeof ext);
-            c.args = w + 16 + ext_size;
-            c.lane = p;
-            c.next = tail + size;
-            c.pending = 0;
-            return c;
+    do {
+        struct fapilogi_lane *const p = fapilogi_self;
+        if (FAPILOGI_LIKELY(p->busy == 0)) {
+            p->busy = 1;
+            FAPILOGI_BARRIER(); /* a signal handler from here on sees busy and leaves the lane alone */
+            const uint64_t ext = log->ext | p->ext;
+            const size_t ext_size = ext ? 8 : 0;
+            const size_t size = 16 + ext_size + ((args_size + 7) & ~(size_t)7);
+            const uint64_t tail = p->tail;
+            /* order: acquire, pairs with R1 - a record may name the entry only once it is complete */
+            const uint32_t id = __atomic_load_n(&site->id, __ATOMIC_ACQUIRE);
+            const int64_t room = (int64_t)(p->limit[level >= FAPILOG_LEVEL_ERROR] - tail);
+            if (FAPILOGI_LIKELY(room >= (int64_t)size && id)) {
+                uint8_t *const w = p->data + (tail & p->mask);
+                const uint64_t word0 = FAPILOG_WORD0(0, FAPILOG_KIND_EVENT, level & 31, 0, id);
+                struct fapilog_record_header head;
+                head.word0 = (word0 | size / 8) + (ext ? (uint64_t)FAPILOG_FLAG_EXT << 25 : 0);
+                head.cycles = FAPILOGI_COUNTER();
+                memcpy(w, &head, sizeof head);
+                if (ext)
+                    memcpy(w + 16, &ext, sizeof ext);
+                c.args = w + 16 + ext_size;
+                c.lane = p;
+                c.next = tail + size;
+                c.pending = 0;
+                return c;
+            }
+            FAPILOGI_BARRIER();
+            p->busy = 0;
         }
-        FAPILOGI_BARRIER();
-        p->busy = 0;
-    }
+        c.pending = fapilogi_slow(p, log, site, level, args_size);
+    } while (c.pending == FAPILOGI_AGAIN);
     c.lane = 0;
     c.next = 0;
-    c.pending = fapilogi_slow(log, site, level, args_size);
     c.args = c.pending ? c.pending->args : 0;
     return c;
 }

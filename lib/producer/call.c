@@ -1,7 +1,6 @@
 /* The log calls that the inline code cannot finish by itself. Signal safe; errno is kept.
  *
- * Most of them only need a new block. Whatever that touches has grown cold since the last one, so this
- * way is short, and its code lies together (FAPILOGI_BLOCK_PATH).
+ * Most calls need no more than the next block: block.c has tried that before they come here.
  *
  *   own lane, fits a block        -> room is made, the arguments are stored in place
  *   own lane, larger              -> scratch memory, then a chain of fragments
@@ -69,7 +68,7 @@ static struct extensions shared_extensions(const struct fapilogi_logger *log)
                                .context = (uint32_t)fapilogi_context_size()};
 }
 
-FAPILOGI_BLOCK_PATH static void leave(const struct call *c)
+static void leave(const struct call *c)
 {
     struct writer *self = c->self;
     FAPILOGI_BARRIER();
@@ -107,7 +106,6 @@ static bool urgent(const struct call *c)
 /* ---- in place -------------------------------------------------------------------------------------- */
 
 /* `c` is a template; the call lives in the writer of the lane, which is ours. NULL: the lane is full. */
-FAPILOGI_BLOCK_PATH
 static struct fapilogi_pending *begin_in_place(struct writer *w, const struct call *c, const struct extensions *x)
 {
     struct call *mine = &w->call;
@@ -249,33 +247,8 @@ struct fapilogi_pending *fapilogi_begin_slow(const struct fapilogi_logger *log, 
     return p;
 }
 
-/* False: not so simple, and nothing has happened. */
-FAPILOGI_BLOCK_PATH
-static bool begin_block(const struct fapilogi_logger *log, uint64_t word0, size_t args_size,
-                        struct fapilogi_pending **ret)
-{
-    struct writer *w = (struct writer *)fapilogi_self;
-    /* order: relaxed - closing a segment while others log is the caller's mistake */
-    if (unlikely(load_rlx(&process.mode) != MODE_RING || w->hot.busy || !w->attached || !w->lane))
-        return false; /* a forked child finds zeros in w */
-    const struct extensions x = {.ext = log->ext | w->hot.ext};
-    const size_t size = HEADER + extensions_size(&x) + align_up(args_size, 8);
-    if (size > fapilogi_reserve_max(w))
-        return false;
-    const struct call c = {.word0 = word0, .args_size = args_size, .self = w};
-    w->hot.busy = 1;
-    FAPILOGI_BARRIER(); /* a signal handler from here on leaves the lane alone */
-    *ret = begin_in_place(w, &c, &x);
-    if (!*ret) {
-        fapilogi_drop(w, size);
-        leave(&c);
-    }
-    return true;
-}
-
-__attribute__((noinline))
-static struct fapilogi_pending *begin_any(const struct fapilogi_logger *log, struct fapilog_site_desc *site,
-                                          uint32_t level, size_t args_size)
+struct fapilogi_pending *fapilogi_begin_any(const struct fapilogi_logger *log, struct fapilog_site_desc *site,
+                                            uint32_t level, size_t args_size)
 {
     const int saved = errno;
     struct fapilogi_pending *p = NULL;
@@ -291,18 +264,6 @@ static struct fapilogi_pending *begin_any(const struct fapilogi_logger *log, str
     }
     errno = saved;
     return p;
-}
-
-FAPILOGI_BLOCK_PATH
-struct fapilogi_pending *fapilogi_slow(const struct fapilogi_logger *log, struct fapilog_site_desc *site,
-                                       uint32_t level, size_t args_size)
-{
-    struct fapilogi_pending *p;
-    /* order: acquire, pairs with R1 - the entry is complete */
-    const uint32_t id = load_acq(&site->id);
-    if (id && begin_block(log, FAPILOG_WORD0(0, FAPILOG_KIND_EVENT, level & 31, 0, id), args_size, &p))
-        return p;
-    return begin_any(log, site, level, args_size);
 }
 
 /* Whether there is anywhere to write to; in a forked child, makes its segment first. */
@@ -327,7 +288,7 @@ __attribute__((noinline)) static void end_scratch(struct call *c)
     errno = saved;
 }
 
-FAPILOGI_BLOCK_PATH void fapilogi_finish(struct fapilogi_pending *pending)
+void fapilogi_finish(struct fapilogi_pending *pending)
 {
     struct call *c = (struct call *)pending;
     if (unlikely(c->mapped)) {

@@ -20,7 +20,7 @@ static size_t fresh(const struct writer *w)
 /* In the open block, 0 when the chain starts in a fresh one (as it must when a context record is due). */
 static size_t in_open_block(const struct writer *w)
 {
-    const uint64_t left = w->block_end - w->hot.tail;
+    const uint64_t left = block_end(w) - w->hot.tail;
     const bool due = w->index >= FAPILOG_SHARED_LANES && w->written_epoch != (uint32_t)(w->hot.ext >> 32);
     return left < FIRST_MIN || due ? 0 : left - HEADER;
 }
@@ -31,7 +31,7 @@ static uint64_t chain_end(const struct writer *w, size_t len)
     const size_t open = in_open_block(w);
     if (len <= open)
         return w->hot.tail + HEADER + align_up(len, 8);
-    uint64_t at = align_up(w->hot.tail, w->block);
+    uint64_t at = block_end(w);
     len -= open;
     /* The first fresh block holds a context record too. */
     const size_t first = fapilogi_reserve_max(w) - HEADER;
@@ -67,7 +67,7 @@ static void put_fragment(struct writer *w, const uint8_t *data, size_t len, cons
 bool fapilogi_chain(struct writer *w, const uint8_t *data, size_t len, const struct call *c, bool may_wait)
 {
     const bool urgent = FAPILOG_WORD0_LEVEL(c->word0) >= FAPILOG_LEVEL_ERROR;
-    const uint64_t tail = w->hot.tail, block_end = w->block_end;
+    const uint64_t tail = w->hot.tail;
     const uint32_t epoch = w->written_epoch;
     if (!fapilogi_space_until(w, chain_end(w, len), urgent, may_wait))
         return false;
@@ -78,13 +78,12 @@ bool fapilogi_chain(struct writer *w, const uint8_t *data, size_t len, const str
             if (!fapilogi_open_block(w)) {
                 /* Nothing is published: the blocks opened so far are free again. */
                 w->hot.tail = tail;
-                w->block_end = block_end;
                 w->written_epoch = epoch;
                 return false;
             }
             if (marks & 1)
                 fapilogi_context_record(w);
-            room = w->block_end - w->hot.tail - HEADER;
+            room = block_end(w) - w->hot.tail - HEADER;
         }
         const size_t part = len < room ? len : room;
         marks |= part == len ? 2 : 0;

@@ -67,27 +67,30 @@ struct scratch {
     uint8_t payload[];
 };
 
-/* The code that opens a block: it lies together, since it is cold whenever it is needed, and each page of
- * code that has to be looked up then costs more than what is done there. */
-#define FAPILOGI_BLOCK_PATH __attribute__((section(".text.hot.fapilogi")))
-
+/* Opening a block needs no more than the first two cache lines, as a rule: see block.c. */
 struct writer {
     struct fapilogi_lane hot;
+    uint64_t open_until;    /* blocks that end here or before may be opened without a look at shared memory; an own
+                             * lane's only */
+    uint32_t block;         /* bytes */
+    uint32_t written_epoch; /* context that the open block holds */
+    struct {
+        uint64_t cycles, real_ns;
+    } anchor;               /* the last one, 0: none */
+    uint64_t anchor_cycles; /* how long it serves */
+    uint32_t generation;    /* of the lane */
+    bool attached;
+    bool is_plain;          /* attached, with an own lane, the CPU's counter and no need to be asked each time */
+    uint8_t mode;           /* FAPILOG_MODE_* */
+    bool realtime;
     struct fapilog_lane *lane; /* NULL: the thread has no lane of its own */
     struct fapilog_lane_slot *slot;
-    uint64_t block_end;        /* of the open block; tail when none is open */
-    uint64_t cap, block;
-    uint32_t index;            /* of the lane */
-    uint32_t generation;       /* of the lane */
+    uint64_t cap;
+    uint64_t populated;     /* what lies before has memory; UINT64_MAX: all of the lane */
+    uint32_t index;         /* of the lane */
     uint32_t headroom;
-    uint32_t written_epoch;    /* context that the open block holds */
-    uint32_t idle;             /* what busy returns to */
-    uint32_t lock;             /* shared lanes only */
-    uint8_t mode;              /* FAPILOG_MODE_* */
-    bool realtime;
-    bool attached;
-    struct clock_anchor anchor; /* the last one, 0: none */
-    uint64_t anchor_cycles;     /* how long it serves */
+    uint32_t idle;          /* what busy returns to */
+    uint32_t lock;          /* shared lanes only */
     struct call call;
 } __attribute__((aligned(64)));
 
@@ -155,6 +158,12 @@ static inline uint64_t align_up(uint64_t n, uint64_t to)
     return (n + to - 1) & ~(to - 1);
 }
 
+/* Of the open block; the tail when none is open, since no tail rests between a boundary and the first record. */
+static inline uint64_t block_end(const struct writer *w)
+{
+    return align_up(w->hot.tail, w->block);
+}
+
 struct settings;
 
 /* process.c - opening, closing */
@@ -219,14 +228,22 @@ void fapilogi_drop(struct writer *w, size_t size);
 /* The parts of it that a chain needs. */
 bool fapilogi_space_until(struct writer *w, uint64_t end, bool urgent, bool may_wait);
 bool fapilogi_open_block(struct writer *w);
+size_t fapilogi_context_record_size(const struct writer *w);
 void fapilogi_context_record(struct writer *w);
+/* Looks again how far the collector is. True: a block that ends at `end` may be opened. */
+bool fapilogi_may_open(struct writer *w, uint64_t end);
 void fapilogi_room_settle(struct writer *w);
 
 /* chain.c - writes `len` bytes as a chain of fragments and commits it. False: the lane is full. */
 bool fapilogi_chain(struct writer *w, const uint8_t *data, size_t len, const struct call *c, bool may_wait);
 size_t fapilogi_chain_size(const struct writer *w, size_t len);
 
+/* block.c - begins the block at `pos`, which has room and memory */
+void fapilogi_block_begin(struct writer *w, uint64_t pos);
+
 /* call.c */
+struct fapilogi_pending *fapilogi_begin_any(const struct fapilogi_logger *log, struct fapilog_site_desc *site,
+                                            uint32_t level, size_t args_size);
 bool fapilogi_ready(void);
 struct fapilogi_pending *fapilogi_begin_slow(const struct fapilogi_logger *log, uint64_t word0, size_t args_size);
 

@@ -34,13 +34,13 @@ static void bind_lane(struct writer *w, uint32_t index)
     w->slot = slot_of(index);
     w->index = index;
     w->cap = UINT64_C(1) << lane->cap_log2;
-    w->block = UINT64_C(1) << lane->block_log2;
+    w->block = UINT32_C(1) << lane->block_log2;
     w->headroom = (uint32_t)(w->cap >> GEOMETRY_HEADROOM_SHIFT);
     w->mode = (uint8_t)process.on_full;
     w->written_epoch = 0;
     w->realtime = false;
     w->hot.data = a->base + lane->data_off;
-    w->hot.mask = w->cap - 1;
+    w->hot.mask = (uint32_t)(w->cap - 1);
     w->hot.shared_tail = &lane->tail;
     /* order: relaxed - the lane's last writer has released it to us through lane.state (L1) */
     w->hot.tail = load_rlx(&lane->tail);
@@ -54,11 +54,12 @@ static void bind_lane(struct writer *w, uint32_t index)
 /* The next claim starts at a block boundary: ends the block that the last owner left open. */
 static void pad_block(struct writer *w)
 {
-    const uint64_t boundary = align_up(w->hot.tail, w->block);
+    const uint64_t boundary = block_end(w);
     if (boundary - w->hot.tail >= sizeof(struct fapilog_record_header))
         memset(w->hot.data + (w->hot.tail & w->hot.mask), 0, 8);
     w->hot.tail = boundary;
-    w->block_end = boundary;
+    w->open_until = 0;
+    w->populated = boundary < w->cap ? boundary : UINT64_MAX;
     /* order: C1 release, pairs with C2 - the padding is written */
     store_rel(&w->lane->tail, boundary);
 }
@@ -140,6 +141,7 @@ struct writer *fapilogi_attach(void)
         w->hot.ext = (uint64_t)fapilogi_context_epoch() << 32;
         w->hot.limit[0] = w->hot.limit[1] = w->hot.tail;
         w->hot.busy = w->idle;
+        w->is_plain = w->idle == 0;
         store_rlx(&w->attached, true); /* order: relaxed - a hint for the counters */
         fapilogi_thread_exit_arm(w);
         fapilogi_self = &w->hot;
@@ -168,6 +170,8 @@ void fapilogi_detach(struct writer *w)
         return; /* a forked child that has not logged: nothing of w is left */
     if (w->attached)
         close_lane(w);
+    w->is_plain = false;
+    w->open_until = 0;
     store_rlx(&w->attached, false); /* order: relaxed - a hint for the counters */
     give_writer(w);
 }
@@ -186,6 +190,8 @@ void fapilogi_detach_all(void)
         for (int ms = 0; (load_rlx(&w->hot.busy) & 1) && ms < CLOSE_WAIT_MS; ms++)
             (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         close_lane(w);
+        w->is_plain = false;
+        w->open_until = 0;
         store_rlx(&w->attached, false); /* order: relaxed - a hint for the counters */
         store_rlx(&w->lane, NULL); /* order: relaxed - as in bind_lane() */
         memset(&w->hot, 0, sizeof w->hot);

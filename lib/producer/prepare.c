@@ -16,6 +16,7 @@ int fapilog_prepare(fapilog_t *log)
     if (!w || !w->lane)
         return -EAGAIN;
     w->realtime = true;
+    w->populated = UINT64_MAX;
     w->lane->flags |= FAPILOG_LANE_REALTIME;
     int r = madvise(w->hot.data, w->cap, MADV_POPULATE_WRITE) < 0 && errno != EINVAL ? -errno : 0;
     if (mlock(w->hot.data, w->cap) < 0 || mlock(w, sizeof *w) < 0 || mlock(w->lane, sizeof *w->lane) < 0)

@@ -29,7 +29,7 @@ void fapilogi_futex_wait(uint32_t *word, uint32_t value, uint64_t timeout_ns)
     futex(word, FUTEX_WAIT, value, &t);
 }
 
-FAPILOGI_BLOCK_PATH void fapilogi_bell(void)
+void fapilogi_bell(void)
 {
     uint32_t *bell = &process.ctl->bell;
     /* order: seq_cst fence - our tail before our look at the bell, as the collector's bell comes before

@@ -109,13 +109,13 @@ static void anchors_agree_with_the_clocks(void **state)
 static const struct fapilog_block *open_block(void)
 {
     const struct writer *w = self_writer();
-    return (const struct fapilog_block *)(const void *)(w->hot.data + ((w->block_end - w->block) & w->hot.mask));
+    return (const struct fapilog_block *)(const void *)(w->hot.data + ((block_end(w) - w->block) & w->hot.mask));
 }
 
 static const struct fapilog_block *next_block(fapilog_t *log)
 {
-    const uint64_t end = self_writer()->block_end;
-    while (self_writer()->block_end == end)
+    const uint64_t end = block_end(self_writer());
+    while (block_end(self_writer()) == end)
         FAPILOG_INFO(log, "filler", FL("i", 1));
     return open_block();
 }
@@ -137,11 +137,11 @@ static void open_blocks(void *arg)
     const uint64_t second = next_block(log)->cycles;
     if (second <= first || second > clock_now(process.clock_kind))
         _exit(3);
-    for (int i = 0; i < 20; i++) { /* ever longer, up to half a second */
+    for (int i = 0; i < 20; i++) { /* ever longer, up to four seconds */
         w->anchor.cycles = 1;
         (void)next_block(log);
     }
-    if (w->anchor_cycles > process.counter_hz / 2 || w->anchor_cycles < process.counter_hz / 4)
+    if (w->anchor_cycles > process.counter_hz * 4 || w->anchor_cycles < process.counter_hz * 2)
         _exit(4);
     fapilog_close(log);
 }
@@ -150,6 +150,76 @@ static void blocks_that_follow_soon_repeat_the_anchor(void **state)
 {
     scenario_run(*state, open_blocks, NULL);
     (void)walk_one(*state);
+}
+
+/* A thread that logs little takes the memory of a block, one that goes on takes the rest in large steps. */
+static void fill_first_lap(void *arg)
+{
+    (void)arg;
+    enum { STEP = 256 << 10 };
+    fapilog_t *log = fapilog_open("svc", &(struct fapilog_options){.size = sizeof(struct fapilog_options),
+                                                                   .lane_bytes = 1 << 20,
+                                                                   .on_full = FAPILOG_ON_FULL_OVERWRITE});
+    FAPILOG_INFO(log, "first");
+    const struct writer *w = self_writer();
+    if (w->populated != w->block)
+        _exit(1);
+    uint64_t seen = w->block;
+    for (int step = 0; step < 3; step++) {
+        (void)next_block(log);
+        seen += STEP;
+        if (w->populated != seen)
+            _exit(2);
+        while (block_end(w) < seen)
+            (void)next_block(log);
+    }
+    (void)next_block(log);
+    if (w->populated != UINT64_MAX)
+        _exit(3);
+    fapilog_close(log);
+}
+
+static void memory_comes_as_it_is_needed(void **state)
+{
+    scenario_run(*state, fill_first_lap, NULL);
+    (void)walk_one(*state);
+}
+
+/* What the collector has released is looked at when the last look has been used up, not before. */
+static void open_beside_collector(void *arg)
+{
+    (void)arg;
+    enum { MUCH = 64 << 10 };
+    fapilog_t *log = fapilog_open("svc", NULL);
+    struct walk *view = own_segment();
+    FAPILOG_INFO(log, "first");
+    (void)next_block(log);
+    const struct writer *w = self_writer();
+    struct fapilog_lane_slot *slot = walk_slot(view, w->index);
+    if (w->open_until != MUCH)
+        _exit(1);
+    slot->head = w->block;
+    while (block_end(w) < MUCH)
+        (void)next_block(log);
+    if (w->open_until != MUCH)
+        _exit(2);
+    (void)next_block(log);
+    if (w->open_until != MUCH + w->block || w->hot.limit[0] != block_end(w))
+        _exit(3);
+    while (w->lane->dropped == 0)
+        FAPILOG_INFO(log, "filler", FL("i", 1));
+    if (w->lane->tail > slot->head + w->cap - w->headroom || w->lane->tail + 64 < slot->head + w->cap - w->headroom)
+        _exit(4);
+    slot->head = w->lane->tail / w->block * w->block;
+    FAPILOG_INFO(log, "there is room again");
+    if (w->lane->dropped != 1)
+        _exit(5);
+    fapilog_close(log);
+}
+
+static void head_is_read_when_it_matters(void **state)
+{
+    scenario_run(*state, open_beside_collector, NULL);
 }
 
 /* A collector that has just died: for a moment longer it is waited for. */
@@ -367,6 +437,8 @@ int main(void)
         TEST(without_a_trusted_counter_records_hold_the_monotonic_clock),
         TEST(anchors_agree_with_the_clocks),
         TEST(blocks_that_follow_soon_repeat_the_anchor),
+        TEST(memory_comes_as_it_is_needed),
+        TEST(head_is_read_when_it_matters),
         TEST(waiting_for_room_keeps_errno),
         TEST(the_bell_is_rung_by_errors_and_by_much_that_waits),
         TEST(a_full_file_system_is_a_full_lane_and_no_signal),

@@ -1,0 +1,128 @@
+/* The way to the next block, which most calls that are not inline take. Signal safe.
+ *
+ * One call in some hundreds comes here, so that all it touches has grown cold: what counts is the number of cache
+ * lines and pages, not of instructions. As a rule they are this code, which lies together, the first two lines of
+ * the writer, the lane's tail and the lines that the record goes to. Everything else - the collector's head, the
+ * clock, a context, memory for the first lap, the bell - is asked for where there is no way around it. */
+#include "lib/producer/internal.h"
+
+#include "lib/base/atomics.h"
+#include "lib/base/check.h"
+#include "lib/ring/clock.h"
+
+#include <string.h>
+
+enum {
+    HEADER = sizeof(struct fapilog_record_header),
+    ANCHOR_SECONDS_MAX = 4,
+    RECORD_MAX = sizeof(struct fapilog_block) + HEADER + sizeof(struct fapilog_ext) + 8, /* all but the arguments */
+};
+
+/* One reading of the clock serves the blocks that follow soon: the counter is steady, and the more of it was
+ * seen, the longer. */
+__attribute__((noinline)) static void refresh_anchor(struct writer *w)
+{
+    const uint64_t least = process.counter_hz / 64, most = process.counter_hz * ANCHOR_SECONDS_MAX;
+    const struct clock_anchor now = clock_anchor_pair(process.clock_kind);
+    w->anchor.cycles = now.cycles;
+    w->anchor.real_ns = now.real_ns;
+    w->anchor_cycles = w->anchor_cycles < least ? least : w->anchor_cycles < most ? w->anchor_cycles * 2 : most;
+}
+
+static inline void begin(struct writer *w, uint64_t pos)
+{
+    uint8_t *const data = w->hot.data;
+    const uint64_t tail = w->hot.tail;
+    struct fapilog_lane *const lane = (struct fapilog_lane *)w->hot.shared_tail; /* its first word, and at hand */
+    struct fapilog_block *const block = (struct fapilog_block *)(data + (pos & w->hot.mask));
+    /* In every mode: the dump tool reads lanes without holding back their writer, and must know which
+     * bytes may be under way even where the collector paces us.
+     * order: relaxed - O1: the fence below orders it before the bytes it announces */
+    store_rlx(&lane->intent, pos + w->block);
+    /* order: O1 release fence, pairs with the reader's acquire fence (O2): what follows are plain
+     * stores of a whole block, there is no one variable to hang the order on */
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    if (likely(tail < pos && pos - tail >= HEADER))
+        memset(data + (tail & w->hot.mask), 0, 8);
+    block->word0 = FAPILOG_WORD0(sizeof *block / 8, FAPILOG_KIND_BLOCK, 0, 0, w->generation);
+    block->pos = pos;
+    block->seq = w->hot.count;
+    block->dropped = lane->dropped;
+    block->cycles = w->anchor.cycles;
+    block->real_ns = w->anchor.real_ns;
+    w->hot.tail = pos + sizeof *block; /* published with the record that follows */
+    w->written_epoch = 0;
+}
+
+static inline bool is_anchor_old(const struct writer *w, uint64_t now)
+{
+    return now - w->anchor.cycles >= w->anchor_cycles;
+}
+
+void fapilogi_block_begin(struct writer *w, uint64_t pos)
+{
+    if (is_anchor_old(w, clock_now(process.clock_kind)))
+        refresh_anchor(w);
+    begin(w, pos);
+}
+
+/* The block at `pos`, with all of it free. */
+static inline void open_whole(struct writer *w, uint64_t pos, uint64_t end)
+{
+    begin(w, pos);
+    w->hot.limit[0] = w->hot.limit[1] = end;
+}
+
+/* What the short way, below, has no room for. */
+__attribute__((noinline)) static bool open_next(struct writer *w, size_t args_size)
+{
+    const uint64_t pos = block_end(w), end = pos + w->block;
+    const size_t context = fapilogi_context_record_size(w);
+    if (w->hot.limit[0] != pos || args_size > w->block - RECORD_MAX || context > w->block - RECORD_MAX - args_size)
+        return false;
+    if (end > w->open_until && !fapilogi_may_open(w, end))
+        return false;
+    if (is_anchor_old(w, FAPILOGI_COUNTER()))
+        refresh_anchor(w);
+    open_whole(w, pos, end);
+    fapilogi_context_record(w);
+    return true;
+}
+
+__attribute__((noinline)) static struct fapilogi_pending *slower(struct writer *w, const struct fapilogi_logger *log,
+                                                                 struct fapilog_site_desc *site, uint32_t level,
+                                                                 size_t args_size)
+{
+    /* order: relaxed - only whether there is one */
+    if (w->is_plain && w->hot.busy == 0 && load_rlx(&site->id)) {
+        w->hot.busy = 1;
+        FAPILOGI_BARRIER(); /* a signal handler from here on leaves the lane alone */
+        const bool is_open = open_next(w, args_size);
+        FAPILOGI_BARRIER();
+        w->hot.busy = 0;
+        if (is_open)
+            return FAPILOGI_AGAIN;
+    }
+    return fapilogi_begin_any(log, site, level, args_size);
+}
+
+/* In a forked child all of w is zero, and so is `end`. */
+__attribute__((section(".text.hot.fapilogi"), aligned(64)))
+struct fapilogi_pending *fapilogi_slow(struct fapilogi_lane *lane, const struct fapilogi_logger *log,
+                                       struct fapilog_site_desc *site, uint32_t level, size_t args_size)
+{
+    struct writer *const w = (struct writer *)lane;
+    const uint64_t pos = block_end(w), end = pos + w->block;
+    /* order: relaxed - only whether there is one */
+    if (unlikely(end - 1 >= w->open_until || w->hot.limit[0] != pos || w->hot.busy || w->hot.ext ||
+                 args_size > w->block - RECORD_MAX || !load_rlx(&site->id)))
+        return slower(w, log, site, level, args_size);
+    w->hot.busy = 1;
+    FAPILOGI_BARRIER(); /* a signal handler from here on leaves the lane alone */
+    if (unlikely(is_anchor_old(w, FAPILOGI_COUNTER())))
+        refresh_anchor(w);
+    open_whole(w, pos, end);
+    FAPILOGI_BARRIER();
+    w->hot.busy = 0;
+    return FAPILOGI_AGAIN;
+}
