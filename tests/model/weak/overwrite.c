@@ -2,7 +2,7 @@
  * the copy was in time. Here the two do race, by design: the checker's look for races is off for this
  * file, which makes it treat each plain access as a relaxed one.
  *
- *   writer (lib/producer/room.c)  store intent;  release fence;  header, records;  store tail
+ *   writer (lib/producer/block.c)  store intent;  release fence;  header, records;  store tail
  *   reader (as lib/reader/lane.c)  load tail;  copy;  acquire fence;  load intent, keep if pos + cap >= intent
  *
  * Shown, for the orders as C11 (RC11) defines them: what is kept is what was committed at that position.
@@ -78,6 +78,7 @@ int main(void)
 {
     pthread_t producer, reader;
     producer_init(&writer, FAPILOG_MODE_OVERWRITE);
+    writer.realtime = true; /* so that all of so small a lane may be opened the short way */
     for (uint64_t n = 1; n <= BEFORE; n++)
         producer_log(&writer, FAPILOG_LEVEL_INFO, n);
     pthread_create(&producer, NULL, produce, NULL);

@@ -1,5 +1,5 @@
 /* producer.h - the producer's half: the inline code of a log call (fapilog/inline.h) and its slow path
- * (lib/producer/room.c), with as much of call.c as one kind of record needs.
+ * (lib/producer/block.c, room.c), with as much of call.c as one kind of record needs.
  *
  * PRODUCER_WAITS adds lib/producer/wait.c. PRODUCER_WEAK_STORES, _LOADS and _FENCES weaken all of them. */
 #ifndef TESTS_MODEL_WEAK_PRODUCER_H
@@ -44,6 +44,7 @@ bool fapilogi_wait_head(struct writer *w, uint64_t want, uint64_t *ret_head)
 }
 #endif
 
+#include "lib/producer/block.c"
 #include "lib/producer/room.c"
 #include "tests/model/weak/weaken.h"
 
@@ -53,10 +54,13 @@ static uint32_t threshold = FAPILOG_LEVEL_INFO;
 static struct fapilogi_logger logger = {&threshold, 0};
 static struct fapilog_site_desc site = {.id = 1};
 
-struct fapilogi_pending *fapilogi_slow(const struct fapilogi_logger *log, struct fapilog_site_desc *s,
-                                       uint32_t level, size_t args_size)
+static unsigned slow_calls; /* that block.c has not answered */
+
+struct fapilogi_pending *fapilogi_begin_any(const struct fapilogi_logger *log, struct fapilog_site_desc *s,
+                                            uint32_t level, size_t args_size)
 {
     struct writer *w = self_writer();
+    slow_calls++;
     const size_t size = 16 + args_size;
     (void)log;
     if (!fapilogi_reserve(w, size, false, true)) {
@@ -89,6 +93,8 @@ static void producer_init(struct writer *w, uint32_t mode)
     w->hot.data = (uint8_t *)lane_data;
     w->hot.mask = LANE_BYTES - 1;
     w->hot.shared_tail = &shared_lane.tail;
+    w->populated = UINT64_MAX;
+    w->is_plain = true;
     process.ctl = &segment_ctl.ctl;
     process.mode = MODE_RING;
 }
