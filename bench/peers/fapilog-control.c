@@ -8,11 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <fapilog/abi.h>
+
 #include "bench/harness/outputs.h"
 #include "bench/harness/peer.h"
 #include "bench/harness/proc.h"
 #include "bench/harness/session.h"
 #include "bench/harness/shape.h"
+#include "lib/base/cleanup.h"
 #include "fapilog_programs.h"
 
 enum { SETTLE_SECONDS_MAX = 10 };
@@ -26,6 +29,16 @@ static const char *program(const char *variable, const char *built)
 static bool is_native(const struct session *s)
 {
     return strcmp(s->peer, "fapilog-native") == 0 || strcmp(s->peer, "fapilog-zstd") == 0;
+}
+
+/* It has the lock of the rings. Producers that start earlier find nobody there to wait for, and drop. */
+static int has_lock(struct session *s)
+{
+    char path[SESSION_PATH_MAX + 32];
+    snprintf(path, sizeof path, "%s/" FAPILOG_COLLECTOR_LOCK, s->rings);
+    auto_stream f = fopen(path, "re");
+    int pid = 0;
+    return f && fscanf(f, "%d", &pid) == 1 && pid == s->consumer;
 }
 
 static int fapilog_start(struct session *s, struct err *e)
@@ -42,7 +55,8 @@ static int fapilog_start(struct session *s, struct err *e)
     setenv("FAPILOG_ON_FULL", s->block ? "block" : "discard", 0);
     const char *const argv[] = {
         program("FAPILOG_COLLECTOR", FAPILOG_COLLECTOR_BUILT), "--rings", s->rings, "--sink", uri, NULL};
-    return proc_spawn(argv, NULL, &s->consumer, e);
+    const int r = proc_spawn(argv, NULL, &s->consumer, e);
+    return r < 0 ? r : session_wait(s, has_lock, SETTLE_SECONDS_MAX, "fapilog-collector does not begin", e);
 }
 
 /* The collector is at work once some of the warm-up is in its output. */
