@@ -89,13 +89,22 @@ static int check_sslmode(struct pg_cfg *cfg, struct err *e)
 static struct pg_column column_of(const char *name)
 {
     static const struct pg_column known[] = {
-        { "timestamp", PG_TIMESTAMPTZ, 0 }, { "level", PG_VARCHAR, 10 }, { "logger", PG_VARCHAR, 255 },
-        { "correlation_id", PG_VARCHAR, 64 },
+        { "timestamp", PG_TIME, PG_TIMESTAMPTZ, UINT32_MAX },
+        { "level", PG_LEVEL, PG_VARCHAR, 10 },
+        { "message", PG_MESSAGE, PG_TEXT, UINT32_MAX },
+        { "logger", PG_LOGGER, PG_VARCHAR, 255 },
+        { "correlation_id", PG_FIELD, PG_VARCHAR, 64 },
+        { "message_id", PG_MESSAGE_ID, PG_TEXT, UINT32_MAX },
+        { "service", PG_SERVICE, PG_TEXT, UINT32_MAX },
+        { "env", PG_ENV, PG_TEXT, UINT32_MAX },
+        { "version", PG_VERSION, PG_TEXT, UINT32_MAX },
+        { "host", PG_HOST, PG_TEXT, UINT32_MAX },
+        { "pid", PG_PID, PG_TEXT, UINT32_MAX },
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!strcmp(known[i].name, name))
             return known[i];
-    return (struct pg_column){ name, PG_TEXT, 0 };
+    return (struct pg_column){ name, PG_FIELD, PG_TEXT, UINT32_MAX };
 }
 
 /* The time comes first, asked for or not. */

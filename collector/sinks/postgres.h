@@ -14,10 +14,16 @@ enum {
 
 enum pg_type { PG_TIMESTAMPTZ, PG_VARCHAR, PG_TEXT };
 
+/* What a column is filled from: something that the record knows itself, or a field of that name. */
+enum pg_source {
+    PG_FIELD, PG_TIME, PG_LEVEL, PG_MESSAGE, PG_LOGGER, PG_MESSAGE_ID, PG_SERVICE, PG_ENV, PG_VERSION, PG_HOST, PG_PID,
+};
+
 struct pg_column {
     const char *name;    /* of the field and the column */
+    enum pg_source source;
     enum pg_type type;
-    uint32_t chars_max;  /* PG_VARCHAR */
+    uint32_t chars_max;  /* PG_VARCHAR; else UINT32_MAX */
 };
 
 struct pg_cfg {

@@ -3,7 +3,7 @@
  * binary COPY wants them, each a length (big endian, -1: NULL) and bytes. */
 #include "collector/format/gather.h"
 #include "collector/format/level.h"
-#include "collector/format/plan.h"
+#include "collector/format/parts.h"
 #include "collector/format/printf_text.h"
 #include "collector/format/text.h"
 #include "collector/sinks/postgres.h"
@@ -18,6 +18,7 @@ enum {
     META_MAX = 60000, /* of all columns: entry_head.meta_len has 16 bits */
     COLUMN_MIN = 64,  /* left for each column that is still to come */
     VALUE_BOUND = 2048, /* numbers, times, ids; longer texts bring their own */
+    SMALL_NAME_BOUND = 63 * JSON_ESCAPE_FACTOR + TIME_TEXT_MAX + VALUE_SLACK, /* of include_raw_json=false */
 };
 
 #define PG_EPOCH_US (INT64_C(946684800) * 1000000) /* 2000-01-01 */
@@ -36,9 +37,10 @@ static char *put_length(char *out, int32_t len)
 /* Cut to the column's characters and to the room that is left, at a character. `text` is valid UTF-8. */
 static char *put_column(char *out, const struct pg_column *c, size_t room, const char *text, size_t len)
 {
-    const uint32_t most = c->type == PG_VARCHAR ? c->chars_max : UINT32_MAX;
     size_t end = 0;
-    for (uint32_t chars = 0; end < len && chars < most; chars++) {
+    if (likely(len <= room && len <= c->chars_max)) /* no more characters than bytes */
+        end = len;
+    for (uint32_t chars = 0; end < len && chars < c->chars_max; chars++) {
         size_t next = end + 1;
         while (next < len && ((uint8_t)text[next] & 0xc0) == 0x80)
             next++;
@@ -89,33 +91,31 @@ static char *text_of(char *out, struct fapilog_text t)
 static char *message_text(const struct fapilog_record *r, char *out)
 {
     unsigned flags = 0;
-    if (r->site && r->site->is_printf)
+    if (plan_message_is_format(r))
         return printf_text_write(r, text_clean, out, &flags);
     return text_of(out, r->message);
 }
 
-/* What the record itself knows under this name; NULL: not its business. */
-static char *own_text(const struct fapilog_record *r, const char *name, char *out)
+/* What the record itself knows; NULL: not its business. */
+static char *own_text(const struct fapilog_record *r, enum pg_source source, char *out)
 {
-    if (strcmp(name, "level") == 0)
-        return text_of(out, level_name(r->level));
-    if (strcmp(name, "message") == 0)
-        return message_text(r, out);
-    if (strcmp(name, "logger") == 0)
-        return r->logger && r->logger->name.len ? text_of(out, r->logger->name) : put_lit(out, "root");
-    if (strcmp(name, "message_id") == 0)
-        return plan_message_id(&r->id, out);
+    switch (source) {
+    case PG_LEVEL: return text_of(out, level_name(r->level));
+    case PG_MESSAGE: return message_text(r, out);
+    case PG_LOGGER: return r->logger && r->logger->name.len ? text_of(out, r->logger->name) : put_lit(out, "root");
+    case PG_MESSAGE_ID: return plan_message_id(&r->id, out);
+    default: break;
+    }
     if (!r->process)
         return NULL;
-    if (strcmp(name, "service") == 0)
-        return text_of(out, r->logger && r->logger->service.len ? r->logger->service : r->process->service);
-    if (strcmp(name, "env") == 0)
-        return text_of(out, r->process->env);
-    if (strcmp(name, "version") == 0)
-        return text_of(out, r->process->version);
-    if (strcmp(name, "host") == 0)
-        return text_of(out, r->process->host);
-    return strcmp(name, "pid") == 0 ? num_u64(out, r->process->pid) : NULL;
+    switch (source) {
+    case PG_SERVICE: return text_of(out, parts_service(r));
+    case PG_ENV: return text_of(out, r->process->env);
+    case PG_VERSION: return text_of(out, r->process->version);
+    case PG_HOST: return text_of(out, r->process->host);
+    case PG_PID: return num_u64(out, r->process->pid);
+    default: return NULL;
+    }
 }
 
 static char *field_text(const struct fapilog_record *r, const struct fapilog_field *f, char *out)
@@ -138,7 +138,7 @@ static char *encode_column(const struct fapilog_record *r, const struct pg_colum
         memcpy(out + 4, &us, sizeof us);
         return put_length(out, sizeof us) + sizeof us;
     }
-    char *end = own_text(r, c->name, made);
+    char *end = own_text(r, c->source, made);
     if (!end) {
         const struct fapilog_field *f = find_field(r, c->name);
         if (!f || f->type == FAPILOG_TYPE_NULL)
@@ -235,9 +235,24 @@ static size_t column_bound(const struct fapilog_record *r)
     return bytes + VALUE_SLACK;
 }
 
+/* Of all columns. A text is made behind the place for it, as far away as the longest column is. */
+static size_t columns_bound(const struct pg_state *st, size_t longest)
+{
+    const size_t one = 4 + (longest < PG_COLUMN_BYTES_MAX ? longest : PG_COLUMN_BYTES_MAX);
+    const size_t all = st->columns_count * one;
+    return all < META_MAX ? all : META_MAX;
+}
+
 size_t pg_encode_bound(struct sink *s, const struct fapilog_record *r)
 {
-    return 2 * META_MAX * JSON_ESCAPE_FACTOR + column_bound(r) + s->format->ops->bound(s->format, r);
+    const struct pg_cfg *cfg = s->cfg;
+    const struct pg_state *st = s->state;
+    const size_t longest = column_bound(r), columns = columns_bound(st, longest);
+    const size_t made = 4 + PG_COLUMN_BYTES_MAX + VALUE_SLACK + longest;
+    size_t event = s->format->ops->bound(s->format, r);
+    if (!cfg->include_raw_json)
+        event += columns * JSON_ESCAPE_FACTOR + st->columns_count * SMALL_NAME_BOUND;
+    return sizeof st->signature + columns + (made > event ? made : event);
 }
 
 char *pg_encode(struct sink *s, const struct fapilog_record *r, char *out, uint16_t *ret_group_len,
@@ -266,7 +281,7 @@ bool pg_entry_fits(const struct pg_state *st, const struct entry_head *h)
     return h->group_len == sizeof st->signature && memcmp(entry_group(h), &st->signature, h->group_len) == 0;
 }
 
-static int put_id(struct buf *out, const struct entry_head *h)
+static char *put_id(char *out, const struct entry_head *h)
 {
     struct {
         uint32_t len;
@@ -278,36 +293,46 @@ static int put_id(struct buf *out, const struct entry_head *h)
         .position = htobe64(h->position),
     };
     memcpy(wire.uuid, h->uuid, sizeof wire.uuid);
-    return buf_append(out, &wire, sizeof wire);
+    memcpy(out, &wire, sizeof wire);
+    return out + sizeof wire;
 }
 
-static int put_event(struct buf *out, const struct entry_head *h, bool is_jsonb)
+static char *put_event(char *out, const struct entry_head *h, bool is_jsonb)
 {
-    char head[5];
-    const size_t version = is_jsonb; /* one byte in front of the text: 1 */
-    (void)put_length(head, (int32_t)(h->payload_len + version));
-    head[4] = 1;
-    const int r = buf_append(out, head, 4 + version);
-    return r < 0 ? r : buf_append(out, entry_payload(h), h->payload_len);
+    out = put_length(out, (int32_t)(h->payload_len + is_jsonb));
+    if (is_jsonb)
+        *out++ = 1; /* the version, in front of the text */
+    memcpy(out, entry_payload(h), h->payload_len);
+    return out + h->payload_len;
 }
 
 int pg_copy_data(const struct pg_cfg *cfg, const struct pg_state *st, const struct sink_request *q, bool has_record_id,
-                 struct buf *out)
+                 struct buf *buf)
 {
     static const char head[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0";
+    enum { HEAD_BYTES = 19, ROW_BYTES = 2 + 36 + 5 }; /* what a row has beside its columns and the event */
     const uint16_t fields = htobe16((uint16_t)(st->columns_count + has_record_id + 1)), end = 0xffff;
-    int r = buf_append(out, head, 19);
-    for (uint32_t i = 0; i < q->count && r == 0; i++) {
+    size_t bytes = HEAD_BYTES + sizeof end;
+    for (uint32_t i = 0; i < q->count; i++)
+        bytes += ROW_BYTES + q->entry[i]->meta_len + (size_t)q->entry[i]->payload_len;
+    if (buf_reserve(buf, bytes) < 0)
+        return -ENOMEM;
+    char *out = buf->data + buf->len;
+    memcpy(out, head, HEAD_BYTES);
+    out += HEAD_BYTES;
+    for (uint32_t i = 0; i < q->count; i++) {
         const struct entry_head *h = q->entry[i];
         if (!pg_entry_fits(st, h))
             continue;
-        r = buf_append(out, &fields, sizeof fields);
-        if (r == 0)
-            r = buf_append(out, entry_meta(h), h->meta_len);
-        if (r == 0 && has_record_id)
-            r = put_id(out, h);
-        if (r == 0)
-            r = put_event(out, h, cfg->use_jsonb);
+        memcpy(out, &fields, sizeof fields);
+        out += sizeof fields;
+        memcpy(out, entry_meta(h), h->meta_len);
+        out += h->meta_len;
+        if (has_record_id)
+            out = put_id(out, h);
+        out = put_event(out, h, cfg->use_jsonb);
     }
-    return r < 0 ? r : buf_append(out, &end, sizeof end);
+    memcpy(out, &end, sizeof end);
+    buf->len = (size_t)(out + sizeof end - buf->data);
+    return 0;
 }
