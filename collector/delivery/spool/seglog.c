@@ -75,18 +75,17 @@ static bool group_begin(struct seglog *l)
     return true;
 }
 
-uint64_t seglog_add(struct seglog *l, const char *raw, uint32_t raw_len, uint32_t records, int64_t oldest_ns,
-                    int64_t now_ns)
+uint64_t seglog_add(struct seglog *l, const struct seglog_block *b)
 {
     struct spool_block_head h = {
-        .kind = (uint16_t)l->kind, .records = records, .sequence = l->next_sequence, .time_ns = now_ns,
-        .oldest_ns = oldest_ns,
+        .kind = (uint16_t)b->kind, .codec = (uint16_t)b->codec, .records = b->records, .sequence = l->next_sequence,
+        .time_ns = b->time_ns, .oldest_ns = b->oldest_ns,
     };
-    if ((!l->group_len && !group_begin(l)) || !group_reserve(l, spool_block_bound(raw_len)))
+    if ((!l->group_len && !group_begin(l)) || !group_reserve(l, spool_block_bound(b->raw_len)))
         return 0;
-    l->group_len += spool_block_seal(&h, raw, raw_len, l->group + l->group_len);
+    l->group_len += spool_block_seal(&h, b->raw, b->raw_len, l->group + l->group_len);
     l->group_blocks++;
-    l->group_records += records;
+    l->group_records += b->records;
     return l->next_sequence++;
 }
 
