@@ -226,7 +226,7 @@ static void arrive(struct world *w, const struct parcel *p)
 bool remote_wants_images(const struct remote *r)
 {
     struct world *w = (struct world *)(uintptr_t)r;
-    return w->has_images && world_random(w, 3);
+    return w->always_images || (w->has_images && world_random(w, 3));
 }
 
 bool remote_refuses(const struct remote *r, uint64_t records, uint64_t bytes)

@@ -61,6 +61,7 @@ struct world {
     uint32_t queued, relieved;
     struct image_reader reader;
     bool has_images; /* now and then the collector is pressed, and the server fails */
+    bool always_images;
     uint32_t images; /* that have come */
     uint64_t window;
     struct stages *stages; /* of every collector to come */

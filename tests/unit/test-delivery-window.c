@@ -160,6 +160,31 @@ static void a_sink_that_stands_still_holds_up_nobody_until_the_ring_is_full(void
     world_free(w);
 }
 
+/* A block of a spool has room for 4096 records. */
+static void a_batch_of_many_records_becomes_several_images(void **state)
+{
+    (void)state;
+    struct world *w = world_new(3, 19);
+    w->settings.lane_budget_bytes = 1 << 20;
+    w->has_images = w->always_images = true;
+    w->window = WINDOW_MAX;
+    world_open(w, WORLD_SINKS);
+    while (world_put(w, 0) && w->put < 9000)
+        ;
+    assert_true(w->put > 8500);
+    world_turn(w);
+    const uint32_t parcels = w->queued;
+    assert_true(parcels >= 2);
+    assert_int_equal(w->queue[0].parcel->records, 4096);
+    for (uint32_t i = 0; i < parcels; i++)
+        assert_true(w->queue[i].parcel->is_image && w->queue[i].parcel->records <= 4096);
+    world_finish(w);
+    for (uint32_t n = 0; n < w->put; n++)
+        assert_int_equal(w->server.times[n], 1);
+    world_kill(w);
+    world_free(w);
+}
+
 static void a_pressed_lane_asks_remote_sinks_to_spool(void **state)
 {
     (void)state;
@@ -355,6 +380,7 @@ int main(void)
         cmocka_unit_test(killed_anywhere_files_hold_each_record_once_and_servers_at_least_once),
         cmocka_unit_test(a_sink_that_stands_still_holds_up_nobody_until_the_ring_is_full),
         cmocka_unit_test(a_remote_sink_gets_a_quarter_of_a_lane_at_once),
+        cmocka_unit_test(a_batch_of_many_records_becomes_several_images),
         cmocka_unit_test(a_pressed_lane_asks_remote_sinks_to_spool),
         cmocka_unit_test(a_batch_gathers_while_every_sink_is_busy),
         cmocka_unit_test(what_was_committed_of_a_segment_that_cannot_be_attached_outlives_the_next_commits),

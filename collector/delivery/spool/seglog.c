@@ -1,5 +1,6 @@
 #include "collector/delivery/spool/seglog.h"
 
+#include "collector/io/quick.h"
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
@@ -134,6 +135,7 @@ static void request(struct seglog *l, enum seglog_step step, enum io_op op, int 
     l->req.data = l->group + l->group_done;
     l->req.len = op == IO_WRITE ? (uint32_t)(l->group_len - l->group_done) : 0;
     l->req.offset = op == IO_WRITE ? (int64_t)(l->last->bytes + l->group_done) : 0;
+    l->req.is_quick = op == IO_WRITE && l->is_quick && l->is_local;
     l->req.buf_index = -1;
     l->req.done = on_done;
     l->req.owner = l;
@@ -155,6 +157,7 @@ static int segment_begin(struct seglog *l)
         return fd;
     }
     l->fd = fd;
+    l->is_local = quick_is_local(fd);
     if (l->last)
         l->last->next = seg;
     else

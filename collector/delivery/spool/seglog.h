@@ -51,12 +51,13 @@ struct seglog {
     uint64_t next_sequence;
     /* the open file */
     int fd;
-    bool is_dirty, must_cut, must_sync_dir;
+    bool is_local, is_dirty, must_cut, must_sync_dir;
     /* the group */
     char *group;
     size_t group_len, group_cap, group_done;
     uint64_t group_sequence, group_records;
     uint32_t group_blocks;
+    bool is_quick;          /* it is to be written at once, where that is quick: see io_req */
     enum seglog_step step;
     int result;
     struct io_req req;

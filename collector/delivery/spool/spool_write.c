@@ -31,8 +31,10 @@ static void blocks_free(struct spool_group *g)
     g->open = NULL;
 }
 
-static void group_clear(struct spool_group *g)
+static void group_clear(struct spool *s)
 {
+    struct spool_group *g = &s->group;
+    s->log.is_quick = false;
     blocks_free(g);
     g->raw_len = g->records = 0;
     g->raw_total = g->total = 0;
@@ -147,6 +149,7 @@ int spool_put_image(struct spool *s, const char *image, size_t len, uint32_t rec
         s->pack_ns -= (int64_t)(clock_mono_ns() - began_ns);
     if (!sequence)
         return -ENOMEM;
+    s->log.is_quick = true; /* the ring is short, and waits for it */
     g->total += records;
     g->raw_total += len;
     return 0;
@@ -165,7 +168,7 @@ int spool_write(struct spool *s)
         seglog_abort(&s->log);
     }
     if (r < 0)
-        group_clear(g);
+        group_clear(s);
     else
         g->is_writing = true;
     return r;
@@ -195,6 +198,6 @@ int spool_poll(struct spool *s)
         return r;
     if (r == 0)
         group_place(s);
-    group_clear(&s->group);
+    group_clear(s);
     return r;
 }
