@@ -212,6 +212,29 @@ static int images_note(struct batch *b, const struct fapilog_record *r, uint32_t
     return 1;
 }
 
+/* Those whose bytes the record's text is. */
+static uint32_t entries_shared(const struct outputs *o, uint32_t entries, uint32_t texts)
+{
+    uint32_t shared = 0;
+    for (EACH_BIT(i, entries))
+        shared |= (uint32_t)(o->output[i].text && texts >> (o->output[i].text - 1) & 1) << i;
+    return shared;
+}
+
+/* Their batch is full when its text is: such a parcel grows with it. */
+static int entries_share(struct batch *b, const struct outputs *o, const struct fapilog_record *r, uint32_t shared)
+{
+    for (EACH_BIT(i, shared)) {
+        const struct batch_chunk *text = &b->chunk[o->output[i].text - 1];
+        const uint32_t n = text->chunk.records, from = n > 1 ? text->ends[n - 2] : 0;
+        const uint32_t len = text->chunk.len - from - o->output[i].format->ops->is_lines;
+        struct parcel **p = &b->chunk[i].parcel;
+        if ((!*p && !(*p = parcel_new(PARCEL_BYTES))) || entries_copy(*p, r, text->chunk.data + from, len) < 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
 /* ---- all of them ---- */
 
 /* 1: written. */
@@ -234,7 +257,8 @@ int batch_put(struct batch *b, struct buffers *buffers, const struct outputs *o,
 {
     const uint32_t wants = outputs_wanting(o, r) & among;
     const uint32_t texts = wants & (uint32_t)((UINT64_C(1) << o->text_count) - 1);
-    const uint32_t images = r->internal ? 0 : wants & b->images, entries = wants ^ texts ^ images;
+    const uint32_t images = r->internal ? 0 : wants & b->images, all_entries = wants ^ texts ^ images;
+    const uint32_t shared = entries_shared(o, all_entries, texts), entries = all_entries ^ shared;
     int res = 1;
     if (unlikely(images))
         res = images_note(b, r, images);
@@ -247,6 +271,8 @@ int batch_put(struct batch *b, struct buffers *buffers, const struct outputs *o,
         return res;
     for (EACH_BIT(i, entries))
         entries_append(b->chunk[i].parcel, &o->output[i], r);
+    if (unlikely(shared) && entries_share(b, o, r, shared) < 0)
+        return -ENOMEM;
     FAULT_POINT("serialize");
     return 0;
 }

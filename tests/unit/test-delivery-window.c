@@ -160,6 +160,36 @@ static void a_sink_that_stands_still_holds_up_nobody_until_the_ring_is_full(void
     world_free(w);
 }
 
+static void what_a_format_has_written_for_a_file_is_what_a_remote_sink_of_it_gets(void **state)
+{
+    (void)state;
+    struct world *w = world_new(4, 18);
+    world_open(w, WORLD_SINKS);
+    for (uint32_t i = 0; i < 100; i++)
+        assert_true(world_put(w, i % WORLD_LANES));
+    world_turn(w);
+    const struct outputs *o = &w->pipeline.outputs;
+    const struct batch *b = w->pipeline.open[0];
+    const struct parcel *p = b->chunk[o->text_count].parcel;
+    assert_int_equal(o->output[o->text_count].text, 1);
+    assert_true(p->records > 1);
+    assert_int_equal(p->records, b->chunk[0].chunk.records);
+    uint64_t at = 0, payload = 0;
+    for (uint32_t i = 0, from = 0; i < p->records; i++) {
+        const struct entry_head *h = entry_at(p->data + at, p->bytes - at);
+        assert_int_equal(h->payload_len, b->chunk[0].chunk.ends[i] - from - 1); /* without the line feed */
+        assert_memory_equal(entry_payload(h), b->chunk[0].chunk.data + from, h->payload_len);
+        from = b->chunk[0].chunk.ends[i];
+        at += h->bytes;
+        payload += h->payload_len;
+    }
+    assert_int_equal(at, p->bytes);
+    assert_int_equal(payload, p->payload_bytes);
+    world_finish(w);
+    world_kill(w);
+    world_free(w);
+}
+
 /* A block of a spool has room for 4096 records. */
 static void a_batch_of_many_records_becomes_several_images(void **state)
 {
@@ -380,6 +410,7 @@ int main(void)
         cmocka_unit_test(killed_anywhere_files_hold_each_record_once_and_servers_at_least_once),
         cmocka_unit_test(a_sink_that_stands_still_holds_up_nobody_until_the_ring_is_full),
         cmocka_unit_test(a_remote_sink_gets_a_quarter_of_a_lane_at_once),
+        cmocka_unit_test(what_a_format_has_written_for_a_file_is_what_a_remote_sink_of_it_gets),
         cmocka_unit_test(a_batch_of_many_records_becomes_several_images),
         cmocka_unit_test(a_pressed_lane_asks_remote_sinks_to_spool),
         cmocka_unit_test(a_batch_gathers_while_every_sink_is_busy),
