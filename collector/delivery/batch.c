@@ -1,5 +1,6 @@
 #include "collector/delivery/batch.h"
 
+#include "collector/delivery/entries.h"
 #include "lib/base/check.h"
 #include "lib/base/fault.h"
 
@@ -54,6 +55,8 @@ void batch_begin(struct batch *b, const struct outputs *o, uint64_t id)
     memset(b->span_records, 0, sizeof b->span_records);
     b->encoded.count = b->encoded.pending = 0;
     b->encoded.left = 0;
+    b->images = 0;
+    image_used_clear(&b->used);
     for (uint32_t i = 0; i < o->count; i++)
         b->chunk[i] = (struct batch_chunk){ .room = UINT64_MAX };
 }
@@ -74,6 +77,7 @@ void batch_done(struct batch *b, struct buffers *buffers)
     b->spans_cap = 0;
     free(b->encoded.record);
     b->encoded = (struct batch_encoded){ .count = 0 };
+    image_used_done(&b->used);
     checkpoint_done(&b->checkpoint);
 }
 
@@ -176,19 +180,13 @@ static const char *text_put_within(struct batch_chunk *c, struct format *f, cons
 
 /* ---- entries ---- */
 
-static size_t entry_bytes_bound(const struct output *o, const struct fapilog_record *r)
-{
-    return entry_bound(o->encoder ? o->encoder->ops->remote->encode_bound(o->encoder, r)
-                                  : o->format->ops->bound(o->format, r));
-}
-
 /* 1: there is room in every parcel. */
 static int entries_make_room(struct batch *b, const struct outputs *o, const struct fapilog_record *r, uint32_t wants)
 {
     size_t bound[OUTPUTS_MAX];
     for (EACH_BIT(i, wants)) {
         const struct parcel *p = b->chunk[i].parcel;
-        bound[i] = entry_bytes_bound(&o->output[i], r);
+        bound[i] = entries_bound(&o->output[i], r);
         if (p && (p->records == BUFFER_RECORDS || p->bytes + bound[i] > p->cap) && p->records)
             return 0;
     }
@@ -204,32 +202,37 @@ static int entries_make_room(struct batch *b, const struct outputs *o, const str
     return 1;
 }
 
-static char *entry_fill(const struct output *o, const struct fapilog_record *r, char *out, uint16_t *ret_group_len,
-                        uint16_t *ret_meta_len)
+/* What the collector says itself has no place in the ring, and is serialized always. */
+static int images_note(struct batch *b, const struct fapilog_record *r, uint32_t images)
 {
-    *ret_group_len = *ret_meta_len = 0;
-    if (o->encoder)
-        return o->encoder->ops->remote->encode(o->encoder, r, out, ret_group_len, ret_meta_len);
-    char *end = o->format->ops->write(o->format, r, out);
-    return o->format->ops->is_lines ? end - 1 : end;
+    if (image_used_note(&b->used, r) < 0)
+        return -ENOMEM;
+    for (EACH_BIT(i, images))
+        b->chunk[i].image_ns = b->chunk[i].image_ns ? b->chunk[i].image_ns : r->time_ns;
+    return 1;
 }
 
-static void entries_put(struct batch *b, const struct outputs *o, const struct fapilog_record *r, uint32_t wants)
+/* Those whose bytes the record's text is. */
+static uint32_t entries_shared(const struct outputs *o, uint32_t entries, uint32_t texts)
 {
-    for (EACH_BIT(i, wants)) {
-        struct parcel *p = b->chunk[i].parcel;
-        struct entry_head *h = (struct entry_head *)(void *)(p->data + p->bytes);
-        uint16_t group_len, meta_len;
-        char *end = entry_fill(&o->output[i], r, (char *)(h + 1), &group_len, &meta_len);
-        const char *next = entry_finish(h, r, group_len, meta_len, end);
-        p->bytes = (uint64_t)(next - p->data);
-        ASSUME(p->bytes <= p->cap);
-        p->payload_bytes += h->payload_len;
-        if (!p->records++)
-            p->oldest_ns = p->youngest_ns = h->time_ns;
-        p->oldest_ns = h->time_ns < p->oldest_ns ? h->time_ns : p->oldest_ns;
-        p->youngest_ns = h->time_ns > p->youngest_ns ? h->time_ns : p->youngest_ns;
+    uint32_t shared = 0;
+    for (EACH_BIT(i, entries))
+        shared |= (uint32_t)(o->output[i].text && texts >> (o->output[i].text - 1) & 1) << i;
+    return shared;
+}
+
+/* Their batch is full when its text is: such a parcel grows with it. */
+static int entries_share(struct batch *b, const struct outputs *o, const struct fapilog_record *r, uint32_t shared)
+{
+    for (EACH_BIT(i, shared)) {
+        const struct batch_chunk *text = &b->chunk[o->output[i].text - 1];
+        const uint32_t n = text->chunk.records, from = n > 1 ? text->ends[n - 2] : 0;
+        const uint32_t len = text->chunk.len - from - o->output[i].format->ops->is_lines;
+        struct parcel **p = &b->chunk[i].parcel;
+        if ((!*p && !(*p = parcel_new(PARCEL_BYTES))) || entries_copy(*p, r, text->chunk.data + from, len) < 0)
+            return -ENOMEM;
     }
+    return 0;
 }
 
 /* ---- all of them ---- */
@@ -253,17 +256,23 @@ int batch_put(struct batch *b, struct buffers *buffers, const struct outputs *o,
               uint32_t among, bool *ret_fits)
 {
     const uint32_t wants = outputs_wanting(o, r) & among;
-    const uint32_t texts = wants & (uint32_t)((UINT64_C(1) << o->text_count) - 1), entries = wants ^ texts;
+    const uint32_t texts = wants & (uint32_t)((UINT64_C(1) << o->text_count) - 1);
+    const uint32_t images = r->internal ? 0 : wants & b->images, all_entries = wants ^ texts ^ images;
+    const uint32_t shared = entries_shared(o, all_entries, texts), entries = all_entries ^ shared;
     int res = 1;
-    if (unlikely(entries))
+    if (unlikely(images))
+        res = images_note(b, r, images);
+    if (unlikely(entries) && res > 0)
         res = entries_make_room(b, o, r, entries);
     if (likely(res > 0))
         res = texts_put(b, buffers, o, r, texts);
     *ret_fits = res > 0;
     if (unlikely(res <= 0))
         return res;
-    if (unlikely(entries))
-        entries_put(b, o, r, entries);
+    for (EACH_BIT(i, entries))
+        entries_append(b->chunk[i].parcel, &o->output[i], r);
+    if (unlikely(shared) && entries_share(b, o, r, shared) < 0)
+        return -ENOMEM;
     FAULT_POINT("serialize");
     return 0;
 }

@@ -4,6 +4,7 @@
 #define COLLECTOR_DELIVERY_BATCH_H
 
 #include "collector/delivery/buffers.h"
+#include "collector/delivery/image.h"
 #include "collector/delivery/outputs.h"
 #include "collector/delivery/remote.h"
 #include "collector/ingest/drain.h"
@@ -22,6 +23,7 @@ struct batch_chunk {
     uint64_t limit;          /* bytes that go into the buffer, 0 without one */
     uint64_t room;           /* bytes that every sink of this output has room for; raw ones: see ring_limit, too */
     struct parcel *parcel;   /* of an entry output, once it has a record */
+    int64_t image_ns;        /* CLOCK_REALTIME of the first record that is left to images */
 };
 
 /* Records encoded for raw outputs, in the order in which they came. */
@@ -45,7 +47,7 @@ struct batch {
     uint32_t settled; /* targets that have it, also those that had it before this run began; one bit each */
     uint32_t waits;   /* remote targets that hold tickets of it */
     struct batch_chunk chunk[OUTPUTS_MAX];
-    struct sink_span *span; /* raw outputs one after the other */
+    struct sink_span *span; /* outputs of `images` and raw ones, one after the other */
     uint32_t spans_count, spans_cap;
     uint32_t span_first[OUTPUTS_MAX + 1]; /* output i: [first[i], first[i + 1]) */
     uint64_t span_bytes[OUTPUTS_MAX], span_records[OUTPUTS_MAX];
@@ -53,6 +55,8 @@ struct batch {
     uint64_t ring_limit; /* bytes that every raw sink has room for */
     struct batch_kept *kept;
     struct batch_encoded encoded;
+    uint32_t images; /* entry outputs whose records are not serialized but copied, when the batch is closed */
+    struct image_used used;
     struct checkpoint checkpoint;
     struct batch_ticket *tickets; /* see remotes.c */
 };

@@ -126,7 +126,11 @@ int deadletter_write(struct deadletter *d)
 {
     int r = -ENOMEM;
     d->log.segment_bytes = segment_bytes(&d->cfg);
-    if (seglog_add(&d->log, d->raw, d->raw_len, d->records, d->oldest_ns, (int64_t)clock_real_ns())) {
+    const struct seglog_block block = {
+        .kind = SPOOL_DEAD, .codec = SPOOL_ZSTD, .raw = d->raw, .raw_len = d->raw_len, .records = d->records,
+        .oldest_ns = d->oldest_ns, .time_ns = (int64_t)clock_real_ns(),
+    };
+    if (seglog_add(&d->log, &block)) {
         limit(d);
         r = seglog_start(&d->log);
     }

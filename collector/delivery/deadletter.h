@@ -37,7 +37,7 @@ uint64_t deadletter_evicted(const struct deadletter *d);
 
 /* Reads dead letters, or a spool, back: a file, or all of a directory, oldest first. on_entry is called for each;
  * `item` is valid until it returns, and less than 0 ends the walk and is returned. *ret_damaged counts blocks
- * that could not be read. For --replay and for tools. */
+ * that could not be read. Records of images (image.h) come as JSON. For --replay and for tools. */
 typedef int deadletter_replay_fn(void *arg, const struct spool_file_head *file, const struct spool_item *item);
 int deadletter_replay(const char *path, deadletter_replay_fn *on_entry, void *arg, uint64_t *ret_damaged,
                       struct err *e);

@@ -93,6 +93,15 @@ static int sink_output(struct outputs *o, struct sink *s, enum output_kind kind,
     return 0;
 }
 
+/* Where a record goes to both, it is serialized once. */
+static void share_texts(struct outputs *o)
+{
+    for (uint32_t i = o->text_count; i < o->serialized_count; i++)
+        for (uint32_t t = o->text_count; t-- > 0 && !o->output[i].encoder;)
+            if (o->output[t].format == o->output[i].format)
+                o->output[i].text = t + 1;
+}
+
 int outputs_init(struct outputs *o, const struct outputs *before, struct sink *const *sinks, uint32_t sinks_count,
                  const struct outputs_rules *rules, uint32_t *ret_index, struct err *e)
 {
@@ -116,6 +125,7 @@ int outputs_init(struct outputs *o, const struct outputs *before, struct sink *c
         if (kind != OUTPUT_RAW)
             o->serialized_count = o->count;
     }
+    share_texts(o);
     return 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include "lib/base/check.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 enum { SEAL_WASTE_MIN = 64 << 10 }; /* less is not worth a call of realloc() */
@@ -19,6 +20,28 @@ struct parcel *parcel_new(uint64_t cap)
     p->cap = cap;
     p->refs = 1;
     return p;
+}
+
+struct parcel *parcel_adopt(char *data, uint64_t bytes)
+{
+    struct parcel *p = calloc(1, sizeof *p);
+    if (!p)
+        return NULL;
+    *p = (struct parcel){ .refs = 1, .bytes = bytes, .cap = bytes, .data = data };
+    return p;
+}
+
+int parcel_reserve(struct parcel *p, uint64_t more)
+{
+    if (p->cap - p->bytes >= more)
+        return 0;
+    const uint64_t cap = p->cap + (p->cap / 2 > more ? p->cap / 2 : more);
+    char *data = realloc(p->data, cap);
+    if (!data)
+        return -ENOMEM;
+    p->data = data;
+    p->cap = cap;
+    return 0;
 }
 
 void parcel_seal(struct parcel *p, uint64_t now_ns)

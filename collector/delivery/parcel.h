@@ -6,12 +6,14 @@
 
 #include "collector/sinks/entry.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { PARCEL_BYTES = 1 << 20 };
 
 struct parcel {
     uint32_t refs;
+    bool is_image;        /* data is an image (image.h) of `records` records, and no entries */
     uint32_t records;
     uint64_t bytes;       /* used */
     uint64_t cap;         /* >= PARCEL_BYTES while it is filled; cut to what is used by parcel_seal() */
@@ -22,6 +24,9 @@ struct parcel {
 };
 
 struct parcel *parcel_new(uint64_t cap); /* one reference; NULL: no memory */
+/* Takes over memory of malloc(), unless there is none for the rest: NULL. */
+struct parcel *parcel_adopt(char *data, uint64_t bytes);
+int parcel_reserve(struct parcel *p, uint64_t more); /* room behind what is used; -ENOMEM */
 /* Gives back the memory behind what is used, when that is much. */
 void parcel_seal(struct parcel *p, uint64_t now_ns);
 struct parcel *parcel_ref(struct parcel *p);

@@ -119,6 +119,8 @@ struct batch *pipeline_filling(struct pipeline *p, const struct drain *d)
         b->settled = p->fence_skip[d->fence];
     }
     set_limits(p, b);
+    if (b->opened_ns < p->pressed_until_ns && !d->is_fenced)
+        b->images = remotes_images(p);
     p->filling = b;
     return b;
 }
@@ -130,7 +132,10 @@ int pipeline_close_batch(struct pipeline *p, struct err *e)
     FAULT_POINT("batch-closed");
     p->open[p->open_count++] = b;
     p->filling = NULL;
-    if (remotes_put(p, b, clock_mono_ns()) < 0)
+    const uint64_t now_ns = clock_mono_ns();
+    if (b->ring_bytes >= PIPELINE_PRESSED_BYTES)
+        p->pressed_until_ns = now_ns + PIPELINE_PRESSED_NS;
+    if (remotes_put(p, b, now_ns) < 0)
         return err_set(e, -ENOMEM, "out of memory");
     for (uint32_t i = 0; i < p->targets_count; i++) {
         if (!p->target[i].remote)

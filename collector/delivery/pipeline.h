@@ -17,6 +17,8 @@
 #define PIPELINE_RETRY_FIRST_NS (100 * NS_PER_MS)
 #define PIPELINE_RETRY_MAX_NS (5 * NS_PER_S)
 #define PIPELINE_TICK_NS (250 * NS_PER_MS)
+#define PIPELINE_PRESSED_BYTES (32 << 10) /* of ring in one batch: it took all that had come while we were busy */
+#define PIPELINE_PRESSED_NS (100 * NS_PER_MS)
 #define PIPELINE_PARCEL_NS (10 * NS_PER_MS) /* what only remote sinks wait for is gathered so long */
 
 enum target_state { /* of a local sink */
@@ -102,6 +104,7 @@ struct pipeline {
     bool is_changed;      /* a batch was settled since the last store */
     uint64_t pressure_at_ns;
     bool is_full; /* the drain waits for a batch */
+    uint64_t pressed_until_ns; /* a batch was long lately: the collector has to hurry */
     bool is_paused;
     uint64_t status_version; /* rises when a sink's health or error count changes */
     struct pipeline_staged staged, emitted;

@@ -113,7 +113,7 @@ static uint32_t generation_at(const struct stretch *st)
 static uint64_t pass_wanted(const uint8_t *at, uint64_t left, uint32_t level_mask, uint32_t *records)
 {
     const uint64_t all = left;
-    while (left >= sizeof(struct fapilog_record_header)) {
+    while (left >= sizeof(struct fapilog_record_header) && *records < IMAGE_RECORDS_MAX) {
         const uint64_t word0 = load_word(at), size = FAPILOG_WORD0_SIZE(word0);
         const uint32_t kind = FAPILOG_WORD0_KIND(word0);
         if ((kind != FAPILOG_KIND_EVENT && kind != FAPILOG_KIND_DYNAMIC) ||
@@ -149,6 +149,7 @@ static int stretch_walk(struct batch *b, uint32_t output, const struct stretch *
         const uint32_t size = FAPILOG_WORD0_SIZE(word0);
         bool counts = false;
         uint64_t next = pos + size;
+        const bool is_full = run.records == IMAGE_RECORDS_MAX && !in_chain;
         bool take;
         if (size < sizeof(struct fapilog_record_header) || size > end - pos) {
             /* The padding of a block belongs to the run, a damaged rest does as well: its reader
@@ -161,7 +162,7 @@ static int stretch_walk(struct batch *b, uint32_t output, const struct stretch *
                 run.generation = FAPILOG_WORD0_SCHEMA(word0);
         }
         const bool wraps = take && !st->copy && run.to != run.from && (run.to & (st->cap - 1)) == 0;
-        if (!take || wraps) {
+        if (!take || wraps || is_full) {
             r = span_add(b, output, st, &run);
             run.from = take ? pos : next;
             run.records = 0;
@@ -216,9 +217,10 @@ static int lane_collect(struct batch *b, uint32_t output, const struct stretch *
 
 int raw_collect(struct batch *b, const struct outputs *o, struct err *e)
 {
-    for (uint32_t i = o->serialized_count; i < o->count; i++) {
+    for (uint32_t i = o->text_count; i < o->count; i++) {
+        const bool takes_spans = i >= o->serialized_count || b->images >> i & 1;
         b->span_first[i] = b->spans_count;
-        for (uint32_t k = 0; k < b->checkpoint.count; k++) {
+        for (uint32_t k = 0; takes_spans && k < b->checkpoint.count; k++) {
             const struct checkpoint_item *item = &b->checkpoint.item[k];
             if (!item->lane || b->checkpoint.position[k].done == item->from)
                 continue;

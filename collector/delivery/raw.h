@@ -1,10 +1,11 @@
-/* raw.h - spans of the ring for sinks that want records as they lie there. */
+/* raw.h - spans of the ring for whoever wants records as they lie there. */
 #ifndef COLLECTOR_DELIVERY_RAW_H
 #define COLLECTOR_DELIVERY_RAW_H
 
 #include "collector/delivery/batch.h"
 
-/* Adds to the batch, for each raw output, what its checkpoint covers of every lane. -ENOMEM. */
+/* Adds to the batch, for each raw output and for those of which images are made, what its checkpoint covers of every
+ * lane. -ENOMEM. */
 int raw_collect(struct batch *b, const struct outputs *o, struct err *e);
 
 #endif

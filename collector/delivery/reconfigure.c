@@ -133,7 +133,9 @@ static void take_over(struct pipeline *p, struct change *c, const struct pipelin
         p->everybody |= t->bit;
         p->remotes_count += t->remote != NULL;
         t->sink->is_alone = c->count == 1;
-        if (!t->remote)
+        if (t->remote)
+            remote_reformatted(t->remote);
+        else
             t->sink->core = t;
     }
     p->outputs = c->outputs;

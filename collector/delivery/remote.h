@@ -75,6 +75,14 @@ void remote_close(struct remote *r); /* NULL allowed */
 /* Never fails and never waits. Takes a reference of its own; an empty parcel is settled at once (from
  * remote_run). */
 void remote_put(struct remote *r, struct parcel *p, struct remote_ticket *t);
+/* It fails now: what comes need not be serialized before it is sent, an image does (image.h). */
+bool remote_wants_images(const struct remote *r);
+/* on_full=drop_newest, and an image of so much would not be taken ... */
+bool remote_refuses(const struct remote *r, uint64_t records, uint64_t bytes);
+/* ... and is not even made. */
+void remote_refuse(struct remote *r, uint64_t records, uint64_t bytes);
+/* Its sink may have another format from now on. */
+void remote_reformatted(struct remote *r);
 /* The ring will need the space of what is not settled: it is sent without waiting for more. */
 void remote_hurry(struct remote *r);
 /* The ring needs that space now. */

@@ -84,8 +84,65 @@ static int put(struct target *t, struct batch *b, struct parcel *parcel)
     return 0;
 }
 
+/* Stages and routes look at each record; they may change it, or see that a sink does not get it. */
+uint32_t remotes_images(const struct pipeline *p)
+{
+    uint32_t images = (uint32_t)((UINT64_C(1) << p->outputs.serialized_count) - (UINT64_C(1) << p->outputs.text_count));
+    if (p->settings.stages || p->settings.routes || p->is_paused)
+        return 0;
+    for (uint32_t i = 0; i < p->targets_count; i++)
+        if (p->target[i].remote && !remote_wants_images(p->target[i].remote))
+            images &= ~(UINT32_C(1) << p->target[i].output);
+    return images;
+}
+
+/* The sinks of the output that a batch goes to. */
+static bool is_for(const struct target *t, const struct batch *b, uint32_t output)
+{
+    return t->remote && t->output == output && !(b->settled & t->bit);
+}
+
+/* Where nobody has room for them they need not even be copied. */
+static bool images_refused(struct pipeline *p, const struct batch *b, uint32_t output)
+{
+    const uint64_t records = b->span_records[output], bytes = b->span_bytes[output];
+    for (uint32_t i = 0; i < p->targets_count; i++)
+        if (is_for(&p->target[i], b, output) && !remote_refuses(p->target[i].remote, records, bytes))
+            return false;
+    for (uint32_t i = 0; i < p->targets_count; i++)
+        if (is_for(&p->target[i], b, output))
+            remote_refuse(p->target[i].remote, records, bytes);
+    return true;
+}
+
+static int images_put(struct pipeline *p, struct batch *b, uint32_t output, uint64_t now_ns)
+{
+    struct sink_span *span = b->span + b->span_first[output];
+    uint32_t left = b->span_first[output + 1] - b->span_first[output], taken;
+    if (!b->span_records[output] || images_refused(p, b, output))
+        return 0;
+    for (; left; span += taken, left -= taken) {
+        struct parcel *parcel;
+        int r = image_new(&b->used, span, left, &taken, &parcel);
+        if (r < 0)
+            return r;
+        parcel->sealed_ns = now_ns;
+        parcel->oldest_ns = parcel->youngest_ns = b->chunk[output].image_ns;
+        for (uint32_t i = 0; i < p->targets_count && r == 0; i++)
+            if (is_for(&p->target[i], b, output))
+                r = put(&p->target[i], b, parcel);
+        parcel_unref(parcel);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 int remotes_put(struct pipeline *p, struct batch *b, uint64_t now_ns)
 {
+    for (uint32_t i = p->outputs.text_count; i < p->outputs.serialized_count; i++)
+        if (b->images >> i & 1 && images_put(p, b, i, now_ns) < 0)
+            return -ENOMEM;
     for (uint32_t i = p->outputs.text_count; i < p->outputs.serialized_count; i++) {
         if (b->chunk[i].parcel)
             parcel_seal(b->chunk[i].parcel, now_ns);
@@ -95,10 +152,10 @@ int remotes_put(struct pipeline *p, struct batch *b, uint64_t now_ns)
         if (!t->remote || b->settled & t->bit)
             continue;
         struct parcel *parcel = b->chunk[t->output].parcel;
-        if (!parcel || !parcel->records)
-            b->settled |= t->bit;
-        else if (put(t, b, parcel) < 0)
+        if (parcel && parcel->records && put(t, b, parcel) < 0)
             return -ENOMEM;
+        if (!(b->waits & t->bit))
+            b->settled |= t->bit;
     }
     return 0;
 }

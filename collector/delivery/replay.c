@@ -1,5 +1,6 @@
 /* Reads dead letters and spools back, for --replay and for tools. */
 #include "collector/delivery/deadletter.h"
+#include "collector/delivery/image.h"
 #include "collector/delivery/spool/spool_file.h"
 
 #include "lib/base/cleanup.h"
@@ -12,7 +13,27 @@ struct replay {
     deadletter_replay_fn *on_entry;
     void *arg;
     uint64_t damaged;
+    struct image_reader images;
+    struct format *format; /* of what images hold */
 };
+
+static int image_replay(struct replay *p, struct spool_file *f, const struct spool_block_head *h, const char *raw)
+{
+    struct spool_item item;
+    struct parcel *entries;
+    size_t at = 0;
+    int r = p->format ? 0 : format_open("json", &(struct format_config){ .source = false }, 0, &p->format, NULL);
+    const struct output as = { .kind = OUTPUT_ENTRY, .format = p->format };
+    if (r == 0)
+        r = image_expand(&p->images, &as, raw, h->raw_bytes, h->records, &entries);
+    if (r < 0)
+        return r;
+    p->damaged += entries->records != h->records;
+    while (r == 0 && spool_item_next(entries->data, entries->bytes, SPOOL_ENTRIES, &at, &item))
+        r = p->on_entry(p->arg, f->has_head ? &f->head : NULL, &item);
+    parcel_unref(entries);
+    return r;
+}
 
 static int block_replay(struct replay *p, struct spool_file *f, const struct spool_block_head *h)
 {
@@ -24,6 +45,8 @@ static int block_replay(struct replay *p, struct spool_file *f, const struct spo
         p->damaged++;
         return 0;
     }
+    if (r == 0 && h->kind == SPOOL_IMAGE)
+        return image_replay(p, f, h, raw);
     while (r == 0 && spool_item_next(raw, h->raw_bytes, f->kind, &at, &item))
         r = p->on_entry(p->arg, f->has_head ? &f->head : NULL, &item);
     p->damaged += r == 0 && at != h->raw_bytes;
@@ -84,6 +107,8 @@ int deadletter_replay(const char *path, deadletter_replay_fn *on_entry, void *ar
     if (stat(path, &st) < 0)
         return err_sys(e, -errno, "%s", path);
     const int r = S_ISDIR(st.st_mode) ? directory_replay(&p, path, e) : file_replay(&p, path, e);
+    image_reader_done(&p.images);
+    format_close(p.format);
     *ret_damaged = p.damaged;
     return r;
 }

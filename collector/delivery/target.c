@@ -117,8 +117,20 @@ static void share(struct target *t, const struct batch *b)
     }
 }
 
+static bool is_alone(const struct target *t)
+{
+    const struct pipeline *p = t->pipeline;
+    for (uint32_t i = 0; i < p->targets_count; i++) {
+        const struct target *other = &p->target[i];
+        if (other != t && (!other->remote || !remote_wants_images(other->remote)))
+            return false;
+    }
+    return true;
+}
+
 static void start(struct target *t)
 {
+    t->sink->is_alone = is_alone(t);
     t->state = TARGET_WRITING;
     FAULT_POINT("write");
     t->sink->ops->write(t->sink, &t->view);

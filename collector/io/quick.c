@@ -3,7 +3,9 @@
 #include "lib/base/clock.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 
 #ifndef RWF_DONTCACHE /* Linux 6.14; older ones refuse it */
 #define RWF_DONTCACHE 0x80
@@ -96,4 +98,18 @@ bool quick_write(struct quick *q, const struct io_req *req, int *ret_result)
         q->not_until_ns = start + took + q->pause_ns;
     }
     return true;
+}
+
+bool quick_is_local(int fd)
+{
+    struct statfs fs;
+    if (fstatfs(fd, &fs) < 0)
+        return false;
+    switch ((unsigned long)fs.f_type) {
+    case EXT4_SUPER_MAGIC: case XFS_SUPER_MAGIC: case BTRFS_SUPER_MAGIC: case F2FS_SUPER_MAGIC:
+    case TMPFS_MAGIC: case OVERLAYFS_SUPER_MAGIC:
+        return true;
+    default:
+        return false;
+    }
 }

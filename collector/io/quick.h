@@ -31,6 +31,9 @@ struct quick { /* zeroed at first */
     bool is_refused;        /* the kernel or the file system cannot */
 };
 
+/* Whether writes into this file end in the page cache of this machine: network file systems, and those of user space,
+ * may hang in any call. */
+bool quick_is_local(int fd);
 /* Makes the write: true, and bytes or -errno. False: not made, it would take too long. */
 bool quick_write(struct quick *q, const struct io_req *req, int *ret_result);
 

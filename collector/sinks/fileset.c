@@ -1,5 +1,6 @@
 /* Opening, recovering and closing; what a file is known by. */
 #include "collector/sinks/fileset.h"
+#include "collector/io/quick.h"
 #include "collector/sinks/fileset_private.h"
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
@@ -7,13 +8,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <time.h>
 #include <xxhash.h>
 
@@ -181,21 +180,6 @@ static int lock(int fd)
     return 0;
 }
 
-/* Network file systems and those of user space may hang in any call. */
-static bool is_local(int fd)
-{
-    struct statfs fs;
-    if (fstatfs(fd, &fs) < 0)
-        return false;
-    switch ((unsigned long)fs.f_type) {
-    case EXT4_SUPER_MAGIC: case XFS_SUPER_MAGIC: case BTRFS_SUPER_MAGIC: case F2FS_SUPER_MAGIC:
-    case TMPFS_MAGIC: case OVERLAYFS_SUPER_MAGIC:
-        return true;
-    default:
-        return false;
-    }
-}
-
 int fileset_adopt(struct fileset *f, int fd)
 {
     struct stat st;
@@ -206,7 +190,7 @@ int fileset_adopt(struct fileset *f, int fd)
         return r;
     f->fd = fd;
     f->is_device = !S_ISREG(st.st_mode);
-    f->is_quick = f->sink->is_alone && S_ISREG(st.st_mode) && is_local(fd);
+    f->is_quick = S_ISREG(st.st_mode) && quick_is_local(fd);
     f->dev = st.st_dev;
     f->ino = f->is_device ? 0 : st.st_ino;
     f->size = f->is_device ? 0 : (uint64_t)st.st_size;

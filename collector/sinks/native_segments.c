@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* As the producer reads it: the hex digits of the boot id in memory order. */
-static void boot_id(uint64_t ret[2])
+void native_boot_id(uint64_t ret[2])
 {
     char text[64] = "";
     uint8_t bytes[16] = {0};
@@ -33,7 +33,7 @@ static void boot_id(uint64_t ret[2])
 void native_segments_init(struct native_segments *t)
 {
     *t = (struct native_segments){0};
-    boot_id(t->boot);
+    native_boot_id(t->boot);
 }
 
 void native_segments_forget(struct native_segments *t)

@@ -146,7 +146,8 @@ struct sink {
     void *state;
     struct io *io;
     struct format *format; /* NULL for wants_raw */
-    bool is_alone;         /* the only sink: nobody waits while it does. Set by the core before open. */
+    bool is_alone;         /* the only sink, or the others fail: nobody waits while it does. Set by the core before
+                              open, and before each batch of a local sink. */
     /* Set by the core before open. done: result 0 = all is written, -errno = nothing of this batch
      * counts as written (the sink has undone or will overwrite partial output); the core retries the
      * same batch after a pause, so ENOSPC and EIO keep the records. */

@@ -18,9 +18,9 @@ int native_cache_get(struct native_cache *c, struct native_file *f, uint64_t off
         *ret = p;
         return 0;
     }
-    p = calloc(1, sizeof *p);
+    p = f ? calloc(1, sizeof *p) : NULL;
     if (!p)
-        return -ENOMEM;
+        return f ? -ENOMEM : -EBADMSG;
     const int r = native_file_load(f, offset, &p->data, &p->len);
     if (r < 0) {
         free(p);
@@ -34,9 +34,35 @@ int native_cache_get(struct native_cache *c, struct native_file *f, uint64_t off
     return 0;
 }
 
+int native_cache_lend(struct native_cache *c, uint64_t offset, const uint8_t *data, uint32_t len)
+{
+    struct native_payload *p = malloc(sizeof *p);
+    if (!p)
+        return -ENOMEM;
+    *p = (struct native_payload){ .next = c->first, .offset = offset, .len = len, .refs = 1, .is_lent = true,
+                                  .data = (uint8_t *)(uintptr_t)data };
+    c->first = p;
+    return 0;
+}
+
+void native_cache_return(struct native_cache *c)
+{
+    struct native_payload *p;
+    for (struct native_payload **at = &c->first; (p = *at);) {
+        if (!p->is_lent) {
+            at = &p->next;
+            continue;
+        }
+        CHECK(p->refs == 1);
+        *at = p->next;
+        free(p);
+    }
+}
+
 static void payload_free(struct native_payload *p)
 {
-    free(p->data);
+    if (!p->is_lent)
+        free(p->data);
     free(p);
 }
 

@@ -11,6 +11,7 @@ struct native_payload {
     uint64_t offset; /* of its block in the file */
     uint32_t len;
     uint32_t refs;
+    bool is_lent;
     uint8_t *data;
 };
 
@@ -20,6 +21,9 @@ struct native_cache {
 
 /* 0; -EBADMSG: the block is not there any more; -ENOMEM, or another negative errno. */
 int native_cache_get(struct native_cache *c, struct native_file *f, uint64_t offset, struct native_payload **ret);
+/* Puts somebody else's memory where native_cache_get() finds it, until native_cache_return(). -ENOMEM. */
+int native_cache_lend(struct native_cache *c, uint64_t offset, const uint8_t *data, uint32_t len);
+void native_cache_return(struct native_cache *c); /* nothing that was lent may be in use */
 void native_cache_put(struct native_cache *c, struct native_payload *p);
 void native_cache_done(struct native_cache *c);
 

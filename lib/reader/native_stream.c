@@ -19,7 +19,8 @@ struct native_segment {
 };
 
 struct native_stream {
-    struct native_file *file;
+    struct native_file *file;     /* NULL: fed */
+    uint64_t fed;                 /* payloads, which stand for offsets */
     struct native_segment **segments;
     uint32_t segments_count;
     struct native_cache cache;
@@ -44,6 +45,13 @@ int native_stream_open_fd(int fd, const char *name, struct native_stream **ret, 
     s->file = file;
     *ret = s;
     return 0;
+}
+
+int native_stream_new(struct native_stream **ret)
+{
+    struct native_stream *s = calloc(1, sizeof *s);
+    *ret = s;
+    return s ? 0 : -ENOMEM;
 }
 
 static void lane_free(struct native_lane *l)
@@ -264,20 +272,53 @@ static int spans_take(struct native_stream *s, const struct native_block *b)
     return r;
 }
 
+static void fresh_clear(struct native_stream *s)
+{
+    for (uint32_t i = 0; i < s->fresh_count; i++)
+        s->fresh[i]->is_new = false;
+    s->fresh_count = 0;
+}
+
+static int block_take(struct native_stream *s, const struct native_block *b)
+{
+    s->figures.blocks++;
+    s->figures.raw_bytes += b->len;
+    switch (b->kind) {
+    case FAPILOG_NATIVE_KIND_SEGMENT: return segment_take(s, b);
+    case FAPILOG_NATIVE_KIND_REGISTRY: return registry_take(s, b);
+    case FAPILOG_NATIVE_KIND_SPANS: return spans_take(s, b);
+    default: return 0;
+    }
+}
+
+void native_stream_begin(struct native_stream *s)
+{
+    for (uint32_t i = 0; i < s->fresh_count; i++) {
+        struct native_lane *l = s->fresh[i];
+        if (l->payload)
+            native_cache_put(&s->cache, l->payload);
+        l->payload = NULL;
+        l->places_next = l->places_count = 0;
+    }
+    fresh_clear(s);
+    native_cache_return(&s->cache);
+}
+
+int native_stream_feed(struct native_stream *s, uint32_t kind, const uint8_t *data, uint32_t len)
+{
+    const struct native_block b = { .kind = kind, .offset = ++s->fed, .data = data, .len = len };
+    CHECK(((uintptr_t)data & 7) == 0);
+    const int r = native_cache_lend(&s->cache, b.offset, data, len);
+    return r < 0 ? r : block_take(s, &b);
+}
+
 int native_stream_scan(struct native_stream *s, struct err *e)
 {
     struct native_block b;
     int r;
-    for (uint32_t i = 0; i < s->fresh_count; i++)
-        s->fresh[i]->is_new = false;
-    s->fresh_count = 0;
+    fresh_clear(s);
     while ((r = native_file_next(s->file, &b)) > 0) {
-        r = b.kind == FAPILOG_NATIVE_KIND_SEGMENT    ? segment_take(s, &b)
-            : b.kind == FAPILOG_NATIVE_KIND_REGISTRY ? registry_take(s, &b)
-            : b.kind == FAPILOG_NATIVE_KIND_SPANS    ? spans_take(s, &b)
-                                                     : 0;
-        s->figures.blocks++;
-        s->figures.raw_bytes += b.len;
+        r = block_take(s, &b);
         if (r == -EBADMSG) {
             s->damaged++;
             s->skipped_bytes += b.len;
@@ -347,7 +388,7 @@ int native_lane_next(struct native_lane *l, struct fapilog_record *ret)
 void native_stream_figures(const struct native_stream *s, struct native_figures *ret)
 {
     *ret = s->figures;
-    ret->file_bytes = s->file->offset + s->file->torn_bytes;
+    ret->file_bytes = s->file ? s->file->offset + s->file->torn_bytes : 0;
 }
 
 void native_stream_segments(const struct native_stream *s, native_segment_func *func, void *arg)
@@ -360,9 +401,10 @@ void native_stream_segments(const struct native_stream *s, native_segment_func *
 
 void native_stream_totals(const struct native_stream *s, struct native_totals *ret)
 {
-    ret->damaged =
-        s->damaged + s->file->skipped_blocks + s->file->lost_blocks + (s->file->skipped_bytes != 0);
-    ret->skipped_bytes = s->skipped_bytes + s->file->skipped_bytes;
+    static const struct native_file none;
+    const struct native_file *f = s->file ? s->file : &none;
+    ret->damaged = s->damaged + f->skipped_blocks + f->lost_blocks + (f->skipped_bytes != 0);
+    ret->skipped_bytes = s->skipped_bytes + f->skipped_bytes;
     for (uint32_t i = 0; i < s->segments_count; i++) {
         const struct native_segment *g = s->segments[i];
         for (uint32_t k = 0; k < g->lanes_max; k++) {

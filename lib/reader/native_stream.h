@@ -42,7 +42,15 @@ struct native_lane {
 
 /* Takes the descriptor over, even on failure. */
 int native_stream_open_fd(int fd, const char *name, struct native_stream **ret, struct err *e);
+/* Without a file: the payloads of its blocks come from native_stream_feed(), after native_stream_begin(). */
+int native_stream_new(struct native_stream **ret);
 void native_stream_close(struct native_stream *s); /* NULL is fine */
+
+/* The next look begins: payloads that were fed are forgotten, and spans of them that were not read. */
+void native_stream_begin(struct native_stream *s);
+/* One payload, 8-byte aligned, of a kind as in a file; it must stay until the next look begins. -EBADMSG: it is not
+ * what its kind says, nothing of it counts; -ENOMEM. */
+int native_stream_feed(struct native_stream *s, uint32_t kind, const uint8_t *data, uint32_t len);
 
 /* Looks over what was appended since the last look; a negative errno. */
 int native_stream_scan(struct native_stream *s, struct err *e);

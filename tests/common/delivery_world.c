@@ -184,7 +184,7 @@ void remote_put(struct remote *r, struct parcel *p, struct remote_ticket *t)
     w->queue[w->queued++] = (struct world_put){ parcel_ref(p), t };
 }
 
-static void arrive(struct world *w, const struct parcel *p)
+static void arrive_entries(struct world *w, const struct parcel *p)
 {
     const struct entry_head *h;
     uint32_t records = 0;
@@ -202,6 +202,48 @@ static void arrive(struct world *w, const struct parcel *p)
         records++;
     }
     CHECK(records == p->records);
+}
+
+/* The ring may have gone on meanwhile, and its collector be another one. */
+static void arrive(struct world *w, const struct parcel *p)
+{
+    struct output as = { .kind = OUTPUT_ENTRY };
+    struct parcel *entries;
+    if (!p->is_image) {
+        arrive_entries(w, p);
+        return;
+    }
+    for (uint32_t i = 0; i < w->pipeline.targets_count; i++)
+        if (w->pipeline.target[i].remote)
+            as.format = w->pipeline.target[i].sink->format;
+    CHECK(image_expand(&w->reader, &as, p->data, p->bytes, p->records, &entries) == 0);
+    CHECK(entries->records == p->records);
+    arrive_entries(w, entries);
+    parcel_unref(entries);
+    w->images++;
+}
+
+bool remote_wants_images(const struct remote *r)
+{
+    struct world *w = (struct world *)(uintptr_t)r;
+    return w->always_images || (w->has_images && world_random(w, 3));
+}
+
+bool remote_refuses(const struct remote *r, uint64_t records, uint64_t bytes)
+{
+    (void)r, (void)records, (void)bytes;
+    return false;
+}
+
+void remote_refuse(struct remote *r, uint64_t records, uint64_t bytes)
+{
+    (void)r, (void)records, (void)bytes;
+    CHECK(false);
+}
+
+void remote_reformatted(struct remote *r)
+{
+    image_reader_done(&((struct world *)r)->reader);
 }
 
 void world_settle(struct world *w, uint32_t which)
@@ -368,6 +410,7 @@ void world_kill(struct world *w)
     memset(w->write, 0, sizeof w->write);
     pipeline_abandon(&w->pipeline);
     CHECK(pipeline_close(&w->pipeline, NULL) == 0);
+    image_reader_done(&w->reader);
     memset(w->write, 0, sizeof w->write);
     routes_close(w->routes_open);
     w->routes_open = NULL;
@@ -400,6 +443,7 @@ bool world_put(struct world *w, uint32_t lane)
 
 void world_turn(struct world *w)
 {
+    w->pipeline.pressed_until_ns = w->has_images ? UINT64_MAX : 0;
     if (!w->drain.is_open) {
         pump_turn_begins(&w->pipeline, &w->drain);
         CHECK(drain_begin(&w->drain, clock_mono_ns(), DRAIN_ALL, NULL) == 0);

@@ -59,6 +59,10 @@ struct world {
     int open_error; /* of the next sink that is opened */
     struct world_put queue[4096];
     uint32_t queued, relieved;
+    struct image_reader reader;
+    bool has_images; /* now and then the collector is pressed, and the server fails */
+    bool always_images;
+    uint32_t images; /* that have come */
     uint64_t window;
     struct stages *stages; /* of every collector to come */
     struct notes *notes; /* NULL: none */

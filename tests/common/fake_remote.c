@@ -1,5 +1,7 @@
 #include "tests/common/fake_remote.h"
 
+#include "collector/delivery/image.h"
+#include "collector/format/reencode.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 
@@ -16,7 +18,7 @@ static struct fake *fake_of(struct sink *s)
 
 uint64_t fake_number(const struct entry_head *h)
 {
-    return h->position;
+    return h->position / 8;
 }
 
 static void note(struct fake *f, const struct entry_head *h)
@@ -126,6 +128,7 @@ void fake_init(struct fake *f, const struct io_config *io)
     CHECK(sink_new_empty(&ops, &f->sink, &e) == 0);
     f->sink->common.name = strdup("fake");
     CHECK(sink_finish(f->sink, &e) == 0);
+    CHECK(format_open("json", &(struct format_config){ .source = false }, 0, &f->sink->format, &e) == 0);
     *(struct fake **)f->sink->state = f;
     f->sink->io = f->io;
 }
@@ -166,6 +169,7 @@ void fake_done(struct fake *f)
 {
     if (f->r)
         fake_stop(f);
+    format_close(f->sink->format);
     sink_free(f->sink);
     io_free(f->io);
     if (!f->is_shared)
@@ -184,7 +188,7 @@ struct parcel *fake_parcel(struct fake *f, uint32_t count, uint32_t bytes)
         char *payload = (char *)(h + 1);
         r.id.uuid[0] = 7;
         r.id.lane = (uint32_t)(f->next % FAKE_LANES);
-        r.id.position = f->next;
+        r.id.position = 8 * f->next; /* as in a ring */
         memset(payload, 'x', bytes);
         const int n = snprintf(payload, bytes, "record %llu", (unsigned long long)f->next++);
         if (n >= 0 && (uint32_t)n < bytes)
@@ -194,6 +198,45 @@ struct parcel *fake_parcel(struct fake *f, uint32_t count, uint32_t bytes)
         p->payload_bytes += bytes;
     }
     parcel_seal(p, f->now_ns);
+    return p;
+}
+
+/* A record in the bytes of the ring. */
+static void fill_span(struct fake *f, struct sink_span *span, char *data, const char *message, uint32_t bytes)
+{
+    static struct fapilog_superblock super = { .clock_kind = FAPILOG_CLOCK_MONOTONIC, .counter_hz = 1000000000,
+                                               .uuid_hi = 7, .registry_size = 4096 };
+    static struct fapilog_process_info process = { .uuid = { 7 } };
+    static struct fapilog_logger_info logger;
+    const struct fapilog_record r = { .level = 9, .message = { message, bytes }, .process = &process, .logger = &logger,
+                                      .cycles = clock_mono_ns() };
+    super.t0_cycles = r.cycles;
+    super.t0_real_ns = clock_real_ns();
+    *span = (struct sink_span){
+        .process = &process, .super = &super, .lane = (uint32_t)(f->next % FAKE_LANES), .position = 8 * f->next++,
+        .records = 1, .is_apart = true, .data = data,
+        .len = (uint32_t)reencode_write(&r, &(struct reencode_options){ .limit = 0 }, (uint8_t *)data),
+    };
+}
+
+struct parcel *fake_image(struct fake *f, uint32_t count, uint32_t bytes)
+{
+    const struct image_used none = {0};
+    const size_t one = (bytes + 512) & ~(size_t)7;
+    struct sink_span *span = calloc(count, sizeof *span);
+    char *data = calloc(count, one), *message = calloc(1, bytes + 1);
+    struct parcel *p;
+    uint32_t taken;
+    CHECK(span && data && message);
+    memset(message, 'x', bytes);
+    for (uint32_t i = 0; i < count; i++)
+        fill_span(f, &span[i], data + i * one, message, bytes);
+    CHECK(image_new(&none, span, count, &taken, &p) == 0 && taken == count);
+    p->oldest_ns = p->youngest_ns = (int64_t)clock_real_ns();
+    p->sealed_ns = f->now_ns;
+    free(span);
+    free(data);
+    free(message);
     return p;
 }
 

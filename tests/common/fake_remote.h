@@ -53,6 +53,8 @@ void fake_done(struct fake *f);
 
 /* A parcel of `count` records, numbered on, from lane number % FAKE_LANES, with payloads of `bytes`. */
 struct parcel *fake_parcel(struct fake *f, uint32_t count, uint32_t bytes);
+/* The same as an image, with messages of `bytes`. */
+struct parcel *fake_image(struct fake *f, uint32_t count, uint32_t bytes);
 void fake_put_parcel(struct fake *f, struct parcel *p, struct fake_ticket *t); /* takes its reference */
 void fake_put(struct fake *f, uint32_t count, uint32_t bytes, struct fake_ticket *t);
 /* One turn; the clock goes on by `ns`. */

@@ -67,7 +67,7 @@ static void entries_are_shown_as_lines(void **state)
     (void)state;
     assert_int_equal(run("", "spool/fake"), 0);
     assert_non_null(strstr(out, "\"payload\":\"record 0 "));
-    assert_non_null(strstr(out, "\"id\":\"07000000-0000-0000-0000-000000000000-2-0-2\""));
+    assert_non_null(strstr(out, "\"id\":\"07000000-0000-0000-0000-000000000000-2-0-10\""));
     assert_null(strstr(out, "record 1"));
     assert_int_equal(run("", "dead/fake"), 0);
     assert_non_null(strstr(out, "\"attempts\":1,\"status\":400,\"reason\":\"no \\\"such\\\" field\""));

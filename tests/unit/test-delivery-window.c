@@ -65,9 +65,12 @@ static void look_again(struct world *w)
     world_look(w);
 }
 
+static uint32_t images; /* that arrived */
+
 static uint32_t run_seed(uint64_t seed)
 {
     struct world *w = world_new(seed, 15);
+    w->has_images = world_random(w, 2);
     if (seed % 2)
         world_add_second(w);
     w->disk[1].file_room = 40;
@@ -94,6 +97,7 @@ static uint32_t run_seed(uint64_t seed)
             fail_msg("seed %" PRIu64 ": record %u never arrived", seed, n);
     }
     const uint32_t fences = w->fences_seen;
+    images += w->images;
     world_kill(w);
     world_free(w);
     return fences;
@@ -109,6 +113,7 @@ static void killed_anywhere_files_hold_each_record_once_and_servers_at_least_onc
     print_message("seeds %" PRIu64 " to %" PRIu64 "\n", first, first + count - 1);
     for (uint64_t i = 0; i < count; i++)
         fences += run_seed(first + i);
+    assert_true(count < 10 || images > count); /* some records were copied as they lay in the ring */
     assert_true(fences > count); /* sinks did run out of step when the collector was killed */
 }
 
@@ -149,6 +154,61 @@ static void a_sink_that_stands_still_holds_up_nobody_until_the_ring_is_full(void
     world_finish(w);
     for (uint32_t i = 0; i < LOCAL; i++)
         check_disk(w, i, 1);
+    for (uint32_t n = 0; n < w->put; n++)
+        assert_int_equal(w->server.times[n], 1);
+    world_kill(w);
+    world_free(w);
+}
+
+static void what_a_format_has_written_for_a_file_is_what_a_remote_sink_of_it_gets(void **state)
+{
+    (void)state;
+    struct world *w = world_new(4, 18);
+    world_open(w, WORLD_SINKS);
+    for (uint32_t i = 0; i < 100; i++)
+        assert_true(world_put(w, i % WORLD_LANES));
+    world_turn(w);
+    const struct outputs *o = &w->pipeline.outputs;
+    const struct batch *b = w->pipeline.open[0];
+    const struct parcel *p = b->chunk[o->text_count].parcel;
+    assert_int_equal(o->output[o->text_count].text, 1);
+    assert_true(p->records > 1);
+    assert_int_equal(p->records, b->chunk[0].chunk.records);
+    uint64_t at = 0, payload = 0;
+    for (uint32_t i = 0, from = 0; i < p->records; i++) {
+        const struct entry_head *h = entry_at(p->data + at, p->bytes - at);
+        assert_int_equal(h->payload_len, b->chunk[0].chunk.ends[i] - from - 1); /* without the line feed */
+        assert_memory_equal(entry_payload(h), b->chunk[0].chunk.data + from, h->payload_len);
+        from = b->chunk[0].chunk.ends[i];
+        at += h->bytes;
+        payload += h->payload_len;
+    }
+    assert_int_equal(at, p->bytes);
+    assert_int_equal(payload, p->payload_bytes);
+    world_finish(w);
+    world_kill(w);
+    world_free(w);
+}
+
+/* A block of a spool has room for 4096 records. */
+static void a_batch_of_many_records_becomes_several_images(void **state)
+{
+    (void)state;
+    struct world *w = world_new(3, 19);
+    w->settings.lane_budget_bytes = 1 << 20;
+    w->has_images = w->always_images = true;
+    w->window = WINDOW_MAX;
+    world_open(w, WORLD_SINKS);
+    while (world_put(w, 0) && w->put < 9000)
+        ;
+    assert_true(w->put > 8500);
+    world_turn(w);
+    const uint32_t parcels = w->queued;
+    assert_true(parcels >= 2);
+    assert_int_equal(w->queue[0].parcel->records, 4096);
+    for (uint32_t i = 0; i < parcels; i++)
+        assert_true(w->queue[i].parcel->is_image && w->queue[i].parcel->records <= 4096);
+    world_finish(w);
     for (uint32_t n = 0; n < w->put; n++)
         assert_int_equal(w->server.times[n], 1);
     world_kill(w);
@@ -350,6 +410,8 @@ int main(void)
         cmocka_unit_test(killed_anywhere_files_hold_each_record_once_and_servers_at_least_once),
         cmocka_unit_test(a_sink_that_stands_still_holds_up_nobody_until_the_ring_is_full),
         cmocka_unit_test(a_remote_sink_gets_a_quarter_of_a_lane_at_once),
+        cmocka_unit_test(what_a_format_has_written_for_a_file_is_what_a_remote_sink_of_it_gets),
+        cmocka_unit_test(a_batch_of_many_records_becomes_several_images),
         cmocka_unit_test(a_pressed_lane_asks_remote_sinks_to_spool),
         cmocka_unit_test(a_batch_gathers_while_every_sink_is_busy),
         cmocka_unit_test(what_was_committed_of_a_segment_that_cannot_be_attached_outlives_the_next_commits),

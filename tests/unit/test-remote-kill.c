@@ -30,7 +30,7 @@ struct world {
 static struct world *w;
 static struct fake fake;
 static struct fake *const f = &fake;
-static bool is_strict;
+static bool is_strict, has_images;
 static unsigned twice;
 static unsigned worlds = 10;
 
@@ -97,7 +97,8 @@ static void on_settled(struct remote_ticket *t)
 static void put(unsigned n)
 {
     f->next = (uint64_t)n * PER_PARCEL;
-    struct parcel *p = fake_parcel(f, PER_PARCEL, 30 + n % 100);
+    struct parcel *p = has_images && n % 3 ? fake_image(f, PER_PARCEL, 30 + n % 100)
+                                           : fake_parcel(f, PER_PARCEL, 30 + n % 100);
     ticket[n].t.settled = on_settled;
     remote_put(f->r, p, &ticket[n].t);
     parcel_unref(p);
@@ -206,6 +207,7 @@ static void world_run(uint64_t seed)
     w->random = seed;
     twice = 0;
     is_strict = seed % 2;
+    has_images = seed / 2 % 2;
     fake_init(f, &io);
     io_free(f->io);
     f->io = NULL;

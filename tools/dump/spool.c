@@ -1,6 +1,7 @@
 #include "tools/dump/spool.h"
 
 #include "collector/delivery/deadletter.h"
+#include "collector/delivery/image.h"
 #include "collector/delivery/ledger.h"
 #include "collector/delivery/spool/cursor.h"
 #include "collector/delivery/spool/spool_file.h"
@@ -125,28 +126,51 @@ struct file_sum {
     int64_t first_ns, last_ns;
 };
 
+static int record_count(void *arg, const struct fapilog_record *r)
+{
+    (void)r;
+    ++*(uint32_t *)arg;
+    return 0;
+}
+
+/* Records that can be read; *ret_end: what they take of the block. */
+static int block_sum(struct image_reader *images, const struct spool_file *f, const struct spool_block_head *h,
+                     const char *raw, uint32_t *ret, size_t *ret_end)
+{
+    struct spool_item item;
+    *ret_end = 0;
+    if (h->kind == SPOOL_IMAGE) {
+        *ret_end = h->raw_bytes;
+        return image_each(images, raw, h->raw_bytes, record_count, ret);
+    }
+    while (*ret < h->records && spool_item_next(raw, h->raw_bytes, f->kind, ret_end, &item))
+        ++*ret;
+    return 0;
+}
+
 /* All blocks, unpacked. */
 static int file_sum(struct spool_file *f, struct file_sum *ret)
 {
+    struct image_reader images = {0};
     struct spool_block_head h;
     const char *raw;
     int n;
     *ret = (struct file_sum){0};
     while ((n = spool_file_next(f, &h)) > 0) {
-        struct spool_item item;
         uint32_t records = 0;
         size_t at = 0;
         n = spool_file_load(f, &h, &raw);
-        while (n == 0 && records < h.records && spool_item_next(raw, h.raw_bytes, f->kind, &at, &item))
-            records++;
+        if (n == 0)
+            n = block_sum(&images, f, &h, raw, &records, &at);
         if (n < 0 && n != -EBADMSG)
-            return n;
+            break;
         ret->damaged += n < 0 || records != h.records || at != h.raw_bytes;
         ret->records += records;
         ret->raw_bytes += h.raw_bytes;
         ret->first_ns = ret->blocks++ ? ret->first_ns : h.time_ns;
         ret->last_ns = h.time_ns;
     }
+    image_reader_done(&images);
     ret->damaged += f->damaged + !f->has_head;
     return n;
 }

@@ -95,7 +95,7 @@ uint64_t batcher_deadline(const struct remote *r, const struct queue *q)
 static bool take_next(struct remote *r, struct queue *q, struct fill *f, struct bundle *b)
 {
     struct item i;
-    if (!queue_peek(q, &i) || !fits(r, f, i.entry))
+    if (!queue_open(r, q) || !queue_peek(q, &i) || !fits(r, f, i.entry))
         return false;
     queue_pop(q);
     struct doom *d = too_long(r, i.entry);

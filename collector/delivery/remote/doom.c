@@ -62,10 +62,15 @@ bool doom_is_due(const struct remote *r, const struct item *i)
            (d->retry_deadline_ns != OPT_UNSET && r->now_ns >= i->lot->since_ns + d->retry_deadline_ns);
 }
 
+static bool is_too_late(const struct remote *r, const struct lot *l)
+{
+    return r->now_ns >= l->since_ns + r->d->retry_deadline_ns;
+}
+
 static void queue_doom(struct remote *r, struct queue *q)
 {
     struct item i;
-    while (queue_peek(q, &i) && r->now_ns >= i.lot->since_ns + r->d->retry_deadline_ns) {
+    while (q->head && is_too_late(r, q->head) && queue_open(r, q) && queue_peek(q, &i) && is_too_late(r, i.lot)) {
         struct doom *d = doom_new(r->stats.last_status, "not delivered within retry_deadline; %s",
                                   r->stats.last_reason[0] ? r->stats.last_reason : "it was never tried");
         queue_pop(q);

@@ -8,6 +8,7 @@
 #define COLLECTOR_DELIVERY_REMOTE_INTERNAL_H
 
 #include "collector/delivery/deadletter.h"
+#include "collector/delivery/image.h"
 #include "collector/delivery/remote.h"
 #include "collector/delivery/remote/adapt.h"
 #include "collector/delivery/remote/breaker.h"
@@ -19,6 +20,7 @@ struct lot {
     char *raw;                 /* of a block */
     struct spool_block *block;
     struct remote_ticket *ticket;
+    bool is_image;             /* data is one; queue_open() makes entries of it */
     const char *data;
     size_t bytes, at;          /* at: the next entry that is in the queue */
     uint64_t payload_bytes;
@@ -72,9 +74,10 @@ struct doomed {
     struct doom *doom;
 };
 
-/* What is being written to the spool: the items of bundles first, then records from the queue's head. */
+/* What is being written to the spool: the items of bundles first, then records and images from the queue's head. */
 struct spilled {
     struct bundle *bundle;     /* NULL: from the queue */
+    uint32_t records;          /* of an image, 0: a record */
     uint32_t item;
     struct spool_block *block;
     uint32_t index;
@@ -90,6 +93,7 @@ struct remote {
     uint64_t random, now_ns;
     uint64_t pause_ns;         /* Retry-After: nothing is sent before */
     struct queue fresh, old;   /* from the ring; from the spool */
+    struct image_reader images;
     struct bundle *bundles;    /* in order of age */
     uint32_t bundles_count, sent_count;
     bool is_old_next;          /* whose turn it is */
@@ -121,21 +125,28 @@ struct lot *lot_new_parcel(struct remote *r, struct parcel *p, struct remote_tic
 struct lot *lot_new_block(struct remote *r, struct spool_block *b, char *raw, uint32_t len);
 /* The record is not in memory any more. */
 void lot_release(struct lot *l);
+void lot_release_many(struct lot *l, uint32_t n);
 /* The ticket need not wait for n of its records. */
 void lot_settle(struct remote *r, struct lot *l, uint32_t n);
 /* Where the record lies, it is done with: delivered, dead or dropped. Leaves memory. */
 void item_done(struct remote *r, struct item *i);
 void ticket_settled(struct remote *r, struct remote_ticket *t);
+int remote_expand(struct remote *r, const char *image, size_t len, uint32_t records, struct parcel **ret);
 void remote_say(struct remote *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* queue.c */
 void queue_init(struct queue *q);
 void queue_push(struct queue *q, struct lot *l);
-/* The first record, without taking it. */
+/* Where the first lot is an image, entries take its place. False: no memory for them now. */
+bool queue_open(struct remote *r, struct queue *q);
+/* The first record, without taking it. With entry NULL: it is in an image. */
 bool queue_peek(const struct queue *q, struct item *ret);
 void queue_pop(struct queue *q);
-/* Walks over the queue without changing it: the one behind `item`; start with item->entry NULL. */
+/* Walks over the queue without changing it: what is behind `item`, a record, or with entry NULL an image; start with
+ * item->lot NULL. */
 bool queue_walk(const struct queue *q, struct item *item);
+/* The first lot, of which nothing was taken yet, leaves memory as a whole; counts its records. */
+void queue_settle_lot(struct remote *r, struct queue *q, uint64_t *counter);
 
 /* batcher.c: the next request from a queue, NULL: not yet. */
 struct bundle *batcher_take(struct remote *r, struct queue *q);

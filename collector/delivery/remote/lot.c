@@ -25,6 +25,7 @@ struct lot *lot_new_parcel(struct remote *r, struct parcel *p, struct remote_tic
     CHECK(l != NULL); /* a hundred bytes: where they are missing, so is all the rest */
     *l = (struct lot){
         .parcel = parcel_ref(p), .ticket = t, .data = p->data, .bytes = p->bytes, .queued = p->records,
+        .is_image = p->is_image,
         .left = p->records, .unsettled = p->records, .payload_bytes = p->payload_bytes,
         .since_ns = p->sealed_ns, .number = ++r->lots,
     };
@@ -67,16 +68,22 @@ struct lot *lot_new_block(struct remote *r, struct spool_block *b, char *raw, ui
     return l;
 }
 
-void lot_release(struct lot *l)
+void lot_release_many(struct lot *l, uint32_t n)
 {
-    CHECK(l->left > 0);
-    if (--l->left > 0)
+    CHECK(l->left >= n);
+    l->left -= n;
+    if (l->left > 0)
         return;
     CHECK(l->unsettled == 0);
     parcel_unref(l->parcel);
     free(l->raw);
     free(l->index);
     free(l);
+}
+
+void lot_release(struct lot *l)
+{
+    lot_release_many(l, 1);
 }
 
 void ticket_settled(struct remote *r, struct remote_ticket *t)

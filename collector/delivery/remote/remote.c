@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define HANGING_NS (NS_PER_S / 2)
+
 /* A path from a name that the user has chosen. */
 static int path_make(const struct remote *r, const char *folder, const char *dir, char ret[PATH_MAX], struct err *e)
 {
@@ -27,6 +29,27 @@ static int path_make(const struct remote *r, const char *folder, const char *dir
 static void on_spool_message(void *arg, const char *text)
 {
     remote_say(arg, "%s", text);
+}
+
+int remote_expand(struct remote *r, const char *image, size_t len, uint32_t records, struct parcel **ret)
+{
+    const struct output as = { .kind = OUTPUT_ENTRY, .format = r->sink->format,
+                               .encoder = r->sink->ops->remote->encode ? r->sink : NULL };
+    return image_expand(&r->images, &as, image, len, records, ret);
+}
+
+static int on_image(void *arg, const char *image, uint32_t len, uint32_t records, char **ret, uint32_t *ret_len)
+{
+    struct remote *r = arg;
+    struct parcel *p;
+    const int n = remote_expand(r, image, len, records, &p);
+    if (n < 0)
+        return n;
+    *ret = p->data;
+    *ret_len = (uint32_t)p->bytes;
+    p->data = NULL;
+    parcel_unref(p);
+    return 0;
 }
 
 static void on_sink_warning(struct sink *s, const struct err *e)
@@ -51,7 +74,7 @@ static int spool_begin(struct remote *r, const char *format, struct err *e)
         return 0;
     const struct spool_config cfg = {
         .io = r->cfg.io, .dir = dir, .sink = r->sink->common.name, .format = format, .delivery = r->d,
-        .on_message = on_spool_message, .message_arg = r,
+        .on_message = on_spool_message, .message_arg = r, .expand = on_image, .expand_arg = r,
     };
     return spool_open(&cfg, &r->spool, e);
 }
@@ -107,10 +130,16 @@ int remote_open(struct sink *s, const struct remote_config *cfg, struct remote *
     return 0;
 }
 
-static void queue_clear(struct queue *q)
+static void queue_clear(struct remote *r, struct queue *q)
 {
     struct item i;
+    uint64_t forgotten = 0;
     while (queue_peek(q, &i)) {
+        if (!i.entry) {
+            i.lot->unsettled = 0;
+            queue_settle_lot(r, q, &forgotten);
+            continue;
+        }
         queue_pop(q);
         i.lot->unsettled = 0; /* the ring keeps what its ticket still waits for */
         lot_release(i.lot);
@@ -138,13 +167,14 @@ void remote_close(struct remote *r)
         item_forget(&r->doomed[n].item);
         doom_unref(r->doomed[n].doom);
     }
-    queue_clear(&r->fresh);
-    queue_clear(&r->old);
+    queue_clear(r, &r->fresh);
+    queue_clear(r, &r->old);
     while ((r->spool && spool_is_busy(r->spool)) || (r->dead && deadletter_is_busy(r->dead)))
         if (io_turn(r->cfg.io, UINT64_MAX) < 0)
             break; /* what cannot end is left as it is */
     spool_close(r->spool);
     deadletter_close(r->dead);
+    image_reader_done(&r->images);
     free(r->spilled);
     free(r->doomed);
     free(r->settled);
@@ -183,6 +213,49 @@ static bool is_dropping(const struct remote *r)
     return r->d->on_full == SINK_FULL_DROP_OLDEST || r->d->on_full == SINK_FULL_DROP_NEWEST;
 }
 
+/* A request has been out for so long that its sink counts as failing, whatever becomes of it. */
+static bool is_hanging(const struct remote *r)
+{
+    for (const struct bundle *b = r->bundles; b; b = b->next)
+        if (b->state == BUNDLE_SENT && r->now_ns - b->sent_ns >= HANGING_NS)
+            return true;
+    return false;
+}
+
+bool remote_wants_images(const struct remote *r)
+{
+    return r->breaker.state != REMOTE_CLOSED || r->breaker.failures > 0 || is_hanging(r);
+}
+
+bool remote_refuses(const struct remote *r, uint64_t records, uint64_t bytes)
+{
+    return r->d->on_full == SINK_FULL_DROP_NEWEST && (r->stats.queued_records + records > r->d->queue_records ||
+                                                      r->stats.queued_bytes + bytes > r->d->queue_bytes);
+}
+
+void remote_refuse(struct remote *r, uint64_t records, uint64_t bytes)
+{
+    r->stats.taken += records;
+    r->stats.taken_bytes += bytes;
+    r->stats.dropped_full += records;
+    r->fresh_ns = r->now_ns;
+}
+
+void remote_reformatted(struct remote *r)
+{
+    image_reader_done(&r->images);
+}
+
+/* What has just been put. Images go to the spool at once: who fails does not take them soon, and the ring is short. */
+static void lot_take(struct remote *r, struct lot *l)
+{
+    r->stats.queued_records += l->queued;
+    r->stats.queued_bytes += l->bytes;
+    queue_push(&r->fresh, l);
+    if (l->is_image)
+        remote_relieve(r);
+}
+
 void remote_put(struct remote *r, struct parcel *p, struct remote_ticket *t)
 {
     r->stats.taken += p->records;
@@ -192,11 +265,16 @@ void remote_put(struct remote *r, struct parcel *p, struct remote_ticket *t)
         ticket_settled(r, t);
         return;
     }
+    if (p->is_image && remote_refuses(r, p->records, p->bytes)) {
+        r->stats.dropped_full += p->records;
+        ticket_settled(r, t);
+        return;
+    }
     struct lot *l = lot_new_parcel(r, p, t);
     r->fresh_ns = r->now_ns;
     if (is_dropping(r))
         lot_settle(r, l, l->unsettled); /* memory counts */
-    if (r->d->on_full == SINK_FULL_DROP_NEWEST) {
+    if (r->d->on_full == SINK_FULL_DROP_NEWEST && !l->is_image) {
         lot_cut(r, l);
         if (l->queued == 0) {
             l->left = 1;
@@ -204,9 +282,7 @@ void remote_put(struct remote *r, struct parcel *p, struct remote_ticket *t)
             return;
         }
     }
-    r->stats.queued_records += l->queued;
-    r->stats.queued_bytes += l->bytes;
-    queue_push(&r->fresh, l);
+    lot_take(r, l);
 }
 
 void remote_hurry(struct remote *r)
@@ -309,7 +385,7 @@ void remote_drain(struct remote *r)
 void remote_stats(const struct remote *r, struct remote_stats *ret)
 {
     struct spool_counts c = {0};
-    const struct entry_head *first = NULL;
+    int64_t oldest_ns = 0;
     struct item i;
     if (r->spool)
         spool_counts(r->spool, &c);
@@ -317,7 +393,7 @@ void remote_stats(const struct remote *r, struct remote_stats *ret)
     ret->taken += c.found;
     ret->dropped_spool_size = c.dropped_size;
     ret->dropped_spool_age = c.dropped_age;
-    ret->dropped_corrupt = c.dropped_corrupt;
+    ret->dropped_corrupt += c.dropped_corrupt;
     ret->spooled_records = c.records;
     ret->spooled_bytes = c.bytes;
     ret->dead_evicted = r->dead ? deadletter_evicted(r->dead) : 0;
@@ -327,8 +403,8 @@ void remote_stats(const struct remote *r, struct remote_stats *ret)
     ret->breaker = r->breaker.state;
     ret->breaker_opened = r->breaker.opened;
     if (r->bundles)
-        first = r->bundles->items[0].entry;
+        oldest_ns = r->bundles->items[0].entry->time_ns;
     else if (queue_peek(&r->old, &i) || queue_peek(&r->fresh, &i))
-        first = i.entry;
-    ret->oldest_ns = first ? (uint64_t)first->time_ns : 0;
+        oldest_ns = i.entry ? i.entry->time_ns : i.lot->parcel->oldest_ns;
+    ret->oldest_ns = (uint64_t)oldest_ns;
 }

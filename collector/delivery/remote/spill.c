@@ -115,13 +115,16 @@ static int queue_put(struct remote *r)
         struct spilled *s = spilled_new(r);
         if (!s)
             return -ENOMEM;
-        const int result = spool_put(r->spool, i.entry, i.attempts, NULL, NULL);
+        const struct lot *l = i.lot;
+        s->records = i.entry ? 0 : l->queued;
+        const int result = i.entry ? spool_put(r->spool, i.entry, i.attempts, NULL, NULL)
+                                   : spool_put_image(r->spool, l->data, l->bytes, l->queued, l->parcel->oldest_ns);
         if (result < 0)
             return result;
         r->spilled_count++;
         r->spilled_queue++;
-        records--;
-        bytes -= i.entry->bytes;
+        records -= i.entry ? 1 : l->queued;
+        bytes -= i.entry ? i.entry->bytes : l->bytes;
     }
     return 0;
 }
@@ -162,6 +165,12 @@ static void on_written(struct remote *r)
             kept->block = s->block;
             kept->index = s->index;
             item_spooled(r, kept->lot, kept->entry);
+            continue;
+        }
+        if (s->records) {
+            CHECK(r->fresh.head && r->fresh.head->queued == s->records);
+            uint64_t spooled = 0;
+            queue_settle_lot(r, &r->fresh, &spooled);
             continue;
         }
         CHECK(queue_peek(&r->fresh, &i));
@@ -218,6 +227,10 @@ void spill_full(struct remote *r)
     if (r->d->on_full != SINK_FULL_DROP_OLDEST)
         return;
     while (is_full(r) && queue_peek(&r->fresh, &i)) {
+        if (!i.entry) {
+            queue_settle_lot(r, &r->fresh, &r->stats.dropped_full);
+            continue;
+        }
         queue_pop(&r->fresh);
         r->stats.dropped_full++;
         item_done(r, &i);

@@ -68,6 +68,10 @@ static void drop_all(struct remote *r)
 {
     struct item i;
     while (queue_peek(&r->fresh, &i)) {
+        if (!i.entry) {
+            queue_settle_lot(r, &r->fresh, &r->stats.dropped_full);
+            continue;
+        }
         queue_pop(&r->fresh);
         r->stats.dropped_full++;
         item_done(r, &i);

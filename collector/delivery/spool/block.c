@@ -36,14 +36,14 @@ void spool_file_head_seal(struct spool_file_head *h)
 {
     h->magic = SPOOL_FILE_MAGIC;
     h->endian = SPOOL_ENDIAN;
-    h->major = SPOOL_MAJOR;
+    h->major = h->kind == SPOOL_ENTRIES ? SPOOL_MAJOR : 1;
     h->head_bytes = sizeof *h;
     h->xxh3 = XXH3_64bits(h, offsetof(struct spool_file_head, xxh3));
 }
 
 bool spool_file_head_is_valid(const struct spool_file_head *h)
 {
-    return h->magic == SPOOL_FILE_MAGIC && h->endian == SPOOL_ENDIAN && h->major == SPOOL_MAJOR &&
+    return h->magic == SPOOL_FILE_MAGIC && h->endian == SPOOL_ENDIAN && h->major >= 1 && h->major <= SPOOL_MAJOR &&
            h->xxh3 == XXH3_64bits(h, offsetof(struct spool_file_head, xxh3));
 }
 
@@ -57,8 +57,9 @@ size_t spool_block_seal(struct spool_block_head *h, const char *raw, uint32_t ra
 {
     char *stored = out + sizeof *h;
     size_t len = raw_len;
+    const bool is_packed = h->codec == SPOOL_ZSTD && raw_len <= PACK_MAX;
     h->codec = SPOOL_PLAIN;
-    if (raw_len <= PACK_MAX && packer()) {
+    if (is_packed && packer()) {
         const size_t n = ZSTD_compressCCtx(packer(), stored, ZSTD_compressBound(raw_len), raw, raw_len, ZSTD_LEVEL);
         if (!ZSTD_isError(n) && n < raw_len) {
             h->codec = SPOOL_ZSTD;
@@ -79,9 +80,11 @@ size_t spool_block_seal(struct spool_block_head *h, const char *raw, uint32_t ra
 
 static bool head_is_valid(const struct spool_block_head *h, enum spool_kind kind)
 {
-    return h->sync == SPOOL_BLOCK_SYNC && h->kind == kind && h->raw_bytes <= SPOOL_RAW_MAX &&
+    const bool is_image = kind == SPOOL_ENTRIES && h->kind == SPOOL_IMAGE;
+    return h->sync == SPOOL_BLOCK_SYNC && (h->kind == kind || is_image) &&
+           h->raw_bytes <= (is_image ? SPOOL_IMAGE_MAX : SPOOL_RAW_MAX) &&
            h->stored_bytes <= h->raw_bytes && h->codec <= SPOOL_ZSTD &&
-           h->records <= h->raw_bytes / sizeof(struct entry_head) &&
+           h->records <= (is_image ? SPOOL_BLOCK_RECORDS : h->raw_bytes / sizeof(struct entry_head)) &&
            h->head_xxh3 == XXH3_64bits(h, offsetof(struct spool_block_head, head_xxh3));
 }
 

@@ -13,8 +13,8 @@ bool spool_file_head_is_valid(const struct spool_file_head *h);
 
 /* Bytes that spool_block_seal() may need at most. */
 size_t spool_block_bound(size_t raw_len);
-/* kind, records, sequence, time_ns and oldest_ns of h are given; writes head, stored bytes and padding at out.
- * Packs when that is worth it. Returns the length. */
+/* kind, records, sequence, time_ns and oldest_ns of h are given, and codec: whether to pack when that is worth it.
+ * Writes head, stored bytes and padding at out. Returns the length. */
 size_t spool_block_seal(struct spool_block_head *h, const char *raw, uint32_t raw_len, char *out);
 /* With its padding. */
 static inline size_t spool_block_bytes(const struct spool_block_head *h)

@@ -41,6 +41,8 @@ struct spool {
     struct spool_block *held; /* by sequence */
     struct spool_counts counts;
     uint64_t tidy_ns;
+    int64_t pack_ns;        /* time that may be spent on packing images, as of pack_at_ns */
+    uint64_t pack_at_ns;
     bool was_told_damage, was_told_sync;
 };
 

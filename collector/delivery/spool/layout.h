@@ -4,7 +4,8 @@
  *   block  struct spool_block_head | stored bytes | zeros up to a multiple of 8
  *
  * What is stored is, packed or not, a run of whole entries (collector/sinks/entry.h), in a file of dead letters
- * each with a struct spool_dead_head and its reason before it. Native endian. */
+ * each with a struct spool_dead_head and its reason before it; or an image (collector/delivery/image.h). Native
+ * endian. */
 #ifndef COLLECTOR_DELIVERY_SPOOL_LAYOUT_H
 #define COLLECTOR_DELIVERY_SPOOL_LAYOUT_H
 
@@ -19,14 +20,16 @@
 
 enum {
     SPOOL_ENDIAN = 0x01020304,
-    SPOOL_MAJOR = 1,
+    SPOOL_MAJOR = 2, /* 1: no images */
     SPOOL_BLOCK_RAW = 256 << 10,   /* a block is closed before it holds more; a longer entry is alone in its own */
     SPOOL_BLOCK_RECORDS = 4096,
     SPOOL_REASON_MAX = 256,
-    SPOOL_RAW_MAX = ENTRY_BYTES_MAX + 4096, /* of any block */
+    SPOOL_RAW_MAX = ENTRY_BYTES_MAX + 4096, /* of any block of entries */
+    SPOOL_IMAGE_MAX = 1 << 30,     /* of any image */
 };
 
-enum spool_kind { SPOOL_ENTRIES = 1, SPOOL_DEAD = 2 };
+/* Of files; of blocks, too, and a file of SPOOL_ENTRIES has SPOOL_IMAGE among them. */
+enum spool_kind { SPOOL_ENTRIES = 1, SPOOL_DEAD = 2, SPOOL_IMAGE = 3 };
 enum spool_codec { SPOOL_PLAIN = 0, SPOOL_ZSTD = 1 };
 
 struct spool_file_head {

@@ -1,5 +1,6 @@
 #include "collector/delivery/spool/seglog.h"
 
+#include "collector/io/quick.h"
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
@@ -75,18 +76,17 @@ static bool group_begin(struct seglog *l)
     return true;
 }
 
-uint64_t seglog_add(struct seglog *l, const char *raw, uint32_t raw_len, uint32_t records, int64_t oldest_ns,
-                    int64_t now_ns)
+uint64_t seglog_add(struct seglog *l, const struct seglog_block *b)
 {
     struct spool_block_head h = {
-        .kind = (uint16_t)l->kind, .records = records, .sequence = l->next_sequence, .time_ns = now_ns,
-        .oldest_ns = oldest_ns,
+        .kind = (uint16_t)b->kind, .codec = (uint16_t)b->codec, .records = b->records, .sequence = l->next_sequence,
+        .time_ns = b->time_ns, .oldest_ns = b->oldest_ns,
     };
-    if ((!l->group_len && !group_begin(l)) || !group_reserve(l, spool_block_bound(raw_len)))
+    if ((!l->group_len && !group_begin(l)) || !group_reserve(l, spool_block_bound(b->raw_len)))
         return 0;
-    l->group_len += spool_block_seal(&h, raw, raw_len, l->group + l->group_len);
+    l->group_len += spool_block_seal(&h, b->raw, b->raw_len, l->group + l->group_len);
     l->group_blocks++;
-    l->group_records += records;
+    l->group_records += b->records;
     return l->next_sequence++;
 }
 
@@ -135,6 +135,7 @@ static void request(struct seglog *l, enum seglog_step step, enum io_op op, int 
     l->req.data = l->group + l->group_done;
     l->req.len = op == IO_WRITE ? (uint32_t)(l->group_len - l->group_done) : 0;
     l->req.offset = op == IO_WRITE ? (int64_t)(l->last->bytes + l->group_done) : 0;
+    l->req.is_quick = op == IO_WRITE && l->is_quick && l->is_local;
     l->req.buf_index = -1;
     l->req.done = on_done;
     l->req.owner = l;
@@ -156,6 +157,7 @@ static int segment_begin(struct seglog *l)
         return fd;
     }
     l->fd = fd;
+    l->is_local = quick_is_local(fd);
     if (l->last)
         l->last->next = seg;
     else

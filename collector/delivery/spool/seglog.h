@@ -51,12 +51,13 @@ struct seglog {
     uint64_t next_sequence;
     /* the open file */
     int fd;
-    bool is_dirty, must_cut, must_sync_dir;
+    bool is_local, is_dirty, must_cut, must_sync_dir;
     /* the group */
     char *group;
     size_t group_len, group_cap, group_done;
     uint64_t group_sequence, group_records;
     uint32_t group_blocks;
+    bool is_quick;          /* it is to be written at once, where that is quick: see io_req */
     enum seglog_step step;
     int result;
     struct io_req req;
@@ -77,9 +78,15 @@ int seglog_open(struct seglog *l, const struct seglog_config *cfg, seglog_block_
 void seglog_close(struct seglog *l);
 bool seglog_is_busy(const struct seglog *l);
 
+struct seglog_block {
+    enum spool_kind kind;
+    enum spool_codec codec; /* as in spool_block_seal() */
+    const char *raw;
+    uint32_t raw_len, records;
+    int64_t oldest_ns, time_ns;
+};
 /* Seals a block into the group; none may be under way. Its sequence, or 0: no memory. */
-uint64_t seglog_add(struct seglog *l, const char *raw, uint32_t raw_len, uint32_t records, int64_t oldest_ns,
-                    int64_t now_ns);
+uint64_t seglog_add(struct seglog *l, const struct seglog_block *b);
 /* Writes the group. 0: seglog_poll() tells the end; -errno: nothing of it counts, the group is gone. */
 int seglog_start(struct seglog *l);
 void seglog_abort(struct seglog *l); /* the group, before it is started */

@@ -24,6 +24,9 @@ struct spool_config {
     const struct sink_delivery *delivery; /* its spool_* options; they may change */
     void (*on_message)(void *arg, const char *text);
     void *message_arg;
+    /* Makes entries of an image, `records` at most; *ret is to be freed. 0 or -ENOMEM. */
+    int (*expand)(void *arg, const char *image, uint32_t len, uint32_t records, char **ret, uint32_t *ret_len);
+    void *expand_arg;
 };
 
 struct spool;
@@ -39,6 +42,8 @@ bool spool_can_put(const struct spool *s);
  * settles it itself: the block is valid once the group is written. -EAGAIN: the group is full. */
 int spool_put(struct spool *s, const struct entry_head *entry, uint32_t attempts, struct spool_block **ret_block,
               uint32_t *ret_index);
+/* A copy of an image (collector/delivery/image.h), as a block of its own. Results as above. */
+int spool_put_image(struct spool *s, const char *image, size_t len, uint32_t records, int64_t oldest_ns);
 /* 0: spool_poll() tells the end; -errno: nothing of the group counts. Gives up the oldest files for room. */
 int spool_write(struct spool *s);
 /* -EAGAIN: under way; 0: all is written, as safe as the policy wants; -errno: nothing counts. */

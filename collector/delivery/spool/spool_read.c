@@ -209,12 +209,13 @@ static uint32_t block_live(struct spool *s, const struct spool_block_head *h)
 }
 
 /* Entries of raw that are not settled; what is missing of `live` is lost. */
-static uint32_t block_count(struct spool *s, const struct spool_block_head *h, const char *raw, uint32_t live)
+static uint32_t block_count(struct spool *s, const struct spool_block_head *h, const char *raw, uint32_t len,
+                            uint32_t live)
 {
     struct spool_item item;
     size_t at = 0;
     uint32_t n = 0;
-    for (uint32_t i = 0; i < h->records && spool_item_next(raw, h->raw_bytes, SPOOL_ENTRIES, &at, &item); i++)
+    for (uint32_t i = 0; i < h->records && spool_item_next(raw, len, SPOOL_ENTRIES, &at, &item); i++)
         n += !cursor_is_settled(&s->cursor, h->sequence, i);
     n = n < live ? n : live;
     if (n < live)
@@ -222,21 +223,38 @@ static uint32_t block_count(struct spool *s, const struct spool_block_head *h, c
     return n;
 }
 
+/* What the block holds, as entries. *ret NULL: it is damaged. */
+static int block_load(struct spool *s, const struct spool_block_head *h, char **ret, uint32_t *ret_len)
+{
+    auto_free char *raw = malloc(h->raw_bytes + 1u);
+    *ret = NULL;
+    if (!raw)
+        return -ENOMEM;
+    if (spool_block_unpack(h, s->reader.buf + s->reader.at + sizeof *h, raw) < 0)
+        return 0;
+    if (h->kind == SPOOL_IMAGE)
+        return s->cfg.expand(s->cfg.expand_arg, raw, h->raw_bytes, h->records, ret, ret_len);
+    *ret = take_ptr(raw);
+    *ret_len = h->raw_bytes;
+    return 0;
+}
+
 /* The block at buf + at: 1 when there is something in it. */
-static int block_take(struct spool *s, const struct spool_block_head *h, struct spool_block **ret, char **ret_raw)
+static int block_take(struct spool *s, const struct spool_block_head *h, struct spool_block **ret, char **ret_raw,
+                      uint32_t *ret_len)
 {
     struct spool_reader *r = &s->reader;
     const uint32_t live = block_live(s, h);
-    auto_free char *raw = live ? malloc(h->raw_bytes) : NULL;
+    auto_free char *raw = NULL;
     auto_free struct spool_block *b = live ? spool_block_new() : NULL;
-    if (live && (!raw || !b))
+    if (live && (!b || block_load(s, h, &raw, ret_len) < 0))
         return -ENOMEM;
-    if (live && spool_block_unpack(h, r->buf + r->at + sizeof *h, raw) < 0) {
+    if (live && !raw) {
         damage_tell(s, "a block is damaged");
         spool_lose(s, r->seg, live, &s->counts.dropped_corrupt);
     } else if (live) {
         *b = (struct spool_block){ .seg = r->seg, .sequence = h->sequence, .time_ns = h->time_ns,
-                                   .records = h->records, .left = block_count(s, h, raw, live) };
+                                   .records = h->records, .left = block_count(s, h, raw, *ret_len, live) };
     }
     skip(r, r->want);
     r->sequence = h->sequence >= r->sequence ? h->sequence + 1 : r->sequence;
@@ -271,8 +289,7 @@ int spool_read(struct spool *s, uint64_t now_ns, struct spool_block **ret, char 
                 return 0;
             }
         } else {
-            const int n = block_take(s, &h, ret, ret_raw);
-            *ret_len = h.raw_bytes;
+            const int n = block_take(s, &h, ret, ret_raw, ret_len);
             if (n < 0)
                 r->again_ns = now_ns + READ_AGAIN_NS;
             if (n > 0)

@@ -8,7 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GROUP_RAW = 1 << 20 }; /* what is packed in one go holds up the reactor for about a millisecond */
+enum {
+    GROUP_RAW = 1 << 20, /* what is packed in one go holds up the reactor for about a millisecond */
+    PACK_PART = 64,      /* of all time, for images */
+};
+#define PACK_SAVED_NS ((int64_t)(2 * NS_PER_MS))
 
 bool spool_can_put(const struct spool *s)
 {
@@ -27,8 +31,10 @@ static void blocks_free(struct spool_group *g)
     g->open = NULL;
 }
 
-static void group_clear(struct spool_group *g)
+static void group_clear(struct spool *s)
 {
+    struct spool_group *g = &s->group;
+    s->log.is_quick = false;
     blocks_free(g);
     g->raw_len = g->records = 0;
     g->raw_total = g->total = 0;
@@ -41,7 +47,9 @@ static int block_close(struct spool *s)
     const int64_t now = (int64_t)clock_real_ns();
     if (!g->records)
         return 0;
-    const uint64_t sequence = seglog_add(&s->log, g->raw, g->raw_len, g->records, g->oldest_ns, now);
+    const uint64_t sequence = seglog_add(&s->log, &(struct seglog_block){
+        .kind = SPOOL_ENTRIES, .codec = SPOOL_ZSTD, .raw = g->raw, .raw_len = g->raw_len, .records = g->records,
+        .oldest_ns = g->oldest_ns, .time_ns = now });
     if (!sequence)
         return -ENOMEM;
     if (g->open) {
@@ -114,6 +122,39 @@ int spool_put(struct spool *s, const struct entry_head *entry, uint32_t attempts
     return 0;
 }
 
+/* Whoever spools under load must not take the time of those who can write: packing gets a small part of it. */
+static bool may_pack(struct spool *s, uint64_t now_ns)
+{
+    s->pack_ns += (int64_t)((now_ns - s->pack_at_ns) / PACK_PART);
+    s->pack_ns = s->pack_ns < PACK_SAVED_NS ? s->pack_ns : PACK_SAVED_NS;
+    s->pack_at_ns = now_ns;
+    return s->pack_ns > 0;
+}
+
+int spool_put_image(struct spool *s, const char *image, size_t len, uint32_t records, int64_t oldest_ns)
+{
+    struct spool_group *g = &s->group;
+    CHECK(spool_can_put(s) && records <= SPOOL_BLOCK_RECORDS && len <= SPOOL_IMAGE_MAX);
+    if ((g->total || g->records) && g->raw_total + g->raw_len + len > group_max(s))
+        return -EAGAIN;
+    const int r = block_close(s);
+    if (r < 0)
+        return r;
+    const uint64_t began_ns = clock_mono_ns();
+    const bool packs = may_pack(s, began_ns);
+    const uint64_t sequence = seglog_add(&s->log, &(struct seglog_block){
+        .kind = SPOOL_IMAGE, .codec = packs ? SPOOL_ZSTD : SPOOL_PLAIN, .raw = image, .raw_len = (uint32_t)len,
+        .records = records, .oldest_ns = oldest_ns, .time_ns = (int64_t)clock_real_ns() });
+    if (packs)
+        s->pack_ns -= (int64_t)(clock_mono_ns() - began_ns);
+    if (!sequence)
+        return -ENOMEM;
+    s->log.is_quick = true; /* the ring is short, and waits for it */
+    g->total += records;
+    g->raw_total += len;
+    return 0;
+}
+
 int spool_write(struct spool *s)
 {
     struct spool_group *g = &s->group;
@@ -127,7 +168,7 @@ int spool_write(struct spool *s)
         seglog_abort(&s->log);
     }
     if (r < 0)
-        group_clear(g);
+        group_clear(s);
     else
         g->is_writing = true;
     return r;
@@ -157,6 +198,6 @@ int spool_poll(struct spool *s)
         return r;
     if (r == 0)
         group_place(s);
-    group_clear(&s->group);
+    group_clear(s);
     return r;
 }
