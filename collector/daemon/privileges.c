@@ -75,7 +75,7 @@ static int clear_bounding_set(struct err *e)
 static int capabilities(long call, struct __user_cap_data_struct data[CAP_SETS], struct err *e)
 {
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-    return syscall(call, &head, data) < 0 ? err_sys(e, -errno, "user: capabilities") : 0;
+    return syscall(call, &head, data) < 0 ? err_sys(e, -errno, "user: capabilities (capget, capset)") : 0;
 }
 
 static int change(const struct user *u, struct err *e)

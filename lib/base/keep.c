@@ -15,12 +15,18 @@ struct kept {
     char *path;
     int fd;
     char name[32]; /* of the descriptor, as a path */
+    bool is_stream; /* a pipe: what was read of it is nowhere else */
     bool is_used;
 };
 
 static struct kept kept[KEEP_FILES_MAX];
 static unsigned kept_count;
 static bool is_recording;
+
+static bool is_forbidden(int error)
+{
+    return error == EACCES || error == EPERM;
+}
 
 static struct kept *find(const char *path)
 {
@@ -65,7 +71,7 @@ static int copy(int from, int to)
     return r;
 }
 
-static int add(const char *path, int from, struct err *e)
+static int add(const char *path, int from, bool is_stream, struct err *e)
 {
     auto_fd fd = memfd_create("fapilog-kept", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)
@@ -78,7 +84,7 @@ static int add(const char *path, int from, struct err *e)
     if (fchmod(fd, 0400) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
         return err_sys(e, -errno, "%s: memory to keep it in", path);
     struct kept *k = &kept[kept_count];
-    *k = (struct kept){.path = strdup(path), .fd = fd};
+    *k = (struct kept){.path = strdup(path), .fd = fd, .is_stream = is_stream};
     if (!k->path)
         return err_set(e, -ENOMEM, "out of memory");
     (void)snprintf(k->name, sizeof k->name, "/proc/self/fd/%d", take_fd(fd));
@@ -97,16 +103,11 @@ int keep_file(const char *path, struct err *e)
     if (!path || !*path || find(path))
         return 0;
     auto_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+    if (fd < 0 || fstat(fd, &st) < 0 || S_ISDIR(st.st_mode))
         return 0;
     if (kept_count == KEEP_FILES_MAX)
         return err_set(e, -E2BIG, "%s: there are over %d files to be read as root", path, KEEP_FILES_MAX);
-    return add(path, fd, e);
-}
-
-static bool is_forbidden(int error)
-{
-    return error == EACCES || error == EPERM;
+    return add(path, fd, !S_ISREG(st.st_mode), e);
 }
 
 int keep_open(const char *path)
@@ -117,14 +118,13 @@ int keep_open(const char *path)
         if (r < 0)
             return r;
     }
-    int fd = open(path, flags);
+    struct kept *k = find(path);
+    int fd = k && k->is_stream ? -1 : open(path, flags);
     if (fd >= 0)
         return fd;
-    const int error = errno;
-    struct kept *k = is_forbidden(error) ? find(path) : NULL;
-    if (!k)
-        return -error;
-    k->is_used = true;
+    if (!k || (!k->is_stream && !is_forbidden(errno)))
+        return -errno;
+    k->is_used |= !k->is_stream;
     fd = open(k->name, flags); /* not dup(): a position of its own */
     return fd < 0 ? -errno : fd;
 }
@@ -152,7 +152,7 @@ void keep_prune(void)
 {
     unsigned left = 0;
     for (unsigned i = 0; i < kept_count; i++) {
-        if (access(kept[i].path, R_OK) < 0 && is_forbidden(errno)) {
+        if (kept[i].is_stream || (access(kept[i].path, R_OK) < 0 && is_forbidden(errno))) {
             kept[left++] = kept[i];
             continue;
         }

@@ -67,6 +67,15 @@ static void use_what_was_kept(void)
     const int fd = keep_open(open_file);
     assert_true(fd >= 0);
     (void)close(fd);
+    int ends[2];
+    char pipe_name[32];
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], "once", 4), 4);
+    (void)close(ends[1]);
+    (void)snprintf(pipe_name, sizeof pipe_name, "/dev/fd/%d", ends[0]);
+    assert_int_equal(opt_reference(OPT_FROM_FILE, pipe_name, &secret, &e), 0);
+    assert_string_equal(secret, "once");
+    free(secret);
     keep_record(false);
     assert_int_equal(keep_give(SOMEBODY, SOMEBODY, &e), 0);
     assert_int_equal(chmod(dir, 0755), 0);
@@ -79,6 +88,9 @@ static void use_what_was_kept(void)
         assert_string_equal(secret, "opensesame");
         free(secret);
     }
+    assert_int_equal(opt_reference(OPT_FROM_FILE, pipe_name, &secret, &e), 0);
+    assert_string_equal(secret, "once");
+    free(secret);
     keep_tell(count, (void *)(uintptr_t)hidden);
     assert_int_equal(told, 1);
     keep_tell(count, (void *)(uintptr_t)hidden);
