@@ -83,6 +83,9 @@ bool remote_refuses(const struct remote *r, uint64_t records, uint64_t bytes);
 void remote_refuse(struct remote *r, uint64_t records, uint64_t bytes);
 /* Its sink may have another format from now on. */
 void remote_reformatted(struct remote *r);
+/* So many times batch_size in a request from now on, up to what the protocol allows and batch_bytes; not where
+ * batch_size is 1, which says that each record goes alone. */
+void remote_scale_batches(struct remote *r, unsigned scale);
 /* The ring will need the space of what is not settled: it is sent without waiting for more. */
 void remote_hurry(struct remote *r);
 /* The ring needs that space now. */

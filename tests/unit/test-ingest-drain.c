@@ -1,3 +1,4 @@
+#include "collector/config/settings.h"
 #include "collector/ingest/drain.h"
 #include "collector/ingest/fill.h"
 #include "collector/ingest/release.h"
@@ -159,10 +160,19 @@ static unsigned take_turns(struct place *p, uint64_t *ret, unsigned room)
     return all;
 }
 
+/* As a configuration would. */
+static void option(struct place *p, const char *name, const char *value)
+{
+    struct settings all = {.ingest = p->settings};
+    CHECK(opt_set(opt_find(settings_opts, name), &all, value, NULL) == 0);
+    p->settings = all.ingest;
+}
+
+/* effect: settings.lane_budget */
 static void order_holds_where_a_budget_ends(void **state)
 {
     struct place *p = *state;
-    p->settings.lane_budget_bytes = 4096;
+    option(p, "lane_budget", "4096");
     struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 2, .cap_log2 = 18 });
     for (uint64_t n = 0; n < 2000; n++)
         put(b, n == 1500, FAPILOG_LEVEL_INFO, n);
@@ -176,6 +186,25 @@ static void order_holds_where_a_budget_ends(void **state)
     assert_int_equal(first + take_turns(p, got + first, 2100 - first), 2001);
     for (uint64_t n = 0; n < 2001; n++)
         assert_int_equal(got[n], n);
+}
+
+static void C_23_a_turn_takes_more_under_pressure(void **state)
+{
+    struct place *p = *state;
+    unsigned taken[2];
+    static uint64_t got[2100];
+    option(p, "lane_budget", "4096");
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1, .cap_log2 = 18 });
+    for (uint64_t n = 0; n < 2000; n++)
+        put(b, 0, FAPILOG_LEVEL_INFO, n);
+    assert_int_equal(attach(p, 0), 0);
+    for (int i = 0; i < 2; i++) {
+        p->drain.budget_scale = i ? 4 : 1;
+        begin(p, DRAIN_ALL);
+        taken[i] = take(p, got, 2100);
+        commit(p);
+    }
+    assert_in_range(taken[1], 4 * taken[0] - 4, 4 * taken[0] + 4);
 }
 
 static void a_busy_lane_with_false_times_holds_up_nobody(void **state)
@@ -200,10 +229,11 @@ static void a_busy_lane_with_false_times_holds_up_nobody(void **state)
     assert_int_equal(first + take_turns(p, got + first, 2100 - first), 101);
 }
 
+/* effect: settings.merge_window */
 static void young_records_wait_for_those_of_other_threads(void **state)
 {
     struct place *p = *state;
-    p->settings.merge_window_ns = 200 * NS_PER_MS;
+    option(p, "merge_window", "200ms");
     struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 2 });
     b->sb->t0_cycles = b->cycles = clock_mono_ns();
     b->sb->t0_real_ns = clock_real_ns();
@@ -603,6 +633,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(lanes_and_segments_are_merged_by_time),
         T(order_holds_where_a_budget_ends),
+        T(C_23_a_turn_takes_more_under_pressure),
         T(a_busy_lane_with_false_times_holds_up_nobody),
         T(young_records_wait_for_those_of_other_threads),
         T(accepted_records_become_positions_and_space),
