@@ -41,9 +41,13 @@ def sinks(place):
 
 
 def open_batches(place):
-    """Batches that only some of the sinks had, as the newest slot of the state file says."""
-    with open(os.path.join(place.rings, "collector.state"), "rb") as f:
-        data = f.read()
+    """Batches that only some of the sinks had, as the newest slot of the state file says. On a busy machine the first
+    collectors may have been killed before they had made one."""
+    try:
+        with open(os.path.join(place.rings, "collector.state"), "rb") as f:
+            data = f.read()
+    except FileNotFoundError:
+        return 0
     magic, slot_bytes = struct.unpack_from("<8sQ", data)
     check(magic == b"FAPSTAT2", f"the state file begins with {magic}")
     slots = [struct.unpack_from("<QQIIII", data, 4096 + i * slot_bytes) for i in range(2)]
