@@ -235,15 +235,18 @@ static void contradictions_are_refused_by_name(void **state)
     }
 }
 
-/* A proxy is a server that is asked for whole URLs, or to CONNECT. */
+/* A proxy is a server that is asked for whole URLs, or to CONNECT.
+ * effect: http.proxy http.proxy_user http.proxy_password */
 static void a_proxy_is_asked_with_its_own_password(void **state)
 {
-    char parameters[100];
+    char parameters[120];
     (void)state;
     start("http", "?user=me&password=pw&proxy=none", 1);
     const unsigned port = http_server_port(server);
     remote_run_close(&run);
-    (void)snprintf(parameters, sizeof parameters, "http://me:pw@h.invalid/in?proxy=http://u:p@127.0.0.1:%u", port);
+    (void)snprintf(parameters, sizeof parameters,
+                   "http://me:pw@h.invalid/in?proxy=127.0.0.1:%u&proxy_user=u&proxy_password=p",
+                   port);
     assert_int_equal(remote_run_open(&run, parameters, NULL), 0);
     assert_int_equal(send_all(1, 1)->outcome, SINK_DELIVERED);
     assert_int_equal(strncmp(seen.head, "POST http://h.invalid/in HTTP/1.1", 33), 0);
