@@ -13,6 +13,8 @@ import sys
 import tempfile
 import time
 
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "servers"))
+
 COLLECTOR = os.environ["FAPILOG_COLLECTOR"]
 LOAD = os.environ["FAPILOG_LOAD"]
 

@@ -63,6 +63,9 @@ class BrokenServer:
         self.server.shutdown()
         self.server.server_close()
 
+    def uri_with(self, options):
+        return f"http://127.0.0.1:{self.server.server_address[1]}/?batch_format=ndjson{options}"
+
     def uri(self, options=""):
-        return (f"http://127.0.0.1:{self.server.server_address[1]}/?batch_format=ndjson&batch_interval=20ms"
-                "&batch_size=50&retry_base_delay=10ms&retry_max_delay=50ms&breaker_recovery=100ms" + options)
+        return self.uri_with("&batch_interval=20ms&batch_size=50&retry_base_delay=10ms&retry_max_delay=50ms"
+                             "&breaker_recovery=100ms" + options)

@@ -15,7 +15,6 @@ import urllib.request
 sys.dont_write_bytecode = True # nothing may appear in the source tree
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(TESTS, "common"))
-sys.path.insert(0, os.path.join(TESTS, "servers"))
 
 import harness # noqa: E402
 from loopback import free_port # noqa: E402,F401 pylint: disable=unused-import

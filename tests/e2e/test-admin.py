@@ -12,16 +12,11 @@ sys.path.insert(0, os.path.join(HERE, "..", "common"))
 from harness import *  # noqa: E402,F403
 from adminclient import Admin, promtool_check  # noqa: E402
 from brokenserver import BrokenServer  # noqa: E402
+from loopback import free_port  # noqa: E402
 
 GETS = ["/", "/metrics", "/healthz", "/readyz", "/status"]
 POSTS = ["/level?level=INFO", "/reopen", "/rotate"]
 FLOW = ("--records", 0, "--pause-us", 1000, "--burst", 10)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def start(place, *args, **kwargs):

@@ -10,11 +10,10 @@ import sys
 import threading
 import urllib.parse
 
-from receiver import SERVERS, Receiver, Skip, check_outcomes, free_port, get, harness, need, run, send, wait_http
+from receiver import SERVERS, SINK_SEND, Receiver, Skip, check_outcomes, free_port, get, harness, need, run, send, wait_http
 from faultproxy import FaultProxy
 from loopback import is_open, make_certificates
 
-REMOTE_SEND = os.environ["FAPILOG_REMOTE_SEND"]
 KINDS = 27 # SAMPLE_COUNT
 DEPTH = 24 # of JSON; what is deeper is text in protobuf
 VARYING = {"observed_time_unix_nano"} # the clock when it is serialized
@@ -38,9 +37,9 @@ def export(receiver, options, *commands, uri=None):
     """The bodies of the requests that commands made."""
     del receiver.requests[:]
     uri = (uri or f"otlp+http://127.0.0.1:{receiver.port}?") + options
-    p = subprocess.run([REMOTE_SEND, uri, *map(str, commands)], capture_output=True, text=True, timeout=60, check=False)
-    harness.check(p.returncode == 0, f"remote-send ended with {p.returncode}: {p.stderr}")
-    harness.check(all(line.startswith("DELIVERED ") for line in p.stdout.splitlines()), p.stdout)
+    p = subprocess.run([SINK_SEND, uri, *map(str, commands)], capture_output=True, text=True, timeout=60, check=False)
+    harness.check(p.returncode == 0, f"sink-send ended with {p.returncode}: {p.stderr}")
+    harness.check(all(json.loads(line)["outcome"] == "delivered" for line in p.stdout.splitlines()), p.stdout)
     return [body_of(r) for r in receiver.requests]
 
 
@@ -229,8 +228,12 @@ def grpc_takes_requests():
 OTELCOL = """
 receivers:
   otlp: {{protocols: {{grpc: {{endpoint: "127.0.0.1:{grpc}"}}, http: {{endpoint: "127.0.0.1:{http}"}}}}}}
-  otlp/tls: {{protocols: {{grpc: {{endpoint: "127.0.0.1:{grpcs}", tls: {tls}}}, http: {{endpoint: "127.0.0.1:{https}", tls: {tls}}}}}}}
-exporters: {{otlphttp: {{endpoint: "http://127.0.0.1:{out}", encoding: json, compression: none, sending_queue: {{enabled: false}}}}}}
+  otlp/tls:
+    protocols:
+      grpc: {{endpoint: "127.0.0.1:{grpcs}", tls: {tls}}}
+      http: {{endpoint: "127.0.0.1:{https}", tls: {tls}}}
+exporters:
+  otlphttp: {{endpoint: "http://127.0.0.1:{out}", encoding: json, compression: none, sending_queue: {{enabled: false}}}}
 service:
   telemetry: {{metrics: {{level: none}}, logs: {{level: error}}}}
   pipelines: {{logs: {{receivers: [otlp, otlp/tls], exporters: [otlphttp]}}}}

@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "servers"))
 import postgres
 
-SEND = os.environ["FAPILOG_REMOTE_SEND"]
+SEND = os.environ["FAPILOG_SINK_SEND"]
 SIMPLE, TYPES, LAYERS, HOSTILE, HUGE, PRINTF, JSON, KINDS = 0, 2, 4, 7, 8, 9, 12, 24
 
 
@@ -20,17 +20,17 @@ def check(condition, text):
 def send(uri, *commands, lines=1):
     p = subprocess.run([SEND, uri, *map(str, commands)], capture_output=True, text=True, timeout=60)
     check(p.returncode == 0, f"{commands}: {p.returncode} {p.stderr}")
-    said = p.stdout.strip().split("\n")
+    said = [json.loads(line) for line in p.stdout.splitlines()]
     check(len(said) == lines, f"{said}")
-    return [line.split(" ", 4) for line in said]
+    return said
 
 
 def outcome(*args, **kwargs):
-    return [said[0] for said in send(*args, **kwargs)]
+    return [said["outcome"] for said in send(*args, **kwargs)]
 
 
 def it_makes_schema_table_and_indexes(pg):
-    check(outcome(pg.uri("table=t1&schema=new%20schema"), "add", SIMPLE, 3, "send") == ["DELIVERED"], "delivered")
+    check(outcome(pg.uri("table=t1&schema=new%20schema"), "add", SIMPLE, 3, "send") == ["delivered"], "delivered")
     columns = pg.sql("""SELECT column_name || ':' || data_type || ':' || coalesce(character_maximum_length, 0)
         FROM information_schema.columns WHERE table_schema = 'new schema' AND table_name = 't1' ORDER BY ordinal_position""")
     check(columns.split("\n") == [
@@ -54,54 +54,54 @@ def rows_hold_columns_and_the_event(pg):
 
 def every_record_goes_in(pg):
     for i, kind in enumerate(range(KINDS)):
-        check(outcome(pg.uri("table=t3"), "add", kind, 1, "send") == ["DELIVERED"], f"sample {kind}")
+        check(outcome(pg.uri("table=t3"), "add", kind, 1, "send") == ["delivered"], f"sample {kind}")
         check(pg.sql("SELECT count(DISTINCT record_id) FROM t3") == "1", f"sample {kind}")
         pg.sql("DELETE FROM t3")
-    check(outcome(pg.uri("table=t3&include_raw_json=false"), "add", HOSTILE, 1, "add", HUGE, 1, "send") == ["DELIVERED"],
+    check(outcome(pg.uri("table=t3&include_raw_json=false"), "add", HOSTILE, 1, "add", HUGE, 1, "send") == ["delivered"],
           "small events")
     check(outcome(pg.uri("table=t4&use_jsonb=false&extract_fields=order_id,request_id,service,pid,message"),
-                  "add", LAYERS, 5, "add", TYPES, 5, "add", JSON, 5, "send") == ["DELIVERED"], "json, other columns")
+                  "add", LAYERS, 5, "add", TYPES, 5, "add", JSON, 5, "send") == ["delivered"], "json, other columns")
     check(pg.sql("SELECT count(*) FROM t4 WHERE service = 'orders' AND pid = '1234'") == "15", "columns")
 
 
 def a_request_sent_twice_is_there_once(pg):
     said = outcome(pg.uri("table=t5"), "add", SIMPLE, 1000, "send", "add", SIMPLE, 500, "send", "send", lines=3)
-    check(said == ["DELIVERED"] * 3, f"{said}")
+    check(said == ["delivered"] * 3, f"{said}")
     check(pg.sql("SELECT count(*), count(DISTINCT record_id) FROM t5") == "1500|1500", "rows")
 
 
 def a_bad_row_refuses_the_request_and_says_why(pg):
     said = send(pg.uri("table=t6"), "add", SIMPLE, 5, "bad", "send", "clear", "add", SIMPLE, 5, "send", lines=2)
-    check(said[0][0] == "REFUSED" and "22P02" in said[0][4], f"{said}")
-    check(said[1][0] == "DELIVERED" and pg.sql("SELECT count(*) FROM t6") == "5", f"{said}")
+    check(said[0]["outcome"] == "refused" and "22P02" in said[0]["reason"], f"{said}")
+    check(said[1]["outcome"] == "delivered" and pg.sql("SELECT count(*) FROM t6") == "5", f"{said}")
 
 
 def a_table_of_somebody_else_is_used_as_it_is(pg):
     said = send(pg.uri("table=t7&create_table=false"), "add", SIMPLE, 1, "send")
-    check(said[0][0] == "BROKEN" and "create_table" in said[0][4], f"{said}")
+    check(said[0]["outcome"] == "broken" and "create_table" in said[0]["reason"], f"{said}")
     pg.sql("CREATE TABLE t7 (timestamp TIMESTAMPTZ, message TEXT, event JSONB NOT NULL)")
     uri = pg.uri("table=t7&create_table=false&extract_fields=message")
-    check(outcome(uri, "add", SIMPLE, 4, "send") == ["DELIVERED"], "without record ids")
+    check(outcome(uri, "add", SIMPLE, 4, "send") == ["delivered"], "without record ids")
     check(pg.sql("SELECT count(*) FROM t7") == "4", "rows")
 
 
 def what_fails_is_told_apart(pg):
-    check(outcome(f"postgresql://fapilog@127.0.0.1:{postgres.free_port()}/x", "add", SIMPLE, 1, "send") == ["RETRY"], "no server")
+    check(outcome(f"postgresql://fapilog@127.0.0.1:{postgres.free_port()}/x", "add", SIMPLE, 1, "send") == ["retry"], "no server")
     said = send(pg.uri(database="missing"), "add", SIMPLE, 1, "send")
-    check(said[0][0] in ("RETRY", "BROKEN") and "missing" in said[0][4], f"{said}")
+    check(said[0]["outcome"] in ("retry", "broken") and "missing" in said[0]["reason"], f"{said}")
     pg.sql("CREATE ROLE reader LOGIN")
     send(pg.uri("table=t8"), "add", SIMPLE, 1, "send")
     said = send(pg.uri("table=t8&create_table=false").replace("fapilog@", "reader@"), "add", SIMPLE, 1, "send")
-    check(said[0][0] == "BROKEN" and "42501" in said[0][4], f"{said}")
+    check(said[0]["outcome"] == "broken" and "42501" in said[0]["reason"], f"{said}")
 
 
 def it_connects_again_after_a_restart(pg):
     p = subprocess.Popen([SEND, pg.uri("table=t9"), "add", str(SIMPLE), "10", "send"], stdout=subprocess.PIPE, text=True)
-    check(p.communicate(timeout=30)[0].startswith("DELIVERED"), "first")
+    check(p.communicate(timeout=30)[0].count('"outcome":"delivered"') == 1, "first")
     pg.stop()
-    check(outcome(pg.uri("table=t9"), "add", SIMPLE, 1, "send") == ["RETRY"], "while it is down")
+    check(outcome(pg.uri("table=t9"), "add", SIMPLE, 1, "send") == ["retry"], "while it is down")
     pg.start()
-    check(outcome(pg.uri("table=t9"), "add", SIMPLE, 20, "send") == ["DELIVERED"], "afterwards")
+    check(outcome(pg.uri("table=t9"), "add", SIMPLE, 20, "send") == ["delivered"], "afterwards")
     check(pg.sql("SELECT count(*) FROM t9") == "20", "the first ten are the same records")
 
 

@@ -1,12 +1,9 @@
 #!/usr/bin/env python3
 """More comes in than goes out: the ladder goes up, what is protected arrives, the books balance, and the ladder comes
 down again."""
-import http.client
-import http.server
 import os
 import re
 import signal
-import socket
 import sys
 import threading
 import time
@@ -14,70 +11,34 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 from programs import *  # noqa: E402,F403
+from adminclient import Admin  # noqa: E402
+from brokenserver import BrokenServer  # noqa: E402
 
 ERRORS = 500  # every so-manieth record of the load is one
 
 
-class Slow:
+class Slow(BrokenServer):
     """Takes a request and its records, one request at a time, and never more than 100 of them a second."""
 
     def __init__(self):
-        self.records, self.lock = [], threading.Lock()
-        owner = self
+        super().__init__(is_broken=False)
+        self.turn = threading.Lock()
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+    def take(self, lines, life):
+        with self.turn:
+            time.sleep(0.01)  # this is what makes it slow; nothing waits for it
+            return super().take(lines, life)
 
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                with owner.lock:
-                    owner.records += [json.loads(line) for line in body.splitlines()]
-                    time.sleep(0.01)  # this is what makes it slow; nothing waits for it
-                self.send_response(204)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.handle_error = lambda *_: None  # a client that is gone
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
-
-    def uri(self):
-        return (f"http://127.0.0.1:{self.server.server_address[1]}/?batch_format=ndjson&batch_interval=10ms"
-                "&batch_size=30&max_in_flight=1&timeout=60s&on_full=block")
+    def uri(self, options=""):
+        return self.uri_with("&batch_interval=10ms&batch_size=30&max_in_flight=1&timeout=60s&on_full=block" + options)
 
     def seen(self):
         with self.lock:
             return list(self.records)
 
 
-class Unix(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=20)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(20)
-        self.sock.connect(self.path)
-
-
 def get(place, url):
-    c = Unix(os.path.join(place.rings, "collector.sock"))
-    c.request("GET", url)
-    body = c.getresponse().read().decode()
-    c.close()
-    return body
+    return Admin(os.path.join(place.rings, "collector.sock")).get(url)[1]
 
 
 def wait_up(place, collector):

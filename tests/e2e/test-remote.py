@@ -24,8 +24,7 @@ class Server(BrokenServer):
         super().__init__(is_broken=False)
 
     def uri(self, options=""):
-        return (f"http://127.0.0.1:{self.server.server_address[1]}/?batch_format=ndjson"
-                "&retry_base_delay=10ms&retry_max_delay=50ms&breaker_enabled=false&timeout=60s" + options)
+        return self.uri_with("&retry_base_delay=10ms&retry_max_delay=50ms&breaker_enabled=false&timeout=60s" + options)
 
     def seen(self):
         with self.lock:

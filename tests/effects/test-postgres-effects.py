@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """What the options of the PostgreSQL sink do to a real server."""
+import json
 import os
 import shutil
 import subprocess
@@ -8,7 +9,7 @@ import sys
 from effects import Place, certificates, check, effect, main, never, wait_for
 import postgres
 
-SEND = os.environ.get("FAPILOG_REMOTE_SEND")
+SEND = os.environ.get("FAPILOG_SINK_SEND")
 SIMPLE = "0"
 
 
@@ -16,12 +17,12 @@ def outcome(uri, env=None, records="1"):
     p = subprocess.run([SEND, uri, "add", SIMPLE, records, "send"], capture_output=True, text=True, timeout=60, check=False,
                        env={**os.environ, "PGCONNECT_TIMEOUT": "10", **(env or {})})
     check(p.returncode == 0, f"{uri}: {p.returncode} {p.stderr}")
-    return p.stdout.strip()
+    return json.loads(p.stdout)["outcome"]
 
 
 def delivered(uri, **kwargs):
     said = outcome(uri, **kwargs)
-    check(said.startswith("DELIVERED"), f"{uri}: {said}")
+    check(said == "delivered", f"{uri}: {said}")
 
 
 def rows(pg, table, database="postgres"):
@@ -54,7 +55,7 @@ def the_server_is_found_by_single_options():
     PG.sql("SELECT pg_reload_conf()")
     uri = f"postgresql:?host={PG.path}&port={PG.port}&user=somebody&database=other&table=e2"
     try:
-        check(not outcome(uri + "&password=wrong").startswith("DELIVERED"), "any password will do")
+        check(outcome(uri + "&password=wrong") != "delivered", "any password will do")
         delivered(uri + "&password=right")
         check(rows(PG, "e2", "other") == "1", "row")
         check(PG.sql("SELECT tableowner FROM pg_tables WHERE tablename = 'e2'", "other") == "somebody", "user")
@@ -73,7 +74,7 @@ def the_table_has_its_name():
 
 @effect("postgresql.create_table")
 def a_table_is_made_or_not():
-    check(outcome(PG.uri("table=e4&create_table=false")).startswith("BROKEN"), "made")
+    check(outcome(PG.uri("table=e4&create_table=false")) == "broken", "made")
 
 
 @effect("postgresql.use_jsonb", "postgresql.extract_fields", "postgresql.record_id")
@@ -119,7 +120,7 @@ def tls_is_wanted_and_verified():
     PG.sql("DROP TABLE IF EXISTS e9")
     PG.sql("ALTER SYSTEM SET ssl = 'off'")
     PG.sql("SELECT pg_reload_conf()")
-    check(not outcome(PG.uri("table=e9&sslmode=require")).startswith("DELIVERED"), "sslmode=require without TLS")
+    check(outcome(PG.uri("table=e9&sslmode=require")) != "delivered", "sslmode=require without TLS")
     c = certificates()
     for name in ("server.pem", "server.key", "ca.pem"):
         shutil.copy(c.path(name), os.path.join(PG.data, name))
@@ -136,11 +137,11 @@ def tls_is_wanted_and_verified():
     PG.sql("DROP ROLE IF EXISTS certified")
     PG.sql("CREATE ROLE certified LOGIN SUPERUSER")
     PG.sql("SELECT pg_reload_conf()")
-    wait_for("TLS", lambda: outcome(PG.uri("table=e9&sslmode=require")).startswith("DELIVERED"))
+    wait_for("TLS", lambda: outcome(PG.uri("table=e9&sslmode=require")) == "delivered")
     PG.sql("DROP TABLE e9")
     uri = PG.uri("table=e9").replace("fapilog@", "certified@")
-    check(not outcome(uri + "&sslmode=verify-full").startswith("DELIVERED"), "an unknown server was trusted")
-    check(not outcome(f"{uri}&tls_ca_file={c.path('ca.pem')}&sslmode=verify-full").startswith("DELIVERED"), "no certificate")
+    check(outcome(uri + "&sslmode=verify-full") != "delivered", "an unknown server was trusted")
+    check(outcome(f"{uri}&tls_ca_file={c.path('ca.pem')}&sslmode=verify-full") != "delivered", "no certificate")
     delivered(f"{uri}&tls_ca_file={c.path('ca.pem')}&sslmode=verify-full&tls_cert_file={c.path('client.pem')}&"
               f"tls_key_file={c.path('client.key')}")
 

@@ -1,48 +1,10 @@
 /* What happens when the queue is full, the ring wants its space, the disk fails or the collector ends: spool and
  * the other policies of on_full, on every backend of collector/io. */
-#include "tests/unit/io-probe.h"
+#include "tests/unit/remote-fixture.h"
 
 #include "collector/delivery/spool/cursor.h"
-#include "lib/base/check.h"
-#include "tests/common/fake_remote.h"
 
 #include <dirent.h>
-
-static struct fake fake;
-static struct fake *const f = &fake;
-
-static int setup(void **state)
-{
-    fake_init(f, *state);
-    fake_option(f, "batch_interval", "1s");
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fake_done(f);
-    return 0;
-}
-
-static void start(void)
-{
-    struct err e;
-    assert_int_equal(fake_start(f, &e), 0);
-}
-
-static bool hold(struct fake *g, struct sink_request *q, struct sink_result *a)
-{
-    (void)g, (void)q, (void)a;
-    return false;
-}
-
-static bool always_fail(struct fake *g, struct sink_request *q, struct sink_result *a)
-{
-    (void)g, (void)q;
-    *a = (struct sink_result){ .outcome = SINK_RETRY, .status = 503, .reason = "busy" };
-    return true;
-}
 
 static void assert_each_delivered_once(uint64_t count)
 {
@@ -475,11 +437,6 @@ static void entries_of_another_kind_of_sink_are_left_alone(void **state)
 
 int main(void)
 {
-    static struct io_config cfg[] = {
-        { .kind = IO_AUTO, .queue_depth = 16 },
-        { .kind = IO_PLAIN, .queue_depth = 16 },
-        { .kind = IO_SIM, .queue_depth = 16, .sim_seed = 7 },
-    };
     struct CMUnitTest tests[] = {
         cmocka_unit_test(what_the_ring_wants_back_is_spooled_also_when_it_is_in_flight),
         cmocka_unit_test(a_spool_that_is_empty_again_asks_for_no_turn),
@@ -501,15 +458,5 @@ int main(void)
         cmocka_unit_test(drain_sends_the_spool_as_well),
         cmocka_unit_test(entries_of_another_kind_of_sink_are_left_alone),
     };
-    int failed = 0;
-    for (size_t b = 0; b < ARRAY_COUNT(cfg); b++) {
-        for (size_t i = 0; i < ARRAY_COUNT(tests); i++) {
-            tests[i].setup_func = setup;
-            tests[i].teardown_func = teardown;
-            tests[i].initial_state = &cfg[b];
-        }
-        failed += _cmocka_run_group_tests(b == 0 ? "io_uring" : b == 1 ? "plain" : "sim", tests, ARRAY_COUNT(tests),
-                                          NULL, NULL);
-    }
-    return failed;
+    return run_on_every_backend(tests, ARRAY_COUNT(tests));
 }

@@ -1,32 +1,7 @@
 /* The engine of a remote sink, against a sink that answers as it is told, on every backend of collector/io. */
-#include "tests/unit/io-probe.h"
+#include "tests/unit/remote-fixture.h"
 
 #include "collector/delivery/deadletter.h"
-#include "lib/base/check.h"
-#include "tests/common/fake_remote.h"
-
-static struct fake fake;
-static struct fake *const f = &fake;
-
-static int setup(void **state)
-{
-    fake_init(f, *state);
-    fake_option(f, "batch_interval", "1s");
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fake_done(f);
-    return 0;
-}
-
-static void start(void)
-{
-    struct err e;
-    assert_int_equal(fake_start(f, &e), 0);
-}
 
 static void assert_each_delivered_once(uint64_t count)
 {
@@ -333,19 +308,6 @@ static void of_a_partial_answer_only_what_failed_is_repeated(void **state)
     assert_true(fake_is_balanced(f));
 }
 
-static bool always_fail(struct fake *g, struct sink_request *q, struct sink_result *a)
-{
-    (void)g, (void)q;
-    *a = (struct sink_result){ .outcome = SINK_RETRY, .status = 503, .reason = "busy" };
-    return true;
-}
-
-static bool hold(struct fake *g, struct sink_request *q, struct sink_result *a)
-{
-    (void)g, (void)q, (void)a;
-    return false;
-}
-
 static void the_breaker_opens_lets_one_probe_through_and_closes(void **state)
 {
     struct fake_ticket t[6];
@@ -550,19 +512,54 @@ static void what_the_ring_will_need_waits_for_no_others(void **state)
     assert_each_delivered_once(10);
 }
 
+/* Once, when the rings need the space; never while it is the server that is at fault. */
+static void single_records_that_do_not_keep_up_are_told_of_once(void **state)
+{
+    struct fake_ticket t[4];
+    fake_option(f, "batch_size", "1");
+    f->script = hold;
+    start();
+    for (int i = 0; i < 4; i++) {
+        fake_put(f, 5, 20, &t[i]);
+        remote_relieve(f->r);
+        fake_run(f, 0);
+    }
+    assert_int_equal(f->messages, 1);
+    assert_non_null(strstr(f->message, "raise batch_size"));
+}
+
+static void a_server_at_fault_and_larger_requests_are_not_told_of(void **state)
+{
+    struct fake_ticket t[2];
+    fake_option(f, "batch_size", "2");
+    f->script = hold;
+    start();
+    fake_put(f, 5, 20, &t[0]);
+    remote_relieve(f->r);
+    fake_run(f, 0);
+    assert_int_equal(f->messages, 0);
+    fake_stop(f);
+    fake_option(f, "batch_size", "1");
+    f->script = always_fail;
+    start();
+    fake_put(f, 1, 20, &t[1]);
+    fake_run(f, 0);
+    fake_run(f, 0);
+    remote_relieve(f->r);
+    fake_run(f, 0);
+    assert_null(strstr(f->message, "raise batch_size"));
+}
+
 int main(void)
 {
-    static struct io_config cfg[] = {
-        { .kind = IO_AUTO, .queue_depth = 16 },
-        { .kind = IO_PLAIN, .queue_depth = 16 },
-        { .kind = IO_SIM, .queue_depth = 16, .sim_seed = 7 },
-    };
     struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_is_sent_when_it_is_full_or_has_waited),
         cmocka_unit_test(C_23_a_request_holds_more_under_pressure),
         cmocka_unit_test(an_empty_parcel_is_settled_by_the_next_run),
         cmocka_unit_test(while_all_requests_are_out_only_their_answers_are_waited_for),
         cmocka_unit_test(what_the_ring_will_need_waits_for_no_others),
+        cmocka_unit_test(single_records_that_do_not_keep_up_are_told_of_once),
+        cmocka_unit_test(a_server_at_fault_and_larger_requests_are_not_told_of),
         cmocka_unit_test(limits_of_the_protocol_hold_at_their_edges),
         cmocka_unit_test(a_request_spans_no_more_time_than_allowed),
         cmocka_unit_test(what_fails_is_tried_again_until_it_is_delivered),
@@ -580,15 +577,5 @@ int main(void)
         cmocka_unit_test(where_one_request_is_allowed_nothing_overtakes),
         cmocka_unit_test(more_requests_are_in_flight_while_they_are_fast_fewer_when_slow),
     };
-    int failed = 0;
-    for (size_t b = 0; b < ARRAY_COUNT(cfg); b++) {
-        for (size_t i = 0; i < ARRAY_COUNT(tests); i++) {
-            tests[i].setup_func = setup;
-            tests[i].teardown_func = teardown;
-            tests[i].initial_state = &cfg[b];
-        }
-        failed += _cmocka_run_group_tests(b == 0 ? "io_uring" : b == 1 ? "plain" : "sim", tests, ARRAY_COUNT(tests),
-                                          NULL, NULL);
-    }
-    return failed;
+    return run_on_every_backend(tests, ARRAY_COUNT(tests));
 }

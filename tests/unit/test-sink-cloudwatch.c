@@ -1,39 +1,20 @@
 /* The CloudWatch Logs sink against a server that knows its errors. */
+#include "tests/unit/http-sink-fixture.h"
+
 #include "collector/sinks/cloudwatch.h"
-#include "lib/base/check.h"
-#include "lib/base/clock.h"
-#include "tests/common/http_server.h"
-#include "tests/common/remote_run.h"
-
-#include <errno.h>
-#include <jansson.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#define BASE_NS INT64_C(1795250224000000000)
 
 /* Answers, one after the other; NULL: 200 and {}. */
-static struct {
-    const char *error[8];
-    char body[1 << 17], actions[400], head[4096];
-    unsigned requests;
-} seen;
+static const char *error_of[8];
+static char actions[400]; /* that were called */
 
 static enum http_server_then logs(void *arg, const struct http_server_request *q, struct buf *answer)
 {
     const char *target = http_server_header(q, "X-Amz-Target");
-    const char *error = seen.requests < ARRAY_COUNT(seen.error) ? seen.error[seen.requests] : NULL;
+    const char *error = seen.requests < ARRAY_COUNT(error_of) ? error_of[seen.requests] : NULL;
     (void)arg;
     CHECK(target && strncmp(target, "Logs_20140328.", 14) == 0);
-    (void)snprintf(seen.actions + strlen(seen.actions), sizeof seen.actions - strlen(seen.actions), "%s ", target + 14);
-    (void)snprintf(seen.head, sizeof seen.head, "%s", q->head);
-    (void)snprintf(seen.body, sizeof seen.body, "%s", q->body);
-    seen.requests++;
+    (void)snprintf(actions + strlen(actions), sizeof actions - strlen(actions), "%s ", target + 14);
+    note(q);
     if (!error)
         http_server_answer(answer, 200, "", "{}");
     else if (*error == '{')
@@ -47,39 +28,16 @@ static enum http_server_then logs(void *arg, const struct http_server_request *q
     return HTTP_SERVER_KEEP;
 }
 
-static struct http_server *server;
-static struct remote_run run;
-static struct entry_head *entry[8];
-
 static void start(const char *parameters, unsigned records)
 {
     char uri[400];
-    struct err e = {0};
-    memset(&seen, 0, sizeof seen);
-    server = http_server_start(logs, NULL, NULL);
+    memset(error_of, 0, sizeof error_of);
+    memset(actions, 0, sizeof actions);
     (void)snprintf(uri, sizeof uri, "cloudwatch://eu-west-1//app/group/stream1?endpoint_url=http://127.0.0.1:%u%s",
-                   http_server_port(server), parameters);
-    if (remote_run_open(&run, uri, &e) < 0)
-        fail_msg("%s", e.text);
+                   start_server(logs), parameters);
+    open_sink(uri);
     for (unsigned i = 0; i < records; i++) /* the youngest first */
         entry[i] = remote_run_entry(&run, records - 1 - i, BASE_NS + (int64_t)(records - i) * 1000000000, 10);
-}
-
-static const struct sink_result *send_all(uint32_t count)
-{
-    const struct remote_run_request *q = remote_run_send(&run, entry, count, 1);
-    remote_run_wait(&run);
-    return &q->result;
-}
-
-static void end(void)
-{
-    for (unsigned i = 0; i < ARRAY_COUNT(entry); i++) {
-        free(entry[i]);
-        entry[i] = NULL;
-    }
-    remote_run_close(&run);
-    http_server_stop(server);
 }
 
 /* effect: cloudwatch.endpoint_url */
@@ -88,8 +46,8 @@ static void a_put_is_signed_sorted_and_has_the_records_own_time(void **state)
     json_error_t e;
     (void)state;
     start("", 3);
-    assert_int_equal(send_all(3)->outcome, SINK_DELIVERED);
-    assert_string_equal(seen.actions, "PutLogEvents ");
+    assert_int_equal(send_all(3, 1)->outcome, SINK_DELIVERED);
+    assert_string_equal(actions, "PutLogEvents ");
     const struct http_server_request q = {.head = seen.head};
     assert_string_equal(http_server_header(&q, "Content-Type"), "application/x-amz-json-1.1");
     assert_string_equal(http_server_header(&q, "X-Amz-Security-Token"), "session");
@@ -132,29 +90,29 @@ static void what_is_missing_is_made_and_the_put_repeated(void **state)
 {
     (void)state;
     start("", 1);
-    seen.error[0] = "ResourceNotFoundException";
-    seen.error[2] = "ResourceAlreadyExistsException";
-    assert_int_equal(send_all(1)->outcome, SINK_DELIVERED);
-    assert_string_equal(seen.actions, "PutLogEvents CreateLogGroup CreateLogStream PutLogEvents ");
+    error_of[0] = "ResourceNotFoundException";
+    error_of[2] = "ResourceAlreadyExistsException";
+    assert_int_equal(send_all(1, 1)->outcome, SINK_DELIVERED);
+    assert_string_equal(actions, "PutLogEvents CreateLogGroup CreateLogStream PutLogEvents ");
     end();
     start("", 1); /* a stream may be made where a group may not */
-    seen.error[0] = "ResourceNotFoundException";
-    seen.error[1] = "AccessDeniedException";
-    assert_int_equal(send_all(1)->outcome, SINK_DELIVERED);
+    error_of[0] = "ResourceNotFoundException";
+    error_of[1] = "AccessDeniedException";
+    assert_int_equal(send_all(1, 1)->outcome, SINK_DELIVERED);
     end();
     start("&create_log_group=false", 1);
-    seen.error[0] = "ResourceNotFoundException";
-    assert_int_equal(send_all(1)->outcome, SINK_DELIVERED);
-    assert_string_equal(seen.actions, "PutLogEvents CreateLogStream PutLogEvents ");
+    error_of[0] = "ResourceNotFoundException";
+    assert_int_equal(send_all(1, 1)->outcome, SINK_DELIVERED);
+    assert_string_equal(actions, "PutLogEvents CreateLogStream PutLogEvents ");
     end();
     start("&create_log_group=false&create_log_stream=false", 1);
-    seen.error[0] = "ResourceNotFoundException";
-    assert_int_equal(send_all(1)->outcome, SINK_BROKEN);
-    assert_string_equal(seen.actions, "PutLogEvents ");
+    error_of[0] = "ResourceNotFoundException";
+    assert_int_equal(send_all(1, 1)->outcome, SINK_BROKEN);
+    assert_string_equal(actions, "PutLogEvents ");
     end();
     start("", 1); /* not for ever */
-    seen.error[0] = seen.error[3] = "ResourceNotFoundException";
-    assert_int_equal(send_all(1)->outcome, SINK_RETRY);
+    error_of[0] = error_of[3] = "ResourceNotFoundException";
+    assert_int_equal(send_all(1, 1)->outcome, SINK_RETRY);
     end();
 }
 
@@ -169,8 +127,8 @@ static void errors_become_outcomes(void **state)
     (void)state;
     for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
         start("", 1);
-        seen.error[0] = cases[i].error;
-        const struct sink_result *r = send_all(1);
+        error_of[0] = cases[i].error;
+        const struct sink_result *r = send_all(1, 1);
         if (r->outcome != cases[i].outcome)
             fail_msg("%s: %d: %s", cases[i].error, r->outcome, r->reason);
         assert_int_equal(r->status, 400);
@@ -184,19 +142,19 @@ static void a_token_that_is_wanted_is_taken_and_expired_credentials_are_renewed(
 {
     (void)state;
     start("", 1);
-    seen.error[0] = "InvalidSequenceTokenException";
-    assert_int_equal(send_all(1)->outcome, SINK_DELIVERED);
+    error_of[0] = "InvalidSequenceTokenException";
+    assert_int_equal(send_all(1, 1)->outcome, SINK_DELIVERED);
     assert_non_null(strstr(seen.body, "\"sequenceToken\":\"next-token\""));
     assert_int_equal(seen.requests, 2);
     end();
     start("", 1);
-    seen.error[0] = "ExpiredTokenException";
-    assert_int_equal(send_all(1)->outcome, SINK_DELIVERED);
+    error_of[0] = "ExpiredTokenException";
+    assert_int_equal(send_all(1, 1)->outcome, SINK_DELIVERED);
     assert_int_equal(seen.requests, 2);
     end();
     start("", 1);
-    seen.error[0] = seen.error[1] = "ExpiredTokenException";
-    assert_int_equal(send_all(1)->outcome, SINK_BROKEN);
+    error_of[0] = error_of[1] = "ExpiredTokenException";
+    assert_int_equal(send_all(1, 1)->outcome, SINK_BROKEN);
     end();
 }
 
@@ -206,20 +164,20 @@ static void events_that_were_left_out_are_told_by_their_index(void **state)
     const struct sink_result *r;
     (void)state;
     start("", 6);
-    seen.error[0] = "{\"rejectedLogEventsInfo\":{\"tooOldLogEventEndIndex\":2,\"expiredLogEventEndIndex\":1}}";
-    seen.error[1] = "{\"rejectedLogEventsInfo\":{\"tooNewLogEventStartIndex\":4,\"expiredLogEventEndIndex\":1}}";
-    seen.error[2] = "{\"rejectedLogEventsInfo\":{\"tooNewLogEventStartIndex\":99,\"tooOldLogEventEndIndex\":-1}}";
-    r = send_all(6);
+    error_of[0] = "{\"rejectedLogEventsInfo\":{\"tooOldLogEventEndIndex\":2,\"expiredLogEventEndIndex\":1}}";
+    error_of[1] = "{\"rejectedLogEventsInfo\":{\"tooNewLogEventStartIndex\":4,\"expiredLogEventEndIndex\":1}}";
+    error_of[2] = "{\"rejectedLogEventsInfo\":{\"tooNewLogEventStartIndex\":99,\"tooOldLogEventEndIndex\":-1}}";
+    r = send_all(6, 1);
     assert_int_equal(r->outcome, SINK_DELIVERED);
     assert_int_equal(r->rejected_count, 2);
     assert_int_equal(r->rejected[0], 4);
     assert_int_equal(r->rejected[1], 5);
-    r = send_all(6);
+    r = send_all(6, 1);
     assert_int_equal(r->rejected_count, 3);
     assert_int_equal(r->rejected[0], 0);
     assert_int_equal(r->rejected[1], 1);
     assert_int_equal(r->rejected[2], 5);
-    assert_int_equal(send_all(6)->rejected_count, 0);
+    assert_int_equal(send_all(6, 1)->rejected_count, 0);
     end();
 }
 

@@ -1,91 +1,31 @@
 /* The http and webhook sinks: the bytes that go out, and what answers mean. */
-#include "lib/base/bytes_text.h"
-#include "lib/base/check.h"
-#include "lib/base/clock.h"
-#include "tests/common/http_server.h"
-#include "tests/common/remote_run.h"
+#include "tests/unit/http-sink-fixture.h"
 
-#include <errno.h>
-#include <jansson.h>
+#include "lib/base/bytes_text.h"
+
 #include <libdeflate.h>
 #include <openssl/hmac.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include <cmocka.h>
+/* How the server answers: by the statuses, one after the other, then 200. */
+static int status[10];
 
-#define BASE_NS INT64_C(1795250224000000000)
-
-/* What the server saw last, and how it answers: by the statuses, one after the other, then 200. */
-static struct {
-    char head[8192], body[1 << 16];
-    size_t body_len;
-    int status[10];
-    unsigned requests;
-} seen;
-
-static enum http_server_then note(void *arg, const struct http_server_request *q, struct buf *answer)
+static enum http_server_then tell(void *arg, const struct http_server_request *q, struct buf *answer)
 {
+    const int now = seen.requests < ARRAY_COUNT(status) ? status[seen.requests] : 0;
     (void)arg;
-    (void)snprintf(seen.head, sizeof seen.head, "%s", q->head);
-    CHECK(q->body_len < sizeof seen.body);
-    memcpy(seen.body, q->body, q->body_len + 1);
-    seen.body_len = q->body_len;
-    const unsigned n = seen.requests++;
-    const int status = n < ARRAY_COUNT(seen.status) ? seen.status[n] : 0;
-    http_server_answer(answer, status ? status : 200, status == 429 ? "Retry-After: 3\r\n" : "", "told");
+    note(q);
+    http_server_answer(answer, now ? now : 200, now == 429 ? "Retry-After: 3\r\n" : "", "told");
     return HTTP_SERVER_KEEP;
 }
-
-static struct http_server *server;
-static struct remote_run run;
-static struct entry_head *entry[8];
 
 static void start(const char *scheme, const char *parameters, unsigned records)
 {
     char uri[600];
-    struct err e = {0};
-    memset(&seen, 0, sizeof seen);
-    server = http_server_start(note, NULL, NULL);
-    (void)snprintf(uri, sizeof uri, "%s://127.0.0.1:%u/in%s", scheme, http_server_port(server), parameters);
-    if (remote_run_open(&run, uri, &e) < 0)
-        fail_msg("%s", e.text);
+    memset(status, 0, sizeof status);
+    (void)snprintf(uri, sizeof uri, "%s://127.0.0.1:%u/in%s", scheme, start_server(tell), parameters);
+    open_sink(uri);
     for (unsigned i = 0; i < records; i++)
         entry[i] = remote_run_entry(&run, i, BASE_NS, 10);
-}
-
-static const struct sink_result *send_all(uint32_t count, uint32_t attempt)
-{
-    const struct remote_run_request *q = remote_run_send(&run, entry, count, attempt);
-    remote_run_wait(&run);
-    return &q->result;
-}
-
-static void end(void)
-{
-    for (unsigned i = 0; i < ARRAY_COUNT(entry); i++) {
-        free(entry[i]);
-        entry[i] = NULL;
-    }
-    remote_run_close(&run);
-    http_server_stop(server);
-}
-
-static const char *header(const char *name)
-{
-    return http_server_header(&(struct http_server_request){.head = seen.head}, name);
-}
-
-static json_t *body(void)
-{
-    json_error_t e;
-    json_t *j = json_loadb(seen.body, seen.body_len, JSON_DECODE_ANY, &e);
-    if (!j)
-        fail_msg("%s: %s", e.text, seen.body);
-    return j;
 }
 
 static void assert_event(const json_t *event, int n)
@@ -195,7 +135,7 @@ static void answers_become_outcomes(void **state)
     (void)state;
     start("http", "", 1);
     for (unsigned i = 0; i < ARRAY_COUNT(cases); i++)
-        seen.status[i] = cases[i].status;
+        status[i] = cases[i].status;
     for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
         const struct sink_result *r = send_all(1, 1);
         assert_int_equal(r->outcome, cases[i].outcome);
@@ -295,15 +235,18 @@ static void contradictions_are_refused_by_name(void **state)
     }
 }
 
-/* A proxy is a server that is asked for whole URLs, or to CONNECT. */
+/* A proxy is a server that is asked for whole URLs, or to CONNECT.
+ * effect: http.proxy http.proxy_user http.proxy_password */
 static void a_proxy_is_asked_with_its_own_password(void **state)
 {
-    char parameters[100];
+    char parameters[120];
     (void)state;
     start("http", "?user=me&password=pw&proxy=none", 1);
     const unsigned port = http_server_port(server);
     remote_run_close(&run);
-    (void)snprintf(parameters, sizeof parameters, "http://me:pw@h.invalid/in?proxy=http://u:p@127.0.0.1:%u", port);
+    (void)snprintf(parameters, sizeof parameters,
+                   "http://me:pw@h.invalid/in?proxy=127.0.0.1:%u&proxy_user=u&proxy_password=p",
+                   port);
     assert_int_equal(remote_run_open(&run, parameters, NULL), 0);
     assert_int_equal(send_all(1, 1)->outcome, SINK_DELIVERED);
     assert_int_equal(strncmp(seen.head, "POST http://h.invalid/in HTTP/1.1", 33), 0);
@@ -328,7 +271,7 @@ static void what_a_proxy_says_to_connect_becomes_an_outcome(void **state)
     (void)snprintf(uri, sizeof uri, "https://h.invalid/in?proxy=http://u:pw-hidden@127.0.0.1:%u", port);
     assert_int_equal(remote_run_open(&run, uri, NULL), 0);
     for (unsigned i = 0; i < ARRAY_COUNT(cases); i++)
-        seen.status[i] = cases[i].status;
+        status[i] = cases[i].status;
     for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
         const struct sink_result *r = send_all(1, 1);
         assert_int_equal(r->outcome, cases[i].outcome);

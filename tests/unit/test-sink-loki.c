@@ -1,86 +1,35 @@
 /* The Loki sink: labels, the order inside a stream, both encodings of a push, and what answers mean. */
+#include "tests/unit/http-sink-fixture.h"
+
 #include "collector/sinks/loki.h"
-#include "lib/base/check.h"
-#include "lib/base/clock.h"
-#include "tests/common/http_server.h"
-#include "tests/common/remote_run.h"
 
-#include <errno.h>
-#include <jansson.h>
-#include <setjmp.h>
 #include <snappy-c.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#define BASE_NS INT64_C(1795250224000000000)
 
 static struct {
-    char head[8192], body[1 << 16];
-    size_t body_len;
     int status;
-    const char *answer;
-} seen;
+    const char *text;
+} answer_with;
 
-static enum http_server_then note(void *arg, const struct http_server_request *q, struct buf *answer)
+static enum http_server_then tell(void *arg, const struct http_server_request *q, struct buf *answer)
 {
     (void)arg;
-    (void)snprintf(seen.head, sizeof seen.head, "%s", q->head);
-    CHECK(q->body_len < sizeof seen.body);
-    memcpy(seen.body, q->body, q->body_len + 1);
-    seen.body_len = q->body_len;
-    http_server_answer(answer, seen.status, "", seen.answer);
+    note(q);
+    http_server_answer(answer, answer_with.status, "", answer_with.text);
     return HTTP_SERVER_KEEP;
 }
-
-static struct http_server *server;
-static struct remote_run run;
-static struct entry_head *entry[16];
 
 static void start(const char *path, const char *parameters)
 {
     char uri[600];
-    struct err e = {0};
-    memset(&seen, 0, sizeof seen);
-    seen.status = 204;
-    seen.answer = "";
-    server = http_server_start(note, NULL, NULL);
-    (void)snprintf(uri, sizeof uri, "loki://127.0.0.1:%u%s%s", http_server_port(server), path, parameters);
-    if (remote_run_open(&run, uri, &e) < 0)
-        fail_msg("%s", e.text);
-}
-
-static const struct sink_result *send_all(uint32_t count)
-{
-    const struct remote_run_request *q = remote_run_send(&run, entry, count, 1);
-    remote_run_wait(&run);
-    return &q->result;
-}
-
-static void end(void)
-{
-    for (unsigned i = 0; i < ARRAY_COUNT(entry); i++) {
-        free(entry[i]);
-        entry[i] = NULL;
-    }
-    remote_run_close(&run);
-    http_server_stop(server);
-}
-
-static const char *header(const char *name)
-{
-    return http_server_header(&(struct http_server_request){.head = seen.head}, name);
+    answer_with.status = 204;
+    answer_with.text = "";
+    (void)snprintf(uri, sizeof uri, "loki://127.0.0.1:%u%s%s", start_server(tell), path, parameters);
+    open_sink(uri);
 }
 
 static json_t *streams(json_t **ret_root)
 {
-    json_error_t e;
-    *ret_root = json_loadb(seen.body, seen.body_len, 0, &e);
-    if (!*ret_root)
-        fail_msg("%s: %s", e.text, seen.body);
+    *ret_root = body();
     return json_object_get(*ret_root, "streams");
 }
 
@@ -163,7 +112,7 @@ static void hostile_records_stay_inside_labels_and_json(void **state)
         entry[0] = remote_run_encode(&run, &s->r);
         for (const char *p = entry_group(entry[0]); p < entry_meta(entry[0]); p++)
             assert_true(*p >= ' ' && *p < 0x7f && *p != '\\');
-        assert_int_equal(send_all(1)->outcome, SINK_DELIVERED);
+        assert_int_equal(send_all(1, 1)->outcome, SINK_DELIVERED);
         assert_int_equal(json_array_size(streams(&root)), 1);
         json_decref(root);
         free(entry[0]);
@@ -203,7 +152,7 @@ static void a_push_is_streams_in_order_of_time_with_the_records_own_time(void **
     start("", "?labels=app=x&tenant_id=team-a&user=u&password=p&structured_metadata=trace_id,record_id,nothing");
     for (unsigned i = 0; i < ARRAY_COUNT(order); i++)
         entry[i] = remote_run_entry(&run, order[i], BASE_NS, 10);
-    assert_int_equal(send_all(ARRAY_COUNT(order))->outcome, SINK_DELIVERED);
+    assert_int_equal(send_all(ARRAY_COUNT(order), 1)->outcome, SINK_DELIVERED);
     assert_non_null(strstr(seen.head, "POST /loki/api/v1/push HTTP/1.1"));
     assert_string_equal(header("Content-Type"), "application/json");
     assert_string_equal(header("X-Scope-OrgID"), "team-a");
@@ -256,7 +205,7 @@ static void protobuf_says_the_same(void **state)
     start("/prefix", "?labels=app=x&encoding=protobuf&structured_metadata=trace_id");
     entry[0] = remote_run_entry(&run, 3, BASE_NS, 10);
     entry[1] = remote_run_entry(&run, 0, BASE_NS, 10);
-    assert_int_equal(send_all(2)->outcome, SINK_DELIVERED);
+    assert_int_equal(send_all(2, 1)->outcome, SINK_DELIVERED);
     assert_non_null(strstr(seen.head, "POST /prefix/loki/api/v1/push HTTP/1.1"));
     assert_string_equal(header("Content-Type"), "application/x-protobuf");
     assert_int_equal(snappy_uncompress(seen.body, seen.body_len, plain, &len), SNAPPY_OK);
@@ -300,25 +249,25 @@ static void an_answer_that_names_the_oldest_rejects_these_only(void **state)
     start("", "?label_keys=app");
     for (unsigned i = 0; i < 4; i++)
         entry[i] = remote_run_entry(&run, 9 - 3 * i, BASE_NS, 10); /* 9, 6, 3, 0: the oldest last */
-    seen.status = 400;
-    seen.answer = BEHIND "user 'fake', total ignored: 2 out of 4 for stream: {service=\"fapilog\"}";
-    const struct sink_result *r = send_all(4);
+    answer_with.status = 400;
+    answer_with.text = BEHIND "user 'fake', total ignored: 2 out of 4 for stream: {service=\"fapilog\"}";
+    const struct sink_result *r = send_all(4, 1);
     assert_int_equal(r->outcome, SINK_DELIVERED);
     assert_int_equal(r->rejected_count, 2);
     assert_int_equal(r->rejected[0], 2);
     assert_int_equal(r->rejected[1], 3);
     assert_int_equal(r->status, 400);
-    seen.answer = BEHIND "user 'fake', total ignored: 2 out of 5 for stream: {service=\"fapilog\"}"; /* not ours */
-    assert_int_equal(send_all(4)->outcome, SINK_REFUSED);
-    seen.answer = "entry for stream '{}' has timestamp too old: 2020, oldest acceptable timestamp is: 2026";
-    assert_int_equal(send_all(4)->outcome, SINK_REFUSED);
+    answer_with.text = BEHIND "user 'fake', total ignored: 2 out of 5 for stream: {service=\"fapilog\"}"; /* not ours */
+    assert_int_equal(send_all(4, 1)->outcome, SINK_REFUSED);
+    answer_with.text = "entry for stream '{}' has timestamp too old: 2020, oldest acceptable timestamp is: 2026";
+    assert_int_equal(send_all(4, 1)->outcome, SINK_REFUSED);
     end();
     start("", "?label_keys=level");
     for (unsigned i = 0; i < 2; i++)
         entry[i] = remote_run_entry(&run, i, BASE_NS, 10);
-    seen.status = 400; /* two streams: Loki tells of one of them */
-    seen.answer = BEHIND "user 'fake', total ignored: 1 out of 2 for stream: {level=\"INFO\"}";
-    assert_int_equal(send_all(2)->outcome, SINK_REFUSED);
+    answer_with.status = 400; /* two streams: Loki tells of one of them */
+    answer_with.text = BEHIND "user 'fake', total ignored: 1 out of 2 for stream: {level=\"INFO\"}";
+    assert_int_equal(send_all(2, 1)->outcome, SINK_REFUSED);
     end();
 }
 
@@ -332,8 +281,8 @@ static void only_200_and_204_count_as_taken(void **state)
     start("/loki/api/v1/push", "");
     entry[0] = remote_run_entry(&run, 0, BASE_NS, 10);
     for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
-        seen.status = cases[i].status;
-        assert_int_equal(send_all(1)->outcome, cases[i].outcome);
+        answer_with.status = cases[i].status;
+        assert_int_equal(send_all(1, 1)->outcome, cases[i].outcome);
         assert_non_null(strstr(seen.head, "POST /loki/api/v1/push HTTP/1.1"));
     }
     end();

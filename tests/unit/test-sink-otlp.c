@@ -1,95 +1,41 @@
 /* The OTLP sink: bytes of a record, groups of a request, both encodings, and what answers mean. */
+#include "tests/unit/http-sink-fixture.h"
+
 #include "collector/format/format.h"
 #include "collector/format/proto.h"
 #include "lib/base/bytes_text.h"
-#include "lib/base/check.h"
-#include "lib/base/clock.h"
-#include "tests/common/http_server.h"
-#include "tests/common/remote_run.h"
-
-#include <errno.h>
-#include <jansson.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#define BASE_NS INT64_C(1795250224000000000)
 
 static struct {
-    char head[8192];
-    struct buf body;
     int status;
-    const char *answer;
-    size_t answer_len;
-} seen;
+    const char *data;
+    size_t len;
+} script;
 
-static enum http_server_then note(void *arg, const struct http_server_request *q, struct buf *answer)
+static enum http_server_then tell(void *arg, const struct http_server_request *q, struct buf *answer)
 {
     (void)arg;
-    (void)snprintf(seen.head, sizeof seen.head, "%s", q->head);
-    seen.body.len = 0;
-    CHECK(buf_append(&seen.body, q->body, q->body_len) == 0);
-    CHECK(buf_printf(answer, "HTTP/1.1 %d X\r\nContent-Length: %zu\r\n\r\n", seen.status, seen.answer_len) == 0);
-    CHECK(buf_append(answer, seen.answer, seen.answer_len) == 0);
+    note(q);
+    CHECK(buf_printf(answer, "HTTP/1.1 %d X\r\nContent-Length: %zu\r\n\r\n", script.status, script.len) == 0);
+    CHECK(buf_append(answer, script.data, script.len) == 0);
     return HTTP_SERVER_KEEP;
 }
-
-static struct http_server *server;
-static struct remote_run run;
-static struct entry_head *entry[16];
 
 static int64_t no_clock(void) { return 0; }
 
 static void answer_with(int status, const char *data, size_t len)
 {
-    seen.status = status;
-    seen.answer = data;
-    seen.answer_len = len;
+    script.status = status;
+    script.data = data;
+    script.len = len;
 }
 
 static void start(const char *path)
 {
     char uri[600];
-    struct err e = {0};
     answer_with(200, "", 0);
     format_observed_clock = no_clock;
-    server = http_server_start(note, NULL, NULL);
-    (void)snprintf(uri, sizeof uri, "otlp+http://127.0.0.1:%u%s", http_server_port(server), path);
-    if (remote_run_open(&run, uri, &e) < 0)
-        fail_msg("%s", e.text);
-}
-
-static const struct sink_result *send_all(uint32_t count)
-{
-    const struct remote_run_request *q = remote_run_send(&run, entry, count, 1);
-    remote_run_wait(&run);
-    return &q->result;
-}
-
-static void forget(void)
-{
-    for (unsigned i = 0; i < ARRAY_COUNT(entry); i++) {
-        free(entry[i]);
-        entry[i] = NULL;
-    }
-    remote_run_forget(&run);
-}
-
-static void end(void)
-{
-    forget();
-    remote_run_close(&run);
-    http_server_stop(server);
-    buf_done(&seen.body);
-}
-
-static const char *header(const char *name)
-{
-    return http_server_header(&(struct http_server_request){.head = seen.head}, name);
+    (void)snprintf(uri, sizeof uri, "otlp+http://127.0.0.1:%u%s", start_server(tell), path);
+    open_sink(uri);
 }
 
 /* ---- a walk over protobuf that knows fields by number ---- */
@@ -270,7 +216,7 @@ static void every_record_is_well_formed_and_within_its_bound(void **state)
                 fail_msg("%s: %s", sample_name(kind), e.text);
             json_decref(parsed);
             sample_free(s);
-            assert_int_equal(send_all(1)->outcome, SINK_DELIVERED);
+            assert_int_equal(send_all(1, 1)->outcome, SINK_DELIVERED);
             forget();
         }
         end();
@@ -294,8 +240,8 @@ static void a_group_too_long_for_the_head_is_part_of_the_payload(void **state)
         s->logger.name.len = 65999;
         entry[1] = remote_run_encode(&run, &s->r);
         assert_int_equal(entry[1]->group_len, 0);
-        assert_int_equal(send_all(2)->outcome, SINK_DELIVERED);
-        const char *at = seen.body.data, *const body_end = at + seen.body.len;
+        assert_int_equal(send_all(2, 1)->outcome, SINK_DELIVERED);
+        const char *at = seen.body, *const body_end = at + seen.body_len;
         if (n == 0) {
             for (unsigned i = 0; i < 2; i++) { /* the one without a group sorts first */
                 const struct proto_field logs = next(&at, body_end, 1);
@@ -310,7 +256,7 @@ static void a_group_too_long_for_the_head_is_part_of_the_payload(void **state)
             }
             assert_ptr_equal(at, body_end);
         } else {
-            json_t *const root = json_loadb(seen.body.data, seen.body.len, 0, NULL);
+            json_t *const root = json_loadb(seen.body, seen.body_len, 0, NULL);
             assert_int_equal(json_array_size(json_object_get(root, "resourceLogs")), 2);
             json_decref(root);
         }
@@ -341,11 +287,11 @@ static void records_of_a_resource_and_scope_are_sent_together_in_order(void **st
     (void)state;
     start("/prefix/?headers=x-tenant=t");
     name_entries(5);
-    assert_int_equal(send_all(5)->outcome, SINK_DELIVERED);
+    assert_int_equal(send_all(5, 1)->outcome, SINK_DELIVERED);
     assert_non_null(strstr(seen.head, "POST /prefix/v1/logs HTTP/1.1"));
     assert_string_equal(header("Content-Type"), "application/x-protobuf");
     assert_string_equal(header("x-tenant"), "t");
-    const char *at = seen.body.data, *const body_end = at + seen.body.len;
+    const char *at = seen.body, *const body_end = at + seen.body_len;
     for (unsigned group = 0; group < 2; group++) {
         const struct proto_field logs = next(&at, body_end, 1);
         const char *in = logs.data;
@@ -370,10 +316,10 @@ static void json_says_the_same(void **state)
     (void)state;
     start("/v1/logs?encoding=json");
     name_entries(5);
-    assert_int_equal(send_all(5)->outcome, SINK_DELIVERED);
+    assert_int_equal(send_all(5, 1)->outcome, SINK_DELIVERED);
     assert_non_null(strstr(seen.head, "POST /v1/logs HTTP/1.1"));
     assert_string_equal(header("Content-Type"), "application/json");
-    json_t *const root = json_loadb(seen.body.data, seen.body.len, 0, NULL);
+    json_t *const root = json_loadb(seen.body, seen.body_len, 0, NULL);
     const json_t *const all = json_object_get(root, "resourceLogs");
     assert_int_equal(json_array_size(all), 2);
     for (unsigned group = 0; group < 2; group++) {
@@ -397,11 +343,11 @@ static void what_another_encoding_left_in_a_spool_is_sent_as_it_is(void **state)
     start("");
     name_entries(1);
     entry[1] = json;
-    assert_int_equal(send_all(2)->outcome, SINK_REFUSED); /* the core halves it, and nothing is lost */
+    assert_int_equal(send_all(2, 1)->outcome, SINK_REFUSED); /* the core halves it, and nothing is lost */
     free(entry[0]);
     entry[0] = json;
     entry[1] = NULL;
-    assert_int_equal(send_all(1)->outcome, SINK_DELIVERED);
+    assert_int_equal(send_all(1, 1)->outcome, SINK_DELIVERED);
     assert_string_equal(header("Content-Type"), "application/json");
     end();
 }
@@ -412,7 +358,7 @@ static void a_damaged_group_is_refused(void **state)
     start("");
     name_entries(1);
     ((char *)(entry[0] + 1))[1]++; /* the resource's length */
-    assert_int_equal(send_all(1)->outcome, SINK_REFUSED);
+    assert_int_equal(send_all(1, 1)->outcome, SINK_REFUSED);
     end();
 }
 
@@ -439,14 +385,14 @@ static void partial_success_is_told_and_names_records_only_when_it_is_all(void *
         name_entries(3);
         warned[0] = '\0';
         answer_with(200, cases[i].some, cases[i].len ? cases[i].len : strlen(cases[i].some));
-        const struct sink_result *r = send_all(3);
+        const struct sink_result *r = send_all(3, 1);
         assert_int_equal(r->outcome, SINK_DELIVERED);
         assert_int_equal(r->rejected_count, 0);
         assert_string_equal(r->reason, "2 of 3 records rejected: too?x");
         assert_non_null(strstr(warned, "2 of 3 records rejected: too?x"));
         warned[0] = '\0';
         answer_with(200, cases[i].all, cases[i].len ? cases[i].len : strlen(cases[i].all));
-        r = send_all(3);
+        r = send_all(3, 1);
         assert_int_equal(r->outcome, SINK_DELIVERED);
         assert_int_equal(r->rejected_count, 3);
         assert_int_equal(r->rejected[2], 2);
@@ -467,7 +413,7 @@ static void answers_that_are_no_message_count_by_their_status(void **state)
     name_entries(1);
     for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
         answer_with(cases[i].status, cases[i].answer, strlen(cases[i].answer));
-        assert_int_equal(send_all(1)->outcome, cases[i].outcome);
+        assert_int_equal(send_all(1, 1)->outcome, cases[i].outcome);
     }
     end();
 }

@@ -1,33 +1,16 @@
 /* A spool that was cut at any byte, or of which any byte is another: what was whole is delivered, the rest is
  * counted, and the books balance. The same for a disk that fails at any call. */
-#include "tests/unit/io-probe.h"
+#include "tests/unit/remote-fixture.h"
 
 #include "collector/delivery/spool/block.h"
 #include "collector/delivery/spool/cursor.h"
-#include "lib/base/check.h"
-#include "tests/common/fake_remote.h"
 
 #include <dirent.h>
 #include <sys/stat.h>
 
 enum { BLOCKS = 3, RECORDS = 4, ALL = BLOCKS * RECORDS };
 
-static struct fake fake;
-static struct fake *const f = &fake;
 static const struct io_config plain = { .kind = IO_PLAIN, .queue_depth = 16 };
-
-static bool always_fail(struct fake *g, struct sink_request *q, struct sink_result *a)
-{
-    (void)g, (void)q;
-    *a = (struct sink_result){ .outcome = SINK_RETRY, .status = 503, .reason = "busy" };
-    return true;
-}
-
-static void start(void)
-{
-    struct err e;
-    assert_int_equal(fake_start(f, &e), 0);
-}
 
 /* One file with three blocks; its bytes and its path. */
 static size_t spool_make(char *path, size_t path_size, char **ret)

@@ -301,8 +301,18 @@ void remote_hurry(struct remote *r)
     r->hurry_number = r->lots;
 }
 
+/* The default of some sinks, as their reference has it, and the first thing to change where more is logged. */
+static void tell_of_single_records(struct remote *r)
+{
+    if (r->was_told_single || r->d->batch_size > 1 || r->limits.records == 1 || remote_is_failing(r))
+        return;
+    r->was_told_single = true;
+    remote_say(r, "does not keep up, and sends one record a request: raise batch_size if the server takes more");
+}
+
 void remote_relieve(struct remote *r)
 {
+    tell_of_single_records(r);
     if (r->d->on_full == SINK_FULL_SPOOL)
         r->relieve_number = r->lots;
 }

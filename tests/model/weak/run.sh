@@ -24,8 +24,8 @@ run_case() {
     options=$(sed -n 's/^ \* genmc: //p' "$here/$model.c")
     code=0
     # Its search for spinning loops does not end on the one of fapilogi_begin().
-    timeout "$seconds" genmc --rc11 --disable-spin-assume ${options:+"$options"} -- -w -D_GNU_SOURCE "-D${kind}_$name" -I"$root" \
-        -I"$root/include" "$here/$model.c" >"$log" 2>&1 || code=$?
+    timeout "$seconds" genmc --rc11 --disable-spin-assume ${options:+"$options"} -- -w -D_GNU_SOURCE \
+        "-D${kind}_$name" -I"$root" -I"$root/include" "$here/$model.c" >"$log" 2>&1 || code=$?
     [ $code -ne 124 ] || fail "not finished after $seconds s"
     why=$(sed -n 's/^Error detected: //p' "$log" | head -n 1)
     if [ "$kind" = MODEL ]; then
