@@ -54,16 +54,16 @@ void fapilogi_context_record(struct writer *w)
     w->written_epoch = epoch;
 }
 
-/* More than this waiting is worth a look at the bell. */
-static uint64_t much(const struct writer *w)
-{
-    const uint64_t quarter = w->cap / 4;
-    return quarter < MUCH_MAX ? quarter : MUCH_MAX;
-}
-
 static uint64_t min(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
+}
+
+/* A tail this far from head is worth a look at the bell. Head is a block boundary: the collector may have taken nearly
+ * a block more, and to wake it for the rest would cost us more than the block does. */
+static uint64_t much(const struct writer *w)
+{
+    return min(w->cap / 4, MUCH_MAX) + w->block;
 }
 
 static void set_limits(struct writer *w, uint64_t head)

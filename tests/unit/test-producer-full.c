@@ -254,9 +254,9 @@ static void add_sizes(uint32_t around, uint32_t from, uint32_t to)
 static void choose_sizes(void)
 {
     sizes_count = 0;
-    add_sizes(16384 - 48 - 16 - 4, 12, 12);  /* the largest that fits a block */
-    add_sizes(16384, 4, 4);
-    add_sizes(2 * (16384 - 64) - 24, 12, 12); /* ends of fragments */
+    add_sizes(32768 - 48 - 16 - 4, 12, 12);  /* the largest that fits a block */
+    add_sizes(32768, 4, 4);
+    add_sizes(2 * (32768 - 64) - 24, 12, 12); /* ends of fragments */
     add_sizes(65536 - 20, 12, 12);           /* a quarter of the lane: then the jumbo lane */
     add_sizes(200000, 3, 3);
     add_sizes((1 << 20) - 4, 30, 12);        /* the limit of a record */

@@ -189,22 +189,22 @@ static void memory_comes_as_it_is_needed(void **state)
 static void open_beside_collector(void *arg)
 {
     (void)arg;
-    enum { MUCH = 64 << 10 };
     fapilog_t *log = fapilog_open("svc", NULL);
     struct walk *view = own_segment();
     FAPILOG_INFO(log, "first");
     (void)next_block(log);
     const struct writer *w = self_writer();
     struct fapilog_lane_slot *slot = walk_slot(view, w->index);
-    if (w->open_until != MUCH)
+    const uint64_t much = 65536 + w->block;
+    if (w->open_until != much)
         _exit(1);
     slot->head = w->block;
-    while (block_end(w) < MUCH)
+    while (block_end(w) < much)
         (void)next_block(log);
-    if (w->open_until != MUCH)
+    if (w->open_until != much)
         _exit(2);
     (void)next_block(log);
-    if (w->open_until != MUCH + w->block || w->hot.limit[0] != block_end(w))
+    if (w->open_until != much + w->block || w->hot.limit[0] != block_end(w))
         _exit(3);
     while (w->lane->dropped == 0)
         FAPILOG_INFO(log, "filler", FL("i", 1));
@@ -271,7 +271,8 @@ static void ring(void *arg)
         FAPILOG_INFO(log, "much", FL("i", i));
         tail = w->lanes[FAPILOG_SHARED_LANES].tail;
     }
-    if (tail < 65536 || tail > 65536 + 100)
+    const uint64_t much = 65536 + self_writer()->block; /* that wait for certain: head is a block boundary */
+    if (tail < much || tail > much + 100)
         _exit(4);
     w->ctl->bell = FAPILOG_BELL_SLEEPING;
     (void)fapilog_prepare(log);

@@ -370,7 +370,7 @@ static void log_context_over_blocks(void *arg)
 {
     fapilog_t *log = fapilog_open("svc", NULL);
     FAPILOG_SCOPE(FL_REQUEST_ID("r-1"));
-    for (int i = 0; i < 2000; i++)
+    for (int i = 0; i < 4000; i++)
         FAPILOG_INFO(log, "event", FL("i", i));
     fapilog_close(log);
 }
@@ -379,7 +379,7 @@ static void every_block_repeats_the_bound_context(void **state)
 {
     scenario_run(*state, log_context_over_blocks, NULL);
     last = walk_one(*state);
-    assert_int_equal(last.events, 2000);
+    assert_int_equal(last.events, 4000);
     assert_true(last.blocks > 3);
     assert_int_equal(last.contexts, last.blocks);
     for (unsigned i = 0; i < seen.count; i++)
