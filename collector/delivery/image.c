@@ -273,7 +273,7 @@ int image_new(const struct image_used *u, struct sink_span *span, uint32_t count
             r = add_segment(&b, u, &span[i]);
     if (r == 0)
         r = add_spans(&b, span, n, bytes);
-    *ret = r == 0 ? parcel_adopt(b.data, b.len) : NULL;
+    *ret = r == 0 ? parcel_adopt(b.data, b.len, b.cap) : NULL;
     if (!*ret) {
         buf_done(&b);
         return -ENOMEM;

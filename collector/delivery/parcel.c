@@ -22,12 +22,12 @@ struct parcel *parcel_new(uint64_t cap)
     return p;
 }
 
-struct parcel *parcel_adopt(char *data, uint64_t bytes)
+struct parcel *parcel_adopt(char *data, uint64_t bytes, uint64_t cap)
 {
     struct parcel *p = calloc(1, sizeof *p);
     if (!p)
         return NULL;
-    *p = (struct parcel){ .refs = 1, .bytes = bytes, .cap = bytes, .data = data };
+    *p = (struct parcel){ .refs = 1, .bytes = bytes, .cap = cap, .data = data };
     return p;
 }
 

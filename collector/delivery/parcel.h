@@ -24,8 +24,8 @@ struct parcel {
 };
 
 struct parcel *parcel_new(uint64_t cap); /* one reference; NULL: no memory */
-/* Takes over memory of malloc(), unless there is none for the rest: NULL. */
-struct parcel *parcel_adopt(char *data, uint64_t bytes);
+/* Takes over `cap` bytes of malloc(), of which `bytes` are used, unless there is no memory for the rest: NULL. */
+struct parcel *parcel_adopt(char *data, uint64_t bytes, uint64_t cap);
 int parcel_reserve(struct parcel *p, uint64_t more); /* room behind what is used; -ENOMEM */
 /* Gives back the memory behind what is used, when that is much. */
 void parcel_seal(struct parcel *p, uint64_t now_ns);

@@ -126,7 +126,7 @@ static int images_put(struct pipeline *p, struct batch *b, uint32_t output, uint
         int r = image_new(&b->used, span, left, &taken, &parcel);
         if (r < 0)
             return r;
-        parcel->sealed_ns = now_ns;
+        parcel_seal(parcel, now_ns);
         parcel->oldest_ns = parcel->youngest_ns = b->chunk[output].image_ns;
         for (uint32_t i = 0; i < p->targets_count && r == 0; i++)
             if (is_for(&p->target[i], b, output))

@@ -107,7 +107,8 @@ static void valid_make(enum spool_kind kind)
     memcpy(valid, &h, sizeof h);
     valid_bytes = sizeof h;
     for (unsigned b = 0; b < BLOCKS; b++) {
-        struct spool_block_head block = { .kind = (uint16_t)kind, .records = ENTRIES, .sequence = b + 1 };
+        struct spool_block_head block = { .kind = (uint16_t)kind, .codec = SPOOL_ZSTD, .records = ENTRIES,
+                                          .sequence = b + 1 };
         const size_t len = raw_make(kind, b, raw);
         block_at[b] = valid_bytes;
         valid_bytes += spool_block_seal(&block, raw, (uint32_t)len, (char *)valid + valid_bytes);

@@ -2,6 +2,7 @@
  * for entries holds for them. */
 #include "tests/unit/io-probe.h"
 
+#include "collector/delivery/image.h"
 #include "lib/base/check.h"
 #include "tests/common/fake_remote.h"
 
@@ -241,6 +242,37 @@ static void records_that_cannot_be_decoded_are_counted(void **state)
     assert_true(remote_is_idle(f->r, true));
 }
 
+static int nothing(void *arg, const struct fapilog_record *r)
+{
+    ++*(uint64_t *)arg;
+    return r->level > 31;
+}
+
+/* Block checksums tell damage on the disk; what a hostile producer has made is inside them. */
+static void an_image_of_any_bytes_is_read_as_far_as_it_goes(void **state)
+{
+    struct image_reader reader = {0};
+    uint64_t random = 88172645463325252u, records = 0;
+    (void)state;
+    struct parcel *p = fake_image(f, 10, 40);
+    char *copy = malloc(p->bytes);
+    assert_non_null(copy);
+    for (unsigned round = 0; round < 5000; round++) {
+        memcpy(copy, p->data, p->bytes);
+        for (unsigned i = 0; i < 1 + round % 3; i++) {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            copy[random % p->bytes] ^= (char)(1u << random / p->bytes % 8);
+        }
+        assert_int_equal(image_each(&reader, copy, round % 5 ? p->bytes : random % p->bytes, nothing, &records), 0);
+    }
+    assert_true(records > 5000); /* most of them are still there */
+    image_reader_done(&reader);
+    free(copy);
+    parcel_unref(p);
+}
+
 int main(void)
 {
     static struct io_config cfg[] = {
@@ -258,6 +290,7 @@ int main(void)
         cmocka_unit_test(what_has_waited_too_long_in_an_image_is_a_dead_letter),
         cmocka_unit_test(at_the_end_images_get_one_attempt_or_are_given_up),
         cmocka_unit_test(records_that_cannot_be_decoded_are_counted),
+        cmocka_unit_test(an_image_of_any_bytes_is_read_as_far_as_it_goes),
     };
     int failed = 0;
     for (size_t b = 0; b < ARRAY_COUNT(cfg); b++) {
