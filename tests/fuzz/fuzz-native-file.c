@@ -1,31 +1,13 @@
 /* Any bytes at all as a native file: walked block by block, each view to its last byte, without a crash, a
  * read outside or a hang. libFuzzer swaps main (-Dfuzz=true); as an ordinary test it replays the files that
  * it is given, or else mutates a valid file from a printed seed and makes many checksums right again. */
-#include "lib/base/check.h"
-#include "lib/base/cleanup.h"
+#include "tests/fuzz/fuzz_file.h"
+
 #include "lib/reader/native_file.h"
 #include "lib/reader/reader.h"
 
-#include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 #include <xxhash.h>
 #include <zstd.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static volatile uint64_t sink; /* keeps the reads */
-
-static void touch(const void *data, uint64_t len)
-{
-    for (uint64_t i = 0; i < len; i++)
-        sink += ((const uint8_t *)data)[i];
-}
 
 static void block_touch(const struct native_block *b)
 {
@@ -105,11 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 #ifndef FUZZ_WITHOUT_MAIN
-enum { FILE_MAX = 16384, SPAN_BYTES = 1024, BLOCKS = 6 };
-
-static uint8_t valid[FILE_MAX], image[FILE_MAX];
-static size_t valid_bytes;
-static size_t block_at[BLOCKS];
+enum { SPAN_BYTES = 1024, BLOCKS = 6 };
 
 static void head_seal(struct fapilog_native_block *h, const void *stored)
 {
@@ -182,33 +160,6 @@ static void valid_make(void)
     block_add(5, FAPILOG_NATIVE_KIND_INDEX, &index, sizeof index, false);
 }
 
-static uint64_t state;
-
-static uint64_t next_random(void)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    return state ^= state << 17;
-}
-
-/* Mostly into heads and the begin of payloads: that is where lengths and counts stand. */
-static void mutate(void)
-{
-    static const uint64_t values[] = {
-        0, 1, 7, 8, 47, 48, 96, 4095, INT32_MAX, 1u << 30, UINT32_MAX, UINT64_MAX,
-    };
-    const uint64_t v = next_random() % 2 ? values[next_random() % ARRAY_COUNT(values)] : next_random();
-    const bool anywhere = next_random() % 4 == 0;
-    size_t at = anywhere ? next_random() % valid_bytes : block_at[next_random() % BLOCKS] + next_random() % 160;
-    at = at < valid_bytes - 8 ? at : valid_bytes - 8;
-    switch (next_random() % 4) {
-    case 0: image[at] ^= (uint8_t)(1u << next_random() % 8); break;
-    case 1: memcpy(image + (at & ~3ul), &v, 4); break;
-    case 2: memcpy(image + (at & ~7ul), &v, 8); break;
-    default: memmove(image + (at & ~7ul), image + (next_random() % (valid_bytes - 64) & ~7ul), 48); break;
-    }
-}
-
 /* Mutants whose checksums are right get deeper. */
 static void reseal(void)
 {
@@ -225,48 +176,26 @@ static void reseal(void)
     }
 }
 
-static void mutations_run(unsigned count, uint64_t seed)
+static void walk_mutant(int fd, unsigned i)
 {
-    auto_fd fd = memfd_create("fuzz", MFD_CLOEXEC);
-    const time_t start = time(NULL);
-    CHECK(fd >= 0);
-    valid_make();
-    CHECK(pwrite(fd, valid, valid_bytes, 0) == (ssize_t)valid_bytes);
-    CHECK(walk(fd) == BLOCKS);
-    CHECK(records(fd) > 0);
-    printf("seed %" PRIu64 "\n", seed);
-    state = seed;
-    for (unsigned i = 0; i < count && time(NULL) - start < 8; i++) {
-        memcpy(image, valid, valid_bytes);
-        for (uint64_t n = 1 + next_random() % 4; n; n--)
-            mutate();
-        reseal();
-        const size_t len = next_random() % 8 ? valid_bytes : next_random() % valid_bytes;
-        CHECK(ftruncate(fd, 0) == 0);
-        CHECK(pwrite(fd, image, len, 0) == (ssize_t)len);
-        (void)walk(fd);
-        (void)records(fd);
-    }
-}
-
-static void replay(const char *path)
-{
-    struct stat st;
-    auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
-    CHECK(fd >= 0 && fstat(fd, &st) == 0);
-    auto_free uint8_t *data = malloc((size_t)st.st_size + 1);
-    CHECK(data != NULL);
-    CHECK(read(fd, data, (size_t)st.st_size) == st.st_size);
-    (void)LLVMFuzzerTestOneInput(data, (size_t)st.st_size);
+    (void)i;
+    (void)walk(fd);
+    (void)records(fd);
 }
 
 int main(int argc, char **argv)
 {
-    const char *seed = getenv("FUZZ_SEED");
+    auto_fd fd = memfd_create("fuzz", MFD_CLOEXEC);
+    CHECK(fd >= 0);
     for (int i = 1; i < argc; i++)
         replay(argv[i]);
-    if (argc == 1)
-        mutations_run(20000, seed ? strtoull(seed, NULL, 10) | 1 : 88172645463325252u);
+    if (argc > 1)
+        return 0;
+    valid_make();
+    CHECK(pwrite(fd, valid, valid_bytes, 0) == (ssize_t)valid_bytes);
+    CHECK(walk(fd) == BLOCKS);
+    CHECK(records(fd) > 0);
+    mutations_run(fd, BLOCKS, 20000, seed_given(), reseal, walk_mutant);
     return 0;
 }
 #endif

@@ -1,29 +1,11 @@
 /* Any bytes at all as a file of a spool or of dead letters: walked block by block, each entry to its last byte,
  * without a crash, a read outside or a hang. libFuzzer swaps main (-Dfuzz=true); as an ordinary test it replays
  * the files that it is given, or else mutates valid files from a printed seed and makes many checksums right. */
+#include "tests/fuzz/fuzz_file.h"
+
 #include "collector/delivery/spool/spool_file.h"
-#include "lib/base/check.h"
-#include "lib/base/cleanup.h"
 
-#include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 #include <xxhash.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static volatile uint64_t sink; /* keeps the reads */
-
-static void touch(const void *data, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        sink += ((const uint8_t *)data)[i];
-}
 
 static void block_touch(struct spool_file *f, const struct spool_block_head *h)
 {
@@ -73,11 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 #ifndef FUZZ_WITHOUT_MAIN
-enum { FILE_MAX = 16384, BLOCKS = 4, ENTRIES = 3, RAW_MAX = 4096 };
-
-static uint8_t valid[FILE_MAX], image[FILE_MAX];
-static size_t valid_bytes;
-static size_t block_at[BLOCKS];
+enum { BLOCKS = 4, ENTRIES = 3, RAW_MAX = 4096 };
 
 static size_t raw_make(enum spool_kind kind, unsigned block, char *raw)
 {
@@ -115,33 +93,6 @@ static void valid_make(enum spool_kind kind)
     }
 }
 
-static uint64_t state;
-
-static uint64_t next_random(void)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    return state ^= state << 17;
-}
-
-/* Mostly into heads and the begin of what is stored: that is where lengths and counts stand. */
-static void mutate(void)
-{
-    static const uint64_t values[] = {
-        0, 1, 7, 8, 55, 56, 64, 4095, INT32_MAX, 1u << 30, UINT32_MAX, UINT64_MAX,
-    };
-    const uint64_t v = next_random() % 2 ? values[next_random() % ARRAY_COUNT(values)] : next_random();
-    const bool anywhere = next_random() % 4 == 0;
-    size_t at = anywhere ? next_random() % valid_bytes : block_at[next_random() % BLOCKS] + next_random() % 160;
-    at = at < valid_bytes - 8 ? at : valid_bytes - 8;
-    switch (next_random() % 4) {
-    case 0: image[at] ^= (uint8_t)(1u << next_random() % 8); break;
-    case 1: memcpy(image + (at & ~3ul), &v, 4); break;
-    case 2: memcpy(image + (at & ~7ul), &v, 8); break;
-    default: memmove(image + (at & ~7ul), image + (next_random() % (valid_bytes - 64) & ~7ul), 48); break;
-    }
-}
-
 /* Mutants whose checksums are right get deeper. */
 static void reseal(void)
 {
@@ -163,48 +114,25 @@ static void reseal(void)
     }
 }
 
-static void mutations_run(enum spool_kind kind, unsigned count, uint64_t seed)
-{
-    auto_fd fd = memfd_create("fuzz", MFD_CLOEXEC);
-    const time_t start = time(NULL);
-    CHECK(fd >= 0);
-    valid_make(kind);
-    CHECK(pwrite(fd, valid, valid_bytes, 0) == (ssize_t)valid_bytes);
-    CHECK(walk(fd, 0) == BLOCKS);
-    printf("seed %" PRIu64 "\n", seed);
-    state = seed;
-    for (unsigned i = 0; i < count && time(NULL) - start < 8; i++) {
-        memcpy(image, valid, valid_bytes);
-        for (uint64_t n = 1 + next_random() % 4; n; n--)
-            mutate();
-        reseal();
-        const size_t len = next_random() % 8 ? valid_bytes : next_random() % valid_bytes;
-        CHECK(ftruncate(fd, 0) == 0);
-        CHECK(pwrite(fd, image, len, 0) == (ssize_t)len);
-        (void)walk(fd, i % 2 ? kind : 0);
-    }
-}
+static enum spool_kind kind_now;
 
-static void replay(const char *path)
+static void walk_mutant(int fd, unsigned i)
 {
-    struct stat st;
-    auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
-    CHECK(fd >= 0 && fstat(fd, &st) == 0);
-    auto_free uint8_t *data = malloc((size_t)st.st_size + 1);
-    CHECK(data != NULL);
-    CHECK(read(fd, data, (size_t)st.st_size) == st.st_size);
-    (void)LLVMFuzzerTestOneInput(data, (size_t)st.st_size);
+    (void)walk(fd, i % 2 ? kind_now : 0);
 }
 
 int main(int argc, char **argv)
 {
-    const char *given = getenv("FUZZ_SEED");
-    const uint64_t seed = given ? strtoull(given, NULL, 10) | 1 : 88172645463325252u;
+    auto_fd fd = memfd_create("fuzz", MFD_CLOEXEC);
+    CHECK(fd >= 0);
     for (int i = 1; i < argc; i++)
         replay(argv[i]);
-    if (argc == 1) {
-        mutations_run(SPOOL_ENTRIES, 20000, seed);
-        mutations_run(SPOOL_DEAD, 20000, seed);
+    for (kind_now = SPOOL_ENTRIES; kind_now <= SPOOL_DEAD && argc == 1; kind_now++) {
+        valid_make(kind_now);
+        CHECK(ftruncate(fd, 0) == 0);
+        CHECK(pwrite(fd, valid, valid_bytes, 0) == (ssize_t)valid_bytes);
+        CHECK(walk(fd, 0) == BLOCKS);
+        mutations_run(fd, BLOCKS, 20000, seed_given(), reseal, walk_mutant);
     }
     return 0;
 }
