@@ -86,6 +86,7 @@ def other_sites_pages_can_neither_read_nor_change():
         stop(c)
 
 
+# effect: settings.admin_allow_remote
 def addresses_of_other_machines_are_refused_unless_allowed():
     port = free_port()
     for listen in (f"0.0.0.0:{port}", f"[::]:{port}"):

@@ -351,6 +351,7 @@ def a_damaged_segment_is_refused_and_others_go_on():
         check(len(good) == written, "the good segment was not delivered")
 
 
+# effect: settings.keep_dead
 def delivered_rings_are_kept_when_asked():
     with Place() as place:
         for i in range(4):

@@ -89,6 +89,7 @@ def records_go_through_stage_format_and_sink_of_a_plugin():
             check(all('"tag":"of the test"' in line for line in f if '"message":"load"' in line), "a field is missing")
 
 
+# effect: settings.plugins
 def what_a_receiver_has_not_got_comes_when_it_is_there():
     with Place() as place:
         plugin, path = example(place), os.path.join(place.path, "socket")

@@ -77,6 +77,23 @@ static void n01_runtime_fills_what_the_process_left_empty(void **state)
     CHECK_STAGE(false, "\"env\":\"e3\"", "runtime", "env", "e3");
 }
 
+/* effect: host.id */
+static void the_host_has_an_id_where_asked(void **state)
+{
+    (void)state;
+    CHECK_STAGE(true, "\"host.arch\":", "host");
+    struct stage_run run = {0};
+    struct err e = {0};
+    assert_int_equal(stage_run_add(&run, &e, "host", "id", "true", NULL), 0);
+    if (access("/etc/machine-id", R_OK) == 0) {
+        check_run(&run, true, "\"host.id\":");
+        return;
+    }
+    assert_true(stage_run_open(&run, &e) < 0); /* as in some containers */
+    assert_non_null(strstr(e.text, "/etc/machine-id"));
+    stage_run_close(&run);
+}
+
 /* effect: kubernetes.prefix kubernetes.skip_if_not_k8s */
 static void n03_kubernetes_reads_the_environment(void **state)
 {
@@ -170,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(n01_runtime_fills_what_the_process_left_empty, clear_environment),
         cmocka_unit_test_setup(n03_kubernetes_reads_the_environment, clear_environment),
+        cmocka_unit_test_setup(the_host_has_an_id_where_asked, clear_environment),
         cmocka_unit_test_setup(n03_deployments_are_derived_from_pods, clear_environment),
         cmocka_unit_test_setup(static_fields_stand_in_every_record, clear_environment),
         cmocka_unit_test_setup(host_says_what_the_machine_is, clear_environment),

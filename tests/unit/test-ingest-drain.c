@@ -1,3 +1,4 @@
+#include "collector/config/settings.h"
 #include "collector/ingest/drain.h"
 #include "collector/ingest/fill.h"
 #include "collector/ingest/release.h"
@@ -159,10 +160,19 @@ static unsigned take_turns(struct place *p, uint64_t *ret, unsigned room)
     return all;
 }
 
+/* As a configuration would. */
+static void option(struct place *p, const char *name, const char *value)
+{
+    struct settings all = {.ingest = p->settings};
+    CHECK(opt_set(opt_find(settings_opts, name), &all, value, NULL) == 0);
+    p->settings = all.ingest;
+}
+
+/* effect: settings.lane_budget */
 static void order_holds_where_a_budget_ends(void **state)
 {
     struct place *p = *state;
-    p->settings.lane_budget_bytes = 4096;
+    option(p, "lane_budget", "4096");
     struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 2, .cap_log2 = 18 });
     for (uint64_t n = 0; n < 2000; n++)
         put(b, n == 1500, FAPILOG_LEVEL_INFO, n);
@@ -200,10 +210,11 @@ static void a_busy_lane_with_false_times_holds_up_nobody(void **state)
     assert_int_equal(first + take_turns(p, got + first, 2100 - first), 101);
 }
 
+/* effect: settings.merge_window */
 static void young_records_wait_for_those_of_other_threads(void **state)
 {
     struct place *p = *state;
-    p->settings.merge_window_ns = 200 * NS_PER_MS;
+    option(p, "merge_window", "200ms");
     struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 2 });
     b->sb->t0_cycles = b->cycles = clock_mono_ns();
     b->sb->t0_real_ns = clock_real_ns();

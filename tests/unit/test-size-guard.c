@@ -76,6 +76,25 @@ static void p02_p03_the_largest_fields_go_and_the_envelope_stays(void **state)
     sample_free(s);
 }
 
+/* effect: size_guard.preserve_fields */
+static void p02_what_is_preserved_is_a_choice(void **state)
+{
+    (void)state;
+    struct stage_run run = {0};
+    struct err e = {0};
+    struct sample *const s = large();
+    sample_bind_thread(s, sample_string("user", long_text));
+    assert_int_equal(stage_run_add(&run, &e, "size_guard", "max_bytes", "100", "preserve_fields", "n", NULL), 0);
+    assert_int_equal(stage_run_open(&run, &e), 0);
+    char *const text = text_of(&run, s, "json");
+    assert_non_null(strstr(text, "\"n\":7"));
+    assert_null(strstr(text, "\"c-1\""));
+    free(text);
+    stage_run_close(&run);
+    stage_run_forget(s);
+    sample_free(s);
+}
+
 static void p02_only_preserved_fields_are_left_where_nothing_else_helps(void **state)
 {
     (void)state;
@@ -164,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(p02_records_within_the_limit_pass_untouched),
         cmocka_unit_test(p02_p03_the_largest_fields_go_and_the_envelope_stays),
+        cmocka_unit_test(p02_what_is_preserved_is_a_choice),
         cmocka_unit_test(p02_only_preserved_fields_are_left_where_nothing_else_helps),
         cmocka_unit_test(p02_printf_messages_are_cut_as_text),
         cmocka_unit_test(p02_drop_drops_and_counts),

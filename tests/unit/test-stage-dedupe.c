@@ -57,6 +57,15 @@ static void C_50_a_message_passes_once_in_a_window_whatever_its_level(void **sta
     assert_true(keeps("lost", FAPILOG_LEVEL_ERROR, 6));
 }
 
+/* effect: dedupe.key_fields */
+static void C_50_what_makes_two_alike_is_a_choice(void **state)
+{
+    (void)state;
+    filter_run_open(&t, "dedupe", OPTIONS("key_fields", "message"));
+    assert_true(keeps("lost", FAPILOG_LEVEL_ERROR, 1));
+    assert_false(keeps("lost", FAPILOG_LEVEL_CRITICAL, 2));
+}
+
 /* effect: dedupe.levels */
 static void C_50_levels_can_be_left_out(void **state)
 {
@@ -185,6 +194,7 @@ int main(void)
 #define T(f) cmocka_unit_test_teardown(f, tear_down)
     const struct CMUnitTest tests[] = {
         T(C_50_a_message_passes_once_in_a_window_whatever_its_level),
+        T(C_50_what_makes_two_alike_is_a_choice),
         T(C_50_levels_can_be_left_out),
         T(C_51_the_end_of_a_window_tells_how_many),
         T(C_52_the_summary_stands_where_the_message_would),

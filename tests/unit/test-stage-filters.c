@@ -158,6 +158,47 @@ static void F_03_levels_that_always_pass_are_not_measured(void **state)
     assert_true(filter_run_gauge(&t, "filter_sample_rate") == 1);
 }
 
+/* effect: adaptive_sampling.always_pass_levels */
+static void F_03_the_levels_that_always_pass_are_a_choice(void **state)
+{
+    (void)state;
+    const struct fapilog_record info = at_level(9), error = at_level(FAPILOG_LEVEL_ERROR);
+    filter_run_open(&t, "adaptive_sampling", OPTIONS("target_eps", "1", "always_pass_levels", "INFO"));
+    assert_int_equal(filter_run_kept(&t, &info, 20000, 1000), 20000);
+    assert_true(filter_run_kept(&t, &error, 20000, 1000) < 20000);
+}
+
+/* The rate after `seconds` of a thousand records each, where a hundred are wanted. */
+static double rate_after(unsigned seconds, const char *option, const char *value)
+{
+    const struct fapilog_record r = at_level(9);
+    filter_run_open(&t, "adaptive_sampling", option ? OPTIONS(option, value) : NULL);
+    (void)filter_run_kept(&t, &r, seconds * 1000, 1000);
+    const double rate = filter_run_gauge(&t, "filter_sample_rate");
+    filter_run_close(&t);
+    return rate;
+}
+
+/* effect: adaptive_sampling.smoothing_factor adaptive_sampling.window */
+static void F_03_how_fast_the_rate_follows_is_a_choice(void **state)
+{
+    (void)state;
+    const double usual = rate_after(4, NULL, NULL);
+    assert_true(rate_after(4, "smoothing_factor", "1") < usual);
+    assert_true(rate_after(4, "smoothing_factor", "0.01") > usual);
+    /* silence is forgotten with the window: what came 30 s ago still counts, or does not */
+    for (int i = 0; i < 2; i++) {
+        const struct fapilog_record r = at_level(9);
+        filter_run_open(&t, "adaptive_sampling", OPTIONS("smoothing_factor", "1", "window", i ? "120s" : "2s"));
+        (void)filter_run_kept(&t, &r, 60000, 1000);
+        for (int s = 0; s < 120; s++)
+            filter_run_pass(&t, NS_PER_S / 4);
+        assert_int_equal(filter_run_gauge(&t, "filter_sample_rate") > 0.9, !i);
+        if (!i)
+            filter_run_close(&t);
+    }
+}
+
 static void F_03_a_lower_bound_above_the_upper_is_refused(void **state)
 {
     (void)state;
@@ -244,6 +285,22 @@ static void F_04_without_a_trace_chance_decides_and_errors_pass(void **state)
     assert_int_equal(filter_run_kept(&t, &error, 1000, 1e6), 1000);
 }
 
+/* effect: trace_sampling.always_pass_levels trace_sampling.trace_id_field */
+static void F_04_the_field_and_the_levels_are_a_choice(void **state)
+{
+    (void)state;
+    const struct fapilog_record info = at_level(9);
+    char id[16];
+    filter_run_open(&t, "trace_sampling", OPTIONS("sample_rate", "0.5", "trace_id_field", "request"));
+    for (int i = 0; i < 200; i++) {
+        (void)snprintf(id, sizeof id, "r-%d", i);
+        assert_int_equal(keeps_text("request", id), md5_keeps(id, 0.5));
+    }
+    filter_run_close(&t);
+    filter_run_open(&t, "trace_sampling", OPTIONS("sample_rate", "0", "always_pass_levels", "INFO"));
+    assert_int_equal(filter_run_kept(&t, &info, 100, 1e6), 100);
+}
+
 static void F_05_rate_limit_is_a_token_bucket(void **state)
 {
     (void)state;
@@ -275,6 +332,20 @@ static void F_05_each_value_of_the_key_has_its_bucket(void **state)
         assert_int_equal(keeps_text(i ? "other" : "another", "b"), i < 2); /* those without it share one */
     }
     assert_true(filter_run_gauge(&t, "rate_limit_keys_tracked") == 3);
+}
+
+/* effect: rate_limit.refill_rate_per_sec */
+static void F_05_the_refill_is_a_choice(void **state)
+{
+    (void)state;
+    unsigned kept = 0;
+    filter_run_open(&t, "rate_limit", OPTIONS("refill_rate_per_sec", "2"));
+    while (keeps_level(9))
+        kept++;
+    filter_run_pass(&t, NS_PER_S);
+    while (keeps_level(9))
+        kept++;
+    assert_int_equal(kept, 12);
 }
 
 static void F_05_the_key_may_be_a_member_of_the_record(void **state)
@@ -401,6 +472,18 @@ static void F_06_later_ones_are_sampled_and_the_oldest_kind_is_forgotten(void **
     assert_true(filter_run_gauge(&t, "first_occurrence_keys_tracked") == 2);
 }
 
+/* effect: first_occurrence.window */
+static void F_06_the_window_is_a_choice(void **state)
+{
+    (void)state;
+    filter_run_open(&t, "first_occurrence", OPTIONS("window", "2s"));
+    assert_true(keeps_level(9));
+    filter_run_pass(&t, 2 * NS_PER_S - 1);
+    assert_false(keeps_level(9));
+    filter_run_pass(&t, 1);
+    assert_true(keeps_level(9));
+}
+
 static void F_06_printf_style_messages_count_with_their_arguments(void **state)
 {
     (void)state;
@@ -474,13 +557,17 @@ int main(void)
         T(F_03_the_offer_is_measured_not_what_was_kept),
         T(F_03_the_rate_keeps_its_bounds_and_comes_back),
         T(F_03_levels_that_always_pass_are_not_measured),
+        T(F_03_the_levels_that_always_pass_are_a_choice),
+        T(F_03_how_fast_the_rate_follows_is_a_choice),
         T(F_03_a_lower_bound_above_the_upper_is_refused),
         T(F_04_whole_traces_pass_by_the_md5_of_their_id),
         T(F_04_the_context_is_looked_at_first),
         T(F_04_ids_given_as_bytes_count_as_their_hex_digits),
         T(F_04_without_a_trace_chance_decides_and_errors_pass),
+        T(F_04_the_field_and_the_levels_are_a_choice),
         T(F_05_rate_limit_is_a_token_bucket),
         T(F_05_each_value_of_the_key_has_its_bucket),
+        T(F_05_the_refill_is_a_choice),
         T(F_05_the_key_may_be_a_member_of_the_record),
         T(F_05_rate_limit_evicts_the_least_recently_used_key),
         T(F_05_a_marked_record_passes_with_a_field_that_says_so),
@@ -488,6 +575,7 @@ int main(void)
         T(F_06_the_first_of_its_kind_passes_in_each_window),
         T(F_06_kinds_are_made_of_several_fields),
         T(F_06_later_ones_are_sampled_and_the_oldest_kind_is_forgotten),
+        T(F_06_the_window_is_a_choice),
         T(F_06_printf_style_messages_count_with_their_arguments),
         T(F_08_gauges_and_counters_say_what_filters_do),
         T(match_keeps_or_drops_what_the_expression_says),

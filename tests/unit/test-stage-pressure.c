@@ -117,6 +117,85 @@ static void C_20_thresholds_are_those_of_the_options(void **state)
     assert_string_equal(steps, "NE0.60 EH0.80 HC0.92 ");
 }
 
+/* effect: adaptive.escalate_to_elevated adaptive.escalate_to_high adaptive.escalate_to_critical */
+/* effect: adaptive.deescalate_from_elevated adaptive.deescalate_from_high adaptive.deescalate_from_critical */
+static void C_20_thresholds_are_a_choice(void **state)
+{
+    (void)state;
+    set("escalate_to_elevated", "0.30");
+    set("escalate_to_high", "0.50");
+    set("escalate_to_critical", "0.70");
+    set("deescalate_from_elevated", "0.10");
+    set("deescalate_from_high", "0.20");
+    set("deescalate_from_critical", "0.35");
+    start(false);
+    feed(0.29, 5);
+    feed(0.30, 5);
+    feed(0.49, 5);
+    feed(0.50, 5);
+    feed(0.69, 5);
+    feed(0.70, 5);
+    assert_string_equal(steps, "NE0.30 EH0.50 HC0.70 ");
+    feed(0.35, 100);
+    assert_int_equal(pressure.level, PRESSURE_CRITICAL);
+    feed(0.34, 100);
+    feed(0.20, 100);
+    assert_int_equal(pressure.level, PRESSURE_HIGH);
+    feed(0.19, 100);
+    feed(0.10, 100);
+    assert_int_equal(pressure.level, PRESSURE_ELEVATED);
+    feed(0.09, 100);
+    assert_int_equal(pressure.level, PRESSURE_NORMAL);
+}
+
+/* effect: adaptive.check_interval */
+static void C_20_the_interval_of_checks_is_a_choice(void **state)
+{
+    (void)state;
+    set("check_interval", "1s");
+    start(false);
+    feed(1, 1);
+    assert_string_equal(steps, "NE1.00 ");
+    feed(1, 3);
+    assert_int_equal(pressure.level, PRESSURE_ELEVATED);
+    feed(1, 1);
+    assert_int_equal(pressure.level, PRESSURE_HIGH);
+}
+
+/* effect: adaptive.cooldown */
+static void C_20_the_cooldown_is_a_choice(void **state)
+{
+    (void)state;
+    set("cooldown", "500ms");
+    start(false);
+    feed(1, 1);
+    feed(0, 1);
+    assert_int_equal(pressure.level, PRESSURE_ELEVATED);
+    feed(0, 1);
+    assert_int_equal(pressure.level, PRESSURE_NORMAL);
+}
+
+/* effect: adaptive.circuit_pressure_boost */
+static void what_an_open_breaker_adds_is_a_choice(void **state)
+{
+    (void)state;
+    set("circuit_pressure_boost", "0.35");
+    start(false);
+    pressure_feed(&pressure, now, 0.3, 1);
+    assert_string_equal(steps, "NE0.65 ");
+}
+
+/* effect: adaptive.shed_target_eps */
+static void C_21_the_target_of_the_sample_is_a_choice(void **state)
+{
+    (void)state;
+    set("shed_target_eps", "200");
+    start(false);
+    feed(0.7, 1);
+    (void)kept(9, 10000, 1000); /* until it has settled */
+    assert_in_range(kept(9, 10000, 1000), 1600, 2400);
+}
+
 static void C_20_between_the_thresholds_the_level_stays(void **state)
 {
     (void)state;
@@ -375,6 +454,11 @@ int main(void)
         T(filter_tightening_false_only_shows_the_level),
         T(without_enabled_nothing_is_watched),
         T(open_breakers_add_to_the_fill),
+        T(what_an_open_breaker_adds_is_a_choice),
+        T(C_21_the_target_of_the_sample_is_a_choice),
+        T(C_20_thresholds_are_a_choice),
+        T(C_20_the_interval_of_checks_is_a_choice),
+        T(C_20_the_cooldown_is_a_choice),
         T(C_25_level_and_what_was_shed_are_shown),
         T(C_25_what_was_shed_is_told_once_a_second),
     };
