@@ -156,7 +156,7 @@ static int list(struct parse *p, unsigned depth, struct owned **ret)
     return 0;
 }
 
-static int key(struct parse *p, const struct node *self, struct owned **ret)
+static int key(struct parse *p, const struct node *self, const struct node *merged, struct owned **ret)
 {
     char text[200];
     if (p->event->type != FYET_SCALAR)
@@ -164,12 +164,51 @@ static int key(struct parse *p, const struct node *self, struct owned **ret)
     const int r = scalar(p, ret);
     if (r < 0)
         return r;
-    const struct node *same = node_get(self, (*ret)->text);
+    const struct node *same = merged && strcmp((*ret)->text, "<<") == 0 ? merged : node_get(self, (*ret)->text);
     if (!same)
         return 0;
     (void)snprintf(text, sizeof text, "%.80s: stands here a second time, first in line %d", (*ret)->text,
                    same->key->line);
     return refuse(p, -EEXIST, text);
+}
+
+/* ---- merge keys: what stands behind "<<" fills in what the map does not say itself ---- */
+
+static bool is_merge(const struct node *name)
+{
+    return !name->is_quoted && strcmp(name->text, "<<") == 0;
+}
+
+/* The members keep their places: that is where somebody would change them. */
+static int merge_map(struct parse *p, struct node *self, const struct node ***end, const struct node *from)
+{
+    if (from->kind != NODE_MAP)
+        return err_set(p->e, -EINVAL, "%s:%d:%d: <<: is %s, not a map or a list of maps", from->source, from->line,
+                       from->column, node_kind_name(from));
+    for (const struct node *n = from->first; n; n = n->next) {
+        struct owned *copy = NULL;
+        if (node_get(self, n->key->text))
+            continue;
+        const int r = new_node(p, n->kind, NULL, NULL, &copy);
+        if (r < 0)
+            return r;
+        copy->node = *n;
+        copy->node.next = NULL;
+        **end = &copy->node;
+        *end = &copy->node.next;
+    }
+    return 0;
+}
+
+/* Of a list, what stands first goes before what comes later. */
+static int merge(struct parse *p, struct node *self, const struct node **end, const struct node *from)
+{
+    if (from->kind != NODE_LIST)
+        return merge_map(p, self, &end, from);
+    int r = 0;
+    for (const struct node *n = from->first; n && r == 0; n = n->next)
+        r = merge_map(p, self, &end, n);
+    return r;
 }
 
 static int map(struct parse *p, unsigned depth, struct owned **ret)
@@ -178,7 +217,7 @@ static int map(struct parse *p, unsigned depth, struct owned **ret)
     if (r < 0)
         return r;
     struct node *self = &(*ret)->node;
-    const struct node **end = &self->first;
+    const struct node **end = &self->first, *merged = NULL;
     const char *const done = self->text;
     self->text = NULL;
     for (;;) {
@@ -188,7 +227,7 @@ static int map(struct parse *p, unsigned depth, struct owned **ret)
             return r;
         if (p->event->type == FYET_MAPPING_END)
             break;
-        r = key(p, self, &name);
+        r = key(p, self, merged, &name);
         if (r == 0)
             r = next_event(p);
         if (r == 0)
@@ -196,6 +235,10 @@ static int map(struct parse *p, unsigned depth, struct owned **ret)
         if (r < 0)
             return r;
         child->node.key = &name->node;
+        if (is_merge(&name->node)) {
+            merged = &child->node;
+            continue;
+        }
         if (node_is_null(&child->node) && !*child->node.text) { /* nothing has no place of its own */
             child->node.line = name->node.line;
             child->node.column = name->node.column;
@@ -204,7 +247,7 @@ static int map(struct parse *p, unsigned depth, struct owned **ret)
         end = &child->node.next;
     }
     self->text = done;
-    return 0;
+    return merged ? merge(p, self, end, merged) : 0;
 }
 
 static int value(struct parse *p, unsigned depth, struct owned **ret)

@@ -25,11 +25,14 @@ TABLE = []
 
 
 def effect(*options):
-    """The function shows what these options do; it is called with the name of the option that it stands under."""
+    """The function shows what these options do; it is a test under the name of each of them."""
     def registered(function):
         for option in options:
-            def body(option=option):
-                return function()
+            def body():
+                try:
+                    return function()
+                except subprocess.CalledProcessError as e:
+                    raise harness.Failure(f"{e}: {e.stderr}") from e
             body.__name__ = option
             TABLE.append(body)
         return function

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 
-from effects import Place, certificates, check, effect, main
+from effects import Place, certificates, check, effect, main, never, wait_for
 import postgres
 
 SEND = os.environ.get("FAPILOG_REMOTE_SEND")
@@ -35,12 +35,15 @@ def columns(pg, table):
 
 @effect("postgresql.dsn")
 def a_connection_string_says_it_all():
+    PG.sql("DROP TABLE IF EXISTS e1")
     delivered(f"postgresql:?dsn=host%3D127.0.0.1%20port%3D{PG.port}%20user%3Dfapilog%20dbname%3Dpostgres&table=e1")
     check(rows(PG, "e1") == "1", "row")
 
 
 @effect("postgresql.host", "postgresql.port", "postgresql.user", "postgresql.database", "postgresql.password")
 def the_server_is_found_by_single_options():
+    PG.sql("DROP DATABASE IF EXISTS other")
+    PG.sql("DROP ROLE IF EXISTS somebody")
     PG.sql("CREATE ROLE somebody LOGIN SUPERUSER PASSWORD 'right'")
     PG.sql("CREATE DATABASE other")
     hba = os.path.join(PG.data, "pg_hba.conf")
@@ -63,6 +66,7 @@ def the_server_is_found_by_single_options():
 
 @effect("postgresql.table_name", "postgresql.schema_name")
 def the_table_has_its_name():
+    PG.sql("DROP SCHEMA IF EXISTS mine CASCADE")
     delivered(PG.uri("table_name=e3&schema_name=mine"))
     check(rows(PG, "mine.e3") == "1", "row")
 
@@ -74,6 +78,7 @@ def a_table_is_made_or_not():
 
 @effect("postgresql.use_jsonb", "postgresql.extract_fields", "postgresql.record_id")
 def the_table_has_its_columns():
+    PG.sql("DROP TABLE IF EXISTS e5")
     delivered(PG.uri("table=e5&use_jsonb=false&extract_fields=message,order_id&record_id=false"))
     check(columns(PG, "e5") == "id:bigint,created_at:timestamp with time zone,message:text,order_id:text,event:json",
           columns(PG, "e5"))
@@ -95,7 +100,6 @@ def there_are_no_more_connections():
         delivered(PG.uri("table=e8"))
         lock.stdin.write("BEGIN; LOCK TABLE e8;\n") # rows wait, so each request needs a connection of its own
         lock.stdin.flush()
-        from effects import never, wait_for
         c = place.collector(sink=PG.uri("table=e8&max_pool_size=1&batch_size=1&batch_interval=0s&max_in_flight=4"))
         place.wait_ready(c)
         place.load_done("--records", 20)
@@ -112,6 +116,9 @@ def there_are_no_more_connections():
 
 @effect("postgresql.sslmode", "postgresql.tls_ca_file", "postgresql.tls_cert_file", "postgresql.tls_key_file")
 def tls_is_wanted_and_verified():
+    PG.sql("DROP TABLE IF EXISTS e9")
+    PG.sql("ALTER SYSTEM SET ssl = 'off'")
+    PG.sql("SELECT pg_reload_conf()")
     check(not outcome(PG.uri("table=e9&sslmode=require")).startswith("DELIVERED"), "sslmode=require without TLS")
     c = certificates()
     for name in ("server.pem", "server.key", "ca.pem"):
@@ -124,10 +131,13 @@ def tls_is_wanted_and_verified():
     hba = os.path.join(PG.data, "pg_hba.conf")
     with open(hba, encoding="utf-8") as f:
         before = f.read()
-    with open(hba, "w", encoding="utf-8") as f:
+    with open(hba, "w", encoding="utf-8") as f: # in place: it stays the server's
         f.write("hostssl all certified all trust clientcert=verify-ca\n" + before)
+    PG.sql("DROP ROLE IF EXISTS certified")
     PG.sql("CREATE ROLE certified LOGIN SUPERUSER")
     PG.sql("SELECT pg_reload_conf()")
+    wait_for("TLS", lambda: outcome(PG.uri("table=e9&sslmode=require")).startswith("DELIVERED"))
+    PG.sql("DROP TABLE e9")
     uri = PG.uri("table=e9").replace("fapilog@", "certified@")
     check(not outcome(uri + "&sslmode=verify-full").startswith("DELIVERED"), "an unknown server was trusted")
     check(not outcome(f"{uri}&tls_ca_file={c.path('ca.pem')}&sslmode=verify-full").startswith("DELIVERED"), "no certificate")

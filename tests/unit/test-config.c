@@ -199,6 +199,28 @@ static void routes_of_the_environment_replace_those_of_the_file(void **state)
     config_free(&c);
 }
 
+static void merge_keys_fill_in_what_a_map_does_not_say(void **state)
+{
+    (void)state;
+    struct config c;
+    char place[100];
+    loads(&c, "sinks:\n"
+              "  one: &one {type: loki, batch_size: 10, timeout: 3s}\n"
+              "  two: &two {type: loki, batch_size: 20, batch_interval: 7s}\n"
+              "  both: {timeout: 4s, <<: [*one, *two]}\n"
+              "  again: {<<: {type: loki, labels: {<<: {a: b}, c: d}}}\n", NULL);
+    assert_int_equal(c.sinks_count, 4);
+    (void)snprintf(place, sizeof place, "%s:4", fixture_path);
+    shows(&c, "sinks.both.timeout = 4s", place);
+    (void)snprintf(place, sizeof place, "%s:2", fixture_path);
+    shows(&c, "sinks.both.batch_size = 10", place);
+    (void)snprintf(place, sizeof place, "%s:3", fixture_path);
+    shows(&c, "sinks.both.batch_interval = 7s", place);
+    (void)snprintf(place, sizeof place, "%s:5", fixture_path);
+    shows(&c, "sinks.again.labels = c=d,a=b", place);
+    config_free(&c);
+}
+
 static void levels_are_merged_by_logger(void **state)
 {
     (void)state;
@@ -326,6 +348,7 @@ int main(void)
         T(maps_and_lists_of_the_environment_are_json_or_commas),
         T(routes_of_the_environment_replace_those_of_the_file),
         T(levels_are_merged_by_logger),
+        T(merge_keys_fill_in_what_a_map_does_not_say),
         T(a_stage_of_the_preset_is_changed_or_taken_out_by_name),
         T(the_environment_and_the_command_line_choose_the_preset),
         T(secrets_come_from_elsewhere_and_are_never_shown),

@@ -128,6 +128,7 @@ static void open_and_wait(void *arg)
         (void)poll(NULL, 0, 1);
 }
 
+/* effect: producer.FAPILOG_ENV producer.FAPILOG_SERVICE producer.FAPILOG_VERSION */
 static void the_lock_tells_the_living_from_the_dead(void **state)
 {
     struct scenario *s = *state;
@@ -213,6 +214,7 @@ static void levels_and_rules(void *arg)
         _exit(3);
 }
 
+/* effect: producer.FAPILOG_LEVEL */
 static void thresholds_follow_environment_rules_and_shared_memory(void **state)
 {
     setenv("FAPILOG_LEVEL", "warning", 1);
@@ -316,6 +318,7 @@ static void bad_environment(void *arg)
     log_here(log, 1);
 }
 
+/* effect: producer.FAPILOG_LANE_SIZE producer.FAPILOG_ON_FULL */
 static void a_wrong_environment_is_said_and_the_default_used(void **state)
 {
     struct scenario *s = *state;
@@ -333,6 +336,22 @@ static void a_wrong_environment_is_said_and_the_default_used(void **state)
     assert_int_equal(s->seg[0].lanes[4].cap_log2, 16);
     assert_int_equal(s->seg[0].lanes[4].mode, FAPILOG_MODE_OVERWRITE);
     assert_int_equal(s->seg[0].lanes[0].cap_log2, 22);
+}
+
+static void open_and_log(void *arg)
+{
+    (void)arg;
+    log_here(fapilog_open("svc", NULL), 1);
+}
+
+/* effect: producer.FAPILOG_LANES */
+static void the_number_of_lanes_is_a_choice(void **state)
+{
+    struct scenario *s = *state;
+    setenv("FAPILOG_LANES", "7", 1);
+    scenario_run(s, open_and_log, NULL);
+    unsetenv("FAPILOG_LANES");
+    assert_int_equal(s->seg[0].sb->lane_count, 7 + FAPILOG_SHARED_LANES);
 }
 
 /* ---- ring directory ---------------------------------------------------------------------------------- */
@@ -362,6 +381,7 @@ static void ring_directories_that_others_can_write_are_refused(void **state)
     (void)rmdir(d.path);
 }
 
+/* effect: producer.FAPILOG_RING_DIR */
 static void the_ring_directory_is_chosen_in_order(void **state)
 {
     struct scenario *s = *state;
@@ -553,6 +573,7 @@ int main(void)
         TEST(the_stderr_fallback_writes_lines),
         TEST(wrong_options_are_said_and_ignored),
         TEST(a_wrong_environment_is_said_and_the_default_used),
+        TEST(the_number_of_lanes_is_a_choice),
         TEST(ring_directories_that_others_can_write_are_refused),
         TEST(the_ring_directory_is_chosen_in_order),
         TEST(flush_returns_when_everything_is_done),

@@ -284,6 +284,7 @@ static void what_is_too_old_is_given_up_and_counted(void **state)
     assert_true(fake_is_balanced(f));
 }
 
+/* effect: remote.spool_rate */
 static void fresh_records_do_not_starve_beside_the_spool(void **state)
 {
     static struct fake_ticket t[40];

@@ -341,6 +341,15 @@ static void options_replace_what_the_record_says(void **state)
     assert_string_equal(p.message + strlen(p.message) - 3, "...");
 }
 
+/* effect: syslog.sd_id */
+static void the_element_of_the_fields_has_its_name(void **state)
+{
+    (void)state;
+    open_sink("syslog+tcp://127.0.0.1:1?sd_id=mine@1");
+    add_sample(SAMPLE_SIMPLE);
+    assert_non_null(memmem(entry_payload(run.entry[0]), run.entry[0]->payload_len, "[mine@1 ", 8));
+}
+
 static void a_message_may_be_the_record_in_a_format(void **state)
 {
     (void)state;
@@ -528,6 +537,7 @@ static void a_refused_connection_is_tried_again_later(void **state)
     wait_done(2);
 }
 
+/* effect: syslog.framing */
 static void names_are_looked_up_without_waiting(void **state)
 {
     (void)state;
@@ -666,6 +676,7 @@ int main(void)
         TEST(fields_beyond_half_of_the_message_are_left_out_and_counted),
         TEST(fields_and_names_stand_where_the_rfc_has_them),
         TEST(options_replace_what_the_record_says),
+        TEST(the_element_of_the_fields_has_its_name),
         TEST(a_message_may_be_the_record_in_a_format),
         TEST(rfc_3164_has_the_old_head_and_pairs),
         TEST(levels_have_severities),

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What the options of the syslog sink for TLS do."""
+"""What options of the syslog sink for the way to the receiver do."""
+import socket
 import sys
 
 from effects import Place, Server, certificates, check, effect, main, never, wait_for
@@ -28,6 +29,19 @@ def sent(options, wants_client, arrives):
             wait_for(f"a message with {options}", lambda: receiver.requests)
         else:
             never(f"a message with {options}", lambda: receiver.requests)
+        c.kill()
+
+
+@effect("syslog.host")
+def messages_go_to_the_host():
+    with Place() as place, socket.create_server(("127.0.0.2", 0)) as listener:
+        listener.settimeout(20)
+        c = place.collector(sink=f"syslog:?transport=tcp&host=127.0.0.2&port={listener.getsockname()[1]}&{QUICK}")
+        place.wait_ready(c)
+        place.load_done("--records", 1)
+        peer, _ = listener.accept()
+        check(peer.recv(10), "nothing came")
+        peer.close()
         c.kill()
 
 
