@@ -85,7 +85,7 @@ int main(int argc, char **argv)
         o.args.enter_arg = &o.privileges;
         o.privileges.is_trial = o.check;
         if (o.replay)
-            status = replay_run(&o, stderr, &e) < 0 ? complain(&e, EXIT_FAILED) : EXIT_DONE;
+            status = replay_run(&o, o.check ? stdout : stderr, &e) < 0 ? complain(&e, EXIT_FAILED) : EXIT_DONE;
         else if (!o.check)
             status = run(&o);
         else if (check_write(&o, stdout, &e) < 0)

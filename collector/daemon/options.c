@@ -119,7 +119,7 @@ int options_parse(struct options *o, int argc, char **argv, const char **ret_top
     }
     if (optind < argc)
         return err_set(e, -EINVAL, "%s: unexpected argument", argv[optind]);
-    if (o->replay && (o->drain || o->check))
-        return err_set(e, -EINVAL, "--replay: cannot be combined with %s", o->drain ? "--drain" : "--check");
+    if (o->replay && o->drain)
+        return err_set(e, -EINVAL, "--replay: cannot be combined with --drain: it ends by itself");
     return OPTIONS_RUN;
 }

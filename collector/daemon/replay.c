@@ -38,7 +38,7 @@ static int open_sink(struct replay *p, uint32_t i, struct err *e)
     return r;
 }
 
-static int choose_sink(struct replay *p, const struct spool_file_head *head, struct err *e)
+static int choose_sink(const struct replay *p, const struct spool_file_head *head, uint32_t *ret, struct err *e)
 {
     const struct config *c = &p->config;
     char format[sizeof head->format];
@@ -56,7 +56,8 @@ static int choose_sink(struct replay *p, const struct spool_file_head *head, str
     if (strcmp(format, head->format) != 0)
         return err_set(e, -EINVAL, "%s: its records are written as %s, sink %s takes %s; give a sink of that type "
                        "and format", p->file, head->format, s->common.name, format);
-    return open_sink(p, i, e);
+    *ret = i;
+    return 0;
 }
 
 static int on_entry(void *arg, const struct spool_file_head *head, const struct spool_item *item)
@@ -109,8 +110,29 @@ static int replay_whole(struct replay *p, struct err *e)
     return r < 0 ? r : put_away(p, damaged != 0, e);
 }
 
+/* ---- --check: what would be sent where ---- */
+
+static int on_checked(void *arg, const struct spool_file_head *head, const struct spool_item *item)
+{
+    (void)head, (void)item;
+    ++*(uint64_t *)arg;
+    return 0;
+}
+
+static int check_whole(struct replay *p, const struct sink *s, struct err *e)
+{
+    uint64_t records = 0, damaged = 0;
+    const int r = deadletter_replay(p->file, on_checked, &records, &damaged, e);
+    (void)fprintf(p->books, "%s: records %" PRIu64 ", to sink %s", p->file, records, s->common.name);
+    if (damaged)
+        (void)fprintf(p->books, ", damaged places %" PRIu64, damaged);
+    (void)fputc('\n', p->books);
+    return r;
+}
+
 static int replay_file(struct replay *p, const char *path, struct err *e)
 {
+    uint32_t to = 0;
     struct spool_file f;
     p->file = path;
     int r = spool_file_open(&f, path, 0, e);
@@ -121,7 +143,11 @@ static int replay_file(struct replay *p, const char *path, struct err *e)
     spool_file_close(&f);
     if (!is_dead)
         return err_set(e, -EINVAL, "%s: a spool; a collector with its sink delivers it by itself", path);
-    r = choose_sink(p, &head, e);
+    r = choose_sink(p, &head, &to, e);
+    if (r == 0 && p->options->check)
+        return check_whole(p, p->config.sink[to], e);
+    if (r == 0)
+        r = open_sink(p, to, e);
     return r < 0 ? r : replay_whole(p, e);
 }
 
@@ -176,6 +202,8 @@ static int open_all(struct replay *p, bool *ret_is_dir, struct err *e)
     *ret_is_dir = S_ISDIR(st.st_mode);
     if (!*ret_is_dir)
         *strrchr(p->dir, '/') = '\0';
+    if (p->options->check)
+        return 0; /* beside a collector, too */
     const int r = lock_state(p, e);
     return r < 0 ? r : io_new(&cfg, &p->io, e);
 }

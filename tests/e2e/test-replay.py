@@ -91,6 +91,22 @@ def the_sink_of_their_name_is_found_in_the_configuration():
         return f"{refused} records"
 
 
+def a_check_says_what_would_be_sent_and_sends_nothing():
+    with Place() as place, BrokenServer() as server:
+        refused = refuse_some(place, server, 70)
+        before = len(server.records)
+        file = os.path.join(dead_dir(place), dead_files(dead_dir(place))[0])
+        c = place.start([COLLECTOR, "--rings", place.rings, "--sink", server.uri()])  # holds the directory
+        place.wait_ready(c)
+        p = place.start([COLLECTOR, "--check", "--replay", dead_dir(place), "--sink", server.uri()])
+        out, text = p.communicate(timeout=60)
+        check(p.returncode == 0 and out == f"{file}: records {refused}, to sink http\n", f"{p.returncode}: {out}{text}")
+        stop(c)
+        text = replay(place, dead_dir(place), "--check", "--sink", "console:", "--sink", place.uri(), status=1)
+        check("which the configuration does not have" in text, text)
+        check(os.path.exists(file) and len(server.records) == before, "something was sent, or is gone")
+
+
 def a_server_that_is_down_leaves_the_file_as_it_is():
     with Place() as place, BrokenServer() as server:
         refused = refuse_some(place, server, 70)
@@ -144,5 +160,6 @@ def what_cannot_be_is_refused_with_what_to_do():
 if __name__ == "__main__":
     sys.exit(run([all_are_delivered_once_when_the_server_takes_them,
                   what_is_refused_again_lies_in_refused_and_can_be_replayed_from_there,
-                  the_sink_of_their_name_is_found_in_the_configuration, a_server_that_is_down_leaves_the_file_as_it_is,
+                  the_sink_of_their_name_is_found_in_the_configuration, a_check_says_what_would_be_sent_and_sends_nothing,
+                  a_server_that_is_down_leaves_the_file_as_it_is,
                   damage_costs_itself_and_the_file_is_put_aside, what_cannot_be_is_refused_with_what_to_do]))
