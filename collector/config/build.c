@@ -158,6 +158,15 @@ void build_environment(struct build *b, const struct tables *t, const char *path
     }
 }
 
+void build_shared(struct build *b, const struct tables *t, const char *path, const struct env_shared *shared)
+{
+    for (; shared->variable; shared++) {
+        const struct env_var *const v = env_get(&b->env, shared->variable);
+        if (v)
+            build_text(b, t, path, shared->option, v->value, v->name);
+    }
+}
+
 void build_sets(struct build *b, const struct tables *t, const char *path)
 {
     const size_t len = strlen(path);

@@ -69,6 +69,12 @@ void build_stages(struct build *b);
 uint32_t build_stages_total(const struct build *b); /* with the one that sheds */
 void build_sinks(struct build *b);
 void build_routes(struct build *b);
+/* A variable for one option of several sinks or stages. */
+struct env_shared {
+    const char *variable, *option;
+};
+/* Those that are set, before what belongs to one of them alone; `shared` ends with variable NULL. */
+void build_shared(struct build *b, const struct tables *t, const char *path, const struct env_shared *shared);
 /* What single values cannot tell: that routes name sinks that are there, that sinks, stages and routes fit together. */
 void build_check(struct build *b);
 

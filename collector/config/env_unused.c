@@ -1,5 +1,6 @@
 /* Variables that nobody took. Most belong to services; those that look like ours are told of. */
 #include "collector/config/build.h"
+#include "collector/config/env_reference.h"
 #include "lib/base/check.h"
 
 #include <string.h>
@@ -13,9 +14,8 @@ static const char *const of_services[] = {
 };
 
 static const char *const of_ours[] = {
-    "CONFIG", "PRESET", "SINKS", "LEVELS", "CORE__SINKS", "CORE__LOG_LEVEL", "CORE__PROTECTED_LEVELS",
-        "SINK_ROUTING__ENABLED",
-        "SINK_ROUTING__RULES",
+    "CONFIG", "PRESET", "SINKS", "LEVELS", "CORE__SINKS", "CORE__LOG_LEVEL", "CORE__PROTECTED_LEVELS", "CORE__FILTERS",
+    "CORE__ENRICHERS", "CORE__REDACTORS", "CORE__PROCESSORS", "SINK_ROUTING__ENABLED", "SINK_ROUTING__RULES",
     "SINK_ROUTING__OVERLAP", "SINK_ROUTING__FALLBACK_SINKS", "HTTP__ENDPOINT", "FILE__DIRECTORY",
 };
 
@@ -118,14 +118,22 @@ static bool told_of_adaptive(struct build *b, const struct env_var *v)
     return told(b, v, "adaptive", &t, &p);
 }
 
+static bool told_of_the_reference(struct build *b, const struct env_var *v)
+{
+    const char *const instead = env_reference(v->name + strlen("FAPILOG_"));
+    if (instead)
+        build_warn(b, "%s has no effect: %s", v->name, instead);
+    return instead != NULL;
+}
+
 void env_unused(struct build *b)
 {
     for (unsigned i = 0; i < b->env.count; i++) {
         const struct env_var *v = &b->env.var[i];
         const char *name = v->name + strlen("FAPILOG_");
         char shown[ENV_NAME_MAX];
-        if (v->is_used || is_of_services(name) || told_of_sinks(b, v) || told_of_stages(b, v) ||
-            told_of_adaptive(b, v))
+        if (v->is_used || is_of_services(name) || told_of_the_reference(b, v) || told_of_sinks(b, v) ||
+            told_of_stages(b, v) || told_of_adaptive(b, v))
             continue;
         const char *near = nearest(name, strlen(name) < 6 ? 1 : NEAR);
         upper(near ? near : "", shown, sizeof shown);

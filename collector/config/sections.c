@@ -180,9 +180,10 @@ static int check_setting(const char *key, const char *value, struct err *e)
         return err_set(e, -EINVAL, "--set %s: no such key%s%s%s", key, near ? "; did you mean '" : "", near ? near : "",
                        near ? "'?" : "");
     }
-    const int r = opt_set(row, s->cfg, value, e);
+    struct err why = {0};
+    const int r = opt_set(row, s->cfg, value, &why);
     opt_free(rows, s->cfg);
-    return r < 0 ? err_wrap(e, r, "--set") : 0;
+    return r < 0 ? err_set(e, r, "--set %s%s", s->prefix, why.text) : 0;
 }
 
 int config_check_set(const char *text, struct err *e)

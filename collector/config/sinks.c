@@ -53,7 +53,15 @@ static void options_of_map(struct build *b, const struct draft *d, const struct 
 
 static void environment(struct build *b, const struct sink_ops *ops, const struct tables *t, const char *path)
 {
+    static const struct env_shared of_remote[] = {
+        {"FAPILOG_CORE__SINK_CIRCUIT_BREAKER_ENABLED", "breaker_enabled"},
+        {"FAPILOG_CORE__SINK_CIRCUIT_BREAKER_FAILURE_THRESHOLD", "breaker_threshold"},
+        {"FAPILOG_CORE__SINK_CIRCUIT_BREAKER_RECOVERY_TIMEOUT_SECONDS", "breaker_recovery"},
+        {NULL, NULL},
+    };
     struct env_prefixes p;
+    if (ops->remote)
+        build_shared(b, t, path, of_remote);
     env_prefixes(&p, "FAPILOG_SINK_CONFIG__", ops->scheme, ops->aliases, ops->env_prefixes);
     build_environment(b, t, path, p.item);
 }

@@ -1,11 +1,13 @@
 /* The stages. Those of a file come after those of its preset, but for one that the preset has as well: there the
- * file changes its options, or takes it out (`- KIND: false`). So adding a stage never takes redaction away. */
+ * file changes its options, or takes it out (`- KIND: false`). Those that the environment names come last, where they
+ * are not there yet. So adding a stage never takes redaction away. */
 #include "collector/config/build.h"
 #include "lib/base/check.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static const char *const group_names[STAGE_GROUP_COUNT] = {
     [STAGE_FILTER] = "FILTER", [STAGE_ENRICH] = "ENRICHER", [STAGE_REDACT] = "REDACTOR", [STAGE_PROCESS] = "PROCESSOR",
@@ -51,19 +53,19 @@ static unsigned find(const struct config *c, const char *name)
     return i;
 }
 
-static struct stage *add(struct build *b, const struct stage_ops *ops, const char *name, const struct node *at)
+static struct stage *add(struct build *b, const struct stage_ops *ops, const char *name, const char *place)
 {
     struct config *c = b->c;
     struct err why = {0};
     struct stage *s;
     if (c->stages_count == STAGES_MAX) {
-        build_problem_at(b, -E2BIG, at, "stages: more than %d", STAGES_MAX);
+        build_problem(b, -E2BIG, "%s: stages: more than %d", place, STAGES_MAX);
         return NULL;
     }
     const int r = stage_new(ops, &s, &why);
     char *copy = r < 0 ? NULL : strdup(name);
     if (!copy) {
-        build_problem_at(b, r < 0 ? r : -ENOMEM, at, "stages.%s: %s", name, r < 0 ? why.text : "out of memory");
+        build_problem(b, r < 0 ? r : -ENOMEM, "%s: stages.%s: %s", place, name, r < 0 ? why.text : "out of memory");
         if (r == 0)
             stage_free(s);
         return NULL;
@@ -113,7 +115,7 @@ static void entry(struct build *b, struct seen *seen, const char *kind, const st
             remove_stage(b->c, i);
         return;
     }
-    struct stage *s = is_there ? b->c->stage[i] : add(b, ops, name, at);
+    struct stage *s = is_there ? b->c->stage[i] : add(b, ops, name, node_place(at, place));
     if (!s)
         return;
     sources_set(b->c, "stages.", name, source_of(at, place));
@@ -169,9 +171,63 @@ static void layer(struct build *b, const struct node *root)
         item(b, &seen, n);
 }
 
+/* ---- the environment ---- */
+
+/* What the reference loads by name and needs no stage here. */
+static bool is_built_in(struct build *b, const char *variable, const char *kind)
+{
+    const char *const why = strcasecmp(kind, "context_vars") == 0 ? "what a thread binds travels with its records"
+                            : strcasecmp(kind, "zero_copy") == 0  ? "records are never copied before they are written"
+                                                                  : NULL;
+    if (why)
+        build_warn(b, "%s: %s adds nothing: %s", variable, kind, why);
+    return why != NULL;
+}
+
+static void named(struct build *b, const char *variable, enum stage_group group, const char *kind)
+{
+    char built_in[600] = "";
+    size_t used = 0;
+    const struct stage_ops *const found = stage_find(kind);
+    if (is_built_in(b, variable, kind))
+        return;
+    if (found && found->group == group) {
+        if (find(b->c, found->kind) == b->c->stages_count && add(b, found, found->kind, variable))
+            sources_set(b->c, "stages.", found->kind, variable);
+        return;
+    }
+    for (const struct stage_ops *const *ops = stage_list; *ops && used < sizeof built_in; ops++)
+        if ((*ops)->group == group)
+            used += (size_t)snprintf(built_in + used, sizeof built_in - used, "%s%s", used ? ", " : "", (*ops)->kind);
+    build_problem(b, -EINVAL, "%s: '%s' is none of %s", variable, kind, built_in);
+}
+
+static void named_by_variable(struct build *b, const char *variable, enum stage_group group)
+{
+    const struct env_var *const v = env_get(&b->env, variable);
+    struct opt_list list = {0};
+    if (!v)
+        return;
+    if (opt_parse_list(v->value, &list) < 0)
+        build_problem(b, -EINVAL, "%s: '%s' is not a list of stages, with commas or as JSON", v->name, v->value);
+    else if (!list.count)
+        build_warn(b, "%s takes nothing out; `- KIND: false` among the stages of a file does", v->name);
+    for (uint32_t i = 0; i < list.count; i++)
+        named(b, v->name, group, list.item[i]);
+    opt_list_free(&list);
+}
+
 static void environment(struct build *b, struct stage *s, const struct tables *t, const char *path)
 {
+    static const struct env_shared of_redactors[] = {
+        {"FAPILOG_CORE__REDACTION_FAIL_MODE", "fail_mode"},
+        {"FAPILOG_CORE__REDACTION_MAX_DEPTH", "max_depth"},
+        {"FAPILOG_CORE__REDACTION_MAX_KEYS_SCANNED", "max_keys"},
+        {NULL, NULL},
+    };
     struct env_prefixes p;
+    if (s->ops->group == STAGE_REDACT && opt_find(s->ops->opts, "max_keys")) /* not those of plug-ins */
+        build_shared(b, t, path, of_redactors);
     stage_prefixes(&p, s->ops);
     build_environment(b, t, path, p.item);
 }
@@ -180,6 +236,10 @@ void build_stages(struct build *b)
 {
     for (unsigned i = 0; i < LAYERS; i++)
         layer(b, build_layer(b, i));
+    named_by_variable(b, "FAPILOG_CORE__FILTERS", STAGE_FILTER);
+    named_by_variable(b, "FAPILOG_CORE__ENRICHERS", STAGE_ENRICH);
+    named_by_variable(b, "FAPILOG_CORE__REDACTORS", STAGE_REDACT);
+    named_by_variable(b, "FAPILOG_CORE__PROCESSORS", STAGE_PROCESS);
     for (unsigned i = 0; i < b->c->stages_count; i++) {
         struct stage *s = b->c->stage[i];
         const struct tables t = tables_of_stage(s);

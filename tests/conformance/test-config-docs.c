@@ -1,6 +1,7 @@
 /* What is written about the configuration is what the option tables say. With --print it prints the tables, with
  * --dictionary the words for the fuzzer, with --options each option as TABLE.NAME. */
 #include "collector/config/config.h"
+#include "collector/config/env_reference.h"
 #include "collector/config/generate.h"
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
@@ -114,6 +115,24 @@ static void sample_and_schema_have_every_row(void **state)
     }
 }
 
+/* Each with what the collector says of it; those that belong to somebody who is not there are listed as changed. */
+static void every_variable_of_the_reference_is_decided(void **state)
+{
+    (void)state;
+    const char *const text = page("docs/rules.md");
+    for (const struct env_reference *r = env_references; r->name; r++) {
+        char name[100], row[400];
+        (void)snprintf(name, sizeof name, "| `%s`", r->name);
+        (void)snprintf(row, sizeof row, "| left | %s |", r->instead);
+        const char *const line = strstr(text, name);
+        if (!line)
+            fail_msg("docs/rules.md lacks %s", name);
+        const char *const left = strstr(line, row), *const end = strchr(line, '\n');
+        if ((!left || left > end) && strncmp(r->instead, "no ", 3) != 0)
+            fail_msg("docs/rules.md, %s: lacks %s", name, row);
+    }
+}
+
 static int loads(const char *text, struct config *c, struct err *e)
 {
     char path[] = "/tmp/fapilog-sample-XXXXXX";
@@ -180,6 +199,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_page_has_every_row),
         cmocka_unit_test(the_manual_page_has_every_setting),
         cmocka_unit_test(sample_and_schema_have_every_row),
+        cmocka_unit_test(every_variable_of_the_reference_is_decided),
         cmocka_unit_test(the_sample_is_valid_as_it_stands_and_its_settings_when_given),
     };
     if (argc == 2 && strcmp(argv[1], "--print") == 0)

@@ -133,11 +133,10 @@ const struct sink_absent sink_absent_list[] = {{"kafka", "rdkafka"}, {NULL, NULL
 
 static char fixture_path[64];
 
-/* No variable of ours from outside, and a file to write to. */
-static inline int fixture_setup(void **state)
+/* No variable of ours. */
+static inline void fixture_clear(void)
 {
     extern char **environ;
-    (void)state;
     for (char **p = environ; *p;) {
         char name[200];
         (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(*p, "="), *p);
@@ -146,6 +145,13 @@ static inline int fixture_setup(void **state)
         else
             p++;
     }
+}
+
+/* No variable of ours from outside, and a file to write to. */
+static inline int fixture_setup(void **state)
+{
+    (void)state;
+    fixture_clear();
     (void)snprintf(fixture_path, sizeof fixture_path, "/tmp/fapilog-config-XXXXXX");
     const int fd = mkstemp(fixture_path);
     return fd < 0 ? -1 : close(fd);

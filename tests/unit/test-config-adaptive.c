@@ -106,6 +106,11 @@ static void set_is_checked_before_there_is_a_configuration(void **state)
     assert_true(config_check_set("adaptive.cooldwn=1s", &e) < 0);
     assert_non_null(strstr(e.text, "did you mean 'cooldown'?"));
     assert_true(config_check_set("adaptive.cooldown=never", &e) < 0);
+    assert_non_null(strstr(e.text, "--set adaptive.cooldown: 'never' is not a duration such as 500ms"));
+    assert_true(config_check_set("routing.overlap=perhaps", &e) < 0);
+    assert_non_null(strstr(e.text, "--set routing.overlap: 'perhaps'"));
+    assert_true(config_check_set("flush_interval=soon", &e) < 0);
+    assert_non_null(strstr(e.text, "--set flush_interval: 'soon'"));
     assert_int_equal(config_check_set("routing.overlap=true", &e), 0);
 }
 

@@ -199,6 +199,54 @@ static void routes_of_the_environment_replace_those_of_the_file(void **state)
     config_free(&c);
 }
 
+static void the_environment_names_stages_and_what_several_share(void **state)
+{
+    (void)state;
+    struct config c;
+    assert_int_equal(setenv("FAPILOG_CORE__FILTERS", "[\"sampling\", \"rate_limit\"]", 1), 0);
+    assert_int_equal(setenv("FAPILOG_CORE__ENRICHERS", "runtime,context_vars", 1), 0);
+    assert_int_equal(setenv("FAPILOG_CORE__REDACTORS", "field_mask,url_credentials", 1), 0);
+    assert_int_equal(setenv("FAPILOG_CORE__PROCESSORS", "[]", 1), 0);
+    assert_int_equal(setenv("FAPILOG_CORE__SINK_CIRCUIT_BREAKER_ENABLED", "false", 1), 0);
+    assert_int_equal(setenv("FAPILOG_CORE__SINK_CIRCUIT_BREAKER_FAILURE_THRESHOLD", "9", 1), 0);
+    assert_int_equal(setenv("FAPILOG_CORE__SINK_CIRCUIT_BREAKER_RECOVERY_TIMEOUT_SECONDS", "7", 1), 0);
+    assert_int_equal(setenv("FAPILOG_SINK_CONFIG__HTTP__BREAKER_THRESHOLD", "3", 1), 0);
+    loads(&c, "stages: [rate_limit: {capacity: 3}]\nsinks: {a: 'loki://h:1', b: 'http://h:1', c: 'console:'}\n", NULL);
+    assert_int_equal(c.stages_count, 5);
+    assert_string_equal(c.stage[0]->name, "rate_limit");
+    assert_string_equal(c.stage[4]->name, "url_credentials");
+    shows(&c, "stages.field_mask", "FAPILOG_CORE__REDACTORS");
+    shows(&c, "sinks.a.breaker_enabled = false", "FAPILOG_CORE__SINK_CIRCUIT_BREAKER_ENABLED");
+    shows(&c, "sinks.a.breaker_threshold = 9", "FAPILOG_CORE__SINK_CIRCUIT_BREAKER_FAILURE_THRESHOLD");
+    shows(&c, "sinks.b.breaker_threshold = 3", "FAPILOG_SINK_CONFIG__HTTP__BREAKER_THRESHOLD");
+    shows(&c, "sinks.a.breaker_recovery = 7s", "FAPILOG_CORE__SINK_CIRCUIT_BREAKER_RECOVERY_TIMEOUT_SECONDS");
+    assert_int_equal(c.warnings_count, 2);
+    assert_non_null(strstr(c.warning[0], "context_vars adds nothing"));
+    assert_non_null(strstr(c.warning[1], "FAPILOG_CORE__PROCESSORS takes nothing out"));
+    config_free(&c);
+    fixture_clear();
+    struct err e;
+    assert_int_equal(setenv("FAPILOG_CORE__FILTERS", "field_mask", 1), 0);
+    assert_int_equal(load(&c, NULL, NULL, &e), -EINVAL);
+    assert_non_null(strstr(e.text, "FAPILOG_CORE__FILTERS: 'field_mask' is none of level, sampling, rate_limit"));
+    fixture_clear();
+}
+
+static void variables_of_the_reference_are_told_what_replaces_them(void **state)
+{
+    (void)state;
+    struct config c;
+    assert_int_equal(setenv("FAPILOG_CORE__WORKER_COUNT", "4", 1), 0);
+    assert_int_equal(setenv("fapilog_observability__metrics__enabled", "1", 1), 0);
+    assert_int_equal(setenv("FAPILOG_CORE__REDACTION_MAX_DEPTH", "3", 1), 0);
+    loads(&c, NULL, NULL);
+    assert_int_equal(c.warnings_count, 3);
+    for (unsigned i = 0; i < c.warnings_count; i++)
+        assert_non_null(strstr(c.warning[i], " has no effect: "));
+    config_free(&c);
+    fixture_clear();
+}
+
 static void merge_keys_fill_in_what_a_map_does_not_say(void **state)
 {
     (void)state;
@@ -348,6 +396,8 @@ int main(void)
         T(maps_and_lists_of_the_environment_are_json_or_commas),
         T(routes_of_the_environment_replace_those_of_the_file),
         T(levels_are_merged_by_logger),
+        T(the_environment_names_stages_and_what_several_share),
+        T(variables_of_the_reference_are_told_what_replaces_them),
         T(merge_keys_fill_in_what_a_map_does_not_say),
         T(a_stage_of_the_preset_is_changed_or_taken_out_by_name),
         T(the_environment_and_the_command_line_choose_the_preset),
