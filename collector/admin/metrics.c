@@ -156,6 +156,7 @@ static void put_pressure(struct out *o, const struct pressure *p)
         return;
     one(o, "pressure_level", "gauge", "0 NORMAL, 1 ELEVATED, 2 HIGH, 3 CRITICAL.", p->level);
     one(o, "pressure_fill", "gauge", "Of the fullest lane or sink, with what open breakers add.", p->fill);
+    one(o, "pressure_batch_scale", "gauge", "How much larger than configured batches are.", pressure_batch_scale(p));
     head(o, "events_shed_total", "counter", "Records that were shed, by the level of pressure.");
     for (enum pressure_level l = PRESSURE_ELEVATED; l < PRESSURE_LEVELS; l++)
         sample(o, "events_shed_total", (const char *const[]){ "pressure", pressure_level_name(l), NULL },

@@ -201,6 +201,7 @@ static json_t *pressure_object(const struct pressure *p)
     json_t *o = json_object();
     add(o, "level", json_string(pressure_level_name(p->level)));
     add(o, "fill", json_real(p->fill));
+    add(o, "batch_scale", number(pressure_batch_scale(p)));
     add(o, "steps_up", number(p->steps_up));
     add(o, "steps_down", number(p->steps_down));
     add(o, "shed", number(pressure_shed_total(p)));

@@ -1,7 +1,9 @@
 /* What the collector does under pressure (collector/stage/pressure.h). */
 #include "collector/config/build.h"
+#include "collector/config/env_reference.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 /* Levels are protected in the core there; what is older than FAPILOG_ADAPTIVE__ gives way to it. */
 static void core_levels(struct build *b, const struct tables *t)
@@ -9,6 +11,23 @@ static void core_levels(struct build *b, const struct tables *t)
     const struct env_var *v = env_get(&b->env, "FAPILOG_CORE__PROTECTED_LEVELS");
     if (v)
         build_text(b, t, "adaptive.", "protected_levels", v->value, v->name);
+}
+
+/* Why there is no such option, or NULL. */
+static const char *refused(const char *key)
+{
+    char name[80];
+    (void)snprintf(name, sizeof name, "ADAPTIVE__%s", key);
+    return opt_find(pressure_opts, key) ? NULL : env_reference(name);
+}
+
+static void member(struct build *b, const struct tables *t, const struct node *n)
+{
+    const char *const why = refused(n->key->text);
+    if (why)
+        build_problem_at(b, -EINVAL, n->key, "adaptive.%s: there is no such option: %s", n->key->text, why);
+    else
+        build_member(b, t, "adaptive.", n);
 }
 
 void build_adaptive(struct build *b)
@@ -23,7 +42,7 @@ void build_adaptive(struct build *b)
             build_problem_at(b, -EINVAL, map, "adaptive: is %s, not a map such as {enabled: true}",
                              node_kind_name(map));
         for (const struct node *n = map && map->kind == NODE_MAP ? map->first : NULL; n; n = n->next)
-            build_member(b, &t, "adaptive.", n);
+            member(b, &t, n);
     }
     core_levels(b, &t);
     build_environment(b, &t, "adaptive.", prefixes);

@@ -22,11 +22,21 @@ double overload_sink_fill(const struct sink_delivery *cfg, const struct remote_s
     return records > bytes ? records : bytes;
 }
 
+static void size_batches(struct daemon *d, unsigned scale)
+{
+    d->drain.budget_scale = scale;
+    for (uint32_t i = 0; i < d->pipeline.targets_count; i++)
+        if (d->pipeline.target[i].remote)
+            remote_scale_batches(d->pipeline.target[i].remote, scale);
+}
+
 void overload_run(struct daemon *d, uint64_t now_ns)
 {
     struct pressure *p = chain_pressure(d->stages);
     unsigned breakers_open = 0;
     /* With --drain nothing more comes in that could be too much. */
+    if (!p && d->drain.budget_scale > 1)
+        size_batches(d, 1); /* a reload has turned it off */
     if (!p || d->options->drain || now_ns < d->overload_at_ns)
         return;
     d->overload_at_ns = now_ns + LOOK_NS;
@@ -42,6 +52,7 @@ void overload_run(struct daemon *d, uint64_t now_ns)
         fill = own > fill ? own : fill;
     }
     pressure_feed(p, now_ns, fill, breakers_open);
+    size_batches(d, pressure_batch_scale(p));
 }
 
 uint64_t overload_deadline(const struct daemon *d)

@@ -75,6 +75,9 @@ void remote_close(struct remote *r); /* NULL allowed */
 /* Never fails and never waits. Takes a reference of its own; an empty parcel is settled at once (from
  * remote_run). */
 void remote_put(struct remote *r, struct parcel *p, struct remote_ticket *t);
+/* So many times batch_size in a request from now on, up to what the protocol allows and batch_bytes; not where
+ * batch_size is 1, which says that each record goes alone. */
+void remote_scale_batches(struct remote *r, unsigned scale);
 /* The ring will need the space of what is not settled: it is sent without waiting for more. */
 void remote_hurry(struct remote *r);
 /* The ring needs that space now. */

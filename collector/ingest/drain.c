@@ -180,7 +180,7 @@ static void lane_begin(struct drain *d, struct lane *l)
     const uint64_t waiting = l->tail - l->taken;
     if (waiting > d->bytes_max)
         d->bytes_max = waiting;
-    l->turn_end = l->taken + d->segments->settings->lane_budget_bytes;
+    l->turn_end = l->taken + d->segments->settings->lane_budget_bytes * (d->budget_scale ? d->budget_scale : 1);
     if (lane_reader_get(l) < 0) {
         segments_quarantine(d->segments, l->source, "a lane without geometry has data");
         return;

@@ -45,6 +45,7 @@ struct drain {
     struct segments *segments;
     uint32_t level_mask; /* records of other levels are passed over */
     bool is_raw_only;    /* no text output: lanes are walked, not decoded */
+    unsigned budget_scale; /* so many times lane_budget of a lane in a turn; 0 as 1 */
     struct heap heap;
     struct checkpoint_item *touched;
     uint32_t touched_count, touched_cap;

@@ -22,6 +22,8 @@ const struct opt pressure_opts[] = {
     FILL_(deescalate_from_critical, "deescalate_from_critical", "0.75", "Fill below which CRITICAL ends."),
     OPT_BOOL_(struct pressure_config, filter_tightening, "filter_tightening", "true", 0,
               "Shed records; false: only show the level."),
+    OPT_BOOL_(struct pressure_config, batch_sizing, "batch_sizing", "false", 0,
+              "Double the share of a thread in a turn and the records in a request with each level."),
     OPT_REAL_(struct pressure_config, circuit_pressure_boost, "circuit_pressure_boost", "0.20", 0, 1, 0,
               "What each sink with an open breaker adds to the fill."),
     OPT_REAL_(struct pressure_config, shed_target_eps, "shed_target_eps", "50", 0.001, 1e9, 0,
@@ -48,6 +50,11 @@ const char *pressure_level_name(enum pressure_level level)
     static const char *const names[PRESSURE_LEVELS] = {"NORMAL", "ELEVATED", "HIGH", "CRITICAL"};
     CHECK(level < PRESSURE_LEVELS);
     return names[level];
+}
+
+unsigned pressure_batch_scale(const struct pressure *p)
+{
+    return p->cfg->batch_sizing ? 1u << p->level : 1;
 }
 
 uint64_t pressure_shed_total(const struct pressure *p)

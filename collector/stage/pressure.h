@@ -22,6 +22,7 @@ struct pressure_config {
     double escalate_to_elevated, escalate_to_high, escalate_to_critical;
     double deescalate_from_elevated, deescalate_from_high, deescalate_from_critical;
     bool filter_tightening; /* false: the level is shown, nothing is shed */
+    bool batch_sizing;      /* see pressure_batch_scale() */
     double circuit_pressure_boost;
     double shed_target_eps;
     struct opt_list protected_levels;
@@ -53,6 +54,9 @@ int pressure_open(struct pressure *p, const struct pressure_config *cfg, struct 
 void pressure_feed(struct pressure *p, uint64_t now_ns, double fill, unsigned breakers_open);
 const char *pressure_level_name(enum pressure_level level);
 
+/* How much larger than configured batches are now: twice with each level, so that each record costs less; 1 without
+ * batch_sizing. It swings as little as the level. */
+unsigned pressure_batch_scale(const struct pressure *p);
 uint64_t pressure_shed_total(const struct pressure *p);
 
 /* The shedding filter: stage_new(&stage_pressure), pressure_attach(), and the first place in the list of stages. */

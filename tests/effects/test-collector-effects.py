@@ -103,6 +103,23 @@ def one_sink_is_ahead_of_another_by_so_many_batches():
         silence.set()
 
 
+@effect("adaptive.batch_sizing")
+def batches_grow_under_pressure():
+    silence = threading.Event()
+    with Place() as place, Server(lambda q: silence.wait(60) and "HTTP/1.1 200 OK") as server:
+        c = place.collector("--set", "adaptive.enabled=true", "--set", "adaptive.batch_sizing=true", "--set",
+                            "adaptive.check_interval=20ms", "--set", "adaptive.filter_tightening=false", "--sink",
+                            f"http://127.0.0.1:{server.port}/?on_full=block&queue_records=10&timeout=60s")
+        place.wait_ready(c)
+        wait_for("metrics", lambda: metric(place, "pressure_batch_scale") == 1)
+        p = place.load("--records", 0, "--pause-us", 100)
+        wait_for("larger batches", lambda: metric(place, "pressure_batch_scale") == 8)
+        p.terminate()
+        p.communicate(timeout=20)
+        c.kill()
+        silence.set()
+
+
 @effect("settings.state_dir")
 def spools_are_in_the_state_directory():
     with Place() as place, Server(lambda q: "HTTP/1.1 400 No") as server:

@@ -98,6 +98,18 @@ static void a_change_of_adaptive_is_seen(void **state)
     config_free(&before);
 }
 
+static void what_the_reference_scales_is_refused_with_the_reason(void **state)
+{
+    (void)state;
+    struct config c;
+    struct err e;
+    assert_int_equal(load(&c, "adaptive: {worker_scaling: true}\n", NULL, &e), -EINVAL);
+    assert_non_null(strstr(e.text, ":1:12: adaptive.worker_scaling: there is no such option: the collector has one"));
+    loads(&c, "adaptive: {batch_sizing: true}\n", NULL);
+    assert_true(c.adaptive.batch_sizing);
+    config_free(&c);
+}
+
 static void set_is_checked_before_there_is_a_configuration(void **state)
 {
     (void)state;
@@ -141,6 +153,7 @@ int main(void)
         T(misspelt_variables_of_adaptive_are_told_of),
         T(with_adaptive_there_is_one_stage_less_to_give),
         T(a_change_of_adaptive_is_seen),
+        T(what_the_reference_scales_is_refused_with_the_reason),
         T(set_is_checked_before_there_is_a_configuration),
         T(sinks_of_diagnostics_have_to_be_there),
     };

@@ -188,6 +188,25 @@ static void order_holds_where_a_budget_ends(void **state)
         assert_int_equal(got[n], n);
 }
 
+static void C_23_a_turn_takes_more_under_pressure(void **state)
+{
+    struct place *p = *state;
+    unsigned taken[2];
+    static uint64_t got[2100];
+    option(p, "lane_budget", "4096");
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1, .cap_log2 = 18 });
+    for (uint64_t n = 0; n < 2000; n++)
+        put(b, 0, FAPILOG_LEVEL_INFO, n);
+    assert_int_equal(attach(p, 0), 0);
+    for (int i = 0; i < 2; i++) {
+        p->drain.budget_scale = i ? 4 : 1;
+        begin(p, DRAIN_ALL);
+        taken[i] = take(p, got, 2100);
+        commit(p);
+    }
+    assert_in_range(taken[1], 4 * taken[0] - 4, 4 * taken[0] + 4);
+}
+
 static void a_busy_lane_with_false_times_holds_up_nobody(void **state)
 {
     struct place *p = *state;
@@ -614,6 +633,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(lanes_and_segments_are_merged_by_time),
         T(order_holds_where_a_budget_ends),
+        T(C_23_a_turn_takes_more_under_pressure),
         T(a_busy_lane_with_false_times_holds_up_nobody),
         T(young_records_wait_for_those_of_other_threads),
         T(accepted_records_become_positions_and_space),

@@ -62,6 +62,32 @@ static void a_batch_is_sent_when_it_is_full_or_has_waited(void **state)
     assert_true(fake_is_balanced(f));
 }
 
+static void C_23_a_request_holds_more_under_pressure(void **state)
+{
+    static struct fake_ticket t[5];
+    (void)state;
+    fake_option(f, "batch_size", "10");
+    start();
+    remote_scale_batches(f->r, 4);
+    for (int i = 0; i < 5; i++)
+        fake_put(f, 10, 20, &t[i]);
+    fake_run(f, 0);
+    assert_int_equal(f->last_count, 40);
+    fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
+    remote_scale_batches(f->r, 1);
+    for (int i = 0; i < 2; i++)
+        fake_put(f, 10, 20, &t[i]);
+    fake_run(f, 0);
+    assert_int_equal(f->last_count, 10);
+    fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
+    remote_scale_batches(f->r, 8);
+    fake_option(f, "batch_size", "1");
+    fake_put(f, 5, 20, &t[0]);
+    fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
+    assert_int_equal(f->last_count, 1);
+    assert_each_delivered_once(75);
+}
+
 static void an_empty_parcel_is_settled_by_the_next_run(void **state)
 {
     struct fake_ticket t;
@@ -533,6 +559,7 @@ int main(void)
     };
     struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_is_sent_when_it_is_full_or_has_waited),
+        cmocka_unit_test(C_23_a_request_holds_more_under_pressure),
         cmocka_unit_test(an_empty_parcel_is_settled_by_the_next_run),
         cmocka_unit_test(while_all_requests_are_out_only_their_answers_are_waited_for),
         cmocka_unit_test(what_the_ring_will_need_waits_for_no_others),

@@ -175,6 +175,28 @@ static void C_20_the_cooldown_is_a_choice(void **state)
     assert_int_equal(pressure.level, PRESSURE_NORMAL);
 }
 
+/* effect: adaptive.batch_sizing */
+static void C_23_batches_double_with_each_level(void **state)
+{
+    (void)state;
+    set("batch_sizing", "true");
+    start(false);
+    assert_int_equal(pressure_batch_scale(&pressure), 1);
+    for (unsigned scale = 2; scale <= 8; scale *= 2) {
+        feed(1, 1);
+        assert_int_equal(pressure_batch_scale(&pressure), scale);
+    }
+    feed(0.8, 20); /* between the thresholds */
+    assert_int_equal(pressure_batch_scale(&pressure), 8);
+    feed(0, 8);
+    assert_int_equal(pressure_batch_scale(&pressure), 4);
+    feed(0, 100);
+    assert_int_equal(pressure_batch_scale(&pressure), 1);
+    set("batch_sizing", "false");
+    feed(1, 5);
+    assert_int_equal(pressure_batch_scale(&pressure), 1);
+}
+
 /* effect: adaptive.circuit_pressure_boost */
 static void what_an_open_breaker_adds_is_a_choice(void **state)
 {
@@ -455,6 +477,7 @@ int main(void)
         T(without_enabled_nothing_is_watched),
         T(open_breakers_add_to_the_fill),
         T(what_an_open_breaker_adds_is_a_choice),
+        T(C_23_batches_double_with_each_level),
         T(C_21_the_target_of_the_sample_is_a_choice),
         T(C_20_thresholds_are_a_choice),
         T(C_20_the_interval_of_checks_is_a_choice),

@@ -35,7 +35,7 @@ void bundle_free(struct bundle *b)
 
 static uint32_t records_max(const struct remote *r)
 {
-    const uint64_t n = r->d->batch_size;
+    const uint64_t n = remote_batch_size(r);
     return (uint32_t)(r->limits.records && r->limits.records < n ? r->limits.records : n);
 }
 

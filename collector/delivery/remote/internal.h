@@ -88,6 +88,7 @@ struct remote {
     struct breaker breaker;
     struct adapt adapt;
     uint64_t random, now_ns;
+    unsigned batch_scale;      /* see remote_scale_batches(); 0 as 1 */
     uint64_t pause_ns;         /* Retry-After: nothing is sent before */
     struct queue fresh, old;   /* from the ring; from the spool */
     struct bundle *bundles;    /* in order of age */
@@ -126,6 +127,7 @@ void lot_settle(struct remote *r, struct lot *l, uint32_t n);
 /* Where the record lies, it is done with: delivered, dead or dropped. Leaves memory. */
 void item_done(struct remote *r, struct item *i);
 void ticket_settled(struct remote *r, struct remote_ticket *t);
+uint64_t remote_batch_size(const struct remote *r); /* with the scale */
 void remote_say(struct remote *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* queue.c */

@@ -8,7 +8,7 @@ enum { REQUESTS_AHEAD = 2 };
 
 static bool has_room(const struct remote *r)
 {
-    return r->old.records < REQUESTS_AHEAD * r->d->batch_size && r->old.bytes < REQUESTS_AHEAD * r->d->batch_bytes;
+    return r->old.records < REQUESTS_AHEAD * remote_batch_size(r) && r->old.bytes < REQUESTS_AHEAD * r->d->batch_bytes;
 }
 
 void readback_run(struct remote *r)
