@@ -224,5 +224,5 @@ const struct fapilog_host plugin_host = {
     .size = sizeof plugin_host, .major = FAPILOG_PLUGIN_MAJOR, .minor = FAPILOG_PLUGIN_MINOR,
     .warn = host_warn, .done = host_done, .watch = host_watch, .timer = host_timer, .unwatch = host_unwatch,
     .alloc = host_alloc, .own_record = host_own_record, .own_fields = host_own_fields, .add_field = host_add_field,
-    .drop_field = host_drop_field,
+    .drop_field = host_drop_field, .emit = plugin_emit,
 };

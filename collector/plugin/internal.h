@@ -39,6 +39,8 @@ int plugin_sink(struct plugin *p, const struct fapilog_sink_kind *k, const struc
 int plugin_stage(struct plugin *p, const struct fapilog_stage_kind *k, const struct stage_ops **ret, struct err *e);
 int plugin_format(struct plugin *p, const struct fapilog_format_kind *k, const struct format_ops **ret, struct err *e);
 
+int plugin_emit(struct fapilog_stage *s, const struct fapilog_record *r);
+
 /* What a plug-in's function returned, with its words. */
 int plugin_result(int r, const struct fapilog_error *from, struct err *e);
 

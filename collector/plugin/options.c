@@ -28,6 +28,8 @@ static const struct type {
     [FAPILOG_OPTION_WORD] = { OPT_WORD, sizeof(uint32_t), _Alignof(uint32_t) },
     [FAPILOG_OPTION_LIST] = { OPT_LIST, sizeof(struct opt_list), _Alignof(struct opt_list) },
     [FAPILOG_OPTION_MAP] = { OPT_MAP, sizeof(struct opt_map), _Alignof(struct opt_map) },
+    [FAPILOG_OPTION_REAL] = { OPT_REAL, sizeof(double), _Alignof(double) },
+    [FAPILOG_OPTION_LEVEL] = { OPT_LEVEL, sizeof(uint8_t), _Alignof(uint8_t) },
 };
 enum { TYPES = sizeof types / sizeof *types };
 
@@ -59,6 +61,8 @@ static const char *mistake(const struct fapilog_option *o, uint32_t config_size,
         return "does not lie inside its configuration";
     if (o->type == FAPILOG_OPTION_WORD && !o->words)
         return "has no words";
+    if (o->type == FAPILOG_OPTION_REAL && !(o->real_min < o->real_max)) /* not a number is neither */
+        return "has no bounds: real_min must be less than real_max";
     if (o->flags & FAPILOG_OPTION_REQUIRED && o->default_text)
         return "is required and has a default";
     if (o->type != FAPILOG_OPTION_TEXT && o->type != FAPILOG_OPTION_LIST && o->type != FAPILOG_OPTION_MAP &&
@@ -77,6 +81,14 @@ static void convert(const struct fapilog_option *o, struct opt *ret)
                  (o->flags & FAPILOG_OPTION_SECRET ? OPT_SECRET : 0u),
         .offset = o->offset, .help = o->help,
     };
+    if (o->type == FAPILOG_OPTION_REAL) {
+        ret->min = ret->max = 0;
+        ret->real_min = o->real_min;
+        ret->real_max = o->real_max;
+    } else if (o->type == FAPILOG_OPTION_LEVEL) {
+        ret->min = 1;
+        ret->max = FAPILOG_LEVEL_OFF;
+    }
     if (is_collection && (!ret->max || ret->max > OPT_LIST_MAX))
         ret->max = OPT_LIST_MAX;
     if (is_collection && !ret->default_text && !(ret->flags & OPT_REQUIRED))

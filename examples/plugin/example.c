@@ -1,4 +1,4 @@
-/* A plug-in with one of each: the format `tsv`, the stage `tag` and the sink `datagram`. Built with nothing but the
+/* A plug-in with one of each: the format `tsv`, the stages `tag` and `alarm`, and the sink `datagram`. Built with nothing but the
  * installed headers:
  *
  *     cc -shared -fPIC -O2 -o example.so example.c
@@ -82,6 +82,60 @@ static int tag_run(struct fapilog_stage *s, const struct fapilog_record *r, stru
 static const struct fapilog_stage_kind tag = {
     .size = sizeof tag, .group = FAPILOG_STAGE_ENRICH, .name = "tag", .summary = "Adds a field to every record.",
     .options = tag_options, .config_size = sizeof(struct tag_config), .check = tag_check, .run = tag_run,
+};
+
+/* ---- the stage that tells: when too large a share of the records of a window is of some level ---- */
+
+struct alarm_config {
+    double share;
+    uint64_t window_ns;
+    uint8_t level;
+};
+
+struct alarm_state {
+    uint64_t all, high, ends_ns; /* of the present window; ends_ns 0: none yet */
+};
+
+static const struct fapilog_option alarm_options[] = {
+    { .type = FAPILOG_OPTION_LEVEL, .name = "level", .default_text = "ERROR", .help = "Level that counts, and above.",
+      .offset = offsetof(struct alarm_config, level) },
+    { .type = FAPILOG_OPTION_REAL, .name = "share", .default_text = "0.5", .real_min = 0, .real_max = 1,
+      .help = "Share of the records above which it is told.", .offset = offsetof(struct alarm_config, share) },
+    { .type = FAPILOG_OPTION_DURATION, .name = "window", .default_text = "10s", .min = 1000000, .max = 3600000000000,
+      .help = "Time over which is counted.", .offset = offsetof(struct alarm_config, window_ns) },
+    { .type = FAPILOG_OPTION_END },
+};
+
+static int alarm_run(struct fapilog_stage *s, const struct fapilog_record *r, struct fapilog_edit *edit)
+{
+    struct alarm_state *st = s->state;
+    (void)edit;
+    st->all++;
+    st->high += r->level >= ((const struct alarm_config *)s->config)->level;
+    return FAPILOG_STAGE_PASS;
+}
+
+static void alarm_tick(struct fapilog_stage *s, uint64_t now_ns)
+{
+    const struct alarm_config *cfg = s->config;
+    struct alarm_state *st = s->state;
+    char text[100];
+    if (st->ends_ns && now_ns < st->ends_ns)
+        return;
+    if (st->all && (double)st->high > cfg->share * (double)st->all) {
+        const int len = snprintf(text, sizeof text, "%llu of %llu records are of level %u or above",
+                                 (unsigned long long)st->high, (unsigned long long)st->all, cfg->level);
+        const struct fapilog_record r = { .level = FAPILOG_LEVEL_WARNING, .message = { text, (uint32_t)len } };
+        (void)s->host->emit(s, &r); /* what finds no room is counted by the collector */
+    }
+    *st = (struct alarm_state){ .ends_ns = now_ns + cfg->window_ns };
+}
+
+static const struct fapilog_stage_kind alarm_kind = {
+    .size = sizeof alarm_kind, .group = FAPILOG_STAGE_FILTER, .name = "alarm",
+    .summary = "Tells when many records are of a level.", .options = alarm_options,
+    .config_size = sizeof(struct alarm_config), .state_size = sizeof(struct alarm_state), .run = alarm_run,
+    .tick = alarm_tick,
 };
 
 /* ---- the sink: one record, one datagram to a Unix socket ---- */
@@ -212,7 +266,7 @@ static const struct fapilog_sink_kind datagram = {
 };
 
 static const struct fapilog_sink_kind *const sinks[] = { &datagram, NULL };
-static const struct fapilog_stage_kind *const stages[] = { &tag, NULL };
+static const struct fapilog_stage_kind *const stages[] = { &tag, &alarm_kind, NULL };
 static const struct fapilog_format_kind *const formats[] = { &tsv, NULL };
 
 FAPILOG_PLUGIN(.name = "example", .version = "1.0", .sinks = sinks, .stages = stages, .formats = formats);

@@ -28,7 +28,7 @@ extern "C" {
 #endif
 
 #define FAPILOG_PLUGIN_MAJOR 1
-#define FAPILOG_PLUGIN_MINOR 0
+#define FAPILOG_PLUGIN_MINOR 1
 
 /* Filled in by a function that fails: what is wrong and what to do about it, NUL-terminated, without secrets. */
 struct fapilog_error {
@@ -48,6 +48,8 @@ enum fapilog_option_type {
     FAPILOG_OPTION_WORD,     /* uint32_t: the value of one of `words` */
     FAPILOG_OPTION_LIST,     /* struct fapilog_list, at most `max` entries, and at most 1024 */
     FAPILOG_OPTION_MAP,      /* struct fapilog_map, likewise */
+    FAPILOG_OPTION_REAL,     /* double, real_min..real_max: "0.25"; since 1.1 */
+    FAPILOG_OPTION_LEVEL,    /* uint8_t, 1..31: a level's name or its number; since 1.1 */
 };
 
 enum fapilog_option_flags {
@@ -82,7 +84,14 @@ struct fapilog_option {
     const char *name;         /* letters, digits and '_', lower case */
     const char *default_text; /* as a user would write it; NULL: empty, or required. A number's may be a word, "none" or
                                  "auto": the member is then UINT64_MAX */
-    uint64_t min, max;        /* UINT, SIZE, DURATION (ns); entries of LIST and MAP */
+    union {
+        uint64_t min;         /* UINT, SIZE, DURATION (ns); entries of LIST and MAP */
+        double real_min;      /* REAL */
+    };
+    union {
+        uint64_t max;
+        double real_max;
+    };
     const struct fapilog_word *words; /* WORD only; ends with text NULL */
     const char *help;         /* one sentence with a full stop */
     uint32_t offset;          /* of the member in the configuration: offsetof() */
@@ -92,6 +101,7 @@ struct fapilog_option {
 /* ---- what the collector does for a plug-in ---- */
 
 struct fapilog_sink;
+struct fapilog_stage;
 struct fapilog_request;
 struct fapilog_result;
 struct fapilog_watch;
@@ -127,6 +137,12 @@ struct fapilog_host {
     /* Adds a field; its name and data must live as long as what alloc() returns. */
     int (*add_field)(struct fapilog_edit *edit, const struct fapilog_field *f);
     int (*drop_field)(struct fapilog_edit *edit, uint32_t index);
+
+    /* Since 1.1, for stages, inside of run() and tick(): a record of the stage's own. It is copied, becomes one that
+     * the collector made (r->internal), passes the stages behind this one except filters, and goes to the routes.
+     * `site` is left behind: its message is plain text. Only level and message have to be there; time_ns 0 is now.
+     * 0, -EINVAL (level, or more than 64 fields), -ENOSPC: too many wait, or no memory; it is counted as failed. */
+    int (*emit)(struct fapilog_stage *s, const struct fapilog_record *r);
 };
 
 /* ---- sinks ---- */
@@ -242,6 +258,9 @@ struct fapilog_stage_kind {
      * that the collector made itself (r->internal) pass by FILTER stages. */
     int (*run)(struct fapilog_stage *s, const struct fapilog_record *r, struct fapilog_edit *edit);
     void (*close)(struct fapilog_stage *s); /* also after a failed open(); may be NULL */
+    /* Since 1.1: at least four times a second, with nanoseconds of CLOCK_MONOTONIC. At the end of a run with
+     * UINT64_MAX, perhaps several times: what is still to be told is emitted now. May be NULL. */
+    void (*tick)(struct fapilog_stage *s, uint64_t now_ns);
 };
 
 /* ---- formats ---- */

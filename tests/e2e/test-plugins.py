@@ -13,8 +13,8 @@ from harness import *  # noqa: E402,F403
 SOURCE = os.environ["FAPILOG_SOURCE"]
 CC = os.environ["FAPILOG_CC"].split()
 MISTAKES = [ # in the order of tests/plugin/broken.c
-    "was built for version 2.0 of <fapilog/plugin.h>, this collector has 1.0",
-    "was built for version 1.1 of <fapilog/plugin.h>",
+    "was built for version 2.1 of <fapilog/plugin.h>, this collector has 1.1",
+    "was built for version 1.2 of <fapilog/plugin.h>",
     "is no plug-in: it exports no fapilog_plugin",
     "undefined symbol: nobody_has_this",
     "there is a sink 'file' already",
@@ -87,6 +87,29 @@ def records_go_through_stage_format_and_sink_of_a_plugin():
         check(len(open(place.file("log.tsv")).readlines()) == written, "the file has not every record")
         with open(place.file()) as f:
             check(all('"tag":"of the test"' in line for line in f if '"message":"load"' in line), "a field is missing")
+
+
+def a_stage_of_a_plugin_makes_records():
+    with Place() as place:
+        config = os.path.join(place.path, "fapilog.yaml")
+        for given, said in (("{level: INFO}", "1000 of 1000 records are of level 9 or above"),
+                            ("{level: WARNING, share: 0.09, window: 1h}", "100 of 1000 records are of level 13 or above"),
+                            ("{level: WARNING, share: 0.2}", None)):
+            with open(config, "w") as f:
+                f.write(f"plugins: [{example(place)}]\nstages:\n  - alarm: {given}\n  - match: {{where: 'level > ERROR'}}\n"
+                        f"sinks:\n  file: {{type: file, path: {place.file()}}}\n")
+            place.load_done("--records", 1000, "--errors", 10, "--block")
+            p = place.start([COLLECTOR, "--rings", place.rings, "--config", config, "--drain"])
+            check(p.wait(timeout=60) == 0, p.stderr.read())
+            with open(place.file()) as f:
+                made = [json.loads(line)["log"] for line in f]
+            os.unlink(place.file())
+            check([m["message"] for m in made] == ([said] if said else []), f"{given}: {made}")
+            check(all(m["level"] == "WARNING" for m in made), f"{made}")
+        with open(config, "w") as f:
+            f.write(f"plugins: [{example(place)}]\nstages:\n  - alarm: {{level: LOUD, share: 2}}\n")
+        text = said_by(place, "--config", config, "--check", status=1)
+        check("stages.alarm.level: 'LOUD'" in text and "stages.alarm.share: '2' is outside 0..1" in text, text)
 
 
 # effect: settings.plugins
@@ -192,7 +215,8 @@ def a_reload_finds_new_plugins():
 
 
 if __name__ == "__main__":
-    sys.exit(run([records_go_through_stage_format_and_sink_of_a_plugin, what_a_receiver_has_not_got_comes_when_it_is_there,
+    sys.exit(run([a_stage_of_a_plugin_makes_records,
+                  records_go_through_stage_format_and_sink_of_a_plugin, what_a_receiver_has_not_got_comes_when_it_is_there,
                   help_check_and_schema_know_what_is_in_it, wrong_options_of_a_plugin_are_refused_as_those_of_others,
                   what_is_not_a_good_plugin_is_refused_with_the_reason, what_others_may_write_to_is_not_loaded,
                   a_reload_finds_new_plugins]))

@@ -25,6 +25,8 @@ struct fake_config {
     struct fapilog_list list;
     struct fapilog_map map;
     const char *text;
+    double real;
+    uint8_t level;
 };
 
 static const struct fapilog_word words[] = { { "one", 1 }, { "two", 2 }, { NULL, 0 } };
@@ -40,6 +42,10 @@ static const struct fapilog_option rows[] = {
     { .type = FAPILOG_OPTION_MAP, .name = "map", .help = "A map.", .offset = offsetof(struct fake_config, map) },
     { .type = FAPILOG_OPTION_TEXT, .name = "text", .default_text = "t", .help = "A text.",
       .offset = offsetof(struct fake_config, text) },
+    { .type = FAPILOG_OPTION_REAL, .name = "real", .default_text = "0.5", .real_min = -1, .real_max = 1,
+      .help = "A part.", .offset = offsetof(struct fake_config, real) },
+    { .type = FAPILOG_OPTION_LEVEL, .name = "level", .default_text = "INFO", .help = "A level.",
+      .offset = offsetof(struct fake_config, level) },
     { .type = FAPILOG_OPTION_END },
 };
 
@@ -171,7 +177,7 @@ static void turn(unsigned ms)
 static void options_reach_the_configuration_of_the_plugin(void **state)
 {
     (void)state;
-    start("fake:?number=3&word=two&flag=no&list=a,b&map=k=v&text=hello");
+    start("fake:?number=3&word=two&flag=no&list=a,b&map=k=v&text=hello&real=-0.25&level=ERROR");
     const struct fake_config *cfg = fake.sink->config;
     assert_true(cfg->number == 3 && cfg->word == 2 && !cfg->flag);
     assert_int_equal(cfg->list.count, 2);
@@ -179,6 +185,7 @@ static void options_reach_the_configuration_of_the_plugin(void **state)
     assert_string_equal(cfg->map.item[0].key, "k");
     assert_string_equal(cfg->map.item[0].value, "v");
     assert_string_equal(cfg->text, "hello");
+    assert_true(cfg->real == -0.25 && cfg->level == FAPILOG_LEVEL_ERROR);
 }
 
 static void defaults_do_too(void **state)
@@ -188,6 +195,7 @@ static void defaults_do_too(void **state)
     const struct fake_config *cfg = fake.sink->config;
     assert_true(cfg->number == 7 && cfg->word == 1 && cfg->flag && cfg->list.count == 0 && cfg->map.count == 0);
     assert_string_equal(cfg->text, "t");
+    assert_true(cfg->real == 0.5 && cfg->level == FAPILOG_LEVEL_INFO);
 }
 
 static void check_and_open_refuse_in_their_own_words(void **state)
@@ -374,6 +382,95 @@ static const struct fapilog_stage_kind passer = {
     .size = sizeof passer, .name = "passer", .summary = "Passes.", .run = pass,
 };
 
+static int emits(struct fapilog_stage *s, const struct fapilog_record *r, struct fapilog_edit *edit)
+{
+    char text[] = "made";
+    const struct fapilog_record own = { .level = r->level, .message = { text, 4 } };
+    const struct fapilog_record wrong = { .level = 0, .message = { text, 4 } };
+    (void)edit;
+    assert_int_equal(s->host->emit(s, &wrong), -EINVAL);
+    *(int *)s->state = s->host->emit(s, &own);
+    memset(text, 'x', sizeof text - 1); /* it was copied */
+    return FAPILOG_STAGE_DROP;
+}
+
+static void ticks(struct fapilog_stage *s, uint64_t now_ns)
+{
+    const struct fapilog_record own = { .level = FAPILOG_LEVEL_INFO, .time_ns = 7, .message = { "tick", 4 } };
+    if (now_ns == UINT64_MAX)
+        assert_int_equal(s->host->emit(s, &own), 0);
+}
+
+static struct stage *stage_of(const struct fapilog_stage_kind *k, const struct stage_ops **ops, struct stages *c)
+{
+    struct err e = {0};
+    struct stage *s;
+    if (plugin_stage(plugin, k, ops, &e) < 0 || stage_new(*ops, &s, &e) < 0 || stages_open(c, &s, 1, &e) < 0)
+        fail_msg("%s", e.text);
+    return s;
+}
+
+static void a_stage_makes_records_of_its_own(void **state)
+{
+    static struct stages c;
+    const struct fapilog_stage_kind k = { .size = sizeof k, .name = "maker", .summary = "Makes.", .run = emits,
+                                          .state_size = sizeof(int), .tick = ticks };
+    const struct stage_ops *ops;
+    const struct fapilog_record r = { .level = FAPILOG_LEVEL_ERROR };
+    unsigned n = 0;
+    (void)state;
+    struct stage *const s = stage_of(&k, &ops, &c);
+    assert_null(stages_run(&c, &r));
+    const struct fapilog_record *made = stages_emitted(&c);
+    assert_non_null(made);
+    assert_memory_equal(made->message.data, "made", 4);
+    assert_true(made->internal && made->level == FAPILOG_LEVEL_ERROR && made->time_ns > 1000000000);
+    assert_null(stages_emitted(&c));
+    while (s->counters.failed == 0 && n++ < 1000)
+        (void)stages_run(&c, &r);
+    assert_in_range(n, 2, 999); /* full at some time, and said */
+    while (stages_emitted(&c)) {
+    }
+    stages_tick(&c, 1);
+    assert_null(stages_emitted(&c));
+    stages_tick(&c, UINT64_MAX);
+    made = stages_emitted(&c);
+    assert_non_null(made);
+    assert_true(made->time_ns == 7);
+    stages_close(&c);
+    stage_free(s);
+}
+
+/* What was built with the header of 1.0 has no tick, and something else may lie behind its structure. */
+static void a_stage_of_version_1_0_is_taken_as_it_is(void **state)
+{
+    static struct stages c;
+    const struct fapilog_stage_kind k = { .size = offsetof(struct fapilog_stage_kind, tick), .name = "older",
+                                          .summary = "Passes.", .run = pass,
+                                          .tick = (void (*)(struct fapilog_stage *, uint64_t))(uintptr_t)1 };
+    const struct stage_ops *ops;
+    const struct fapilog_record r = { .level = FAPILOG_LEVEL_INFO };
+    (void)state;
+    struct stage *const s = stage_of(&k, &ops, &c);
+    stages_tick(&c, UINT64_MAX);
+    assert_ptr_equal(stages_run(&c, &r), &r);
+    stages_close(&c);
+    stage_free(s);
+}
+
+static void a_real_needs_bounds(void **state)
+{
+    const struct fapilog_option bad[] = {
+        { .type = FAPILOG_OPTION_REAL, .name = "x", .default_text = "0", .help = "A part." },
+        { .type = FAPILOG_OPTION_END },
+    };
+    const struct opt *made;
+    struct err e = {0};
+    (void)state;
+    assert_int_equal(plugin_options(plugin, "sink x", bad, 8, &made, &e), -EINVAL);
+    assert_non_null(strstr(e.text, "has no bounds"));
+}
+
 static void of_a_plugin_everything_is_registered_or_nothing(void **state)
 {
     const struct fapilog_format_kind *const formats[] = { &morse, NULL };
@@ -455,6 +552,9 @@ int main(void)
         cmocka_unit_test_teardown(a_descriptor_is_watched_once, stop),
         cmocka_unit_test_teardown(a_timer_comes_at_its_time, stop),
         cmocka_unit_test_teardown(what_is_unwatched_or_left_over_is_not_called, stop),
+        cmocka_unit_test(a_stage_makes_records_of_its_own),
+        cmocka_unit_test(a_stage_of_version_1_0_is_taken_as_it_is),
+        cmocka_unit_test(a_real_needs_bounds),
         cmocka_unit_test(of_a_plugin_everything_is_registered_or_nothing),
         cmocka_unit_test(a_list_that_is_full_takes_no_more),
     };
