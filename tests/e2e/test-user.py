@@ -99,6 +99,7 @@ def next_line(collector, text):
     raise Failure(f"never said: {text!r}; only {seen}")
 
 
+# effect: settings.user
 def it_goes_on_as_the_user_and_drains_its_rings():
     with UserPlace() as place:
         manager = Manager(place)

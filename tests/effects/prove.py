@@ -29,8 +29,9 @@ def meson_tests(build):
 
 def runner(tests, shown):
     """The test of the build that runs this one: of a program or script with that source."""
-    stem = os.path.splitext(os.path.basename(shown.file))[0]
-    found = [t for t in tests if any(os.path.splitext(os.path.basename(a))[0] == stem for a in t['cmd'])]
+    name = os.path.basename(shown.file)
+    name = name[:-2] if name.endswith('.c') else name
+    found = [t for t in tests if any(os.path.basename(a) == name for a in t['cmd'])]
     return min(found, key=lambda t: 'long' in ' '.join(t['suite'])) if found else None
 
 

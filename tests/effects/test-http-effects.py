@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """What each option of the sinks that speak HTTP does to the requests that a server gets."""
+import base64
 import json
 import os
 import sys
@@ -91,6 +92,16 @@ def requests_go_through_a_proxy(sink):
         text = uri(sink, "nowhere.invalid:80", f"proxy=http://127.0.0.1:{proxy.port}")
         check(outcomes(text) == ["delivered"], "not through the proxy")
         check("http://nowhere.invalid" in proxy.requests[0].line, proxy.requests[0].line)
+
+
+@every("proxy_user")
+@every("proxy_password")
+def the_proxy_is_told_who_asks(sink):
+    with Server() as proxy:
+        text = uri(sink, "nowhere.invalid:80", f"proxy=http://127.0.0.1:{proxy.port}&proxy_user=me&proxy_password=pw")
+        check(outcomes(text) == ["delivered"], "not through the proxy")
+        said = proxy.requests[0].headers.get("proxy-authorization")
+        check(said == "Basic " + base64.b64encode(b"me:pw").decode(), f"{said}")
 
 
 @every("unix_socket")

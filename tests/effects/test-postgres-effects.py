@@ -81,7 +81,8 @@ def a_table_is_made_or_not():
 def the_table_has_its_columns():
     PG.sql("DROP TABLE IF EXISTS e5")
     delivered(PG.uri("table=e5&use_jsonb=false&extract_fields=message,order_id&record_id=false"))
-    check(columns(PG, "e5") == "id:bigint,created_at:timestamp with time zone,message:text,order_id:text,event:json",
+    check(columns(PG, "e5") == "id:bigint,created_at:timestamp with time zone,timestamp:timestamp with time zone,message:text,"
+          "order_id:text,event:json",
           columns(PG, "e5"))
 
 
