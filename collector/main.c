@@ -84,6 +84,7 @@ int main(int argc, char **argv)
         o.args.enter = privileges_enter;
         o.args.enter_arg = &o.privileges;
         o.privileges.is_trial = o.check;
+        o.privileges.makes_dirs = !o.check && !o.replay;
         if (o.replay)
             status = replay_run(&o, o.check ? stdout : stderr, &e) < 0 ? complain(&e, EXIT_FAILED) : EXIT_DONE;
         else if (!o.check)

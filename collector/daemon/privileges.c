@@ -148,7 +148,7 @@ static int drop(const struct privileges *p, const struct config *look, struct er
         r = keep_files(look, e);
     if (r == 0)
         r = keep_give(u->uid, u->gid, e);
-    if (r == 0 && !p->is_trial)
+    if (r == 0 && p->makes_dirs)
         r = private_dirs_make(look, u, e);
     if (r == 0)
         r = set_environment(u, e);

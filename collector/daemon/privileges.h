@@ -12,8 +12,9 @@
 #include "collector/daemon/user.h"
 
 struct privileges {
-    bool is_trial; /* --check: makes nothing, and who is not root only looks the user up */
-    bool is_done;  /* they were dropped */
+    bool is_trial;   /* --check: who is not root only looks the user up */
+    bool makes_dirs; /* the run to come has rings and files */
+    bool is_done;    /* they were dropped */
     struct user user;
 };
 

@@ -234,7 +234,10 @@ def missing_directories_are_made_where_only_root_may_write():
             argv = [COLLECTOR, "--rings", place.rings, "--sink", f"file://{file}", "--sink", server.uri("&spool_max_bytes=1MB"),
                     "--user", f"{NAME}:fapilog-extra", "--set", f"state_dir={state}"]
             place.said([*argv, "--check"], 0)
-            check(not os.listdir(base), "--check has made something")
+            dead = os.path.join(place.path, "dead")
+            os.mkdir(dead, 0o700)
+            _, said = place.said([*argv, "--replay", dead], 1)
+            check("Permission denied" in said and not os.listdir(base), f"{os.listdir(base)} {said}")
             c = place.with_user(argv)
             place.wait_ready(c)
             written = place.load_done("--records", 50)
