@@ -227,7 +227,10 @@ def grpc_takes_requests():
 
 OTELCOL = """
 receivers:
-  otlp: {{protocols: {{grpc: {{endpoint: "127.0.0.1:{grpc}"}}, http: {{endpoint: "127.0.0.1:{http}"}}}}}}
+  otlp:
+    protocols:
+      grpc: {{endpoint: "127.0.0.1:{grpc}"}}
+      http: {{endpoint: "127.0.0.1:{http}"}}
   otlp/tls:
     protocols:
       grpc: {{endpoint: "127.0.0.1:{grpcs}", tls: {tls}}}
