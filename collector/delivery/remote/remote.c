@@ -296,17 +296,6 @@ uint64_t remote_batch_size(const struct remote *r)
     return r->d->batch_size * scale;
 }
 
-void remote_scale_batches(struct remote *r, unsigned scale)
-{
-    r->batch_scale = scale;
-}
-
-uint64_t remote_batch_size(const struct remote *r)
-{
-    const uint64_t scale = r->batch_scale && r->d->batch_size > 1 ? r->batch_scale : 1;
-    return r->d->batch_size * scale;
-}
-
 void remote_hurry(struct remote *r)
 {
     r->hurry_number = r->lots;
