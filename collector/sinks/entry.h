@@ -60,12 +60,13 @@ static inline size_t entry_bound(size_t parts) /* group + meta + payload */
     return sizeof(struct entry_head) + parts + ENTRY_ALIGN;
 }
 
-/* Fills in the head and the padding behind `end`; returns where the next entry begins. */
+/* Fills in the head and the padding behind `end`, where ENTRY_ALIGN bytes are free; returns where the next entry
+ * begins. */
 static inline char *entry_finish(struct entry_head *h, const struct fapilog_record *r, uint16_t group_len,
                                  uint16_t meta_len, char *end)
 {
     const size_t used = (size_t)(end - (char *)h), bytes = (used + ENTRY_ALIGN - 1) & ~(size_t)(ENTRY_ALIGN - 1);
-    memset(end, 0, bytes - used);
+    memset(end, 0, ENTRY_ALIGN); /* of a fixed size: one store */
     *h = (struct entry_head){
         .bytes = (uint32_t)bytes, .group_len = group_len, .meta_len = meta_len,
         .payload_len = (uint32_t)(used - sizeof *h - group_len - meta_len), .level = r->level,

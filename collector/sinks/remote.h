@@ -65,6 +65,10 @@ struct sink_remote_ops {
     size_t (*encode_bound)(struct sink *s, const struct fapilog_record *r);
     char *(*encode)(struct sink *s, const struct fapilog_record *r, char *out, uint16_t *ret_group_len,
                     uint16_t *ret_meta_len);
+    /* The same where `room` bytes are known to do without asking encode_bound() first; NULL, and anything in
+     * [out, out + room), where that cannot be told cheaply. May be NULL. As write_within() of a format. */
+    char *(*encode_within)(struct sink *s, const struct fapilog_record *r, char *out, size_t room,
+                           uint16_t *ret_group_len, uint16_t *ret_meta_len);
     void (*limits)(struct sink *s, struct sink_limits *ret); /* NULL: none */
     /* Starts a request. Ends in exactly one sink_request_done(), not before send() has returned or from
      * inside it: both are allowed. */
