@@ -180,24 +180,39 @@ static const char *text_put_within(struct batch_chunk *c, struct format *f, cons
 
 /* ---- entries ---- */
 
-/* 1: there is room in every parcel. */
-static int entries_make_room(struct batch *b, const struct outputs *o, const struct fapilog_record *r, uint32_t wants)
+/* 1: there is room in the parcel. */
+static int entry_make_room(struct batch_chunk *c, size_t bound)
 {
-    size_t bound[OUTPUTS_MAX];
+    const struct parcel *p = c->parcel;
+    if (p && p->records && (p->records == BUFFER_RECORDS || p->bytes + bound > p->cap))
+        return 0;
+    if (p && p->bytes + bound <= p->cap)
+        return 1;
+    parcel_unref(c->parcel); /* empty, of an attempt that found no memory for another output */
+    c->parcel = parcel_new(bound > PARCEL_BYTES ? bound : PARCEL_BYTES);
+    return c->parcel ? 1 : -ENOMEM;
+}
+
+/* 1: written. */
+static int entry_write(struct batch_chunk *c, const struct output *o, const struct fapilog_record *r,
+                       struct entries_written *ret)
+{
+    if (likely(c->parcel && c->parcel->records < BUFFER_RECORDS && entries_write_within(c->parcel, o, r, ret)))
+        return 1;
+    const int fits = entry_make_room(c, entries_bound(o, r));
+    if (fits > 0)
+        ret->end = entries_fill(o, r, entries_next(c->parcel), &ret->group_len, &ret->meta_len);
+    return fits;
+}
+
+/* Writes them all before the first is taken: none is, when one does not fit. 1: written. */
+static int entries_write(struct batch *b, const struct outputs *o, const struct fapilog_record *r, uint32_t wants,
+                         struct entries_written *ret)
+{
     for (EACH_BIT(i, wants)) {
-        const struct parcel *p = b->chunk[i].parcel;
-        bound[i] = entries_bound(&o->output[i], r);
-        if (p && (p->records == BUFFER_RECORDS || p->bytes + bound[i] > p->cap) && p->records)
-            return 0;
-    }
-    for (EACH_BIT(i, wants)) {
-        struct batch_chunk *c = &b->chunk[i];
-        if (c->parcel && c->parcel->bytes + bound[i] <= c->parcel->cap)
-            continue;
-        parcel_unref(c->parcel); /* empty, of an attempt that found no memory for another output */
-        c->parcel = parcel_new(bound[i] > PARCEL_BYTES ? bound[i] : PARCEL_BYTES);
-        if (!c->parcel)
-            return -ENOMEM;
+        const int res = entry_write(&b->chunk[i], &o->output[i], r, &ret[i]);
+        if (unlikely(res <= 0))
+            return res;
     }
     return 1;
 }
@@ -259,18 +274,19 @@ int batch_put(struct batch *b, struct buffers *buffers, const struct outputs *o,
     const uint32_t texts = wants & (uint32_t)((UINT64_C(1) << o->text_count) - 1);
     const uint32_t images = r->internal ? 0 : wants & b->images, all_entries = wants ^ texts ^ images;
     const uint32_t shared = entries_shared(o, all_entries, texts), entries = all_entries ^ shared;
+    struct entries_written written[OUTPUTS_MAX]; /* of those that want it */
     int res = 1;
     if (unlikely(images))
         res = images_note(b, r, images);
     if (unlikely(entries) && res > 0)
-        res = entries_make_room(b, o, r, entries);
+        res = entries_write(b, o, r, entries, written);
     if (likely(res > 0))
         res = texts_put(b, buffers, o, r, texts);
     *ret_fits = res > 0;
     if (unlikely(res <= 0))
         return res;
     for (EACH_BIT(i, entries))
-        entries_append(b->chunk[i].parcel, &o->output[i], r);
+        entries_take(b->chunk[i].parcel, r, written[i].group_len, written[i].meta_len, written[i].end);
     if (unlikely(shared) && entries_share(b, o, r, shared) < 0)
         return -ENOMEM;
     FAULT_POINT("serialize");

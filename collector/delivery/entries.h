@@ -7,6 +7,7 @@
 #include "lib/base/check.h"
 
 #include <errno.h>
+#include <stdbool.h>
 
 static inline size_t entries_bound(const struct output *o, const struct fapilog_record *r)
 {
@@ -22,6 +23,36 @@ static inline char *entries_fill(const struct output *o, const struct fapilog_re
         return o->encoder->ops->remote->encode(o->encoder, r, out, ret_group_len, ret_meta_len);
     char *end = o->format->ops->write(o->format, r, out);
     return o->format->ops->is_lines ? end - 1 : end;
+}
+
+/* Where an entry ends that is written behind those of its parcel, but not taken yet. */
+struct entries_written {
+    char *end;
+    uint16_t group_len, meta_len;
+};
+
+static inline char *entries_next(const struct parcel *p)
+{
+    return p->data + p->bytes + sizeof(struct entry_head);
+}
+
+/* Where format or sink can tell from the record's call site alone that it fits. */
+static inline bool entries_write_within(const struct parcel *p, const struct output *o, const struct fapilog_record *r,
+                                        struct entries_written *ret)
+{
+    const struct sink_remote_ops *encoder = o->encoder ? o->encoder->ops->remote : NULL;
+    if (unlikely(p->cap - p->bytes < entry_bound(0)))
+        return false;
+    char *const out = entries_next(p);
+    const size_t room = p->cap - p->bytes - entry_bound(0);
+    *ret = (struct entries_written){ 0 };
+    if (encoder && encoder->encode_within)
+        ret->end = encoder->encode_within(o->encoder, r, out, room, &ret->group_len, &ret->meta_len);
+    else if (!encoder && o->format->ops->write_within)
+        ret->end = o->format->ops->write_within(o->format, r, out, room);
+    if (ret->end && !encoder && o->format->ops->is_lines)
+        ret->end--;
+    return ret->end;
 }
 
 /* What is written behind the head of the next entry becomes one. */

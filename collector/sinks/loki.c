@@ -109,18 +109,36 @@ static int loki_close(struct sink *s, struct err *e)
 static size_t loki_encode_bound(struct sink *s, const struct fapilog_record *r)
 {
     const struct loki_state *st = s->state;
-    return loki_labels_bound(&st->labels) + loki_metadata_bound(&st->labels) + s->format->ops->bound(s->format, r);
+    return st->labels.bound + st->labels.metadata_bound + s->format->ops->bound(s->format, r);
+}
+
+/* Group and meta; where the payload begins. */
+static char *put_labels(const struct loki_state *st, const struct fapilog_record *r, char *out, uint16_t *ret_group_len,
+                        uint16_t *ret_meta_len)
+{
+    char *const meta = loki_labels_write(&st->labels, r, out);
+    char *const payload = loki_metadata_write(&st->labels, r, meta);
+    *ret_group_len = (uint16_t)(meta - out);
+    *ret_meta_len = (uint16_t)(payload - meta);
+    return payload;
 }
 
 static char *loki_encode(struct sink *s, const struct fapilog_record *r, char *out, uint16_t *ret_group_len,
                          uint16_t *ret_meta_len)
 {
-    const struct loki_state *st = s->state;
-    char *const meta = loki_labels_write(&st->labels, r, out);
-    char *const payload = loki_metadata_write(&st->labels, r, meta);
-    *ret_group_len = (uint16_t)(meta - out);
-    *ret_meta_len = (uint16_t)(payload - meta);
+    char *const payload = put_labels(s->state, r, out, ret_group_len, ret_meta_len);
     return s->format->ops->write(s->format, r, payload) - 1; /* without the line feed */
+}
+
+static char *loki_encode_within(struct sink *s, const struct fapilog_record *r, char *out, size_t room,
+                                uint16_t *ret_group_len, uint16_t *ret_meta_len)
+{
+    const struct loki_state *st = s->state;
+    if (!s->format->ops->write_within || room < st->labels.bound + st->labels.metadata_bound)
+        return NULL;
+    char *const payload = put_labels(st, r, out, ret_group_len, ret_meta_len);
+    char *const end = s->format->ops->write_within(s->format, r, payload, room - (size_t)(payload - out));
+    return end ? end - 1 : NULL;
 }
 
 /* ---- requests ---- */
@@ -213,6 +231,7 @@ static void loki_cancel(struct sink *s, struct sink_request *r)
 static const struct sink_remote_ops loki_remote = {
     .encode_bound = loki_encode_bound,
     .encode = loki_encode,
+    .encode_within = loki_encode_within,
     .limits = http_send_no_limits,
     .send = loki_send,
     .cancel = loki_cancel,

@@ -17,6 +17,7 @@
 enum {
     LOKI_LABEL_MAX = 128,    /* bytes of a label's name, and of its value */
     LOKI_LABELS_MAX = 64,
+    LOKI_SEPARATOR = 2,   /* bytes of ", " */
     LOKI_METADATA_MAX = 16,  /* keys */
     LOKI_METADATA_BYTES = 1024, /* of one value */
 };
@@ -28,6 +29,10 @@ enum loki_source { LOKI_STATIC, LOKI_FIELD, LOKI_LEVEL, LOKI_LOGGER, LOKI_SERVIC
 struct loki_label {
     char name[LOKI_LABEL_MAX + 1]; /* as sent */
     char value[LOKI_LABEL_MAX + 1]; /* static, or what stands for a field that a record has not; "": no label */
+    uint16_t name_len, value_len;
+    /* What stands in a group in front of the value, with a separator: , level=" - or all of a static one. */
+    char text[LOKI_SEPARATOR + 2 * LOKI_LABEL_MAX + 3];
+    uint16_t text_len;
     const char *key;                /* of the field; the options own it */
     enum loki_source source;
     uint8_t role;                   /* of the key, FAPILOG_ROLE_DATA: none */
@@ -38,13 +43,14 @@ struct loki_labels {
     unsigned count;
     struct loki_label metadata[LOKI_METADATA_MAX];
     unsigned metadata_count;
+    size_t bound, metadata_bound; /* of what is written for a record */
 };
 
 int loki_labels_init(struct loki_labels *l, const struct opt_map *fixed, const struct opt_list *keys,
                      const struct opt_list *metadata, struct err *e);
-size_t loki_labels_bound(const struct loki_labels *l);
+/* At most l->bound bytes. */
 char *loki_labels_write(const struct loki_labels *l, const struct fapilog_record *r, char *out);
-size_t loki_metadata_bound(const struct loki_labels *l);
+/* At most l->metadata_bound. */
 char *loki_metadata_write(const struct loki_labels *l, const struct fapilog_record *r, char *out);
 
 /* ---- the body ---- */
@@ -60,7 +66,7 @@ struct loki_stream {
 /* The streams of a request, and the memory for them, which is used again. */
 struct loki_push {
     struct loki_stream *stream;
-    uint32_t streams;
+    uint32_t streams, last; /* last: that of the entry before */
     uint32_t *next;   /* of each entry; UINT32_MAX: the last */
     uint32_t *slots;  /* hash table of streams */
     uint32_t slots_mask;

@@ -14,10 +14,7 @@ enum { SCRATCH_BYTES = 256 };
 
 /* ---- names and values ---- */
 
-static bool is_plain(unsigned char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
+static const bool is_plain[256] = {['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['_'] = true};
 
 /* [A-Za-z_][A-Za-z0-9_]*, at most LOKI_LABEL_MAX. */
 static void set_name(struct loki_label *l, const char *name)
@@ -26,8 +23,9 @@ static void set_name(struct loki_label *l, const char *name)
     if (*name >= '0' && *name <= '9')
         l->name[n++] = '_';
     for (; *name && n < LOKI_LABEL_MAX; name++)
-        l->name[n++] = is_plain((unsigned char)*name) ? *name : '_';
+        l->name[n++] = is_plain[(unsigned char)*name] ? *name : '_';
     l->name[n] = '\0';
+    l->name_len = (uint16_t)n;
 }
 
 /* Text of a record is copied byte by byte: each is looked at once. */
@@ -36,7 +34,7 @@ static char *put_value(char *out, struct fapilog_text text)
     const uint32_t len = text.len < LOKI_LABEL_MAX ? text.len : LOKI_LABEL_MAX;
     for (uint32_t i = 0; i < len; i++) {
         const unsigned char c = (unsigned char)text.data[i];
-        *out++ = is_plain(c) || c == '-' ? (char)c : '_';
+        *out++ = is_plain[c] || c == '-' ? (char)c : '_';
     }
     return out;
 }
@@ -78,7 +76,9 @@ static int add_fixed(struct loki_labels *l, const struct opt_pair *p, struct err
     set_name(label, p->key);
     if (find(l, label->name))
         return err_set(e, -EINVAL, "labels: '%s' becomes '%s', which is there already", p->key, label->name);
-    *put_value(label->value, (struct fapilog_text){p->value, (uint32_t)strlen(p->value)}) = '\0';
+    char *const end = put_value(label->value, (struct fapilog_text){p->value, (uint32_t)strlen(p->value)});
+    *end = '\0';
+    label->value_len = (uint16_t)(end - label->value);
     if (!*label->value)
         return err_set(e, -EINVAL, "labels: '%s' has no value", p->key);
     l->count++;
@@ -103,6 +103,29 @@ static int add_key(struct loki_labels *l, const char *key, struct err *e)
     return 0;
 }
 
+/* Where a record has none of the labels: what Loki itself would call it. */
+#define NO_LABEL "service_name=\"unknown_service\""
+
+static void prepare_label(struct loki_labels *l, struct loki_label *label)
+{
+    const bool is_static = label->source == LOKI_STATIC;
+    label->text_len = (uint16_t)snprintf(label->text, sizeof label->text, ", %s=\"%s%s", label->name,
+                                         is_static ? label->value : "", is_static ? "\"" : "");
+    CHECK(label->text_len < sizeof label->text);
+    l->bound += label->text_len + (is_static ? 0 : LOKI_LABEL_MAX + 1);
+}
+
+/* What does not change from record to record. */
+static void prepare(struct loki_labels *l)
+{
+    l->bound = sizeof NO_LABEL;
+    l->metadata_bound = 0;
+    for (unsigned i = 0; i < l->count; i++)
+        prepare_label(l, &l->label[i]);
+    for (unsigned i = 0; i < l->metadata_count; i++)
+        l->metadata_bound += 3 + l->metadata[i].name_len + 3 * LOKI_METADATA_BYTES;
+}
+
 int loki_labels_init(struct loki_labels *l, const struct opt_map *fixed, const struct opt_list *keys,
                      const struct opt_list *metadata, struct err *e)
 {
@@ -125,6 +148,7 @@ int loki_labels_init(struct loki_labels *l, const struct opt_map *fixed, const s
         set_source(&l->metadata[i], metadata->item[i]);
         l->metadata_count++;
     }
+    prepare(l);
     return r;
 }
 
@@ -182,7 +206,7 @@ static struct fapilog_text value_of(const struct loki_label *l, const struct fap
     const struct fapilog_process_info *p = r->process ? r->process : &nobody;
     const char *end = NULL;
     switch (l->source) {
-    case LOKI_STATIC:    return (struct fapilog_text){l->value, (uint32_t)strlen(l->value)};
+    case LOKI_STATIC:    return (struct fapilog_text){l->value, l->value_len};
     case LOKI_LEVEL:     return level_name(r->level);
     case LOKI_LOGGER:    return r->logger ? r->logger->name : (struct fapilog_text){scratch, 0};
     case LOKI_SERVICE:   return r->logger && r->logger->service.len ? r->logger->service : p->service;
@@ -199,15 +223,11 @@ static struct fapilog_text value_of(const struct loki_label *l, const struct fap
 
 /* ---- groups ---- */
 
-/* Where a record has none of the labels: what Loki itself would call it. */
-#define NO_LABEL "service_name=\"unknown_service\""
-
-size_t loki_labels_bound(const struct loki_labels *l)
+/* With what stands for it where the record has none. */
+static struct fapilog_text value_or_other(const struct loki_label *l, const struct fapilog_record *r, char *scratch)
 {
-    size_t bound = sizeof NO_LABEL;
-    for (unsigned i = 0; i < l->count; i++)
-        bound += strlen(l->label[i].name) + LOKI_LABEL_MAX + 5; /* , ="" */
-    return bound;
+    const struct fapilog_text value = value_of(l, r, scratch);
+    return value.len ? value : (struct fapilog_text){l->value, l->value_len};
 }
 
 char *loki_labels_write(const struct loki_labels *l, const struct fapilog_record *r, char *out)
@@ -216,16 +236,14 @@ char *loki_labels_write(const struct loki_labels *l, const struct fapilog_record
     const char *const start = out;
     for (unsigned i = 0; i < l->count; i++) {
         const struct loki_label *label = &l->label[i];
-        struct fapilog_text value = value_of(label, r, scratch);
-        if (value.len == 0)
-            value = (struct fapilog_text){label->value, (uint32_t)strlen(label->value)};
-        if (value.len == 0)
+        const size_t skip = out == start ? LOKI_SEPARATOR : 0, len = label->text_len - skip;
+        const bool is_whole = label->source == LOKI_STATIC;
+        const struct fapilog_text value = is_whole ? (struct fapilog_text){0} : value_or_other(label, r, scratch);
+        if (!is_whole && value.len == 0)
             continue;
-        const size_t len = strlen(label->name);
-        if (out != start)
-            out = put_lit(out, ", ");
-        out = (char *)memcpy(out, label->name, len) + len;
-        out = put_lit(out, "=\"");
+        out = (char *)memcpy(out, label->text + skip, len) + len;
+        if (is_whole)
+            continue;
         out = put_value(out, value);
         *out++ = '"';
     }
@@ -250,22 +268,16 @@ static char *put_utf8(char *out, struct fapilog_text text)
     return out;
 }
 
-size_t loki_metadata_bound(const struct loki_labels *l)
-{
-    size_t bound = 0;
-    for (unsigned i = 0; i < l->metadata_count; i++)
-        bound += 3 + strlen(l->metadata[i].name) + 3 * LOKI_METADATA_BYTES;
-    return bound;
-}
 _Static_assert(LOKI_METADATA_MAX * (3 + LOKI_LABEL_MAX + 3 * LOKI_METADATA_BYTES) < UINT16_MAX, "length of meta");
-_Static_assert(LOKI_LABELS_MAX * (2 * LOKI_LABEL_MAX + 5) + sizeof NO_LABEL < UINT16_MAX, "length of group");
+_Static_assert(LOKI_LABELS_MAX * (2 * LOKI_LABEL_MAX + LOKI_SEPARATOR + 3) + sizeof NO_LABEL < UINT16_MAX,
+               "length of group");
 
 char *loki_metadata_write(const struct loki_labels *l, const struct fapilog_record *r, char *out)
 {
     char scratch[SCRATCH_BYTES + VALUE_SLACK];
     for (unsigned i = 0; i < l->metadata_count; i++) {
         const struct fapilog_text value = value_of(&l->metadata[i], r, scratch);
-        const size_t name_len = strlen(l->metadata[i].name);
+        const size_t name_len = l->metadata[i].name_len;
         if (value.len == 0)
             continue;
         *out++ = (char)name_len;

@@ -42,15 +42,22 @@ void loki_push_done(struct loki_push *p)
     *p = (struct loki_push){.is_envelope = p->is_envelope};
 }
 
+static bool is_of(const struct loki_stream *s, const struct entry_head *h)
+{
+    return s->group_len == h->group_len && memcmp(s->group, entry_group(h), h->group_len) == 0;
+}
+
 static struct loki_stream *stream_of(struct loki_push *p, const struct entry_head *h)
 {
+    if (p->streams && is_of(&p->stream[p->last], h)) /* most often it is that of its neighbour */
+        return &p->stream[p->last];
     uint32_t at = (uint32_t)XXH3_64bits(entry_group(h), h->group_len) & p->slots_mask;
     for (uint32_t id; (id = p->slots[at]) != UINT32_MAX; at = (at + 1) & p->slots_mask) {
-        struct loki_stream *s = &p->stream[id];
-        if (s->group_len == h->group_len && memcmp(s->group, entry_group(h), h->group_len) == 0)
-            return s;
+        p->last = id;
+        if (is_of(&p->stream[id], h))
+            return &p->stream[id];
     }
-    p->slots[at] = p->streams;
+    p->slots[at] = p->last = p->streams;
     p->stream[p->streams] = (struct loki_stream){.group = entry_group(h), .group_len = h->group_len,
                                                  .first = UINT32_MAX, .last_ns = INT64_MIN};
     return &p->stream[p->streams++];
@@ -203,12 +210,12 @@ int loki_push_json(struct loki_push *p, const struct sink_request *r, struct buf
 
 /* ---- protobuf: logproto.PushRequest ---- */
 
+enum { VARINT_MAX = 10 };
+
 static size_t varint_size(uint64_t v)
 {
-    size_t n = 1;
-    while (v >>= 7)
-        n++;
-    return n;
+    const unsigned bits = 64 - (unsigned)__builtin_clzll(v | 1);
+    return (bits + 6) / 7;
 }
 
 static char *put_varint(char *out, uint64_t v)
@@ -249,27 +256,18 @@ static size_t stamp_size(struct stamp t)
     return 1 + varint_size((uint64_t)t.seconds) + (t.nanos ? 1 + varint_size(t.nanos) : 0);
 }
 
-static size_t entry_size(const struct loki_push *p, const struct entry_head *h)
+static size_t metadata_size(const struct entry_head *h)
 {
     const char *meta = entry_meta(h), *const end = meta + h->meta_len;
-    size_t size = field_size(stamp_size(stamp_of(h->time_ns))) + field_size(event_of_entry(h, p->is_envelope).len);
+    size_t size = 0;
     for (struct pair pair; next_pair(&meta, end, &pair);)
         size += field_size(field_size(pair.name.len) + field_size(pair.value.len));
     return size;
 }
 
-static char *put_entry(char *out, const struct loki_push *p, const struct entry_head *h)
+static char *put_metadata(char *out, const struct entry_head *h)
 {
     const char *meta = entry_meta(h), *const end = meta + h->meta_len;
-    const struct stamp t = stamp_of(h->time_ns);
-    out = put_head(out, 1, stamp_size(t));
-    *out++ = 1 << 3;
-    out = put_varint(out, (uint64_t)t.seconds);
-    if (t.nanos) {
-        *out++ = 2 << 3;
-        out = put_varint(out, t.nanos);
-    }
-    out = put_bytes(out, 2, event_of_entry(h, p->is_envelope));
     for (struct pair pair; next_pair(&meta, end, &pair);) {
         out = put_head(out, 3, field_size(pair.name.len) + field_size(pair.value.len));
         out = put_bytes(out, 1, pair.name);
@@ -278,33 +276,63 @@ static char *put_entry(char *out, const struct loki_push *p, const struct entry_
     return out;
 }
 
-static size_t stream_size(const struct loki_push *p, const struct sink_request *r, const struct loki_stream *s)
+enum {
+    ENTRY_FRAME = 5 * (1 + VARINT_MAX), /* of entry, stamp, seconds, nanos and line, at most */
+    META_FACTOR = 4, /* a pair has at most 11 bytes of frame; in an entry's meta it has 3 */
+};
+
+static char *put_entry(char *out, const struct loki_push *p, const struct entry_head *h)
 {
-    size_t size = field_size((size_t)s->group_len + 2);
-    for (uint32_t at = s->first; at != UINT32_MAX; at = p->next[at])
-        size += field_size(entry_size(p, r->entry[at]));
-    return size;
+    const struct stamp t = stamp_of(h->time_ns);
+    const struct fapilog_text line = event_of_entry(h, p->is_envelope);
+    const size_t stamp = stamp_size(t);
+    out = put_head(out, 2, field_size(stamp) + field_size(line.len) + metadata_size(h));
+    out = put_head(out, 1, stamp);
+    *out++ = 1 << 3;
+    out = put_varint(out, (uint64_t)t.seconds);
+    if (t.nanos) {
+        *out++ = 2 << 3;
+        out = put_varint(out, t.nanos);
+    }
+    out = put_bytes(out, 2, line);
+    return put_metadata(out, h);
 }
 
+static size_t stream_bound(const struct sink_request *r, const struct loki_push *p, const struct loki_stream *s)
+{
+    size_t bound = (size_t)s->group_len + 3 * (1 + VARINT_MAX);
+    for (uint32_t at = s->first; at != UINT32_MAX; at = p->next[at])
+        bound += ENTRY_FRAME + r->entry[at]->payload_len + META_FACTOR * (size_t)r->entry[at]->meta_len;
+    return bound;
+}
+
+static char *put_stream(char *out, struct loki_push *p, const struct sink_request *r, uint32_t i)
+{
+    const struct loki_stream *s = &p->stream[i];
+    out = put_head(out, 1, (size_t)s->group_len + 2);
+    *out++ = '{';
+    out = (char *)memcpy(out, s->group, s->group_len) + s->group_len;
+    *out++ = '}';
+    loki_push_order(p, r, i);
+    for (uint32_t k = 0; k < s->count; k++)
+        out = put_entry(out, p, r->entry[p->order[k]]);
+    return out;
+}
+
+/* The length of a stream comes first and is known last: room is left for as many bytes as it is likely to take, and
+ * where that was wrong, the stream moves. */
 int loki_push_protobuf(struct loki_push *p, const struct sink_request *r, struct buf *out)
 {
     for (uint32_t i = 0; i < p->streams; i++) {
-        const struct loki_stream *s = &p->stream[i];
-        const size_t size = stream_size(p, r, s);
-        if (buf_reserve(out, field_size(size)) < 0)
+        const size_t bound = stream_bound(r, p, &p->stream[i]);
+        if (buf_reserve(out, bound) < 0)
             return -ENOMEM;
-        char *end = put_head(out->data + out->len, 1, size);
-        end = put_head(end, 1, (size_t)s->group_len + 2);
-        *end++ = '{';
-        end = (char *)memcpy(end, s->group, s->group_len) + s->group_len;
-        *end++ = '}';
-        loki_push_order(p, r, i);
-        for (uint32_t k = 0; k < s->count; k++) {
-            const struct entry_head *h = r->entry[p->order[k]];
-            end = put_entry(put_head(end, 2, entry_size(p, h)), p, h);
-        }
-        CHECK((size_t)(end - out->data) == out->len + field_size(size));
-        out->len = (size_t)(end - out->data);
+        char *const head = out->data + out->len, *const guess = head + 1 + varint_size(bound);
+        const size_t size = (size_t)(put_stream(guess, p, r, i) - guess);
+        char *const begin = put_head(head, 1, size);
+        if (begin != guess)
+            memmove(begin, guess, size);
+        out->len = (size_t)(begin + size - out->data);
     }
     return 0;
 }

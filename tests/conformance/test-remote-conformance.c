@@ -179,6 +179,47 @@ static void an_entry_of_any_record_keeps_its_bound_and_its_parts(void **state)
     }
 }
 
+/* Into so much room, with a wall behind it; the same entry or none. True: there was one. */
+static bool encode_within(const struct fapilog_record *r, size_t room, const struct entry_head *want)
+{
+    char *out = malloc(room + CANARY);
+    uint16_t group_len = 0, meta_len = 0;
+    const size_t len = (size_t)want->group_len + want->meta_len + want->payload_len;
+    CHECK(out != NULL);
+    memset(out + room, 0x5a, CANARY);
+    const char *end = run.sink->ops->remote->encode_within(run.sink, r, out, room, &group_len, &meta_len);
+    for (unsigned i = 0; i < CANARY; i++)
+        assert_int_equal(out[room + i], 0x5a);
+    if (end) {
+        assert_true(group_len == want->group_len && meta_len == want->meta_len);
+        assert_int_equal(end - out, len);
+        assert_memory_equal(out, entry_group(want), len);
+    }
+    free(out);
+    return end;
+}
+
+static void an_entry_that_asks_for_no_bound_is_the_same_or_none(void **state)
+{
+    const struct sink_remote_ops *o = run.sink->ops->remote;
+    unsigned seen = 0;
+    (void)state;
+    if (!o->encode_within)
+        return;
+    for (unsigned kind = 0; kind < SAMPLE_COUNT; kind++) {
+        struct sample *s = sample_new(kind);
+        char *memory;
+        const struct entry_head *want = encode(&s->r, &memory);
+        const size_t bound = o->encode_bound(run.sink, &s->r), len = (size_t)(want->bytes - sizeof *want);
+        const size_t rooms[] = { 0, 1, 63, len / 2, len, bound / 2, bound - 1, bound, 2 * bound };
+        for (unsigned i = 0; i < ARRAY_COUNT(rooms); i++)
+            seen += encode_within(&s->r, rooms[i], want);
+        free(memory);
+        sample_free(s);
+    }
+    assert_true(seen > 0); /* or it is of no use */
+}
+
 static void the_same_record_gives_the_same_group(void **state)
 {
     (void)state;
@@ -278,6 +319,7 @@ static void a_sink_is_used_again_after_a_failure(void **state)
 
 static const struct CMUnitTest body[] = {
     cmocka_unit_test(an_entry_of_any_record_keeps_its_bound_and_its_parts),
+    cmocka_unit_test(an_entry_that_asks_for_no_bound_is_the_same_or_none),
     cmocka_unit_test(the_same_record_gives_the_same_group),
     cmocka_unit_test(limits_can_be_kept),
     cmocka_unit_test(a_server_that_is_not_there_is_tried_again),

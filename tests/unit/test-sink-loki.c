@@ -238,6 +238,64 @@ static void protobuf_says_the_same(void **state)
     end();
 }
 
+/* Its length is known when it is written: more room may have been left for it. */
+static void the_length_of_a_stream_is_as_short_as_it_can_be(void **state)
+{
+    bool is_short_seen = false, is_long_seen = false;
+    (void)state;
+    start("", "?labels=app=x&label_keys=level&structured_metadata=trace_id");
+    for (uint32_t text = (1 << 14) - 500; text < (1 << 14) + 100; text += 3) {
+        struct loki_push push = {0};
+        struct buf body = {0};
+        const struct entry_head *both[2];
+        unsigned number;
+        size_t n;
+        for (unsigned i = 0; i < 2; i++) /* two levels, two streams */
+            both[i] = entry[i] = remote_run_entry(&run, i, BASE_NS, i ? 10 : text);
+        const struct sink_request q = {.entry = both, .count = 2};
+        assert_int_equal(loki_push_sort(&push, &q), 0);
+        assert_int_equal(push.streams, 2);
+        assert_int_equal(loki_push_protobuf(&push, &q, &body), 0);
+        const char *at = body.data, *const end_at = at + body.len, *stream = field(&at, end_at, &number, &n);
+        assert_int_equal(stream - body.data, n < 1 << 14 ? 3 : 4);
+        is_short_seen |= n < 1 << 14;
+        is_long_seen |= n >= 1 << 14;
+        (void)field(&stream, at, &number, &n);
+        assert_int_equal(n, strlen("{app=\"x\", level=\"INFO\"}"));
+        (void)field(&stream, at, &number, &n);
+        assert_ptr_equal(stream, at); /* one entry, to the end */
+        (void)field(&at, end_at, &number, &n);
+        assert_ptr_equal(at, end_at);
+        buf_done(&body);
+        loki_push_done(&push);
+        free(entry[0]);
+        free(entry[1]);
+    }
+    entry[0] = entry[1] = NULL;
+    assert_true(is_short_seen && is_long_seen);
+    end();
+}
+
+static void neighbours_of_other_streams_find_their_own(void **state)
+{
+    struct loki_push push = {0};
+    const struct entry_head *all[9];
+    (void)state;
+    start("", "?labels=app=x&label_keys=level");
+    for (unsigned i = 0; i < ARRAY_COUNT(all); i++) /* three levels in turns, and runs of one */
+        all[i] = entry[i] = remote_run_entry(&run, i < 6 ? i : 3 * i, BASE_NS, 10);
+    const struct sink_request q = {.entry = all, .count = ARRAY_COUNT(all)};
+    for (unsigned again = 0; again < 2; again++) {
+        assert_int_equal(loki_push_sort(&push, &q), 0);
+        assert_int_equal(push.streams, 3);
+        assert_int_equal(push.stream[0].count, 2 + 3);
+        assert_int_equal(push.stream[1].count, 2);
+        assert_int_equal(push.stream[2].count, 2);
+    }
+    loki_push_done(&push);
+    end();
+}
+
 /* ---- answers ---- */
 
 #define BEHIND "entry with timestamp 2026-11-21 08:37:04 +0000 UTC ignored, reason: 'entry too far behind, entry " \
@@ -298,6 +356,8 @@ int main(void)
         cmocka_unit_test(contradictions_are_refused_by_name),
         cmocka_unit_test(a_push_is_streams_in_order_of_time_with_the_records_own_time),
         cmocka_unit_test(protobuf_says_the_same),
+        cmocka_unit_test(the_length_of_a_stream_is_as_short_as_it_can_be),
+        cmocka_unit_test(neighbours_of_other_streams_find_their_own),
         cmocka_unit_test(an_answer_that_names_the_oldest_rejects_these_only),
         cmocka_unit_test(only_200_and_204_count_as_taken),
     };
