@@ -11,8 +11,16 @@
 static void delivered(struct remote *r, struct item *i)
 {
     r->stats.delivered++;
-    r->stats.delivered_bytes += i->entry->payload_len;
+    r->stats.delivered_bytes += i->payload_len;
     item_done(r, i);
+}
+
+static void delivered_all(struct remote *r, struct bundle *b)
+{
+    r->stats.delivered += b->count;
+    r->stats.delivered_bytes += b->q.bytes;
+    for (uint32_t n = 0; n < b->count;)
+        n += items_done(r, &b->items[n], b->count - n);
 }
 
 /* The bundle waits for its next attempt; without items it ends. */
@@ -55,6 +63,11 @@ static void bundle_sift(struct remote *r, struct bundle *b)
 static void on_delivered(struct remote *r, struct bundle *b)
 {
     const struct sink_result *a = &b->result;
+    if (!a->rejected_count && !a->retry_count) {
+        delivered_all(r, b);
+        bundle_remove(r, b);
+        return;
+    }
     struct doom *d = a->rejected_count ? doom_new(a->status, "%s", a->reason) : NULL;
     uint32_t rejected = 0, retry = 0, kept = 0;
     for (uint32_t n = 0; n < b->count; n++) {

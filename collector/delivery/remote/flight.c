@@ -105,7 +105,7 @@ static void send(struct remote *r, struct bundle *b, bool is_full)
     b->q.bytes = 0;
     for (uint32_t i = 0; i < b->count; i++) {
         b->entries[i] = b->items[i].entry;
-        b->q.bytes += b->entries[i]->payload_len;
+        b->q.bytes += b->items[i].payload_len;
     }
     b->q.entry = b->entries;
     b->q.count = b->count;

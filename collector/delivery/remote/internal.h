@@ -39,6 +39,7 @@ struct item {
     struct spool_block *block; /* where it lies on disk; NULL: in the ring only */
     uint32_t index;
     uint32_t attempts;
+    uint32_t bytes, payload_len; /* of the entry, which has gone cold by the time that it is answered */
 };
 
 struct queue {
@@ -131,6 +132,8 @@ void lot_release_many(struct lot *l, uint32_t n);
 void lot_settle(struct remote *r, struct lot *l, uint32_t n);
 /* Where the record lies, it is done with: delivered, dead or dropped. Leaves memory. */
 void item_done(struct remote *r, struct item *i);
+/* The same for the first of n items, and those of its lot that follow it directly; returns how many. */
+uint32_t items_done(struct remote *r, struct item *first, uint32_t n);
 void ticket_settled(struct remote *r, struct remote_ticket *t);
 int remote_expand(struct remote *r, const char *image, size_t len, uint32_t records, struct parcel **ret);
 uint64_t remote_batch_size(const struct remote *r); /* with the scale */

@@ -110,14 +110,26 @@ void lot_settle(struct remote *r, struct lot *l, uint32_t n)
 
 void item_done(struct remote *r, struct item *i)
 {
-    if (i->block) {
-        spool_settle(r->spool, i->block, i->index);
-    } else {
-        CHECK(r->stats.queued_records > 0);
-        r->stats.queued_records--;
-        r->stats.queued_bytes -= i->entry->bytes;
-        if (i->lot->unsettled)
-            lot_settle(r, i->lot, 1);
+    (void)items_done(r, i, 1);
+}
+
+uint32_t items_done(struct remote *r, struct item *first, uint32_t n)
+{
+    struct lot *const l = first->lot;
+    uint32_t done = 0;
+    uint64_t bytes = 0;
+    if (first->block) {
+        spool_settle(r->spool, first->block, first->index);
+        lot_release(l);
+        return 1;
     }
-    lot_release(i->lot);
+    for (; done < n && first[done].lot == l && !first[done].block; done++)
+        bytes += first[done].bytes;
+    CHECK(r->stats.queued_records >= done);
+    r->stats.queued_records -= done;
+    r->stats.queued_bytes -= bytes;
+    if (l->unsettled)
+        lot_settle(r, l, done);
+    lot_release_many(l, done);
+    return done;
 }

@@ -25,7 +25,7 @@ static void item_at(struct lot *l, size_t at, uint32_t n, struct item *ret)
     const struct entry_head *h = entry_at(l->data + at, l->bytes - at);
     CHECK(h != NULL); /* written by us, or verified when it was read */
     *ret = (struct item){ .entry = h, .lot = l, .block = l->block, .index = l->index ? l->index[n] : n,
-                          .attempts = h->attempts };
+                          .attempts = h->attempts, .bytes = h->bytes, .payload_len = h->payload_len };
 }
 
 bool queue_peek(const struct queue *q, struct item *ret)
