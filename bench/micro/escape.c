@@ -5,15 +5,13 @@
 #include "bench/micro/micro.h"
 #include "lib/base/json_escape.h"
 
-typedef char *escape_fn(const char *src, size_t len, char *out, unsigned *flags);
-
-static void escape(struct gb_state *s, escape_fn *fn, const char *pattern)
+static void escape(struct gb_state *s, json_escape_fn *fn, const char *pattern)
 {
     const size_t len = (size_t)gb_range(s), pattern_len = strlen(pattern);
     char *src = malloc(len), *out = malloc(len * JSON_ESCAPE_FACTOR + JSON_ESCAPE_SLACK);
     unsigned flags = 0;
-    if (!src || !out) {
-        gb_skip(s, "out of memory");
+    if (!src || !out || !fn) {
+        gb_skip(s, fn ? "out of memory" : "not with this CPU");
     } else {
         for (size_t i = 0; i < len; i++)
             src[i] = pattern[i % pattern_len];
@@ -32,7 +30,7 @@ static void bench_clean(struct gb_state *s)
 
 static void bench_clean_portable(struct gb_state *s)
 {
-    escape(s, json_escape_portable, "order accepted; ");
+    escape(s, json_escape_variant(JSON_ESCAPE_PORTABLE), "order accepted; ");
 }
 
 static void bench_quotes(struct gb_state *s)
@@ -47,7 +45,12 @@ static void bench_json(struct gb_state *s)
 
 static void bench_json_baseline(struct gb_state *s)
 {
-    escape(s, json_escape_baseline, "{\"data\":{\"b\":7,\"n\":1},\"level\":\"INFO\"},");
+    escape(s, json_escape_variant(JSON_ESCAPE_BASELINE), "{\"data\":{\"b\":7,\"n\":1},\"level\":\"INFO\"},");
+}
+
+static void bench_json_ssse3(struct gb_state *s)
+{
+    escape(s, json_escape_variant(JSON_ESCAPE_SSSE3), "{\"data\":{\"b\":7,\"n\":1},\"level\":\"INFO\"},");
 }
 
 static void bench_utf8(struct gb_state *s)
@@ -62,5 +65,6 @@ void micro_escape(void)
     gb_register_range("escape/quotes", bench_quotes, 16, 4096);
     gb_register_range("escape/json", bench_json, 16, 4096);
     gb_register_range("escape/json_baseline", bench_json_baseline, 16, 4096);
+    gb_register_range("escape/json_ssse3", bench_json_ssse3, 16, 4096);
     gb_register_range("escape/utf8", bench_utf8, 16, 4096);
 }

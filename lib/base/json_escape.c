@@ -8,7 +8,7 @@
 #include <emmintrin.h>
 #endif
 #ifdef __x86_64__
-#include <tmmintrin.h>
+#include <immintrin.h>
 #endif
 
 enum {
@@ -248,12 +248,12 @@ static inline char *escape(plain_fn *plain, step_fn *step, short_fn *rest, const
     return len > 0 ? rest(src, len, out, flags) : out;
 }
 
-char *json_escape_portable(const char *src, size_t len, char *out, unsigned *flags)
+static char *escape_portable(const char *src, size_t len, char *out, unsigned *flags)
 {
     return escape(plain_portable, step_portable, escape_short_portable, src, len, out, flags);
 }
 
-char *json_escape_baseline(const char *src, size_t len, char *out, unsigned *flags)
+static char *escape_baseline(const char *src, size_t len, char *out, unsigned *flags)
 {
     return escape(plain_fast, step_fast, escape_short, src, len, out, flags);
 }
@@ -334,13 +334,71 @@ SSSE3 static char *escape_ssse3(const char *src, size_t len, char *out, unsigned
 {
     return escape(plain_fast, step_ssse3, short_ssse3, src, len, out, flags);
 }
+
+/* A step at once: each byte becomes a pair with a backslash, and the backslashes that are not wanted go. */
+#define VBMI2 __attribute__((target("avx512vbmi2,avx512bw,avx512vl,bmi2,popcnt")))
+
+VBMI2 static inline bool step_vbmi2(const char *src, char **out)
+{
+    unsigned escaped;
+    __m128i v = _mm_loadu_si128((const __m128i *)src);
+    __asm__("" : "+x"(v)); /* as KEEP, in a register */
+    if (unlikely(!needs_only_backslashes(v, STEP, &escaped)))
+        return false;
+    const __m256i pairs = _mm256_or_si256(_mm256_slli_epi16(_mm256_cvtepu8_epi16(v), 8), _mm256_set1_epi16('\\'));
+    const __mmask32 wanted = _pdep_u32(escaped, 0x55555555) | 0xaaaaaaaa;
+    _mm256_storeu_si256((__m256i *)*out, _mm256_maskz_compress_epi8(wanted, pairs));
+    *out += STEP + __builtin_popcount(escaped);
+    return true;
+}
+
+VBMI2 static char *escape_vbmi2(const char *src, size_t len, char *out, unsigned *flags)
+{
+    return escape(plain_fast, step_vbmi2, short_ssse3, src, len, out, flags);
+}
+
+static bool has_vbmi2(void)
+{
+    return __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("bmi2");
+}
+
+static bool has_ssse3(void)
+{
+    return __builtin_cpu_supports("ssse3") && __builtin_cpu_supports("popcnt");
+}
 #endif
+
+/* ---- choosing ---- */
+
+json_escape_fn *json_escape_variant(enum json_escape_variant v)
+{
+    switch (v) {
+    case JSON_ESCAPE_PORTABLE: return escape_portable;
+    case JSON_ESCAPE_BASELINE: return escape_baseline;
+#ifdef __x86_64__
+    case JSON_ESCAPE_SSSE3:    return has_ssse3() ? escape_ssse3 : NULL;
+    case JSON_ESCAPE_VBMI2:    return has_ssse3() && has_vbmi2() ? escape_vbmi2 : NULL;
+#endif
+    default:                   return NULL;
+    }
+}
+
+static json_escape_fn *chosen = escape_baseline;
+
+/* Before main(): there are no threads yet. */
+__attribute__((constructor)) static void choose(void)
+{
+#ifdef __x86_64__
+    __builtin_cpu_init();
+#endif
+    for (unsigned v = 0; v < JSON_ESCAPE_VARIANTS; v++) {
+        json_escape_fn *const fn = json_escape_variant((enum json_escape_variant)v);
+        chosen = fn ? fn : chosen;
+    }
+}
 
 char *json_escape(const char *src, size_t len, char *out, unsigned *flags)
 {
-#ifdef __x86_64__
-    if (likely(__builtin_cpu_supports("ssse3") && __builtin_cpu_supports("popcnt")))
-        return escape_ssse3(src, len, out, flags);
-#endif
-    return json_escape_baseline(src, len, out, flags);
+    return chosen(src, len, out, flags);
 }

@@ -17,8 +17,16 @@ enum {
  * U+FFFD, once per maximal part of a sequence, and sets TEXT_INVALID_UTF8 (lib/base/utf8.h). */
 char *json_escape(const char *src, size_t len, char *out, unsigned *flags);
 
-/* The same with what every CPU of this kind has, and without vector instructions: the fallbacks. */
-char *json_escape_baseline(const char *src, size_t len, char *out, unsigned *flags);
-char *json_escape_portable(const char *src, size_t len, char *out, unsigned *flags);
+/* What it chooses from at the start of the program, the best last; for tests and benchmarks. */
+typedef char *json_escape_fn(const char *src, size_t len, char *out, unsigned *flags);
+enum json_escape_variant {
+    JSON_ESCAPE_PORTABLE, /* no vector instructions */
+    JSON_ESCAPE_BASELINE, /* what every CPU of this kind has */
+    JSON_ESCAPE_SSSE3,
+    JSON_ESCAPE_VBMI2,    /* of AVX-512 */
+    JSON_ESCAPE_VARIANTS,
+};
+/* NULL: this CPU cannot. */
+json_escape_fn *json_escape_variant(enum json_escape_variant v);
 
 #endif
