@@ -19,7 +19,7 @@
 
 #include "lib/base/check.h"
 
-enum { CONNECTIONS_MAX = 64, BUFFER_BYTES = 4 << 20, NUMBERS_MAX = 1 << 27 };
+enum { CONNECTIONS_MAX = 64, BUFFER_BYTES = 16 << 20, NUMBERS_MAX = 1 << 27 };
 
 struct connection {
     int fd;
