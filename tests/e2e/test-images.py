@@ -56,6 +56,7 @@ def logged_while_stopped(place, c):
     p = place.start([EVERYTHING, place.rings], stdin=subprocess.PIPE)
     _, err = p.communicate(timeout=60)
     check(p.returncode == 0, err)
+    written += place.load_done("--records", FLOOD, "--threads", 2)
     c.send_signal(signal.SIGCONT)
     return written
 
