@@ -68,9 +68,7 @@ static int webhook_open(struct sink *s, struct err *e)
     if (!f->is_lines || (strcmp(f->media_type, "application/json") != 0 &&
                          strcmp(f->media_type, "application/x-ndjson") != 0))
         return err_set(e, -EINVAL, "format: '%s' is no JSON in lines", f->name);
-    const char *const around = s->delivery.batch_size > 1 ? "[]" : "";
-    st->frame = (struct event_frame){.separator = ',', .is_envelope = c->envelope,
-        .opening = {around, *around ? 1 : 0}, .closing = {around + (*around ? 1 : 0), *around ? 1 : 0}};
+    st->frame = (struct event_frame){.separator = ',', .is_envelope = c->envelope};
     int r = 0;
     if (has_secret(c) && c->signature_mode != SIGN_HEADER)
         r = webhook_key_new(c->secret, c->signature_mode == SIGN_STANDARD, &st->key, e);
@@ -134,7 +132,8 @@ static void webhook_send(struct sink *s, struct sink_request *r)
     struct webhook_state *st = s->state;
     char id[ENTRY_ID_MAX];
     struct event_frame frame = st->frame;
-    if (r->count > 1 && !frame.opening.len) { /* of a time when batches were larger */
+    /* The option may change while records wait: more than one are of a time when batches were larger. */
+    if (s->delivery.batch_size > 1 || r->count > 1) {
         frame.opening = (struct fapilog_text){"[", 1};
         frame.closing = (struct fapilog_text){"]", 1};
     }

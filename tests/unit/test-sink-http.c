@@ -349,6 +349,24 @@ static void the_signature_is_over_the_bytes_that_were_sent(void **state)
     end();
 }
 
+/* batch_size changes with a reload, while the sink stays open. */
+static void a_body_is_an_array_as_batch_size_says_now(void **state)
+{
+    (void)state;
+    start("webhook", "?batch_size=1", 2);
+    static const struct { uint32_t batch_size, count; bool is_array; } steps[] = {
+        {1, 1, false}, {2, 1, true}, {2, 2, true}, {1, 1, false}, {1, 2, true}, /* the last: put together before */
+    };
+    for (unsigned i = 0; i < ARRAY_COUNT(steps); i++) {
+        run.sink->delivery.batch_size = steps[i].batch_size;
+        assert_int_equal(send_all(steps[i].count, 1)->outcome, SINK_DELIVERED);
+        json_t *j = body();
+        assert_int_equal(json_is_array(j), steps[i].is_array);
+        json_decref(j);
+    }
+    end();
+}
+
 static void standard_webhooks_sign_id_time_and_body(void **state)
 {
     char prefix[200], expected[80];
@@ -396,6 +414,7 @@ int main(void)
         cmocka_unit_test(what_a_proxy_says_to_connect_becomes_an_outcome),
         cmocka_unit_test(cancel_ends_a_request_as_one_to_repeat),
         cmocka_unit_test(the_signature_is_over_the_bytes_that_were_sent),
+        cmocka_unit_test(a_body_is_an_array_as_batch_size_says_now),
         cmocka_unit_test(standard_webhooks_sign_id_time_and_body),
         cmocka_unit_test(header_mode_sends_the_secret_and_hides_it),
     };
