@@ -404,7 +404,7 @@ static void ticks(struct fapilog_stage *s, uint64_t now_ns)
 static struct stage *stage_of(const struct fapilog_stage_kind *k, const struct stage_ops **ops, struct stages *c)
 {
     struct err e = {0};
-    struct stage *s;
+    struct stage *s = NULL;
     if (plugin_stage(plugin, k, ops, &e) < 0 || stage_new(*ops, &s, &e) < 0 || stages_open(c, &s, 1, &e) < 0)
         fail_msg("%s", e.text);
     return s;
