@@ -82,6 +82,7 @@ def main():
     parser.add_argument('--seconds', type=float, default=30)
     parser.add_argument('--verbose', action='store_true')
     args = parser.parse_args()
+    args.collector = os.path.abspath(args.collector) # tests run elsewhere
     tests, problems = meson_tests(args.build), []
     shown = [s for s in registry.all_of(args.root, args.programs, problems) if args.only in s.option + ' ' + s.file]
     counts = {True: 0, False: 0, None: 0}
