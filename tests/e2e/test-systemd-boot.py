@@ -40,8 +40,10 @@ def installed():
         "/usr/lib/systemd/system/fapilog-collector@.service":
             read(PACKAGING, "fapilog-collector@.service.in").replace("@bindir@", "/usr/bin"),
         "/usr/lib/tmpfiles.d/fapilog.conf": read(PACKAGING, "fapilog.tmpfiles.conf"),
+        "/usr/lib/sysusers.d/fapilog.conf": read(PACKAGING, "fapilog.sysusers.conf"),
         "/etc/sysusers.d/orders.conf": f"u {USER} - \"Services that take orders\"\n",
         "/etc/fapilog/orders.yaml": configuration("log"),
+        "/etc/fapilog/fapilog.yaml": "sinks: {all: 'file:///var/log/fapilog/fapilog/all.jsonl'}\n",
         "/opt/test/load": (LOAD,),
         "/opt/test/libfapilog.so.0": (library_of(LOAD),),
     }
@@ -99,6 +101,14 @@ def it_starts_and_drains_the_rings_of_the_user(unit):
     wait_for("they are delivered", lambda: unit.lines("log") == written)
     wait_for("systemctl shows how it stands", lambda: f"{written} records delivered" in unit.show()["StatusText"])
     return f"{written} records"
+
+
+def services_without_an_account_have_that_of_the_package(unit):
+    uid = unit.must("id", "-u", "fapilog").strip()
+    unit.systemctl("start", "fapilog-collector@fapilog.service")
+    check(os.stat(unit.machine.file(f"/run/fapilog/{uid}")).st_uid == int(uid), "its rings are not its own")
+    check(os.stat(unit.machine.file("/var/log/fapilog/fapilog")).st_uid == int(uid), "its files are not its own")
+    unit.systemctl("stop", "fapilog-collector@fapilog.service")
 
 
 def its_process_is_confined(unit):
@@ -206,7 +216,8 @@ def main():
                     return test(unit)
                 bound.__name__ = test.__name__
                 return bound
-            return run([on(t) for t in (it_starts_and_drains_the_rings_of_the_user, its_process_is_confined,
+            return run([on(t) for t in (it_starts_and_drains_the_rings_of_the_user,
+                                        services_without_an_account_have_that_of_the_package, its_process_is_confined,
                                         systemctl_reload_takes_the_file_over, the_watchdog_restarts_one_that_hangs,
                                         stopping_delivers_and_keeps_the_rings, with_a_user_of_its_own_choice)])
     except CannotBoot as e:
