@@ -1,11 +1,19 @@
 # Sourced by run.sh and weak/run.sh, which define run_case OUT MODEL KIND NAME: the cases that the heads of
 # the models name. Each model must hold; each mutant must be refuted; each witness (a state that the model
 # must be able to reach, written as an assertion that it does not) must be reached, so that no model
-# holds for lack of events. $here and $suffix say where the models are, $jobs how many run at a time.
+# holds for lack of events. $here and $suffix say where the models are, $tools what it takes, $jobs how many run at a
+# time.
 
 # Ends a case.
 fail() {
     echo "FAIL $model $name: $1"
+    exit 0
+}
+
+# The checker has found what is wrong with a mutant, or a witness.
+found() {
+    [ "$kind" = MUTANT ] && verb=refutes || verb=reaches
+    echo "ok   $model $verb $name"
     exit 0
 }
 
@@ -50,4 +58,15 @@ run_cases() {
     passed=$(grep -c '^ok ' "$out/results")
     echo "$passed passed, $((cases - passed)) failed"
     [ "$passed" -eq "$cases" ]
+}
+
+main() {
+    if [ "${1-}" = --case ]; then
+        shift
+        run_case "$@"
+    fi
+    # shellcheck disable=SC2086
+    need $tools xargs timeout
+    [ $# -gt 0 ] || set -- "$here"/*"$suffix"
+    run_cases "$@"
 }

@@ -9,6 +9,7 @@ export LC_ALL=C
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
 suffix=.pml
+tools="spin gcc"
 jobs=2
 depth=200000                         # steps on one path
 memory=${FAPILOG_MODEL_MEMORY:-900}  # MiB of one search
@@ -46,16 +47,7 @@ run_case() {
     "assertion violated"* | "invalid end state"*) ;;
     *) fail "fails for another reason: $why" ;;
     esac
-    [ "$kind" = MUTANT ] && verb=refutes || verb=reaches
-    echo "ok   $model $verb $name"
-    exit 0
+    found
 }
 
-if [ "${1-}" = --case ]; then
-    shift
-    run_case "$@"
-fi
-
-need spin gcc timeout xargs
-[ $# -gt 0 ] || set -- "$here"/*.pml
-run_cases "$@"
+main "$@"
