@@ -1,10 +1,14 @@
 /* everything - logs a field of every type and a record of every shape, with the values that
- * test-formats.py expects. Waits for the end of standard input, so that its ring stays. */
+ * test-formats.py expects. Waits for the end of standard input, so that its ring stays.
+ *
+ *   everything [RINGS [LEVELS]]    LEVELS: so many times each level, and no record that has addresses of code */
 #include <fapilog/fapilog.h>
 
 #include <errno.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const uint8_t id[16] = {0x0a, 0xf7, 0x65, 0x19, 0x16, 0xcd, 0x43, 0xdd, 0x84, 0x48, 0xeb, 0x21, 0x1c, 0x80,
@@ -51,7 +55,7 @@ static void log_context(fapilog_t *log)
     FAPILOG_INFO(child, "layers", FL("who", "call"));
 }
 
-static void log_shapes(fapilog_t *log)
+static void log_shapes(fapilog_t *log, bool has_stack)
 {
     static char text[40001];
     static char names[FAPILOG_FIELDS_MAX][8];
@@ -68,7 +72,8 @@ static void log_shapes(fapilog_t *log)
             .name = {names[i], (uint32_t)strlen(names[i])}, .type = FAPILOG_TYPE_U32, .v.u64 = i * i};
     }
     (void)fapilog_log(log, FAPILOG_LEVEL_INFO, "m\xc3\xbcnd", 5, fields, FAPILOG_FIELDS_MAX);
-    FAPILOG_ERROR(log, "stack", FL_STACK("stack"));
+    if (has_stack)
+        FAPILOG_ERROR(log, "stack", FL_STACK("stack"));
 }
 
 int main(int argc, char **argv)
@@ -79,7 +84,9 @@ int main(int argc, char **argv)
     log_types(log);
     log_levels(log);
     log_context(log);
-    log_shapes(log);
+    log_shapes(log, argc < 3);
+    for (long i = 0; argc > 2 && i < strtol(argv[2], NULL, 10); i++)
+        log_levels(log);
     (void)puts("written");
     (void)fflush(stdout);
     (void)getchar();

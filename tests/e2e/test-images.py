@@ -20,8 +20,8 @@ BLOCK, IMAGE = b"FAPBLOCK", 3
 FLOOD = 3000 # records: more than the batch by which the collector sees that it has to hurry
 
 
-def collector(place, server, *args):
-    return place.collector("--sink", server.uri("&format=json"), "--set", "shutdown_timeout=1s", *args,
+def collector(place, server, *args, options=""):
+    return place.collector("--sink", server.uri("&format=json" + options), "--set", "shutdown_timeout=1s", *args,
                            sink=place.uri(options="format=json"))
 
 
@@ -49,11 +49,11 @@ def images(place):
     return blocks, records
 
 
-def logged_while_stopped(place, c):
+def logged_while_stopped(place, c, *more):
     """All that is there is read in one go; what it has to be read by then is not the first batch."""
     c.send_signal(signal.SIGSTOP)
     written = place.load_done("--records", FLOOD, "--threads", 2)
-    p = place.start([EVERYTHING, place.rings], stdin=subprocess.PIPE)
+    p = place.start([EVERYTHING, place.rings, *more], stdin=subprocess.PIPE)
     _, err = p.communicate(timeout=60)
     check(p.returncode == 0, err)
     written += place.load_done("--records", FLOOD, "--threads", 2)
@@ -71,12 +71,12 @@ def check_same(what, seen, expected):
     check(seen == expected, f"{what}: {list((seen - expected).items())[:3]} instead of {list((expected - seen).items())[:3]}")
 
 
-def spool_up(place, server):
-    c = collector(place, server)
+def spool_up(place, server, *more, options=""):
+    c = collector(place, server, options=options)
     place.wait_ready(c)
     first = place.load_done("--records", 10)
     wait_for("the server has failed", lambda: server.refused)
-    written = logged_while_stopped(place, c)
+    written = logged_while_stopped(place, c, *more)
     wait_for("the file has all of it", lambda: line_count(place.file()) > first + written)
     text = stop(c)
     check("spooled" in text, f"the balance: {text}")
@@ -130,5 +130,35 @@ def a_damaged_image_costs_its_own_records():
         return f"{count} records of one block"
 
 
+def drained_to(place, server, options=""):
+    server.is_broken = False
+    c = collector(place, server, "--drain", options=options)
+    _, text = c.communicate(timeout=60)
+    check(c.returncode == 0, text)
+    return server.records
+
+
+def loggers_and_context_are_in_the_image_that_needs_them():
+    """Without addresses of code, which would bring the whole registry along."""
+    with Place() as place, Server() as server:
+        records = spool_up(place, server, "0")
+        seen = drained_to(place, server)
+        check_same("the server", seen, in_file(place))
+        child = [r for r in seen if r["message"] == "layers"]
+        check(len(child) == 1 and child[0]["logger"] == "matching", f"{child}")
+        return f"{records} records as images"
+
+
+def a_sink_of_some_levels_gets_those_only():
+    with Place() as place, Server() as server:
+        records = spool_up(place, server, "500", options="&min_severity=INFO")
+        seen = drained_to(place, server, "&min_severity=INFO")
+        high = [r for r in in_file(place) if r["level"] not in ("TRACE", "DEBUG")]
+        check(len(high) < len(in_file(place)), "there is nothing to leave out")
+        check_same("the server", seen, high)
+        return f"{records} of {len(high)} records as images"
+
+
 if __name__ == "__main__":
-    sys.exit(run([what_comes_out_of_the_spool_is_what_the_file_has, a_damaged_image_costs_its_own_records]))
+    sys.exit(run([loggers_and_context_are_in_the_image_that_needs_them, a_sink_of_some_levels_gets_those_only,
+                  what_comes_out_of_the_spool_is_what_the_file_has, a_damaged_image_costs_its_own_records]))
