@@ -28,6 +28,8 @@ struct tree {
 
 struct parse {
     struct tree *tree;
+    const char *text; /* what is parsed */
+    char *unquoted;   /* see single_quoted() */
     struct fy_parser *parser;
     struct fy_diag *diag;
     struct fy_event *event; /* not yet consumed */
@@ -59,8 +61,36 @@ static int next_event(struct parse *p)
     return syntax_error(p);
 }
 
+/* libfyaml 0.7.12 takes the quotes of '''' for three where they are two, and cuts the text at its true length: such
+ * texts are read here. */
+static bool misread(const struct parse *p, struct fy_token *token, const char **ret, size_t *ret_len)
+{
+    if (fy_token_scalar_style(token) != FYSS_SINGLE_QUOTED)
+        return false;
+    *ret = p->text + fy_token_start_mark(token)->input_pos;
+    *ret_len = fy_token_end_mark(token)->input_pos - fy_token_start_mark(token)->input_pos;
+    return memmem(*ret, *ret_len, "''''", 4) != NULL;
+}
+
+static int single_quoted(struct parse *p, const char *from, size_t len, const char **ret, size_t *ret_len)
+{
+    if (memchr(from, '\n', len) || memchr(from, '\r', len))
+        return refuse(p, -EINVAL, "several lines with '''' among them: write them between double quotes");
+    char *to = realloc(p->unquoted, len);
+    if (!to)
+        return refuse(p, -ENOMEM, "out of memory");
+    p->unquoted = to;
+    for (size_t i = 0; i < len; i += from[i] == '\'' ? 2 : 1)
+        *to++ = from[i];
+    *ret = p->unquoted;
+    *ret_len = (size_t)(to - p->unquoted);
+    return 0;
+}
+
 static int token_text(struct parse *p, struct fy_token *token, const char **ret, size_t *ret_len)
 {
+    if (token && misread(p, token, ret, ret_len))
+        return single_quoted(p, *ret, *ret_len, ret, ret_len);
     *ret = token ? fy_token_get_text(token, ret_len) : "";
     if (!token)
         *ret_len = 0;
@@ -349,7 +379,7 @@ int tree_parse(const char *text, size_t len, const char *source, struct tree **r
         free(t);
         return err_set(e, -ENOMEM, "out of memory");
     }
-    struct parse p = {.tree = t, .e = e};
+    struct parse p = {.tree = t, .text = text, .e = e};
     const int r = run(&p, text, len);
     if (p.parser) {
         fy_parser_event_free(p.parser, p.event);
@@ -357,6 +387,7 @@ int tree_parse(const char *text, size_t len, const char *source, struct tree **r
     }
     if (p.diag)
         fy_diag_destroy(p.diag);
+    free(p.unquoted);
     if (r < 0) {
         tree_free(t);
         return r;

@@ -42,6 +42,7 @@ static void every_mistake_in_a_file_says_where_and_what_is_right(void **state)
         {"routing: {\"<<\": {overlap: true}}\n", {":1:12: ", "routing", "<<"}},
         {"stages:\n  - rate_limit: &b {capcity: 1}\n  - rate_limit: {<<: *b}\n", {":2:21: ", "capcity"}},
         {"sinks:\n  a: &a {type: loki, batch_size: 0}\n  b: {<<: *a}\n", {":2:34: ", "sinks.b.batch_size", "'0'"}},
+        {"rings: 'a''''b\n\n c'\n", {":1:9: ", "several lines", "between double quotes"}},
         {"level: LOUD\n", {":1:8: ", "'LOUD'", "WARNING"}},
         {"levels: [a]\n", {":1:9: ", "a list, not a map"}},
         {"preset: prod\n", {":1:9: ", "'prod'", "production"}},

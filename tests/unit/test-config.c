@@ -269,6 +269,25 @@ static void merge_keys_fill_in_what_a_map_does_not_say(void **state)
     config_free(&c);
 }
 
+/* libfyaml 0.7.12 reads the second of these as a'''. */
+static void quotes_in_single_quotes_are_read_as_they_stand(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *shown;
+    } cases[] = {
+        {"rings: 'a''b'\n", "rings = a'b"},         {"rings: 'a''''b'\n", "rings = a''b"},
+        {"rings: '''''a'''''\n", "rings = ''a''"},  {"{rings: 'a''''''b''c'}\n", "rings = a'''b'c"},
+        {"'rings': \"a''''b\"\n", "rings = a''''b"}, {"rings: a''''b\n", "rings = a''''b"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct config c;
+        loads(&c, cases[i].text, NULL);
+        shows(&c, cases[i].shown, line(1));
+        config_free(&c);
+    }
+}
+
 static void levels_are_merged_by_logger(void **state)
 {
     (void)state;
@@ -396,6 +415,7 @@ int main(void)
         T(maps_and_lists_of_the_environment_are_json_or_commas),
         T(routes_of_the_environment_replace_those_of_the_file),
         T(levels_are_merged_by_logger),
+        T(quotes_in_single_quotes_are_read_as_they_stand),
         T(the_environment_names_stages_and_what_several_share),
         T(variables_of_the_reference_are_told_what_replaces_them),
         T(merge_keys_fill_in_what_a_map_does_not_say),
