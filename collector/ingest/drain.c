@@ -16,6 +16,8 @@
 #define ANCHOR_INTERVAL_NS (100 * NS_PER_MS)
 #define REPORT_INTERVAL_NS (100 * NS_PER_MS)
 #define COLD_INTERVAL_NS (500 * NS_PER_MS)
+#define BUDGET_SHARE 4           /* such a part of a lane goes into one turn, */
+#define BUDGET_BYTES (64u << 10) /* and of a small one so much */
 
 int drain_init(struct drain *d, struct segments *t, uint32_t level_mask, bool is_raw_only, struct err *e)
 {
@@ -175,16 +177,24 @@ static bool lane_fetch(struct drain *d, struct lane *l)
     return r > 0 && l->source->state != SOURCE_QUARANTINED;
 }
 
+/* As a rule a part of the lane only: its writer goes on in the rest while that is on its way. */
+static uint64_t budget_of(const struct drain *d, const struct lane *l)
+{
+    const uint64_t share = l->reader->cursor.cap / BUDGET_SHARE, most = d->segments->settings->lane_budget_bytes;
+    const uint64_t part = share > BUDGET_BYTES ? share : BUDGET_BYTES;
+    return (most < part ? most : part) * (d->budget_scale ? d->budget_scale : 1);
+}
+
 static void lane_begin(struct drain *d, struct lane *l)
 {
     const uint64_t waiting = l->tail - l->taken;
     if (waiting > d->bytes_max)
         d->bytes_max = waiting;
-    l->turn_end = l->taken + d->segments->settings->lane_budget_bytes * (d->budget_scale ? d->budget_scale : 1);
     if (lane_reader_get(l) < 0) {
         segments_quarantine(d->segments, l->source, "a lane without geometry has data");
         return;
     }
+    l->turn_end = l->taken + budget_of(d, l);
     if (d->is_raw_only && !(l->reader->cursor.flags & LANE_COPY)) {
         if (l->tail < l->taken || l->tail % FAPILOG_RECORD_ALIGN || l->tail - l->done > l->reader->cursor.cap) {
             segments_quarantine(d->segments, l->source, "impossible tail");

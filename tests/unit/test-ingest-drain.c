@@ -188,6 +188,23 @@ static void order_holds_where_a_budget_ends(void **state)
         assert_int_equal(got[n], n);
 }
 
+static void a_turn_takes_a_quarter_of_a_lane_at_most(void **state)
+{
+    struct place *p = *state;
+    static uint64_t got[2100];
+    option(p, "lane_budget", "1MB");
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1, .cap_log2 = 18 });
+    for (uint64_t n = 0; n < 2000; n++)
+        put(b, 0, FAPILOG_LEVEL_INFO, n);
+    assert_int_equal(attach(p, 0), 0);
+    begin(p, DRAIN_ALL);
+    const unsigned first = take(p, got, 2100);
+    assert_in_range(p->drain.bytes, (1 << 16) - 200, (1 << 16) + 200);
+    assert_true(first < 2000);
+    commit(p);
+    assert_int_equal(first + take_turns(p, got + first, 2100 - first), 2000);
+}
+
 static void C_23_a_turn_takes_more_under_pressure(void **state)
 {
     struct place *p = *state;
@@ -633,6 +650,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(lanes_and_segments_are_merged_by_time),
         T(order_holds_where_a_budget_ends),
+        T(a_turn_takes_a_quarter_of_a_lane_at_most),
         T(C_23_a_turn_takes_more_under_pressure),
         T(a_busy_lane_with_false_times_holds_up_nobody),
         T(young_records_wait_for_those_of_other_threads),
