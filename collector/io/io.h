@@ -37,6 +37,8 @@ enum io_op {
     IO_WRITEV,     /* fd, iov, iov_count, offset */
     IO_FSYNC,      /* fd */
     IO_FDATASYNC,  /* fd */
+    IO_WRITEBACK,  /* fd, offset, len: has the kernel begin to write these bytes to disk, where they are new, and
+                      does not wait for that; it promises nothing */
     IO_POLL,       /* fd, events (POLLIN...) once -> revents */
     IO_TIMEOUT,    /* deadline_ns on CLOCK_MONOTONIC -> 0 */
     IO_FUTEX_WAIT, /* futex, futex_value (shared futex) -> 0, -EAGAIN when the value differs; only

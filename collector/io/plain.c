@@ -177,9 +177,18 @@ static uint32_t req_bytes(const struct io_req *req)
     return sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX - 1;
 }
 
+static int sync_call(const struct io_req *req)
+{
+    switch (req->op) {
+    case IO_FSYNC: return fsync(req->fd);
+    case IO_FDATASYNC: return fdatasync(req->fd);
+    default: return sync_file_range(req->fd, req->offset, req->len, SYNC_FILE_RANGE_WRITE);
+    }
+}
+
 static void execute(struct plain *p, struct io_req *req)
 {
-    const bool sync = req->op == IO_FSYNC || req->op == IO_FDATASYNC;
+    const bool sync = req->op == IO_FSYNC || req->op == IO_FDATASYNC || req->op == IO_WRITEBACK;
     const enum io_call call = sync ? IO_CALL_SYNC : req->op == IO_READ ? IO_CALL_READ : IO_CALL_WRITE;
     uint32_t len = req->op == IO_WRITEV ? UINT32_MAX : req->len;
     int r = p->fault ? p->fault(p, call, sync ? 0 : req_bytes(req), &len) : 0;
@@ -188,7 +197,7 @@ static void execute(struct plain *p, struct io_req *req)
         io_finish(&p->io, req, r);
     else if (!sync)
         rw_run(p, req, len);
-    else if ((req->op == IO_FSYNC ? fsync(req->fd) : fdatasync(req->fd)) < 0)
+    else if (sync_call(req) < 0)
         io_finish(&p->io, req, -errno);
     else
         io_finish(&p->io, req, 0);

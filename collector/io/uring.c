@@ -84,6 +84,9 @@ static void sqe_fill(struct uring *u, struct io_uring_sqe *sqe, struct io_req *r
     case IO_FDATASYNC:
         io_uring_prep_fsync(sqe, req->fd, IORING_FSYNC_DATASYNC);
         break;
+    case IO_WRITEBACK:
+        io_uring_prep_sync_file_range(sqe, req->fd, req->len, (uint64_t)req->offset, SYNC_FILE_RANGE_WRITE);
+        break;
     case IO_POLL:
         io_uring_prep_poll_add(sqe, req->fd, req->events);
         break;

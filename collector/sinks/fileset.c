@@ -193,7 +193,7 @@ int fileset_adopt(struct fileset *f, int fd)
     f->is_quick = S_ISREG(st.st_mode) && quick_is_local(fd);
     f->dev = st.st_dev;
     f->ino = f->is_device ? 0 : st.st_ino;
-    f->size = f->is_device ? 0 : (uint64_t)st.st_size;
+    f->size = f->written_back = f->is_device ? 0 : (uint64_t)st.st_size;
     f->has_leftover = f->is_unsynced = false;
     f->is_mark_due = true;
     f->is_dir_unsynced = true;
@@ -345,15 +345,21 @@ int fileset_recover(struct fileset *f, const struct sink_mark *mark, struct err 
     return r < 0 ? err_sys(e, r, "recover %s", f->live) : 0;
 }
 
+static bool is_under_way(const struct fileset *f)
+{
+    return f->is_busy || f->is_writing_back;
+}
+
 static void drain(struct fileset *f)
 {
     const uint64_t until = clock_mono_ns() + FILESET_CLOSE_NS_MAX;
-    while (f->is_busy && clock_mono_ns() < until)
+    while (is_under_way(f) && clock_mono_ns() < until)
         if (io_turn(f->sink->io, until) < 0)
             break;
-    if (f->is_busy) { /* a disk that does not answer must not hold up the end of the collector */
+    if (is_under_way(f)) { /* a disk that does not answer must not hold up the end of the collector */
         io_cancel(f->sink->io, &f->sync_req);
-        while (f->is_busy && io_turn(f->sink->io, UINT64_MAX) >= 0)
+        io_cancel(f->sink->io, &f->write_back_req);
+        while (is_under_way(f) && io_turn(f->sink->io, UINT64_MAX) >= 0)
             ;
     }
 }

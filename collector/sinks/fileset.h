@@ -31,6 +31,7 @@ struct fileset_cfg {
     uint64_t max_age_ns;
     uint32_t sync; /* enum fileset_sync */
     uint64_t sync_interval_ns;
+    uint64_t writeback_bytes; /* 0: never */
     const char *file_mode; /* octal */
     /* derived by fileset_check() or set by the sink */
     mode_t mode_bits;
@@ -78,7 +79,9 @@ struct fileset {
     bool is_footer_done;
     uint64_t serial;      /* rises when the current file is another one, or was changed by others */
     struct append append;
-    struct io_req sync_req, later_req;
+    struct io_req sync_req, later_req, write_back_req;
+    uint64_t written_back; /* what lies before it was written back, or is older than we are */
+    bool is_writing_back;
     int later_result;
     unsigned sync_tries;
     fileset_done_fn *synced;

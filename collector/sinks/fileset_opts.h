@@ -26,6 +26,8 @@
               "When to force data to disk; always: before a batch counts as written."), \
     FILESET_NUM_(OPT_DURATION, T, m.sync_interval_ns, "sync_interval", NULL, "1s", 1000000, \
                  "How often with sync=interval."), \
+    FILESET_NUM_(OPT_SIZE, T, m.writeback_bytes, "writeback_bytes", NULL, "4MB", 0, \
+                 "Have the kernel begin to write to disk whenever so much is new; 0: when it wants to."), \
     OPT_TEXT_(T, m.file_mode, "file_mode", "0644", 0, "Permissions of new files, octal; the umask applies.")
 
 #define FILESET_COMPRESS_OPT(T, m, help) \

@@ -98,6 +98,33 @@ void fileset_sync(struct fileset *f, fileset_done_fn *then)
     sync_step(f);
 }
 
+/* ---- write back ---- */
+
+static void write_back_done(struct io_req *req, int result)
+{
+    struct fileset *f = req->owner;
+    (void)result; /* of a hint. An error of the disk comes again with the next call that promises something */
+    f->is_writing_back = false;
+}
+
+/* The kernel begins late by itself: the page cache fills up, and who forces the file to disk in the end waits for
+ * all of it. The file may be left or closed meanwhile, which does no harm. */
+static void write_back(struct fileset *f)
+{
+    if (f->size < f->written_back)
+        f->written_back = f->size;
+    const uint64_t fresh = f->size - f->written_back;
+    if (f->is_writing_back || f->cfg.writeback_bytes == 0 || fresh < f->cfg.writeback_bytes)
+        return;
+    f->write_back_req = (struct io_req){
+        .op = IO_WRITEBACK, .fd = f->fd, .offset = (int64_t)f->written_back,
+        .len = fresh < UINT32_MAX ? (uint32_t)fresh : UINT32_MAX, .buf_index = -1, .done = write_back_done, .owner = f,
+    };
+    f->written_back = f->size;
+    f->is_writing_back = true;
+    io_submit(f->sink->io, &f->write_back_req);
+}
+
 /* ---- append ---- */
 
 static void append_finish(struct fileset *f, int result)
@@ -115,6 +142,7 @@ static void append_finish(struct fileset *f, int result)
         f->size += a->written;
         for (unsigned i = 0; i < a->pieces_count; i++)
             fileset_tail_add(f, a->pieces[i].data, a->pieces[i].len);
+        write_back(f);
     }
     appended(f, result);
 }

@@ -29,8 +29,11 @@ class Syncs:
                              env={"LD_PRELOAD": COUNTER, "COUNT_SYNCS": self.path})
         place.wait_ready(self.p)
 
-    def count(self):
-        return os.path.getsize(self.path) if os.path.exists(self.path) else 0
+    def count(self, what=b"x"):
+        if not os.path.exists(self.path):
+            return 0
+        with open(self.path, "rb") as f:
+            return f.read().count(what)
 
 
 def syncs_of(uri, done):
@@ -81,6 +84,21 @@ def files_are_forced_to_disk_as_often_as_asked(sink):
         wait_for("a ring that is put away", lambda: not harness.rings(place))
         check(c.count() == before, f"{c.count() - before} times although the hour is not over")
         stop(c.p)
+    return ""
+
+
+@every("writeback_bytes")
+def files_are_written_back_as_often_as_asked(sink):
+    if IS_SANITIZED:
+        return NOTHING_TO_SEE
+    with Place() as place:
+        c = Syncs(place, f"{sink}://{place.out}/a?writeback_bytes=4KB", f"{sink}://{place.out}/b?writeback_bytes=0",
+                  f"{sink}://{place.out}/c")
+        for i in range(3):
+            place.load_done("--records", 500, "--payload", 100, "--id", i)
+            wait_for("a ring that is put away", lambda: not harness.rings(place))
+        stop(c.p)
+        check(3 <= c.count(b"w") <= os.path.getsize(place.file("a")) // 4096, f"{c.count(b'w')} times")
     return ""
 
 

@@ -22,6 +22,10 @@ static void what_is_written_is_read_back(void **state)
     assert_int_equal(probe_run(io, &s), 0);
     s.req.op = IO_FDATASYNC;
     assert_int_equal(probe_run(io, &s), 0);
+    s.req.op = IO_WRITEBACK;
+    s.req.offset = 4;
+    s.req.len = 11;
+    assert_int_equal(probe_run(io, &s), 0);
     assert_int_equal(run_rw(io, IO_READ, fd, buf, sizeof buf, 4), 11);
     assert_string_equal(buf, "comesvector");
     assert_int_equal(run_rw(io, IO_READ, fd, buf, sizeof buf, 15), 0); /* end of file */
@@ -239,7 +243,7 @@ static void buffers_beyond_the_memlock_limit_are_written_as_ordinary_memory(void
 
 static void a_bad_descriptor_is_ebadf(void **state)
 {
-    static const enum io_op ops[] = { IO_READ, IO_WRITE, IO_FSYNC, IO_FDATASYNC, IO_POLL };
+    static const enum io_op ops[] = { IO_READ, IO_WRITE, IO_FSYNC, IO_FDATASYNC, IO_WRITEBACK, IO_POLL };
     char c = 0;
 
     NEED_IO();
