@@ -20,6 +20,7 @@ int lane_cursor_init(struct lane_cursor *c, struct segment *seg, uint32_t lane, 
     c->block_bytes = 1u << g->block_log2;
     c->pos = c->tail = pos;
     c->seq_known = pos == 0;
+    c->torn_at = pos ? pos : UINT64_MAX;
     (void)segment_lane_owner(seg, lane, &c->owner); /* read again with the first block */
     c->flags = flags | (c->owner.mode == FAPILOG_MODE_OVERWRITE ? LANE_COPY : 0);
     if (c->flags & LANE_COPY) {
@@ -97,6 +98,8 @@ static void skip_overwritten(struct lane_cursor *c, uint64_t tail)
     c->lost_bytes += to - c->pos;
     c->gap_bytes += to - c->pos;
     c->block = NULL;
+    c->torn_at = to;
+    c->torn_is_lost = c->seq_known;
     lane_jump(c, to);
 }
 

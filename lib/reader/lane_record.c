@@ -171,6 +171,21 @@ void lane_chain_abandon(struct lane_cursor *c)
     c->large_bytes = 0;
 }
 
+/* A fragment at pos of a chain whose beginning was overwritten, or lies before the place where we began: no
+ * damage. The first one may follow a block's header. */
+static bool is_torn(const struct lane_cursor *c)
+{
+    return !c->large_bytes && (c->pos == c->torn_at || c->pos - LANE_BLOCK_BYTES == c->torn_at);
+}
+
+static void torn_pass(struct lane_cursor *c, uint32_t size, uint32_t schema)
+{
+    const bool is_last = schema & LANE_FRAGMENT_LAST;
+    c->lost += is_last && c->torn_is_lost;
+    c->lost_bytes += size;
+    c->torn_at = is_last ? UINT64_MAX : c->pos + size;
+}
+
 /* Appends the fragment at pos. 1: the chain is complete; 0: more is to come; -EBADMSG: no such chain. */
 static int chain_take(struct lane_cursor *c, const uint8_t *rec, uint32_t size, uint32_t schema)
 {
@@ -179,6 +194,9 @@ static int chain_take(struct lane_cursor *c, const uint8_t *rec, uint32_t size, 
         if (c->large_bytes)
             lane_chain_abandon(c);
         c->large_pos = c->pos;
+    } else if (is_torn(c)) {
+        torn_pass(c, size, schema);
+        return 0;
     } else if (!c->large_bytes) {
         return -EBADMSG;
     }
@@ -232,8 +250,8 @@ int lane_record_take(struct lane_cursor *c, const uint8_t *rec, uint64_t w, uint
         break;
     case FAPILOG_KIND_FRAGMENT:
         r = chain_take(c, rec, size, FAPILOG_WORD0_SCHEMA(w));
+        c->seq += r != -ENOMEM && lane_is_event(w);
         if (r == 1) {
-            c->seq++;
             r = chain_decode(c, ret);
             if (r == 0) {
                 record_identify(c, ret);

@@ -34,8 +34,8 @@ void lane_span_begin(struct lane_cursor *c, const uint8_t *data, uint32_t bytes,
         if (c->large_bytes)
             lane_chain_abandon(c);
         c->context.info = (struct fapilog_context_info){0};
-        c->pos = position;
-        c->seq_known = false;
+        c->pos = c->torn_at = position;
+        c->torn_is_lost = c->seq_known = false;
     }
     c->block = data;
     c->block_pos = position;

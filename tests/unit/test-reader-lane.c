@@ -352,6 +352,61 @@ static void an_overwriting_lane_yields_what_is_whole_and_counts_the_rest(void **
     assert_int_equal(cursor.damaged, 0);
 }
 
+/* A record larger than a block; as a producer writes it, its fragments fill the blocks. */
+static void put_chain(uint64_t n, uint32_t text_bytes)
+{
+    static char text[65536];
+    static uint32_t site;
+    if (n == 0) {
+        const struct builder_field fields[] = {{FAPILOG_TYPE_U64, "n"}, {FAPILOG_TYPE_STRING, "t"}};
+        site = builder_site(&b, 9, "large", 2, fields);
+    }
+    payload_init(&p);
+    payload_u64(&p, n);
+    payload_text(&p, text, text_bytes);
+    builder_put_large(&b, 0, FAPILOG_KIND_EVENT, 9, 0, site, &p, 4096 - 48 - 16);
+}
+
+static void what_is_left_of_an_overwritten_chain_is_lost_and_no_damage(void **state)
+{
+    (void)state;
+    for (uint32_t text = 5000; text < 14000; text += 1000) {
+        build(&(struct builder_options){.mode = FAPILOG_MODE_OVERWRITE, .cap_log2 = 16});
+        start(0, 0);
+        uint64_t seen = 0;
+        for (uint64_t n = 0; n < 100; n++) {
+            put_chain(n, text);
+            if (n % 30 != 29)
+                continue;
+            while (next() == 1)
+                seen++;
+            assert_int_equal(cursor.seq, n + 1);
+            assert_int_equal(seen + cursor.lost, n + 1);
+        }
+        assert_int_equal(cursor.damaged, 0);
+        assert_int_equal(cursor.skipped_bytes, 0);
+        unbuild(NULL);
+    }
+}
+
+static void a_chain_that_begins_before_the_start_is_no_damage(void **state)
+{
+    (void)state;
+    build(&(struct builder_options){.cap_log2 = 16});
+    for (uint64_t n = 0; n < 3; n++)
+        put_chain(n, 9000);
+    for (uint64_t pos = 0; pos < b.lanes[0].pos; pos += 4096) {
+        start(pos, LANE_COPY);
+        while (next() == 1)
+            ;
+        assert_int_equal(cursor.seq, 3);
+        assert_int_equal(cursor.lost, 0);
+        assert_int_equal(cursor.damaged, 0);
+        lane_cursor_done(&cursor);
+    }
+    unbuild(NULL);
+}
+
 static void a_block_that_is_written_over_while_it_is_read_is_not_mixed(void **state)
 {
     (void)state;
@@ -557,6 +612,8 @@ int main(void)
         T(shared_lanes_carry_thread_and_context_in_the_record),
         T(fragments_become_one_record_again),
         T(an_overwriting_lane_yields_what_is_whole_and_counts_the_rest),
+        T(what_is_left_of_an_overwritten_chain_is_lost_and_no_damage),
+        T(a_chain_that_begins_before_the_start_is_no_damage),
         T(a_block_that_is_written_over_while_it_is_read_is_not_mixed),
         T(bytes_under_an_intent_are_not_believed),
         T(drops_are_placed_by_the_block_headers),
