@@ -212,18 +212,6 @@ static int gave_up(const struct daemon *d, struct err *e)
                    " bytes of records stay in their rings", pending);
 }
 
-/* What is delivered and dead need not wait for the next collector. The first probe ends the waits on
- * bells that nobody will ring. */
-static int remove_delivered(struct daemon *d, struct err *e)
-{
-    segments_probe(&d->segments, clock_mono_ns(), true);
-    const int r = io_turn(d->io, 0);
-    if (r < 0)
-        return err_sys(e, r, "wait for events");
-    segments_probe(&d->segments, clock_mono_ns(), true);
-    return 0;
-}
-
 /* With --drain, what lies in a spool is not delivered. */
 static int is_left_in_spool(const struct daemon *d, struct err *e)
 {
@@ -237,6 +225,19 @@ static int is_left_in_spool(const struct daemon *d, struct err *e)
                        stats.spooled_records, stats.last_reason);
     }
     return 0;
+}
+
+/* Whoever runs us begins anew, with a directory that services find. Those that run keep rings without a name. */
+static int dir_gone(const struct daemon *d, struct err *e)
+{
+    return err_set(e, -ENOENT, "%s was removed or renamed, or collector.lock in it, while it was in use; what its "
+                   "rings held is delivered; start the collector again, and the services that were running", d->dir);
+}
+
+static void watch_dir(struct daemon *d, uint64_t now_ns)
+{
+    if (d->discover.is_gone && !d->is_stopping)
+        begin_stop(d, now_ns);
 }
 
 int daemon_run(struct daemon *d, struct err *e)
@@ -253,6 +254,7 @@ int daemon_run(struct daemon *d, struct err *e)
         take_signals(d, now_ns);
         watch_drain(d, now_ns);
         discover_run(&d->discover, now_ns);
+        watch_dir(d, now_ns);
         if (!d->drain.is_open)
             segments_probe(&d->segments, now_ns, false);
         heartbeat(d, now_ns);
@@ -283,6 +285,8 @@ int daemon_run(struct daemon *d, struct err *e)
             d->is_turn_rung = true;
         }
     }
-    r = remove_delivered(d, e);
-    return r < 0 ? r : is_left_in_spool(d, e);
+    r = segments_remove_delivered(&d->segments);
+    if (r < 0)
+        return err_sys(e, r, "wait for events");
+    return d->discover.is_gone ? dir_gone(d, e) : is_left_in_spool(d, e);
 }

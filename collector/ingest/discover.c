@@ -46,8 +46,17 @@ int discover_scan(struct discover *d, struct err *e)
     return 0;
 }
 
+/* A directory that somebody has open says nothing when it is removed; but our lock has to go first, and without it
+ * we are not alone here any more. */
+static bool is_farewell(const struct inotify_event *event)
+{
+    return event->mask & IN_MOVE_SELF || (event->len && event->mask & (IN_DELETE | IN_MOVED_FROM) &&
+                                          strcmp(event->name, FAPILOG_COLLECTOR_LOCK) == 0);
+}
+
 static void take_event(struct discover *d, const struct inotify_event *event)
 {
+    d->is_gone |= is_farewell(event);
     if (event->mask & IN_Q_OVERFLOW) {
         d->wants_scan = true;
         d->scan_at_ns = 0;
@@ -93,7 +102,8 @@ int discover_open(struct discover *d, struct segments *t, struct err *e)
     d->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (d->fd < 0)
         return err_sys(e, -errno, "inotify");
-    if (inotify_add_watch(d->fd, t->dir, IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR) < 0)
+    const uint32_t events = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_MOVE_SELF;
+    if (inotify_add_watch(d->fd, t->dir, events | IN_ONLYDIR) < 0)
         return err_sys(e, -errno, "watch %s", t->dir);
     discover_arm(d);
     return discover_scan(d, e);

@@ -345,6 +345,30 @@ void segments_probe(struct segments *t, uint64_t now_ns, bool is_final)
     t->probe_at_ns = next_ns;
 }
 
+/* Waits on bells that nobody will ring, and that the kernel has not given back yet. */
+static bool is_wait_ending(const struct segments *t)
+{
+    for (uint32_t i = 0; i < t->count; i++) {
+        if (t->source[i]->is_waiting && t->source[i]->state != SOURCE_LIVE)
+            return true;
+    }
+    return false;
+}
+
+int segments_remove_delivered(struct segments *t)
+{
+    uint64_t now_ns = clock_mono_ns();
+    const uint64_t give_up_ns = now_ns + NS_PER_S;
+    segments_probe(t, now_ns, true); /* cancels these waits */
+    for (; is_wait_ending(t) && now_ns < give_up_ns; now_ns = clock_mono_ns()) {
+        const int r = io_turn(t->io, give_up_ns);
+        if (r < 0)
+            return r;
+    }
+    segments_probe(t, now_ns, true);
+    return 0;
+}
+
 void segments_quarantine(struct segments *t, struct source *s, const char *why)
 {
     if (s->state == SOURCE_QUARANTINED)

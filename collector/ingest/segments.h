@@ -148,6 +148,8 @@ void segments_vanished(struct segments *t, const char *name);
 /* Looks which processes are gone, and removes what is delivered: not in the middle of a turn, which may
  * still refer to it. `is_final`: probe all now. */
 void segments_probe(struct segments *t, uint64_t now_ns, bool is_final);
+/* When the collector ends: what is dead and delivered need not wait for the next one. 0 or -errno. */
+int segments_remove_delivered(struct segments *t);
 void segments_quarantine(struct segments *t, struct source *s, const char *why);
 /* A turn found damaged records in a lane of this source. */
 void segments_strike(struct segments *t, struct source *s, uint64_t turn);

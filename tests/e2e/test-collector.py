@@ -3,6 +3,7 @@
 to the record: written = delivered + dropped (by reason) + pending."""
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,6 +76,43 @@ def overwritten_records_are_counted():
         lines = place.lines()
         check_books(lines, written)
         check(loads(lines)[-1]["n"] == 4999, "the newest record is not there")
+
+
+def overwritten_records_of_several_blocks_are_counted():
+    with Place() as place:
+        written = place.load_done("--records", 60, "--lane-bytes", 1 << 20, "--overwrite", "--payload", 50000)
+        text = place.drain()
+        check_books(place.lines(), written)
+        check("damaged" not in text, text)
+
+
+def the_rings_of_the_dead_do_not_outlive_a_stop():
+    with Place() as place:
+        c = place.collector()
+        place.wait_ready(c)
+        written = place.load_done("--forks", 300, "--records", 3, "--lanes", 2, "--lane-bytes", 16384)
+        stop(c)
+        check(len(loads(place.lines())) == written, "not all was delivered")
+        check(not rings(place), f"{len(rings(place))} rings stay")
+
+
+def a_ring_directory_that_vanishes_ends_the_collector():
+    away = {
+        "removed": lambda place: shutil.rmtree(place.rings),
+        "renamed": lambda place: os.rename(place.rings, place.rings + ".away"),
+        "unlocked": lambda place: os.unlink(os.path.join(place.rings, "collector.lock")),
+    }
+    for what, act in away.items():
+        with Place() as place:
+            c = place.collector()
+            place.wait_ready(c)
+            p = place.load("--records", 100, "--wait")
+            check(p.stdout.readline().startswith("written"), "the producer has failed")
+            act(place)
+            _, text = c.communicate(timeout=30)
+            check(c.returncode == 1, f"{what}: status {c.returncode}, {text}")
+            check(place.rings in text and "start the collector again" in text, f"{what}: {text}")
+            check(len(loads(place.lines())) == 100, f"{what}: what the ring held is not delivered")
 
 
 def a_killed_producer_loses_nothing_that_was_committed():
@@ -441,8 +479,11 @@ if __name__ == "__main__":
         dropped_records_are_reported_to_the_record,
         drops_before_a_restart_are_reported_once,
         overwritten_records_are_counted,
+        overwritten_records_of_several_blocks_are_counted,
         a_killed_producer_loses_nothing_that_was_committed,
         thousands_of_segments_appear_and_vanish,
+        the_rings_of_the_dead_do_not_outlive_a_stop,
+        a_ring_directory_that_vanishes_ends_the_collector,
         a_second_collector_is_refused_and_names_the_first,
         records_of_all_threads_are_merged_by_time,
         a_producer_that_flushes_is_answered_soon,
