@@ -1,17 +1,28 @@
-/* fapilog.hpp - for C++11 and later: the macros of fapilog.h take std::string, std::chrono durations and
- * times of the system clock, and from C++17 on std::string_view as values; open and scope are objects.
+/* fapilog.hpp - for C++11 and later.
  *
  *     fapilog::process log("orders");
+ *     log.info("order accepted", fapilog::field("symbol", symbol), fapilog::field("took", now - start));
  *     FAPILOG_INFO(log, "order accepted", FL("symbol", symbol), FL("took", now - start));
  *
- * Nothing here throws. */
+ * The functions need no macro; a record of theirs describes itself. The macros of fapilog.h describe the call once
+ * and for all, so that a record holds its values alone, and evaluate them only when the level passes: they are
+ * for hot paths. Both take, beside the values of C: std::string, durations and times of the system clock of
+ * std::chrono, enum classes, from C++17 on std::string_view, and your own types with a function of yours beside them:
+ *
+ *     double fapilog_value(const price &p) { return p.ticks / 100.0; }
+ *
+ * It returns any value that can be logged; a text must live as long as the object. Functions, not macros,
+ * also take std::optional (C++17), which is null when it is empty. Nothing here throws. */
 #ifndef FAPILOG_HPP
 #define FAPILOG_HPP
 
 #include <chrono>
 #include <cstddef>
 #include <string>
+#include <type_traits>
+#include <utility>
 #if __cplusplus >= 201703L
+#include <optional>
 #include <string_view>
 #endif
 
@@ -49,10 +60,173 @@ inline struct fapilogi_time fapilogi_carry(const std::chrono::time_point<std::ch
         std::chrono::duration_cast<std::chrono::nanoseconds>(t.time_since_epoch()).count());
 }
 
+/* What an enum class counts as, where it has no function of its own. */
+template <typename Enum, typename = typename std::enable_if<std::is_enum<Enum>::value &&
+                                                            !std::is_convertible<Enum, int>::value>::type>
+constexpr typename std::underlying_type<Enum>::type fapilog_value(Enum value) noexcept
+{
+    return static_cast<typename std::underlying_type<Enum>::type>(value);
+}
+
+template <typename T>
+inline auto fapilogi_carry(const T &value) -> decltype(fapilogi_carry(fapilog_value(value)))
+{
+    static_assert(!std::is_same<decltype(fapilog_value(value)), std::string>::value,
+                  "fapilog_value() must not return a std::string that dies before it is logged: return a reference "
+                  "to one, a std::string_view or a const char * into the value");
+    return fapilogi_carry(fapilog_value(value));
+}
+
 namespace fapilog {
 
+/* ---- fields without a macro ---------------------------------------------------------------------- */
+
+/* A name and a value: made by field() in the call that logs it, gone with it. Texts are not copied before. */
+template <typename Carrier> class named {
+public:
+    named(const char *name, const Carrier &value) noexcept : name_(name), value_(value), is_null_(false) {}
+    /* Empty. */
+    explicit named(const char *name) noexcept : name_(name), value_(), is_null_(true) {}
+    struct fapilog_field get() const noexcept
+    {
+        struct fapilog_field f = fapilogi_field(name_, &value_);
+        if (is_null_)
+            f.type = FAPILOG_TYPE_NULL;
+        return f;
+    }
+
+private:
+    const char *name_;
+    Carrier value_;
+    bool is_null_;
+};
+
+template <typename T> inline auto field(const char *name, const T &value) -> named<decltype(::fapilogi_carry(value))>
+{
+    return {name, ::fapilogi_carry(value)};
+}
+
+#if __cplusplus >= 201703L
+template <typename T>
+inline auto field(const char *name, const std::optional<T> &value) -> named<decltype(::fapilogi_carry(*value))>
+{
+    if (!value)
+        return named<decltype(::fapilogi_carry(*value))>(name);
+    return {name, ::fapilogi_carry(*value)};
+}
+#endif
+
+/* Values that their C++ type does not tell: field("address", fapilog::ipv4(&sin_addr)). As FL_BYTES and so on. */
+inline struct fapilogi_bytes bytes(const void *data, std::size_t size) { return fapilogi_make_bytes(data, size); }
+inline struct fapilogi_string text(const char *data, std::size_t size) { return fapilogi_make_string(data, size); }
+inline struct fapilogi_json json(const char *text) { return fapilogi_make_json_text(text); }
+inline struct fapilogi_json json(const std::string &text) { return fapilogi_make_json(text.data(), text.size()); }
+inline struct fapilogi_errno error_code(int code) { return fapilogi_make_errno(code); }
+inline struct fapilogi_ipv4 ipv4(const void *address) { return fapilogi_make_ipv4(address); }
+inline struct fapilogi_ipv6 ipv6(const void *address) { return fapilogi_make_ipv6(address); }
+inline struct fapilogi_uuid uuid(const void *bytes16) { return fapilogi_make_uuid(bytes16); }
+inline struct fapilogi_stack stack() { return fapilogi_make_stack(); }
+
+/* The standard fields, for contexts. */
+inline named<fapilogi_trace> trace_id(const void *bytes16) { return {"trace_id", fapilogi_make_trace(bytes16)}; }
+inline named<fapilogi_span> span_id(const void *bytes8) { return {"span_id", fapilogi_make_span(bytes8)}; }
+inline named<fapilogi_role> request_id(const char *text)
+{
+    return {"request_id", fapilogi_make_role(text, FAPILOG_ROLE_REQUEST_ID)};
+}
+inline named<fapilogi_role> user_id(const char *text)
+{
+    return {"user_id", fapilogi_make_role(text, FAPILOG_ROLE_USER_ID)};
+}
+inline named<fapilogi_role> tenant_id(const char *text)
+{
+    return {"tenant_id", fapilogi_make_role(text, FAPILOG_ROLE_TENANT_ID)};
+}
+inline named<fapilogi_role> correlation_id(const char *text)
+{
+    return {"correlation_id", fapilogi_make_role(text, FAPILOG_ROLE_CORRELATION_ID)};
+}
+
+/* What must not be logged: the value of the field is ***. */
+inline named<fapilogi_string> sensitive(const char *name) { return {name, fapilogi_make_string("***", 3)}; }
+
+/* ---- loggers --------------------------------------------------------------------------------------- */
+
+/* A message: any text, of any length. */
+struct message {
+    const char *data;
+    std::size_t size;
+    message(const char *s) noexcept : data(s ? s : "(null)"), size(strlen(data)) {}
+    message(const std::string &s) noexcept : data(s.data()), size(s.size()) {}
+#if __cplusplus >= 201703L
+    message(std::string_view s) noexcept : data(s.data() ? s.data() : ""), size(s.size()) {}
+#endif
+};
+
+class logger;
+
+/* What process and logger can do. Each call returns what fapilog_log() returns: 0, also below the threshold;
+ * -ENOBUFS when the record was dropped, and counted; -EINVAL for a level that is none. */
+template <typename Self> class calls {
+public:
+    bool enabled(uint32_t level) const noexcept { return fapilogi_enabled(handle(), level); }
+
+    template <typename... T> int log(uint32_t level, const message &m, const named<T> &...fields) const noexcept
+    {
+        static_assert(sizeof...(T) <= FAPILOG_FIELDS_MAX, "a record holds at most 64 fields");
+        if (!enabled(level))
+            return 0;
+        const struct fapilog_field list[] = {fields.get()..., fapilog_field()};
+        return fapilog_log(handle(), level, m.data, m.size, list, static_cast<uint32_t>(sizeof...(T)));
+    }
+#define FAPILOGI_CALL_AT(name, level) \
+    template <typename... T> int name(const message &m, const named<T> &...fields) const noexcept \
+    { \
+        return log(level, m, fields...); \
+    }
+    FAPILOGI_CALL_AT(trace, FAPILOG_LEVEL_TRACE)
+    FAPILOGI_CALL_AT(debug, FAPILOG_LEVEL_DEBUG)
+    FAPILOGI_CALL_AT(info, FAPILOG_LEVEL_INFO)
+    FAPILOGI_CALL_AT(warning, FAPILOG_LEVEL_WARNING)
+    FAPILOGI_CALL_AT(error, FAPILOG_LEVEL_ERROR)
+    FAPILOGI_CALL_AT(critical, FAPILOG_LEVEL_CRITICAL)
+    FAPILOGI_CALL_AT(audit, FAPILOG_LEVEL_AUDIT)
+    FAPILOGI_CALL_AT(security, FAPILOG_LEVEL_SECURITY)
+#undef FAPILOGI_CALL_AT
+
+    /* A logger with these fields in front of every record, as fapilog_with(). */
+    template <typename... T> logger with(const named<T> &...fields) const noexcept;
+
+    int flush(std::chrono::nanoseconds timeout, struct fapilog_flush_report *ret = nullptr) const noexcept
+    {
+        return fapilog_flush(handle(), timeout.count() < 0 ? 0 : static_cast<uint64_t>(timeout.count()), ret);
+    }
+
+private:
+    fapilog_t *handle() const noexcept { return *static_cast<const Self *>(this); }
+};
+
+/* A handle: copied freely, valid for the life of the process object. */
+class logger : public calls<logger> {
+public:
+    logger(fapilog_t *log) noexcept : log_(log) {}
+    operator fapilog_t *() const noexcept { return log_; }
+
+private:
+    fapilog_t *log_;
+};
+
+template <typename Self>
+template <typename... T>
+inline logger calls<Self>::with(const named<T> &...fields) const noexcept
+{
+    static_assert(sizeof...(T) <= FAPILOG_FIELDS_MAX, "a record holds at most 64 fields");
+    const struct fapilog_field list[] = {fields.get()..., fapilog_field()};
+    return fapilog_with(handle(), list, static_cast<uint32_t>(sizeof...(T)));
+}
+
 /* fapilog_open() and fapilog_close() as an object; converts to the root logger. */
-class process {
+class process : public calls<process> {
 public:
     explicit process(const char *service = nullptr, const fapilog_options *options = nullptr)
         : log_(fapilog_open(service, options))
@@ -61,24 +235,34 @@ public:
     ~process() { fapilog_close(log_); }
     process(const process &) = delete;
     process &operator=(const process &) = delete;
-    operator fapilog_t *() const { return log_; }
-    fapilog_t *logger(const char *name) const { return fapilog_logger(log_, name); }
+    operator fapilog_t *() const noexcept { return log_; }
+    fapilog::logger logger(const char *name) const { return fapilog_logger(log_, name); }
 
 private:
     fapilog_t *log_;
 };
 
 /* Context bound to the thread for the life of the object:
- *     fapilog::scope request(FAPILOG_FIELDS(FL_REQUEST_ID("r-17"), FL("shard", 3))); */
+ *     fapilog::scope request(fapilog::request_id("r-17"), fapilog::field("shard", 3)); */
 class scope {
 public:
     scope(const struct fapilog_field *fields, uint32_t count) : scope_(fapilog_context_push(fields, count)) {}
+    template <typename T, typename... More>
+    explicit scope(const named<T> &first, const named<More> &...more) : scope_(push(first, more...))
+    {
+    }
     ~scope() { fapilog_context_pop(&scope_); }
     scope(const scope &) = delete;
     scope &operator=(const scope &) = delete;
     int error() const { return scope_.error; }
 
 private:
+    template <typename... T> static struct fapilog_scope push(const named<T> &...fields)
+    {
+        const struct fapilog_field list[] = {fields.get()...};
+        return fapilog_context_push(list, static_cast<uint32_t>(sizeof...(T)));
+    }
+
     struct fapilog_scope scope_;
 };
 

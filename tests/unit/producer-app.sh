@@ -13,9 +13,34 @@ for app; do
     "$app"
     out=$("$dump" --rings "$FAPILOG_RING_DIR" --format json)
     case $app in
-    *cxx*-cpp) want='"text":"text of a temporary"' count=11 ;;
-    *) want='"order_id":42,"price":9.5,"symbol":"ACME"' count=1 ;;
+    *cxx*-cpp)
+        count=17
+        wanted='"text":"text of a temporary"
+"int":-1,"u64":18446744073709551615,"double":0.1,"float":0.1,"bool":true,"char":"c","literal":"text","string":"text"
+"temporary":"text!","no_text":"(null)","took":5000,"pointer":"0x0"
+"message":"text as message"
+"errno":"ENOENT (2): No such file or directory","list":[1,2]
+"ip":"1.2.3.4","bytes":"AQID","password":"***","sized":"size"
+"message":"own types"
+"message":"own types by macro"
+"side":1,"venue":"NYSE","price":9.5,"account":"a-1","colour":1
+"side":1,"venue":"NYSE","price":9.5,"account":"a-1","bound"
+"level":"ERROR","logger":"orders.matching","message":"below"
+"n":1,"bound":"text bound","shard":7,"venue":"XETRA"'
+        case $app in
+        *cxx20*) wanted="$wanted
+\"none\":null,\"five\":5,\"view\":\"ext\"" ;;
+        esac
+        ;;
+    *)
+        count=1
+        wanted='"order_id":42,"price":9.5,"symbol":"ACME"'
+        ;;
     esac
-    echo "$out" | grep -qF "$want" || fail "$app: $out"
+    while IFS= read -r want; do
+        echo "$out" | grep -qF -e "$want" || fail "$app: no $want in: $out"
+    done <<END
+$wanted
+END
     [ "$(echo "$out" | wc -l)" -eq "$count" ] || fail "$app: not $count records: $out"
 done
