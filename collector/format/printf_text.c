@@ -302,6 +302,8 @@ char *printf_text_write(const struct fapilog_record *r, printf_text_fn *text, ch
         struct spec s;
         const bool ok = parse_spec(&s, &p, end, &a);
         const struct fapilog_field *const f = ok ? next_argument(&a) : NULL;
+        if (!ok && s.conversion == 'n') /* nothing is stored, but it had an argument */
+            (void)next_argument(&a);
         if (f)
             out = put_argument(r, &s, f, text, out, flags);
         else

@@ -44,7 +44,7 @@ static struct conversion find(const char *format, int index)
     for (const char *s = strchr(format, '%'); s; s = strchr(s, '%')) {
         struct conversion here;
         s = parse(s + 1, &here);
-        if (here.type == '%')
+        if (here.type == '%' || here.type == 'm') /* which take no argument */
             continue;
         index -= here.stars;
         if (index < 0)

@@ -141,7 +141,8 @@ static void what_does_not_fit_is_shown_not_obeyed(void **state)
     (void)state;
     static const struct odd cases[] = {
         {"%n", "%n"}, {"%s", "42"}, {"%f", "42.000000"}, {"%", "%"}, {"a%", "a%"}, {"%5", "%5"}, {"%-", "%-"},
-        {"%l", "%l"}, {"%y", "%y"}, {"%1$d", "%1$d"}, {"%d %d %s", "42 %d %s"}, {"%%%%", "%%"}, {"%m", "%m"},
+        {"%l", "%l"}, {"%y", "%y"}, {"%1$d", "%1$d"}, {"%d %d %s", "42 %d %s"}, {"%n %d", "%n %d"},
+        {"%%%%", "%%"}, {"%m", "%m"},
         {"%*d", "%*d"}, {"%\n", "%\\n"}, {"", ""}, {"no conversion", "no conversion"}, {"%hhhhhhd", "42"}};
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         struct sample *const s = sample_new(SAMPLE_EMPTY);

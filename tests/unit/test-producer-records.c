@@ -235,13 +235,14 @@ static void log_printf(void *arg)
     FAPILOG_INFOF(log, "%d %s %.2s %.*s %lu %p", 7, "full", raw, 3, raw, 9ul, (void *)0);
     FAPILOG_INFOF(log, "%*d %-10s %p", 5, 6, "x", raw);
     FAPILOG_INFOF(log, "%s", nobody);
+    FAPILOG_INFOF(log, "%m %.2s", raw);
     fapilog_close(log);
 }
 
 static void printf_arguments_are_copied_as_the_format_reads_them(void **state)
 {
     scenario_run(*state, log_printf, NULL);
-    assert_int_equal(walk_one(*state).events, 4);
+    assert_int_equal(walk_one(*state).events, 5);
     const struct walk_record *r = &seen.record[1];
     assert_int_equal(r->site->flags, FAPILOG_SITE_PRINTF);
     assert_string_equal(r->message, "%d %s %.2s %.*s %lu %p");
@@ -249,6 +250,7 @@ static void printf_arguments_are_copied_as_the_format_reads_them(void **state)
     assert_memory_equal(r->args, "\7\0\0\0\4\0\0\0full\2\0\0\0ab\0\0\3\0\0\0\3\0\0\0abc", 31);
     assert_non_null(memmem(seen.record[2].args, seen.record[2].args_len, "0x", 2));
     assert_memory_equal(seen.record[3].args, "\6\0\0\0(null)", 10);
+    assert_memory_equal(seen.record[4].args, "\2\0\0\0ab", 6);
     assert_int_equal(seen.record[0].fields_count, 0);
 }
 
