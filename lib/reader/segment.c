@@ -69,6 +69,20 @@ static uint64_t superblock_hash(const struct fapilog_superblock *sb)
     return XXH3_64bits(sb, offsetof(struct fapilog_superblock, xxh3));
 }
 
+/* A single flipped bit is found by trying each: a tool need not give up a file for it. */
+static void superblock_repair(struct fapilog_superblock *sb)
+{
+    uint8_t *const byte = (uint8_t *)sb;
+    for (size_t i = 0; i < offsetof(struct fapilog_superblock, xxh3); i++) {
+        for (unsigned bit = 0; bit < 8; bit++) {
+            byte[i] ^= (uint8_t)(1u << bit);
+            if (superblock_hash(sb) == sb->xxh3)
+                return;
+            byte[i] ^= (uint8_t)(1u << bit);
+        }
+    }
+}
+
 static int superblock_read(struct segment *s, uint64_t file_bytes, unsigned flags,
                            const struct segment_limits *limits, struct err *e)
 {
@@ -77,11 +91,14 @@ static int superblock_read(struct segment *s, uint64_t file_bytes, unsigned flag
         return err_sys(e, -errno, "read superblock");
     if ((size_t)n < sizeof s->sb)
         return err_set(e, -EBADMSG, "%zd bytes are no segment", n);
+    const bool is_wrong = superblock_hash(&s->sb) != s->sb.xxh3;
+    if (is_wrong && flags & SEGMENT_SALVAGE)
+        superblock_repair(&s->sb);
     const int r = segment_check(&s->sb, file_bytes, flags, limits, e);
     if (r < 0)
         return r;
     /* Only SEGMENT_SALVAGE gets here with either of these. */
-    s->damaged = s->sb.file_size > file_bytes || superblock_hash(&s->sb) != s->sb.xxh3;
+    s->damaged = s->sb.file_size > file_bytes || is_wrong;
     return 0;
 }
 

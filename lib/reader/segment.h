@@ -19,7 +19,8 @@ enum segment_flags {
     SEGMENT_CTL_WRITE = 1,  /* map ctl read-write: the collector */
     SEGMENT_ANY_OWNER = 2,  /* files of other uids too */
     SEGMENT_ANY_FS = 4,     /* of other uids also on file systems other than tmpfs and hugetlbfs */
-    SEGMENT_SALVAGE = 8,    /* go on with a short file or a wrong superblock hash, marked damaged */
+    SEGMENT_SALVAGE = 8,    /* go on with a short file or a wrong superblock hash, marked damaged; one flipped
+                             * bit is mended */
 };
 
 struct segment_limits {

@@ -179,6 +179,20 @@ static void every_flipped_bit_of_the_superblock_is_noticed(void **state)
     assert_int_equal(open_with("1-1.ring", 0, NULL), 0);
 }
 
+static void a_flipped_bit_of_the_superblock_is_mended_where_all_is_to_be_saved(void **state)
+{
+    (void)state;
+    const struct fapilog_superblock good = *b.sb;
+    for (size_t bit = 0; bit < 576 * 8; bit++) {
+        b.base[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        if (open_with("1-1.ring", SEGMENT_SALVAGE, NULL) < 0)
+            fail_msg("bit %zu: %s", bit, e.text);
+        assert_true(segment_is_damaged(seg));
+        assert_memory_equal(&seg->sb, &good, offsetof(struct fapilog_superblock, xxh3));
+        b.base[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+}
+
 static void impossible_lanes_are_refused_or_left_out(void **state)
 {
     (void)state;
@@ -313,6 +327,7 @@ int main(void)
         T(a_valid_segment_opens_and_describes_itself), T(only_the_collector_writes_and_only_to_ctl),
         T(links_fifos_directories_and_paths_are_refused), T(files_of_other_owners_need_leave),
         T(each_wrong_field_is_refused_with_a_reason), T(every_flipped_bit_of_the_superblock_is_noticed),
+        T(a_flipped_bit_of_the_superblock_is_mended_where_all_is_to_be_saved),
         T(impossible_lanes_are_refused_or_left_out), T(lanes_that_share_their_bytes_are_refused),
         T(a_lane_without_geometry_gets_it_later), T(limits_are_kept), T(a_short_or_empty_file_is_refused),
         T(the_lock_tells_whether_the_producer_lives), T(a_claim_under_way_yields_no_half_owner),
