@@ -7,10 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static const char native_suffix[] = ".fnl";
 /* Rings, and those that the collector keeps: delivered ones of the dead, and damaged ones. */
@@ -34,6 +37,7 @@ int reader_new(struct reader **ret, reader_warn_func *warn_func, void *warn_arg,
         return err_set(e, -ENOMEM, "no memory for a reader");
     r->warn = warn_func;
     r->warn_arg = warn_arg;
+    r->watch_fd = -1;
     reader_hold(r, INT64_MAX, INT64_MAX);
     *ret = r;
     return 0;
@@ -50,6 +54,7 @@ void reader_free(struct reader *r)
     reader_groups_free(r);
     for (size_t i = 0; i < r->dirs_count; i++)
         free(r->dirs[i]);
+    cleanup_fd(&r->watch_fd);
     free(r->segments);
     free(r->natives);
     free(r->dirs);
@@ -287,7 +292,29 @@ int reader_refresh(struct reader *r, struct err *e)
         n = reader_natives_refresh(r, e);
     if (n >= 0) /* after a last look at what they hold */
         reader_segments_retire(r);
+    r->has_looked = true;
     return n;
+}
+
+/* Without a watch, new files wait for the next look. */
+static void watch_begin(struct reader *r)
+{
+    r->watch_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    for (size_t i = 0; r->watch_fd >= 0 && i < r->dirs_count; i++)
+        (void)inotify_add_watch(r->watch_fd, r->dirs[i], IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
+}
+
+bool reader_wait_files(struct reader *r, int timeout_ms)
+{
+    _Alignas(struct inotify_event) char events[4096];
+    if (r->watch_fd < 0 && r->dirs_count)
+        watch_begin(r);
+    struct pollfd p = {.fd = r->watch_fd, .events = POLLIN};
+    if (poll(&p, 1, timeout_ms) <= 0)
+        return false;
+    while (read(r->watch_fd, events, sizeof events) > 0)
+        ;
+    return true;
 }
 
 size_t reader_segments(const struct reader *r, struct reader_segment *const **ret)

@@ -44,8 +44,12 @@ int reader_add(struct reader *r, const char *path, struct err *e);
 /* Looks for new segments only, and lets go of dead ones that are read to their end. */
 int reader_rescan(struct reader *r, struct err *e);
 
-/* Looks for new segments and new records. */
+/* Looks for new segments and new records. From the second look on, what a lane has lost before it was seen counts
+ * as lost. */
 int reader_refresh(struct reader *r, struct err *e);
+
+/* Sleeps until a file appears in one of the directories. False: the time is over, or a signal came. */
+bool reader_wait_files(struct reader *r, int timeout_ms);
 
 /* 1: *ret is the next record, valid until the next call; 0: all read, or held, until a refresh; -ENOMEM. */
 int reader_next(struct reader *r, struct fapilog_record *ret, struct err *e);

@@ -48,6 +48,8 @@ struct reader {
     struct reader_source *current; /* its record was returned last */
     struct reader_totals closed;   /* of what is closed again, and of files refused */
     uint64_t records;
+    bool has_looked; /* lanes that show up from now on were empty then, and are read from their beginning */
+    int watch_fd;    /* inotify: files that appear in directories; -1: none */
     int64_t hold_from_ns, hold_to_ns; /* what reader_hold() keeps back */
     reader_warn_func *warn;
     void *warn_arg;

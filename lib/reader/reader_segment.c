@@ -34,7 +34,7 @@ static int lane_advance(struct reader *r, struct reader_source *src, struct err 
     return n ? reader_offer(r, src, e) : 0;
 }
 
-static struct reader_lane *lane_new(struct reader_segment *s, uint32_t lane, struct err *e)
+static struct reader_lane *lane_new(const struct reader *r, struct reader_segment *s, uint32_t lane, struct err *e)
 {
     struct reader_lane *l = calloc(1, sizeof *l);
     if (!l || lane_cursor_init(&l->cursor, s->seg, lane, lane_oldest(s->seg, lane), LANE_COPY) < 0) {
@@ -42,6 +42,8 @@ static struct reader_lane *lane_new(struct reader_segment *s, uint32_t lane, str
         (void)err_set(e, -ENOMEM, "no memory for lane %" PRIu32 " of %s", lane, s->path);
         return NULL;
     }
+    if (r->has_looked)
+        lane_cursor_is_late(&l->cursor);
     l->src.advance = lane_advance;
     l->of = s;
     l->tail = l->cursor.pos;
@@ -211,7 +213,7 @@ int reader_segment_refresh(struct reader *r, struct reader_segment *s, struct er
         /* order: C2 acquire, pairs with C1 */
         const uint64_t tail = load_acq(&segment_lane_shared(seg, i)->tail);
         if (!s->lanes[i] && tail && segment_lane_refresh(seg, i)) {
-            s->lanes[i] = lane_new(s, i, e);
+            s->lanes[i] = lane_new(r, s, i, e);
             if (!s->lanes[i])
                 return -ENOMEM;
         }

@@ -425,6 +425,37 @@ static void follow_shows_new_records_and_new_processes_until_it_is_told_to_stop(
     (void)close(fd);
 }
 
+static void follow_tells_what_it_came_too_late_for(void **state)
+{
+    (void)state;
+    struct segment_builder b, late;
+    struct child c;
+    const int fd = file_new("1-1.ring"), late_fd = file_new(".2-2");
+    builder_init(&b, fd, &(struct builder_options){0});
+    put_n(&b, 0, site_n(&b), 1);
+    builder_init(&late, late_fd, &(struct builder_options){0});
+    const uint32_t site = site_n(&late);
+    for (uint64_t n = 0; n < 2000; n++) /* round its ring several times */
+        put_n(&late, 0, site, n);
+    child_start(&c, (const char *const[]){"--format", "json", "--follow", NULL});
+    child_read(&c, "\"n\":1}");
+    assert_int_equal(renameat(dir_fd, ".2-2", dir_fd, "2-2.ring"), 0);
+    child_read(&c, "\"n\":1999}");
+    assert_int_equal(kill(c.pid, SIGTERM), 0);
+    assert_int_equal(child_end(&c), 0);
+    const char *first = strstr(strstr(buf_cstr(&c.out_text), "\"n\":1}") + 1, "\"n\":");
+    char told[100];
+    (void)snprintf(told, sizeof told, "fapilog-dump: %lu records were overwritten", strtoul(first + 4, NULL, 10));
+    assert_non_null(strstr(buf_cstr(&c.err_text), told));
+    child_done(&c);
+    builder_done(&b);
+    builder_done(&late);
+    (void)close(fd);
+    (void)close(late_fd);
+    assert_int_equal(unlinkat(dir_fd, "1-1.ring", 0), 0);
+    assert_int_equal(unlinkat(dir_fd, "2-2.ring", 0), 0);
+}
+
 static uint64_t now_ns(clockid_t clock)
 {
     struct timespec ts;
@@ -590,7 +621,8 @@ int main(int argc, char **argv)
         T(a_damaged_ring_gives_what_it_has_and_verify_tells), T(one_unreadable_file_does_not_hide_the_others),
         T(rings_that_the_collector_put_aside_are_shown_too),
         T(follow_shows_new_records_and_new_processes_until_it_is_told_to_stop),
-        T(follow_sorts_what_two_looks_have_found), T(what_follow_holds_back_is_shown_at_the_end),
+        T(follow_tells_what_it_came_too_late_for), T(follow_sorts_what_two_looks_have_found),
+        T(what_follow_holds_back_is_shown_at_the_end),
         T(output_that_nobody_reads_ends_the_program_quietly), T(stats_tell_states_counts_and_drops),
         T(names_from_a_ring_cannot_steer_the_terminal),
     };

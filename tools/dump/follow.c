@@ -6,7 +6,7 @@
 #include <signal.h>
 #include <time.h>
 
-enum { POLL_MS_MIN = 10, POLL_MS_MAX = 200 };
+enum { POLL_MS_MIN = 10, POLL_MS_MAX = 200, FILES_MS = 1 };
 
 /* From a record's time to where we see it: in a ring its thread has only to commit it, into a file the
  * collector has to write it (flush_interval, 100 ms, and the write itself). */
@@ -71,7 +71,7 @@ static unsigned held_ms(const struct reader *r, unsigned ms)
     return left_ms < ms ? (unsigned)left_ms : ms;
 }
 
-bool follow_wait(const struct reader *r)
+bool follow_wait(struct reader *r)
 {
     static uint64_t records_before;
     static unsigned ms = POLL_MS_MIN;
@@ -79,5 +79,9 @@ bool follow_wait(const struct reader *r)
     reader_totals(r, &t);
     ms = t.records != records_before ? POLL_MS_MIN : ms * 2 > POLL_MS_MAX ? POLL_MS_MAX : ms * 2;
     records_before = t.records;
-    return follow_sleep(held_ms(r, ms));
+    if (!stopped && reader_wait_files(r, (int)held_ms(r, ms))) {
+        ms = POLL_MS_MIN;
+        (void)follow_sleep(FILES_MS); /* others may come with it */
+    }
+    return !stopped;
 }

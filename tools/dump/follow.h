@@ -11,9 +11,9 @@ bool follow_is_stopped(void);
 void follow_hold(struct reader *r);
 void follow_release(struct reader *r);
 
-/* Sleeps until lanes are likely to hold more: nothing in a ring wakes a reader that only looks. False
- * when it is time to stop. */
-bool follow_wait(const struct reader *r);
+/* Sleeps until lanes are likely to hold more, since nothing in a ring wakes a reader that only looks, or until
+ * there is a new file: that of a process that lives for a moment is soon gone. False when it is time to stop. */
+bool follow_wait(struct reader *r);
 bool follow_sleep(unsigned ms);
 
 #endif

@@ -36,11 +36,26 @@ static void losses_report(const struct reader *r)
     struct reader_totals t;
     reader_totals(r, &t);
     if (t.lost)
-        (void)fprintf(stderr, "fapilog-dump: %" PRIu64 " records were overwritten while they were read\n",
+        (void)fprintf(stderr, "fapilog-dump: %" PRIu64 " records in all were overwritten before they could be read\n",
                       t.lost);
     if (t.damaged)
         (void)fprintf(stderr, "fapilog-dump: %" PRIu64 " damaged places, %" PRIu64 " bytes skipped\n",
                       t.damaged, t.skipped_bytes);
+}
+
+/* While it is followed, a loss is told when it is noticed, but not more than once a second. */
+static void loss_tell(const struct reader *r)
+{
+    static uint64_t told, at_ns;
+    const uint64_t now_ns = clock_mono_ns();
+    struct reader_totals t;
+    reader_totals(r, &t);
+    if (t.lost == told || now_ns < at_ns)
+        return;
+    (void)fprintf(stderr, "fapilog-dump: %" PRIu64 " records were overwritten before they could be read\n",
+                  t.lost - told);
+    told = t.lost;
+    at_ns = now_ns + NS_PER_S;
 }
 
 static int records_print(const struct options *o, struct reader *r, struct output *out, bool is_last,
@@ -65,6 +80,7 @@ static int follow(const struct options *o, struct reader *r, struct output *out,
         n = reader_refresh(r, e);
         if (n == 0)
             n = records_print(o, r, out, false, e);
+        loss_tell(r);
     } while (n == 0 && follow_wait(r));
     follow_release(r);
     return n < 0 ? n : records_print(o, r, out, true, e);
