@@ -5,6 +5,7 @@
 #include "collector/daemon/replay.h"
 #include "collector/daemon/report.h"
 #include "lib/base/fault.h"
+#include "lib/base/stdio_keep.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -54,7 +55,9 @@ int main(int argc, char **argv)
     struct err e = { 0 };
     struct options o;
     const char *topic;
-    int status = EXIT_DONE;
+    int status = stdio_keep() < 0 ? EXIT_FAILED : EXIT_DONE;
+    if (status != EXIT_DONE)
+        return status;
     if (fault_init() < 0) {
         (void)err_set(&e, -EINVAL, "FAPILOG_FAULT: must be NAME:COUNT");
         return complain(&e, EXIT_USAGE);

@@ -89,7 +89,7 @@ static int console_open(struct sink *s, struct err *e)
 {
     const struct console_cfg *const cfg = s->cfg;
     struct console_state *const st = s->state;
-    const int std = (int)cfg->stream;
+    const int std = (int)cfg->stream, flags = fcntl(std, F_GETFL);
     char path[32];
     struct stat status;
     int r;
@@ -98,8 +98,11 @@ static int console_open(struct sink *s, struct err *e)
     r = io_fstat(s->io, std, &status);
     if (r < 0)
         return err_sys(e, r, "console: %s", std == STDOUT_FILENO ? "stdout" : "stderr");
+    if (flags >= 0 && (flags & O_ACCMODE) == O_RDONLY) /* opened once more it would take what nobody gets */
+        return err_set(e, -EBADF, "console: %s is closed, or not open for writing",
+                       std == STDOUT_FILENO ? "standard output" : "standard error");
     st->fd = std;
-    st->keeps_position = S_ISREG(status.st_mode) && !(fcntl(std, F_GETFL) & O_APPEND);
+    st->keeps_position = S_ISREG(status.st_mode) && !(flags & O_APPEND);
     if (!S_ISFIFO(status.st_mode) && !S_ISCHR(status.st_mode))
         return 0;
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", std);

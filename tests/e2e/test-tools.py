@@ -160,6 +160,28 @@ def manual_pages_and_help_name_the_same_options():
             check(f"## {heading}" in page, f"{name}: no {heading}")
 
 
+def without(stream, argv, status):
+    """Runs a program that was started with a standard stream closed."""
+    return execute(["sh", "-c", f'exec "$0" "$@" {stream}&-', *argv], status=status)
+
+
+def a_closed_standard_stream_is_no_place_for_records():
+    with Place() as place:
+        cat(place, b"line\n")
+        r = without(">", [COLLECTOR, "--rings", place.rings, "--drain"], 1)
+        check("standard output is closed" in r.err.decode(), r.err.decode())
+        for name in ("collector.lock", "collector.state"):
+            path = os.path.join(place.rings, name)
+            with open(path, "rb") as f:
+                check(b"message" not in f.read(), f"{name} holds a record")
+        without("2>", [COLLECTOR, "--rings", place.rings, "--verbose", "--drain", "--sink", place.uri()], 0)
+        with open(place.file(), "rb") as f:
+            check(f.read().count(b"\n") == 1, "a message is in the file of the sink")
+        check(messages(place.lines()) == ["line"], "the record is lost")
+        r = without("<", [CAT, "--rings", place.rings], 1)
+        check("standard input" in r.err.decode(), r.err.decode())
+
+
 if __name__ == "__main__":
     sys.exit(run([
         help_is_on_standard_output_and_fits_a_terminal,
@@ -170,4 +192,5 @@ if __name__ == "__main__":
         uris_that_are_wrong_say_what_would_be_right,
         check_prints_the_values_in_effect,
         manual_pages_and_help_name_the_same_options,
+        a_closed_standard_stream_is_no_place_for_records,
     ]))

@@ -4,6 +4,7 @@
 #include "tools/cat/options.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/base/stdio_keep.h"
 
 #include <fapilog/fapilog.h>
 
@@ -68,11 +69,11 @@ static int cat_fd(struct cat *c, const char *name, int fd)
 static void cat_file(struct cat *c, const char *name)
 {
     const bool is_stdin = strcmp(name, "-") == 0;
+    const char *const shown = is_stdin ? "standard input" : name;
     auto_fd opened = is_stdin ? -1 : open(name, O_RDONLY | O_CLOEXEC);
-    const int r = !is_stdin && opened < 0 ? -errno
-                                          : cat_fd(c, is_stdin ? "standard input" : name, is_stdin ? 0 : opened);
+    const int r = !is_stdin && opened < 0 ? -errno : cat_fd(c, shown, is_stdin ? 0 : opened);
     if (r < 0) {
-        fprintf(stderr, "fapilog-cat: read %s: %s\n", name, strerror(-r));
+        fprintf(stderr, "fapilog-cat: read %s: %s\n", shown, strerror(-r));
         c->failed = true;
     }
 }
@@ -98,6 +99,8 @@ static void report(struct cat *c, const struct fapilog_counters *counters)
 int main(int argc, char **argv)
 {
     struct cat c = {0};
+    if (stdio_keep() < 0)
+        return 1;
     switch (cat_options_parse(&c.options, argc, argv)) {
     case CAT_EXIT_OK: return 0;
     case CAT_EXIT_USAGE: return 2;

@@ -1,6 +1,7 @@
 /* fapilog-dump: looks into rings, native files, spools, dead letters and ledgers. */
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+#include "lib/base/stdio_keep.h"
 #include "lib/reader/reader.h"
 #include "tools/dump/follow.h"
 #include "tools/dump/options.h"
@@ -133,6 +134,8 @@ int main(int argc, char **argv)
 {
     struct options o;
     struct err e = {0};
+    if (stdio_keep() < 0)
+        return EXIT_FAILURE;
     if (options_parse(argc, argv, (int64_t)clock_real_ns(), &o, &e) < 0) {
         (void)fail(&e);
         return EXIT_USAGE;
