@@ -125,7 +125,7 @@ inline struct fapilogi_errno error_code(int code) { return fapilogi_make_errno(c
 inline struct fapilogi_ipv4 ipv4(const void *address) { return fapilogi_make_ipv4(address); }
 inline struct fapilogi_ipv6 ipv6(const void *address) { return fapilogi_make_ipv6(address); }
 inline struct fapilogi_uuid uuid(const void *bytes16) { return fapilogi_make_uuid(bytes16); }
-inline struct fapilogi_stack stack() { return fapilogi_make_stack(); }
+FAPILOGI_INLINE struct fapilogi_stack stack() { return fapilogi_make_stack(); }
 
 /* The standard fields, for contexts. */
 inline named<fapilogi_trace> trace_id(const void *bytes16) { return {"trace_id", fapilogi_make_trace(bytes16)}; }

@@ -157,7 +157,8 @@ FAPILOGI_INLINE struct fapilogi_ptext fapilogi_format_text(const char *format, i
 
 FAPILOGI_API uint32_t fapilogi_backtrace(void **frames, uint32_t max);
 
-static inline __attribute__((unused)) struct fapilogi_stack fapilogi_make_stack(void)
+/* Inline also where nothing is optimized: the first frame is the caller's. */
+FAPILOGI_INLINE struct fapilogi_stack fapilogi_make_stack(void)
 {
     struct fapilogi_stack r;
     r.count = fapilogi_backtrace(r.frame, FAPILOGI_STACK_MAX);
