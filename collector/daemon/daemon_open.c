@@ -74,6 +74,15 @@ static int explain_dir(const struct daemon *d, int r, struct err *e)
     return r;
 }
 
+/* A collector that was here before has left what it needs; the first one cannot do without. */
+static int explain_space(int r, struct err *e)
+{
+    if (r != -ENOSPC)
+        return r;
+    return err_wrap(e, r, "the file system of the rings is full: make it larger (mount -o remount,size=...) or remove "
+                    "other files from it; what the rings hold is kept");
+}
+
 static int open_dir(struct daemon *d, struct err *e)
 {
     struct ringdir dir;
@@ -236,7 +245,7 @@ int daemon_open(struct daemon *d, const struct options *o, struct err *e)
     if (r == 0)
         r = signals_open(&d->signals, d->io, e);
     if (r == 0)
-        r = commit_open(d->dir, &d->commit, e);
+        r = explain_space(commit_open(d->dir, &d->commit, e), e);
     if (r == 0)
         r = open_rings(d, e);
     if (r == 0)

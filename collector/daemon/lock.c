@@ -14,7 +14,7 @@ static int lock_refused(int fd, const char *dir, struct err *e)
     char pid[24] = "";
     const ssize_t n = pread(fd, pid, sizeof pid - 1, 0);
     pid[n > 0 ? n : 0] = '\0';
-    pid[strcspn(pid, "\n")] = '\0';
+    pid[strcspn(pid, " \n")] = '\0';
     return err_set(e, -EBUSY, "%s: another collector is at work here (pid %s)", dir, *pid ? pid : "unknown");
 }
 
@@ -32,9 +32,11 @@ int lock_acquire(const char *dir, struct err *e)
             return lock_refused(fd, dir, e);
         return err_sys(e, -errno, "lock %s", path);
     }
+    /* Written over what the last one wrote: where rings fill the file system, a page given back is soon somebody
+     * else's. The pid is for people; that there is no room for it keeps nobody from making room. */
     char pid[24];
-    const int len = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
-    if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, (size_t)len, 0) != len)
+    const int len = snprintf(pid, sizeof pid, "%-20d\n", (int)getpid());
+    if (pwrite(fd, pid, (size_t)len, 0) != len && errno != ENOSPC)
         return err_sys(e, errno ? -errno : -EIO, "write %s", path);
     return take_fd(fd);
 }

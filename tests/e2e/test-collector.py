@@ -374,6 +374,26 @@ def a_full_disk_holds_up_no_other_sink():
         check(len(read_lines(path)) == written, "records are missing")
 
 
+def rings_that_fill_their_file_system_can_be_drained():
+    with Place() as place, small_disk(place, "1m") as small:
+        if not small:
+            return "SKIPPED: cannot mount a small tmpfs"
+        place.rings = os.path.join(small, "rings")
+        os.mkdir(place.rings, 0o750)
+        with open(os.path.join(small, "other"), "wb") as f:
+            f.write(bytes(960 << 10))
+        text = place.drain(status=1)
+        check("No space left" in text and "make it larger" in text, text)
+        os.unlink(os.path.join(small, "other"))
+        place.drain()
+        written = place.load_done("--records", 20000, "--payload", 60, "--lane-bytes", 8 << 20)
+        with open(os.path.join(small, "rest"), "wb") as f:
+            f.write(bytes(4096 * os.statvfs(small).f_bavail))
+        place.drain()
+        check_books(place.lines(), written)
+        check(dropped(place.lines()) > 0, "all had room")
+
+
 def a_damaged_segment_is_refused_and_others_go_on():
     with Place() as place:
         place.load_done("--id", 1, "--records", 50)
@@ -497,6 +517,7 @@ if __name__ == "__main__":
         sigterm_under_load_stops_and_the_next_run_goes_on,
         a_sink_that_cannot_write_keeps_the_records_and_fails_the_drain,
         a_full_disk_loses_nothing_and_is_left_by_itself, a_full_disk_holds_up_no_other_sink,
+        rings_that_fill_their_file_system_can_be_drained,
         a_damaged_segment_is_refused_and_others_go_on,
         delivered_rings_are_kept_when_asked,
         the_console_gets_json_lines_when_it_is_no_terminal,
