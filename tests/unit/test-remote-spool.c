@@ -196,36 +196,133 @@ static void without_its_cursor_all_of_the_spool_is_sent_again(void **state)
         assert_true(f->delivered[n] >= 1);
 }
 
-static void the_oldest_files_are_given_up_for_room_and_counted(void **state)
+/* 20 KB that cannot be packed, by way of memory into the spool. */
+static void spool_some(uint64_t seed, struct fake_ticket *t)
 {
-    static struct fake_ticket t[200];
-    f->script = always_fail;
+    struct parcel *p = fake_parcel(f, 20, 1000);
+    for (size_t at = 0; at < p->bytes; at += ((struct entry_head *)(void *)(p->data + at))->bytes) {
+        char *payload = (char *)entry_payload((struct entry_head *)(void *)(p->data + at));
+        for (int k = 0; k < 1000; k++) {
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+            payload[k] = (char)(seed >> 56);
+        }
+    }
+    fake_put_parcel(f, p, t);
+    fake_until(f, 0, fake_stats(f).queued_records <= 1);
+    assert_true(fake_stats(f).spooled_bytes <= 1 << 20);
+    assert_true(fake_is_balanced(f));
+}
+
+static void start_with_a_small_spool(void)
+{
     fake_option(f, "spool_max_bytes", "1MB");
     fake_option(f, "spool_segment_bytes", "64KB");
     fake_option(f, "batch_size", "20");
     fake_option(f, "queue_records", "1");
     start();
-    for (int i = 0; i < 200; i++) {
-        struct parcel *p = fake_parcel(f, 20, 1000);
-        uint64_t x = (uint64_t)i + 1;
-        for (size_t at = 0; at < p->bytes; at += ((struct entry_head *)(void *)(p->data + at))->bytes) {
-            char *payload = (char *)entry_payload((struct entry_head *)(void *)(p->data + at));
-            for (int k = 0; k < 1000; k++) { /* nothing that could be packed */
-                x = x * 6364136223846793005u + 1442695040888963407u;
-                payload[k] = (char)(x >> 56);
-            }
-        }
-        fake_put_parcel(f, p, &t[i]);
-        fake_until(f, 0, fake_stats(f).queued_records <= 1);
-        assert_true(fake_stats(f).spooled_bytes <= 1 << 20);
-        assert_true(fake_is_balanced(f));
-    }
+}
+
+static void the_oldest_files_are_given_up_for_room_and_counted(void **state)
+{
+    static struct fake_ticket t[200];
+    f->script = always_fail;
+    start_with_a_small_spool();
+    for (unsigned i = 0; i < 200; i++)
+        spool_some(i + 1, &t[i]);
     const struct remote_stats s = fake_stats(f);
     assert_true(s.dropped_spool_size > 2000 && s.spooled_bytes > 600 << 10);
     f->script = NULL;
     fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
     assert_true(fake_is_balanced(f));
     assert_int_equal(f->delivered[f->next - 1], 1); /* the youngest are there */
+}
+
+/* What was read back and waits for its next attempt goes with its file: else it would count as spooled and be nowhere
+ * once this run is over. */
+static void what_counts_as_spooled_is_found_by_the_next_run(void **state)
+{
+    static struct fake_ticket t[200];
+    for (unsigned way = 0; way < 3; way++) {
+        f->script = always_fail;
+        start_with_a_small_spool();
+        for (unsigned i = 0; i < 200; i++)
+            spool_some(i + 1, &t[i]);
+        if (way == 1)
+            fake_until(f, NS_PER_MS, fake_stats(f).breaker == REMOTE_OPEN && fake_stats(f).in_flight == 0);
+        if (way == 2) {
+            remote_stop(f->r, f->now_ns + NS_PER_S);
+            fake_until(f, NS_PER_MS, remote_is_idle(f->r, false));
+        }
+        assert_true(fake_is_balanced(f));
+        const uint64_t spooled = fake_stats(f).spooled_records;
+        fake_stop(f);
+        f->script = NULL;
+        start();
+        assert_int_equal(fake_stats(f).spooled_records, spooled);
+        fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
+        assert_int_equal(fake_stats(f).dropped_corrupt, 0);
+        assert_true(fake_is_balanced(f));
+        fake_stop(f);
+    }
+    start(); /* for the end of the test */
+}
+
+static void what_has_left_memory_at_the_end_is_counted_when_its_file_goes(void **state)
+{
+    static struct fake_ticket t[200];
+    f->script = always_fail;
+    start_with_a_small_spool();
+    for (unsigned i = 0; i < 40; i++)
+        spool_some(i + 1, &t[i]);
+    f->script = hold;
+    remote_stop(f->r, f->now_ns);
+    for (unsigned i = 40; i < 200; i++)
+        spool_some(i + 1, &t[i]);
+    fake_until(f, NS_PER_MS, remote_is_idle(f->r, false));
+    const struct remote_stats s = fake_stats(f);
+    assert_true(s.dropped_spool_size > 2000 && fake_is_balanced(f));
+    fake_stop(f);
+    start();
+    assert_int_equal(fake_stats(f).spooled_records, s.spooled_records);
+}
+
+static void what_is_in_flight_when_its_file_goes_counts_by_its_answer(void **state)
+{
+    for (unsigned is_delivered = 0; is_delivered < 2; is_delivered++) {
+        struct fake_ticket t;
+        f->sink->delivery.spool_max_age_ns = OPT_UNSET;
+        f->script = hold;
+        fake_option(f, "batch_size", "10");
+        start();
+        fake_put(f, 10, 100, &t);
+        fake_until(f, NS_PER_MS, f->held_count == 1);
+        remote_relieve(f->r);
+        fake_until(f, 0, fake_stats(f).spooled_records == 10);
+        f->sink->delivery.spool_max_age_ns = 1;
+        fake_until(f, NS_PER_S / 4, fake_stats(f).spooled_bytes == 0);
+        assert_int_equal(fake_stats(f).dropped_spool_age, 0);
+        const struct sink_result a = { .outcome = is_delivered ? SINK_DELIVERED : SINK_RETRY, .status = 503 };
+        fake_answer(f, 0, &a);
+        fake_until(f, 0, fake_stats(f).spooled_records == 0);
+        assert_int_equal(fake_stats(f).delivered, is_delivered ? 10 : 0);
+        assert_int_equal(fake_stats(f).dropped_spool_age, is_delivered ? 0 : 10);
+        assert_true(fake_is_balanced(f) && remote_is_idle(f->r, true));
+        fake_stop(f);
+    }
+    start(); /* for the end of the test */
+}
+
+static void what_waits_in_memory_is_given_up_with_its_file(void **state)
+{
+    struct fake_ticket t;
+    f->script = always_fail;
+    start();
+    fake_put(f, 500, 100, &t);
+    remote_relieve(f->r);
+    fake_until(f, NS_PER_MS, fake_stats(f).spooled_records == 500 && fake_stats(f).breaker == REMOTE_OPEN);
+    f->sink->delivery.spool_max_age_ns = 1;
+    fake_until(f, NS_PER_S / 4, fake_stats(f).dropped_spool_age == 500);
+    assert_true(fake_is_balanced(f) && remote_is_idle(f->r, true));
 }
 
 static void what_is_too_old_is_given_up_and_counted(void **state)
@@ -447,6 +544,10 @@ int main(void)
         cmocka_unit_test(what_was_acknowledged_is_not_sent_by_the_next_run),
         cmocka_unit_test(without_its_cursor_all_of_the_spool_is_sent_again),
         cmocka_unit_test(the_oldest_files_are_given_up_for_room_and_counted),
+        cmocka_unit_test(what_counts_as_spooled_is_found_by_the_next_run),
+        cmocka_unit_test(what_has_left_memory_at_the_end_is_counted_when_its_file_goes),
+        cmocka_unit_test(what_is_in_flight_when_its_file_goes_counts_by_its_answer),
+        cmocka_unit_test(what_waits_in_memory_is_given_up_with_its_file),
         cmocka_unit_test(what_is_too_old_is_given_up_and_counted),
         cmocka_unit_test(fresh_records_do_not_starve_beside_the_spool),
         cmocka_unit_test(drop_newest_keeps_what_waits),

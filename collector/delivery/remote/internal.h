@@ -183,6 +183,7 @@ bool spill_is_wanted(const struct remote *r);
 void stop_run(struct remote *r);
 /* readback.c */
 void readback_run(struct remote *r);
+void readback_evicted(struct remote *r); /* records whose spool file was given up, but for those in flight */
 void readback_budget(struct remote *r);
 
 #endif

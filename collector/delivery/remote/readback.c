@@ -22,6 +22,46 @@ void readback_run(struct remote *r)
         queue_push(&r->old, lot_new_block(r, b, raw, len));
 }
 
+static void queue_give_up(struct remote *r, struct queue *q)
+{
+    struct item i;
+    while (queue_peek(q, &i) && i.block && i.block->evicted) {
+        queue_pop(q);
+        spool_give_up(r->spool, i.block, i.index);
+        lot_release(i.lot);
+    }
+}
+
+static void bundle_give_up(struct remote *r, struct bundle *b)
+{
+    uint32_t kept = 0;
+    for (uint32_t n = 0; n < b->count; n++) {
+        struct item *i = &b->items[n];
+        if (i->block && i->block->evicted) {
+            spool_give_up(r->spool, i->block, i->index);
+            lot_release(i->lot);
+        } else {
+            b->items[kept++] = *i;
+        }
+    }
+    b->count = kept;
+}
+
+void readback_evicted(struct remote *r)
+{
+    if (!r->spool || !spool_has_evicted(r->spool))
+        return;
+    queue_give_up(r, &r->old);
+    for (struct bundle *b = r->bundles, *next; b; b = next) {
+        next = b->next;
+        if (b->state != BUNDLE_WAITS || b->is_spilling)
+            continue;
+        bundle_give_up(r, b);
+        if (!b->count)
+            bundle_remove(r, b);
+    }
+}
+
 void readback_budget(struct remote *r)
 {
     const uint64_t rate = r->d->spool_rate;

@@ -358,6 +358,7 @@ void remote_run(struct remote *r, uint64_t now_ns)
     spill_run(r);
     answers_take(r);
     doom_write(r);
+    readback_evicted(r);
     readback_budget(r);
     readback_run(r);
     doom_old(r);
@@ -369,6 +370,7 @@ void remote_run(struct remote *r, uint64_t now_ns)
     doom_write(r);
     if (r->spool)
         spool_tick(r->spool, now_ns);
+    readback_evicted(r); /* what the writes and the age limit of this run have pushed out */
     settle_all(r);
     status_tell(r);
 }

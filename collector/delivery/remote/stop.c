@@ -39,6 +39,12 @@ static bool is_over(const struct remote *r)
     return r->bundles && r->fresh.records == 0; /* with nothing there, more may come until the deadline */
 }
 
+static void item_forget(struct remote *r, struct item *i)
+{
+    spool_forget(r->spool, i->block, i->index);
+    lot_release(i->lot);
+}
+
 /* What lies in the spool need not be in memory. */
 static void spooled_forget(struct remote *r)
 {
@@ -49,7 +55,7 @@ static void spooled_forget(struct remote *r)
         uint32_t kept = 0;
         for (uint32_t n = 0; n < b->count; n++) {
             if (b->items[n].block)
-                lot_release(b->items[n].lot);
+                item_forget(r, &b->items[n]);
             else
                 b->items[kept++] = b->items[n];
         }
@@ -60,7 +66,7 @@ static void spooled_forget(struct remote *r)
     struct item i;
     while (queue_peek(&r->old, &i)) {
         queue_pop(&r->old);
-        lot_release(i.lot);
+        item_forget(r, &i);
     }
 }
 
@@ -81,7 +87,7 @@ static void drop_all(struct remote *r)
         for (uint32_t n = 0; n < b->count; n++) {
             r->stats.dropped_full += b->items[n].block == NULL;
             if (b->items[n].block)
-                lot_release(b->items[n].lot);
+                item_forget(r, &b->items[n]);
             else
                 item_done(r, &b->items[n]);
         }

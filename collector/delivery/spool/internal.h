@@ -40,6 +40,7 @@ struct spool {
     struct spool_reader reader;
     struct spool_block *held; /* by sequence */
     struct spool_counts counts;
+    uint32_t evicted;         /* of those held, blocks whose file is gone */
     uint64_t tidy_ns;
     int64_t pack_ns;        /* time that may be spent on packing images, as of pack_at_ns */
     uint64_t pack_at_ns;
@@ -57,7 +58,7 @@ void spool_advance(struct spool *s);
 void spool_lose(struct spool *s, struct seglog_segment *seg, uint64_t records, uint64_t *counter);
 void spool_reader_leave(struct spool *s); /* the segment that it reads; the next one is next */
 void spool_reader_close(struct spool *s);
-/* Unsettled records of seg that are in memory. */
+/* Unsettled records of seg that somebody has in memory. */
 uint64_t spool_held_records(const struct spool *s, const struct seglog_segment *seg);
 /* Gives up the oldest file. False: there is none that can be. */
 bool spool_evict(struct spool *s, uint64_t *counter);

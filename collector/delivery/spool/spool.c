@@ -51,7 +51,7 @@ uint64_t spool_held_records(const struct spool *s, const struct seglog_segment *
 {
     uint64_t n = 0;
     for (const struct spool_block *b = s->held; b; b = b->next)
-        n += b->seg == seg ? b->left : 0;
+        n += b->seg == seg ? b->left - b->forgotten : 0;
     return n;
 }
 
@@ -79,6 +79,12 @@ bool spool_is_settled(const struct spool *s, const struct spool_block *b, uint32
     return cursor_is_settled(&s->cursor, b->sequence, index);
 }
 
+static void block_settled(struct spool *s, struct spool_block *b)
+{
+    s->evicted -= b->evicted != NULL;
+    block_unpin(b);
+}
+
 void spool_settle(struct spool *s, struct spool_block *b, uint32_t index)
 {
     CHECK(b->left > 0 && b->seg->live > 0 && s->counts.records > 0);
@@ -88,8 +94,28 @@ void spool_settle(struct spool *s, struct spool_block *b, uint32_t index)
     s->counts.records--;
     if (b->left > 0)
         return;
-    block_unpin(b);
+    block_settled(s, b);
     spool_advance(s);
+}
+
+bool spool_has_evicted(const struct spool *s)
+{
+    return s->evicted > 0;
+}
+
+void spool_give_up(struct spool *s, struct spool_block *b, uint32_t index)
+{
+    CHECK(b->evicted != NULL);
+    ++*b->evicted;
+    spool_settle(s, b, index);
+}
+
+void spool_forget(struct spool *s, struct spool_block *b, uint32_t index)
+{
+    if (b->evicted)
+        spool_give_up(s, b, index);
+    else
+        b->forgotten++;
 }
 
 void spool_lose(struct spool *s, struct seglog_segment *seg, uint64_t records, uint64_t *counter)
@@ -98,6 +124,22 @@ void spool_lose(struct spool *s, struct seglog_segment *seg, uint64_t records, u
     seg->live -= records;
     s->counts.records -= records;
     *counter += records;
+}
+
+/* Of their records, those in memory are their owner's to give up or to settle. */
+static void blocks_evict(struct spool *s, const struct seglog_segment *seg, uint64_t *counter)
+{
+    for (struct spool_block *b = s->held; b; b = b->next) {
+        if (b->seg != seg || b->left == 0)
+            continue;
+        b->left -= b->forgotten;
+        b->forgotten = 0;
+        b->evicted = counter;
+        s->evicted++;
+        if (b->left == 0)
+            block_settled(s, b);
+    }
+    spool_advance(s);
 }
 
 bool spool_evict(struct spool *s, uint64_t *counter)
@@ -109,6 +151,7 @@ bool spool_evict(struct spool *s, uint64_t *counter)
     const int r = seglog_drop_first(&s->log);
     if (r == 0) {
         spool_lose(s, seg, seg->live - spool_held_records(s, seg), counter);
+        blocks_evict(s, seg, counter);
         if (!s->reader.seg || s->reader.seg == seg)
             spool_reader_leave(s);
     }

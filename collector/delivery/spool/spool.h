@@ -15,6 +15,8 @@ struct spool_block {
     int64_t time_ns;          /* CLOCK_REALTIME: when it was written */
     uint32_t records;
     uint32_t left;            /* not settled */
+    uint32_t forgotten;       /* of those, not in memory any more */
+    uint64_t *evicted;        /* its file was given up, and this counts what it held; NULL: it is there */
 };
 
 struct spool_config {
@@ -54,6 +56,12 @@ int spool_poll(struct spool *s);
 int spool_read(struct spool *s, uint64_t now_ns, struct spool_block **ret, char **ret_raw, uint32_t *ret_len);
 bool spool_is_settled(const struct spool *s, const struct spool_block *b, uint32_t index);
 void spool_settle(struct spool *s, struct spool_block *b, uint32_t index);
+/* Whether blocks that were given out lie in files that have been given up since: records of theirs that are not on
+ * their way to the server go the same way. */
+bool spool_has_evicted(const struct spool *s);
+void spool_give_up(struct spool *s, struct spool_block *b, uint32_t index);
+/* The record leaves memory without being settled: a later run finds it in the spool, if it is still there. */
+void spool_forget(struct spool *s, struct spool_block *b, uint32_t index);
 bool spool_has_records(const struct spool *s); /* not settled */
 /* Whether spool_read() may have more than what it has given so far. */
 bool spool_has_unread(const struct spool *s);
