@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define SETTLE_TIME_NS (5 * NS_PER_S) /* for batches under way; a sink that hangs must not hold up the others */
+#define LEAVE_TIME_NS NS_PER_S /* for the last requests of sinks that go */
 
 struct reload {
     struct config config;
@@ -21,6 +22,7 @@ struct reload {
     struct routes *routes;
     bool are_stages_new;
     uint64_t began_ns;
+    uint64_t leave_ns; /* when sinks that go have to be done; 0: it has not come to that */
 };
 
 static void reload_free(struct reload *l)
@@ -212,6 +214,26 @@ static void take_over(struct daemon *d, struct reload *l)
     d->reloads++;
 }
 
+static bool stays(const struct reload *l, uint32_t index)
+{
+    for (uint32_t i = 0; i < l->config.sinks_count; i++)
+        if ((l->diff.sink[i] == CONFIG_SAME || l->diff.sink[i] == CONFIG_LIVE) && l->diff.sink_from[i] == (int)index)
+            return true;
+    return false;
+}
+
+/* Those whose place will be taken, or that are left out, put down what they have in memory. */
+static bool have_left(struct daemon *d, struct reload *l, uint64_t now_ns)
+{
+    bool all = true;
+    if (!l->leave_ns)
+        l->leave_ns = now_ns + LEAVE_TIME_NS;
+    for (uint32_t i = 0; i < d->config.sinks_count; i++)
+        if (!stays(l, i) && !pipeline_leave(&d->pipeline, d->config.sink[i], now_ns, l->leave_ns))
+            all = false;
+    return all;
+}
+
 static int swap(struct daemon *d, struct reload *l, struct err *e)
 {
     struct pipeline_settings settings = d->pipeline.settings;
@@ -243,7 +265,11 @@ int reload_run(struct daemon *d, uint64_t now_ns, struct err *e)
     if (!pipeline_is_at_rest(&d->pipeline)) {
         if (now_ns < l->began_ns + SETTLE_TIME_NS)
             return 0;
-        refuse(d, "a sink does not finish what it has begun");
+        (void)snprintf(text, sizeof text, "sink %s does not finish what it has begun",
+                       pipeline_who_holds(&d->pipeline));
+        refuse(d, text);
+    } else if (!have_left(d, l, now_ns)) {
+        return 0;
     } else if ((r = swap(d, l, &own)) < 0) {
         refuse(d, own.text);
     } else {

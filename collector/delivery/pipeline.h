@@ -105,7 +105,8 @@ struct pipeline {
     uint64_t pressure_at_ns;
     bool is_full; /* the drain waits for a batch */
     uint64_t pressed_until_ns; /* a batch was long lately: the collector has to hurry */
-    bool is_paused;
+    bool is_paused, is_set_aside; /* remote sinks have been told to put aside what they hold */
+    uint64_t paused_ns;
     uint64_t status_version; /* rises when a sink's health or error count changes */
     struct pipeline_staged staged, emitted;
     uint64_t ticked_turn;
@@ -162,8 +163,13 @@ bool pipeline_is_drained(const struct pipeline *p);
 /* No new batch is begun, and what is gathered is closed; what a former run left open is read to its end before. */
 void pipeline_pause(struct pipeline *p, bool is_paused);
 bool pipeline_is_at_rest(const struct pipeline *p);
+/* A sink that it waits for. */
+const char *pipeline_who_holds(const struct pipeline *p);
+/* While at rest, for each sink that pipeline_reconfigure() is to close: a remote one makes a last attempt until
+ * deadline_ns, and the rest is where its on_full says. True: nothing is left. */
+bool pipeline_leave(struct pipeline *p, const struct sink *s, uint64_t now_ns, uint64_t deadline_ns);
 /* While at rest: from now on these sinks, with these stages and routes. Sinks that are in it already stay open
- * as they are; new ones are opened before those that are left out are closed. The old stages and routes are the
+ * as they are; new ones are opened before those that are left out are closed, remote ones behind them. The old stages and routes are the
  * caller's again. On failure all is as before, but for -ENOTRECOVERABLE: a sink that had to make room for its
  * successor could not be opened again. */
 int pipeline_reconfigure(struct pipeline *p, struct sink *const *sinks, uint32_t count,

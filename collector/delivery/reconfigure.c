@@ -69,11 +69,29 @@ static int prepare(struct pipeline *p, struct change *c, struct sink *const *sin
     return r;
 }
 
+static bool is_kept(const struct change *c, const struct target *t)
+{
+    for (uint32_t i = 0; i < c->count; i++) {
+        if (c->from[i] == t)
+            return true;
+    }
+    return false;
+}
+
+/* Who comes may have the spool and the dead letters of who goes, under that name or another. */
+static void close_remotes(struct pipeline *p, const struct change *c)
+{
+    for (uint32_t i = 0; i < p->targets_count; i++) {
+        if (p->target[i].sink->ops->remote && !is_kept(c, &p->target[i]))
+            (void)target_close(&p->target[i], NULL);
+    }
+}
+
 /* Opens the new ones; first those whose place is free, so that little can go wrong with the others. */
 static int open_new(struct change *c, bool is_place_taken, struct err *e)
 {
     for (uint32_t i = 0; i < c->count; i++) {
-        if (c->from[i] || (c->place[i] != NULL) != is_place_taken)
+        if (c->from[i] || (c->place[i] || c->target[i].sink->ops->remote) != is_place_taken)
             continue;
         if (c->place[i])
             (void)target_close(c->place[i], NULL); /* flushed; what it does after that costs no record */
@@ -84,33 +102,33 @@ static int open_new(struct change *c, bool is_place_taken, struct err *e)
     return 0;
 }
 
+static int open_again(struct pipeline *p, struct target *t)
+{
+    struct err e = { 0 };
+    memset(t->sink->state, 0, t->sink->ops->state_size);
+    if (target_open(t, &e) == 0)
+        return 0;
+    pipeline_say(p, e.text);
+    return -ENOTRECOVERABLE;
+}
+
 static int go_back(struct pipeline *p, struct change *c)
 {
     int r = 0;
     for (uint32_t i = 0; i < c->count; i++) {
-        struct err e = { 0 };
         if (!c->from[i] && c->target[i].is_open)
             (void)target_close(&c->target[i], NULL);
-        if (!c->place[i] || c->place[i]->is_open)
-            continue;
-        memset(c->place[i]->sink->state, 0, c->place[i]->sink->ops->state_size);
-        if (target_open(c->place[i], &e) < 0) {
-            pipeline_say(p, e.text);
+    }
+    for (uint32_t i = 0; i < p->targets_count; i++) {
+        struct target *t = &p->target[i];
+        if (t->remote && remote_is_stopping(t->remote))
+            (void)target_close(t, NULL);
+        if (!t->is_open && open_again(p, t) < 0)
             r = -ENOTRECOVERABLE;
-        }
     }
     buffers_done(&c->buffers);
     outputs_drop(&c->outputs, &p->outputs);
     return r;
-}
-
-static bool is_kept(const struct change *c, const struct target *t)
-{
-    for (uint32_t i = 0; i < c->count; i++) {
-        if (c->from[i] == t)
-            return true;
-    }
-    return false;
 }
 
 static void close_gone(struct pipeline *p, const struct change *c)
@@ -156,11 +174,34 @@ static void take_over(struct pipeline *p, struct change *c, const struct pipelin
 void pipeline_pause(struct pipeline *p, bool is_paused)
 {
     p->is_paused = is_paused;
+    p->is_set_aside = false;
+    p->paused_ns = 0;
 }
 
 bool pipeline_is_at_rest(const struct pipeline *p)
 {
     return p->is_paused && pipeline_has_caught_up(p) && pipeline_is_idle(p, false) && pipeline_is_settled(p);
+}
+
+bool pipeline_leave(struct pipeline *p, const struct sink *s, uint64_t now_ns, uint64_t deadline_ns)
+{
+    struct target *t = target_of(p, s);
+    struct remote_stats stats;
+    if (!t || !t->remote)
+        return true;
+    remote_stats(t->remote, &stats);
+    remote_stop(t->remote, stats.in_flight || stats.queued_records ? deadline_ns : now_ns);
+    return remote_is_idle(t->remote, false);
+}
+
+const char *pipeline_who_holds(const struct pipeline *p)
+{
+    for (uint32_t i = 0; i < p->targets_count; i++) {
+        const struct target *t = &p->target[i];
+        if (t->remote ? t->unsettled > 0 : t->state != TARGET_IDLE)
+            return t->sink->common.name;
+    }
+    return "?";
 }
 
 int pipeline_reconfigure(struct pipeline *p, struct sink *const *sinks, uint32_t count,
@@ -174,8 +215,10 @@ int pipeline_reconfigure(struct pipeline *p, struct sink *const *sinks, uint32_t
     int r = prepare(p, c, sinks, count, settings, e);
     if (r == 0)
         r = open_new(c, false, e);
-    if (r == 0)
+    if (r == 0) {
+        close_remotes(p, c);
         r = open_new(c, true, e);
+    }
     if (r == 0)
         take_over(p, c, settings);
     else if (go_back(p, c) < 0)

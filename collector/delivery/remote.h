@@ -90,6 +90,8 @@ void remote_scale_batches(struct remote *r, unsigned scale);
 void remote_hurry(struct remote *r);
 /* The ring needs that space now. */
 void remote_relieve(struct remote *r);
+/* As remote_relieve(), for another reason: whoever waits for the tickets waits no longer. */
+void remote_set_aside(struct remote *r);
 /* Sends, retries, reads back, settles what is due. */
 void remote_run(struct remote *r, uint64_t now_ns);
 uint64_t remote_deadline(const struct remote *r); /* CLOCK_MONOTONIC, UINT64_MAX: nothing */
@@ -99,6 +101,7 @@ bool remote_is_idle(const struct remote *r, bool is_spool_too);
 /* One last attempt for what waits, without back-off; whatever is not delivered by deadline_ns is spooled
  * (or, with no spool, left to the ring or counted, as on_full says). remote_is_idle() tells the end. */
 void remote_stop(struct remote *r, uint64_t deadline_ns);
+bool remote_is_stopping(const struct remote *r);
 /* --drain: also what the spool holds is sent; no deadline while it makes progress. */
 void remote_drain(struct remote *r);
 void remote_stats(const struct remote *r, struct remote_stats *ret);

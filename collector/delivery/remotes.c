@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define PRESSURE_NS NS_PER_MS /* how often the lanes are looked at */
+#define PAUSE_NS (NS_PER_S / 2) /* how long sinks that work may take to deliver what they hold when all pauses */
 
 struct batch_ticket {
     struct remote_ticket ticket; /* its owner is this */
@@ -227,8 +228,26 @@ static bool holds_any(const struct pipeline *p)
     return false;
 }
 
+/* All batches are to be settled, so that sinks can change: those that cannot deliver put aside what they hold. */
+static void pause_run(struct pipeline *p, uint64_t now_ns)
+{
+    if (!p->paused_ns)
+        p->paused_ns = now_ns;
+    p->is_set_aside = now_ns >= p->paused_ns + PAUSE_NS;
+    for (uint32_t i = 0; i < p->targets_count; i++) {
+        struct target *t = &p->target[i];
+        if (!t->remote || !t->unsettled)
+            continue;
+        remote_hurry(t->remote);
+        if (p->is_set_aside || remote_is_failing(t->remote))
+            remote_set_aside(t->remote);
+    }
+}
+
 void remotes_run(struct pipeline *p, uint64_t now_ns)
 {
+    if (p->is_paused)
+        pause_run(p, now_ns);
     const enum pressure pressure = holds_any(p) ? ring_pressure(p, now_ns) : PRESSURE_NONE;
     for (uint32_t i = 0; i < p->targets_count; i++) {
         struct target *t = &p->target[i];
@@ -252,6 +271,8 @@ uint64_t remotes_deadline(const struct pipeline *p)
         const uint64_t own = p->target[i].remote ? remote_deadline(p->target[i].remote) : UINT64_MAX;
         at = own < at ? own : at;
     }
+    if (p->is_paused && p->remotes_count && !p->is_set_aside && p->paused_ns + PAUSE_NS < at)
+        at = p->paused_ns + PAUSE_NS;
     if (p->filling && p->remotes_count && p->filling->opened_ns + PIPELINE_PARCEL_NS < at)
         at = p->filling->opened_ns + PIPELINE_PARCEL_NS;
     return at;

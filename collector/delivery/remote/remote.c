@@ -310,11 +310,16 @@ static void tell_of_single_records(struct remote *r)
     remote_say(r, "does not keep up, and sends one record a request: raise batch_size if the server takes more");
 }
 
+void remote_set_aside(struct remote *r)
+{
+    if (r->d->on_full == SINK_FULL_SPOOL)
+        r->relieve_number = r->lots;
+}
+
 void remote_relieve(struct remote *r)
 {
     tell_of_single_records(r);
-    if (r->d->on_full == SINK_FULL_SPOOL)
-        r->relieve_number = r->lots;
+    remote_set_aside(r);
 }
 
 static void settle_all(struct remote *r)

@@ -24,6 +24,11 @@ void remote_stop(struct remote *r, uint64_t deadline_ns)
             b->due_ns = 0;
 }
 
+bool remote_is_stopping(const struct remote *r)
+{
+    return r->is_stopping;
+}
+
 /* Nothing is tried any more: the time is over, or everything had its attempt. */
 static bool is_over(const struct remote *r)
 {

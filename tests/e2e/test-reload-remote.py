@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""Reload while a server is away: when an operator needs it most. Nothing is lost, and what waits for the old URL goes to
+the new one."""
+import os
+import socket
+import sys
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.join(HERE, "..", "common"))
+from harness import *  # noqa: E402,F403
+from adminclient import Admin  # noqa: E402
+from brokenserver import BrokenServer  # noqa: E402
+
+COUNT = 2000
+SMALL_QUEUE = "&queue_records=50"
+
+
+def configure(place, **sinks):
+    path = os.path.join(place.path, "fapilog.yaml")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("sinks:\n" + "".join(f"  {name}: '{uri}'\n" for name, uri in sinks.items()))
+    return path
+
+
+def start(place, **sinks):
+    c = place.start([COLLECTOR, "--rings", place.rings, "--config", configure(place, **sinks)])
+    place.wait_ready(c)
+    return c, Admin(os.path.join(place.rings, "collector.sock")).wait_up()
+
+
+def reload(place, admin, status=200, **sinks):
+    configure(place, **sinks)
+    got, text = admin.post("/reload")
+    check(got == status, f"reload: {got}, not {status}: {text}")
+    return text
+
+
+def numbers(server):
+    return sorted(d["n"] for d in loads(server.records))
+
+
+def spooled(admin):
+    return admin.sum("sink_spool_records")
+
+
+def what_waits_goes_to_the_new_url():
+    with Place() as place, BrokenServer() as away, BrokenServer(is_broken=False) as there:
+        c, admin = start(place, web=away.uri(SMALL_QUEUE))
+        place.load_done("--records", COUNT, "--block")
+        wait_for("some of it is spooled", lambda: spooled(admin) > COUNT / 2)
+        reload(place, admin, web=there.uri(SMALL_QUEUE))
+        wait_for("all has arrived", lambda: len(there.records) >= COUNT)
+        stop(c)
+        check(numbers(there) == list(range(COUNT)), f"{len(there.records)} of {COUNT} arrived")
+        check(not away.records, "the old one has some")
+
+
+def a_sink_comes_and_the_dead_one_goes_and_comes_back():
+    with Place() as place, BrokenServer() as server:
+        c, admin = start(place, web=server.uri(SMALL_QUEUE), first=place.uri("first.jsonl"))
+        place.load_done("--records", COUNT, "--block")
+        wait_for("some of it is spooled", lambda: spooled(admin) > COUNT / 2)
+        reload(place, admin, web=server.uri(SMALL_QUEUE), second=place.uri("second.jsonl"))
+        place.load_done("--id", 2, "--records", 100, "--block")
+        wait_for("the sink has them", lambda: spooled(admin) + admin.sum("sink_queue_records") == COUNT + 100)
+        reload(place, admin, second=place.uri("second.jsonl"))
+        place.load_done("--id", 3, "--records", 100, "--block")
+        wait_for("the file has it", lambda: line_count(place.file("second.jsonl")) == 200)
+        check(not server.records, "the dead one has some")
+        server.is_broken = False
+        reload(place, admin, second=place.uri("second.jsonl"), web=server.uri(SMALL_QUEUE))
+        wait_for("what was spooled arrives", lambda: len(server.records) >= COUNT + 100)
+        stop(c)
+        check_each_once(place.lines("first*"), "first")
+        got = [(d["producer"], d["n"]) for d in loads(server.records)]
+        check(len(got) == len(set(got)) == COUNT + 100, f"{len(got)}, {len(set(got))} different")
+        check(3 not in {who for who, _ in got}, "some of what came while the sink was not there")
+
+
+def a_request_under_way_holds_nothing_up():
+    """The listener accepts connections by itself; nobody ever answers."""
+    for on_full, left in (("spool", COUNT), ("drop_newest", 0)):
+        with Place() as place, socket.create_server(("127.0.0.1", 0)) as deaf, BrokenServer(is_broken=False) as there:
+            options = f"&on_full={on_full}&timeout=1h"
+            port = deaf.getsockname()[1]
+            c, admin = start(place, web=f"http://127.0.0.1:{port}/?batch_format=ndjson&batch_interval=20ms{options}")
+            place.load_done("--records", COUNT, "--block")
+            wait_for("a request is under way", lambda: admin.sum("sink_in_flight") > 0)
+            wait_for("all is taken", lambda: spooled(admin) + admin.sum("sink_queue_records") == COUNT)
+            reload(place, admin, web=there.uri(options))
+            place.load_done("--id", 2, "--records", 100, "--block")
+            wait_for(f"all has arrived with {on_full}", lambda: len(there.records) >= left + 100)
+            stop(c)
+            check(len(there.records) == left + 100, f"{on_full}: {len(there.records)} arrived")
+
+
+def what_does_not_open_leaves_the_old_one_at_work():
+    with Place() as place, BrokenServer() as server:
+        c, admin = start(place, web=server.uri(SMALL_QUEUE))
+        place.load_done("--records", COUNT, "--block")
+        wait_for("some of it is spooled", lambda: spooled(admin) > COUNT / 2)
+        text = reload(place, admin, status=400, web=server.uri(f"{SMALL_QUEUE}&spool_dir={place.path}/fapilog.yaml"))
+        check("Not a directory" in text and "sink web" in text, text)
+        server.is_broken = False
+        place.load_done("--id", 2, "--records", 100, "--block")
+        wait_for("all has arrived", lambda: len(server.records) >= COUNT + 100)
+        stop(c)
+        check(len(server.records) == COUNT + 100, f"{len(server.records)} arrived")
+
+
+def who_blocks_is_named():
+    with Place() as place, BrokenServer() as server:
+        c, admin = start(place, other=place.uri(), web=server.uri("&on_full=block"))
+        written = place.load_done("--records", 50, "--block")
+        wait_for("the file has it", lambda: line_count(place.file()) == written)
+        text = reload(place, admin, status=400, other=place.uri())
+        check("sink web does not finish" in text, text)
+        server.is_broken = False
+        wait_for("all has arrived", lambda: len(server.records) == written)
+        reload(place, admin, other=place.uri())
+        stop(c)
+
+
+if __name__ == "__main__":
+    sys.exit(run([what_waits_goes_to_the_new_url, a_sink_comes_and_the_dead_one_goes_and_comes_back,
+                  a_request_under_way_holds_nothing_up, what_does_not_open_leaves_the_old_one_at_work,
+                  who_blocks_is_named]))
