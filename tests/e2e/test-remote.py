@@ -142,6 +142,28 @@ def drain(place, server, status, options=SMALL):
     return text
 
 
+def nobody_else_writes_to_a_spool():
+    with Place() as place, Place() as elsewhere, BrokenServer() as server:
+        spool = os.path.join(place.path, "own")
+        link = os.path.join(place.path, "link")
+        os.mkdir(spool)
+        os.symlink(spool, link)
+
+        def sink(name, where):
+            return ("--sink", server.uri(f"&name={name}&spool_dir={where}"))
+
+        def refused(where, words, *args):
+            p = where.start([COLLECTOR, "--rings", where.rings, *args])
+            out, text = p.communicate(timeout=20)
+            check(p.returncode == 1 and words in text, f"{args}: {p.returncode}: {out}{text}")
+        refused(place, "sinks a and b have the same spool_dir", "--check", *sink("a", spool), *sink("b", spool + "/"))
+        refused(place, "another sink or collector uses it", *sink("a", spool), *sink("b", link))
+        c = place.start([COLLECTOR, "--rings", place.rings, *sink("a", spool)])
+        place.wait_ready(c)
+        refused(elsewhere, "another sink or collector uses it", *sink("a", spool))
+        stop(c)
+
+
 if __name__ == "__main__":
     sys.exit(run([both_get_everything_whenever_the_collector_is_killed, only_what_was_under_way_at_a_kill_comes_twice,
-                  while_the_server_is_down_files_go_on_and_its_records_are_spooled]))
+                  while_the_server_is_down_files_go_on_and_its_records_are_spooled, nobody_else_writes_to_a_spool]))

@@ -3,11 +3,17 @@
 #include "collector/delivery/spool/spool_file.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/file.h>
+#include <time.h>
+
+#define LOCK_WAIT_NS NS_PER_S /* what a killed run had given to the kernel may hold the lock a little longer */
+#define LOCK_PAUSE_NS (10 * NS_PER_MS)
 
 struct name_list {
     uint64_t *sequence;
@@ -136,6 +142,23 @@ static int directory_make(struct seglog *l, struct err *e)
     return l->dir_fd < 0 ? err_sys(e, l->dir_fd, "open %s", l->dir) : 0;
 }
 
+/* Two that write the same files would overwrite each other's blocks. Where a file system has no locks (-ENOLCK and the
+ * like), the state directory's has to do. */
+static int directory_lock(const struct seglog *l, struct err *e)
+{
+    const struct timespec pause = { .tv_nsec = LOCK_PAUSE_NS };
+    const uint64_t give_up_ns = clock_mono_ns() + LOCK_WAIT_NS;
+    while (flock(l->dir_fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return 0;
+        if (clock_mono_ns() >= give_up_ns)
+            return err_set(e, -EBUSY, "%s: another sink or collector uses it; each sink needs a directory of its own",
+                           l->dir);
+        (void)nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
 int seglog_open(struct seglog *l, const struct seglog_config *cfg, seglog_block_fn *on_block, void *arg, struct err *e)
 {
     struct name_list names = {0};
@@ -149,6 +172,8 @@ int seglog_open(struct seglog *l, const struct seglog_config *cfg, seglog_block_
     if ((size_t)snprintf(l->dir, sizeof l->dir, "%s", cfg->dir) >= sizeof l->dir)
         return err_set(e, -ENAMETOOLONG, "%s: path too long", cfg->dir);
     int r = directory_make(l, e);
+    if (r == 0)
+        r = directory_lock(l, e);
     if (r == 0)
         r = names_read(l, &names, e);
     if (r == 0)
