@@ -170,8 +170,8 @@ const char *pipeline_who_holds(const struct pipeline *p);
 bool pipeline_leave(struct pipeline *p, const struct sink *s, uint64_t now_ns, uint64_t deadline_ns);
 /* While at rest: from now on these sinks, with these stages and routes. Sinks that are in it already stay open
  * as they are; new ones are opened before those that are left out are closed, remote ones behind them. The old stages
- * and routes are the caller's again. On failure all is as before, but for -ENOTRECOVERABLE: a sink that had to make room for its
- * successor could not be opened again. */
+ * and routes are the caller's again. On failure all is as before, but for -ENOTRECOVERABLE: a sink that had to make
+ * room for its successor could not be opened again. */
 int pipeline_reconfigure(struct pipeline *p, struct sink *const *sinks, uint32_t count,
                          const struct pipeline_settings *settings, struct err *e);
 
