@@ -236,7 +236,7 @@ void grpc_cancel(struct grpc *g, struct grpc_call *c)
     const bool is_silent = l->heard == c->heard;
     if (c->id > 0)
         (void)nghttp2_submit_rst_stream(l->session, NGHTTP2_FLAG_NONE, c->id, NGHTTP2_CANCEL);
-    grpc_finish(c, -ECANCELED, is_silent ? "cancelled: the server says nothing" : "cancelled");
+    grpc_finish(c, -ECANCELED, is_silent ? "no answer in time; the server says nothing at all" : "no answer in time");
     if (is_silent)
         finish_all(l, -ETIMEDOUT, "the server says nothing");
     flush(l);

@@ -283,12 +283,22 @@ void http_submit(struct http *h, struct http_request *q)
         http_call_abort(c, -ENOMEM, "out of memory");
 }
 
+/* How far it had come: whoever cancels has run out of time. */
+static const char *progress(const struct http_call *c)
+{
+    curl_off_t started = 0;
+    long answered = 0;
+    (void)curl_easy_getinfo(c->easy, CURLINFO_PRETRANSFER_TIME_T, &started);
+    (void)curl_easy_getinfo(c->easy, CURLINFO_HEADER_SIZE, &answered);
+    return !started ? "no connection in time" : !answered ? "no answer in time" : "no whole answer in time";
+}
+
 void http_cancel(struct http *h, struct http_request *q)
 {
     struct http_call *c = q->private_;
     (void)h;
     if (c && c->state == HTTP_CALL_ACTIVE)
-        http_call_abort(c, -ECANCELED, "cancelled");
+        http_call_abort(c, -ECANCELED, progress(c));
 }
 
 void http_request_done(struct http_request *q)

@@ -55,7 +55,7 @@ static const struct opt cloudwatch_opts[] = {
     OPT_BOOL_(struct cloudwatch_cfg, create_log_group, "create_log_group", "true", 0, "Make the group when missing."),
     OPT_BOOL_(struct cloudwatch_cfg, create_log_stream, "create_log_stream", "true", 0,
               "Make the stream when missing."),
-    OPT_TEXT_ALIAS_(struct cloudwatch_cfg, http.url, "endpoint_url", "url", NULL, 0,
+    OPT_TEXT_ALIAS_(struct cloudwatch_cfg, http.url, "endpoint_url", "url", NULL, OPT_URL,
                     "Endpoint; without: that of the region."),
     OPT_NUM_(OPT_SIZE, struct cloudwatch_cfg, max_event_bytes, "max_event_bytes", "1048550", 1024, 1048550, 0,
              "A longer record is a dead letter."),

@@ -29,7 +29,7 @@ struct http_state {
 };
 
 static const struct opt http_opts[] = {
-    OPT_TEXT_ALIAS_(struct http_cfg, http.url, "endpoint", "url", NULL, OPT_REQUIRED, "URL to post to."),
+    OPT_TEXT_ALIAS_(struct http_cfg, http.url, "endpoint", "url", NULL, OPT_REQUIRED | OPT_URL, "URL to post to."),
     OPT_WORD_(struct http_cfg, batch_format, "batch_format", "array", batch_formats, 0,
               "A JSON array, one record per line, or an array under batch_wrapper_key."),
     OPT_TEXT_(struct http_cfg, batch_wrapper_key, "batch_wrapper_key", "logs", 0, "Key of the array, with wrapped."),

@@ -33,7 +33,7 @@ struct loki_state {
 };
 
 static const struct opt loki_opts[] = {
-    OPT_TEXT_ALIAS_(struct loki_cfg, http.url, "url", "endpoint", "http://localhost:3100", 0,
+    OPT_TEXT_ALIAS_(struct loki_cfg, http.url, "url", "endpoint", "http://localhost:3100", OPT_URL,
                     "Server, with the path in front of " PUSH_PATH " if it has one."),
     OPT_WORD_(struct loki_cfg, encoding, "encoding", "json", encodings, 0,
               "How a push is written: JSON, or protobuf compressed with snappy."),

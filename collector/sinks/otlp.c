@@ -32,7 +32,7 @@ struct otlp_state {
 };
 
 static const struct opt otlp_opts[] = {
-    OPT_TEXT_ALIAS_(struct otlp_cfg, http.url, "endpoint", "url", NULL, 0,
+    OPT_TEXT_ALIAS_(struct otlp_cfg, http.url, "endpoint", "url", NULL, OPT_URL,
                     "Server: http://, or https:// for TLS; without: port 4317 (grpc) or 4318 (http) of localhost."),
     OPT_WORD_(struct otlp_cfg, protocol, "protocol", "grpc", protocols, 0, "How a request travels."),
     OPT_TEXT_(struct otlp_cfg, path, "path", PATH, 0,

@@ -31,7 +31,7 @@ struct webhook_state {
 };
 
 static const struct opt webhook_opts[] = {
-    OPT_TEXT_ALIAS_(struct webhook_cfg, http.url, "endpoint", "url", NULL, OPT_REQUIRED, "URL to post to."),
+    OPT_TEXT_ALIAS_(struct webhook_cfg, http.url, "endpoint", "url", NULL, OPT_REQUIRED | OPT_URL, "URL to post to."),
     OPT_TEXT_(struct webhook_cfg, secret, "secret", NULL, OPT_SECRET, "Shared secret; without: nothing is signed."),
     OPT_WORD_(struct webhook_cfg, signature_mode, "signature_mode", "hmac", signature_modes, 0,
               "Sign as fapilog does, send the secret itself, or sign as standardwebhooks.com says."),

@@ -368,12 +368,21 @@ static int print_value(const struct opt *row, const char *at, char *ret, size_t 
     }
 }
 
+/* Keys and tokens may be among its parameters. */
+static int print_url(const char *url, char *ret, size_t size)
+{
+    const size_t len = strcspn(url, "?");
+    return snprintf(ret, size, "%.*s%s", (int)len, url, url[len] ? "?***" : "");
+}
+
 int opt_print(const struct opt *row, const void *cfg, char *ret, size_t size)
 {
     const char *at = (const char *)cfg + row->offset;
     int n;
     if (row->flags & OPT_SECRET && !is_empty(row, at))
         n = snprintf(ret, size, "***");
+    else if (row->flags & OPT_URL && !is_empty(row, at))
+        n = print_url(*(const char *const *)at, ret, size);
     else
         n = print_value(row, at, ret, size);
     return n < 0 || (size_t)n >= size ? -ENOSPC : n;

@@ -53,6 +53,7 @@ enum opt_flags {
     OPT_FILE = 8,     /* names a file that is read when what it belongs to is opened */
     OPT_OUTPUT = 16,  /* names a file, or with a slash behind it a directory, to write to */
     OPT_OUTPUT_DIR = 32, /* names a directory to write to */
+    OPT_URL = 64,     /* is a URL: what stands behind its '?' is printed as *** */
 };
 
 struct opt_word {
@@ -117,8 +118,8 @@ int opt_defaults(const struct opt *rows, void *cfg, struct err *e);
 const struct opt *opt_find(const struct opt *rows, const char *name);
 /* Parses and stores one value; the error names key, value and what is allowed. */
 int opt_set(const struct opt *row, void *cfg, const char *value, struct err *e);
-/* Prints the present value as text that opt_set() accepts; *** for secrets that are set. Returns the
- * length or -ENOSPC. */
+/* Prints the present value as text that opt_set() accepts; *** for secrets that are set and for the query of a URL.
+ * Returns the length or -ENOSPC. */
 int opt_print(const struct opt *row, const void *cfg, char *ret, size_t size);
 /* -EINVAL naming the first required row that is still empty. */
 int opt_complete(const struct opt *rows, const void *cfg, struct err *e);

@@ -370,6 +370,35 @@ def more_formats_than_the_call_sites_have_room_for_are_refused():
         stop(c)
 
 
+def status_says_how_far_a_silent_server_has_come():
+    """One that does not even accept, and one that stops in the middle of its answer."""
+    def begin_to_answer(listener):
+        while True:
+            try:
+                c = listener.accept()[0]
+            except OSError:
+                return
+            connections.append(c)
+            c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
+
+    connections = []
+    with Place() as place, socket.create_server(("127.0.0.1", 0)) as deaf, socket.create_server(("127.0.0.1", 0)) as half:
+        threading.Thread(target=begin_to_answer, args=(half,), daemon=True).start()
+        sinks = []
+        for name, server in (("deaf", deaf), ("half", half)):
+            sinks += ["--sink", f"http://127.0.0.1:{server.getsockname()[1]}/?name={name}&timeout=50ms&batch_interval=10ms"]
+        c, admin = start(place, *sinks)
+        place.load_done("--records", 1)
+
+        def reasons():
+            return {s["name"]: s["last_reason"] for s in json.loads(admin.get("/status")[1])["sinks"] if s["name"] != "file"}
+        wait_for("both have been given up", lambda: all(reasons().values()))
+        check(reasons() == {"deaf": "no answer in time", "half": "no whole answer in time"}, f"{reasons()}")
+        stop(c)
+        for one in connections:
+            one.close()
+
+
 if __name__ == "__main__":
     sys.exit(run([every_endpoint_answers_on_both_kinds_of_sockets, the_socket_is_for_its_owner_only,
                   other_sites_pages_can_neither_read_nor_change, addresses_of_other_machines_are_refused_unless_allowed,
@@ -379,4 +408,4 @@ if __name__ == "__main__":
                   connections_beyond_the_limit_and_half_requests_harm_nobody,
                   a_level_that_is_changed_reaches_running_services, readyz_names_the_sink_that_fails_until_it_works,
                   a_reload_answers_when_it_is_over_and_loses_nothing, clients_do_not_hold_up_the_end,
-                  more_formats_than_the_call_sites_have_room_for_are_refused]))
+                  more_formats_than_the_call_sites_have_room_for_are_refused, status_says_how_far_a_silent_server_has_come]))

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """What a redactor masks leaves the machine nowhere: secrets planted in messages, fields and nested JSON are looked
 for in the bytes of every sink, spool and dead letter, in metrics, status and live tail, and in what is said."""
+import base64
 import glob
+import http.server
 import os
 import sys
 import threading
@@ -105,5 +107,46 @@ def secrets_are_nowhere():
         return f"{RECORDS} records, {len(picky.records)} taken by a server that refuses some"
 
 
+def what_a_server_sends_back_is_blotted_out():
+    """One that quotes what it was sent: the request line, each header, and the password."""
+    planted = ["in-the-query", "in-a-header", "the-password"]
+
+    class Echo(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            user = base64.b64decode(self.headers["Authorization"].split(" ")[1])
+            body = f"{self.requestline} {self.headers['X-Sender']}".encode() + b" " + user
+            self.send_response(422)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with Place() as place, http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/in?key={planted[0]}"
+        config = place.file("fapilog.yaml")
+        with open(config, "w", encoding="utf-8") as f:
+            f.write(f"rings: {place.rings}\nstate_dir: {place.path}/state\nsinks:\n  echo: {{type: http, endpoint: '{url}', "
+                    f"batch_interval: 10ms, headers: {{X-Sender: {planted[1]}}}, user: alice, password: {planted[2]}}}\n")
+        c = place.start([COLLECTOR, "--config", config, "--verbose"])
+        admin = Admin(os.path.join(place.rings, "collector.sock")).wait_up()
+        cat(place, b"hello\n")
+        wait_for("a dead letter", lambda: admin.sum("sink_dead_letters_total") == 1)
+        said = [str(admin.ask("GET", page)) for page in ("/status", "/metrics", "/readyz")]
+        c.terminate()
+        said += list(c.communicate(timeout=30))
+        said.append(execute([DUMP, os.path.join(place.path, "state/dead/echo")], status=0).out.decode())
+        said += list(place.start([COLLECTOR, "--config", config, "--check"]).communicate(timeout=30))
+        server.shutdown()
+        check("/in?key=*** HTTP/1.1 *** alice:***" in said[5], f"the reason is not there: {said[5]}")
+        check("/in?***" in said[6], f"--check: {said[6]}")
+        for text in said:
+            for secret in planted:
+                check(secret not in text, f"{secret} is in {text}")
+
+
 if __name__ == "__main__":
-    sys.exit(run([secrets_are_nowhere]))
+    sys.exit(run([secrets_are_nowhere, what_a_server_sends_back_is_blotted_out]))

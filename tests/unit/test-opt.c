@@ -183,6 +183,22 @@ static void secrets_are_never_shown(void **state)
     opt_free(rows, &c);
 }
 
+static void of_a_url_what_may_be_secret_is_not_shown(void **state)
+{
+    (void)state;
+    static const struct opt row = OPT_TEXT_(struct cfg, path, "url", NULL, OPT_URL, "Where.");
+    struct cfg c = {.path = "https://h/in?key=hunter2&x=1"};
+    char text[32];
+    assert_int_equal(opt_print(&row, &c, text, sizeof text), 16);
+    assert_string_equal(text, "https://h/in?***");
+    assert_int_equal(opt_print(&row, &c, text, 16), -ENOSPC);
+    c.path = "https://h/in";
+    assert_int_equal(opt_print(&row, &c, text, sizeof text), 12);
+    assert_string_equal(text, c.path);
+    c.path = NULL;
+    assert_int_equal(opt_print(&row, &c, text, sizeof text), 0);
+}
+
 static void required_rows_must_be_given(void **state)
 {
     (void)state;
@@ -352,6 +368,7 @@ int main(void)
         cmocka_unit_test(words_and_switches_know_their_spellings),
         cmocka_unit_test(names_match_without_case_and_dash),
         cmocka_unit_test(secrets_are_never_shown),
+        cmocka_unit_test(of_a_url_what_may_be_secret_is_not_shown),
         cmocka_unit_test(required_rows_must_be_given),
         cmocka_unit_test(misspelt_names_get_a_suggestion),
         cmocka_unit_test(sizes_follow_the_grammar),

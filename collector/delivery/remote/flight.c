@@ -1,5 +1,6 @@
 /* Requests in flight: which is next, when it has taken too long. */
 #include "collector/delivery/remote/internal.h"
+#include "collector/delivery/secrets.h"
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
@@ -204,7 +205,6 @@ uint64_t flight_deadline(const struct remote *r)
 
 void flight_answered(struct sink *s, struct sink_request *q, const struct sink_result *result)
 {
-    (void)s;
     struct bundle *b = q->core;
     const uint32_t count = result->outcome == SINK_DELIVERED ? result->rejected_count + result->retry_count : 0;
     CHECK(b->state == BUNDLE_SENT && count <= b->count);
@@ -212,6 +212,7 @@ void flight_answered(struct sink *s, struct sink_request *q, const struct sink_r
     b->result = *result;
     b->result.rejected = b->result.retry = NULL;
     b->result.reason[sizeof b->result.reason - 1] = '\0';
+    secrets_hide(s, b->result.reason);
     free(b->indices);
     b->indices = NULL;
     if (count == 0)

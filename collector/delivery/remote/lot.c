@@ -1,4 +1,5 @@
 #include "collector/delivery/remote/internal.h"
+#include "collector/delivery/secrets.h"
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
@@ -15,6 +16,7 @@ void remote_say(struct remote *r, const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(text + n, sizeof text - (size_t)n, fmt, args);
     va_end(args);
+    secrets_hide(r->sink, text);
     if (r->cfg.on_message)
         r->cfg.on_message(r->cfg.message_arg, text);
 }
