@@ -85,6 +85,25 @@ static void memory_stays_within_the_queue_while_the_sink_is_down(void **state)
     assert_true(fake_is_balanced(f));
 }
 
+/* Else the ring keeps all of it, and a kill has what is spooled sent again. */
+static void what_a_full_queue_spools_is_settled_as_a_whole(void **state)
+{
+    struct fake_ticket first, second;
+    f->script = hold;
+    fake_option(f, "batch_size", "10");
+    fake_option(f, "queue_records", "90");
+    start();
+    fake_put(f, 80, 100, &first);
+    fake_until(f, NS_PER_MS, f->held_count > 0);
+    assert_int_equal(first.settled, 0);
+    fake_put(f, 20, 100, &second);
+    fake_until(f, 0, fake_stats(f).spooled_records == 80);
+    assert_int_equal(first.settled, 1); /* what is in flight of it, too */
+    assert_int_equal(second.settled, 0);
+    assert_int_equal(fake_stats(f).queued_records, 20);
+    assert_true(fake_is_balanced(f));
+}
+
 static void order_is_kept_through_the_spool_where_it_matters(void **state)
 {
     static struct fake_ticket t[60];
@@ -538,6 +557,7 @@ int main(void)
         cmocka_unit_test(what_the_ring_wants_back_is_spooled_also_when_it_is_in_flight),
         cmocka_unit_test(a_spool_that_is_empty_again_asks_for_no_turn),
         cmocka_unit_test(memory_stays_within_the_queue_while_the_sink_is_down),
+        cmocka_unit_test(what_a_full_queue_spools_is_settled_as_a_whole),
         cmocka_unit_test(order_is_kept_through_the_spool_where_it_matters),
         cmocka_unit_test(a_second_run_delivers_what_the_first_has_spooled),
         cmocka_unit_test(small_files_and_blocks_are_sent_together),

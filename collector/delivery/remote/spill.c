@@ -102,15 +102,26 @@ static int bundles_put(struct remote *r)
     return 0;
 }
 
+/* A lot goes as a whole, with what is in flight of it: as long as some of it waits in memory the ring keeps all of it,
+ * and a kill would have all of it sent again. */
+static void full_relieve(struct remote *r)
+{
+    uint64_t records = r->stats.queued_records, bytes = r->stats.queued_bytes;
+    if (!is_full(r))
+        return;
+    /* some room beyond what is just needed, so that not every lot makes a write of its own */
+    for (const struct lot *l = r->fresh.head; l && is_over(r, records + records / 8, bytes + bytes / 8); l = l->next) {
+        r->relieve_number = l->number > r->relieve_number ? l->number : r->relieve_number;
+        records -= l->queued;
+        bytes -= l->bytes - l->at;
+    }
+}
+
 static int queue_put(struct remote *r)
 {
     struct item i = {0};
-    const bool full = is_full(r); /* else, in a strict order, what is older has not been put */
-    uint64_t records = r->stats.queued_records, bytes = r->stats.queued_bytes;
     while (queue_walk(&r->fresh, &i)) {
-        /* some room beyond what is just needed, so that not every record makes a write of its own */
-        const bool is_more = full && is_over(r, records + records / 8, bytes + bytes / 8);
-        if (!is_ending(r) && !lot_is_relieved(r, i.lot) && !is_more)
+        if (!is_ending(r) && !lot_is_relieved(r, i.lot))
             return 0;
         struct spilled *s = spilled_new(r);
         if (!s)
@@ -123,8 +134,6 @@ static int queue_put(struct remote *r)
             return result;
         r->spilled_count++;
         r->spilled_queue++;
-        records -= i.entry ? 1 : l->queued;
-        bytes -= i.entry ? i.entry->bytes : l->bytes;
     }
     return 0;
 }
@@ -186,6 +195,7 @@ static void on_written(struct remote *r)
 
 static void spill_start(struct remote *r)
 {
+    full_relieve(r);
     int result = bundles_put(r);
     if (result == 0)
         result = queue_put(r);
