@@ -1,9 +1,12 @@
 /* How syslog messages travel. No variant of the protocol has an acknowledgement of its own, so a request
  * counts as delivered when
  *   TCP, TLS     the peer's TCP has acknowledged its last byte (SIOCOUTQ is 0): what only lies in our own
- *                socket when a connection breaks is sent again;
+ *                socket when a connection breaks is sent again. Of the first request of a connection that says
+ *                little: a server that refuses our certificate does so after our side of the handshake (TLS 1.3),
+ *                and a proxy takes connections before it knows of a server; so it counts only when the connection
+ *                has lasted a moment longer;
  *   Unix stream  the peer has read it;
- *   datagrams    the kernel has taken it.
+ *   datagrams    the kernel has taken it, and knows of no refusal.
  * One request is under way at a time, which keeps the order. */
 #include "collector/net/resolve.h"
 #include "collector/sinks/syslog.h"
@@ -32,6 +35,7 @@ _Static_assert(ENTRY_BYTES_MAX < 10000000, "seven digits and a blank");
 #define ACK_PAUSE_FIRST_NS (200 * 1000)
 #define ACK_PAUSE_MAX_NS (50 * NS_PER_MS)
 #define CONNECT_TIMEOUT_NS (10 * NS_PER_S)
+#define PROOF_NS (100 * NS_PER_MS) /* how long a new connection has to last behind its first acknowledgement */
 
 struct syslog_link {
     struct sink *sink;
@@ -47,7 +51,8 @@ struct syslog_link {
     struct io_req poll, timer;
     bool is_polling, is_timing;
     uint64_t ack_pause_ns;
-    bool is_freed;
+    uint64_t proof_ns; /* when the first request of this connection counts; 0: not acknowledged yet */
+    bool is_proven, is_freed;
 };
 
 static uint16_t port_of(const struct syslog_cfg *cfg)
@@ -99,6 +104,8 @@ static void drop_stream(struct syslog_link *l)
 {
     stream_free(l->stream);
     l->stream = NULL;
+    l->is_proven = false;
+    l->proof_ns = 0;
 }
 
 static void on_closed(void *owner, int error, const char *reason)
@@ -116,11 +123,22 @@ static void on_received(void *owner, const char *data, size_t len)
 
 static void on_timer(struct io_req *req, int result);
 
+static bool is_acknowledged(struct syslog_link *l, uint64_t now_ns)
+{
+    if (stream_unacknowledged(l->stream) > 0)
+        return false;
+    if (!l->proof_ns)
+        l->proof_ns = now_ns + PROOF_NS;
+    l->is_proven = l->is_proven || l->cfg->transport == SYSLOG_UNIX_STREAM || now_ns >= l->proof_ns;
+    return l->is_proven;
+}
+
 static void look_for_ack(struct syslog_link *l)
 {
+    const uint64_t now_ns = clock_mono_ns();
     if (!l->q || !l->stream)
         return;
-    if (stream_unacknowledged(l->stream) == 0) {
+    if (is_acknowledged(l, now_ns)) {
         end(l, SINK_DELIVERED, "");
         return;
     }
@@ -128,7 +146,8 @@ static void look_for_ack(struct syslog_link *l)
         return;
     l->is_timing = true;
     l->timer = (struct io_req){
-        .op = IO_TIMEOUT, .deadline_ns = clock_mono_ns() + l->ack_pause_ns, .done = on_timer, .owner = l,
+        .op = IO_TIMEOUT, .deadline_ns = l->proof_ns ? l->proof_ns : now_ns + l->ack_pause_ns, .done = on_timer,
+        .owner = l,
     };
     l->ack_pause_ns = l->ack_pause_ns * 2 < ACK_PAUSE_MAX_NS ? l->ack_pause_ns * 2 : ACK_PAUSE_MAX_NS;
     io_submit(l->sink->io, &l->timer);
@@ -267,6 +286,14 @@ static int send_some(struct syslog_link *l)
     return sent < 0 ? -errno : sent;
 }
 
+/* Of a host that is near it is there already: nobody listens. */
+static int refusal(const struct syslog_link *l)
+{
+    int error = 0;
+    socklen_t len = sizeof error;
+    return getsockopt(l->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 ? -errno : -error;
+}
+
 static void datagrams_send(struct syslog_link *l)
 {
     while (l->next < l->q->count) {
@@ -286,6 +313,12 @@ static void datagrams_send(struct syslog_link *l)
             fail(l, r, strerror(-r));
             return;
         }
+    }
+    const int refused = refusal(l);
+    if (refused) {
+        drop_socket(l);
+        fail(l, refused, strerror(-refused));
+        return;
     }
     end(l, SINK_DELIVERED, "");
 }
@@ -386,7 +419,8 @@ void syslog_link_cancel(struct syslog_link *l, struct sink_request *q)
 {
     if (l->q != q)
         return;
+    const bool is_open = l->stream ? stream_is_open(l->stream) : l->fd >= 0;
     drop_stream(l);
     drop_socket(l);
-    fail(l, -ETIMEDOUT, "no acknowledgement in time");
+    fail(l, -ETIMEDOUT, is_open ? "no acknowledgement in time" : "no connection in time");
 }

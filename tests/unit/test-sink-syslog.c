@@ -538,6 +538,45 @@ static void a_refused_connection_is_tried_again_later(void **state)
 }
 
 /* effect: syslog.framing */
+/* A proxy without a server behind it, a server that does not like our certificate: the kernel has acknowledged. */
+static void what_a_connection_had_that_did_not_last_is_not_delivered(void **state)
+{
+    (void)state;
+    unsigned port;
+    char uri[100];
+    const int listener = listen_tcp(&port);
+    (void)snprintf(uri, sizeof uri, "syslog+tcp://127.0.0.1:%u", port);
+    open_sink(uri);
+    add_sample(SAMPLE_SIMPLE);
+    send_request();
+    wait_readable(listener);
+    const int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    wait_readable(fd);
+    (void)close(fd); /* unread: reset */
+    wait_done(1);
+    assert_int_equal(run.result.outcome, SINK_RETRY);
+    (void)close(listener);
+}
+
+static void a_datagram_that_nobody_wants_is_not_delivered(void **state)
+{
+    (void)state;
+    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof sa;
+    char uri[100];
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&sa, len), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+    (void)close(fd);
+    (void)snprintf(uri, sizeof uri, "syslog+udp://127.0.0.1:%u", ntohs(sa.sin_port));
+    open_sink(uri);
+    add_sample(SAMPLE_SIMPLE);
+    send_request();
+    wait_done(1);
+    assert_int_equal(run.result.outcome, SINK_RETRY);
+    assert_non_null(strstr(run.result.reason, "refused"));
+}
+
 static void names_are_looked_up_without_waiting(void **state)
 {
     (void)state;
@@ -683,6 +722,8 @@ int main(void)
         TEST(tcp_messages_are_counted_and_acknowledged),
         TEST(what_a_peer_never_takes_is_not_delivered),
         TEST(a_refused_connection_is_tried_again_later),
+        TEST(what_a_connection_had_that_did_not_last_is_not_delivered),
+        TEST(a_datagram_that_nobody_wants_is_not_delivered),
         TEST(names_are_looked_up_without_waiting),
         TEST(datagrams_carry_one_message_each),
         TEST(a_message_longer_than_a_datagram_is_refused_alone),
