@@ -20,6 +20,8 @@
 
 enum { READ_BYTES = 16 << 10, READS_MAX = 16 /* in one go */ };
 
+#define ADDRESS_NS (NS_PER_S / 4) /* for an address that others follow: a node that is gone, IPv6 that leads nowhere */
+
 enum stream_state { RESOLVING, CONNECTING, SHAKING, OPEN, DEAD };
 
 struct stream {
@@ -36,6 +38,9 @@ struct stream {
     size_t len;
     struct io_req in, out, timer;
     bool in_armed, out_armed, timer_armed;
+    uint64_t deadline_ns, address_ns; /* of connecting; of the address that is being tried, UINT64_MAX: the last one */
+    bool is_timer_old; /* its deadline has changed */
+    bool is_address_over; /* the next one follows as soon as the poll is out of the way */
     bool is_announced; /* `opened` has been called */
     bool is_freed;     /* stream_free() has been called: goes away with its last request */
     unsigned calls;    /* callbacks on the stack */
@@ -43,6 +48,7 @@ struct stream {
 };
 
 static void stream_step(struct stream *st);
+static void on_timer(struct io_req *req, int result);
 
 /* ---- end of life ---- */
 
@@ -96,12 +102,16 @@ static void stream_fail(struct stream *st, int error, const char *reason)
 
 static void arm(struct stream *st, struct io_req *req, bool *armed, uint32_t events);
 
+static void address_leave(struct stream *st);
+
 static void on_event(struct io_req *req, int result)
 {
     struct stream *st = req->owner;
     *(req == &st->in ? &st->in_armed : &st->out_armed) = false;
     st->calls++;
-    if (st->state != DEAD && result < 0 && result != -EINTR && result != -ECANCELED)
+    if (st->is_address_over && st->state == CONNECTING && result < 0)
+        address_leave(st);
+    else if (st->state != DEAD && result < 0 && result != -EINTR && result != -ECANCELED)
         stream_fail(st, result, strerror(-result));
     else if (st->state != DEAD)
         stream_step(st);
@@ -120,6 +130,21 @@ static void arm(struct stream *st, struct io_req *req, bool *armed, uint32_t eve
 
 static void wait_in(struct stream *st) { arm(st, &st->in, &st->in_armed, POLLIN); }
 static void wait_out(struct stream *st) { arm(st, &st->out, &st->out_armed, POLLOUT); }
+
+static void timer_arm(struct stream *st)
+{
+    if (st->timer_armed) {
+        st->is_timer_old = true;
+        io_cancel(st->io, &st->timer);
+        return;
+    }
+    st->timer_armed = true;
+    st->timer = (struct io_req){
+        .op = IO_TIMEOUT, .deadline_ns = st->address_ns < st->deadline_ns ? st->address_ns : st->deadline_ns,
+        .done = on_timer, .owner = st,
+    };
+    io_submit(st->io, &st->timer);
+}
 
 static int try_address(struct stream *st, int family, int protocol, const struct sockaddr *sa, socklen_t len)
 {
@@ -146,10 +171,21 @@ static void connect_next(struct stream *st, int error)
         const struct addrinfo *a = st->next;
         st->next = a->ai_next;
         error = try_address(st, a->ai_family, a->ai_protocol, a->ai_addr, a->ai_addrlen);
-        if (error == 0)
+        if (error == 0) {
+            st->is_address_over = false;
+            st->address_ns = st->next ? clock_mono_ns() + ADDRESS_NS : UINT64_MAX;
+            timer_arm(st);
             return;
+        }
     }
     stream_fail(st, error, strerror(-error));
+}
+
+static void address_leave(struct stream *st)
+{
+    (void)close(st->fd);
+    st->fd = -1;
+    connect_next(st, -ETIMEDOUT);
 }
 
 static void connected(struct stream *st)
@@ -171,6 +207,8 @@ static void connected(struct stream *st)
         return;
     } else {
         st->state = SHAKING;
+        st->address_ns = UINT64_MAX;
+        timer_arm(st);
     }
     stream_step(st);
 }
@@ -205,12 +243,19 @@ static void connect_unix(struct stream *st)
 static void on_timer(struct io_req *req, int result)
 {
     struct stream *st = req->owner;
-    st->timer_armed = false;
+    const bool is_old = st->is_timer_old;
+    st->timer_armed = st->is_timer_old = false;
     st->calls++;
-    if (st->state == RESOLVING && st->cfg.kind == STREAM_UNIX && result == 0)
+    if (st->state == RESOLVING && st->cfg.kind == STREAM_UNIX && result == 0) {
         connect_unix(st);
-    else if (st->state < OPEN && result == 0)
+    } else if (st->state < OPEN && is_old) {
+        timer_arm(st);
+    } else if (st->state == CONNECTING && st->next && clock_mono_ns() < st->deadline_ns) {
+        st->is_address_over = true;
+        io_cancel(st->io, &st->out);
+    } else if (st->state < OPEN && result == 0) {
         stream_fail(st, -ETIMEDOUT, st->state == SHAKING ? "the TLS handshake takes too long" : "no answer");
+    }
     st->calls--;
     stream_release(st);
 }
@@ -235,12 +280,9 @@ int stream_new(struct io *io, const struct stream_config *cfg, const struct stre
         free(st);
         return r;
     }
-    const uint64_t wait_ns = cfg->kind == STREAM_UNIX ? 0 : cfg->connect_timeout_ns;
-    st->timer_armed = true;
-    st->timer = (struct io_req){
-        .op = IO_TIMEOUT, .deadline_ns = clock_mono_ns() + wait_ns, .done = on_timer, .owner = st,
-    };
-    io_submit(io, &st->timer);
+    st->deadline_ns = clock_mono_ns() + (cfg->kind == STREAM_UNIX ? 0 : cfg->connect_timeout_ns);
+    st->address_ns = UINT64_MAX;
+    timer_arm(st);
     *ret = st;
     return 0;
 }

@@ -22,7 +22,8 @@ struct stream_config {
     const char *path;    /* STREAM_UNIX */
     const struct tls_config *tls; /* STREAM_TLS ... */
     SSL_CTX *tls_context;         /* ... made of it */
-    uint64_t connect_timeout_ns;  /* until `opened`, the handshake included */
+    uint64_t connect_timeout_ns;  /* until `opened`, the handshake included; an address that takes no connection is left
+                                     for the next one much earlier */
 };
 
 struct stream_events {

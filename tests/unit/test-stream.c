@@ -1,0 +1,191 @@
+/* A connection to a name with several addresses, of which some lead nowhere. */
+#include "collector/net/stream.h"
+
+#include "lib/base/check.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { ADDRESSES_MAX = 3, FILLERS = 4 };
+
+static struct sockaddr_in address[ADDRESSES_MAX];
+static unsigned addresses;
+static unsigned opened, closed;
+static char reason[200];
+
+/* Instead of the C library's: what the name stands for is up to the test. */
+int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints, struct addrinfo **ret)
+{
+    (void)host, (void)port;
+    struct addrinfo **end = ret;
+    if (hints->ai_flags & AI_NUMERICHOST)
+        return EAI_NONAME;
+    for (unsigned i = 0; i < addresses; i++) {
+        struct addrinfo *a = calloc(1, sizeof *a);
+        CHECK(a);
+        a->ai_family = AF_INET;
+        a->ai_socktype = SOCK_STREAM;
+        a->ai_addr = (struct sockaddr *)&address[i];
+        a->ai_addrlen = sizeof address[i];
+        *end = a;
+        end = &a->ai_next;
+    }
+    return 0;
+}
+
+void freeaddrinfo(struct addrinfo *list)
+{
+    for (struct addrinfo *next; list; list = next) {
+        next = list->ai_next;
+        free(list);
+    }
+}
+
+static void on_opened(void *owner) { (void)owner, opened++; }
+static void on_received(void *owner, const char *data, size_t len) { (void)owner, (void)data, (void)len; }
+static void on_sent(void *owner) { (void)owner; }
+static void on_closed(void *owner, int error, const char *text)
+{
+    (void)owner, (void)error;
+    closed++;
+    (void)snprintf(reason, sizeof reason, "%s", text);
+}
+
+static int listen_at(struct sockaddr_in *ret, int backlog)
+{
+    socklen_t len = sizeof *ret;
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    *ret = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    CHECK(fd >= 0 && bind(fd, (struct sockaddr *)ret, len) == 0 && listen(fd, backlog) == 0);
+    CHECK(getsockname(fd, (struct sockaddr *)ret, &len) == 0);
+    return fd;
+}
+
+/* A listener whose queue is full: the kernel drops what else wants in. */
+struct hole {
+    int fd, filler[FILLERS];
+};
+
+static void hole_dig(struct hole *h, struct sockaddr_in *ret)
+{
+    h->fd = listen_at(ret, 0);
+    for (unsigned i = 0; i < FILLERS; i++) {
+        h->filler[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        CHECK(connect(h->filler[i], (struct sockaddr *)ret, sizeof *ret) == 0 || errno == EINPROGRESS);
+    }
+}
+
+static void hole_fill(struct hole *h)
+{
+    for (unsigned i = 0; i < FILLERS; i++)
+        (void)close(h->filler[i]);
+    (void)close(h->fd);
+}
+
+static struct stream *start(struct io *io, uint64_t timeout_ns)
+{
+    static const struct stream_events events = { on_opened, on_received, on_sent, on_closed };
+    const struct stream_config cfg = { .kind = STREAM_TCP, .host = "several.test", .connect_timeout_ns = timeout_ns };
+    struct stream *st;
+    struct err e;
+    opened = closed = 0;
+    assert_int_equal(stream_new(io, &cfg, &events, NULL, &st, &e), 0);
+    while (!opened && !closed)
+        CHECK(io_turn(io, clock_mono_ns() + NS_PER_S) >= 0);
+    return st;
+}
+
+static void on_each_backend(void (*test)(struct io *io))
+{
+    static const enum io_kind kinds[] = { IO_AUTO, IO_PLAIN };
+    for (unsigned i = 0; i < ARRAY_COUNT(kinds); i++) {
+        const struct io_config cfg = { .kind = kinds[i], .queue_depth = 16 };
+        struct io *io;
+        struct err e;
+        assert_int_equal(io_new(&cfg, &io, &e), 0);
+        test(io);
+        io_free(io);
+    }
+}
+
+static void reach_behind(struct io *io)
+{
+    struct hole first, second;
+    hole_dig(&first, &address[0]);
+    hole_dig(&second, &address[1]);
+    const int fd = listen_at(&address[2], 4);
+    addresses = 3;
+    struct stream *st = start(io, 60 * NS_PER_S);
+    assert_int_equal(opened, 1);
+    stream_free(st);
+    hole_fill(&first);
+    hole_fill(&second);
+    (void)close(fd);
+}
+
+static void an_address_that_takes_no_connection_is_left_for_the_next(void **state)
+{
+    (void)state;
+    on_each_backend(reach_behind);
+}
+
+static void refused_first(struct io *io)
+{
+    (void)close(listen_at(&address[0], 1));
+    const int fd = listen_at(&address[1], 4);
+    addresses = 2;
+    struct stream *st = start(io, 60 * NS_PER_S);
+    assert_int_equal(opened, 1);
+    stream_free(st);
+    (void)close(fd);
+}
+
+static void so_is_one_that_refuses(void **state)
+{
+    (void)state;
+    on_each_backend(refused_first);
+}
+
+static void time_out(struct io *io)
+{
+    struct hole first, second;
+    hole_dig(&first, &address[0]);
+    hole_dig(&second, &address[1]);
+    addresses = 2;
+    for (uint64_t ms = 100; ms <= 500; ms += 400) { /* before the second is tried, and while it is */
+        struct stream *st = start(io, ms * NS_PER_MS);
+        assert_int_equal(closed, 1);
+        assert_string_equal(reason, "no answer");
+        stream_free(st);
+    }
+    hole_fill(&first);
+    hole_fill(&second);
+}
+
+static void where_none_answers_it_ends_in_time(void **state)
+{
+    (void)state;
+    on_each_backend(time_out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_address_that_takes_no_connection_is_left_for_the_next),
+        cmocka_unit_test(so_is_one_that_refuses),
+        cmocka_unit_test(where_none_answers_it_ends_in_time),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
