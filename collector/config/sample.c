@@ -57,7 +57,9 @@ void generate_sample(FILE *f)
                 "# fapilog-collector --config FILE --check says whether it is valid, and where each value comes "
                 "from.\n\n"
                 "# A set of values to begin with: dev, production, serverless, hardened, minimal.\n#preset: "
-                "production\n\n", f);
+                "production\n\n"
+                "# Keys that begin with x- are yours, for anchors; `<<: *disk` in a sink then gives it these options.\n"
+                "#x-disk: &disk {sync: interval, max_files: 10}\n\n", f);
     rows(f, "", settings_opts);
     (void)fputs("\n# Level from which services log, for all and by logger.\n#level: INFO\n#levels: {orders.matching: "
                 "DEBUG}\n", f);

@@ -156,7 +156,7 @@ void generate_schema(FILE *f)
     struct object o = {f, 0};
     (void)fputs("{\"$schema\": \"http://json-schema.org/draft-07/schema#\",\n"
                 "\"title\": \"fapilog-collector " FAPILOG_VERSION "\", \"type\": \"object\",\n"
-                "\"additionalProperties\": false, \"properties\": {", f);
+                "\"additionalProperties\": false, \"patternProperties\": {\"^x-\": {}}, \"properties\": {", f);
     member(&o, "preset");
     (void)fputs("{\"type\": \"string\"}", f);
     properties(&o, settings_opts);

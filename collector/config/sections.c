@@ -17,10 +17,16 @@ static bool is_section(const char *key)
     return is;
 }
 
+/* A place of the user's for what anchors name, as in Compose: parsed and otherwise ignored. */
+static bool is_extension(const char *key)
+{
+    return strncmp(key, "x-", 2) == 0;
+}
+
 static void unknown(struct build *b, const struct node *key)
 {
     const char *near = opt_suggest(settings_opts, key->text);
-    char allowed[400] = "";
+    char allowed[600] = "";
     size_t used = 0;
     for (size_t i = 0; i < ARRAY_COUNT(sections); i++) {
         used += (size_t)snprintf(allowed + used, sizeof allowed - used, "%s, ", sections[i]);
@@ -28,9 +34,8 @@ static void unknown(struct build *b, const struct node *key)
             near = sections[i];
     }
     for (const struct opt *row = settings_opts; row->type != OPT_END_ROW && used < sizeof allowed; row++)
-        used += (size_t)snprintf(allowed + used, sizeof allowed - used, "%s%s", row->name,
-                                 row[1].type == OPT_END_ROW ? "" : ", ");
-    build_problem_at(b, -EINVAL, key, "%s: no such key%s%s%s (allowed: %s)", key->text,
+        used += (size_t)snprintf(allowed + used, sizeof allowed - used, "%s, ", row->name);
+    build_problem_at(b, -EINVAL, key, "%s: no such key%s%s%s (allowed: %sand x-... for anchors)", key->text,
                      near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "", allowed);
 }
 
@@ -48,7 +53,7 @@ void build_settings(struct build *b)
         for (const struct node *n = root ? root->first : NULL; n; n = n->next) {
             if (opt_find(settings_opts, n->key->text))
                 build_member(b, &t, "", n);
-            else if (!is_section(n->key->text))
+            else if (!is_section(n->key->text) && !is_extension(n->key->text))
                 unknown(b, n->key);
         }
     }

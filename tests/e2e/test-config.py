@@ -152,11 +152,11 @@ def the_schema_knows_right_from_wrong():
         return
     jsonschema.Draft7Validator.check_schema(schema)
     validator = jsonschema.Draft7Validator(schema)
-    right = {"flush_interval": "1s", "level": "INFO",
+    right = {"flush_interval": "1s", "level": "INFO", "x-base": {"any": ["thing"]},
              "sinks": {"a": "console:", "b": {"type": "file", "path": "/x", "max_files": 3}},
              "routes": [{"levels": ["ERROR"], "to": ["a"]}], "routing": {"overlap": False}}
     check(not list(validator.iter_errors(right)), f"refused: {list(validator.iter_errors(right))}")
-    for wrong in ({"flush_intervall": "1s"}, {"sinks": {"a": {"type": "file", "pth": "/x"}}},
+    for wrong in ({"flush_intervall": "1s"}, {"y-base": 1}, {"sinks": {"a": {"type": "file", "pth": "/x"}}},
                   {"sinks": {"a": {"type": "nope"}}}, {"routes": {"to": "a"}},
                   {"sinks": {"a": {"type": "file", "path": "/x", "sync": "sometimes"}}}):
         check(list(validator.iter_errors(wrong)), f"accepted: {wrong}")

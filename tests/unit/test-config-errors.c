@@ -25,6 +25,11 @@ static void every_mistake_in_a_file_says_where_and_what_is_right(void **state)
     (void)state;
     static const struct wrong cases[] = {
         {"flush_intervall: 1s\n", {":1:1: ", "flush_intervall", "'flush_interval'", "merge_window"}},
+        {"y-base: 1\n", {":1:1: ", "y-base: no such key", "x-... for anchors"}},
+        {"x-base: {a: [1\n", {"is not YAML"}},
+        {"x-base: {a: 1, a: 2}\n", {":1:16: ", "first in line 1"}},
+        {"x-base: &b {capcity: 1}\nstages:\n  - rate_limit: {<<: *b}\n", {":1:13: ", "stages.rate_limit", "capcity"}},
+        {"sinks:\n  a: {type: loki, x-b: 1}\n", {":2:19: ", "sinks.a.x-b", "no such option"}},
         {"stage: []\n", {":1:1: ", "'stages'"}},
         {"io: plain\nflush_interval: 1h\n", {":2:17: ", "flush_interval", "'1h'", "1ms..1m"}},
         {"flush_interval: [1s]\n", {":1:17: ", "a list where a single value"}},

@@ -269,6 +269,23 @@ static void merge_keys_fill_in_what_a_map_does_not_say(void **state)
     config_free(&c);
 }
 
+/* As in Compose files. What nobody names may be anything. */
+static void keys_that_begin_with_x_hold_anchors(void **state)
+{
+    (void)state;
+    struct config c;
+    loads(&c, "x-loki: &loki {type: loki, batch_size: 10}\n"
+              "x-: [{no: [such]}, *loki]\n"
+              "x-name: &name {env: NO_SUCH_VARIABLE}\n"
+              "sinks:\n"
+              "  one: {<<: *loki, timeout: 3s}\n", NULL);
+    assert_int_equal(c.sinks_count, 1);
+    assert_int_equal(c.warnings_count, 0);
+    shows(&c, "sinks.one.batch_size = 10", line(1));
+    shows(&c, "sinks.one.timeout = 3s", line(5));
+    config_free(&c);
+}
+
 /* libfyaml 0.7.12 reads the second of these as a'''. */
 static void quotes_in_single_quotes_are_read_as_they_stand(void **state)
 {
@@ -419,6 +436,7 @@ int main(void)
         T(the_environment_names_stages_and_what_several_share),
         T(variables_of_the_reference_are_told_what_replaces_them),
         T(merge_keys_fill_in_what_a_map_does_not_say),
+        T(keys_that_begin_with_x_hold_anchors),
         T(a_stage_of_the_preset_is_changed_or_taken_out_by_name),
         T(the_environment_and_the_command_line_choose_the_preset),
         T(secrets_come_from_elsewhere_and_are_never_shown),
