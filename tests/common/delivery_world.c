@@ -191,9 +191,8 @@ static void arrive_entries(struct world *w, const struct parcel *p)
     for (uint64_t at = 0; at < p->bytes; at += h->bytes) {
         h = entry_at(p->data + at, p->bytes - at);
         CHECK(h && h->payload_len);
-        char line[512];
-        (void)snprintf(line, sizeof line, "%.*s", (int)h->payload_len, entry_payload(h));
-        const uint32_t n = number_in(line);
+        (void)snprintf(w->arrived, sizeof w->arrived, "%.*s", (int)h->payload_len, entry_payload(h));
+        const uint32_t n = number_in(w->arrived);
         struct fapilog_record_id id = { .lane = h->lane, .generation = h->generation, .position = h->position };
         memcpy(id.uuid, h->uuid, sizeof id.uuid);
         if (w->server.times[n]++)

@@ -63,6 +63,7 @@ struct world {
     bool has_images; /* now and then the collector is pressed, and the server fails */
     bool always_images;
     uint32_t images; /* that have come */
+    char arrived[512]; /* the last record at the server */
     uint64_t window;
     struct stages *stages; /* of every collector to come */
     struct notes *notes; /* NULL: none */
