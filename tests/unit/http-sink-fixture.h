@@ -77,6 +77,16 @@ static inline void end(void)
     http_server_stop(server);
 }
 
+/* With these words in the message, and nothing secret: secrets of tests have "hidden" in them. */
+static inline void assert_refused(const char *uri, const char *words)
+{
+    struct err e = {0};
+    struct sink *s = NULL;
+    assert_int_not_equal(sink_new(uri, "test", &s, &e), 0);
+    if (!strstr(e.text, words) || strstr(e.text, "hidden"))
+        fail_msg("%s: %s", uri, e.text);
+}
+
 /* Of the last request; NULL: not there. */
 static inline const char *header(const char *name)
 {
