@@ -85,6 +85,12 @@ struct sink_default {
     const char *value;
 };
 
+/* An option that check() takes out of another one where it was not given: {"proxy_user", "proxy"}. */
+struct sink_derived {
+    const char *name;
+    const char *from;
+};
+
 struct sink_ops {
     uint32_t abi;         /* SINK_ABI */
     const char *scheme;   /* of its URI, and its type in a configuration file: "file" */
@@ -93,6 +99,7 @@ struct sink_ops {
     /* Of its options in the environment beside FAPILOG_SINK_CONFIG__<SCHEME>__: "FAPILOG_LOKI__"; as above. */
     const char *const *env_prefixes;
     const struct sink_default *defaults; /* ends with name NULL; may be NULL */
+    const struct sink_derived *derived; /* ends with name NULL; may be NULL */
     const char *summary;  /* one line for --help */
     const char *format_default; /* name of a format; NULL for wants_raw */
     /* The format when none was named and the sink's own options decide; NULL: format_default. */
