@@ -341,6 +341,23 @@ static void unused_variables(struct build *b)
     }
 }
 
+/* What a check has taken out of another option comes from where that one does. */
+static void derived_of(struct config *c, struct sink *s, const char *path)
+{
+    char prefix[304], from[400], value[8];
+    (void)snprintf(prefix, sizeof prefix, "%s.", path);
+    for (const struct sink_derived *d = s->ops->derived; d && d->name; d++) {
+        void *cfg;
+        const struct opt *row = sink_option(s, d->name, &cfg);
+        CHECK(row != NULL);
+        (void)snprintf(from, sizeof from, "%s%s", prefix, d->name);
+        if (opt_print(row, cfg, value, sizeof value) == 0 || strcmp(config_source(c, from), "default") != 0)
+            continue;
+        (void)snprintf(from, sizeof from, "%s%s", prefix, d->from);
+        sources_set(c, prefix, d->name, config_source(c, from));
+    }
+}
+
 static void finish(struct build *b)
 {
     struct err why = {0};
@@ -352,6 +369,8 @@ static void finish(struct build *b)
         if (r < 0)
             build_problem(b, r, "%s: %s: %s%s%s%s", config_source(b->c, path), path, why.text,
                           variable ? " (the environment has " : "", variable ? variable : "", variable ? ")" : "");
+        else
+            derived_of(b->c, b->c->sink[i], path);
     }
     const int r = b->problems_count ? 0 : pipeline_name_sinks(b->c->sink, b->c->sinks_count, &why);
     if (r < 0)

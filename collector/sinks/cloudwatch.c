@@ -417,12 +417,15 @@ static const char *const aliases[] = {"cloud_watch", NULL};
 static const char *const env_prefixes[] = {"FAPILOG_CLOUDWATCH__", NULL};
 static const struct sink_default defaults[] = {{"batch_size", "100"}, {"batch_interval", "5s"}, {NULL, NULL}};
 
+static const struct sink_derived derived[] = {HTTP_PEER_DERIVED, {NULL, NULL}};
+
 const struct sink_ops sink_cloudwatch = {
     .abi = SINK_ABI,
     .scheme = "cloudwatch",
     .aliases = aliases,
     .env_prefixes = env_prefixes,
     .defaults = defaults,
+    .derived = derived,
     .summary = "Puts records into Amazon CloudWatch Logs.",
     .format_default = "fapilog",
     .opts = cloudwatch_opts,

@@ -151,12 +151,15 @@ static const char *const env_prefixes[] = {"FAPILOG_HTTP__", NULL};
 static const struct sink_default defaults[] = {
     {"batch_size", "1"}, {"batch_interval", "5s"}, {"timeout", "5s"}, {NULL, NULL}};
 
+static const struct sink_derived derived[] = {HTTP_REQUEST_DERIVED("endpoint"), HTTP_PEER_DERIVED, {NULL, NULL}};
+
 const struct sink_ops sink_http = {
     .abi = SINK_ABI,
     .scheme = "http",
     .aliases = aliases,
     .env_prefixes = env_prefixes,
     .defaults = defaults,
+    .derived = derived,
     .summary = "POSTs records as JSON to any HTTP server.",
     .format_default = "fapilog",
     .opts = http_opts,

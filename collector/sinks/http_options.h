@@ -53,6 +53,10 @@ extern const struct opt_word http_encoding_words[];
     OPT_TEXT_(T, m.proxy_password, "proxy_password", NULL, OPT_SECRET, "Its password there."), \
     OPT_TEXT_(T, m.unix_socket, "unix_socket", NULL, 0, "Connect to this socket instead of the URL's host.")
 
+/* Entries of struct sink_derived. */
+#define HTTP_REQUEST_DERIVED(url_name) {"user", url_name}, {"password", url_name}
+#define HTTP_PEER_DERIVED {"proxy_user", "proxy"}, {"proxy_password", "proxy"}
+
 /* from_uri() and check() of a sink. A user in a URL, be it the proxy's, moves to the options of that name. */
 int http_options_from_uri(struct http_options *o, const struct uri *u, const char *url_name, struct err *e);
 int http_options_check(struct http_options *o, const char *url_name, struct err *e);

@@ -242,12 +242,15 @@ static const char *const env_prefixes[] = {"FAPILOG_LOKI__", NULL};
 static const struct sink_default defaults[] = {
     {"batch_size", "100"}, {"batch_interval", "5s"}, {"timeout", "10s"}, {NULL, NULL}};
 
+static const struct sink_derived derived[] = {HTTP_REQUEST_DERIVED("url"), HTTP_PEER_DERIVED, {NULL, NULL}};
+
 const struct sink_ops sink_loki = {
     .abi = SINK_ABI,
     .scheme = "loki",
     .aliases = aliases,
     .env_prefixes = env_prefixes,
     .defaults = defaults,
+    .derived = derived,
     .summary = "Pushes records to Grafana Loki.",
     .format_default = "fapilog",
     .opts = loki_opts,

@@ -195,6 +195,8 @@ static const char *const env_prefixes[] = {"FAPILOG_OTLP__", NULL};
 static const struct sink_default defaults[] = {
     {"batch_size", "512"}, {"batch_interval", "1s"}, {"timeout", "10s"}, {NULL, NULL}};
 
+static const struct sink_derived derived[] = {HTTP_REQUEST_DERIVED("endpoint"), HTTP_PEER_DERIVED, {NULL, NULL}};
+
 const struct sink_ops sink_otlp = {
     .abi = SINK_ABI,
     .scheme = "otlp",
@@ -202,6 +204,7 @@ const struct sink_ops sink_otlp = {
     .alias_options = alias_options,
     .env_prefixes = env_prefixes,
     .defaults = defaults,
+    .derived = derived,
     .summary = "Exports records over OpenTelemetry's OTLP.",
     .format_default = "otlp-json",
     .opts = otlp_opts,

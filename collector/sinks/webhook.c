@@ -168,11 +168,14 @@ static const char *const aliases[] = {"webhook+http", "webhook+https", NULL};
 static const struct sink_default defaults[] = {
     {"batch_size", "1"}, {"batch_interval", "5s"}, {"timeout", "5s"}, {NULL, NULL}};
 
+static const struct sink_derived derived[] = {HTTP_REQUEST_DERIVED("endpoint"), HTTP_PEER_DERIVED, {NULL, NULL}};
+
 const struct sink_ops sink_webhook = {
     .abi = SINK_ABI,
     .scheme = "webhook",
     .aliases = aliases,
     .defaults = defaults,
+    .derived = derived,
     .summary = "POSTs records as JSON with a signature (HMAC-SHA256).",
     .format_default = "fapilog",
     .opts = webhook_opts,

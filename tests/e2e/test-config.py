@@ -79,6 +79,47 @@ def the_environment_overrides_the_file_and_the_command_line_the_environment():
             check(any(x.startswith(line + " ") and x.endswith(source) for x in text.splitlines()), f"{line} {source}: {text}")
 
 
+def sinks_with(option):
+    """Type and names of options of every sink that has this one."""
+    schema = json.loads(execute([COLLECTOR, "--schema"], status=0).out)
+    for one in schema["properties"]["sinks"]["additionalProperties"]["anyOf"]:
+        if option in one.get("properties", {}):
+            yield one["properties"]["type"]["enum"][0], one["properties"]
+
+
+def url_options():
+    """Each option that may hold a user and a password: the sink, its name, and the options where these go."""
+    for sink, options in sinks_with("proxy_user"):
+        for url in [x for x in ("endpoint", "url") if x in options and "user" in options]:
+            yield sink, url, "user", "password"
+        yield sink, "proxy", "proxy_user", "proxy_password"
+
+
+def what_a_url_holds_comes_from_where_the_url_does():
+    value, rows = "http://who:hunter2@p.invalid:1", list(url_options())
+    check(len(rows) == 13, f"{rows}")
+    for sink, url, user, password in rows:
+        own = f"FAPILOG_SINK_CONFIG__{sink.upper()}__"
+        needed = {"AWS_REGION": "eu-central-1", "FAPILOG_SINK_CONFIG__OTLP__PROTOCOL": "http"}
+        if url == "proxy" and sink != "cloudwatch":
+            needed[own + "ENDPOINT"] = "http://h.invalid/"
+        with Place() as place:
+            empty = configured(place, f"sinks:\n  {sink}: {{{{type: {sink}}}}}\n")
+            given = place.file("given.yaml")
+            with open(given, "w") as f:
+                f.write(f"sinks:\n  {sink}:\n    type: {sink}\n    {url}: {value}\n")
+            for argv, env, source in (
+                    (["--config", given], {}, f"{given}:4"),
+                    (["--config", empty], {own + url.upper(): value}, own + url.upper()),
+                    (["--config", empty, "--set", f"sinks.{sink}.{url}={value}"], {}, "--set"),
+                    (["--sink", f"{sink}:?{url}={value}"], {}, "URI, --sink")):
+                r = execute([COLLECTOR, "--check", *argv], env={**needed, **env}, status=0)
+                for line in (f"sinks.{sink}.{user} = who", f"sinks.{sink}.{password} = ***"):
+                    check(any(x.startswith(line + " ") and x.endswith("# " + source) for x in r.out.decode().splitlines()),
+                          f"{line} # {source}: {r.text()}")
+                check("hunter2" not in r.text(), "the password is shown")
+
+
 def what_is_wrong_is_status_1_with_its_place():
     with Place() as place:
         path = configured(place, "sinks:\n  a: {{type: file, pth: /x}}\nflush_intervall: 1s\n")
@@ -167,6 +208,7 @@ if __name__ == "__main__":
         records_reach_the_sinks_of_the_file,
         routes_and_stages_of_the_file_are_followed,
         the_environment_overrides_the_file_and_the_command_line_the_environment,
+        what_a_url_holds_comes_from_where_the_url_does,
         what_is_wrong_is_status_1_with_its_place,
         a_misspelt_variable_is_told_of,
         check_tries_what_only_opening_a_stage_tells,
