@@ -30,7 +30,7 @@ struct batch_chunk {
 struct batch_encoded {
     struct encoded_record *record;
     uint32_t count, cap;
-    uint32_t pending; /* outputs of record[count], which is written but not taken yet */
+    uint32_t pending; /* of record[count ...], written but not taken yet */
     uint8_t *at;      /* memory of the batch */
     size_t left;
 };

@@ -18,13 +18,13 @@ struct encoded_record {
     uint32_t outputs; /* one bit each */
 };
 
-static const struct reencode_options options = { .with_enriched = true };
-
-static uint32_t outputs_wanting(const struct outputs *o, const struct fapilog_record *r, uint32_t among)
+static uint32_t outputs_wanting(const struct outputs *o, const struct fapilog_record *r, uint32_t among,
+                                bool with_source)
 {
     uint32_t wants = 0;
     for (uint32_t i = o->serialized_count; i < OUTPUTS_MAX && i < o->count; i++)
-        wants |= (o->output[i].level_mask >> (r->level & 31) & 1) << i;
+        if (o->output[i].with_source == with_source)
+            wants |= (o->output[i].level_mask >> (r->level & 31) & 1) << i;
     return wants & among;
 }
 
@@ -36,7 +36,7 @@ static bool is_from(const struct segment *seg, const struct fapilog_record *r)
 static int reserve(struct batch *b, size_t bytes)
 {
     struct batch_encoded *x = &b->encoded;
-    if (x->count == x->cap) {
+    if (x->count + x->pending == x->cap) {
         const uint32_t cap = x->cap ? x->cap * 2 : RECORDS_FIRST;
         struct encoded_record *more = realloc(x->record, cap * sizeof *more);
         if (!more)
@@ -64,7 +64,8 @@ static size_t aligned(size_t bytes)
 static size_t keep_thread(const struct batch_encoded *x, const struct fapilog_record *r, uint8_t *to,
                           struct fapilog_text *ret)
 {
-    const struct fapilog_text *last = x->count ? &x->record[x->count - 1].span.thread : NULL;
+    const uint32_t count = x->count + x->pending;
+    const struct fapilog_text *last = count ? &x->record[count - 1].span.thread : NULL;
     *ret = (struct fapilog_text){ (const char *)to, r->thread.len };
     if (!r->thread.len)
         return 0;
@@ -94,57 +95,78 @@ static void place(struct sink_span *span, const struct segment *seg, const struc
 }
 
 /* Files know the counter only. A report that nothing else dates is of now. */
-static size_t encode(const struct segment *seg, const struct fapilog_record *r, uint8_t *out)
+static size_t encode(const struct segment *seg, const struct fapilog_record *r, const struct reencode_options *options,
+                     uint8_t *out)
 {
     struct fapilog_record dated = *r;
     int64_t real_ns;
     if (r->internal && !r->cycles)
         (void)clock_sample(seg->sb.clock_kind, &dated.cycles, &real_ns);
-    return reencode_write(&dated, &options, out);
+    return reencode_write(&dated, options, out);
+}
+
+/* False: an output has no room for it. */
+static bool fits(const struct batch *b, const struct outputs *o, uint32_t wants, size_t len)
+{
+    for (uint32_t i = o->serialized_count; i < OUTPUTS_MAX && i < o->count; i++)
+        if (wants >> i & 1 && b->span_bytes[i] && b->span_bytes[i] + len > b->chunk[i].room)
+            return false;
+    return true;
+}
+
+/* Once for the outputs that want its call site, and once for those that do not. */
+static int prepare(struct batch *b, const struct outputs *o, const struct segment *seg, const struct fapilog_record *r,
+                   uint32_t wants, bool with_source, bool *ret_fits)
+{
+    const struct reencode_options options = { .with_enriched = true, .with_source = with_source };
+    struct batch_encoded *x = &b->encoded;
+    if (reserve(b, reencode_bound(r, &options) + aligned(r->thread.len)) < 0)
+        return -ENOMEM;
+    struct encoded_record *rec = &x->record[x->count + x->pending];
+    *rec = (struct encoded_record){ .outputs = wants };
+    place(&rec->span, seg, r);
+    const size_t len = encode(seg, r, &options, x->at);
+    CHECK(len > 0); /* without a limit of ours there is always one */
+    rec->span.data = (const char *)x->at;
+    rec->span.len = (uint32_t)len;
+    *ret_fits = fits(b, o, wants, len);
+    if (!*ret_fits)
+        return 0;
+    const size_t used = len + keep_thread(x, r, x->at + len, &rec->span.thread);
+    x->at += used;
+    x->left -= used;
+    x->pending++;
+    return 0;
 }
 
 int encoded_prepare(struct batch *b, const struct outputs *o, const struct segment *seg,
                     const struct fapilog_record *r, uint32_t among, bool *ret_fits)
 {
-    struct batch_encoded *x = &b->encoded;
-    const uint32_t wants = is_from(seg, r) ? outputs_wanting(o, r, among) : 0;
+    int res = 0;
     *ret_fits = true;
-    x->pending = 0;
-    if (!wants)
+    b->encoded.pending = 0;
+    if (!is_from(seg, r))
         return 0;
-    if (reserve(b, reencode_bound(r, &options) + aligned(r->thread.len)) < 0)
-        return -ENOMEM;
-    struct encoded_record *rec = &x->record[x->count];
-    *rec = (struct encoded_record){ .outputs = wants };
-    place(&rec->span, seg, r);
-    const size_t len = encode(seg, r, x->at);
-    CHECK(len > 0); /* without a limit of ours there is always one */
-    rec->span.data = (const char *)x->at;
-    rec->span.len = (uint32_t)len;
-    for (uint32_t i = o->serialized_count; i < OUTPUTS_MAX && i < o->count; i++) {
-        if (wants >> i & 1 && b->span_bytes[i] && b->span_bytes[i] + len > b->chunk[i].room)
-            *ret_fits = false;
+    for (unsigned with_source = 0; with_source < 2 && *ret_fits && res == 0; with_source++) {
+        const uint32_t wants = outputs_wanting(o, r, among, with_source);
+        if (wants)
+            res = prepare(b, o, seg, r, wants, with_source, ret_fits);
     }
-    x->pending = *ret_fits ? wants : 0;
-    const size_t used = len + keep_thread(x, r, x->at + len, &rec->span.thread);
-    if (*ret_fits) {
-        x->at += used;
-        x->left -= used;
-    }
-    return 0;
+    return res;
 }
 
 void encoded_take(struct batch *b, const struct outputs *o)
 {
     struct batch_encoded *x = &b->encoded;
-    for (uint32_t i = o->serialized_count; i < OUTPUTS_MAX && i < o->count; i++) {
-        if (!(x->pending >> i & 1))
-            continue;
-        b->span_bytes[i] += x->record[x->count].span.len;
-        b->span_records[i]++;
+    for (; x->pending; x->pending--) {
+        const struct encoded_record *rec = &x->record[x->count++];
+        for (uint32_t i = o->serialized_count; i < OUTPUTS_MAX && i < o->count; i++) {
+            if (!(rec->outputs >> i & 1))
+                continue;
+            b->span_bytes[i] += rec->span.len;
+            b->span_records[i]++;
+        }
     }
-    x->count += x->pending != 0;
-    x->pending = 0;
 }
 
 static int spans_reserve(struct batch *b, const struct outputs *o)

@@ -49,7 +49,8 @@ static uint32_t output_get(struct outputs *o, const struct output *want, const s
     for (uint32_t i = 0; i < o->count && !rules->is_apart; i++) {
         const struct output *have = &o->output[i];
         if (have->kind == want->kind && have->format == want->format && have->encoder == want->encoder &&
-            have->level_mask == want->level_mask && are_routed_alike(rules->routes, have->routed_as, want->routed_as))
+            have->level_mask == want->level_mask && have->with_source == want->with_source &&
+            are_routed_alike(rules->routes, have->routed_as, want->routed_as))
             return i;
     }
     CHECK(o->count < OUTPUTS_MAX);
@@ -83,6 +84,8 @@ static int sink_output(struct outputs *o, struct sink *s, enum output_kind kind,
         if (r < 0)
             return r;
         want.format = s->format;
+    } else {
+        want.with_source = s->common.source;
     }
     if (kind == OUTPUT_ENTRY && s->ops->remote->encode)
         want.encoder = s;

@@ -21,6 +21,7 @@ struct output {
     uint32_t level_mask;   /* bit = level number */
     struct format *format; /* NULL: raw spans, or an encoder that needs none */
     struct sink *encoder;  /* OUTPUT_ENTRY: encodes for itself, NULL: the payload is the format's */
+    bool with_source;      /* OUTPUT_RAW: records that are encoded anew have their call site as fields */
     uint32_t text;         /* OUTPUT_ENTRY of a format: 1 + the text output that has the same bytes, 0: none */
     const char *routed_as; /* the name of its first sink: the same rules name the others */
     uint32_t sinks;        /* one bit each */

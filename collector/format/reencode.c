@@ -7,7 +7,15 @@
 
 #include <string.h>
 
-enum { PREFIX_MAX = 64, FIELD_FRAME = 4 + 3 + 8 + 8 }; /* head, alignment, length, alignment of a stack */
+enum {
+    PREFIX_MAX = 64,
+    FIELD_FRAME = 4 + 3 + 8 + 8, /* head, alignment, length, alignment of a stack */
+    HEADER = sizeof(struct fapilog_record_header),
+    FRAGMENT_BYTES = REENCODE_PLAIN_MAX - HEADER, /* of a chain that one fragment holds */
+    CHAIN_HEAD = 24,                              /* word0, cycles and length in front of its payload */
+    CHAIN_MORE = CHAIN_HEAD - HEADER + (REENCODE_BYTES_MAX / FRAGMENT_BYTES + 1) * HEADER,
+    SOURCE_FIELDS = 3, SOURCE_NAME_MAX = 18,
+};
 
 struct writer {
     uint8_t *start;
@@ -155,6 +163,11 @@ static size_t list_bound(const struct fapilog_field *fields, uint32_t count)
     return sum;
 }
 
+static bool has_source(const struct fapilog_record *r, const struct reencode_options *o)
+{
+    return o->with_source && r->site && r->site->file.len;
+}
+
 size_t reencode_bound(const struct fapilog_record *r, const struct reencode_options *o)
 {
     size_t sum = PREFIX_MAX + message_bound(r) + list_bound(r->fields, r->fields_count);
@@ -164,7 +177,10 @@ size_t reencode_bound(const struct fapilog_record *r, const struct reencode_opti
         sum += list_bound(r->logger->fields, r->logger->fields_count) + FIELD_FRAME + 16 + r->logger->name.len;
     if (r->process && o->with_enriched)
         sum += list_bound(r->process->enriched, r->process->enriched_count);
-    return aligned(sum, 8);
+    if (has_source(r, o))
+        sum += SOURCE_FIELDS * (FIELD_FRAME + 8 + SOURCE_NAME_MAX) + r->site->file.len + r->site->function.len;
+    sum = aligned(sum, 8);
+    return sum > REENCODE_PLAIN_MAX ? sum + CHAIN_MORE : sum;
 }
 
 static void put_message(struct writer *w, const struct fapilog_record *r)
@@ -196,6 +212,17 @@ static void put_context(struct writer *w, const struct fapilog_context_info *con
     pad(w, 0, 8);
 }
 
+static void put_source(struct writer *w, size_t list, const struct fapilog_site *site, uint32_t *count)
+{
+    const struct fapilog_field fields[SOURCE_FIELDS] = {
+        {.name = {"code.file.path", 14}, .type = FAPILOG_TYPE_STRING, .len = site->file.len, .v.data = site->file.data},
+        {.name = {"code.line.number", 16}, .type = FAPILOG_TYPE_U32, .v.u64 = site->line},
+        {.name = {"code.function.name", SOURCE_NAME_MAX}, .type = FAPILOG_TYPE_STRING, .len = site->function.len,
+         .v.data = site->function.data},
+    };
+    put_fields(w, list, fields, SOURCE_FIELDS, count);
+}
+
 static void put_all_fields(struct writer *w, const struct fapilog_record *r, const struct reencode_options *o,
                            uint32_t *count)
 {
@@ -213,6 +240,30 @@ static void put_all_fields(struct writer *w, const struct fapilog_record *r, con
         if (!gather_is_argument(r, &r->fields[i]))
             (void)put_field(w, list, &r->fields[i], count);
     }
+    if (has_source(r, o))
+        put_source(w, list, r->site, count);
+}
+
+/* The same record as a chain, as a lane has it. Bytes move up, the last ones first: those of a fragment go behind where
+ * all that is in front of them lies. */
+static size_t make_chain(uint8_t *out, size_t len, uint64_t word0, uint64_t cycles)
+{
+    const uint64_t head[CHAIN_HEAD / 8] = {word0, cycles, len - HEADER};
+    const size_t joined = len - HEADER + CHAIN_HEAD, count = (joined + FRAGMENT_BYTES - 1) / FRAGMENT_BYTES;
+    for (size_t i = count; i-- > 0;) {
+        const size_t from = i * FRAGMENT_BYTES, n = joined - from < FRAGMENT_BYTES ? joined - from : FRAGMENT_BYTES;
+        const size_t begin = i ? 0 : CHAIN_HEAD;
+        uint8_t *const to = out + from + i * HEADER;
+        const uint32_t marks = (i == 0 ? 1u : 0u) | (i == count - 1 ? 2u : 0u);
+        const struct fapilog_record_header header = {
+            FAPILOG_WORD0((HEADER + n) / 8, FAPILOG_KIND_FRAGMENT, FAPILOG_WORD0_LEVEL(word0),
+                          FAPILOG_WORD0_FLAGS(word0), marks), cycles};
+        memmove(to + HEADER + begin, out + HEADER + from + begin - CHAIN_HEAD, n - begin);
+        if (i == 0)
+            memcpy(to + HEADER, head, sizeof head);
+        memcpy(to, &header, sizeof header);
+    }
+    return joined + count * HEADER;
 }
 
 size_t reencode_write(const struct fapilog_record *r, const struct reencode_options *o, uint8_t *out)
@@ -243,8 +294,10 @@ size_t reencode_write(const struct fapilog_record *r, const struct reencode_opti
     const uint32_t flags = FAPILOG_FLAG_EXT | FAPILOG_FLAG_TID | (has_context ? FAPILOG_FLAG_CONTEXT : 0u) |
                            (r->flags & (FAPILOG_FLAG_TRUNCATED | FAPILOG_FLAG_NESTED)) |
                            (w.is_cut ? FAPILOG_FLAG_TRUNCATED : 0u);
-    const struct fapilog_record_header header = {
-        .word0 = FAPILOG_WORD0(w.at / 8, FAPILOG_KIND_DYNAMIC, r->level, flags, 0), .cycles = r->cycles};
+    const uint64_t word0 = FAPILOG_WORD0(0, FAPILOG_KIND_DYNAMIC, r->level, flags, 0);
+    if (w.at > REENCODE_PLAIN_MAX)
+        return make_chain(out, w.at, word0, r->cycles);
+    const struct fapilog_record_header header = {.word0 = word0 | w.at / 8, .cycles = r->cycles};
     memcpy(out, &header, sizeof header);
     return w.at;
 }

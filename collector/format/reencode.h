@@ -1,6 +1,7 @@
 /* reencode.h - a record, as stages have left it, in the bytes of the ring: one dynamic record that needs no call
- * site, no context record and (unless asked for) no logger entry to be read. For sinks that take raw records:
- * what lies in the ring itself has been masked by nobody. */
+ * site, no context record and (unless asked for) no logger entry to be read; as a chain of fragments where it is longer
+ * than the header of a record can say. For sinks that take raw records: what lies in the ring itself has been masked by
+ * nobody. */
 #ifndef COLLECTOR_FORMAT_REENCODE_H
 #define COLLECTOR_FORMAT_REENCODE_H
 
@@ -14,10 +15,15 @@ struct reencode_options {
      * producer's own registry holds bound fields unmasked. */
     uint32_t logger;
     bool with_enriched; /* what enrichers added comes as fields too */
-    size_t limit;       /* most bytes of the record; 0: REENCODE_BYTES_MAX */
+    bool with_source;   /* the call site as well: code.file.path, code.line.number, code.function.name, as OpenTelemetry
+                           has them */
+    size_t limit;       /* most bytes of the record before it becomes a chain; 0: REENCODE_BYTES_MAX */
 };
 
-enum { REENCODE_BYTES_MAX = 0xffff * 8 }; /* what the header of a record can say */
+enum {
+    REENCODE_PLAIN_MAX = 0xffff * 8, /* what the header of a record can say: longer ones are chains */
+    REENCODE_BYTES_MAX = FAPILOG_RECORD_BYTES_MAX + 4088, /* what lib/reader accepts of a chain */
+};
 
 /* Most bytes that reencode_write() needs. */
 size_t reencode_bound(const struct fapilog_record *r, const struct reencode_options *o);

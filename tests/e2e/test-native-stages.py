@@ -95,6 +95,38 @@ def without_stages_the_ring_is_what_is_written():
             check(secret in data, f"{secret}: the other test would not find it")
 
 
+def the_call_site_is_there_where_it_is_wanted():
+    with Place() as place:
+        execute([EVERYTHING, place.rings], status=0)
+        drain_with(place, f"stages:\n  - redact: {{fields: [nothing]}}\nsinks:\n"
+                          f"  n: 'native://{place.out}/n/?source=true'\n  m: 'native://{place.out}/m/'\n"
+                          f"  t: {{type: file, path: {place.out}/t/log.jsonl, format: json, source: true}}\n")
+        told, silent = dump(place.file("n")), dump(place.file("m"))
+        with open(place.file("t/log.jsonl"), encoding="utf-8") as f:
+            expected = [(r["message"], r.get("file"), r.get("line"), r.get("function")) for r in map(json.loads, f)]
+        names = ["code.file.path", "code.line.number", "code.function.name"]
+        found = [(r["message"], *(r["data"].get(name) for name in names)) for r in told]
+        check(sorted(map(str, found)) == sorted(map(str, expected)), f"{set(found) ^ set(expected)}")
+        check(sum(f is not None for _, f, _, _ in found) > 10, f"{found}")
+        check(by_id(told).keys() == by_id(silent).keys(), "not the same records")
+        check(not any(name in r["data"] for r in silent for name in names), "the other sink has call sites too")
+
+
+def records_of_a_mebibyte_are_kept_whole():
+    for compress in ("none", "zstd"):
+        for payload, is_whole in ((510 << 10, True), (514 << 10, True), ((1 << 20) - 64, True), (1 << 20, False)):
+            with Place() as place:
+                place.load_done("--threads", 1, "--records", 3, "--payload", payload, "--lane-bytes", 1 << 23)
+                drain_with(place, f"stages:\n  - redact: {{fields: [nothing]}}\nsinks:\n"
+                                  f"  n: 'native://{place.out}/n/?compress={compress}'\n")
+                records = [r for r in dump(place.file("n")) if r["message"] == "load"]
+                check([r["data"]["n"] for r in records] == [0, 1, 2], f"{payload}: {len(records)} records")
+                for r in records:
+                    text = r["data"]["payload"]
+                    check(len(text) == payload if is_whole else payload - 256 < len(text) < payload, f"{payload}: {len(text)}")
+                    check(bool(r["diagnostics"].get("truncated")) != is_whole, f"{payload}: {r['diagnostics']}")
+
+
 def only_routed_records_are_there():
     with Place() as place:
         execute([EVERYTHING, place.rings], status=0)
@@ -134,6 +166,8 @@ if __name__ == "__main__":
     sys.exit(run([
         masked_values_are_in_no_byte_of_the_files,
         without_stages_the_ring_is_what_is_written,
+        the_call_site_is_there_where_it_is_wanted,
+        records_of_a_mebibyte_are_kept_whole,
         only_routed_records_are_there,
         many_threads_and_files_keep_each_record_and_its_order,
         what_the_producer_has_dropped_is_told,

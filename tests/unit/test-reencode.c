@@ -176,6 +176,118 @@ static void what_does_not_fit_is_cut_and_marked(void **state)
     sample_free(s);
 }
 
+/* As through(), of a chain: its fragments joined as lib/reader does it. */
+static struct read_back *through_chain(const struct fapilog_record *r, unsigned fragments)
+{
+    const struct reencode_options o = {0};
+    uint8_t *const out = malloc(reencode_bound(r, &o)), *const joined = malloc(REENCODE_BYTES_MAX + 8);
+    struct read_back *const b = calloc(1, sizeof *b);
+    assert_true(out && joined && b);
+    const size_t len = reencode_write(r, &o, out);
+    assert_true(len <= reencode_bound(r, &o));
+    size_t all = 0, at = 0;
+    for (unsigned i = 0; i < fragments; i++) {
+        struct fapilog_record_header h;
+        memcpy(&h, out + at, sizeof h);
+        const uint32_t size = FAPILOG_WORD0_SIZE(h.word0);
+        assert_int_equal(FAPILOG_WORD0_KIND(h.word0), FAPILOG_KIND_FRAGMENT);
+        assert_int_equal(FAPILOG_WORD0_SCHEMA(h.word0), (i == 0) | (i == fragments - 1) << 1);
+        assert_int_equal(FAPILOG_WORD0_LEVEL(h.word0), r->level);
+        assert_int_equal(h.cycles, r->cycles);
+        assert_true(size > sizeof h && size <= len - at && all + size - sizeof h <= REENCODE_BYTES_MAX + 8);
+        memcpy(joined + all, out + at + sizeof h, size - sizeof h);
+        all += size - sizeof h;
+        at += size;
+    }
+    assert_int_equal(at, len);
+    uint64_t head[3];
+    memcpy(head, joined, sizeof head);
+    assert_int_equal(FAPILOG_WORD0_KIND(head[0]), FAPILOG_KIND_DYNAMIC);
+    assert_int_equal(head[1], r->cycles);
+    assert_int_equal(head[2], all - sizeof head);
+    b->word0 = head[0];
+    b->bytes = joined;
+    memmove(joined, joined + 8, all - 8); /* offsets count from a header of 16 bytes */
+    const uint32_t end = (uint32_t)all - 8;
+    assert_int_equal(decode_prefix(joined, 16, end, FAPILOG_WORD0_FLAGS(b->word0), &b->prefix), 0);
+    assert_int_equal(decode_dynamic(joined, b->prefix.end, end, &b->message, b->fields, &b->count), 0);
+    free(out);
+    return b;
+}
+
+/* Text whose bytes differ at every place, so that none can be missing or moved. */
+static char *long_text(size_t len)
+{
+    uint32_t *const text = malloc(len + 4);
+    assert_non_null(text);
+    for (uint32_t i = 0; i <= len / 4; i++)
+        text[i] = i * 2654435761u;
+    return (char *)text;
+}
+
+static void what_no_header_can_say_becomes_a_chain(void **state)
+{
+    (void)state;
+    struct sample *const s = sample_new(SAMPLE_EMPTY);
+    const struct reencode_options o = {0};
+    char *const text = long_text(REENCODE_BYTES_MAX);
+    sample_add(s, sample_bytes("long", FAPILOG_TYPE_BYTES, text, 8));
+    struct read_back *b = through(&s->r, &o);
+    const size_t rest = b->len - 8; /* of the record without this text */
+    done(b);
+    static const struct {
+        size_t len;
+        unsigned fragments;
+        bool is_cut;
+    } cases[] = {
+        {REENCODE_PLAIN_MAX, 0, false},
+        {REENCODE_PLAIN_MAX + 8, 2, false},
+        {2 * (REENCODE_PLAIN_MAX - 16) - 8, 2, false},
+        {2 * (REENCODE_PLAIN_MAX - 16), 3, false},
+        {REENCODE_BYTES_MAX - 64, 3, false},
+        {REENCODE_BYTES_MAX + 8, 0, true},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        s->call[0] = sample_bytes("long", FAPILOG_TYPE_BYTES, text, (uint32_t)(cases[i].len - rest));
+        b = cases[i].fragments ? through_chain(&s->r, cases[i].fragments) : through(&s->r, &o);
+        assert_int_equal((FAPILOG_WORD0_FLAGS(b->word0) & FAPILOG_FLAG_TRUNCATED) != 0, cases[i].is_cut);
+        if (cases[i].is_cut)
+            assert_int_equal(b->count, 0);
+        else
+            same_field(&b->fields[0], &s->call[0]);
+        done(b);
+    }
+    free(text);
+    sample_free(s);
+}
+
+static void the_call_site_comes_last_and_only_where_it_is_wanted(void **state)
+{
+    (void)state;
+    struct sample *const s = sample_new(SAMPLE_SIMPLE);
+    const struct reencode_options o = {.with_source = true}, without = {0};
+    const uint32_t own = s->r.fields_count + s->logger.fields_count + 1; /* the logger's name */
+    struct read_back *b = through(&s->r, &o);
+    assert_non_null(s->r.site);
+    assert_int_equal(b->count, own + 3);
+    const struct fapilog_field file = {.name = {"code.file.path", 14}, .type = FAPILOG_TYPE_STRING,
+                                       .len = s->r.site->file.len, .v.data = s->r.site->file.data};
+    same_field(&b->fields[own], &file);
+    assert_memory_equal(b->fields[own + 1].name.data, "code.line.number", 16);
+    assert_int_equal(b->fields[own + 1].v.u64, s->r.site->line);
+    assert_memory_equal(b->fields[own + 2].name.data, "code.function.name", 18);
+    assert_int_equal(b->fields[own + 2].len, s->r.site->function.len);
+    done(b);
+    b = through(&s->r, &without);
+    assert_int_equal(b->count, own);
+    done(b);
+    s->r.site = NULL; /* of a record that is no macro's */
+    b = through(&s->r, &o);
+    assert_int_equal(b->count, own);
+    done(b);
+    sample_free(s);
+}
+
 static void more_fields_than_a_record_holds_are_cut(void **state)
 {
     (void)state;
@@ -198,6 +310,8 @@ int main(void)
         cmocka_unit_test(a_printf_message_is_made_plain_and_its_arguments_are_gone),
         cmocka_unit_test(without_a_logger_entry_its_fields_and_name_are_the_records),
         cmocka_unit_test(what_does_not_fit_is_cut_and_marked),
+        cmocka_unit_test(what_no_header_can_say_becomes_a_chain),
+        cmocka_unit_test(the_call_site_comes_last_and_only_where_it_is_wanted),
         cmocka_unit_test(more_fields_than_a_record_holds_are_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
