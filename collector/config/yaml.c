@@ -29,7 +29,7 @@ struct tree {
 struct parse {
     struct tree *tree;
     const char *text; /* what is parsed */
-    char *unquoted;   /* see single_quoted() */
+    char *name, *value; /* texts of tokens */
     struct fy_parser *parser;
     struct fy_diag *diag;
     struct fy_event *event; /* not yet consumed */
@@ -61,8 +61,18 @@ static int next_event(struct parse *p)
     return syntax_error(p);
 }
 
-/* libfyaml 0.7.12 takes the quotes of '''' for three where they are two, and cuts the text at its true length: such
- * texts are read here. */
+/* Room for the text of a token. */
+static char *scratch(struct parse *p, char **room, size_t len)
+{
+    char *more = realloc(*room, len + 1);
+    if (more)
+        *room = more;
+    else
+        (void)refuse(p, -ENOMEM, "out of memory");
+    return more;
+}
+
+/* libfyaml 0.7.12 takes the quotes of '''' for three where they are two: such texts are read here. */
 static bool misread(const struct parse *p, struct fy_token *token, const char **ret, size_t *ret_len)
 {
     if (fy_token_scalar_style(token) != FYSS_SINGLE_QUOTED)
@@ -72,31 +82,55 @@ static bool misread(const struct parse *p, struct fy_token *token, const char **
     return memmem(*ret, *ret_len, "''''", 4) != NULL;
 }
 
-static int single_quoted(struct parse *p, const char *from, size_t len, const char **ret, size_t *ret_len)
+static int single_quoted(struct parse *p, const char *from, size_t len, char **room, size_t *ret_len)
 {
     if (memchr(from, '\n', len) || memchr(from, '\r', len))
         return refuse(p, -EINVAL, "several lines with '''' among them: write them between double quotes");
-    char *to = realloc(p->unquoted, len);
+    char *to = scratch(p, room, len);
     if (!to)
-        return refuse(p, -ENOMEM, "out of memory");
-    p->unquoted = to;
+        return -ENOMEM;
     for (size_t i = 0; i < len; i += from[i] == '\'' ? 2 : 1)
         *to++ = from[i];
-    *ret = p->unquoted;
-    *ret_len = (size_t)(to - p->unquoted);
+    *ret_len = (size_t)(to - *room);
     return 0;
 }
 
-static int token_text(struct parse *p, struct fy_token *token, const char **ret, size_t *ret_len)
+/* fy_token_get_text() of 0.7.12 trusts the length that the scanner has found: where what it puts together is longer, it
+ * cuts the text, and loses memory. */
+static int whole_text(struct parse *p, struct fy_token *token, char **room, size_t *ret_len)
 {
-    if (token && misread(p, token, ret, ret_len))
-        return single_quoted(p, *ret, *ret_len, ret, ret_len);
-    *ret = token ? fy_token_get_text(token, ret_len) : "";
-    if (!token)
-        *ret_len = 0;
-    if (!*ret)
-        return refuse(p, -EINVAL, "cannot be read");
-    return memchr(*ret, '\0', *ret_len) ? refuse(p, -EINVAL, "a character of value 0 has no place here") : 0;
+    const size_t len = fy_token_get_text_length(token);
+    const struct fy_iter_chunk *chunk = NULL;
+    size_t all = 0;
+    int failed = 0;
+    char *to = scratch(p, room, len);
+    struct fy_token_iter *iter = to ? fy_token_iter_create(token) : NULL;
+    if (!iter)
+        return refuse(p, -ENOMEM, "out of memory");
+    while ((chunk = fy_token_iter_chunk_next(iter, chunk, &failed)) && chunk->len <= len - all) {
+        memcpy(to + all, chunk->str, chunk->len);
+        all += chunk->len;
+    }
+    fy_token_iter_destroy(iter);
+    if (chunk || failed || all != len)
+        return refuse(p, -EINVAL, "cannot be read for certain: write it in one line between double quotes");
+    *ret_len = len;
+    return memchr(to, '\0', len) ? refuse(p, -EINVAL, "a character of value 0 has no place here") : 0;
+}
+
+static int token_text(struct parse *p, struct fy_token *token, char **room, const char **ret, size_t *ret_len)
+{
+    const char *quoted;
+    int r = 0;
+    *ret = "";
+    *ret_len = 0;
+    if (token && misread(p, token, &quoted, ret_len))
+        r = single_quoted(p, quoted, *ret_len, room, ret_len);
+    else if (token)
+        r = whole_text(p, token, room, ret_len);
+    if (token)
+        *ret = *room;
+    return r;
 }
 
 static int new_node(struct parse *p, enum node_kind kind, struct fy_token *anchor, struct fy_token *value,
@@ -104,9 +138,9 @@ static int new_node(struct parse *p, enum node_kind kind, struct fy_token *ancho
 {
     const char *name = "", *text = "";
     size_t name_len = 0, text_len = 0;
-    int r = token_text(p, anchor, &name, &name_len);
+    int r = token_text(p, anchor, &p->name, &name, &name_len);
     if (r == 0)
-        r = token_text(p, value, &text, &text_len);
+        r = token_text(p, value, &p->value, &text, &text_len);
     if (r < 0)
         return r;
     if (++p->tree->count > NODES_MAX)
@@ -140,7 +174,7 @@ static int alias(struct parse *p, struct owned **ret)
 {
     const char *name;
     size_t len;
-    int r = token_text(p, p->event->alias.anchor, &name, &len);
+    int r = token_text(p, p->event->alias.anchor, &p->name, &name, &len);
     if (r < 0)
         return r;
     const struct owned *to = p->tree->last;
@@ -367,11 +401,37 @@ static int check_text(const char *text, size_t len, const char *source, struct e
     return 0;
 }
 
+/* libfyaml 0.7.12 frees a key twice when, behind the ':' of a key that began with '?', it meets a tab that it takes for
+ * indentation. Where there may be both, they are refused here. */
+static int check_tabs(const char *text, size_t len, const char *source, struct err *e)
+{
+    const char *const end = text + len, *begin = text;
+    int line = 1;
+    if (!memchr(text, '?', len))
+        return 0;
+    for (const char *p = text; p < end; p++) {
+        if (*p == '\n') {
+            line++;
+            begin = p + 1;
+        }
+        const char *next = p + 1;
+        bool has_tab = false;
+        for (; *p == ':' && next < end && (*next == ' ' || *next == '\t'); next++)
+            has_tab |= *next == '\t';
+        if (has_tab && next < end && strchr("?:|>-", *next))
+            return err_set(e, -EINVAL, "%s:%d:%td: a tab in front of '%c': write spaces", source, line, p - begin + 2,
+                           *next);
+    }
+    return 0;
+}
+
 int tree_parse(const char *text, size_t len, const char *source, struct tree **ret, struct err *e)
 {
     if (len > NODE_BYTES_MAX)
         return err_set(e, -EFBIG, "%s: longer than %d bytes", source, NODE_BYTES_MAX);
-    const int bad = check_text(text, len, source, e);
+    int bad = check_text(text, len, source, e);
+    if (bad == 0)
+        bad = check_tabs(text, len, source, e);
     if (bad < 0)
         return bad;
     struct tree *t = calloc(1, sizeof *t);
@@ -387,7 +447,8 @@ int tree_parse(const char *text, size_t len, const char *source, struct tree **r
     }
     if (p.diag)
         fy_diag_destroy(p.diag);
-    free(p.unquoted);
+    free(p.name);
+    free(p.value);
     if (r < 0) {
         tree_free(t);
         return r;
