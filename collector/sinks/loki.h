@@ -6,6 +6,7 @@
 #ifndef COLLECTOR_SINKS_LOKI_H
 #define COLLECTOR_SINKS_LOKI_H
 
+#include "collector/format/level.h"
 #include "collector/sinks/remote.h"
 #include "lib/base/buf.h"
 #include "lib/base/opt.h"
@@ -20,6 +21,7 @@ enum {
     LOKI_SEPARATOR = 2,   /* bytes of ", " */
     LOKI_METADATA_MAX = 16,  /* keys */
     LOKI_METADATA_BYTES = 1024, /* of one value */
+    LOKI_KEPT_BYTES = 256,  /* of a group that is kept for all records of a level */
 };
 
 /* Where the value of a label or of metadata comes from. */
@@ -44,6 +46,12 @@ struct loki_labels {
     struct loki_label metadata[LOKI_METADATA_MAX];
     unsigned metadata_count;
     size_t bound, metadata_bound; /* of what is written for a record */
+    /* Where nothing but the level changes from record to record, and the groups are short: all there can be. */
+    bool is_by_level;
+    struct {
+        uint16_t len;
+        char text[LOKI_KEPT_BYTES];
+    } by_level[LEVEL_NAMES];
 };
 
 int loki_labels_init(struct loki_labels *l, const struct opt_map *fixed, const struct opt_list *keys,
@@ -59,6 +67,7 @@ struct loki_stream {
     const char *group;
     uint16_t group_len;
     uint32_t first, last, count; /* a chain of entries by index */
+    uint64_t bytes;              /* of their payloads, and of meta as protobuf at most */
     int64_t last_ns;
     bool is_disordered;
 };

@@ -115,6 +115,20 @@ static void prepare_label(struct loki_labels *l, struct loki_label *label)
     l->bound += label->text_len + (is_static ? 0 : LOKI_LABEL_MAX + 1);
 }
 
+static char *write_group(const struct loki_labels *l, const struct fapilog_record *r, char *out);
+
+static void keep_groups(struct loki_labels *l)
+{
+    l->is_by_level = l->bound <= LOKI_KEPT_BYTES;
+    for (unsigned i = 0; i < l->count; i++)
+        l->is_by_level &= l->label[i].source == LOKI_STATIC || l->label[i].source == LOKI_LEVEL;
+    for (unsigned level = 0; l->is_by_level && level <= FAPILOG_LEVEL_SECURITY; level++) {
+        const struct fapilog_record r = {.level = (uint8_t)level};
+        const unsigned i = level_name_index(r.level);
+        l->by_level[i].len = (uint16_t)(write_group(l, &r, l->by_level[i].text) - l->by_level[i].text);
+    }
+}
+
 /* What does not change from record to record. */
 static void prepare(struct loki_labels *l)
 {
@@ -124,6 +138,7 @@ static void prepare(struct loki_labels *l)
         prepare_label(l, &l->label[i]);
     for (unsigned i = 0; i < l->metadata_count; i++)
         l->metadata_bound += 3 + l->metadata[i].name_len + 3 * LOKI_METADATA_BYTES;
+    keep_groups(l);
 }
 
 int loki_labels_init(struct loki_labels *l, const struct opt_map *fixed, const struct opt_list *keys,
@@ -230,7 +245,7 @@ static struct fapilog_text value_or_other(const struct loki_label *l, const stru
     return value.len ? value : (struct fapilog_text){l->value, l->value_len};
 }
 
-char *loki_labels_write(const struct loki_labels *l, const struct fapilog_record *r, char *out)
+static char *write_group(const struct loki_labels *l, const struct fapilog_record *r, char *out)
 {
     char scratch[SCRATCH_BYTES + VALUE_SLACK];
     const char *const start = out;
@@ -248,6 +263,14 @@ char *loki_labels_write(const struct loki_labels *l, const struct fapilog_record
         *out++ = '"';
     }
     return out == start ? put_lit(out, NO_LABEL) : out;
+}
+
+char *loki_labels_write(const struct loki_labels *l, const struct fapilog_record *r, char *out)
+{
+    if (!l->is_by_level)
+        return write_group(l, r, out);
+    const unsigned i = level_name_index(r->level);
+    return (char *)memcpy(out, l->by_level[i].text, l->by_level[i].len) + l->by_level[i].len;
 }
 
 /* ---- structured metadata ---- */

@@ -27,6 +27,7 @@ static void a_level_carries_the_name_whose_range_holds_it(void **state)
             assert_int_equal(level_severity_number((uint8_t)level), ranges[i].number ? ranges[i].number : level);
             assert_int_equal(level_is_extra((uint8_t)level), level >= FAPILOG_LEVEL_AUDIT);
             assert_in_range(level_name((uint8_t)level).len, 1, LEVEL_NAME_MAX);
+            assert_in_range(level_name_index((uint8_t)level), 0, LEVEL_NAMES - 1);
         }
     }
 }

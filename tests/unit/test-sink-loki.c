@@ -74,6 +74,27 @@ static void names_and_values_of_labels_are_sanitised_and_cut(void **state)
     end();
 }
 
+/* Groups of levels are kept where nothing else changes, which another label prevents. */
+static void each_level_has_its_group_kept_or_not(void **state)
+{
+    static const char *const options[] = {"?labels=app=x", "?labels=app=x&label_keys=level,nobody"};
+    struct sample *s = sample_new(SAMPLE_EMPTY);
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        start("", options[i]);
+        for (uint8_t level = 0; level < 32; level++) {
+            char expected[64];
+            const struct fapilog_text name = level_name(level);
+            (void)snprintf(expected, sizeof expected, "app=\"x\", level=\"%.*s\"", (int)name.len, name.data);
+            s->r.level = level;
+            entry[0] = remote_run_encode(&run, &s->r);
+            assert_group(entry[0], expected);
+        }
+        end();
+    }
+    sample_free(s);
+}
+
 static void a_record_without_any_label_gets_one(void **state)
 {
     struct sample *s = sample_new(SAMPLE_EMPTY);
@@ -345,6 +366,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_and_values_of_labels_are_sanitised_and_cut),
+        cmocka_unit_test(each_level_has_its_group_kept_or_not),
         cmocka_unit_test(a_record_without_any_label_gets_one),
         cmocka_unit_test(a_key_falls_back_to_the_static_label_of_its_name),
         cmocka_unit_test(hostile_records_stay_inside_labels_and_json),
