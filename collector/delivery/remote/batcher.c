@@ -8,7 +8,7 @@
 
 /* What a request holds so far. */
 struct fill {
-    uint32_t records;
+    uint32_t records, most;
     uint64_t payload, bytes;  /* bytes: as the protocol counts them */
     int64_t oldest_ns, youngest_ns;
 };
@@ -58,7 +58,7 @@ static bool fits(const struct remote *r, const struct fill *f, const struct entr
     const int64_t youngest = h->time_ns > f->youngest_ns ? h->time_ns : f->youngest_ns;
     if (f->records == 0)
         return true;
-    if (f->records >= records_max(r) || f->payload + h->payload_len > r->d->batch_bytes)
+    if (f->records >= f->most || f->payload + h->payload_len > r->d->batch_bytes)
         return false;
     if (l->bytes && f->bytes + h->payload_len + l->entry_overhead > l->bytes)
         return false;
@@ -111,11 +111,10 @@ static bool take_next(struct remote *r, struct queue *q, struct fill *f, struct 
 
 struct bundle *batcher_take(struct remote *r, struct queue *q)
 {
-    struct fill f = {0};
+    struct fill f = {.most = records_max(r)};
     if (!q->records || !is_ready(r, q))
         return NULL;
-    const uint32_t most = records_max(r) < q->records ? records_max(r) : (uint32_t)q->records;
-    struct bundle *b = bundle_new(r, most);
+    struct bundle *b = bundle_new(r, f.most < q->records ? f.most : (uint32_t)q->records);
     while (take_next(r, q, &f, b))
         ;
     if (b->count)

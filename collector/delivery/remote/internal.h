@@ -13,6 +13,7 @@
 #include "collector/delivery/remote/adapt.h"
 #include "collector/delivery/remote/breaker.h"
 #include "collector/delivery/spool/spool.h"
+#include "lib/base/check.h"
 
 struct lot {
     struct lot *next;
@@ -142,11 +143,8 @@ void remote_say(struct remote *r, const char *fmt, ...) __attribute__((format(pr
 /* queue.c */
 void queue_init(struct queue *q);
 void queue_push(struct queue *q, struct lot *l);
-/* Where the first lot is an image, entries take its place. False: no memory for them now. */
-bool queue_open(struct remote *r, struct queue *q);
-/* The first record, without taking it. With entry NULL: it is in an image. */
-bool queue_peek(const struct queue *q, struct item *ret);
-void queue_pop(struct queue *q);
+/* Of queue_open(), below. */
+bool queue_open_images(struct remote *r, struct queue *q);
 /* Walks over the queue without changing it: what is behind `item`, a record, or with entry NULL an image; start with
  * item->lot NULL. */
 bool queue_walk(const struct queue *q, struct item *item);
@@ -185,5 +183,53 @@ void stop_run(struct remote *r);
 void readback_run(struct remote *r);
 void readback_evicted(struct remote *r); /* records whose spool file was given up, but for those in flight */
 void readback_budget(struct remote *r);
+
+/* ---- what is done for each record ---- */
+
+/* The record at `at`, which is the n-th of the lot. */
+static inline void lot_item(struct lot *l, size_t at, uint32_t n, struct item *ret)
+{
+    if (l->is_image) {
+        *ret = (struct item){ .lot = l };
+        return;
+    }
+    const struct entry_head *h = entry_at(l->data + at, l->bytes - at);
+    CHECK(h != NULL); /* written by us, or verified when it was read */
+    *ret = (struct item){ .entry = h, .lot = l, .block = l->block, .index = l->index ? l->index[n] : n,
+                          .attempts = h->attempts, .bytes = h->bytes, .payload_len = h->payload_len };
+}
+
+/* Where the first lot is an image, entries take its place. False: no memory for them now. */
+static inline bool queue_open(struct remote *r, struct queue *q)
+{
+    return !q->head || !q->head->is_image || queue_open_images(r, q);
+}
+
+/* The first record, without taking it. With entry NULL: it is in an image. */
+static inline bool queue_peek(const struct queue *q, struct item *ret)
+{
+    if (!q->head)
+        return false;
+    lot_item(q->head, q->head->at, q->head->taken, ret);
+    return true;
+}
+
+static inline void queue_pop(struct queue *q)
+{
+    struct lot *l = q->head;
+    const struct entry_head *h = (const void *)(l->data + l->at);
+    l->at += h->bytes;
+    l->taken++;
+    l->queued--;
+    q->records--;
+    q->bytes -= h->bytes;
+    q->payload -= h->payload_len;
+    if (l->queued > 0)
+        return;
+    q->head = l->next;
+    l->next = NULL;
+    if (!q->head)
+        q->tail = &q->head;
+}
 
 #endif
