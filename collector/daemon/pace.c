@@ -15,7 +15,7 @@ static uint64_t predict(const struct drain *d, uint64_t since_last_ns)
     return since_last_ns * LANE_TARGET_BYTES / d->bytes_max;
 }
 
-void pace_next_turn(struct daemon *d)
+static void choose(struct daemon *d)
 {
     const uint64_t now_ns = clock_mono_ns();
     const uint64_t predicted_ns = predict(&d->drain, now_ns - d->turn_ended_ns);
@@ -42,4 +42,10 @@ void pace_next_turn(struct daemon *d)
     if (was_rung && d->drain.held_ns != INT64_MAX && sleep_ns > d->config.settings.ingest.merge_window_ns)
         sleep_ns = d->config.settings.ingest.merge_window_ns;
     d->turn_at_ns = now_ns + sleep_ns;
+}
+
+void pace_next_turn(struct daemon *d)
+{
+    choose(d);
+    d->pipeline.next_turn_ns = d->turn_at_ns;
 }

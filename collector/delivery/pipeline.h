@@ -19,7 +19,8 @@
 #define PIPELINE_TICK_NS (250 * NS_PER_MS)
 #define PIPELINE_PRESSED_BYTES (32 << 10) /* of ring in one batch: it took all that had come while we were busy */
 #define PIPELINE_PRESSED_NS (100 * NS_PER_MS)
-#define PIPELINE_PARCEL_NS (10 * NS_PER_MS) /* what only remote sinks wait for is gathered so long */
+/* What only remote sinks wait for is gathered so long, and up to twice as long where the rings are looked at then. */
+#define PIPELINE_PARCEL_NS (10 * NS_PER_MS)
 
 enum target_state { /* of a local sink */
     TARGET_IDLE,    /* between two batches */
@@ -103,6 +104,7 @@ struct pipeline {
     uint32_t last_count;  /* positions in the newest slot */
     bool is_changed;      /* a batch was settled since the last store */
     uint64_t pressure_at_ns;
+    uint64_t next_turn_ns; /* set by the owner: when the rings are looked at again, 0 at once */
     bool is_full; /* the drain waits for a batch */
     uint64_t pressed_until_ns; /* a batch was long lately: the collector has to hurry */
     bool is_paused, is_set_aside; /* remote sinks have been told to put aside what they hold */

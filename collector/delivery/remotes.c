@@ -264,6 +264,13 @@ void remotes_run(struct pipeline *p, uint64_t now_ns)
     }
 }
 
+/* The turn that comes closes it, and a wake-up of its own is saved. */
+static uint64_t parcel_deadline(const struct pipeline *p)
+{
+    const uint64_t due = p->filling->opened_ns + PIPELINE_PARCEL_NS, turn = p->next_turn_ns;
+    return turn > due && turn < due + PIPELINE_PARCEL_NS ? turn : due;
+}
+
 uint64_t remotes_deadline(const struct pipeline *p)
 {
     uint64_t at = UINT64_MAX;
@@ -273,8 +280,10 @@ uint64_t remotes_deadline(const struct pipeline *p)
     }
     if (p->is_paused && p->remotes_count && !p->is_set_aside && p->paused_ns + PAUSE_NS < at)
         at = p->paused_ns + PAUSE_NS;
-    if (p->filling && p->remotes_count && p->filling->opened_ns + PIPELINE_PARCEL_NS < at)
-        at = p->filling->opened_ns + PIPELINE_PARCEL_NS;
+    if (p->filling && p->remotes_count) {
+        const uint64_t own = parcel_deadline(p);
+        at = own < at ? own : at;
+    }
     return at;
 }
 
