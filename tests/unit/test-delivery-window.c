@@ -199,6 +199,7 @@ static void a_batch_of_many_records_becomes_several_images(void **state)
     w->has_images = w->always_images = true;
     w->window = WINDOW_MAX;
     world_open(w, WORLD_SINKS);
+    w->drain.budget_scale = 4; /* all of a lane in one turn */
     while (world_put(w, 0) && w->put < 9000)
         ;
     assert_true(w->put > 8500);

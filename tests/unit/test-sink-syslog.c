@@ -537,7 +537,6 @@ static void a_refused_connection_is_tried_again_later(void **state)
     wait_done(2);
 }
 
-/* effect: syslog.framing */
 /* A proxy without a server behind it, a server that does not like our certificate: the kernel has acknowledged. */
 static void what_a_connection_had_that_did_not_last_is_not_delivered(void **state)
 {
@@ -577,6 +576,7 @@ static void a_datagram_that_nobody_wants_is_not_delivered(void **state)
     assert_non_null(strstr(run.result.reason, "refused"));
 }
 
+/* effect: syslog.framing */
 static void names_are_looked_up_without_waiting(void **state)
 {
     (void)state;
