@@ -69,9 +69,12 @@ static int span_add(struct batch *b, uint32_t output, const struct stretch *st, 
     return 0;
 }
 
+struct chain { /* of fragments: it may go through several stretches */
+    bool is_open, is_wanted;
+};
+
 /* Blocks and contexts belong to every stream: without them the records could not be read. */
-static bool is_wanted(uint64_t word0, uint32_t level_mask, bool *in_chain, bool *is_chain_wanted,
-                      const uint8_t *rec, bool *ret_counts)
+static bool is_wanted(uint64_t word0, uint32_t level_mask, struct chain *chain, const uint8_t *rec, bool *ret_counts)
 {
     const uint32_t kind = FAPILOG_WORD0_KIND(word0), schema = FAPILOG_WORD0_SCHEMA(word0);
     *ret_counts = false;
@@ -84,11 +87,11 @@ static bool is_wanted(uint64_t word0, uint32_t level_mask, bool *in_chain, bool 
         uint64_t logical = 0;
         if (schema & 1) {
             memcpy(&logical, rec + sizeof(struct fapilog_record_header), sizeof logical);
-            *is_chain_wanted = level_mask >> FAPILOG_WORD0_LEVEL(logical) & 1;
+            chain->is_wanted = level_mask >> FAPILOG_WORD0_LEVEL(logical) & 1;
         }
-        *in_chain = !(schema & 2);
-        *ret_counts = !*in_chain && *is_chain_wanted;
-        return *is_chain_wanted;
+        chain->is_open = !(schema & 2);
+        *ret_counts = !chain->is_open && chain->is_wanted;
+        return chain->is_wanted;
     }
     default:
         *ret_counts = level_mask >> FAPILOG_WORD0_LEVEL(word0) & 1;
@@ -128,10 +131,10 @@ static uint64_t pass_wanted(const uint8_t *at, uint64_t left, uint32_t level_mas
 }
 
 /* Walks the headers; what the cursor passed over as damaged ends a run here as well. */
-static int stretch_walk(struct batch *b, uint32_t output, const struct stretch *st, uint32_t level_mask)
+static int stretch_walk(struct batch *b, uint32_t output, const struct stretch *st, uint32_t level_mask,
+                        struct chain *chain)
 {
     struct run run = { st->from, st->from, 0, generation_at(st) };
-    bool in_chain = false, is_chain_wanted = false;
     uint64_t pos = st->from;
     int r = 0;
     while (pos < st->to && r == 0) {
@@ -149,7 +152,7 @@ static int stretch_walk(struct batch *b, uint32_t output, const struct stretch *
         const uint32_t size = FAPILOG_WORD0_SIZE(word0);
         bool counts = false;
         uint64_t next = pos + size;
-        const bool is_full = run.records == IMAGE_RECORDS_MAX && !in_chain;
+        const bool is_full = run.records == IMAGE_RECORDS_MAX && !chain->is_open;
         bool take;
         if (size < sizeof(struct fapilog_record_header) || size > end - pos) {
             /* The padding of a block belongs to the run, a damaged rest does as well: its reader
@@ -157,7 +160,7 @@ static int stretch_walk(struct batch *b, uint32_t output, const struct stretch *
             next = end;
             take = true;
         } else {
-            take = is_wanted(word0, level_mask, &in_chain, &is_chain_wanted, rec, &counts);
+            take = is_wanted(word0, level_mask, chain, rec, &counts);
             if (FAPILOG_WORD0_KIND(word0) == FAPILOG_KIND_BLOCK)
                 run.generation = FAPILOG_WORD0_SCHEMA(word0);
         }
@@ -203,14 +206,17 @@ static int stretch_copy(struct batch *b, const struct stretch *all, struct stret
 
 static int lane_collect(struct batch *b, uint32_t output, const struct stretch *all, uint32_t level_mask)
 {
+    struct chain chain = { 0 };
     int r = 0;
     if (!(all->lane->reader->cursor.flags & LANE_COPY))
-        return stretch_walk(b, output, all, level_mask);
+        return stretch_walk(b, output, all, level_mask, &chain);
     for (uint64_t from = all->from; from < all->to && r == 0;) {
         struct stretch part;
         r = stretch_copy(b, all, &part, &from);
-        if (r == 0)
-            r = stretch_walk(b, output, &part, level_mask);
+        if (r == 0 && part.to == part.from)
+            chain = (struct chain){ 0 }; /* a chain with a hole is no record */
+        else if (r == 0)
+            r = stretch_walk(b, output, &part, level_mask, &chain);
     }
     return r;
 }
