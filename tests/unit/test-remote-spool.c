@@ -535,6 +535,33 @@ static void drain_sends_the_spool_as_well(void **state)
     assert_each_delivered_once(101);
 }
 
+static void of_damaged_files_the_youngest_are_kept(void **state)
+{
+    for (unsigned round = 1; round <= 7; round++) {
+        struct fake_ticket t;
+        char path[FAKE_PATH + 64];
+        f->script = always_fail;
+        start();
+        fake_put(f, 10, 100, &t);
+        remote_relieve(f->r);
+        fake_until(f, 0, fake_stats(f).spooled_records == 10);
+        fake_stop(f);
+        (void)snprintf(path, sizeof path, "%s/spool/fake/%016x" SPOOL_SUFFIX, f->state, round);
+        const int fd = open(path, O_WRONLY);
+        assert_true(fd >= 0 && pwrite(fd, "damage", 6, 300) == 6);
+        (void)close(fd);
+        f->script = NULL;
+        start();
+        fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
+        fake_stop(f);
+        assert_int_equal(files_count(".bad"), round < 4 ? round : 4);
+        assert_int_equal(files_count(SPOOL_SUFFIX), files_count(".bad"));
+        (void)snprintf(path + strlen(path), 5, ".bad");
+        assert_int_equal(access(path, F_OK), 0);
+    }
+    start(); /* for the end of the test */
+}
+
 static void entries_of_another_kind_of_sink_are_left_alone(void **state)
 {
     struct fake_ticket t;
@@ -577,6 +604,7 @@ int main(void)
         cmocka_unit_test(at_the_end_a_dead_server_is_not_asked_for_each_record),
         cmocka_unit_test(a_silent_server_does_not_hold_up_the_end),
         cmocka_unit_test(drain_sends_the_spool_as_well),
+        cmocka_unit_test(of_damaged_files_the_youngest_are_kept),
         cmocka_unit_test(entries_of_another_kind_of_sink_are_left_alone),
     };
     return run_on_every_backend(tests, ARRAY_COUNT(tests));

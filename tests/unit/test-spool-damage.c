@@ -110,6 +110,19 @@ static void cut_at_any_byte_the_blocks_before_are_delivered(void **state)
     fake_done(f);
 }
 
+/* What could not be read is there to be looked at. */
+static void assert_is_kept(const char *path, const char *data, size_t len)
+{
+    char bad[FAKE_PATH + 70];
+    (void)snprintf(bad, sizeof bad, "%s.bad", path);
+    char *kept = malloc(len + 1);
+    const int fd = open(bad, O_RDONLY);
+    assert_true(kept && fd >= 0 && read(fd, kept, len + 1) == (ssize_t)len);
+    assert_memory_equal(kept, data, len);
+    (void)close(fd);
+    free(kept);
+}
+
 static void of_a_flipped_bit_only_its_block_suffers(void **state)
 {
     char path[FAKE_PATH + 64], *data;
@@ -125,6 +138,8 @@ static void of_a_flipped_bit_only_its_block_suffers(void **state)
         const unsigned blocks = run_to_the_end();
         if (blocks < BLOCKS - (at >= sizeof(struct spool_file_head)))
             fail_msg("byte %zu of %zu costs %u blocks", at, len, BLOCKS - blocks);
+        if (blocks < BLOCKS && at < ends[BLOCKS - 2]) /* behind that it may be an unfinished write */
+            assert_is_kept(path, data, len);
         data[at] ^= (char)(1 << at % 8);
     }
     free(data);

@@ -3,6 +3,9 @@
 #define COLLECTOR_DELIVERY_SPOOL_INTERNAL_H
 
 #include "collector/delivery/spool/spool.h"
+#include "collector/delivery/spool/spool_file.h"
+
+enum { SPOOL_BAD_MAX = 4 };
 
 /* Blocks of the group that is being put together or written; they get their place when it is. */
 struct spool_group {
@@ -60,6 +63,8 @@ void spool_reader_leave(struct spool *s); /* the segment that it reads; the next
 void spool_reader_close(struct spool *s);
 /* Unsettled records of seg that somebody has in memory. */
 uint64_t spool_held_records(const struct spool *s, const struct seglog_segment *seg);
+/* Puts a damaged file aside, of which nothing is left to deliver; at most SPOOL_BAD_MAX stay. */
+void spool_quarantine(struct spool *s, const struct seglog_segment *seg);
 /* Gives up the oldest file. False: there is none that can be. */
 bool spool_evict(struct spool *s, uint64_t *counter);
 

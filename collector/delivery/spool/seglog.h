@@ -22,6 +22,7 @@ struct seglog_segment {
     int64_t youngest_ns;         /* CLOCK_REALTIME of its last block */
     uint32_t pins;               /* who still points to it after it has left the list */
     bool is_listed;
+    bool is_damaged;             /* something in it could not be read */
 };
 
 struct seglog_config {

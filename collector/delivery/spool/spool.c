@@ -259,7 +259,11 @@ static void tidy(struct spool *s)
     while (s->log.first && s->log.first->live == 0 && s->log.group_len == 0 && !s->reader.is_reading) {
         struct seglog_segment *seg = s->log.first;
         const bool is_met = s->reader.seg == seg ? s->reader.offset >= seg->bytes : s->reader.seg != NULL;
-        if (!is_met || (seg == s->log.last && seglog_is_busy(&s->log)) || !spool_evict(s, &s->counts.dropped_corrupt))
+        if (!is_met || (seg == s->log.last && seglog_is_busy(&s->log)))
+            return;
+        if (seg->is_damaged)
+            spool_quarantine(s, seg);
+        if (!spool_evict(s, &s->counts.dropped_corrupt))
             return;
     }
 }

@@ -68,6 +68,7 @@ bool spool_is_reading(const struct spool *s)
 static void damage_tell(struct spool *s, const char *what)
 {
     char path[PATH_MAX];
+    s->reader.seg->is_damaged = true;
     if (s->was_told_damage)
         return;
     s->was_told_damage = true;
