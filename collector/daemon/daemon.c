@@ -274,7 +274,7 @@ int daemon_run(struct daemon *d, struct err *e)
         last_attempt(d, now_ns);
         if (is_done(d))
             break;
-        if (d->is_stopping && now_ns >= d->stop_at_ns)
+        if (d->is_stopping && (now_ns >= d->stop_at_ns || (d->is_last_attempt && pipeline_is_stuck(&d->pipeline))))
             return gave_up(d, e);
         r = io_turn(d->io, next_deadline(d, clock_mono_ns()));
         if (r < 0)

@@ -224,6 +224,18 @@ bool pipeline_is_idle(const struct pipeline *p, bool is_memory_too)
     return !p->filling && !p->open_count;
 }
 
+bool pipeline_is_stuck(const struct pipeline *p)
+{
+    for (uint32_t i = 0; i < p->targets_count; i++) {
+        const struct target *t = &p->target[i];
+        if (t->remote ? !remote_is_idle(t->remote, false) : t->state != TARGET_IDLE || t->next < p->open_count)
+            return false;
+        if (t->unsettled && t->sink->delivery.on_full != SINK_FULL_BLOCK)
+            return false; /* a disk that is full may have room again in time */
+    }
+    return p->open_count && !p->filling;
+}
+
 void pipeline_want_reopen(struct pipeline *p)
 {
     for (uint32_t i = 0; i < p->targets_count; i++)

@@ -142,6 +142,21 @@ def drain(place, server, status, options=SMALL):
     return text
 
 
+def who_blocks_does_not_use_up_the_time_to_stop():
+    with Place() as place, BrokenServer() as server:
+        c = place.start([COLLECTOR, "--rings", place.rings, "--sink", server.uri("&on_full=block"), "--sink", place.uri(),
+                         "--set", "shutdown_timeout=1h"])
+        place.wait_ready(c)
+        written = place.load_done("--records", 500, "--block")
+        wait_for("the file has it", lambda: line_count(place.file()) == written)
+        text = stop(c, status=1)
+        check("503" in text and "stay in their rings" in text, text)
+        server.is_broken = False
+        drain(place, server, 0, "")
+        check(len(server.records) == written, f"{len(server.records)} of {written}")
+        check_books(place.lines(), written)
+
+
 def nobody_else_writes_to_a_spool():
     with Place() as place, Place() as elsewhere, BrokenServer() as server:
         spool = os.path.join(place.path, "own")
@@ -166,4 +181,5 @@ def nobody_else_writes_to_a_spool():
 
 if __name__ == "__main__":
     sys.exit(run([both_get_everything_whenever_the_collector_is_killed, only_what_was_under_way_at_a_kill_comes_twice,
-                  while_the_server_is_down_files_go_on_and_its_records_are_spooled, nobody_else_writes_to_a_spool]))
+                  while_the_server_is_down_files_go_on_and_its_records_are_spooled, nobody_else_writes_to_a_spool,
+                  who_blocks_does_not_use_up_the_time_to_stop]))
