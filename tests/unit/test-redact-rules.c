@@ -323,6 +323,8 @@ static void redact_takes_every_kind_of_rule(void **state)
     CHECK_STAGE(sample_string("a", "id 4111111111111111"), "\"id 4111", "redact", "presets", "PCI_DSS", "values",
                 "none");
     CHECK_STAGE(sample_string("a", "a@b.cc"), "\"***\"", "redact", "values", "email");
+    CHECK_STAGE(sample_string("a", "b=1, a@b.cc"), "\"b=***, ***\"", "redact", "values", "all", "fields", "b");
+    CHECK_STAGE(sample_string("a", "https://u:p@h"), "u:p@h", "redact", "values", "all", "url_credentials", "false");
     CHECK_STAGE(sample_string("a", "xx-42-yy"), "\"xx-***-yy\"", "redact", "value_patterns", "[\"[0-9]+\"]");
     CHECK_STAGE(sample_string("a", "https://u:p@h"), "\"https://h\"", "redact");
     CHECK_STAGE(sample_string("a", "https://u:p@h"), "u:p@h", "redact", "url_credentials", "false");
