@@ -24,8 +24,8 @@ TOLD = "order accepted"  # what nobody masks: shows that the search finds what i
 def lines():
     for i in range(RECORDS):
         yield json.dumps({
-            "message": f"{TOLD} {i} card {CARD} for {ADDRESS}, secret={SECRET}", "password": f"{SECRET}-{i}", "user_token": [SECRET, i],
-            "deep": {"list": [{"api_key": SECRET, "n": i}], "text": f"https://bob:{SECRET}@host/x"}, "n": i})
+            "message": f"{TOLD} {i} card {CARD} for {ADDRESS}, secret={SECRET}", "password": f"{SECRET}-{i}",
+            "user_token": [SECRET, i], "deep": {"list": [{"api_key": SECRET, "n": i}], "text": f"https://bob:{SECRET}@host/x"}, "n": i})
 
 
 CONFIG = """
