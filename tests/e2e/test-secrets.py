@@ -25,7 +25,8 @@ def lines():
     for i in range(RECORDS):
         yield json.dumps({
             "message": f"{TOLD} {i} card {CARD} for {ADDRESS}, secret={SECRET}", "password": f"{SECRET}-{i}",
-            "user_token": [SECRET, i], "deep": {"list": [{"api_key": SECRET, "n": i}], "text": f"https://bob:{SECRET}@host/x"}, "n": i})
+            "user_token": [SECRET, i], "n": i,
+            "deep": {"list": [{"api_key": SECRET, "n": i}], "text": f"https://bob:{SECRET}@host/x"}})
 
 
 CONFIG = """
