@@ -2,8 +2,10 @@
 """Reload while a server is away: when an operator needs it most. Nothing is lost, and what waits for the old URL goes to
 the new one."""
 import os
+import random
 import socket
 import sys
+import time
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -123,7 +125,40 @@ def who_blocks_is_named():
         stop(c)
 
 
+def whatever_happens_in_whatever_order_nothing_is_lost():
+    """Servers go and come, the sink moves from one to the other with other options, and the collector is killed now and then."""
+    seed = int(os.environ.get("FAPILOG_SEED", str(int(time.time()))))
+    rng = random.Random(seed)
+    with Place() as place, BrokenServer() as one, BrokenServer() as other:
+        def some():
+            uri = rng.choice([one, other]).uri(f"&queue_records={rng.choice([50, 1000, 100000])}"
+                                               f"&max_in_flight={rng.choice([1, 4])}")
+            return {"web": uri, "file": place.uri()}
+        c, admin = start(place, **some())
+        producer = place.load("--threads", 2, "--records", 0, "--pause-us", 2000, "--burst", 10, "--block")
+        for _ in range(40):
+            time.sleep(rng.random() / 5)  # what it falls into is up to chance
+            if rng.random() < 0.15:
+                c.kill()
+                c.wait()
+                c, admin = start(place, **some())
+            elif rng.random() < 0.4:
+                one.is_broken, other.is_broken = rng.random() < 0.6, rng.random() < 0.6
+            else:
+                reload(place, admin, **some())
+        producer.terminate()
+        written = written_by(producer)
+        one.is_broken = other.is_broken = False
+
+        def arrived():
+            return {(d["thread"], d["n"]) for d in loads(one.records + other.records)}
+        wait_for(f"all has arrived, FAPILOG_SEED={seed}", lambda: len(arrived()) == written)
+        stop(c)
+        check_books(place.lines(), written, f"the file, FAPILOG_SEED={seed}")
+        return f"{written} records, FAPILOG_SEED={seed}"
+
+
 if __name__ == "__main__":
     sys.exit(run([what_waits_goes_to_the_new_url, a_sink_comes_and_the_dead_one_goes_and_comes_back,
                   a_request_under_way_holds_nothing_up, what_does_not_open_leaves_the_old_one_at_work,
-                  who_blocks_is_named]))
+                  who_blocks_is_named, whatever_happens_in_whatever_order_nothing_is_lost]))
