@@ -212,19 +212,30 @@ static int gave_up(const struct daemon *d, struct err *e)
                    " bytes of records stay in their rings", pending);
 }
 
-/* With --drain, what lies in a spool is not delivered. */
-static int is_left_in_spool(const struct daemon *d, struct err *e)
+/* What lies in a spool is not delivered, nor is what was refused or given up. */
+static int have_delivered(const struct target *t, struct err *e)
 {
-    for (uint32_t i = 0; d->options->drain && i < d->pipeline.targets_count; i++) {
-        const struct target *t = &d->pipeline.target[i];
-        struct remote_stats stats;
-        if (!t->remote || remote_is_idle(t->remote, true))
-            continue;
-        remote_stats(t->remote, &stats);
+    struct remote_stats s;
+    remote_stats(t->remote, &s);
+    const uint64_t given_up = s.dropped_full + s.dropped_spool_size + s.dropped_spool_age + s.dropped_corrupt +
+                              s.dropped_refused;
+    if (!remote_is_idle(t->remote, true))
         return err_set(e, -EIO, "sink %s: %" PRIu64 " records stay in its spool; last: %s", t->sink->common.name,
-                       stats.spooled_records, stats.last_reason);
-    }
+                       s.spooled_records, s.last_reason);
+    if (s.dead || given_up)
+        return err_set(e, -EIO, "sink %s: %" PRIu64 " records were refused and are dead letters, %" PRIu64 " were given "
+                       "up; last: %s", t->sink->common.name, s.dead, given_up, s.last_reason);
     return 0;
+}
+
+/* With --drain: who calls it wants to know. */
+static int check_delivered(const struct daemon *d, struct err *e)
+{
+    int r = 0;
+    for (uint32_t i = 0; d->options->drain && r == 0 && i < d->pipeline.targets_count; i++)
+        if (d->pipeline.target[i].remote)
+            r = have_delivered(&d->pipeline.target[i], e);
+    return r;
 }
 
 /* Whoever runs us begins anew, with a directory that services find. Those that run keep rings without a name. */
@@ -288,5 +299,5 @@ int daemon_run(struct daemon *d, struct err *e)
     r = segments_remove_delivered(&d->segments);
     if (r < 0)
         return err_sys(e, r, "wait for events");
-    return d->discover.is_gone ? dir_gone(d, e) : is_left_in_spool(d, e);
+    return d->discover.is_gone ? dir_gone(d, e) : check_delivered(d, e);
 }

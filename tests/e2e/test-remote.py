@@ -142,6 +142,18 @@ def drain(place, server, status, options=SMALL):
     return text
 
 
+def drain_tells_when_something_was_not_delivered():
+    with Place() as place, BrokenServer(is_broken=False, refuses=lambda r: r["data"]["n"] == 7) as server:
+        place.load_done("--records", 50)
+        text = drain(place, server, 1, "")
+        check("sink http: 1 records were refused and are dead letters" in text and "422" in text, text)
+        check(len(server.records) == 49, f"{len(server.records)} of 49 arrived")
+        server.is_broken = True
+        place.load_done("--records", 50)
+        text = drain(place, server, 1, "&on_full=drop_oldest")
+        check("50 were given up" in text and "503" in text, text)
+
+
 def who_blocks_does_not_use_up_the_time_to_stop():
     with Place() as place, BrokenServer() as server:
         c = place.start([COLLECTOR, "--rings", place.rings, "--sink", server.uri("&on_full=block"), "--sink", place.uri(),
@@ -182,4 +194,4 @@ def nobody_else_writes_to_a_spool():
 if __name__ == "__main__":
     sys.exit(run([both_get_everything_whenever_the_collector_is_killed, only_what_was_under_way_at_a_kill_comes_twice,
                   while_the_server_is_down_files_go_on_and_its_records_are_spooled, nobody_else_writes_to_a_spool,
-                  who_blocks_does_not_use_up_the_time_to_stop]))
+                  who_blocks_does_not_use_up_the_time_to_stop, drain_tells_when_something_was_not_delivered]))
