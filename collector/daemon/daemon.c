@@ -223,8 +223,8 @@ static int have_delivered(const struct target *t, struct err *e)
         return err_set(e, -EIO, "sink %s: %" PRIu64 " records stay in its spool; last: %s", t->sink->common.name,
                        s.spooled_records, s.last_reason);
     if (s.dead || given_up)
-        return err_set(e, -EIO, "sink %s: %" PRIu64 " records were refused and are dead letters, %" PRIu64 " were given "
-                       "up; last: %s", t->sink->common.name, s.dead, given_up, s.last_reason);
+        return err_set(e, -EIO, "sink %s: %" PRIu64 " records were refused and are dead letters, %" PRIu64 " were "
+                       "given up; last: %s", t->sink->common.name, s.dead, given_up, s.last_reason);
     return 0;
 }
 
