@@ -95,27 +95,37 @@ static int single_quoted(struct parse *p, const char *from, size_t len, char **r
     return 0;
 }
 
-/* fy_token_get_text() of 0.7.12 trusts the length that the scanner has found: where what it puts together is longer, it
- * cuts the text, and loses memory. */
-static int whole_text(struct parse *p, struct fy_token *token, char **room, size_t *ret_len)
+/* The bytes that the library puts together, as far as there is room; -1: it failed, or there is more. */
+static ssize_t collect(struct fy_token_iter *iter, char *to, size_t room)
 {
-    const size_t len = fy_token_get_text_length(token);
     const struct fy_iter_chunk *chunk = NULL;
     size_t all = 0;
     int failed = 0;
-    char *to = scratch(p, room, len);
-    struct fy_token_iter *iter = to ? fy_token_iter_create(token) : NULL;
-    if (!iter)
-        return refuse(p, -ENOMEM, "out of memory");
-    while ((chunk = fy_token_iter_chunk_next(iter, chunk, &failed)) && chunk->len <= len - all) {
+    while ((chunk = fy_token_iter_chunk_next(iter, chunk, &failed)) && chunk->len <= room - all) {
         memcpy(to + all, chunk->str, chunk->len);
         all += chunk->len;
     }
-    fy_token_iter_destroy(iter);
-    if (chunk || failed || all != len)
+    return chunk || failed ? -1 : (ssize_t)all;
+}
+
+/* fy_token_get_text() of 0.7.12 trusts the length that the scanner has found: where what it puts together is longer, it
+ * cuts the text, and loses memory; where it is shorter, a byte of value 0 stands behind it. */
+static int whole_text(struct parse *p, struct fy_token *token, char **room, size_t *ret_len)
+{
+    const size_t len = fy_token_get_text_length(token); /* SIZE_MAX: it failed */
+    ssize_t n = -1;
+    if (len <= NODE_BYTES_MAX) {
+        char *const to = scratch(p, room, len);
+        struct fy_token_iter *const iter = to ? fy_token_iter_create(token) : NULL;
+        if (!iter)
+            return refuse(p, -ENOMEM, "out of memory");
+        n = collect(iter, to, len);
+        fy_token_iter_destroy(iter);
+    }
+    if (n < 0 || (size_t)n != len)
         return refuse(p, -EINVAL, "cannot be read for certain: write it in one line between double quotes");
     *ret_len = len;
-    return memchr(to, '\0', len) ? refuse(p, -EINVAL, "a character of value 0 has no place here") : 0;
+    return memchr(*room, '\0', len) ? refuse(p, -EINVAL, "a character of value 0 has no place here") : 0;
 }
 
 static int token_text(struct parse *p, struct fy_token *token, char **room, const char **ret, size_t *ret_len)
