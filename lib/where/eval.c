@@ -37,9 +37,27 @@ static bool literal_number(const struct where_literal *l, enum where_kind kind, 
     }
 }
 
+static bool texts_compare(const struct where_node *n, const char *data, size_t len)
+{
+    const size_t both = len < n->value.len ? len : n->value.len;
+    int order = both ? memcmp(data, n->value.text, both) : 0;
+    if (order == 0)
+        return accepts(n, len < n->value.len ? -1 : len > n->value.len);
+    return accepts(n, order < 0 ? -1 : 1);
+}
+
+/* NULL: it has none. */
+static const char *errno_name(const struct where_value *v)
+{
+    return v->number > 0 && v->number < 4096 ? strerrorname_np((int)v->number) : NULL;
+}
+
 static bool numbers_compare(const struct where_node *n, const struct where_value *v)
 {
     long double want;
+    const char *const name = v->kind == WHERE_VALUE_ERRNO && !n->value.is_number ? errno_name(v) : NULL;
+    if (name && (n->op == WHERE_EQ || n->op == WHERE_NE))
+        return texts_compare(n, name, strlen(name));
     if (!literal_number(&n->value, v->kind, &want))
         return n->op == WHERE_NE; /* 5 is not "abc" */
     if (v->number != v->number || want != want) /* NaN */
@@ -47,21 +65,15 @@ static bool numbers_compare(const struct where_node *n, const struct where_value
     return accepts(n, v->number < want ? -1 : v->number > want);
 }
 
-static bool texts_compare(const struct where_node *n, const struct where_value *v)
-{
-    const size_t both = v->len < n->value.len ? v->len : n->value.len;
-    int order = both ? memcmp(v->data, n->value.text, both) : 0;
-    if (order == 0)
-        return accepts(n, v->len < n->value.len ? -1 : v->len > n->value.len);
-    return accepts(n, order < 0 ? -1 : 1);
-}
 
 static bool like(const struct where_literal *l, const struct where_value *v)
 {
     char made[64];
     const char *data = v->data;
     size_t len = v->len;
-    if (v->kind != WHERE_VALUE_TEXT) {
+    if (v->kind == WHERE_VALUE_ERRNO && (data = errno_name(v))) {
+        len = strlen(data);
+    } else if (v->kind != WHERE_VALUE_TEXT) {
         len = (size_t)snprintf(made, sizeof made, "%.17Lg", v->number);
         data = made;
     }
@@ -78,7 +90,7 @@ static bool value_matches(const struct where_node *n, const struct where_value *
         return v->kind == WHERE_VALUE_TEXT ? v->len > 0 : v->kind != WHERE_VALUE_NULL && v->number != 0;
     if (n->op == WHERE_LIKE)
         return like(&n->value, v);
-    return v->kind == WHERE_VALUE_TEXT ? texts_compare(n, v) : numbers_compare(n, v);
+    return v->kind == WHERE_VALUE_TEXT ? texts_compare(n, v->data, v->len) : numbers_compare(n, v);
 }
 
 static bool long_matches(const struct where_node *n, const struct fapilog_record *r)

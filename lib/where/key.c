@@ -118,8 +118,8 @@ static void set_field(struct where_value *v, const struct fapilog_field *f)
     case FAPILOG_TYPE_I8:
     case FAPILOG_TYPE_I16:
     case FAPILOG_TYPE_I32:
-    case FAPILOG_TYPE_I64:
-    case FAPILOG_TYPE_ERRNO: set_number(v, WHERE_VALUE_NUMBER, (long double)f->v.i64); break;
+    case FAPILOG_TYPE_I64: set_number(v, WHERE_VALUE_NUMBER, (long double)f->v.i64); break;
+    case FAPILOG_TYPE_ERRNO: set_number(v, WHERE_VALUE_ERRNO, (long double)f->v.i64); break;
     case FAPILOG_TYPE_U8:
     case FAPILOG_TYPE_U16:
     case FAPILOG_TYPE_U32:
@@ -167,7 +167,7 @@ static bool is_called(const struct where_key *k, const struct fapilog_field *f)
 
 static int32_t index_in(const struct where_key *k, const struct fapilog_field *fields, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = count; i-- > 0;) /* the last one of a name is the one that is printed */
         if (is_called(k, &fields[i]))
             return (int32_t)i;
     return NOT_THERE;

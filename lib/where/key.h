@@ -1,6 +1,6 @@
 /* key.h - what a name stands for in a record: a member of its own (level, message, logger, service, host, env,
  * version, pid, tid, thread, time, file, line, function), or else a field of the call, of the thread's context or
- * bound to the logger, whichever comes first in this order. */
+ * bound to the logger, whichever comes first in this order; of several fields with that name the last. */
 #ifndef LIB_WHERE_KEY_H
 #define LIB_WHERE_KEY_H
 
@@ -13,6 +13,7 @@ enum where_kind {
     WHERE_VALUE_NULL,
     WHERE_VALUE_BOOL,
     WHERE_VALUE_NUMBER,
+    WHERE_VALUE_ERRNO, /* a number, and a name */
     WHERE_VALUE_LEVEL,
     WHERE_VALUE_TIME,
     WHERE_VALUE_DURATION,

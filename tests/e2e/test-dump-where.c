@@ -28,18 +28,23 @@ static const struct fapilog_field fields[] = {
     {.name = TEXT("took"), .type = FAPILOG_TYPE_DURATION, .v.i64 = 1500000},
     {.name = TEXT("due"), .type = FAPILOG_TYPE_TIME, .v.i64 = INT64_C(1790000000000000000)},
     {.name = TEXT("level"), .type = FAPILOG_TYPE_STRING, .len = 4, .v.data = "high"},
+    {.name = TEXT("why"), .type = FAPILOG_TYPE_ERRNO, .v.i64 = ENOENT},
+    {.name = TEXT("unknown"), .type = FAPILOG_TYPE_ERRNO, .v.i64 = 99999},
+    {.name = TEXT("twice"), .type = FAPILOG_TYPE_I32, .v.i64 = 1},
+    {.name = TEXT("twice"), .type = FAPILOG_TYPE_I32, .v.i64 = 2},
 };
 static const struct fapilog_field context_fields[] = {
     {.name = TEXT("rid"), .role = FAPILOG_ROLE_REQUEST_ID, .type = FAPILOG_TYPE_STRING, .len = 3,
      .v.data = "r-1"},
 };
 static const struct fapilog_field bound_fields[] = {
+    {.name = TEXT("region"), .type = FAPILOG_TYPE_STRING, .len = 2, .v.data = "us"},
     {.name = TEXT("region"), .type = FAPILOG_TYPE_STRING, .len = 2, .v.data = "eu"},
 };
 static const struct fapilog_context_info context = {.epoch = 1, .fields = context_fields, .fields_count = 1};
 static const struct fapilog_logger_info logger = {
     .id = 8, .name = TEXT("orders.matching"), .service = TEXT("svc"), .fields = bound_fields,
-    .fields_count = 1};
+    .fields_count = 2};
 static const struct fapilog_process_info process = {.pid = 4242, .host = TEXT("h1"), .env = TEXT("prod")};
 static const struct fapilog_site site = {.line = 77, .level = 9, .file = TEXT("a.c"), .function = TEXT("f")};
 static const struct fapilog_record record = {
@@ -114,6 +119,28 @@ static void levels_times_and_durations_have_their_own_values(void **state)
         expect(true, yes[i]);
     for (size_t i = 0; i < ARRAY_COUNT(no); i++)
         expect(false, no[i]);
+}
+
+static void an_errno_has_a_number_and_a_name(void **state)
+{
+    (void)state;
+    static const char *const yes[] = {"why == 2", "why == ENOENT", "why == 'ENOENT'", "why != EACCES", "why != 3",
+                                      "why ~ NOENT", "why ~ EN*", "why", "unknown == 99999", "unknown != ENOENT"};
+    static const char *const no[] = {"why == 3", "why == EACCES", "why != ENOENT", "why ~ EACCES", "why < EPERM",
+                                     "unknown == ENOENT"};
+    for (size_t i = 0; i < ARRAY_COUNT(yes); i++)
+        expect(true, yes[i]);
+    for (size_t i = 0; i < ARRAY_COUNT(no); i++)
+        expect(false, no[i]);
+}
+
+static void of_several_fields_of_a_name_the_last_counts(void **state)
+{
+    (void)state;
+    expect(true, "twice == 2");
+    expect(false, "twice == 1");
+    expect(true, "region == eu");
+    expect(false, "region == us");
 }
 
 static void operators_bind_as_in_c(void **state)
@@ -246,6 +273,8 @@ int main(void)
         cmocka_unit_test(numbers_are_compared_as_numbers),
         cmocka_unit_test(texts_are_compared_and_searched),
         cmocka_unit_test(levels_times_and_durations_have_their_own_values),
+        cmocka_unit_test(an_errno_has_a_number_and_a_name),
+        cmocka_unit_test(of_several_fields_of_a_name_the_last_counts),
         cmocka_unit_test(operators_bind_as_in_c),
         cmocka_unit_test(what_is_no_expression_is_refused_with_its_place),
         cmocka_unit_test(printf_style_messages_are_searched_as_they_read),

@@ -286,7 +286,9 @@ static void wrong_usage_exits_2_and_says_why_on_stderr(void **state)
         {"--nonsense", NULL},          {"--format", "xml", NULL},
         {"--level", "LOUD", NULL},     {"--since", "tomorrow", NULL},
         {"--where", "a ==", NULL},     {"--format", NULL},
-        {"--stats", "--verify", NULL}, {"--stats", "--format=fapilog", NULL}};
+        {"--stats", "--verify", NULL}, {"--stats", "--format=fapilog", NULL},
+        {"--stats", "--level=ERROR", NULL}, {"--verify", "--where=a", NULL}, {"--stats", "--since=-5m", NULL},
+        {"--verify", "--until=now", NULL}, {"--stats", "--logger=a", NULL}, {"--verify", "--format=json", NULL}};
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         struct child c;
         const int code = run(&c, cases[i]);

@@ -104,6 +104,16 @@ static int dump(const struct options *o, struct reader *r, struct err *e)
     return n == -EPIPE ? 0 : n; /* the reader of our output has seen enough */
 }
 
+/* An empty answer and a wrong directory look alike. */
+static void emptiness_tell(const struct options *o, const struct reader *r)
+{
+    struct reader_segment *const *segments;
+    struct reader_totals t;
+    reader_totals(r, &t);
+    if (!o->follow && !reader_segments(r, &segments) && !reader_natives_count(r) && !t.refused)
+        (void)fputs("fapilog-dump: no rings and no native files there\n", stderr);
+}
+
 static int run(const struct options *o, struct err *e)
 {
     struct reader *r;
@@ -124,6 +134,8 @@ static int run(const struct options *o, struct err *e)
         else
             n = dump(o, r, e);
     }
+    if (n >= 0)
+        emptiness_tell(o, r);
     if (n >= 0 && !o->verify)
         losses_report(r);
     reader_free(r);

@@ -90,6 +90,20 @@ static int option_refuse(int c, const char *given, const struct option *rows, st
                    near ? near : "", near ? "'?" : "");
 }
 
+/* Tables and verdicts are about whole files. */
+static int options_agree(const struct options *o, struct err *e)
+{
+    const bool selects = o->level || o->logger || o->where || o->since_ns != INT64_MIN || o->until_ns != INT64_MAX;
+    if (o->stats && o->verify)
+        return err_set(e, -EINVAL, "--stats and --verify exclude each other");
+    if (o->verify && (o->follow || o->format))
+        return err_set(e, -EINVAL, "--verify and %s exclude each other", o->follow ? "--follow" : "--format");
+    if (selects && (o->stats || o->verify))
+        return err_set(e, -EINVAL, "%s looks at all records: --level, --logger, --where, --since and --until do not go "
+                       "with it", o->stats ? "--stats" : "--verify");
+    return 0;
+}
+
 int options_parse(int argc, char **argv, int64_t now_ns, struct options *ret, struct err *e)
 {
     static const struct option rows[] = {
@@ -111,10 +125,8 @@ int options_parse(int argc, char **argv, int64_t now_ns, struct options *ret, st
         else
             r = option_set(&o, c, optarg, now_ns, e);
     }
-    if (r == 0 && o.stats && o.verify)
-        r = err_set(e, -EINVAL, "--stats and --verify exclude each other");
-    if (r == 0 && o.verify && o.follow)
-        r = err_set(e, -EINVAL, "--verify and --follow exclude each other");
+    if (r == 0)
+        r = options_agree(&o, e);
     if (r < 0) {
         options_done(&o);
         return r;
