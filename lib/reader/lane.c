@@ -31,7 +31,7 @@ int lane_cursor_init(struct lane_cursor *c, struct segment *seg, uint32_t lane, 
     return 0;
 }
 
-void lane_cursor_is_late(struct lane_cursor *c)
+void lane_cursor_start_late(struct lane_cursor *c)
 {
     c->gap_bytes = c->lost_bytes = c->pos;
     c->torn_is_lost = c->seq_known = true;

@@ -79,7 +79,7 @@ struct lane_cursor {
 int lane_cursor_init(struct lane_cursor *c, struct segment *seg, uint32_t lane, uint64_t pos, unsigned flags);
 void lane_cursor_done(struct lane_cursor *c);
 /* Directly after init: what lies before the start would have been read, so it is lost. */
-void lane_cursor_is_late(struct lane_cursor *c);
+void lane_cursor_start_late(struct lane_cursor *c);
 
 /* order: C2 acquire, pairs with C1 - all bytes before the tail are complete */
 static inline uint64_t lane_tail(const struct lane_cursor *c)

@@ -43,7 +43,7 @@ static struct reader_lane *lane_new(const struct reader *r, struct reader_segmen
         return NULL;
     }
     if (r->has_looked)
-        lane_cursor_is_late(&l->cursor);
+        lane_cursor_start_late(&l->cursor);
     l->src.advance = lane_advance;
     l->of = s;
     l->tail = l->cursor.pos;
