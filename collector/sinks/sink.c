@@ -151,9 +151,12 @@ static int set_part(struct sink *s, struct given *g, const char *name, const cha
 {
     if (!value || !*value)
         return 0;
-    if (!opt_find(s->ops->opts, name))
-        return err_set(e, -EINVAL, "URI %s: '%s' has no meaning here", name,
-                       strcmp(name, "password") == 0 ? "***" : value);
+    if (!opt_find(s->ops->opts, name)) {
+        const bool is_path = strcmp(name, "host") == 0 && opt_find(s->ops->opts, "path");
+        return err_set(e, -EINVAL, "URI %s: '%s' has no meaning here%s", name,
+                       strcmp(name, "password") == 0 ? "***" : value,
+                       is_path ? "; an absolute path has three slashes, a relative one none" : "");
+    }
     return set_option(s, g, name, value, e);
 }
 

@@ -51,8 +51,10 @@ int ringdir_choose(struct ringdir *ret, const char *given, struct err *e)
 
 int ringdir_open(const struct ringdir *dir, bool create, struct err *e)
 {
-    if (create && mkdir(dir->path, dir->in_tmp ? 0700 : 0750) < 0 && errno != EEXIST)
-        return err_sys(e, -errno, "ring directory: make %s", dir->path);
+    if (create && mkdir(dir->path, dir->in_tmp ? 0700 : 0750) < 0 && errno != EEXIST) {
+        const int r = err_sys(e, -errno, "ring directory: make %s", dir->path);
+        return r == -ENOENT ? err_wrap(e, r, "the directory above it must be there") : r;
+    }
     auto_fd fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0)

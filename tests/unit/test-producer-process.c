@@ -368,6 +368,10 @@ static void ring_directories_that_others_can_write_are_refused(void **state)
     assert_true(fd >= 0);
     assert_true(ringdir_in_memory(fd));
     (void)close(fd);
+    struct ringdir below = {.path = ""};
+    snprintf(below.path, sizeof below.path, "%s/missing/sub", s->dir);
+    assert_int_equal(ringdir_open(&below, true, &e), -ENOENT);
+    assert_non_null(strstr(e.text, "the directory above it must be there"));
     assert_int_equal(chmod(d.path, 0777), 0);
     assert_int_equal(ringdir_open(&d, true, &e), -EPERM);
     assert_non_null(strstr(e.text, "writable by others"));

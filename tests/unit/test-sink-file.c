@@ -582,7 +582,7 @@ static void contradictions_are_refused_before_anything_is_opened(void **state)
         {"file:/a?interval=500ms", "interval: '500ms' is outside 1s.."},
         {"file:/a?keep=1&max_files=2", "max_files: given twice"},
         {"file:/a?levels=ERROR,LOUD", "levels: 'LOUD' is not a level"},
-        {"file://host/a", "URI host: 'host' has no meaning here"},
+        {"file://host/a", "URI host: 'host' has no meaning here; an absolute path has three slashes"},
         {"fiel:/a", "fiel: no such sink; did you mean 'file:'? (built in: "},
         {"gopher:/a", "gopher: no such sink (built in: "},
     };
