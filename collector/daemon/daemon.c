@@ -222,10 +222,11 @@ static int have_delivered(const struct target *t, struct err *e)
     if (!remote_is_idle(t->remote, true))
         return err_set(e, -EIO, "sink %s: %" PRIu64 " records stay in its spool; last: %s", t->sink->common.name,
                        s.spooled_records, s.last_reason);
-    if (s.dead || given_up)
-        return err_set(e, -EIO, "sink %s: %" PRIu64 " records were refused and are dead letters, %" PRIu64 " were "
-                       "given up; last: %s", t->sink->common.name, s.dead, given_up, s.last_reason);
-    return 0;
+    if (s.dead)
+        return err_set(e, -EIO, "sink %s: %" PRIu64 " records were refused for good; fapilog-dump shows the dead "
+                       "letters with their reasons", t->sink->common.name, s.dead);
+    return given_up ? err_set(e, -EIO, "sink %s: %" PRIu64 " records were given up; last: %s", t->sink->common.name,
+                              given_up, s.last_reason) : 0;
 }
 
 /* With --drain: who calls it wants to know. */
