@@ -68,14 +68,14 @@ int fapilogi_memory_init(struct err *e)
     if (process.area)
         return 0;
     struct area *a = reserve_memory(sizeof *a, align_up(offsetof(struct area, writer), 4096));
-    uint8_t *ctl = reserve_memory(CTL_MAX, sizeof(struct fapilog_ctl));
+    uint8_t *loggers = reserve_memory(LOGGERS_BYTES + CTL_MAX, LOGGERS_BYTES + sizeof(struct fapilog_ctl));
     uint8_t *registry = reserve_memory(GEOMETRY_REGISTRY_MAX, GEOMETRY_REGISTRY_MIN);
-    if (!a || !ctl || !registry)
+    if (!a || !loggers || !registry)
         return err_sys(e, -ENOMEM, "private memory");
     if (madvise(a, sizeof *a, MADV_WIPEONFORK) < 0)
         return err_sys(e, -errno, "private memory: MADV_WIPEONFORK");
     a->generation = 1;
-    process.ctl = (struct fapilog_ctl *)ctl;
+    process.ctl = (struct fapilog_ctl *)(loggers + LOGGERS_BYTES);
     process.registry = registry;
     process.registry_used = FAPILOG_REGISTRY_PREAMBLE;
     process.registry_ready = GEOMETRY_REGISTRY_MIN;

@@ -372,7 +372,10 @@ static void many_loggers(void *arg)
     fapilog_t *log = fapilog_open("svc", NULL);
     struct walk *w = own_segment();
     fapilog_t *last = log;
+    const uintptr_t ctl = (uintptr_t)process.ctl;
     char name[32];
+    if (ctl - (uintptr_t)log >= 4096)
+        _exit(3); /* the page before the level words */
     for (int i = 1; i < FAPILOG_LOGGERS_MAX + 10; i++) {
         (void)snprintf(name, sizeof name, "logger.%d", i);
         last = fapilog_logger(log, name);
@@ -383,6 +386,14 @@ static void many_loggers(void *arg)
     if (fapilog_enabled(last, FAPILOG_LEVEL_INFO) ||
         !fapilog_enabled(fapilog_logger(log, "logger.1"), FAPILOG_LEVEL_INFO))
         _exit(2);
+    if (ctl - (uintptr_t)last <= LOGGERS_BYTES)
+        _exit(4); /* that memory is used up */
+    const pid_t pid = fork();
+    if (pid == 0)
+        _exit(fapilog_enabled(log, FAPILOG_LEVEL_INFO) || !fapilog_enabled(log, FAPILOG_LEVEL_ERROR));
+    int status;
+    if (waitpid(pid, &status, 0) != pid || status != 0)
+        _exit(5);
     FAPILOG_ERROR(last, "here");
 }
 
