@@ -78,6 +78,7 @@ void batch_done(struct batch *b, struct buffers *buffers)
     free(b->encoded.record);
     b->encoded = (struct batch_encoded){ .count = 0 };
     image_used_done(&b->used);
+    image_draft_done(&b->draft);
     checkpoint_done(&b->checkpoint);
 }
 

@@ -57,6 +57,7 @@ struct batch {
     struct batch_encoded encoded;
     uint32_t images; /* entry outputs whose records are not serialized but copied, when the batch is closed */
     struct image_used used;
+    struct image_draft draft;
     struct checkpoint checkpoint;
     struct batch_ticket *tickets; /* see remotes.c */
 };

@@ -4,7 +4,6 @@
 
 #include "collector/sinks/native_segments.h"
 #include "lib/base/atomics.h"
-#include "lib/base/buf.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/reader/clock.h"
@@ -235,31 +234,41 @@ static int add_head(struct buf *b, struct anchor *a, const struct sink_span *s)
     return buf_append(b, &head, sizeof head);
 }
 
-static int add_spans(struct buf *b, const struct sink_span *span, uint32_t count, uint64_t bytes)
+static int add_spans(struct image_draft *d, const struct sink_span *span)
 {
-    const struct fapilog_native_spans top = { count, span[0].is_apart ? FAPILOG_NATIVE_SPANS_APART : 0 };
+    const struct fapilog_native_spans top = { d->taken, span[0].is_apart ? FAPILOG_NATIVE_SPANS_APART : 0 };
     struct anchor anchor = {0};
-    const uint64_t all = sizeof top + count * sizeof(struct fapilog_native_span) + bytes;
-    int r = part_begin(b, FAPILOG_NATIVE_KIND_SPANS, all);
+    const uint64_t heads = sizeof top + d->taken * sizeof(struct fapilog_native_span);
+    int r = part_begin(&d->head, FAPILOG_NATIVE_KIND_SPANS, heads + d->payload_bytes);
     if (r == 0)
-        r = buf_reserve(b, all);
-    if (r == 0)
-        r = buf_append(b, &top, sizeof top);
-    for (uint32_t i = 0; i < count && r == 0; i++)
-        r = add_head(b, &anchor, &span[i]);
-    for (uint32_t i = 0; i < count && r == 0; i++) {
-        r = buf_append(b, span[i].data - span[i].before, span[i].len + span[i].before);
-    }
+        r = buf_append(&d->head, &top, sizeof top);
+    for (uint32_t i = 0; i < d->taken && r == 0; i++)
+        r = add_head(&d->head, &anchor, &span[i]);
     return r;
 }
 
-int image_new(const struct image_used *u, struct sink_span *span, uint32_t count, uint32_t *ret_taken,
-              struct parcel **ret)
+static int pieces_list(struct image_draft *d, const struct sink_span *span)
 {
-    struct buf b = {0};
+    d->count = 0;
+    if (d->cap < d->taken + 1) {
+        struct iovec *piece = reallocarray(d->piece, d->taken + 1, sizeof *piece);
+        if (!piece)
+            return -ENOMEM;
+        d->piece = piece;
+        d->cap = d->taken + 1;
+    }
+    d->piece[d->count++] = (struct iovec){ d->head.data, d->head.len };
+    for (uint32_t i = 0; i < d->taken; i++)
+        d->piece[d->count++] = (struct iovec){ (char *)span[i].data - span[i].before, span[i].len + span[i].before };
+    d->bytes = d->head.len + d->payload_bytes;
+    return 0;
+}
+
+/* The spans that belong into it, and what they are. */
+static void spans_choose(struct image_draft *d, struct sink_span *span, uint32_t count)
+{
     uint64_t bytes = 0, records = 0;
     uint32_t n = 0;
-    int r = 0;
     for (; n < count; n++) {
         span[n].before = repeated(span, n); /* once: the producer may write there */
         const uint64_t one = (uint64_t)span[n].len + span[n].before;
@@ -268,19 +277,56 @@ int image_new(const struct image_used *u, struct sink_span *span, uint32_t count
         bytes += one;
         records += span[n].records;
     }
-    for (uint32_t i = 0; i < n && r == 0; i++)
+    d->taken = n;
+    d->records = (uint32_t)records;
+    d->payload_bytes = bytes;
+}
+
+int image_draft(struct image_draft *d, const struct image_used *u, struct sink_span *span, uint32_t count)
+{
+    int r = 0;
+    d->head.len = 0;
+    spans_choose(d, span, count);
+    for (uint32_t i = 0; i < d->taken && r == 0; i++)
         if (is_first_of_process(span, i))
-            r = add_segment(&b, u, &span[i]);
+            r = add_segment(&d->head, u, &span[i]);
     if (r == 0)
-        r = add_spans(&b, span, n, bytes);
-    *ret = r == 0 ? parcel_adopt(b.data, b.len, b.cap) : NULL;
-    if (!*ret) {
-        buf_done(&b);
-        return -ENOMEM;
+        r = add_spans(d, span);
+    return r < 0 ? r : pieces_list(d, span);
+}
+
+void image_draft_done(struct image_draft *d)
+{
+    buf_done(&d->head);
+    free(d->piece);
+    *d = (struct image_draft){ .count = 0 };
+}
+
+struct parcel *image_parcel(const struct image_draft *d)
+{
+    char *data = malloc(d->bytes), *to = data;
+    if (!data)
+        return NULL;
+    for (uint32_t i = 0; i < d->count; i++)
+        to = mempcpy(to, d->piece[i].iov_base, d->piece[i].iov_len);
+    struct parcel *p = parcel_adopt(data, d->bytes, d->bytes);
+    if (!p) {
+        free(data);
+        return NULL;
     }
-    (*ret)->is_image = true;
-    (*ret)->records = (uint32_t)records;
-    (*ret)->payload_bytes = bytes;
-    *ret_taken = n;
-    return 0;
+    p->is_image = true;
+    p->records = d->records;
+    p->payload_bytes = d->payload_bytes;
+    return p;
+}
+
+int image_new(const struct image_used *u, struct sink_span *span, uint32_t count, uint32_t *ret_taken,
+              struct parcel **ret)
+{
+    struct image_draft d = { .count = 0 };
+    int r = image_draft(&d, u, span, count);
+    *ret = r == 0 ? image_parcel(&d) : NULL;
+    *ret_taken = d.taken;
+    image_draft_done(&d);
+    return *ret ? 0 : -ENOMEM;
 }

@@ -12,7 +12,10 @@
 
 #include "collector/delivery/outputs.h"
 #include "collector/delivery/parcel.h"
+#include "lib/base/buf.h"
 #include "lib/base/check.h"
+
+#include <sys/uio.h>
 
 struct image_part {
     uint32_t kind;  /* FAPILOG_NATIVE_KIND_SEGMENT, _REGISTRY, _SPANS; readers skip others */
@@ -51,7 +54,24 @@ static inline int image_used_note(struct image_used *u, const struct fapilog_rec
     return image_used_slow(u, r);
 }
 
-/* Copies as many spans as make a good image, at least one, each with `before` as it turns out to be needed. -ENOMEM. */
+/* An image before it is put together: the first piece is its own, the others are where the spans are. */
+struct image_draft {
+    struct buf head;
+    struct iovec *piece;
+    uint32_t count, cap;
+    uint32_t taken;         /* spans */
+    uint32_t records;
+    uint64_t bytes;         /* of the image */
+    uint64_t payload_bytes; /* of the spans */
+};
+
+/* Takes as many spans as make a good image, at least one, each with `before` as it turns out to be needed. Its memory
+ * is used again by the next one. -ENOMEM. */
+int image_draft(struct image_draft *d, const struct image_used *u, struct sink_span *span, uint32_t count);
+void image_draft_done(struct image_draft *d);
+struct parcel *image_parcel(const struct image_draft *d); /* NULL: no memory */
+
+/* Both in one. -ENOMEM. */
 int image_new(const struct image_used *u, struct sink_span *span, uint32_t count, uint32_t *ret_taken,
               struct parcel **ret);
 

@@ -75,6 +75,11 @@ void remote_close(struct remote *r); /* NULL allowed */
 /* Never fails and never waits. Takes a reference of its own; an empty parcel is settled at once (from
  * remote_run). */
 void remote_put(struct remote *r, struct parcel *p, struct remote_ticket *t);
+struct image_draft;
+/* An image that has not been put together, into the journal of the sink's spool; is_short: the ring is, there is no
+ * time to pack it. True: it is safe there, as if a ticket had been settled. False: nothing has been done; also while
+ * anything older is unsettled. */
+bool remote_take_image(struct remote *r, const struct image_draft *d, int64_t oldest_ns, bool is_short);
 /* It fails now: what comes need not be serialized before it is sent, an image does (image.h). */
 bool remote_wants_images(const struct remote *r);
 /* on_full=drop_newest, and an image of so much would not be taken ... */

@@ -116,23 +116,56 @@ static bool images_refused(struct pipeline *p, const struct batch *b, uint32_t o
     return true;
 }
 
+/* How much the ring needs the space that open batches hold back: what they hold is to be sent now, so that a sink that
+ * keeps up has answered before it comes to the spool; or taken over. */
+enum pressure { PRESSURE_NONE, PRESSURE_SEND, PRESSURE_TAKE };
+
+static enum pressure pressure_of(const struct checkpoint *c)
+{
+    enum pressure most = PRESSURE_NONE;
+    for (uint32_t i = 0; i < c->count && most < PRESSURE_TAKE; i++) {
+        const struct lane *l = c->item[i].lane;
+        if (!l || l->source->state == SOURCE_QUARANTINED)
+            continue;
+        const uint64_t cap = UINT64_C(1) << l->source->seg->lanes[l->index].cap_log2;
+        const uint64_t held = lane_tail_now(l) - l->done;
+        if (held > cap / 4)
+            most = held > cap / 2 ? PRESSURE_TAKE : PRESSURE_SEND;
+    }
+    return most;
+}
+
+/* To all sinks of the output that have not taken it as it is. */
+static int image_put(struct pipeline *p, struct batch *b, uint32_t output, bool is_short, uint64_t now_ns)
+{
+    const int64_t oldest_ns = b->chunk[output].image_ns;
+    struct parcel *parcel = NULL;
+    int r = 0;
+    for (uint32_t i = 0; i < p->targets_count && r == 0; i++) {
+        if (!is_for(&p->target[i], b, output) ||
+            remote_take_image(p->target[i].remote, &b->draft, oldest_ns, is_short))
+            continue;
+        if (!parcel && !(parcel = image_parcel(&b->draft)))
+            return -ENOMEM;
+        parcel_seal(parcel, now_ns);
+        parcel->oldest_ns = parcel->youngest_ns = oldest_ns;
+        r = put(&p->target[i], b, parcel);
+    }
+    parcel_unref(parcel);
+    return r;
+}
+
 static int images_put(struct pipeline *p, struct batch *b, uint32_t output, uint64_t now_ns)
 {
     struct sink_span *span = b->span + b->span_first[output];
-    uint32_t left = b->span_first[output + 1] - b->span_first[output], taken;
+    uint32_t left = b->span_first[output + 1] - b->span_first[output];
     if (!b->span_records[output] || images_refused(p, b, output))
         return 0;
-    for (; left; span += taken, left -= taken) {
-        struct parcel *parcel;
-        int r = image_new(&b->used, span, left, &taken, &parcel);
-        if (r < 0)
-            return r;
-        parcel_seal(parcel, now_ns);
-        parcel->oldest_ns = parcel->youngest_ns = b->chunk[output].image_ns;
-        for (uint32_t i = 0; i < p->targets_count && r == 0; i++)
-            if (is_for(&p->target[i], b, output))
-                r = put(&p->target[i], b, parcel);
-        parcel_unref(parcel);
+    const bool is_short = pressure_of(&b->checkpoint) != PRESSURE_NONE;
+    for (; left; span += b->draft.taken, left -= b->draft.taken) {
+        int r = image_draft(&b->draft, &b->used, span, left);
+        if (r == 0)
+            r = image_put(p, b, output, is_short, now_ns);
         if (r < 0)
             return r;
     }
@@ -183,25 +216,6 @@ void remotes_drop_tickets(struct batch *b)
         b->tickets = next;
     }
     b->waits = 0;
-}
-
-/* How much the ring needs the space that open batches hold back: what they hold is to be sent now, so that a sink that
- * keeps up has answered before it comes to the spool; or taken over. */
-enum pressure { PRESSURE_NONE, PRESSURE_SEND, PRESSURE_TAKE };
-
-static enum pressure pressure_of(const struct checkpoint *c)
-{
-    enum pressure most = PRESSURE_NONE;
-    for (uint32_t i = 0; i < c->count && most < PRESSURE_TAKE; i++) {
-        const struct lane *l = c->item[i].lane;
-        if (!l || l->source->state == SOURCE_QUARANTINED)
-            continue;
-        const uint64_t cap = UINT64_C(1) << l->source->seg->lanes[l->index].cap_log2;
-        const uint64_t held = lane_tail_now(l) - l->done;
-        if (held > cap / 4)
-            most = held > cap / 2 ? PRESSURE_TAKE : PRESSURE_SEND;
-    }
-    return most;
 }
 
 static enum pressure ring_pressure(struct pipeline *p, uint64_t now_ns)

@@ -1,6 +1,7 @@
 /* Reads dead letters and spools back, for --replay and for tools. */
 #include "collector/delivery/deadletter.h"
 #include "collector/delivery/image.h"
+#include "collector/delivery/spool/journal.h"
 #include "collector/delivery/spool/spool_file.h"
 
 #include "lib/base/cleanup.h"
@@ -13,6 +14,7 @@ struct replay {
     deadletter_replay_fn *on_entry;
     void *arg;
     uint64_t damaged;
+    uint64_t last_sequence; /* of the files before */
     struct image_reader images;
     struct format *format; /* of what images hold */
 };
@@ -33,6 +35,12 @@ static int image_replay(struct replay *p, struct spool_file *f, const struct spo
         r = p->on_entry(p->arg, f->has_head ? &f->head : NULL, &item);
     parcel_unref(entries);
     return r;
+}
+
+/* Killed between the write into the file and the note that it is there. */
+static bool is_repeated(const struct replay *p, const struct spool_file *f, const struct spool_block_head *h)
+{
+    return f->is_journal && h->sequence <= p->last_sequence;
 }
 
 static int block_replay(struct replay *p, struct spool_file *f, const struct spool_block_head *h)
@@ -68,8 +76,9 @@ static int file_replay(struct replay *p, const char *path, struct err *e)
     if (r < 0)
         return r;
     e->text[0] = '\0';
-    while ((r = spool_file_next(&f, &h)) > 0 && (r = block_replay(p, &f, &h)) == 0)
+    while ((r = spool_file_next(&f, &h)) > 0 && (r = is_repeated(p, &f, &h) ? 0 : block_replay(p, &f, &h)) == 0)
         ;
+    p->last_sequence = f.last_sequence;
     p->damaged += f.damaged;
     spool_file_close(&f);
     return r < 0 && !e->text[0] ? err_sys(e, r, "%s", path) : r;
@@ -77,7 +86,7 @@ static int file_replay(struct replay *p, const char *path, struct err *e)
 
 static int name_is_ours(const struct dirent *d)
 {
-    return kind_of(d->d_name) != 0;
+    return kind_of(d->d_name) != 0 || strcmp(d->d_name, JOURNAL_FILE) == 0; /* which comes last */
 }
 
 static int directory_replay(struct replay *p, const char *path, struct err *e)

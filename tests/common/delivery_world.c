@@ -228,6 +228,12 @@ bool remote_wants_images(const struct remote *r)
     return w->always_images || (w->has_images && world_random(w, 3));
 }
 
+bool remote_take_image(struct remote *r, const struct image_draft *d, int64_t oldest_ns, bool is_short)
+{
+    (void)r, (void)d, (void)oldest_ns, (void)is_short;
+    return false;
+}
+
 bool remote_refuses(const struct remote *r, uint64_t records, uint64_t bytes)
 {
     (void)r, (void)records, (void)bytes;

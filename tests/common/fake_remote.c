@@ -219,25 +219,53 @@ static void fill_span(struct fake *f, struct sink_span *span, char *data, const 
     };
 }
 
+/* The records of an image, where a ring would have them. */
+struct source {
+    struct sink_span *span;
+    char *data, *message;
+};
+
+static struct source source_make(struct fake *f, uint32_t count, uint32_t bytes)
+{
+    const size_t one = (bytes + 512) & ~(size_t)7;
+    const struct source s = { calloc(count, sizeof *s.span), calloc(count, one), calloc(1, bytes + 1) };
+    CHECK(s.span && s.data && s.message);
+    memset(s.message, 'x', bytes);
+    for (uint32_t i = 0; i < count; i++)
+        fill_span(f, &s.span[i], s.data + i * one, s.message, bytes);
+    return s;
+}
+
+static void source_free(struct source *s)
+{
+    free(s->span);
+    free(s->data);
+    free(s->message);
+}
+
 struct parcel *fake_image(struct fake *f, uint32_t count, uint32_t bytes)
 {
     const struct image_used none = {0};
-    const size_t one = (bytes + 512) & ~(size_t)7;
-    struct sink_span *span = calloc(count, sizeof *span);
-    char *data = calloc(count, one), *message = calloc(1, bytes + 1);
+    struct source s = source_make(f, count, bytes);
     struct parcel *p;
     uint32_t taken;
-    CHECK(span && data && message);
-    memset(message, 'x', bytes);
-    for (uint32_t i = 0; i < count; i++)
-        fill_span(f, &span[i], data + i * one, message, bytes);
-    CHECK(image_new(&none, span, count, &taken, &p) == 0 && taken == count);
+    CHECK(image_new(&none, s.span, count, &taken, &p) == 0 && taken == count);
     p->oldest_ns = p->youngest_ns = (int64_t)clock_real_ns();
     p->sealed_ns = f->now_ns;
-    free(span);
-    free(data);
-    free(message);
+    source_free(&s);
     return p;
+}
+
+bool fake_take_image(struct fake *f, uint32_t count, uint32_t bytes, bool is_short)
+{
+    const struct image_used none = {0};
+    struct image_draft d = { .count = 0 };
+    struct source s = source_make(f, count, bytes);
+    CHECK(image_draft(&d, &none, s.span, count) == 0 && d.taken == count);
+    const bool is_taken = remote_take_image(f->r, &d, (int64_t)clock_real_ns(), is_short);
+    image_draft_done(&d);
+    source_free(&s);
+    return is_taken;
 }
 
 static void on_settled(struct remote_ticket *t)

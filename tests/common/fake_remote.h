@@ -55,6 +55,8 @@ void fake_done(struct fake *f);
 struct parcel *fake_parcel(struct fake *f, uint32_t count, uint32_t bytes);
 /* The same as an image, with messages of `bytes`. */
 struct parcel *fake_image(struct fake *f, uint32_t count, uint32_t bytes);
+/* Offers one as a draft. False: it was not taken; the records have their numbers all the same. */
+bool fake_take_image(struct fake *f, uint32_t count, uint32_t bytes, bool is_short);
 void fake_put_parcel(struct fake *f, struct parcel *p, struct fake_ticket *t); /* takes its reference */
 void fake_put(struct fake *f, uint32_t count, uint32_t bytes, struct fake_ticket *t);
 /* One turn; the clock goes on by `ns`. */

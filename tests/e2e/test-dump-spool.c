@@ -94,6 +94,28 @@ static void damage_is_found_and_told(void **state)
     assert_non_null(strstr(out, "DAMAGED"));
 }
 
+/* Images for which no file could be made yet. */
+static void what_waits_in_the_journal_is_shown(void **state)
+{
+    char path[FAKE_PATH + 64];
+    struct fake_ticket t;
+    (void)state;
+    struct err e;
+    fake_stop(f);
+    assert_int_equal(fake_start(f, &e), 0);
+    (void)snprintf(path, sizeof path, "%s/spool/fake/%016x.spool", f->state, 2);
+    assert_int_equal(mkdir(path, 0700), 0); /* where the next file would be */
+    fake_put_parcel(f, fake_image(f, 5, 20), &t);
+    fake_until(f, 0, t.settled);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(run("--verify", "spool/fake"), 0);
+    assert_non_null(strstr(out, "/journal: good, journal, 1 blocks, 5 records"));
+    assert_int_equal(run("", "spool/fake"), 0);
+    assert_non_null(strstr(out, "xxxxxxxxxxxxxxxxxxxx")); /* the message of an image's record */
+    assert_int_equal(run("--stats", "spool/fake/journal"), 0);
+    assert_non_null(strstr(out, "sink fake (fake/own)"));
+}
+
 static void the_books_are_shown(void **state)
 {
     static struct ledger_page page;
@@ -127,6 +149,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(entries_are_shown_as_lines, setup, teardown),
         cmocka_unit_test_setup_teardown(damage_is_found_and_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_waits_in_the_journal_is_shown, setup, teardown),
         cmocka_unit_test_setup_teardown(the_books_are_shown, setup, teardown),
         cmocka_unit_test_setup_teardown(what_makes_no_sense_is_refused, setup, teardown),
     };

@@ -97,6 +97,11 @@ static void on_settled(struct remote_ticket *t)
 static void put(unsigned n)
 {
     f->next = (uint64_t)n * PER_PARCEL;
+    if (has_images && n % 3 == 1 && fake_take_image(f, PER_PARCEL, 30 + n % 100, true)) {
+        w->settled[n] = 1;
+        return;
+    }
+    f->next = (uint64_t)n * PER_PARCEL;
     struct parcel *p = has_images && n % 3 ? fake_image(f, PER_PARCEL, 30 + n % 100)
                                            : fake_parcel(f, PER_PARCEL, 30 + n % 100);
     ticket[n].t.settled = on_settled;
@@ -146,7 +151,7 @@ static void live(bool is_last)
 
 static const char *const points[] = {
     "spool-write", "cursor-base", "cursor-slot", "cursor-settle", "dead-written", "request-sent", "answered",
-    "spool-written",
+    "spool-written", "journal-block", "journal-slot", "journal-release",
 };
 
 static void life(bool is_last)

@@ -4,6 +4,7 @@
 #include "collector/delivery/image.h"
 #include "collector/delivery/ledger.h"
 #include "collector/delivery/spool/cursor.h"
+#include "collector/delivery/spool/journal.h"
 #include "collector/delivery/spool/spool_file.h"
 #include "lib/base/buf.h"
 #include "lib/base/cleanup.h"
@@ -29,7 +30,7 @@ static const char *base(const char *path)
 static bool name_is_ours(const char *name)
 {
     uint64_t sequence;
-    return spool_name_parse(name, &sequence) || strcmp(name, LEDGER_FILE) == 0;
+    return spool_name_parse(name, &sequence) || strcmp(name, LEDGER_FILE) == 0 || strcmp(name, JOURNAL_FILE) == 0;
 }
 
 /* Under another name, by its head. */
@@ -149,7 +150,7 @@ static int block_sum(struct image_reader *images, const struct spool_file *f, co
 }
 
 /* All blocks, unpacked. */
-static int file_sum(struct spool_file *f, struct file_sum *ret)
+static int file_sum(struct spool_file *f, uint64_t *last_sequence, struct file_sum *ret)
 {
     struct image_reader images = {0};
     struct spool_block_head h;
@@ -159,6 +160,8 @@ static int file_sum(struct spool_file *f, struct file_sum *ret)
     while ((n = spool_file_next(f, &h)) > 0) {
         uint32_t records = 0;
         size_t at = 0;
+        if (f->is_journal && h.sequence <= *last_sequence)
+            continue; /* it is in a file */
         n = spool_file_load(f, &h, &raw);
         if (n == 0)
             n = block_sum(&images, f, &h, raw, &records, &at);
@@ -171,7 +174,8 @@ static int file_sum(struct spool_file *f, struct file_sum *ret)
         ret->last_ns = h.time_ns;
     }
     image_reader_done(&images);
-    ret->damaged += f->damaged + !f->has_head;
+    *last_sequence = f->last_sequence;
+    ret->damaged += f->damaged + (!f->has_head && f->size >= sizeof f->head); /* a shorter one was just begun */
     return n;
 }
 
@@ -179,9 +183,9 @@ static void file_print(const struct options *o, const char *path, const struct s
 {
     struct time_text time = {0};
     char from[TIME_TEXT_MAX + 1], to[TIME_TEXT_MAX + 1];
+    const char *what = f->is_journal ? "journal" : f->kind == SPOOL_DEAD ? "dead letters" : "spool";
     printf("%s: %s, %s, %" PRIu64 " blocks, %" PRIu64 " records, %" PRIu64 " bytes", path,
-           s->damaged ? "DAMAGED" : "good", f->kind == SPOOL_DEAD ? "dead letters" : "spool", s->blocks, s->records,
-           f->size);
+           s->damaged ? "DAMAGED" : "good", what, s->blocks, s->records, f->size);
     if (f->has_head)
         printf(", sink %s (%s)", f->head.sink, f->head.format);
     if (s->damaged)
@@ -196,7 +200,7 @@ static void file_print(const struct options *o, const char *path, const struct s
     printf("\n");
 }
 
-static int file_check(const struct options *o, const char *path, uint64_t *bad, struct err *e)
+static int file_check(const struct options *o, const char *path, uint64_t *last_sequence, uint64_t *bad, struct err *e)
 {
     struct spool_file f;
     struct file_sum s;
@@ -204,7 +208,7 @@ static int file_check(const struct options *o, const char *path, uint64_t *bad, 
     int n = spool_file_open(&f, path, spool_name_parse(base(path), &sequence), e);
     if (n < 0)
         return n;
-    n = file_sum(&f, &s);
+    n = file_sum(&f, last_sequence, &s);
     if (n == 0)
         file_print(o, path, &f, &s);
     spool_file_close(&f);
@@ -215,23 +219,24 @@ static int file_check(const struct options *o, const char *path, uint64_t *bad, 
 static int is_file_of_ours(const struct dirent *d)
 {
     uint64_t sequence;
-    return spool_name_parse(d->d_name, &sequence) != 0;
+    return spool_name_parse(d->d_name, &sequence) != 0 || strcmp(d->d_name, JOURNAL_FILE) == 0; /* comes last */
 }
 
 static int path_check(const struct options *o, const char *path, uint64_t *bad, struct err *e)
 {
     struct stat st;
     struct dirent **names;
+    uint64_t last_sequence = 0;
     if (stat(path, &st) < 0)
         return err_sys(e, -errno, "%s", path);
     if (!S_ISDIR(st.st_mode))
-        return file_check(o, path, bad, e);
+        return file_check(o, path, &last_sequence, bad, e);
     const int count = scandir(path, &names, is_file_of_ours, alphasort);
     int n = count < 0 ? err_sys(e, -errno, "read %s", path) : 0;
     for (int i = 0; i < count; i++) {
         char file[PATH_MAX + 256 + 2];
         (void)snprintf(file, sizeof file, "%s/%s", path, names[i]->d_name);
-        n = n == 0 ? file_check(o, file, bad, e) : n;
+        n = n == 0 ? file_check(o, file, &last_sequence, bad, e) : n;
         free(names[i]);
     }
     if (count >= 0)

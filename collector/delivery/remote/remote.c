@@ -2,6 +2,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+#include "lib/base/fault.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -283,6 +284,18 @@ void remote_put(struct remote *r, struct parcel *p, struct remote_ticket *t)
         }
     }
     lot_take(r, l);
+}
+
+bool remote_take_image(struct remote *r, const struct image_draft *d, int64_t oldest_ns, bool is_short)
+{
+    if (!r->spool || r->d->on_full != SINK_FULL_SPOOL || r->unsettled || r->fresh.records ||
+        !spool_take_image(r->spool, d->piece, d->count, d->records, oldest_ns, is_short))
+        return false;
+    FAULT_POINT("spool-written");
+    r->stats.taken += d->records;
+    r->stats.taken_bytes += d->payload_bytes;
+    r->fresh_ns = r->now_ns;
+    return true;
 }
 
 void remote_scale_batches(struct remote *r, unsigned scale)

@@ -117,6 +117,15 @@ static void full_relieve(struct remote *r)
     }
 }
 
+/* The first of the queue lies in the journal. */
+static void image_spooled(struct remote *r)
+{
+    uint64_t spooled = 0;
+    CHECK(!r->spilled_count);
+    FAULT_POINT("spool-written");
+    queue_settle_lot(r, &r->fresh, &spooled);
+}
+
 static int queue_put(struct remote *r)
 {
     struct item i = {0};
@@ -132,6 +141,11 @@ static int queue_put(struct remote *r)
                                    : spool_put_image(r->spool, l->data, l->bytes, l->queued, l->parcel->oldest_ns);
         if (result < 0)
             return result;
+        if (result > 0) {
+            image_spooled(r);
+            i = (struct item){0};
+            continue;
+        }
         r->spilled_count++;
         r->spilled_queue++;
     }
@@ -152,6 +166,24 @@ static void on_failure(struct remote *r, int error)
     if (!r->was_told_spool)
         remote_say(r, "spool: %s; records stay in the rings until it can be written again", strerror(-error));
     r->was_told_spool = true;
+}
+
+static void written_again(struct remote *r)
+{
+    if (r->was_told_spool)
+        remote_say(r, "spool: it can be written again");
+    r->was_told_spool = false;
+}
+
+/* Behind the back of whoever has put something there. */
+static void trouble_see(struct remote *r)
+{
+    const int trouble = spool_trouble(r->spool);
+    if (trouble && !r->is_spool_troubled && !r->spilled_count)
+        on_failure(r, trouble);
+    else if (!trouble && r->is_spool_troubled)
+        written_again(r);
+    r->is_spool_troubled = trouble;
 }
 
 static void item_spooled(struct remote *r, struct lot *l, const struct entry_head *entry)
@@ -188,9 +220,7 @@ static void on_written(struct remote *r)
         lot_release(i.lot);
     }
     spilling_end(r);
-    if (r->was_told_spool)
-        remote_say(r, "spool: it can be written again");
-    r->was_told_spool = false;
+    written_again(r);
 }
 
 static void spill_start(struct remote *r)
@@ -216,6 +246,7 @@ void spill_run(struct remote *r)
 {
     if (!r->spool)
         return;
+    trouble_see(r);
     if (r->spilled_count) {
         const int result = spool_poll(r->spool);
         if (result == -EAGAIN)

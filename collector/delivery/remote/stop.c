@@ -120,5 +120,6 @@ bool remote_is_idle(const struct remote *r, bool is_spool_too)
     if (r->is_abandoned)
         return r->sent_count == 0 && r->settled_count == 0;
     return !r->bundles && !r->fresh.records && !r->old.records && !r->doomed_count && !r->settled_count &&
-           r->unsettled == 0 && (!is_spool_too || !r->spool || !spool_has_records(r->spool));
+           r->unsettled == 0 && (!r->spool || !spool_journal_waits(r->spool)) &&
+           (!is_spool_too || !r->spool || !spool_has_records(r->spool));
 }

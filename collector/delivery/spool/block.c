@@ -12,6 +12,7 @@
 enum {
     ZSTD_LEVEL = 1,
     PACK_MAX = 2 * SPOOL_BLOCK_RAW, /* packing more would hold up the reactor for longer than a millisecond */
+    GATHER_STEP = 8 << 10, /* is still in the first cache when it is checksummed */
 };
 
 /* Making a context costs more than packing a block with it: one of each kind, made when it is first needed. NULL: no
@@ -53,6 +54,35 @@ size_t spool_block_bound(size_t raw_len)
     return sizeof(struct spool_block_head) + (packed > raw_len ? packed : raw_len) + 8;
 }
 
+/* raw_bytes, stored_bytes, codec and xxh3 are given. */
+static size_t head_seal(struct spool_block_head *h, char *out)
+{
+    h->sync = SPOOL_BLOCK_SYNC;
+    h->head_xxh3 = XXH3_64bits(h, offsetof(struct spool_block_head, head_xxh3));
+    memset(out + sizeof *h + h->stored_bytes, 0, spool_block_bytes(h) - sizeof *h - h->stored_bytes);
+    memcpy(out, h, sizeof *h);
+    return spool_block_bytes(h);
+}
+
+size_t spool_block_gather(struct spool_block_head *h, const struct iovec *piece, uint32_t count, char *out)
+{
+    XXH3_state_t hash;
+    char *to = out + sizeof *h;
+    (void)XXH3_64bits_reset(&hash);
+    for (uint32_t i = 0; i < count; i++) {
+        const char *from = piece[i].iov_base;
+        for (size_t left = piece[i].iov_len, n; left; left -= n, from += n, to += n) {
+            n = left < GATHER_STEP ? left : GATHER_STEP;
+            memcpy(to, from, n);
+            (void)XXH3_64bits_update(&hash, to, n); /* the copy: its source may be changing */
+        }
+    }
+    h->codec = SPOOL_PLAIN;
+    h->raw_bytes = h->stored_bytes = (uint32_t)(to - out - (ptrdiff_t)sizeof *h);
+    h->xxh3 = XXH3_64bits_digest(&hash);
+    return head_seal(h, out);
+}
+
 size_t spool_block_seal(struct spool_block_head *h, const char *raw, uint32_t raw_len, char *out)
 {
     char *stored = out + sizeof *h;
@@ -68,14 +98,10 @@ size_t spool_block_seal(struct spool_block_head *h, const char *raw, uint32_t ra
     }
     if (h->codec == SPOOL_PLAIN)
         memcpy(stored, raw, raw_len);
-    h->sync = SPOOL_BLOCK_SYNC;
     h->raw_bytes = raw_len;
     h->stored_bytes = (uint32_t)len;
     h->xxh3 = XXH3_64bits(stored, len);
-    h->head_xxh3 = XXH3_64bits(h, offsetof(struct spool_block_head, head_xxh3));
-    memcpy(out, h, sizeof *h);
-    memset(stored + len, 0, spool_block_bytes(h) - sizeof *h - len);
-    return spool_block_bytes(h);
+    return head_seal(h, out);
 }
 
 static bool head_is_valid(const struct spool_block_head *h, enum spool_kind kind)

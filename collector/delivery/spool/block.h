@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/uio.h>
 
 void spool_file_head_seal(struct spool_file_head *h);
 bool spool_file_head_is_valid(const struct spool_file_head *h);
@@ -16,6 +17,8 @@ size_t spool_block_bound(size_t raw_len);
 /* kind, records, sequence, time_ns and oldest_ns of h are given, and codec: whether to pack when that is worth it.
  * Writes head, stored bytes and padding at out. Returns the length. */
 size_t spool_block_seal(struct spool_block_head *h, const char *raw, uint32_t raw_len, char *out);
+/* The same without packing, of what lies in pieces. */
+size_t spool_block_gather(struct spool_block_head *h, const struct iovec *piece, uint32_t count, char *out);
 /* With its padding. */
 static inline size_t spool_block_bytes(const struct spool_block_head *h)
 {

@@ -2,6 +2,7 @@
 #ifndef COLLECTOR_DELIVERY_SPOOL_INTERNAL_H
 #define COLLECTOR_DELIVERY_SPOOL_INTERNAL_H
 
+#include "collector/delivery/spool/journal.h"
 #include "collector/delivery/spool/spool.h"
 #include "collector/delivery/spool/spool_file.h"
 
@@ -44,6 +45,15 @@ struct spool {
     struct spool_block *held; /* by sequence */
     struct spool_counts counts;
     uint32_t evicted;         /* of those held, blocks whose file is gone */
+    struct journal journal;
+    uint32_t drain_blocks;  /* of the journal, that are being written into a file */
+    uint64_t drain_records;
+    uint64_t drain_ns;      /* when the next one is due; 0: not known */
+    uint64_t journal_again_ns;
+    int journal_error;      /* of the last write out of it */
+    bool is_put_blocked;    /* by blocks in the journal */
+    bool is_journal_left, was_told_journal;
+    uint64_t found_sequence; /* the last that files had at the start */
     uint64_t tidy_ns;
     int64_t pack_ns;        /* time that may be spent on packing images, as of pack_at_ns */
     uint64_t pack_at_ns;
@@ -67,5 +77,17 @@ uint64_t spool_held_records(const struct spool *s, const struct seglog_segment *
 void spool_quarantine(struct spool *s, const struct seglog_segment *seg);
 /* Gives up the oldest file. False: there is none that can be. */
 bool spool_evict(struct spool *s, uint64_t *counter);
+
+
+/* spool_journal.c */
+void spool_journal_open(struct spool *s, uint64_t found);
+/* Kind, records, times and codec of the head are given, and the next sequence. 0: the image is safe; -EAGAIN: it cannot
+ * be put now; -ENOTSUP: it has to be written without the journal, in which nothing waits; or -errno. */
+int spool_journal_put(struct spool *s, struct spool_block_head *h, const struct iovec *piece, uint32_t count);
+/* 0: nothing is in it that has to come before a group; -EAGAIN, or why what is in it cannot be written. */
+int spool_journal_blocks(struct spool *s);
+void spool_journal_end(struct spool *s, uint64_t now_ns);   /* of a write out of it */
+void spool_journal_start(struct spool *s, uint64_t now_ns); /* the next one */
+uint64_t spool_journal_deadline(const struct spool *s);
 
 #endif

@@ -59,16 +59,16 @@ static bool is_rolling(const struct seglog *l)
     return l->fd < 0 || l->last->bytes >= l->segment_bytes;
 }
 
-static bool group_begin(struct seglog *l)
+static bool group_begin(struct seglog *l, uint64_t sequence)
 {
     CHECK(l->step == SEGLOG_IDLE);
-    l->group_sequence = l->next_sequence;
+    l->group_sequence = sequence;
     l->group_records = 0;
     if (!is_rolling(l))
         return true;
     if (!group_reserve(l, sizeof l->head))
         return false;
-    l->head.sequence = l->next_sequence;
+    l->head.sequence = sequence;
     l->head.time_ns = (int64_t)clock_real_ns();
     spool_file_head_seal(&l->head);
     memcpy(l->group, &l->head, sizeof l->head);
@@ -82,7 +82,7 @@ uint64_t seglog_add(struct seglog *l, const struct seglog_block *b)
         .kind = (uint16_t)b->kind, .codec = (uint16_t)b->codec, .records = b->records, .sequence = l->next_sequence,
         .time_ns = b->time_ns, .oldest_ns = b->oldest_ns,
     };
-    if ((!l->group_len && !group_begin(l)) || !group_reserve(l, spool_block_bound(b->raw_len)))
+    if ((!l->group_len && !group_begin(l, l->next_sequence)) || !group_reserve(l, spool_block_bound(b->raw_len)))
         return 0;
     l->group_len += spool_block_seal(&h, b->raw, b->raw_len, l->group + l->group_len);
     l->group_blocks++;
@@ -90,16 +90,45 @@ uint64_t seglog_add(struct seglog *l, const struct seglog_block *b)
     return l->next_sequence++;
 }
 
+int seglog_add_sealed(struct seglog *l, const char *blocks, size_t len, uint64_t sequence, uint64_t records)
+{
+    CHECK(!seglog_has_group(l));
+    if (!group_begin(l, sequence))
+        return -ENOMEM;
+    l->sealed = blocks;
+    l->sealed_len = len;
+    l->group_records = records;
+    return 0;
+}
+
+bool seglog_has_group(const struct seglog *l)
+{
+    return l->group_len + l->sealed_len > 0;
+}
+
+static size_t group_bytes(const struct seglog *l)
+{
+    return l->group_len + l->sealed_len;
+}
+
 static void group_forget(struct seglog *l)
 {
-    l->group_len = l->group_done = 0;
+    l->group_len = l->group_done = l->sealed_len = 0;
+    l->sealed = NULL;
     l->group_blocks = 0;
     l->step = SEGLOG_IDLE;
 }
 
+/* The numbers of blocks that nobody has can be given again. */
+static void sequences_return(struct seglog *l)
+{
+    if (!l->sealed)
+        l->next_sequence = l->group_sequence;
+}
+
 static void group_fail(struct seglog *l, int result)
 {
-    l->next_sequence = l->group_sequence;
+    sequences_return(l);
     l->must_cut = l->group_done > 0;
     l->result = result;
     l->step = SEGLOG_DONE;
@@ -129,11 +158,12 @@ static void on_done(struct io_req *req, int result)
 
 static void request(struct seglog *l, enum seglog_step step, enum io_op op, int fd)
 {
+    const bool is_sealed = l->group_done >= l->group_len;
     l->step = step;
     l->req.op = op;
     l->req.fd = fd;
-    l->req.data = l->group + l->group_done;
-    l->req.len = op == IO_WRITE ? (uint32_t)(l->group_len - l->group_done) : 0;
+    l->req.data = is_sealed ? l->sealed + (l->group_done - l->group_len) : l->group + l->group_done;
+    l->req.len = op == IO_WRITE ? (uint32_t)((is_sealed ? group_bytes(l) : l->group_len) - l->group_done) : 0;
     l->req.offset = op == IO_WRITE ? (int64_t)(l->last->bytes + l->group_done) : 0;
     l->req.is_quick = op == IO_WRITE && l->is_quick && l->is_local;
     l->req.buf_index = -1;
@@ -178,7 +208,7 @@ static void group_next(struct seglog *l)
         if (r < 0)
             return group_fail(l, r);
     }
-    if (l->group_done < l->group_len)
+    if (l->group_done < group_bytes(l))
         return request(l, SEGLOG_WRITE, IO_WRITE, l->fd);
     l->is_dirty = l->sync != SINK_SYNC_NEVER && (l->is_dirty || l->step == SEGLOG_WRITE);
     if (l->sync == SINK_SYNC_ALWAYS && l->must_sync_dir)
@@ -191,20 +221,20 @@ static void group_next(struct seglog *l)
 
 static int group_refuse(struct seglog *l, int r)
 {
-    l->next_sequence = l->group_sequence;
+    sequences_return(l);
     group_forget(l);
     return r;
 }
 
 void seglog_abort(struct seglog *l)
 {
-    if (l->group_len)
+    if (seglog_has_group(l))
         (void)group_refuse(l, 0);
 }
 
 int seglog_start(struct seglog *l)
 {
-    CHECK(l->step == SEGLOG_IDLE && l->group_len > 0);
+    CHECK(l->step == SEGLOG_IDLE && seglog_has_group(l));
     l->group_done = 0;
     if (l->fd >= 0 && l->must_cut) { /* what a failed group has left must not be taken for ours */
         const int r = io_ftruncate(l->io, l->fd, (int64_t)l->last->bytes);
@@ -225,22 +255,34 @@ int seglog_start(struct seglog *l)
     return 0;
 }
 
-/* A file that no group has ever been written to is begun anew. */
-static void segment_forget(struct seglog *l)
+static void last_remove(struct seglog *l)
 {
-    if (l->fd < 0 || l->last->bytes > 0)
-        return;
     char path[PATH_MAX];
     struct seglog_segment **at = &l->first, *before = NULL;
     for (; *at != l->last; at = &(*at)->next)
         before = *at;
     seglog_path(l, l->last, path);
-    (void)io_close(l->io, take_fd(l->fd));
     (void)io_unlink(l->io, path); /* empty or torn: the next run cuts it */
+    l->bytes -= l->last->bytes;
     free(l->last);
     *at = NULL;
     l->last = before;
+}
+
+/* A file that no group has ever been written to is begun anew. */
+static void segment_forget(struct seglog *l)
+{
+    if (l->fd < 0 || l->last->bytes > 0)
+        return;
+    (void)io_close(l->io, take_fd(l->fd));
+    last_remove(l);
     l->must_cut = false;
+}
+
+void seglog_drop_begun(struct seglog *l, uint64_t sequence)
+{
+    if (l->fd < 0 && l->last && l->last->sequence == sequence && !l->last->records)
+        last_remove(l);
 }
 
 int seglog_poll(struct seglog *l)
@@ -250,10 +292,10 @@ int seglog_poll(struct seglog *l)
     if (l->step != SEGLOG_DONE)
         return -EAGAIN;
     if (l->result == 0) {
-        l->last->bytes += l->group_len;
+        l->last->bytes += group_bytes(l);
         l->last->records += l->group_records;
         l->last->youngest_ns = (int64_t)clock_real_ns();
-        l->bytes += l->group_len;
+        l->bytes += group_bytes(l);
     }
     group_forget(l);
     if (l->result < 0)

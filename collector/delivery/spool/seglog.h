@@ -56,6 +56,8 @@ struct seglog {
     /* the group */
     char *group;
     size_t group_len, group_cap, group_done;
+    const char *sealed;     /* the group's blocks lie there, and only the head of a file in `group`; or NULL */
+    size_t sealed_len;
     uint64_t group_sequence, group_records;
     uint32_t group_blocks;
     bool is_quick;          /* it is to be written at once, where that is quick: see io_req */
@@ -88,6 +90,10 @@ struct seglog_block {
 };
 /* Seals a block into the group; none may be under way. Its sequence, or 0: no memory. */
 uint64_t seglog_add(struct seglog *l, const struct seglog_block *b);
+/* The group is so many bytes of sealed blocks, the first of which has this sequence; they are not copied, and keep
+ * their sequences whatever becomes of the group. None may be under way. 0 or -ENOMEM. */
+int seglog_add_sealed(struct seglog *l, const char *blocks, size_t len, uint64_t sequence, uint64_t records);
+bool seglog_has_group(const struct seglog *l);
 /* Writes the group. 0: seglog_poll() tells the end; -errno: nothing of it counts, the group is gone. */
 int seglog_start(struct seglog *l);
 void seglog_abort(struct seglog *l); /* the group, before it is started */
@@ -100,6 +106,9 @@ uint64_t seglog_deadline(const struct seglog *l);
 /* Takes the oldest file off the list and removes it; a pinned one stays in memory. 0 or -errno of the removal,
  * after which it is still there. Not the one that a group is going into. */
 int seglog_drop_first(struct seglog *l);
+/* After opening: the last file, if it is of that name and has no whole block, goes: the group that was to begin it
+ * begins it now. */
+void seglog_drop_begun(struct seglog *l, uint64_t sequence);
 void seglog_unpin(struct seglog_segment *seg);
 void seglog_path(const struct seglog *l, const struct seglog_segment *seg, char ret[PATH_MAX]);
 

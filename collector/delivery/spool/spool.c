@@ -145,7 +145,7 @@ static void blocks_evict(struct spool *s, const struct seglog_segment *seg, uint
 bool spool_evict(struct spool *s, uint64_t *counter)
 {
     struct seglog_segment *seg = s->log.first;
-    if (!seg || (seg == s->log.last && (seglog_is_busy(&s->log) || s->log.group_len > 0)))
+    if (!seg || (seg == s->log.last && (seglog_is_busy(&s->log) || seglog_has_group(&s->log))))
         return false;
     seg->pins++;
     const int r = seglog_drop_first(&s->log);
@@ -173,6 +173,7 @@ static void on_found(void *arg, struct seglog_segment *seg, const struct spool_b
 {
     struct spool *s = arg;
     const uint32_t live = cursor_unsettled(&s->cursor, h->sequence, h->records);
+    s->found_sequence = h->sequence > s->found_sequence ? h->sequence : s->found_sequence;
     seg->live += live;
     s->counts.records += live;
 }
@@ -207,6 +208,7 @@ int spool_open(const struct spool_config *cfg, struct spool **ret, struct err *e
         return err_set(e, -ENOMEM, "spool of %s: out of memory", cfg->sink);
     s->cfg = *cfg;
     s->reader.fd = -1;
+    s->journal.guard = -1;
     s->group.last = &s->group.first;
     cursor_open(&s->cursor, cfg->dir, &why); /* again below, when there was no directory yet */
     log_config(s, &log);
@@ -226,6 +228,9 @@ int spool_open(const struct spool_config *cfg, struct spool **ret, struct err *e
     if (s->log.next_sequence < s->cursor.base)
         s->log.next_sequence = s->cursor.base; /* its numbers are taken, whatever has become of the files */
     s->reader.sequence = s->cursor.base;
+    if (s->found_sequence + 1 < s->cursor.base)
+        s->found_sequence = s->cursor.base - 1;
+    spool_journal_open(s, s->found_sequence);
     s->counts.found = s->counts.records;
     found_report(s);
     *ret = s;
@@ -237,6 +242,7 @@ void spool_close(struct spool *s)
     if (!s)
         return;
     spool_reader_close(s);
+    spool_journal_end(s, clock_mono_ns());
     for (struct spool_block *b = s->held, *next; b; b = next) {
         next = b->next;
         block_unpin(b);
@@ -248,7 +254,8 @@ void spool_close(struct spool *s)
     }
     free(s->group.open);
     free(s->group.raw);
-    seglog_close(&s->log);
+    journal_close(&s->journal, s->log.dir);
+    seglog_close(&s->log); /* gives up the directory's lock */
     cursor_close(&s->cursor);
     free(s);
 }
@@ -256,7 +263,7 @@ void spool_close(struct spool *s)
 /* Files of which nothing is left to read or to settle. */
 static void tidy(struct spool *s)
 {
-    while (s->log.first && s->log.first->live == 0 && s->log.group_len == 0 && !s->reader.is_reading) {
+    while (s->log.first && s->log.first->live == 0 && !seglog_has_group(&s->log) && !s->reader.is_reading) {
         struct seglog_segment *seg = s->log.first;
         const bool is_met = s->reader.seg == seg ? s->reader.offset >= seg->bytes : s->reader.seg != NULL;
         if (!is_met || (seg == s->log.last && seglog_is_busy(&s->log)))
@@ -290,27 +297,30 @@ static void log_options(struct spool *s)
 
 void spool_tick(struct spool *s, uint64_t now_ns)
 {
+    spool_journal_end(s, now_ns);
     const int r = seglog_tick(&s->log, now_ns);
     if (r < 0 && !s->was_told_sync)
         spool_say(s, "spool of %s: fdatasync: %s; records are on their way to the disk and not yet safe there",
                   s->cfg.sink, strerror(-r));
     s->was_told_sync = r < 0 || (s->was_told_sync && r == 0);
     tidy(s);
-    if (now_ns < s->tidy_ns)
-        return;
-    s->tidy_ns = now_ns + TIDY_NS;
-    if (s->log.step == SEGLOG_IDLE && s->log.group_len == 0) {
-        log_options(s);
-        age_limit(s);
+    if (now_ns >= s->tidy_ns) {
+        s->tidy_ns = now_ns + TIDY_NS;
+        if (s->log.step == SEGLOG_IDLE && !seglog_has_group(&s->log)) {
+            log_options(s);
+            age_limit(s);
+        }
     }
+    spool_journal_start(s, now_ns);
 }
 
 uint64_t spool_deadline(const struct spool *s)
 {
     const uint64_t sync = seglog_deadline(&s->log), tidy_ns = s->counts.records ? s->tidy_ns : UINT64_MAX;
     const uint64_t again = s->reader.again_ns ? s->reader.again_ns : UINT64_MAX;
-    const uint64_t first = sync < tidy_ns ? sync : tidy_ns;
-    return first < again ? first : again;
+    const uint64_t drain = spool_journal_deadline(s);
+    const uint64_t first = sync < tidy_ns ? sync : tidy_ns, second = again < drain ? again : drain;
+    return first < second ? first : second;
 }
 
 void spool_counts(const struct spool *s, struct spool_counts *ret)

@@ -44,8 +44,13 @@ bool spool_can_put(const struct spool *s);
  * settles it itself: the block is valid once the group is written. -EAGAIN: the group is full. */
 int spool_put(struct spool *s, const struct entry_head *entry, uint32_t attempts, struct spool_block **ret_block,
               uint32_t *ret_index);
-/* A copy of an image (collector/delivery/image.h), as a block of its own. Results as above. */
+/* A copy of an image (collector/delivery/image.h), as a block of its own. Results as above, or 1: it is safe at once,
+ * in the journal, and no part of the group. */
 int spool_put_image(struct spool *s, const char *image, size_t len, uint32_t records, int64_t oldest_ns);
+/* An image in pieces, where it can be safe at once and is not to be packed: is_short, there is no time for that. False:
+ * it is not taken. */
+bool spool_take_image(struct spool *s, const struct iovec *piece, uint32_t count, uint32_t records, int64_t oldest_ns,
+                      bool is_short);
 /* 0: spool_poll() tells the end; -errno: nothing of the group counts. Gives up the oldest files for room. */
 int spool_write(struct spool *s);
 /* -EAGAIN: under way; 0: all is written, as safe as the policy wants; -errno: nothing counts. */
@@ -63,6 +68,10 @@ void spool_give_up(struct spool *s, struct spool_block *b, uint32_t index);
 /* The record leaves memory without being settled: a later run finds it in the spool, if it is still there. */
 void spool_forget(struct spool *s, struct spool_block *b, uint32_t index);
 bool spool_has_records(const struct spool *s); /* not settled */
+/* Why what lies in the journal cannot be written, or 0. The write is repeated. */
+int spool_trouble(const struct spool *s);
+/* There are records in it that are in no file yet, so that nobody can read them. */
+bool spool_journal_waits(const struct spool *s);
 /* Whether spool_read() may have more than what it has given so far. */
 bool spool_has_unread(const struct spool *s);
 /* What spool_read() has asked the disk for is on its way. */

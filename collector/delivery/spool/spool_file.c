@@ -1,5 +1,7 @@
 #include "collector/delivery/spool/spool_file.h"
 
+#include "collector/delivery/spool/journal.h"
+
 #include "lib/base/cleanup.h"
 
 #include <errno.h>
@@ -78,7 +80,17 @@ int spool_file_open(struct spool_file *f, const char *path, enum spool_kind kind
         *f = (struct spool_file){ .fd = -1 };
         return err_sys(e, -errno, "open %s", path);
     }
-    return spool_file_open_fd(f, fd, path, kind, e);
+    if (!journal_fd_is_one(fd))
+        return spool_file_open_fd(f, fd, path, kind, e);
+    const int exported = journal_export(fd);
+    (void)close(fd);
+    if (exported < 0) {
+        *f = (struct spool_file){ .fd = -1 };
+        return err_sys(e, exported, "read %s", path);
+    }
+    const int r = spool_file_open_fd(f, exported, path, SPOOL_ENTRIES, e);
+    f->is_journal = true;
+    return r;
 }
 
 void spool_file_close(struct spool_file *f)

@@ -10,6 +10,7 @@
 struct spool_file {
     int fd;
     enum spool_kind kind;
+    bool is_journal;            /* what waits in it, as if it were a file */
     bool has_head;              /* whole; else the blocks are looked for from the beginning */
     struct spool_file_head head;
     uint64_t size, offset;      /* offset: behind the last block */

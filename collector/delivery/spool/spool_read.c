@@ -35,7 +35,8 @@ void spool_reader_leave(struct spool *s)
 {
     struct spool_reader *r = &s->reader;
     struct seglog_segment *next = r->seg && r->seg->is_listed ? r->seg->next : s->log.first;
-    const uint64_t none = s->log.group_len ? s->log.group_sequence : s->log.next_sequence;
+    const uint64_t none = spool_journal_waits(s) ? s->journal.first
+                          : seglog_has_group(&s->log) ? s->log.group_sequence : s->log.next_sequence;
     const uint64_t sequence = next ? next->sequence : none;
     r->seg = next;
     r->offset = r->want = 0;
@@ -49,7 +50,7 @@ void spool_reader_leave(struct spool *s)
     spool_advance(s);
 }
 
-bool spool_has_unread(const struct spool *s)
+static bool files_have_unread(const struct spool *s)
 {
     const struct seglog_segment *seg = s->reader.seg;
     if (seg && s->reader.offset < seg->bytes)
@@ -58,6 +59,11 @@ bool spool_has_unread(const struct spool *s)
         if (seg->bytes > 0) /* a run that was killed may have left empty ones */
             return true;
     return false;
+}
+
+bool spool_has_unread(const struct spool *s)
+{
+    return files_have_unread(s) || spool_journal_waits(s);
 }
 
 bool spool_is_reading(const struct spool *s)
@@ -278,7 +284,7 @@ int spool_read(struct spool *s, uint64_t now_ns, struct spool_block **ret, char 
     r->again_ns = 0;
     if (r->has_result)
         read_take(s, now_ns);
-    while (spool_has_unread(s) && !r->again_ns) {
+    while (files_have_unread(s) && !r->again_ns) {
         if (!r->seg)
             r->seg = s->log.first;
         if (r->offset >= r->seg->bytes) {

@@ -16,6 +16,8 @@ enum {
 
 bool spool_can_put(const struct spool *s)
 {
+    if (spool_journal_waits(s))
+        return !s->is_put_blocked;
     return !s->group.is_writing && s->log.step == SEGLOG_IDLE;
 }
 
@@ -104,9 +106,12 @@ int spool_put(struct spool *s, const struct entry_head *entry, uint32_t attempts
 {
     struct spool_group *g = &s->group;
     CHECK(spool_can_put(s));
+    int r = spool_journal_blocks(s);
+    if (r < 0)
+        return r;
     if ((g->total || g->records) && g->raw_total + g->raw_len + entry->bytes > group_max(s))
         return -EAGAIN;
-    const int r = block_prepare(s, entry->bytes, ret_block != NULL);
+    r = block_prepare(s, entry->bytes, ret_block != NULL);
     if (r < 0)
         return r;
     struct entry_head *copy = (struct entry_head *)(void *)(g->raw + g->raw_len);
@@ -131,28 +136,54 @@ static bool may_pack(struct spool *s, uint64_t now_ns)
     return s->pack_ns > 0;
 }
 
-int spool_put_image(struct spool *s, const char *image, size_t len, uint32_t records, int64_t oldest_ns)
+static int image_add(struct spool *s, const struct spool_block_head *h, const char *image, size_t len)
 {
     struct spool_group *g = &s->group;
-    CHECK(spool_can_put(s) && records <= SPOOL_BLOCK_RECORDS && len <= SPOOL_IMAGE_MAX);
     if ((g->total || g->records) && g->raw_total + g->raw_len + len > group_max(s))
         return -EAGAIN;
     const int r = block_close(s);
     if (r < 0)
         return r;
-    const uint64_t began_ns = clock_mono_ns();
-    const bool packs = may_pack(s, began_ns);
     const uint64_t sequence = seglog_add(&s->log, &(struct seglog_block){
-        .kind = SPOOL_IMAGE, .codec = packs ? SPOOL_ZSTD : SPOOL_PLAIN, .raw = image, .raw_len = (uint32_t)len,
-        .records = records, .oldest_ns = oldest_ns, .time_ns = (int64_t)clock_real_ns() });
-    if (packs)
-        s->pack_ns -= (int64_t)(clock_mono_ns() - began_ns);
+        .kind = SPOOL_IMAGE, .codec = h->codec, .raw = image, .raw_len = (uint32_t)len, .records = h->records,
+        .oldest_ns = h->oldest_ns, .time_ns = h->time_ns });
     if (!sequence)
         return -ENOMEM;
     s->log.is_quick = true; /* the ring is short, and waits for it */
-    g->total += records;
+    g->total += h->records;
     g->raw_total += len;
     return 0;
+}
+
+int spool_put_image(struct spool *s, const char *image, size_t len, uint32_t records, int64_t oldest_ns)
+{
+    CHECK(spool_can_put(s) && records <= SPOOL_BLOCK_RECORDS && len <= SPOOL_IMAGE_MAX);
+    const uint64_t began_ns = clock_mono_ns();
+    const bool packs = may_pack(s, began_ns);
+    struct spool_block_head h = {
+        .kind = SPOOL_IMAGE, .codec = packs ? SPOOL_ZSTD : SPOOL_PLAIN, .records = records,
+        .sequence = s->log.next_sequence, .time_ns = (int64_t)clock_real_ns(), .oldest_ns = oldest_ns,
+    };
+    const struct iovec piece = { (char *)image, len };
+    int r = spool_journal_put(s, &h, &piece, 1);
+    const bool is_safe = r == 0;
+    if (r == -ENOTSUP)
+        r = image_add(s, &h, image, len);
+    if (packs)
+        s->pack_ns -= (int64_t)(clock_mono_ns() - began_ns);
+    return is_safe ? 1 : r;
+}
+
+bool spool_take_image(struct spool *s, const struct iovec *piece, uint32_t count, uint32_t records, int64_t oldest_ns,
+                      bool is_short)
+{
+    struct spool_block_head h = {
+        .kind = SPOOL_IMAGE, .records = records, .sequence = s->log.next_sequence,
+        .time_ns = (int64_t)clock_real_ns(), .oldest_ns = oldest_ns,
+    };
+    if (!spool_can_put(s) || (!is_short && may_pack(s, clock_mono_ns())))
+        return false;
+    return spool_journal_put(s, &h, piece, count) == 0;
 }
 
 int spool_write(struct spool *s)

@@ -1,0 +1,179 @@
+/* Images on their way through the journal: into it at once, out of it into the files while others do their work. */
+#include "collector/delivery/spool/internal.h"
+
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+enum {
+    DRAIN_WORTH = 256 << 10,        /* a write: each costs a wake-up on another CPU */
+    DRAIN_BYTES = 2 << 20,          /* at most */
+    CROWDED = JOURNAL_AREA / 4 * 3, /* the kernel's workers do not follow: this thread writes */
+    PART_OF_LIMIT = 4,              /* it is longer than that of spool_max_bytes: not used */
+};
+#define DRAIN_NS (10 * NS_PER_MS)   /* what is not as much waits for so long */
+#define AGAIN_NS NS_PER_S           /* after a failed write */
+#define CREATE_AGAIN_NS (10 * NS_PER_S)
+
+bool spool_journal_waits(const struct spool *s)
+{
+    return s->journal.map && !journal_is_empty(&s->journal);
+}
+
+/* What an earlier run has left in it, but for what is in files: up to `found`. */
+void spool_journal_open(struct spool *s, uint64_t found)
+{
+    struct err e;
+    uint32_t lost;
+    const int r = journal_open(&s->journal, s->log.dir, &s->log.head, found, &lost, &e);
+    if (r == -ENOENT)
+        return;
+    s->is_journal_left = r < 0;
+    if (r < 0)
+        spool_say(s, "spool of %s: %s; it is left alone", s->cfg.sink, e.text);
+    if (lost)
+        spool_say(s, "spool of %s: %" PRIu32 " damaged blocks in the journal", s->cfg.sink, lost);
+    if (!spool_journal_waits(s))
+        return;
+    s->counts.records += s->journal.records;
+    if (s->log.next_sequence < s->journal.next)
+        s->log.next_sequence = s->journal.next;
+    seglog_drop_begun(&s->log, s->journal.first);
+}
+
+static bool is_ready(struct spool *s)
+{
+    struct err e;
+    if (s->log.sync == SINK_SYNC_ALWAYS || s->cfg.delivery->spool_max_bytes / PART_OF_LIMIT < JOURNAL_AREA)
+        return false;
+    if (s->journal.map)
+        return true;
+    const uint64_t now = clock_mono_ns();
+    if (s->is_journal_left || now < s->journal_again_ns)
+        return false;
+    s->journal_again_ns = now + CREATE_AGAIN_NS;
+    const int r = journal_create(&s->journal, s->log.dir, &s->log.head, &e);
+    if (r < 0 && !s->was_told_journal)
+        spool_say(s, "spool of %s: %s; goes on without a journal, which takes more of the collector's time",
+                  s->cfg.sink, e.text);
+    s->was_told_journal = r < 0;
+    return r == 0;
+}
+
+/* Somebody has cut the file: what was in it is gone. */
+static void journal_lose(struct spool *s)
+{
+    const uint64_t records = s->journal.records;
+    spool_say(s, "spool of %s: its journal was cut while it was in use; %" PRIu64 " records are counted as dropped",
+              s->cfg.sink, records);
+    CHECK(s->counts.records >= records);
+    s->counts.records -= records;
+    s->counts.dropped_corrupt += records;
+    s->journal_error = 0;
+    s->drain_ns = 0;
+    s->is_put_blocked = false;
+    journal_discard(&s->journal, s->log.dir);
+}
+
+static void damage_see(struct spool *s)
+{
+    if (s->journal.map && !s->drain_blocks && journal_is_damaged(&s->journal))
+        journal_lose(s);
+}
+
+int spool_journal_put(struct spool *s, struct spool_block_head *h, const struct iovec *piece, uint32_t count)
+{
+    int r = -ENOTSUP;
+    damage_see(s);
+    if (!s->group.total && !s->group.records && is_ready(s))
+        r = s->journal_error ? s->journal_error : journal_add(&s->journal, h, piece, count);
+    if (r == 0) {
+        s->log.next_sequence++;
+        s->counts.records += h->records;
+        return 0;
+    }
+    if (r == -ENOTSUP && spool_journal_waits(s))
+        r = -EAGAIN; /* what is to be written directly comes after what lies in it */
+    s->is_put_blocked |= r == -EAGAIN;
+    return r;
+}
+
+int spool_journal_blocks(struct spool *s)
+{
+    if (!spool_journal_waits(s))
+        return 0;
+    s->is_put_blocked = !s->journal_error;
+    return s->journal_error ? s->journal_error : -EAGAIN;
+}
+
+static void drain_failed(struct spool *s, int error, uint64_t now_ns)
+{
+    s->journal_error = error;
+    s->is_put_blocked = false; /* whoever tries is told */
+    s->drain_ns = now_ns + AGAIN_NS;
+}
+
+static bool is_due(struct spool *s, uint64_t now_ns)
+{
+    if (!spool_journal_waits(s) || s->log.step != SEGLOG_IDLE)
+        return false;
+    if (!s->drain_ns)
+        s->drain_ns = now_ns + DRAIN_NS;
+    if (s->journal_error)
+        return now_ns >= s->drain_ns;
+    return now_ns >= s->drain_ns || s->is_put_blocked || s->journal.bytes >= DRAIN_WORTH;
+}
+
+void spool_journal_start(struct spool *s, uint64_t now_ns)
+{
+    const uint64_t max = s->cfg.delivery->spool_max_bytes, part = max / PART_OF_LIMIT;
+    const char *blocks;
+    size_t len;
+    if (!is_due(s, now_ns))
+        return;
+    s->drain_ns = 0;
+    s->drain_blocks = journal_peek(&s->journal, part < DRAIN_BYTES ? part : DRAIN_BYTES, &blocks, &len,
+                                   &s->drain_records);
+    while (s->log.bytes + len > max && spool_evict(s, &s->counts.dropped_size))
+        ;
+    s->log.is_quick = s->journal.bytes > CROWDED;
+    int r = seglog_add_sealed(&s->log, blocks, len, s->journal.first, s->drain_records);
+    if (r == 0)
+        r = seglog_start(&s->log);
+    if (r == 0)
+        return;
+    s->drain_blocks = 0;
+    if (r != -EBUSY) /* else the timer's fdatasync ends soon */
+        drain_failed(s, r, now_ns);
+}
+
+uint64_t spool_journal_deadline(const struct spool *s)
+{
+    return spool_journal_waits(s) && s->log.step == SEGLOG_IDLE ? s->drain_ns : UINT64_MAX;
+}
+
+void spool_journal_end(struct spool *s, uint64_t now_ns)
+{
+    const int r = s->drain_blocks ? seglog_poll(&s->log) : -EAGAIN;
+    if (r != -EAGAIN) {
+        if (r == 0) {
+            s->log.last->live += s->drain_records;
+            journal_release(&s->journal, s->drain_blocks);
+            s->journal_error = 0;
+        } else if (r == -EFAULT) {
+            s->journal.damaged = 1;
+        } else {
+            drain_failed(s, r, now_ns);
+        }
+        s->drain_blocks = 0;
+        s->is_put_blocked = false;
+    }
+    damage_see(s);
+}
+
+int spool_trouble(const struct spool *s)
+{
+    return s->journal_error;
+}
