@@ -12,6 +12,10 @@
 
 enum { NAME_BYTES_MAX = 63 }; /* of an identifier: NAMEDATALEN - 1 */
 
+static const struct opt_word event_indexes[] = {
+    { "gin", PG_INDEX_GIN }, { "path_ops", PG_INDEX_PATH_OPS }, { "none", PG_INDEX_NONE }, { NULL, 0 },
+};
+
 static const struct opt postgres_opts[] = {
     OPT_TEXT_(struct pg_cfg, dsn, "dsn", NULL, OPT_SECRET,
               "Connection string of libpq; replaces host, port, database, user and password."),
@@ -27,6 +31,9 @@ static const struct opt postgres_opts[] = {
     OPT_NUM_(OPT_UINT, struct pg_cfg, max_pool_size, "max_pool_size", "4", 1, PG_POOL_MAX, 0,
              "Connections, and so requests at once, at most."),
     OPT_BOOL_(struct pg_cfg, use_jsonb, "use_jsonb", "true", 0, "The event column is jsonb, otherwise json."),
+    OPT_WORD_(struct pg_cfg, event_index, "event_index", "gin", event_indexes, 0,
+              "Index over event, with create_table and use_jsonb: gin for all operators of jsonb, path_ops for @>, @? "
+              "and @@ alone, which is cheaper, or none."),
     OPT_BOOL_(struct pg_cfg, include_raw_json, "include_raw_json", "true", OPT_LIVE,
               "The event column holds all of the record, otherwise only what is extracted."),
     OPT_LIST_(struct pg_cfg, extract_fields, "extract_fields", "timestamp,level,logger,correlation_id,message", 0,

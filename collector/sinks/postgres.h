@@ -12,6 +12,9 @@ enum {
     PG_POOL_MAX = 64,
 };
 
+/* How the event column is indexed, where it is jsonb. */
+enum pg_event_index { PG_INDEX_GIN, PG_INDEX_PATH_OPS, PG_INDEX_NONE };
+
 enum pg_type { PG_TIMESTAMPTZ, PG_VARCHAR, PG_TEXT };
 
 /* What a column is filled from: something that the record knows itself, or a field of that name. */
@@ -30,6 +33,7 @@ struct pg_cfg {
     const char *dsn, *host, *database, *user, *password, *table, *schema;
     const char *sslmode, *tls_ca_file, *tls_cert_file, *tls_key_file;
     uint64_t port, max_pool_size;
+    uint32_t event_index; /* enum pg_event_index */
     bool create_table, use_jsonb, include_raw_json, record_id;
     struct opt_list extract_fields;
 };

@@ -82,8 +82,9 @@ static int put_indexes(struct buf *b, const struct pg_cfg *cfg, const struct pg_
     if (has_column(st, "correlation_id"))
         bad |= put_index(b, cfg, "INDEX", "correlation_id",
                          " (\"correlation_id\") WHERE \"correlation_id\" IS NOT NULL");
-    if (cfg->use_jsonb)
-        bad |= put_index(b, cfg, "INDEX", "event_gin", " USING GIN (\"event\")");
+    if (cfg->use_jsonb && cfg->event_index != PG_INDEX_NONE)
+        bad |= put_index(b, cfg, "INDEX", "event_gin", cfg->event_index == PG_INDEX_GIN ?
+                         " USING GIN (\"event\")" : " USING GIN (\"event\" jsonb_path_ops)");
     if (cfg->record_id)
         bad |= put_index(b, cfg, "UNIQUE INDEX", "record_id", " (\"record_id\")");
     return bad;

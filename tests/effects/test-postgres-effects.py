@@ -77,6 +77,15 @@ def a_table_is_made_or_not():
     check(outcome(PG.uri("table=e4&create_table=false")) == "broken", "made")
 
 
+@effect("postgresql.event_index")
+def the_event_has_the_index_that_was_asked_for():
+    for asked, want in (("gin", "USING gin (event)"), ("path_ops", "USING gin (event jsonb_path_ops)"), ("none", "")):
+        PG.sql("DROP TABLE IF EXISTS e9")
+        delivered(PG.uri(f"table=e9&event_index={asked}"))
+        made = PG.sql("SELECT indexdef FROM pg_indexes WHERE indexname = 'idx_e9_event_gin'")
+        check(made.endswith(want) and bool(made) == bool(want), f"{asked}: {made}")
+
+
 @effect("postgresql.use_jsonb", "postgresql.extract_fields", "postgresql.record_id")
 def the_table_has_its_columns():
     PG.sql("DROP TABLE IF EXISTS e5")
