@@ -89,6 +89,8 @@ static void each_level_has_its_group_kept_or_not(void **state)
             s->r.level = level;
             entry[0] = remote_run_encode(&run, &s->r);
             assert_group(entry[0], expected);
+            free(entry[0]);
+            entry[0] = NULL;
         }
         end();
     }
