@@ -41,6 +41,7 @@ struct conn {
     bool is_staged;    /* the job of q */
     bool has_record_id, has_event;
     uint32_t columns_found;
+    char unfit[160];   /* why a column does not take what we would send; "": all do */
     struct step step[STEPS_MAX];
     unsigned steps_count, step_at;
     struct buf data;   /* of COPY */
@@ -205,6 +206,12 @@ static bool is_sent_twice(const struct conn *c, const char *state)
     return !strcmp(state, "23505") && c->has_record_id && !c->is_staged && c->q;
 }
 
+/* Whoever may only write is not allowed to make what is missing, nor to ask for it: the columns tell what is there. */
+static bool may_not_make(const struct conn *c, const char *state)
+{
+    return c->state == SETUP && c->step_at == 0 && c->pool->st->setup_sql && !strcmp(state, "42501");
+}
+
 static void job_begin(struct conn *c);
 
 /* The primary message only: detail and context quote rows. */
@@ -220,6 +227,8 @@ static void on_error(struct conn *c, const PGresult *res)
         c->steps_count = 0; /* the rest of this job's results is read, then the next begins */
         return;
     }
+    if (may_not_make(c, state))
+        return;
     /* What fails outside a request is nothing that a record could be blamed for. */
     enum sink_outcome outcome = classify(state);
     if (c->state == SETUP && outcome == SINK_REFUSED)
@@ -276,10 +285,18 @@ static void setup_begin(struct conn *c)
     c->steps_count = 0;
     c->columns_found = 0;
     c->has_record_id = c->has_event = false;
+    c->unfit[0] = '\0';
     if (st->setup_sql)
         add_step(c, st->setup_sql, false, false);
     add_step(c, st->columns_sql, false, true);
     job_start(c);
+}
+
+/* A binary COPY says no types: four letters would become a number without a word. Texts fit what is read as text: texts,
+ * enumerations, types of users. */
+static bool is_fit(enum pg_type type, char category)
+{
+    return type == PG_TIMESTAMPTZ ? category == 'D' : strchr("SEUXZ", category) != NULL;
 }
 
 static void read_columns(struct conn *c, const PGresult *res)
@@ -289,18 +306,30 @@ static void read_columns(struct conn *c, const PGresult *res)
         const char *name = PQgetvalue(res, i, 0);
         c->has_record_id |= !strcmp(name, "record_id");
         c->has_event |= !strcmp(name, "event");
-        for (uint32_t k = 0; k < st->columns_count; k++)
-            c->columns_found += !strcmp(name, st->column[k].name);
+        for (uint32_t k = 0; k < st->columns_count; k++) {
+            if (strcmp(name, st->column[k].name))
+                continue;
+            c->columns_found++;
+            if (!is_fit(st->column[k].type, *PQgetvalue(res, i, 1)))
+                (void)snprintf(c->unfit, sizeof c->unfit, "column %s is of type %s, but it gets %s", name,
+                               PQgetvalue(res, i, 2),
+                               st->column[k].type == PG_TIMESTAMPTZ ? "times: timestamptz" : "texts: text");
+        }
     }
 }
 
 static void setup_end(struct conn *c)
 {
     const struct pg_cfg *cfg = c->pool->cfg;
-    char reason[200];
+    char reason[256];
     if (!c->has_event || c->columns_found < c->pool->st->columns_count) {
-        (void)snprintf(reason, sizeof reason, "table %s.%s is not there, or lacks the column event or one of "
-                       "extract_fields; create_table=true makes it", cfg->schema, cfg->table);
+        (void)snprintf(reason, sizeof reason, "table %.60s.%.60s is not there, or lacks the column event or one of "
+                       "extract_fields; create_table=true makes it, where the user may", cfg->schema, cfg->table);
+        fail(c, SINK_BROKEN, 0, reason);
+        return;
+    }
+    if (*c->unfit) {
+        (void)snprintf(reason, sizeof reason, "table %.60s: %.130s", cfg->table, c->unfit);
         fail(c, SINK_BROKEN, 0, reason);
         return;
     }

@@ -110,8 +110,9 @@ char *pg_sql_setup(const struct pg_cfg *cfg, const struct pg_state *st)
 char *pg_sql_columns(const struct pg_cfg *cfg)
 {
     struct buf b = { 0 };
-    const int bad = put(&b, "SELECT a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
-                            "JOIN pg_namespace n ON n.oid = c.relnamespace "
+    const int bad = put(&b, "SELECT a.attname, t.typcategory, format_type(a.atttypid, a.atttypmod) "
+                            "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+                            "JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_type t ON t.oid = a.atttypid "
                             "WHERE a.attnum > 0 AND NOT a.attisdropped AND n.nspname = ") |
                     put_quoted(&b, cfg->schema, '\'') | put(&b, " AND c.relname = ") |
                     put_quoted(&b, cfg->table, '\'');

@@ -85,6 +85,26 @@ def a_table_of_somebody_else_is_used_as_it_is(pg):
     check(pg.sql("SELECT count(*) FROM t7") == "4", "rows")
 
 
+def who_may_only_insert_needs_nothing_made(pg):
+    send(pg.uri("table=t10"), "add", SIMPLE, 1, "send")
+    pg.sql("CREATE ROLE writer LOGIN; GRANT INSERT ON t10 TO writer; GRANT USAGE ON t10_id_seq TO writer")
+    uri = pg.uri("table=t10").replace("fapilog@", "writer@")
+    check(outcome(uri, "add", SIMPLE, 2, "send", "add", SIMPLE, 2, "send", lines=2) == ["delivered"] * 2, "permission")
+    said = send(uri.replace("t10", "t11"), "add", SIMPLE, 1, "send")
+    check(said[0]["outcome"] == "broken" and "where the user may" in said[0]["reason"], f"{said}")
+
+
+def a_column_of_another_type_is_no_place_for_a_text(pg):
+    pg.sql("CREATE TYPE severity AS ENUM ('INFO', 'ERROR')")
+    for level, time, said in (("int", "timestamptz", "level is of type integer"), ("severity", "timestamptz", None),
+                              ("varchar(4)", "timestamp", None), ("text", "bigint", "timestamp is of type bigint")):
+        pg.sql(f"DROP TABLE IF EXISTS t12; CREATE TABLE t12 (level {level}, timestamp {time}, event JSONB)")
+        got = send(pg.uri("table=t12&create_table=false&extract_fields=level,timestamp"), "add", SIMPLE, 1, "send")[0]
+        check(got["outcome"] == ("broken" if said else "delivered"), f"{level}, {time}: {got}")
+        check(not said or said in got["reason"], f"{got}")
+        check(pg.sql("SELECT count(*) FROM t12") == ("0" if said else "1"), "rows")
+
+
 def what_fails_is_told_apart(pg):
     check(outcome(f"postgresql://fapilog@127.0.0.1:{postgres.free_port()}/x", "add", SIMPLE, 1, "send") == ["retry"], "no server")
     said = send(pg.uri(database="missing"), "add", SIMPLE, 1, "send")
@@ -113,6 +133,7 @@ def main():
         for test in (it_makes_schema_table_and_indexes, rows_hold_columns_and_the_event, every_record_goes_in,
                      a_request_sent_twice_is_there_once, a_bad_row_refuses_the_request_and_says_why,
                      a_table_of_somebody_else_is_used_as_it_is, what_fails_is_told_apart,
+                     who_may_only_insert_needs_nothing_made, a_column_of_another_type_is_no_place_for_a_text,
                      it_connects_again_after_a_restart):
             test(pg)
             print("ok", test.__name__)
