@@ -5,7 +5,7 @@
  *   area      MADV_WIPEONFORK: zero in a child. Everything that points into mapping A, every lock,
  *             every thread's writer. area->generation == 0 is how a child knows that it is one.
  *   context   inherited: bound fields go on in the child.
- *   loggers   inherited: the first ones right before mapping B, others on the heap (logger.c).
+ *   loggers   inherited: what calls look at, right before mapping B (logger.c).
  *
  * Edges between threads of the process, beside those of abi.h:
  *   W1 -> W2   a thread gives its writer back         another takes it
@@ -31,7 +31,7 @@ enum {
     WRITERS_MAX = FAPILOG_LANES_MAX + WRITERS_MORE,
     SERVICE_MAX = 63,
     CTL_MAX = FAPILOG_CTL_SLOTS_OFF + FAPILOG_LANES_MAX * (int)sizeof(struct fapilog_lane_slot),
-    LOGGERS_BYTES = 16 << 10, /* private memory right before ctl */
+    LOGGERS_BYTES = 8 << 10, /* private memory right before ctl, for as many as have level words */
 };
 
 /* Where records go. */
