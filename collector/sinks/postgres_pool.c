@@ -292,8 +292,8 @@ static void setup_begin(struct conn *c)
     job_start(c);
 }
 
-/* A binary COPY says no types: four letters would become a number without a word. Texts fit what is read as text: texts,
- * enumerations, types of users. */
+/* A binary COPY says no types: four letters would become a number without a word. Texts fit what is read as text:
+ * texts, enumerations, types of users. */
 static bool is_fit(enum pg_type type, char category)
 {
     return type == PG_TIMESTAMPTZ ? category == 'D' : strchr("SEUXZ", category) != NULL;

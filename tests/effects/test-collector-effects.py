@@ -67,6 +67,7 @@ def a_record_waits_in_its_ring_no_longer():
         c = place.collector("--set", "flush_interval=60s")
         place.wait_ready(c)
         p = place.load("--records", 20, "--pause-us", 100000, "--wait") # the first ones come when the ring is found
+        check(p.stdout.readline().startswith("written"), "the producer has failed")
         never("all came before their time", lambda: line_count(place.file()) == 20)
         stop(c)
         check(line_count(place.file()) == 20, "some are lost")
