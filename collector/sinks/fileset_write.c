@@ -8,7 +8,10 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-enum { SYNC_TRIES_MAX = 100 };
+enum {
+    SYNC_TRIES_MAX = 100,
+    AT_WORK = 1 << 20, /* at the end of a file: to append there waits while the kernel writes it back */
+};
 
 int fileset_refresh(struct fileset *f)
 {
@@ -111,16 +114,17 @@ static void write_back_done(struct io_req *req, int result)
  * all of it. The file may be left or closed meanwhile, which does no harm. */
 static void write_back(struct fileset *f)
 {
+    const uint64_t end = f->size > AT_WORK ? (f->size - AT_WORK) / AT_WORK * AT_WORK : 0;
     if (f->size < f->written_back)
         f->written_back = f->size;
-    const uint64_t fresh = f->size - f->written_back;
+    const uint64_t fresh = end > f->written_back ? end - f->written_back : 0;
     if (f->is_writing_back || f->cfg.writeback_bytes == 0 || fresh < f->cfg.writeback_bytes)
         return;
     f->write_back_req = (struct io_req){
         .op = IO_WRITEBACK, .fd = f->fd, .offset = (int64_t)f->written_back,
         .len = fresh < UINT32_MAX ? (uint32_t)fresh : UINT32_MAX, .buf_index = -1, .done = write_back_done, .owner = f,
     };
-    f->written_back = f->size;
+    f->written_back = end;
     f->is_writing_back = true;
     io_submit(f->sink->io, &f->write_back_req);
 }

@@ -91,14 +91,17 @@ def files_are_forced_to_disk_as_often_as_asked(sink):
 def files_are_written_back_as_often_as_asked(sink):
     if IS_SANITIZED:
         return NOTHING_TO_SEE
-    with Place() as place:
-        c = Syncs(place, f"{sink}://{place.out}/a?writeback_bytes=4KB", f"{sink}://{place.out}/b?writeback_bytes=0",
-                  f"{sink}://{place.out}/c")
-        for i in range(3):
-            place.load_done("--records", 500, "--payload", 100, "--id", i)
-            wait_for("a ring that is put away", lambda: not harness.rings(place))
-        stop(c.p)
-        check(3 <= c.count(b"w") <= os.path.getsize(place.file("a")) // 4096, f"{c.count(b'w')} times")
+    counts = []
+    for given in ("1MB", "0"):
+        with Place() as place:
+            c = Syncs(place, f"{sink}://{place.out}/x?writeback_bytes={given}")
+            for i in range(2):
+                place.load_done("--records", 3000, "--payload", 1000, "--lane-bytes", 1 << 23, "--id", i)
+                wait_for("a ring that is put away", lambda place=place: not harness.rings(place))
+            stop(c.p)
+            check(os.path.getsize(place.file("x")) > 6 << 20, "there is little to write back")
+            counts.append(c.count(b"w"))
+    check(counts[0] > 1 and counts[1] == 0, f"{counts} times")
     return ""
 
 
