@@ -4,6 +4,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/fd_io.h"
 #include "lib/base/utf8.h"
 
 #include <errno.h>
@@ -478,18 +479,10 @@ int tree_read(const char *path, struct tree **ret, struct err *e)
     auto_free char *text = malloc(NODE_BYTES_MAX + 1);
     if (!text)
         return err_set(e, -ENOMEM, "out of memory");
-    size_t len = 0;
-    while (len <= NODE_BYTES_MAX) {
-        const ssize_t n = read(fd, text + len, NODE_BYTES_MAX + 1 - len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return err_sys(e, -errno, "%s: cannot be read", path);
-        if (n == 0)
-            break;
-        len += (size_t)n;
-    }
-    return tree_parse(text, len, path, ret, e);
+    const ssize_t len = fd_read_full(fd, text, NODE_BYTES_MAX + 1);
+    if (len < 0)
+        return err_sys(e, (int)len, "%s: cannot be read", path);
+    return tree_parse(text, (size_t)len, path, ret, e);
 }
 
 void tree_free(struct tree *t)

@@ -4,6 +4,7 @@
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
+#include "lib/base/fd_io.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,37 +27,6 @@ const char *compress_suffix(enum compress_codec codec)
     return codec == COMPRESS_GZIP ? ".gz" : codec == COMPRESS_ZSTD ? ".zst" : "";
 }
 
-static int write_all(int fd, const char *data, size_t len)
-{
-    while (len) {
-        const ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        data += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
-/* Bytes read, fewer than size only at the end. */
-static ssize_t read_full(int fd, char *to, size_t size)
-{
-    size_t have = 0;
-    while (have < size) {
-        const ssize_t n = read(fd, to + have, size - have);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            break;
-        have += (size_t)n;
-    }
-    return (ssize_t)have;
-}
-
 static bool is_cancelled(struct compress_job *j)
 {
     return load_rlx(&j->is_cancelled); /* order: relaxed - nothing else is passed along with it */
@@ -73,14 +43,14 @@ static int run_gzip(struct compress_job *j, int out, char *from)
     int r = to ? 0 : -ENOMEM;
     ssize_t have = CHUNK_BYTES;
     while (r == 0 && have == CHUNK_BYTES) {
-        have = read_full(j->source_fd, from, CHUNK_BYTES);
+        have = fd_read_full(j->source_fd, from, CHUNK_BYTES);
         if (have <= 0) {
             r = (int)have;
             break;
         }
         const size_t n = libdeflate_gzip_compress(c, from, (size_t)have, to, room);
         CHECK(n > 0);
-        r = write_all(out, to, n);
+        r = fd_write_all(out, to, n);
         if (is_cancelled(j))
             r = -ECANCELED;
     }
@@ -97,7 +67,7 @@ static int zstd_step(ZSTD_CCtx *c, int out, ZSTD_inBuffer *in, ZSTD_EndDirective
         left = ZSTD_compressStream2(c, &o, in, end);
         if (ZSTD_isError(left))
             return -EIO;
-        const int r = write_all(out, to, o.pos);
+        const int r = fd_write_all(out, to, o.pos);
         if (r < 0)
             return r;
     } while (end == ZSTD_e_end ? left != 0 : in->pos < in->size);
@@ -115,7 +85,7 @@ static int run_zstd(struct compress_job *j, int out, char *from)
         r = -EINVAL;
     ssize_t have = CHUNK_BYTES;
     while (r == 0 && have == CHUNK_BYTES) {
-        have = read_full(j->source_fd, from, CHUNK_BYTES);
+        have = fd_read_full(j->source_fd, from, CHUNK_BYTES);
         if (have < 0) {
             r = (int)have;
             break;

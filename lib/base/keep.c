@@ -1,6 +1,7 @@
 #include "lib/base/keep.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/base/fd_io.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,18 +37,6 @@ static struct kept *find(const char *path)
     return NULL;
 }
 
-static int write_all(int fd, const char *data, size_t len)
-{
-    while (len) {
-        const ssize_t n = write(fd, data, len);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        data += n > 0 ? n : 0;
-        len -= n > 0 ? (size_t)n : 0;
-    }
-    return 0;
-}
-
 /* -EFBIG: there is more than may be kept. */
 static int copy(int from, int to)
 {
@@ -63,7 +52,7 @@ static int copy(int from, int to)
             break;
         }
         total += (size_t)n;
-        r = total > KEEP_BYTES_MAX ? -EFBIG : write_all(to, data, (size_t)n);
+        r = total > KEEP_BYTES_MAX ? -EFBIG : fd_write_all(to, data, (size_t)n);
         if (r < 0)
             break;
     }

@@ -2,6 +2,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/fd_io.h"
 #include "lib/base/keep.h"
 
 #include <errno.h>
@@ -18,20 +19,6 @@ static int from_environment(const char *name, char **ret, struct err *e)
     return *ret ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
-static ssize_t read_all(int fd, char *data, size_t size)
-{
-    size_t used = 0;
-    while (used < size) {
-        const ssize_t n = read(fd, data + used, size - used);
-        if (n == 0)
-            break;
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        used += n > 0 ? (size_t)n : 0;
-    }
-    return (ssize_t)used;
-}
-
 /* One line feed at the end belongs to the file, not to the secret. */
 static int from_file(const char *path, char **ret, struct err *e)
 {
@@ -41,7 +28,7 @@ static int from_file(const char *path, char **ret, struct err *e)
     auto_free char *data = malloc(SECRET_BYTES_MAX + 1);
     if (!data)
         return err_set(e, -ENOMEM, "out of memory");
-    const ssize_t n = read_all(fd, data, SECRET_BYTES_MAX + 1);
+    const ssize_t n = fd_read_full(fd, data, SECRET_BYTES_MAX + 1);
     if (n < 0)
         return err_sys(e, (int)n, "%s: cannot be read", path);
     size_t len = (size_t)n;

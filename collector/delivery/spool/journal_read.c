@@ -2,12 +2,12 @@
 #include "collector/delivery/spool/journal.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/base/fd_io.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 /* The block that the slot names, if it is one. */
 static bool block_read(const struct journal *j, const struct journal_slot *s, struct journal_block *ret)
@@ -77,18 +77,13 @@ void journal_scan(struct journal *j, uint64_t found, uint32_t *ret_lost)
 
 /* ---- for tools ---- */
 
+/* Zeros stand for what somebody has cut off. */
 static int read_some(int fd, void *to, size_t len, uint64_t offset)
 {
-    size_t done = 0;
-    while (done < len) {
-        const ssize_t n = pread(fd, (char *)to + done, len - done, (off_t)(offset + done));
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        if (n == 0)
-            break; /* somebody has cut it */
-        done += n > 0 ? (size_t)n : 0;
-    }
-    memset((char *)to + done, 0, len - done);
+    const ssize_t n = fd_pread_full(fd, to, len, offset);
+    if (n < 0)
+        return (int)n;
+    memset((char *)to + n, 0, len - (size_t)n);
     return 0;
 }
 
@@ -114,23 +109,12 @@ static int map_read(int fd, char *image)
     return r;
 }
 
-static int write_all(int fd, const void *data, size_t len)
-{
-    for (size_t done = 0; done < len;) {
-        const ssize_t n = write(fd, (const char *)data + done, len - done);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        done += n > 0 ? (size_t)n : 0;
-    }
-    return 0;
-}
-
 static int blocks_write(int fd, const struct journal *j)
 {
     int r = 0;
     for (uint64_t i = j->first; i < j->next && r == 0; i++) {
         const struct journal_block *b = &j->block[i % JOURNAL_SLOTS];
-        r = write_all(fd, j->area + b->offset, b->bytes);
+        r = fd_write_all(fd, j->area + b->offset, b->bytes);
     }
     return r;
 }
@@ -155,7 +139,7 @@ int journal_export(int fd)
     memcpy(h.format, j->map->format, sizeof h.format);
     spool_file_head_seal(&h);
     h.xxh3 += !journal_head_is_valid(j->map); /* damaged there is damaged here */
-    r = write_all(out, &h, sizeof h);
+    r = fd_write_all(out, &h, sizeof h);
     if (r == 0)
         r = blocks_write(out, j);
     return r < 0 ? r : take_fd(out);

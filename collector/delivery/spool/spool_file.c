@@ -3,6 +3,7 @@
 #include "collector/delivery/spool/journal.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/base/fd_io.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,15 +25,10 @@ enum spool_kind spool_name_parse(const char *name, uint64_t *ret_sequence)
 
 static int read_all(int fd, void *to, size_t len, uint64_t offset)
 {
-    for (size_t done = 0; done < len;) {
-        const ssize_t n = pread(fd, (char *)to + done, len - done, (off_t)(offset + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EBADMSG; /* shorter than it was: somebody cuts it */
-        done += (size_t)n;
-    }
-    return 0;
+    const ssize_t n = fd_pread_full(fd, to, len, offset);
+    if (n < 0)
+        return (int)n;
+    return (size_t)n == len ? 0 : -EBADMSG; /* shorter than it was: somebody cuts it */
 }
 
 static int head_read(struct spool_file *f, const char *path, struct err *e)

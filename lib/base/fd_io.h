@@ -1,0 +1,15 @@
+/* fd_io.h - whole reads and writes on blocking descriptors: what is short or interrupted goes on. */
+#ifndef FAPILOG_BASE_FD_IO_H
+#define FAPILOG_BASE_FD_IO_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* 0 or -errno. */
+int fd_write_all(int fd, const void *data, size_t len);
+/* Bytes read, fewer than `size` only at the end of the file, or -errno. */
+ssize_t fd_read_full(int fd, void *to, size_t size);
+ssize_t fd_pread_full(int fd, void *to, size_t size, uint64_t offset);
+
+#endif
