@@ -145,8 +145,9 @@ static void look_for_ack(struct syslog_link *l)
     if (l->is_timing)
         return;
     l->is_timing = true;
+    const bool is_on_probation = l->proof_ns && !l->is_proven;
     l->timer = (struct io_req){
-        .op = IO_TIMEOUT, .deadline_ns = l->proof_ns ? l->proof_ns : now_ns + l->ack_pause_ns, .done = on_timer,
+        .op = IO_TIMEOUT, .deadline_ns = is_on_probation ? l->proof_ns : now_ns + l->ack_pause_ns, .done = on_timer,
         .owner = l,
     };
     l->ack_pause_ns = l->ack_pause_ns * 2 < ACK_PAUSE_MAX_NS ? l->ack_pause_ns * 2 : ACK_PAUSE_MAX_NS;

@@ -492,32 +492,67 @@ static void tcp_messages_are_counted_and_acknowledged(void **state)
     free(buf);
 }
 
+/* A server that reads nothing. */
+static int open_deaf(int receive_bytes)
+{
+    unsigned port;
+    char uri[100];
+    struct err e = {0};
+    const struct format_config cfg = {0};
+    const int listener = listen_tcp(&port);
+    assert_int_equal(setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes), 0);
+    (void)snprintf(uri, sizeof uri, "syslog+tcp://127.0.0.1:%u?message_bytes=1MB&format=fapilog", port);
+    open_sink(uri);
+    assert_int_equal(format_open("fapilog", &cfg, 0, &run.sink->format, &e), 0);
+    return listener;
+}
+
+static void cancel_deaf(int listener)
+{
+    const unsigned done = run.done;
+    run.sink->ops->remote->cancel(run.sink, &run.request);
+    wait_done(done + 1);
+    assert_int_equal(run.result.outcome, SINK_RETRY);
+    (void)close(listener);
+    format_close(run.sink->format);
+    run.sink->format = NULL;
+}
+
 static void what_a_peer_never_takes_is_not_delivered(void **state)
 {
     (void)state;
-    unsigned port;
-    char uri[100];
-    const int listener = listen_tcp(&port);
-    (void)snprintf(uri, sizeof uri, "syslog+tcp://127.0.0.1:%u?message_bytes=1MB&format=fapilog", port);
-    struct err e = {0};
-    const struct format_config cfg = {0};
-    open_sink(uri);
-    assert_int_equal(format_open("fapilog", &cfg, 0, &run.sink->format, &e), 0);
+    const int listener = open_deaf(1 << 16);
     for (unsigned i = 0; i < ENTRIES; i++)
         add_sample(SAMPLE_HUGE);
     send_request();
     wait_readable(listener);
-    const int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC); /* reads nothing */
     for (int i = 0; i < 5; i++)
         turn();
     assert_int_equal(run.done, 0);
-    run.sink->ops->remote->cancel(run.sink, &run.request);
+    cancel_deaf(listener);
+}
+
+/* The kernel has taken all of it. Looks become rare, also on a connection that has lasted. */
+static void an_acknowledgement_that_does_not_come_is_not_waited_for_in_a_loop(void **state)
+{
+    (void)state;
+    const int listener = open_deaf(2048);
+    int looks = 0;
+    add_sample(SAMPLE_SIMPLE);
+    send_request();
     wait_done(1);
-    assert_int_equal(run.result.outcome, SINK_RETRY);
-    (void)close(fd);
-    (void)close(listener);
-    format_close(run.sink->format);
-    run.sink->format = NULL;
+    for (unsigned i = 1; i < 40; i++)
+        add_sample(SAMPLE_LAYERS);
+    send_request();
+    const uint64_t until = clock_mono_ns() + 400 * NS_PER_MS;
+    while (clock_mono_ns() < until) {
+        const int n = io_turn(run.io, until);
+        assert_true(n >= 0);
+        looks += n;
+    }
+    assert_int_equal(run.done, 1);
+    assert_in_range(looks, 5, 60);
+    cancel_deaf(listener);
 }
 
 static void a_refused_connection_is_tried_again_later(void **state)
@@ -720,6 +755,7 @@ int main(void)
         TEST(rfc_3164_has_the_old_head_and_pairs),
         TEST(levels_have_severities),
         TEST(tcp_messages_are_counted_and_acknowledged),
+        TEST(an_acknowledgement_that_does_not_come_is_not_waited_for_in_a_loop),
         TEST(what_a_peer_never_takes_is_not_delivered),
         TEST(a_refused_connection_is_tried_again_later),
         TEST(what_a_connection_had_that_did_not_last_is_not_delivered),
