@@ -299,21 +299,36 @@ static bool is_fit(enum pg_type type, char category)
     return type == PG_TIMESTAMPTZ ? category == 'D' : strchr("SEUXZ", category) != NULL;
 }
 
+static void unfit(struct conn *c, const char *name, const char *type, const char *gets)
+{
+    (void)snprintf(c->unfit, sizeof c->unfit, "column %s is of type %s, but it gets %s", name, type, gets);
+}
+
+/* The columns that are no extract_fields. */
+static void read_own_column(struct conn *c, const char *name, const char *type)
+{
+    const struct pg_cfg *cfg = c->pool->cfg;
+    const bool is_id = !strcmp(name, "record_id"), is_event = !strcmp(name, "event");
+    c->has_record_id |= is_id;
+    c->has_event |= is_event;
+    if (is_id && cfg->record_id && strcmp(type, "bytea"))
+        unfit(c, name, type, "bytes: bytea, or record_id=false");
+    if (is_event && !strcmp(type, cfg->use_jsonb ? "json" : "jsonb"))
+        unfit(c, name, type, cfg->use_jsonb ? "jsonb: use_jsonb=false" : "json: use_jsonb=true");
+}
+
 static void read_columns(struct conn *c, const PGresult *res)
 {
     const struct pg_state *st = c->pool->st;
     for (int i = 0; i < PQntuples(res); i++) {
-        const char *name = PQgetvalue(res, i, 0);
-        c->has_record_id |= !strcmp(name, "record_id");
-        c->has_event |= !strcmp(name, "event");
+        const char *name = PQgetvalue(res, i, 0), *type = PQgetvalue(res, i, 2);
+        read_own_column(c, name, type);
         for (uint32_t k = 0; k < st->columns_count; k++) {
             if (strcmp(name, st->column[k].name))
                 continue;
             c->columns_found++;
             if (!is_fit(st->column[k].type, *PQgetvalue(res, i, 1)))
-                (void)snprintf(c->unfit, sizeof c->unfit, "column %s is of type %s, but it gets %s", name,
-                               PQgetvalue(res, i, 2),
-                               st->column[k].type == PG_TIMESTAMPTZ ? "times: timestamptz" : "texts: text");
+                unfit(c, name, type, st->column[k].type == PG_TIMESTAMPTZ ? "times: timestamptz" : "texts: text");
         }
     }
 }

@@ -105,6 +105,16 @@ def a_column_of_another_type_is_no_place_for_a_text(pg):
         check(pg.sql("SELECT count(*) FROM t12") == ("0" if said else "1"), "rows")
 
 
+def a_table_of_the_other_json_type_refuses_no_record(pg):
+    for event, more, option, said in (("JSON", "", "", "use_jsonb=false"), ("JSONB", "", "&use_jsonb=false", "use_jsonb=true"),
+                                      ("JSON", "", "&use_jsonb=false", None), ("JSONB", ", record_id TEXT", "", "bytea"),
+                                      ("JSONB", ", record_id TEXT", "&record_id=false", None)):
+        pg.sql(f"DROP TABLE IF EXISTS t13; CREATE TABLE t13 (timestamp TIMESTAMPTZ, message TEXT, event {event}{more})")
+        got = send(pg.uri(f"table=t13&create_table=false&extract_fields=message{option}"), "add", SIMPLE, 1, "send")[0]
+        check(got["outcome"] == ("broken" if said else "delivered"), f"{event}{more} {option}: {got}")
+        check(not said or said in got["reason"], f"{got}")
+
+
 def what_fails_is_told_apart(pg):
     check(outcome(f"postgresql://fapilog@127.0.0.1:{postgres.free_port()}/x", "add", SIMPLE, 1, "send") == ["retry"], "no server")
     said = send(pg.uri(database="missing"), "add", SIMPLE, 1, "send")
@@ -134,6 +144,7 @@ def main():
                      a_request_sent_twice_is_there_once, a_bad_row_refuses_the_request_and_says_why,
                      a_table_of_somebody_else_is_used_as_it_is, what_fails_is_told_apart,
                      who_may_only_insert_needs_nothing_made, a_column_of_another_type_is_no_place_for_a_text,
+                     a_table_of_the_other_json_type_refuses_no_record,
                      it_connects_again_after_a_restart):
             test(pg)
             print("ok", test.__name__)
