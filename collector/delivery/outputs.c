@@ -25,23 +25,14 @@ static int format_get(struct outputs *o, const char *name, const struct format_c
     return r;
 }
 
-static bool list_has(const struct opt_list *l, const char *name)
-{
-    for (uint32_t i = 0; i < l->count; i++) {
-        if (!strcmp(l->item[i], name))
-            return true;
-    }
-    return false;
-}
-
 /* Whatever a record is like, it goes to both or to neither. */
 static bool are_routed_alike(const struct route_config *routes, const char *a, const char *b)
 {
     for (uint32_t i = 0; routes && i < routes->count; i++) {
-        if (list_has(&routes->rule[i].to, a) != list_has(&routes->rule[i].to, b))
+        if (opt_list_has(&routes->rule[i].to, a) != opt_list_has(&routes->rule[i].to, b))
             return false;
     }
-    return !routes || list_has(&routes->fallback, a) == list_has(&routes->fallback, b);
+    return !routes || opt_list_has(&routes->fallback, a) == opt_list_has(&routes->fallback, b);
 }
 
 static uint32_t output_get(struct outputs *o, const struct output *want, const struct outputs_rules *rules)

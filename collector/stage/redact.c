@@ -49,14 +49,6 @@ static bool is_word(const struct opt_list *l, const char *word)
     return l->count == 1 && strcmp(l->item[0], word) == 0;
 }
 
-static bool has_word(const struct opt_list *l, const char *word)
-{
-    for (uint32_t i = 0; i < l->count; i++)
-        if (strcmp(l->item[i], word) == 0)
-            return true;
-    return false;
-}
-
 static int add_name_rules(const struct redact_cfg *cfg, struct names *n, unsigned *kinds, struct err *e)
 {
     int r = 0;
@@ -89,7 +81,7 @@ static int redact_build(const void *opaque, struct redact_setup *ret, struct err
         r = redact_take_kinds("values", &cfg->values, &kinds, e);
     if (r < 0)
         return r;
-    if (has_word(&cfg->values, "all")) /* elsewhere there are no names that it could look for */
+    if (opt_list_has(&cfg->values, "all")) /* elsewhere there are no names that it could look for */
         kinds |= VALUE_ASSIGNMENT;
     if (cfg->url_credentials)
         kinds |= VALUE_URL;

@@ -31,6 +31,7 @@ struct opt_list {
     char **item;
     uint32_t count;
 };
+bool opt_list_has(const struct opt_list *l, const char *text);
 
 struct opt_pair {
     char *key;

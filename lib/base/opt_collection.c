@@ -412,3 +412,11 @@ int opt_map_print(const struct opt_map *m, char *ret, size_t size)
     put_text(&o, plain ? "" : "}");
     return out_end(&o);
 }
+
+bool opt_list_has(const struct opt_list *l, const char *text)
+{
+    for (uint32_t i = 0; i < l->count; i++)
+        if (strcmp(l->item[i], text) == 0)
+            return true;
+    return false;
+}
