@@ -8,6 +8,7 @@
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/fault.h"
+#include "lib/ring/anchor.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -234,8 +235,10 @@ static void source_anchor(struct drain *d, struct source *s)
     if (d->turn_at_ns < s->anchor_at_ns)
         return;
     s->anchor_at_ns = d->turn_at_ns + ANCHOR_INTERVAL_NS;
-    if (clock_sample(s->seg->sb.clock_kind, &cycles, &real_ns) == 0)
-        clock_map_add(&s->seg->clock, cycles, real_ns);
+    if (clock_sample(s->seg->sb.clock_kind, &cycles, &real_ns) < 0)
+        return;
+    clock_map_add(&s->seg->clock, cycles, real_ns);
+    anchor_publish(s->seg->ctl, cycles, (uint64_t)real_ns);
 }
 
 /* order: relaxed - counters of their own, cumulative */

@@ -24,6 +24,9 @@
  *              tid, name and geometry of this generation are written
  *   D1 -> D2   collector: store_rel slot.done           producer: load_acq slot.done (flush, lane reuse)
  *              everything before done has reached every sink
+ *   T1 -> T2   collector: store ctl.anchor_cycles 0, fence(rel), anchor_real_ns, store_rel anchor_cycles
+ *              producer (old anchor): load_acq anchor_cycles, anchor_real_ns, fence(acq), anchor_cycles
+ *              equal and not 0: both halves belong together
  */
 #ifndef FAPILOG_ABI_H
 #define FAPILOG_ABI_H
@@ -203,7 +206,8 @@ struct fapilog_ctl {
     uint64_t orphan_seen;    /* 24: superblock.orphan_dropped reported so far */
     uint64_t truncated_seen; /* 32 */
     uint64_t unregistered_seen; /* 40 */
-    uint64_t reserved0[2];
+    uint64_t anchor_cycles;  /* 48: T1: anchor of the collector: counter, 0: none, or being changed ... */
+    uint64_t anchor_real_ns; /* 56: ... and CLOCK_REALTIME at the same instant */
     uint32_t bell;           /* 64: FAPILOG_BELL_*; the only word here that both sides write */
     uint32_t reserved1[15];
     uint32_t level[FAPILOG_LOGGERS_MAX];                    /* 128: by logger id; relaxed */

@@ -8,6 +8,7 @@
 
 #include "lib/base/atomics.h"
 #include "lib/base/check.h"
+#include "lib/ring/anchor.h"
 #include "lib/ring/clock.h"
 
 #include <string.h>
@@ -18,14 +19,36 @@ enum {
     RECORD_MAX = sizeof(struct fapilog_block) + HEADER + sizeof(struct fapilog_ext) + 8, /* all but the arguments */
 };
 
-/* One reading of the clock serves the blocks that follow soon: the counter is steady, and the more of it was
- * seen, the longer. */
-__attribute__((noinline)) static void refresh_anchor(struct writer *w)
+static inline bool is_anchor_old(const struct writer *w, uint64_t now)
 {
-    const uint64_t least = process.counter_hz / 64, most = process.counter_hz * ANCHOR_SECONDS_MAX;
+    return now - w->anchor.cycles >= w->anchor_cycles;
+}
+
+/* That of a collector which is at work is seldom older than 100 ms. */
+static bool take_collectors_anchor(struct writer *w, uint64_t now)
+{
+    uint64_t cycles, real_ns;
+    if (!anchor_peek(process.ctl, &cycles, &real_ns) || now - cycles >= w->anchor_cycles)
+        return false;
+    w->anchor.cycles = cycles;
+    w->anchor.real_ns = real_ns;
+    return true;
+}
+
+static void take_own_anchor(struct writer *w)
+{
     const struct clock_anchor now = clock_anchor_pair(process.clock_kind);
     w->anchor.cycles = now.cycles;
     w->anchor.real_ns = now.real_ns;
+}
+
+/* One reading of the clock serves the blocks that follow soon: the counter is steady, and the more of it was
+ * seen, the longer. */
+__attribute__((noinline)) static void refresh_anchor(struct writer *w, uint64_t now)
+{
+    const uint64_t least = process.counter_hz / 64, most = process.counter_hz * ANCHOR_SECONDS_MAX;
+    if (!take_collectors_anchor(w, now))
+        take_own_anchor(w);
     w->anchor_cycles = w->anchor_cycles < least ? least : w->anchor_cycles < most ? w->anchor_cycles * 2 : most;
 }
 
@@ -54,15 +77,11 @@ static inline void begin(struct writer *w, uint64_t pos)
     w->written_epoch = 0;
 }
 
-static inline bool is_anchor_old(const struct writer *w, uint64_t now)
-{
-    return now - w->anchor.cycles >= w->anchor_cycles;
-}
-
 void fapilogi_block_begin(struct writer *w, uint64_t pos)
 {
-    if (is_anchor_old(w, clock_now(process.clock_kind)))
-        refresh_anchor(w);
+    const uint64_t now = clock_now(process.clock_kind);
+    if (is_anchor_old(w, now))
+        refresh_anchor(w, now);
     begin(w, pos);
 }
 
@@ -82,8 +101,9 @@ __attribute__((noinline)) static bool open_next(struct writer *w, size_t args_si
         return false;
     if (end > w->open_until && !fapilogi_may_open(w, end))
         return false;
-    if (is_anchor_old(w, FAPILOGI_COUNTER()))
-        refresh_anchor(w);
+    const uint64_t now = FAPILOGI_COUNTER();
+    if (is_anchor_old(w, now))
+        refresh_anchor(w, now);
     open_whole(w, pos, end);
     fapilogi_context_record(w);
     return true;
@@ -119,8 +139,9 @@ struct fapilogi_pending *fapilogi_slow(struct fapilogi_lane *lane, const struct 
         return slower(w, log, site, level, args_size);
     w->hot.busy = 1;
     FAPILOGI_BARRIER(); /* a signal handler from here on leaves the lane alone */
-    if (unlikely(is_anchor_old(w, FAPILOGI_COUNTER())))
-        refresh_anchor(w);
+    const uint64_t now = FAPILOGI_COUNTER();
+    if (unlikely(is_anchor_old(w, now)))
+        refresh_anchor(w, now);
     open_whole(w, pos, end);
     FAPILOGI_BARRIER();
     w->hot.busy = 0;

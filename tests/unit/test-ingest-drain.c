@@ -4,6 +4,7 @@
 #include "collector/ingest/release.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+#include "lib/ring/anchor.h"
 #include "tests/common/segment_builder.h"
 
 #include <dirent.h>
@@ -615,6 +616,22 @@ static void the_fill_of_a_lane_is_what_its_thread_finds_in_use(void **state)
     assert_int_equal(take(p, got, 200), 0);
 }
 
+static void producers_find_the_anchor_of_the_last_turn(void **state)
+{
+    struct place *p = *state;
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1 });
+    put(b, 0, FAPILOG_LEVEL_INFO, 1);
+    assert_int_equal(attach(p, 0), 0);
+    const struct fapilog_ctl *ctl = p->segments.source[0]->seg->ctl;
+    uint64_t cycles, real_ns;
+    assert_false(anchor_peek(ctl, &cycles, &real_ns));
+    const uint64_t before = clock_mono_ns(), real_before = clock_real_ns();
+    begin(p, DRAIN_ALL);
+    assert_true(anchor_peek(ctl, &cycles, &real_ns));
+    assert_in_range(cycles, before, clock_mono_ns()); /* the counter of this segment is CLOCK_MONOTONIC */
+    assert_in_range(real_ns, real_before, clock_real_ns());
+}
+
 static void what_a_dead_process_left_is_no_pressure(void **state)
 {
     struct place *p = *state;
@@ -667,6 +684,7 @@ int main(void)
         T(spans_keep_to_what_is_asked_for),
         T(bytes_that_change_while_they_are_read_do_no_harm),
         T(the_fill_of_a_lane_is_what_its_thread_finds_in_use),
+        T(producers_find_the_anchor_of_the_last_turn),
         T(what_a_dead_process_left_is_no_pressure),
         T(a_head_room_that_cannot_be_is_not_believed),
     };

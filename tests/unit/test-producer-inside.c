@@ -3,6 +3,7 @@
 #include "lib/producer/internal.h"
 
 #include "lib/base/atomics.h"
+#include "lib/ring/anchor.h"
 #include "lib/ring/clock.h"
 #include "tests/common/scenario.h"
 
@@ -144,6 +145,41 @@ static void open_blocks(void *arg)
     if (w->anchor_cycles > process.counter_hz * 4 || w->anchor_cycles < process.counter_hz * 2)
         _exit(4);
     fapilog_close(log);
+}
+
+static void open_beside_an_anchor(void *arg)
+{
+    (void)arg;
+    fapilog_t *log = fapilog_open("svc", &(struct fapilog_options){.size = sizeof(struct fapilog_options),
+                                                                   .on_full = FAPILOG_ON_FULL_OVERWRITE});
+    FAPILOG_INFO(log, "first");
+    struct writer *w = self_writer();
+    const uint64_t now = clock_now(process.clock_kind), second = process.counter_hz;
+    w->anchor_cycles = second * 2;
+    anchor_publish(process.ctl, now - second, 4711);
+    w->anchor.cycles = 1;
+    const struct fapilog_block *young = next_block(log);
+    if (young->cycles != now - second || young->real_ns != 4711)
+        _exit(1);
+    w->anchor_cycles = second * 2;
+    anchor_publish(process.ctl, now - second * 2, 4711);
+    w->anchor.cycles = 1;
+    const struct fapilog_block *old = next_block(log);
+    if (old->cycles < now || old->real_ns == 4711)
+        _exit(2);
+    w->anchor_cycles = second * 2;
+    anchor_publish(process.ctl, now + second * 60, 4711); /* of a counter that is ahead of ours */
+    w->anchor.cycles = 1;
+    const struct fapilog_block *ahead = next_block(log);
+    if (ahead->cycles < now || ahead->real_ns == 4711)
+        _exit(3);
+    fapilog_close(log);
+}
+
+static void an_anchor_of_the_collector_is_taken_while_it_is_young(void **state)
+{
+    scenario_run(*state, open_beside_an_anchor, NULL);
+    (void)walk_one(*state);
 }
 
 static void blocks_that_follow_soon_repeat_the_anchor(void **state)
@@ -449,6 +485,7 @@ int main(void)
         TEST(without_a_trusted_counter_records_hold_the_monotonic_clock),
         TEST(anchors_agree_with_the_clocks),
         TEST(blocks_that_follow_soon_repeat_the_anchor),
+        TEST(an_anchor_of_the_collector_is_taken_while_it_is_young),
         TEST(memory_comes_as_it_is_needed),
         TEST(head_is_read_when_it_matters),
         TEST(waiting_for_room_keeps_errno),

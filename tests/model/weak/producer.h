@@ -95,6 +95,7 @@ static void producer_init(struct writer *w, uint32_t mode)
     w->hot.shared_tail = &shared_lane.tail;
     w->populated = UINT64_MAX;
     w->is_plain = true;
+    w->anchor_cycles = UINT64_MAX; /* anchor.c has the fences of another one, which would hide what a relaxed H2 does */
     process.ctl = &segment_ctl.ctl;
     process.mode = MODE_RING;
 }
