@@ -9,7 +9,7 @@
 
 /* The warm-up goes once around the buffers, so that their pages are there, at a pace at which no peer
  * has to drop anything. */
-enum { PRODUCERS_MAX = 64, WARMUP_CALLS = 500, WARMUP_CHUNKS = 20, WARMUP_PAUSE_US = 5000 };
+enum { PRODUCERS_MAX = 64, WARMUP_CALLS = 500, WARMUP_CHUNKS = 80, WARMUP_PAUSE_US = 5000 };
 
 enum mode {
     MODE_BATCH,     /* batches of calls after a pause, averaged per batch */

@@ -53,7 +53,7 @@ struct fapilog_options {
     uint32_t on_full;        /* enum fapilog_on_full */
     uint32_t lanes;          /* threads with a lane of their own, 1..16380; default 64 */
     uint32_t fallback;       /* enum fapilog_fallback */
-    uint64_t lane_bytes;     /* per lane, rounded up to a power of two, 16 KiB..1 GiB; default 256 KiB */
+    uint64_t lane_bytes;     /* per lane, rounded up to a power of two, 16 KiB..1 GiB; default 512 KiB */
     uint64_t registry_bytes; /* for call sites and loggers, 4 KiB..16 MiB; default 1 MiB (sparse) */
 };
 

@@ -126,13 +126,16 @@ __attribute__((noinline)) static struct fapilogi_pending *slower(struct writer *
     return fapilogi_begin_any(log, site, level, args_size);
 }
 
-/* In a forked child all of w is zero, and so is `end`. */
+/* In a forked child all of w is zero, and so are `ahead` and `end`. */
 __attribute__((section(".text.hot.fapilogi"), aligned(64)))
 struct fapilogi_pending *fapilogi_slow(struct fapilogi_lane *lane, const struct fapilogi_logger *log,
                                        struct fapilog_site_desc *site, uint32_t level, size_t args_size)
 {
     struct writer *const w = (struct writer *)lane;
     const uint64_t pos = block_end(w), end = pos + w->block;
+    if (end - 1 >= w->open_until && w->ahead)
+        /* order: H2 acquire, pairs with H1 - the collector's reads of what we are about to overwrite are done */
+        w->open_until = load_acq(&w->slot->head) + w->ahead;
     /* order: relaxed - only whether there is one */
     if (unlikely(end - 1 >= w->open_until || w->hot.limit[0] != pos || w->hot.busy || w->hot.ext ||
                  args_size > w->block - RECORD_MAX || !load_rlx(&site->id)))

@@ -85,8 +85,9 @@ struct writer {
     bool is_plain;          /* attached, with an own lane, the CPU's counter and no need to be asked each time */
     uint8_t mode;           /* FAPILOG_MODE_* */
     bool realtime;
-    struct fapilog_lane *lane; /* NULL: the thread has no lane of its own */
     struct fapilog_lane_slot *slot;
+    uint64_t ahead;            /* how far beyond head open_until may lie; 0: not to be moved without more questions */
+    struct fapilog_lane *lane; /* NULL: the thread has no lane of its own */
     uint64_t cap;
     uint64_t populated;     /* what lies before has memory; UINT64_MAX: all of the lane */
     uint32_t index;         /* of the lane */

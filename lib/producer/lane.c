@@ -51,6 +51,14 @@ static void bind_lane(struct writer *w, uint32_t index)
     lane->open_cycles = clock_now(process.clock_kind);
 }
 
+/* Until set_limits() no block is opened the short way. A signal handler between the two would raise open_until again. */
+static void forbid_opening(struct writer *w)
+{
+    w->ahead = 0;
+    FAPILOGI_BARRIER();
+    w->open_until = 0;
+}
+
 /* The next claim starts at a block boundary: ends the block that the last owner left open. */
 static void pad_block(struct writer *w)
 {
@@ -58,7 +66,7 @@ static void pad_block(struct writer *w)
     if (boundary - w->hot.tail >= sizeof(struct fapilog_record_header))
         memset(w->hot.data + (w->hot.tail & w->hot.mask), 0, 8);
     w->hot.tail = boundary;
-    w->open_until = 0;
+    forbid_opening(w);
     w->populated = boundary < w->cap ? boundary : UINT64_MAX;
     /* order: C1 release, pairs with C2 - the padding is written */
     store_rel(&w->lane->tail, boundary);
@@ -171,7 +179,7 @@ void fapilogi_detach(struct writer *w)
     if (w->attached)
         close_lane(w);
     w->is_plain = false;
-    w->open_until = 0;
+    forbid_opening(w);
     store_rlx(&w->attached, false); /* order: relaxed - a hint for the counters */
     give_writer(w);
 }
@@ -191,7 +199,7 @@ void fapilogi_detach_all(void)
             (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         close_lane(w);
         w->is_plain = false;
-        w->open_until = 0;
+        forbid_opening(w);
         store_rlx(&w->attached, false); /* order: relaxed - a hint for the counters */
         store_rlx(&w->lane, NULL); /* order: relaxed - as in bind_lane() */
         memset(&w->hot, 0, sizeof w->hot);

@@ -16,7 +16,7 @@
 #include <sys/mman.h>
 
 enum {
-    MUCH_MAX = 64 << 10,
+    MUCH_MAX = 256 << 10,
     POPULATE_BYTES = 256 << 10,
 };
 
@@ -66,17 +66,26 @@ static uint64_t much(const struct writer *w)
     return min(w->cap / 4, MUCH_MAX) + w->block;
 }
 
+/* How far blocks may be opened at head 0: as far as there is room, and before the bell is due. */
+static uint64_t ahead_of(const struct writer *w)
+{
+    const uint64_t room = w->mode == FAPILOG_MODE_OVERWRITE ? UINT64_MAX : w->cap - w->headroom;
+    return w->realtime ? room : min(room, much(w));
+}
+
 static void set_limits(struct writer *w, uint64_t head)
 {
     const bool overwrite = w->mode == FAPILOG_MODE_OVERWRITE;
     const uint64_t end = block_end(w);
     const uint64_t all = overwrite ? UINT64_MAX : head + w->cap;
-    const uint64_t plain = overwrite ? UINT64_MAX : all - w->headroom;
     w->hot.limit[1] = min(all, end);
-    w->hot.limit[0] = min(plain, end);
-    const uint64_t until = min(plain, w->populated);
-    if (w->is_plain)
-        w->open_until = w->realtime ? until : min(until, head + much(w));
+    w->hot.limit[0] = min(overwrite ? UINT64_MAX : all - w->headroom, end);
+    if (!w->is_plain)
+        return;
+    const uint64_t ahead = ahead_of(w);
+    const bool is_endless = ahead == UINT64_MAX, is_populated = w->populated == UINT64_MAX;
+    w->open_until = min(is_endless ? UINT64_MAX : head + ahead, w->populated);
+    w->ahead = is_populated && !is_endless ? ahead : 0;
 }
 
 /* The first lap of a lane touches file pages that may have no memory behind them: with a full tmpfs that

@@ -231,7 +231,7 @@ static void open_beside_collector(void *arg)
     (void)next_block(log);
     const struct writer *w = self_writer();
     struct fapilog_lane_slot *slot = walk_slot(view, w->index);
-    const uint64_t much = 65536 + w->block;
+    const uint64_t much = w->cap / 4 + w->block;
     if (w->open_until != much)
         _exit(1);
     slot->head = w->block;
@@ -307,7 +307,7 @@ static void ring(void *arg)
         FAPILOG_INFO(log, "much", FL("i", i));
         tail = w->lanes[FAPILOG_SHARED_LANES].tail;
     }
-    const uint64_t much = 65536 + self_writer()->block; /* that wait for certain: head is a block boundary */
+    const uint64_t much = self_writer()->cap / 4 + self_writer()->block; /* that wait for certain: head is a block boundary */
     if (tail < much || tail > much + 100)
         _exit(4);
     w->ctl->bell = FAPILOG_BELL_SLEEPING;

@@ -373,7 +373,7 @@ static void log_context_over_blocks(void *arg)
     fapilog_t *log = fapilog_open("svc", NULL);
     FAPILOG_SCOPE(FL_REQUEST_ID("r-1"));
     for (int i = 0; i < 4000; i++)
-        FAPILOG_INFO(log, "event", FL("i", i));
+        FAPILOG_INFO(log, "event", FL("text", "some fifty bytes, so that the records fill blocks"));
     fapilog_close(log);
 }
 
