@@ -51,7 +51,7 @@ static void bind_lane(struct writer *w, uint32_t index)
     lane->open_cycles = clock_now(process.clock_kind);
 }
 
-/* Until set_limits() no block is opened the short way. A signal handler between the two would raise open_until again. */
+/* Until set_limits() no block is opened the short way. A signal handler in between would raise open_until again. */
 static void forbid_opening(struct writer *w)
 {
     w->ahead = 0;

@@ -307,7 +307,8 @@ static void ring(void *arg)
         FAPILOG_INFO(log, "much", FL("i", i));
         tail = w->lanes[FAPILOG_SHARED_LANES].tail;
     }
-    const uint64_t much = self_writer()->cap / 4 + self_writer()->block; /* that wait for certain: head is a block boundary */
+    const struct writer *lane = self_writer();
+    const uint64_t much = lane->cap / 4 + lane->block; /* that wait for certain: head is a block boundary */
     if (tail < much || tail > much + 100)
         _exit(4);
     w->ctl->bell = FAPILOG_BELL_SLEEPING;
