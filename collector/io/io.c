@@ -1,13 +1,18 @@
 /* The backend-independent part: choice of backend, bookkeeping, and the synchronous calls. */
 #include "collector/io/io_ops.h"
 #include "lib/base/check.h"
+#include "lib/base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LOCK_PAUSE_NS (5 * NS_PER_MS)
 
 /* In the upper bits of a request's state word while it is under way. */
 static const uint64_t state_tag = 0x696f2d7265710000; /* "io-req" */
@@ -290,6 +295,23 @@ int io_ftruncate(struct io *io, int fd, int64_t size)
     if (r < 0)
         return r;
     return ftruncate(fd, size) < 0 ? -errno : 0;
+}
+
+int io_lock(struct io *io, int fd, uint64_t wait_ns)
+{
+    const struct timespec pause = { .tv_nsec = LOCK_PAUSE_NS };
+    const uint64_t give_up_ns = clock_mono_ns() + wait_ns;
+
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return -errno;
+        if (clock_mono_ns() >= give_up_ns)
+            return -EBUSY;
+        if (io->ops->put_down)
+            io->ops->put_down(io);
+        (void)nanosleep(&pause, NULL);
+    }
+    return 0;
 }
 
 void io_attach(struct io *io, struct io_service *s)

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <xxhash.h>
@@ -164,20 +163,10 @@ void fileset_schedule(struct fileset *f, int64_t from_ns)
     f->rotate_at_ns = interval ? from_ns - from_ns % interval + interval : INT64_MAX;
 }
 
-/* One writer per file. A killed predecessor's last request may hold its lock for a moment yet; file
- * systems without locks go without. */
-static int lock(int fd)
+/* One writer per file; file systems without locks go without. */
+static int lock(struct io *io, int fd)
 {
-    const struct timespec pause = {.tv_nsec = 5000000};
-    const uint64_t until = clock_mono_ns() + FILESET_LOCK_NS_MAX;
-    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            return 0;
-        if (clock_mono_ns() >= until)
-            return -EBUSY;
-        (void)nanosleep(&pause, NULL);
-    }
-    return 0;
+    return io_lock(io, fd, FILESET_LOCK_NS_MAX) == -EBUSY ? -EBUSY : 0;
 }
 
 int fileset_adopt(struct fileset *f, int fd)
@@ -185,7 +174,7 @@ int fileset_adopt(struct fileset *f, int fd)
     struct stat st;
     int r = io_fstat(f->sink->io, fd, &st);
     if (r == 0 && S_ISREG(st.st_mode))
-        r = lock(fd);
+        r = lock(f->sink->io, fd);
     if (r < 0)
         return r;
     f->fd = fd;

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -148,20 +147,6 @@ int mmap_file_cut(struct io *io, struct mmap_file *f, uint64_t end)
     return mmap_file_resize(io, f, end, size);
 }
 
-static int lock(int fd)
-{
-    const uint64_t deadline = clock_mono_ns() + lock_wait_ns;
-
-    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            return -errno;
-        if (clock_mono_ns() >= deadline)
-            return -EBUSY;
-        (void)usleep(5000);
-    }
-    return 0;
-}
-
 /* Tells a file from a later one that was given the same inode number; 0 where it is not recorded. */
 static uint64_t birth_ns(int fd)
 {
@@ -185,7 +170,7 @@ static int file_prepare(struct io *io, struct mmap_file *f, uint64_t size, struc
 {
     struct stat st;
     uint64_t end;
-    int r = lock(f->fd);
+    int r = io_lock(io, f->fd, lock_wait_ns);
 
     if (r < 0)
         return r == -EBUSY ? err_set(e, r, "another process writes to it") : err_sys(e, r, "flock");

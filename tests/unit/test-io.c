@@ -295,6 +295,43 @@ static uint32_t *shared_word(void)
     return word;
 }
 
+static void a_lock_is_waited_for_and_then_refused(void **state)
+{
+    char path[] = "/tmp/fapilog-io-XXXXXX";
+    (void)state;
+    NEED_IO();
+    (void)close(mkstemp(path));
+    const int mine = open(path, O_RDWR), other = open(path, O_RDWR);
+    assert_true(mine >= 0 && other >= 0);
+    assert_int_equal(io_lock(io, mine, 0), 0);
+    const uint64_t before = clock_mono_ns();
+    assert_int_equal(io_lock(io, other, 20 * NS_PER_MS), -EBUSY);
+    assert_true(clock_mono_ns() - before >= 20 * NS_PER_MS);
+    (void)close(mine);
+    assert_int_equal(io_lock(io, other, 0), 0);
+    assert_int_equal(io_lock(io, -1, 0), -EBADF);
+    (void)close(other);
+    (void)unlink(path);
+}
+
+/* A worker of the kernel may let go of the file after we have had its result, and leaves the rest to our next call. */
+static void a_file_whose_requests_are_done_can_be_locked_anew(void **state)
+{
+    char path[] = "/tmp/fapilog-io-XXXXXX";
+    (void)state;
+    NEED_IO();
+    (void)close(mkstemp(path));
+    for (int i = 0; i < 3000; i++) {
+        struct probe p = { .req = { .op = IO_FSYNC } };
+        p.req.fd = open(path, O_RDWR);
+        assert_true(p.req.fd >= 0);
+        assert_int_equal(io_lock(io, p.req.fd, 5 * NS_PER_S), 0);
+        assert_int_equal(probe_run(io, &p), 0);
+        (void)close(p.req.fd);
+    }
+    (void)unlink(path);
+}
+
 static void a_futex_wait_ends_when_another_process_wakes_it(void **state)
 {
     uint32_t *const word = shared_word();
@@ -420,6 +457,8 @@ int main(void)
         cmocka_unit_test(buffers_beyond_the_memlock_limit_are_written_as_ordinary_memory),
         cmocka_unit_test(a_bad_descriptor_is_ebadf),
         cmocka_unit_test(synchronous_calls_return_the_errno),
+        cmocka_unit_test(a_lock_is_waited_for_and_then_refused),
+        cmocka_unit_test(a_file_whose_requests_are_done_can_be_locked_anew),
         cmocka_unit_test(a_futex_wait_ends_when_another_process_wakes_it),
     };
     static const struct CMUnitTest own[] = {

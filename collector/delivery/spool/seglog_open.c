@@ -9,11 +9,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/file.h>
-#include <time.h>
 
 #define LOCK_WAIT_NS NS_PER_S /* what a killed run had given to the kernel may hold the lock a little longer */
-#define LOCK_PAUSE_NS (10 * NS_PER_MS)
 
 struct name_list {
     uint64_t *sequence;
@@ -146,17 +143,9 @@ static int directory_make(struct seglog *l, struct err *e)
  * like), the state directory's has to do. */
 static int directory_lock(const struct seglog *l, struct err *e)
 {
-    const struct timespec pause = { .tv_nsec = LOCK_PAUSE_NS };
-    const uint64_t give_up_ns = clock_mono_ns() + LOCK_WAIT_NS;
-    while (flock(l->dir_fd, LOCK_EX | LOCK_NB) < 0) {
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            return 0;
-        if (clock_mono_ns() >= give_up_ns)
-            return err_set(e, -EBUSY, "%s: another sink or collector uses it; each sink needs a directory of its own",
-                           l->dir);
-        (void)nanosleep(&pause, NULL);
-    }
-    return 0;
+    if (io_lock(l->io, l->dir_fd, LOCK_WAIT_NS) != -EBUSY)
+        return 0;
+    return err_set(e, -EBUSY, "%s: another sink or collector uses it; each sink needs a directory of its own", l->dir);
 }
 
 int seglog_open(struct seglog *l, const struct seglog_config *cfg, seglog_block_fn *on_block, void *arg, struct err *e)
