@@ -10,7 +10,7 @@ Faults of a connection:
     reset                 RST right after accept
     ("delay", S)          waits before it forwards anything
     ("cut_request", N)    forwards N bytes of the request, then RST to both
-    ("cut_answer", N)     forwards N bytes of the answer, then RST
+    ("cut_answer", N)     forwards N bytes of the answer, then RST; with 0, too, the server has answered by then
     half_close            ends its direction to the client at once, goes on reading
     ("slow", N)           reads from the client N bytes at a time with pauses
     ("garbage", N)        N bytes that are no protocol instead of the answer
@@ -139,6 +139,8 @@ class FaultProxy:
 
     @staticmethod
     def _down(client, server, limit):
+        if limit == 0:
+            server.recv(1, socket.MSG_PEEK)
         while limit is None or limit > 0:
             data = server.recv(CHUNK if limit is None else min(limit, CHUNK))
             if not data:
