@@ -11,44 +11,79 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
-static int refuse(struct err *e, const char *what, const char *file)
+static int refuse(struct err *e, const char *what)
 {
     char text[256];
-    if (file && access(keep_path(file), R_OK) < 0)
-        return err_sys(e, -errno, "%s %s", what, file);
-    return err_set(e, -EKEYREJECTED, "%s%s%s: %s", what, file ? " " : "", file ? file : "",
-                   tls_reason(NULL, text, sizeof text));
+    return err_set(e, -EKEYREJECTED, "%s: %s", what, tls_reason(NULL, text, sizeof text));
+}
+
+/* The options of all sinks have these names. `what`: why the file is of no use, with what it must be. */
+static int refuse_file(struct err *e, const char *option, const char *file, const char *what)
+{
+    char text[256];
+    (void)tls_reason(NULL, text, sizeof text);
+    if (access(keep_path(file), R_OK) < 0)
+        return err_sys(e, -errno, "%s: %s", option, file);
+    return err_set(e, -EKEYREJECTED, "%s: %s %s (OpenSSL: %s)", option, file, what, text);
+}
+
+/* A key with a passphrase would have it asked for at the terminal. */
+static int no_passphrase(char *buf, int size, int is_writing, void *arg)
+{
+    (void)buf, (void)size, (void)is_writing, (void)arg;
+    return -1;
+}
+
+static int load_pair(SSL_CTX *ctx, const struct tls_config *cfg, struct err *e)
+{
+    const char *key_file = cfg->key_file ? cfg->key_file : cfg->cert_file;
+    const char *option = cfg->key_file ? "tls_key_file" : "tls_cert_file (no tls_key_file is given)";
+    if (SSL_CTX_use_certificate_chain_file(ctx, keep_path(cfg->cert_file)) != 1)
+        return refuse_file(e, "tls_cert_file", cfg->cert_file, "does not begin with a certificate in PEM form");
+    const bool is_key = SSL_CTX_use_PrivateKey_file(ctx, keep_path(key_file), SSL_FILETYPE_PEM) == 1;
+    const unsigned long why = ERR_peek_error();
+    const bool is_other = ERR_GET_LIB(why) == ERR_LIB_X509 && ERR_GET_REASON(why) == X509_R_KEY_VALUES_MISMATCH;
+    if (!is_key && !is_other)
+        return refuse_file(e, option, key_file, "holds no key in PEM form, or one with a passphrase, which must be "
+                           "taken off");
+    if (is_other || SSL_CTX_check_private_key(ctx) != 1) /* one of another kind was not compared */
+        return refuse_file(e, option, key_file, "is not the key of the certificate in tls_cert_file");
+    return 0;
 }
 
 static int load_files(SSL_CTX *ctx, const struct tls_config *cfg, struct err *e)
 {
-    const char *ca = keep_path(cfg->ca_file), *cert = keep_path(cfg->cert_file);
-    const char *key_file = cfg->key_file ? cfg->key_file : cfg->cert_file, *key = keep_path(key_file);
-    if (ca && SSL_CTX_load_verify_file(ctx, ca) != 1)
-        return refuse(e, "certificates of authorities", cfg->ca_file);
-    if (!cfg->ca_file && SSL_CTX_set_default_verify_paths(ctx) != 1)
-        return refuse(e, "the system's certificates of authorities", NULL);
-    if (!cert)
+    SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
+    ERR_clear_error();
+    if (cfg->ca_file && SSL_CTX_load_verify_file(ctx, keep_path(cfg->ca_file)) != 1)
+        return refuse_file(e, "tls_ca_file", cfg->ca_file, "holds no certificates in PEM form to trust");
+    if (cfg->cert_file)
+        return load_pair(ctx, cfg, e);
+    return cfg->key_file ? err_set(e, -EINVAL, "tls_key_file: needs tls_cert_file") : 0;
+}
+
+int tls_check_files(const struct tls_config *cfg, struct err *e)
+{
+    if (!cfg->ca_file && !cfg->cert_file && !cfg->key_file)
         return 0;
-    if (SSL_CTX_use_certificate_chain_file(ctx, cert) != 1)
-        return refuse(e, "client certificate", cfg->cert_file);
-    if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1)
-        return refuse(e, "key of the client certificate", key_file);
-    if (SSL_CTX_check_private_key(ctx) != 1)
-        return refuse(e, "key that does not fit the client certificate:", key_file);
-    return 0;
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    const int r = ctx ? load_files(ctx, cfg, e) : refuse(e, "TLS");
+    SSL_CTX_free(ctx);
+    return r;
 }
 
 int tls_context(const struct tls_config *cfg, SSL_CTX **ret, struct err *e)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
     if (!ctx)
-        return refuse(e, "TLS", NULL);
+        return refuse(e, "TLS");
     (void)SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
     (void)SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                     SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_verify(ctx, cfg->is_unverified ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
-    const int r = load_files(ctx, cfg, e);
+    int r = load_files(ctx, cfg, e);
+    if (r == 0 && !cfg->ca_file && SSL_CTX_set_default_verify_paths(ctx) != 1)
+        r = refuse(e, "the system's certificates of authorities");
     if (r < 0) {
         SSL_CTX_free(ctx);
         return r;
@@ -82,7 +117,7 @@ int tls_session(SSL_CTX *ctx, const struct tls_config *cfg, const char *name, SS
     SSL *ssl = SSL_new(ctx);
     if (!ssl || !set_name(ssl, name) || (cfg->alpn && !set_alpn(ssl, cfg->alpn))) {
         SSL_free(ssl);
-        return refuse(e, "TLS session", NULL);
+        return refuse(e, "TLS session");
     }
     SSL_set_connect_state(ssl);
     *ret = ssl;

@@ -17,7 +17,10 @@ struct tls_config {
     const char *alpn;                 /* "h2"; NULL: none */
 };
 
-/* -ENOENT, -EKEYREJECTED ...; the message names the file. Freed by SSL_CTX_free(). */
+/* Whether the files are what they should be, so that a start finds out and not the first connection. -ENOENT,
+ * -EKEYREJECTED ...; the message names option and file. */
+int tls_check_files(const struct tls_config *cfg, struct err *e);
+/* As above, and makes a context of them. Freed by SSL_CTX_free(). */
 int tls_context(const struct tls_config *cfg, SSL_CTX **ret, struct err *e);
 /* A session of the context for a server called `name` (a host name or an address in digits). */
 int tls_session(SSL_CTX *ctx, const struct tls_config *cfg, const char *name, SSL **ret, struct err *e);

@@ -1,7 +1,6 @@
 #include "collector/sinks/http_options.h"
 
 #include "lib/base/buf.h"
-#include "lib/base/keep.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -9,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 const struct opt_word http_encoding_words[] = {
     {"none", HTTP_PLAIN},
@@ -149,23 +147,18 @@ static int check_headers(const struct opt_map *headers, struct err *e)
     return 0;
 }
 
-static int check_file(const char *name, const char *path, struct err *e)
+static const char *given(const char *text) { return text && *text ? text : NULL; }
+
+struct tls_config http_options_tls(const struct http_options *o)
 {
-    if (!path || !*path || access(keep_path(path), R_OK) == 0)
-        return 0;
-    return err_sys(e, -errno, "%s: %s", name, path);
+    return (struct tls_config){.ca_file = given(o->tls_ca_file), .cert_file = given(o->tls_cert_file),
+                               .key_file = given(o->tls_key_file), .is_unverified = !o->tls_verify};
 }
 
 static int check_files(const struct http_options *o, struct err *e)
 {
-    int r = check_file("tls_ca_file", o->tls_ca_file, e);
-    if (r == 0)
-        r = check_file("tls_cert_file", o->tls_cert_file, e);
-    if (r == 0)
-        r = check_file("tls_key_file", o->tls_key_file, e);
-    if (r == 0 && o->tls_key_file && *o->tls_key_file && !(o->tls_cert_file && *o->tls_cert_file))
-        r = err_set(e, -EINVAL, "tls_key_file: needs tls_cert_file");
-    return r;
+    const struct tls_config tls = http_options_tls(o);
+    return tls_check_files(&tls, e);
 }
 
 static bool has_control(const char *text)

@@ -4,6 +4,7 @@
 #define COLLECTOR_SINKS_HTTP_OPTIONS_H
 
 #include "collector/net/http.h"
+#include "collector/net/tls.h"
 #include "lib/base/opt.h"
 #include "lib/base/uri.h"
 
@@ -60,5 +61,7 @@ extern const struct opt_word http_encoding_words[];
 /* from_uri() and check() of a sink. A user in a URL, be it the proxy's, moves to the options of that name. */
 int http_options_from_uri(struct http_options *o, const struct uri *u, const char *url_name, struct err *e);
 int http_options_check(struct http_options *o, const char *url_name, struct err *e);
+/* The texts are those of the options. */
+struct tls_config http_options_tls(const struct http_options *o);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "lib/base/bytes_text.h"
 #include "lib/base/check.h"
+#include "lib/base/keep.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -77,12 +78,13 @@ static const char *given(const char *text) { return text && *text ? text : NULL;
 
 int http_sink_open(struct http_sink *h, struct sink *s, const struct http_options *o, struct err *e)
 {
+    const struct tls_config tls = http_options_tls(o);
     *h = (struct http_sink){.options = o};
     h->peer = (struct http_peer){
-        .ca_file = given(o->tls_ca_file), .cert_file = given(o->tls_cert_file), .key_file = given(o->tls_key_file),
+        .ca_file = keep_path(tls.ca_file), .cert_file = keep_path(tls.cert_file), .key_file = keep_path(tls.key_file),
         .proxy = strcmp(o->proxy, "auto") == 0 ? NULL : strcmp(o->proxy, "none") == 0 ? "" : o->proxy,
         .proxy_user = given(o->proxy_user), .proxy_password = given(o->proxy_password),
-        .unix_socket = given(o->unix_socket), .is_unverified = !o->tls_verify,
+        .unix_socket = given(o->unix_socket), .is_unverified = tls.is_unverified,
         .redirects_max = (unsigned)o->redirects_max,
     };
     const int r = http_get(s->io, &h->engine, e);

@@ -81,9 +81,8 @@ int otlp_grpc_check(const struct http_options *o, struct err *e)
 
 static int open_tls(struct otlp_grpc *g, struct err *e)
 {
-    const struct http_options *o = g->options;
-    g->tls = (struct tls_config){.ca_file = given(o->tls_ca_file), .cert_file = given(o->tls_cert_file),
-                                 .key_file = given(o->tls_key_file), .is_unverified = !o->tls_verify, .alpn = "h2"};
+    g->tls = http_options_tls(g->options);
+    g->tls.alpn = "h2";
     return tls_context(&g->tls, &g->tls_context, e);
 }
 

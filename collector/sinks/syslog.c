@@ -110,6 +110,12 @@ static int syslog_from_uri(void *opaque, const struct uri *u, struct err *e)
     return r == 0 && is_unix ? set(cfg, "path", u->path, e) : r;
 }
 
+static struct tls_config tls_of(const struct syslog_cfg *cfg)
+{
+    return (struct tls_config){ .ca_file = cfg->tls_ca_file, .cert_file = cfg->tls_cert_file,
+                                .key_file = cfg->tls_key_file, .is_unverified = !cfg->tls_verify };
+}
+
 static int syslog_check(void *opaque, struct err *e)
 {
     struct syslog_cfg *cfg = opaque;
@@ -127,11 +133,10 @@ static int syslog_check(void *opaque, struct err *e)
                        sizeof ((struct sockaddr_un *)0)->sun_path - 1);
     if (has_tls && cfg->transport != SYSLOG_TLS)
         return err_set(e, -EINVAL, "tls_*: only with transport tls");
-    if (cfg->tls_key_file && !cfg->tls_cert_file)
-        return err_set(e, -EINVAL, "tls_key_file: needs tls_cert_file");
     if (!syslog_is_stream(cfg) && cfg->framing != SYSLOG_AUTO)
         return err_set(e, -EINVAL, "framing: only with transport tcp, tls or unix_stream");
-    return 0;
+    const struct tls_config tls = tls_of(cfg);
+    return tls_check_files(&tls, e);
 }
 
 static int syslog_open(struct sink *s, struct err *e)
@@ -141,10 +146,7 @@ static int syslog_open(struct sink *s, struct err *e)
     int r = 0;
     (void)gethostname(st->host, sizeof st->host - 1);
     syslog_writer_init(&st->writer, s);
-    st->tls = (struct tls_config){
-        .ca_file = cfg->tls_ca_file, .cert_file = cfg->tls_cert_file, .key_file = cfg->tls_key_file,
-        .is_unverified = !cfg->tls_verify,
-    };
+    st->tls = tls_of(cfg);
     if (cfg->transport == SYSLOG_TLS)
         r = tls_context(&st->tls, &st->tls_context, e);
     return r < 0 ? r : syslog_link_new(s, &st->link, e);

@@ -100,6 +100,36 @@ def trust_certificates_and_passwords_of_nginx():
         harness.check([r["status"] for r in results] == [413] and results[0]["outcome"] == "refused", str(results))
 
 
+def files_that_are_of_no_use_are_found_before_the_start():
+    with harness.Place() as place:
+        if not make_certificates(place.path):
+            raise Skip("openssl is not installed; tools/setup test")
+        folder = place.path
+        with open(f"{folder}/words", "w", encoding="utf-8") as f:
+            f.write("no certificate\n")
+        subprocess.run(["openssl", "genrsa", "-out", f"{folder}/rsa.key", "2048"], check=True, capture_output=True, timeout=60)
+        subprocess.run(["openssl", "ec", "-aes128", "-passout", "pass:x", "-in", f"{folder}/client.key", "-out",
+                        f"{folder}/locked.key"], check=True, capture_output=True, timeout=60)
+        pair = f"tls_cert_file={folder}/client.pem&tls_key_file={folder}"
+        flaws = [(f"tls_ca_file={folder}/words", f"tls_ca_file: {folder}/words holds no certificates"),
+                 (f"tls_ca_file={folder}/client.key", f"tls_ca_file: {folder}/client.key holds no certificates"),
+                 (f"tls_cert_file={folder}/words", f"tls_cert_file: {folder}/words does not begin with a certificate"),
+                 (f"tls_cert_file={folder}/client.pem", f"tls_key_file is given): {folder}/client.pem holds no key"),
+                 (f"{pair}/server.key", f"tls_key_file: {folder}/server.key is not the key of the certificate"),
+                 (f"{pair}/rsa.key", f"tls_key_file: {folder}/rsa.key is not the key of the certificate"),
+                 (f"{pair}/locked.key", f"tls_key_file: {folder}/locked.key holds no key"),
+                 (f"{pair}/words", f"tls_key_file: {folder}/words holds no key")]
+        schemes = ["https", "webhook+https", "loki+https", "otlps", "otlp+grpcs", "syslog+tls"]
+        uris = [f"{scheme}://localhost:1/?" for scheme in schemes] + ["cloudwatch://group/stream?region=eu-west-1&"]
+        asked = [(uris[0], flaw) for flaw in flaws] + [(uri, flaws[4]) for uri in uris[1:]]
+        for uri, (options, words) in asked:
+            for action in ("--check", "--drain"):
+                c = place.collector(action, sink=uri + options)
+                text = "".join(c.communicate(timeout=30))
+                harness.check(c.returncode == 1 and words in text, f"{action} {uri}{options}: {c.returncode} {text}")
+        place.drain("--check", sink=f"https://localhost/?tls_ca_file={folder}/ca.pem&{pair}/client.key")
+
+
 def a_secret_is_in_no_message():
     receiver = Receiver(401)
     try:
@@ -175,4 +205,5 @@ if __name__ == "__main__":
     sys.exit(run([nothing_is_lost_in_a_network_that_fails, nothing_is_lost_in_a_network_that_is_slow,
                   a_server_that_says_nothing_is_left_and_tried_again,
                   resends_have_the_same_key, a_poisoned_record_costs_only_itself, trust_certificates_and_passwords_of_nginx,
-                  a_secret_is_in_no_message, standardwebhooks_verifies, octokit_verifies]))
+                  files_that_are_of_no_use_are_found_before_the_start, a_secret_is_in_no_message, standardwebhooks_verifies,
+                  octokit_verifies]))

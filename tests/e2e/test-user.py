@@ -202,15 +202,22 @@ class TlsServer:
         connection, _ = self.socket.accept()
         while more := connection.recv(65536):
             self.data += more
+            if self.data.endswith(b"]"): # of a JSON array
+                connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
 
 
 def certificates_and_keys_too():
     if not shutil.which("openssl"):
         return "skipped: openssl is not installed"
+    told = [certificates_serve(scheme) for scheme in ("syslog+tls", "https")]
+    return " ".join(t for t in told if t)
+
+
+def certificates_serve(scheme):
     with UserPlace() as place:
         server = TlsServer(place)
         files = f"tls_ca_file={server.cert}&tls_cert_file={server.cert}&tls_key_file={server.key}"
-        uri = f"syslog+tls://127.0.0.1:{server.port}?{files}&batch_interval=10ms"
+        uri = f"{scheme}://127.0.0.1:{server.port}/?{files}&batch_interval=10ms&batch_size=100"
         if "syslog" not in subprocess.run([COLLECTOR, "--help"], capture_output=True, text=True, check=True).stdout:
             return "skipped: built without TLS streams"
         c = place.with_user([COLLECTOR, "--rings", place.rings, "--sink", uri, "--user", NAME])

@@ -214,6 +214,7 @@ static void contradictions_are_refused_by_name(void **state)
         {"http://h/?password=x", "password: needs user"},
         {"http://h/?tls_key_file=/dev/null", "needs tls_cert_file"},
         {"http://h/?tls_ca_file=/no/such", "tls_ca_file: /no/such"},
+        {"http://h/?tls_ca_file=/dev/null", "tls_ca_file: /dev/null holds no certificates"},
         {"http://h/?headers=A%20B=1", "'A B' is no name"},
         {"http://h/?headers=%7B%22A%22:%22x%5Cny%22%7D", "control character"},
         {"http://h/?proxy=ftp://u:pw-hidden@p:1", "proxy: 'ftp' is no kind of proxy"},

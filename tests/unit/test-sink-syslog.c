@@ -723,6 +723,7 @@ static void contradictions_are_refused(void **state)
         {"syslog+tcp://user@host", "no meaning"},
         {"syslog+udp://host?framing=newline", "framing"},
         {"syslog+tcp://host?tls_ca_file=/x", "tls"},
+        {"syslog+tls://host?tls_ca_file=/dev/null", "tls_ca_file: /dev/null holds no certificates"},
         {"syslog+tls://host?tls_key_file=/x", "tls_cert_file"},
         {"syslog+tcp://host?port=65536", "1..65535"},
         {"syslog+tcp://host?message_bytes=479", "480"},
