@@ -236,7 +236,8 @@ void grpc_cancel(struct grpc *g, struct grpc_call *c)
     const bool is_silent = l->heard == c->heard;
     if (c->id > 0)
         (void)nghttp2_submit_rst_stream(l->session, NGHTTP2_FLAG_NONE, c->id, NGHTTP2_CANCEL);
-    grpc_finish(c, -ECANCELED, is_silent ? "no answer in time; the server says nothing at all" : "no answer in time");
+    grpc_finish(c, -ECANCELED, stream_is_shaking(l->stream) ? STREAM_SHAKES_TOO_LONG :
+                is_silent ? "no answer in time; the server says nothing at all" : "no answer in time");
     if (is_silent)
         finish_all(l, -ETIMEDOUT, "the server says nothing");
     flush(l);

@@ -254,7 +254,7 @@ static void on_timer(struct io_req *req, int result)
         st->is_address_over = true;
         io_cancel(st->io, &st->out);
     } else if (st->state < OPEN && result == 0) {
-        stream_fail(st, -ETIMEDOUT, st->state == SHAKING ? "the TLS handshake takes too long" : "no answer");
+        stream_fail(st, -ETIMEDOUT, st->state == SHAKING ? STREAM_SHAKES_TOO_LONG : "no answer");
     }
     st->calls--;
     stream_release(st);
@@ -418,6 +418,11 @@ static void stream_step(struct stream *st)
 bool stream_is_open(const struct stream *st)
 {
     return st->state == OPEN;
+}
+
+bool stream_is_shaking(const struct stream *st)
+{
+    return st->state == SHAKING;
 }
 
 void stream_send(struct stream *st, const char *data, size_t len)

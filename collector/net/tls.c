@@ -124,6 +124,20 @@ int tls_session(SSL_CTX *ctx, const struct tls_config *cfg, const char *name, SS
     return 0;
 }
 
+/* What came in the place of its first record is none. */
+static bool is_no_tls(const SSL *ssl, unsigned long code)
+{
+    if (!ssl || SSL_is_init_finished(ssl) || ERR_GET_LIB(code) != ERR_LIB_SSL)
+        return false;
+    switch (ERR_GET_REASON(code)) {
+    case SSL_R_WRONG_VERSION_NUMBER: case SSL_R_BAD_RECORD_TYPE: case SSL_R_PACKET_LENGTH_TOO_LONG:
+    case SSL_R_HTTP_REQUEST:
+        return true;
+    default:
+        return false;
+    }
+}
+
 const char *tls_reason(const SSL *ssl, char *ret, size_t size)
 {
     const long verify = ssl ? SSL_get_verify_result(ssl) : X509_V_OK;
@@ -132,7 +146,8 @@ const char *tls_reason(const SSL *ssl, char *ret, size_t size)
     if (verify != X509_V_OK)
         (void)snprintf(ret, size, "certificate refused: %s", X509_verify_cert_error_string(verify));
     else
-        (void)snprintf(ret, size, "%s", text ? text : "connection closed");
+        (void)snprintf(ret, size, "%s%s", is_no_tls(ssl, code) ? "the peer does not speak TLS on this port: " : "",
+                       text ? text : "connection closed");
     ERR_clear_error();
     return ret;
 }

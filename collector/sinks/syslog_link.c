@@ -421,7 +421,9 @@ void syslog_link_cancel(struct syslog_link *l, struct sink_request *q)
     if (l->q != q)
         return;
     const bool is_open = l->stream ? stream_is_open(l->stream) : l->fd >= 0;
+    const bool is_shaking = l->stream && stream_is_shaking(l->stream);
     drop_stream(l);
     drop_socket(l);
-    fail(l, -ETIMEDOUT, is_open ? "no acknowledgement in time" : "no connection in time");
+    fail(l, -ETIMEDOUT, is_open ? "no acknowledgement in time" :
+         is_shaking ? STREAM_SHAKES_TOO_LONG : "no connection in time");
 }

@@ -572,6 +572,38 @@ static void a_refused_connection_is_tried_again_later(void **state)
     wait_done(2);
 }
 
+/* Whether it greets its clients or waits for them. */
+static void a_peer_that_does_not_speak_tls_is_told_from_one_that_is_slow(void **state)
+{
+    static const char greeting[] = "220 at your service\r\n";
+    (void)state;
+    for (int speaks = 0; speaks < 2; speaks++) {
+        unsigned port;
+        char uri[100];
+        const int listener = listen_tcp(&port);
+        (void)snprintf(uri, sizeof uri, "syslog+tls://127.0.0.1:%u", port);
+        open_sink(uri);
+        add_sample(SAMPLE_SIMPLE);
+        send_request();
+        wait_readable(listener);
+        const int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        wait_readable(fd); /* our side of the handshake */
+        if (speaks)
+            assert_int_equal(send(fd, greeting, sizeof greeting - 1, MSG_NOSIGNAL), sizeof greeting - 1);
+        else
+            run.sink->ops->remote->cancel(run.sink, &run.request); /* its time is over */
+        wait_done(1);
+        assert_int_equal(run.result.outcome, SINK_RETRY);
+        const char *words = speaks ? "the peer does not speak TLS on this port"
+                                   : "does the peer speak TLS on this port?";
+        if (!strstr(run.result.reason, words))
+            fail_msg("%s", run.result.reason);
+        (void)close(fd);
+        (void)close(listener);
+        assert_int_equal(tear_down(NULL), 0);
+    }
+}
+
 /* A proxy without a server behind it, a server that does not like our certificate: the kernel has acknowledged. */
 static void what_a_connection_had_that_did_not_last_is_not_delivered(void **state)
 {
@@ -758,6 +790,7 @@ int main(void)
         TEST(tcp_messages_are_counted_and_acknowledged),
         TEST(an_acknowledgement_that_does_not_come_is_not_waited_for_in_a_loop),
         TEST(what_a_peer_never_takes_is_not_delivered),
+        TEST(a_peer_that_does_not_speak_tls_is_told_from_one_that_is_slow),
         TEST(a_refused_connection_is_tried_again_later),
         TEST(what_a_connection_had_that_did_not_last_is_not_delivered),
         TEST(a_datagram_that_nobody_wants_is_not_delivered),
