@@ -36,6 +36,8 @@ static void unref(struct resolve *r)
     free(r);
 }
 
+/* Without AI_ADDRCONFIG: it would leave out ::1 on a machine that has no other address of that family, while what
+ * cannot be reached comes last as it is. */
 static int look_up(struct resolve *r, int flags)
 {
     const struct addrinfo hints = {
@@ -47,7 +49,7 @@ static int look_up(struct resolve *r, int flags)
 static void *run(void *arg)
 {
     struct resolve *r = arg;
-    r->result = look_up(r, AI_ADDRCONFIG);
+    r->result = look_up(r, 0);
     (void)eventfd_write(r->fd, 1); /* orders the result before the reactor's read */
     unref(r);
     return NULL;

@@ -21,7 +21,7 @@
 
 #include <libpq-fe.h>
 
-enum { STEPS_MAX = 4, PUT_BYTES = 1 << 20, REJECTED_MAX = 4096 };
+enum { STEPS_MAX = 4, PUT_BYTES = 1 << 20, REJECTED_MAX = 4096, ADDRESSES_MAX = 8, ADDRESS_BYTES = 64 };
 
 enum conn_state { CLOSED, RESOLVING, CONNECTING, SETUP, READY, BUSY };
 
@@ -36,7 +36,8 @@ struct conn {
     enum conn_state state;
     PGconn *pg;
     struct resolve *resolve;
-    char address[64];  /* hostaddr, "" for what libpq finds by itself */
+    char address[ADDRESSES_MAX * ADDRESS_BYTES]; /* hostaddr, a list; "" for what libpq finds by itself */
+    struct buf hosts;  /* as many times the host's name */
     struct sink_request *q;
     bool is_staged;    /* the job of q */
     bool has_record_id, has_event;
@@ -76,8 +77,10 @@ static void pool_release(struct pg_pool *p)
 {
     if (!p->is_freed || p->armed)
         return;
-    for (uint32_t i = 0; i < p->conns_count; i++)
+    for (uint32_t i = 0; i < p->conns_count; i++) {
         buf_done(&p->conn[i].data);
+        buf_done(&p->conn[i].hosts);
+    }
     free(p->copy_sql);
     free(p->copy_plain_sql);
     free(p->copy_staged_sql);
@@ -466,7 +469,8 @@ static void conn_connect(struct conn *c)
         "application_name", "client_encoding", NULL,
     };
     const char *const values[] = {
-        has_dsn ? cfg->dsn : cfg->database, has_dsn ? NULL : cfg->host, *c->address ? c->address : NULL,
+        has_dsn ? cfg->dsn : cfg->database,
+        has_dsn ? NULL : *c->address ? c->hosts.data : cfg->host, *c->address ? c->address : NULL,
         has_dsn ? NULL : port, has_dsn ? NULL : cfg->user, has_dsn ? NULL : cfg->password, cfg->sslmode,
         keep_path(cfg->tls_ca_file), keep_path(cfg->tls_cert_file), keep_path(cfg->tls_key_file), "fapilog-collector",
         "UTF8", NULL,
@@ -481,17 +485,32 @@ static void conn_connect(struct conn *c)
     wait_out(c);
 }
 
+/* libpq tries one after the other, and wants a name for each. */
+static int add_address(struct conn *c, const struct addrinfo *a)
+{
+    const char *comma = *c->address ? "," : "";
+    char text[ADDRESS_BYTES];
+    if (getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof text, NULL, 0, NI_NUMERICHOST) != 0)
+        return 0;
+    const size_t used = strlen(c->address);
+    if (used + strlen(text) + sizeof "," > sizeof c->address)
+        return 0;
+    (void)snprintf(c->address + used, sizeof c->address - used, "%s%s", comma, text);
+    const int r = buf_printf(&c->hosts, "%s%s", comma, c->pool->cfg->host);
+    return r < 0 ? r : buf_cstr(&c->hosts) ? 0 : -ENOMEM;
+}
+
 static void on_resolved(void *owner, int error, const char *text, struct addrinfo *list)
 {
     struct conn *c = owner;
     c->resolve = NULL;
-    if (list) {
-        if (getnameinfo(list->ai_addr, list->ai_addrlen, c->address, sizeof c->address, NULL, 0, NI_NUMERICHOST) != 0)
-            c->address[0] = '\0';
+    c->hosts.len = 0;
+    for (const struct addrinfo *a = list; a && error == 0; a = a->ai_next)
+        error = add_address(c, a);
+    if (list)
         freeaddrinfo(list);
-    }
     if (error < 0)
-        fail(c, SINK_RETRY, 0, text);
+        fail(c, SINK_RETRY, 0, error == -ENOMEM ? "out of memory" : text);
     else
         conn_connect(c);
 }

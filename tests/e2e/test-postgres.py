@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "servers"))
 import postgres
@@ -125,6 +126,21 @@ def what_fails_is_told_apart(pg):
     check(said[0]["outcome"] == "broken" and "42501" in said[0]["reason"], f"{said}")
 
 
+def every_address_of_a_name_is_tried(pg):
+    """The first is one where nobody listens: /etc/hosts is another file in a mount namespace."""
+    if os.geteuid() != 0 or not os.path.exists("/proc/net/if_inet6"):
+        return "not seen: it takes root and IPv6"
+    with tempfile.NamedTemporaryFile("w", suffix=".hosts") as hosts:
+        hosts.write("::1 several.test\n127.0.0.1 several.test\n")
+        hosts.flush()
+        os.chmod(hosts.name, 0o644)
+        uri = pg.uri("table=t11").replace("127.0.0.1", "several.test")
+        p = subprocess.run(["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', hosts.name, SEND, uri,
+                            "add", str(SIMPLE), "3", "send"], capture_output=True, text=True, timeout=60, check=False)
+    check(p.returncode == 0 and '"outcome":"delivered"' in p.stdout, f"{p.stdout} {p.stderr}")
+    return ""
+
+
 def it_connects_again_after_a_restart(pg):
     p = subprocess.Popen([SEND, pg.uri("table=t9"), "add", str(SIMPLE), "10", "send"], stdout=subprocess.PIPE, text=True)
     check(p.communicate(timeout=30)[0].count('"outcome":"delivered"') == 1, "first")
@@ -145,9 +161,8 @@ def main():
                      a_table_of_somebody_else_is_used_as_it_is, what_fails_is_told_apart,
                      who_may_only_insert_needs_nothing_made, a_column_of_another_type_is_no_place_for_a_text,
                      a_table_of_the_other_json_type_refuses_no_record,
-                     it_connects_again_after_a_restart):
-            test(pg)
-            print("ok", test.__name__)
+                     every_address_of_a_name_is_tried, it_connects_again_after_a_restart):
+            print("ok", test.__name__, test(pg) or "")
     return 0
 
 

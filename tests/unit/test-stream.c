@@ -21,9 +21,19 @@
 enum { ADDRESSES_MAX = 3, FILLERS = 4 };
 
 static struct sockaddr_in address[ADDRESSES_MAX];
+static struct sockaddr_in6 local6; /* the C library's AI_ADDRCONFIG would leave it out; sin6_port 0: there is none */
 static unsigned addresses;
 static unsigned opened, closed;
 static char reason[200];
+
+static struct addrinfo **append(struct addrinfo **end, int family, void *sa, socklen_t len)
+{
+    struct addrinfo *a = calloc(1, sizeof *a);
+    CHECK(a);
+    *a = (struct addrinfo){ .ai_family = family, .ai_socktype = SOCK_STREAM, .ai_addr = sa, .ai_addrlen = len };
+    *end = a;
+    return &a->ai_next;
+}
 
 /* Instead of the C library's: what the name stands for is up to the test. */
 int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints, struct addrinfo **ret)
@@ -32,16 +42,10 @@ int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints
     struct addrinfo **end = ret;
     if (hints->ai_flags & AI_NUMERICHOST)
         return EAI_NONAME;
-    for (unsigned i = 0; i < addresses; i++) {
-        struct addrinfo *a = calloc(1, sizeof *a);
-        CHECK(a);
-        a->ai_family = AF_INET;
-        a->ai_socktype = SOCK_STREAM;
-        a->ai_addr = (struct sockaddr *)&address[i];
-        a->ai_addrlen = sizeof address[i];
-        *end = a;
-        end = &a->ai_next;
-    }
+    if (local6.sin6_port && !(hints->ai_flags & AI_ADDRCONFIG))
+        end = append(end, AF_INET6, &local6, sizeof local6);
+    for (unsigned i = 0; i < addresses; i++)
+        end = append(end, AF_INET, &address[i], sizeof address[i]);
     return 0;
 }
 
@@ -158,6 +162,32 @@ static void so_is_one_that_refuses(void **state)
     on_each_backend(refused_first);
 }
 
+/* On a machine that has no other address of IPv6. */
+static void a_name_of_the_loopback_of_ipv6_alone_is_reached(void **state)
+{
+    const struct io_config cfg = { .kind = IO_PLAIN, .queue_depth = 16 };
+    socklen_t len = sizeof local6;
+    struct io *io;
+    struct err e;
+    (void)state;
+    local6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+    const int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&local6, len) < 0) {
+        local6.sin6_port = 0;
+        skip(); /* no IPv6 here */
+    }
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&local6, &len), 0);
+    addresses = 0;
+    assert_int_equal(io_new(&cfg, &io, &e), 0);
+    struct stream *st = start(io, 60 * NS_PER_S);
+    assert_int_equal(opened, 1);
+    stream_free(st);
+    io_free(io);
+    (void)close(fd);
+    local6.sin6_port = 0;
+}
+
 static void time_out(struct io *io)
 {
     struct hole first, second;
@@ -185,6 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_that_takes_no_connection_is_left_for_the_next),
         cmocka_unit_test(so_is_one_that_refuses),
+        cmocka_unit_test(a_name_of_the_loopback_of_ipv6_alone_is_reached),
         cmocka_unit_test(where_none_answers_it_ends_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
