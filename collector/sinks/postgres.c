@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <libpq-fe.h>
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -141,6 +143,47 @@ int pg_columns(const struct pg_cfg *cfg, struct pg_column *ret, uint32_t *ret_co
     return 0;
 }
 
+/* The key of libpq that is nearest to the word which it has quoted; NULL: none is near. *ret_all keeps it. */
+static const char *suggest_key(const char *why, PQconninfoOption **ret_all)
+{
+    char word[32] = "";
+    const char *begin = strchr(why, '"');
+    if (!begin || sscanf(begin, "\"%31[a-zA-Z_]\"", word) != 1 || !(*ret_all = PQconninfoParse("", NULL)))
+        return NULL;
+    for (const PQconninfoOption *o = *ret_all; o->keyword; o++)
+        if (opt_distance(o->keyword, word) <= 2)
+            return o->keyword;
+    return NULL;
+}
+
+/* Of libpq's message only what stands before the first thing that it quotes is told: that may be a part of a
+ * password. */
+static int check_dsn(const char *dsn, struct err *e)
+{
+    char *why = NULL;
+    const bool is_uri = dsn && (strncmp(dsn, "postgresql://", 13) == 0 || strncmp(dsn, "postgres://", 11) == 0);
+    if (!dsn || (!is_uri && !strchr(dsn, '='))) /* then it is the name of a database */
+        return 0;
+    PQconninfoOption *parsed = PQconninfoParse(dsn, &why), *all = NULL;
+    int r = 0;
+    if (!parsed && !why)
+        r = err_set(e, -ENOMEM, "dsn: out of memory");
+    if (!parsed && why) {
+        const char *near = suggest_key(why, &all);
+        size_t len = 0;
+        while (why[len] >= ' ' && why[len] <= '~' && why[len] != '"')
+            len++;
+        while (len && (why[len - 1] == ' ' || why[len - 1] == ':'))
+            len--;
+        r = err_set(e, -EINVAL, "dsn: %.*s%s%s%s (where is not shown: it may be in a password)", (int)len, why,
+                    near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    }
+    PQfreemem(why);
+    PQconninfoFree(parsed);
+    PQconninfoFree(all);
+    return r;
+}
+
 static int postgres_check(void *opaque, struct err *e)
 {
     struct pg_cfg *cfg = opaque;
@@ -151,6 +194,8 @@ static int postgres_check(void *opaque, struct err *e)
         r = check_name("schema_name", cfg->schema, e);
     if (r == 0)
         r = pg_columns(cfg, column, &count, e);
+    if (r == 0)
+        r = check_dsn(cfg->dsn, e);
     if (r == 0 && cfg->tls_key_file && !cfg->tls_cert_file)
         r = err_set(e, -EINVAL, "tls_key_file: needs tls_cert_file");
     return r == 0 ? check_sslmode(cfg, e) : r;

@@ -133,6 +133,23 @@ def what_is_wrong_is_status_1_with_its_place():
         check(os.listdir(place.rings) == [], "something was opened all the same")
 
 
+def a_dsn_that_libpq_cannot_read_is_refused_and_not_shown():
+    if not any(x.split()[:1] == [b"postgresql"] for x in execute([COLLECTOR, "--help"], status=0).out.splitlines()):
+        return "SKIPPED: built without libpq"
+    with Place() as place:
+        for dsn, words in (("hst=h password=hunter2", "dsn: invalid connection option; did you mean 'host'?"),
+                           ("postgresql://u:hunter2@h/d?sslmod=disable", "did you mean 'sslmode'?"),
+                           ("host=h password=my hunter2", "dsn: missing"), ("host=h password=my hunter2=x", "dsn: invalid"),
+                           ("postgresql://u:hunter2%zz@h", "dsn: invalid")):
+            path = configured(place, "rings: {rings}\nsinks:\n  a: {{type: postgresql, dsn: '" + dsn + "'}}\n")
+            r = execute([COLLECTOR, "--config", path, "--check"], status=1)
+            check("sinks.a: " in r.text() and words in r.text() and "hunter2" not in r.text(), f"{dsn}: {r.text()}")
+        for dsn in ("orders", "host=h dbname=orders", "postgresql://h/orders"): # the first is the name of a database
+            path = configured(place, "rings: {rings}\nsinks:\n  a: {{type: postgresql, dsn: '" + dsn + "'}}\n")
+            execute([COLLECTOR, "--config", path, "--check"], status=0)
+    return ""
+
+
 def a_misspelt_variable_is_told_of():
     with Place() as place:
         cat(place, b"x\n")
@@ -210,6 +227,7 @@ if __name__ == "__main__":
         the_environment_overrides_the_file_and_the_command_line_the_environment,
         what_a_url_holds_comes_from_where_the_url_does,
         what_is_wrong_is_status_1_with_its_place,
+        a_dsn_that_libpq_cannot_read_is_refused_and_not_shown,
         a_misspelt_variable_is_told_of,
         check_tries_what_only_opening_a_stage_tells,
         a_secret_is_shown_nowhere,
