@@ -4,6 +4,7 @@
 #include "lib/base/clock.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,18 @@ static uint64_t segment_bytes(const struct deadletter_config *cfg)
 {
     const uint64_t part = cfg->delivery->dead_letter_max_bytes / SEGMENTS_AT_LIMIT;
     return part < SEGMENT_MAX ? part : SEGMENT_MAX;
+}
+
+const char *deadletter_status_text(const char *format, int status, char ret[DEADLETTER_STATUS_TEXT])
+{
+    static const char scheme[] = "postgresql/", digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    (void)snprintf(ret, DEADLETTER_STATUS_TEXT, "%d", status);
+    if (strncmp(format, scheme, sizeof scheme - 1) != 0 || status <= 0)
+        return ret;
+    memcpy(ret, "\"00000\"", 8); /* the sink reads the characters as digits of base 36 */
+    for (char *p = ret + 5; p > ret && status > 0; status /= 36)
+        *p-- = digits[status % 36];
+    return ret;
 }
 
 int deadletter_open(const struct deadletter_config *cfg, struct deadletter **ret, struct err *e)

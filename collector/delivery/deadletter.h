@@ -20,6 +20,11 @@ struct deadletter_why {
     char reason[SPOOL_REASON_MAX];
 };
 
+enum { DEADLETTER_STATUS_TEXT = 16 };
+/* A status as JSON: a number, but of entries in postgresql's format the five characters of the SQLSTATE. Returns
+ * ret. */
+const char *deadletter_status_text(const char *format, int status, char ret[DEADLETTER_STATUS_TEXT]);
+
 int deadletter_open(const struct deadletter_config *cfg, struct deadletter **ret, struct err *e);
 /* Nothing may be under way. NULL allowed. */
 void deadletter_close(struct deadletter *d);

@@ -1,6 +1,7 @@
 /* fapilog-dump on spools, dead letters and the ledger, as a user runs it. */
 #include "tests/unit/io-probe.h"
 
+#include "collector/delivery/deadletter.h"
 #include "collector/delivery/ledger.h"
 #include "lib/base/check.h"
 #include "tests/common/fake_remote.h"
@@ -76,6 +77,36 @@ static void entries_are_shown_as_lines(void **state)
     assert_string_equal(out, "");
 }
 
+/* Letters among the five characters, digits in front, and what other sinks mean by such a number. */
+static void a_sqlstate_has_its_five_characters(void **state)
+{
+    static const struct { const char *format, *state, *shown; } rows[] = {
+        { "postgresql/own", "42P01", "\"status\":\"42P01\"," }, { "postgresql/own", "08006", "\"status\":\"08006\"," },
+        { "postgresql/own", "0", "\"status\":0," }, { "http/fapilog", "42P01", "\"status\":6844177," },
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        char dir[FAKE_PATH + 16];
+        struct deadletter *d;
+        struct err e;
+        (void)snprintf(dir, sizeof dir, "%s/dead/state%zu", f->state, i);
+        struct parcel *p = fake_parcel(f, 1, 20);
+        const struct deadletter_config cfg = { .io = f->io, .dir = dir, .sink = "x", .format = rows[i].format,
+                                               .delivery = &f->sink->delivery };
+        const struct deadletter_why why = { .status = (int)strtol(rows[i].state, NULL, 36), .reason = "no" };
+        assert_int_equal(deadletter_open(&cfg, &d, &e), 0);
+        assert_int_equal(deadletter_put(d, entry_at(p->data, p->bytes), 1, &why), 0);
+        assert_int_equal(deadletter_write(d), 0);
+        while (deadletter_poll(d) == -EAGAIN)
+            assert_true(io_turn(f->io, UINT64_MAX) >= 0);
+        deadletter_close(d);
+        parcel_unref(p);
+        assert_int_equal(run("", dir + strlen(f->state) + 1), 0);
+        if (!strstr(out, rows[i].shown))
+            fail_msg("%s: %s", rows[i].shown, out);
+    }
+}
+
 static void damage_is_found_and_told(void **state)
 {
     char path[FAKE_PATH + 64];
@@ -148,6 +179,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(entries_are_shown_as_lines, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_sqlstate_has_its_five_characters, setup, teardown),
         cmocka_unit_test_setup_teardown(damage_is_found_and_told, setup, teardown),
         cmocka_unit_test_setup_teardown(what_waits_in_the_journal_is_shown, setup, teardown),
         cmocka_unit_test_setup_teardown(the_books_are_shown, setup, teardown),

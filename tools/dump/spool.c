@@ -75,9 +75,11 @@ struct lines {
     struct time_text time;
 };
 
-static int dead_append(struct buf *out, const struct spool_item *i)
+static int dead_append(struct buf *out, const struct spool_file_head *file, const struct spool_item *i)
 {
-    int n = buf_printf(out, "\"status\":%d,", (int)i->dead->status);
+    char status[DEADLETTER_STATUS_TEXT];
+    int n = buf_printf(out, "\"status\":%s,",
+                       deadletter_status_text(file ? file->format : "", i->dead->status, status));
     if (n == 0)
         n = text_append(out, "reason", i->reason, i->dead->reason_len);
     return n < 0 ? n : buf_append(out, ",", 1);
@@ -101,7 +103,7 @@ static int entry_print(void *arg, const struct spool_file_head *file, const stru
     if (n == 0)
         n = buf_printf(&l->out, "\"attempts\":%u,", i->dead ? i->dead->attempts : h->attempts);
     if (n == 0 && i->dead)
-        n = dead_append(&l->out, i);
+        n = dead_append(&l->out, file, i);
     if (n == 0)
         n = text_append(&l->out, "payload", entry_payload(h), h->payload_len);
     if (n == 0)
