@@ -228,6 +228,8 @@ static void feed(struct exec_link *l)
         } else if (n < 0 && errno == EAGAIN) {
             wait_writable(l);
             return;
+        } else if (n < 0 && errno == EPIPE && exec_program_is_missing(l->program)) {
+            return; /* on_ended() comes, and knows why */
         } else if (n < 0 && errno != EINTR) {
             give_up(l, errno == EPIPE ? "has closed its standard input" : strerror(errno));
             return;

@@ -48,6 +48,8 @@ int exec_program_new(struct sink *s, const struct exec_events *events, void *own
 int exec_program_start(struct exec_program *p, struct err *e);
 bool exec_program_is_running(const struct exec_program *p); /* no more when `ended` is called */
 bool exec_program_is_stopping(const struct exec_program *p);
+/* It could not even be run, and its end is about to be seen. */
+bool exec_program_is_missing(const struct exec_program *p);
 int exec_program_input(const struct exec_program *p);
 /* Bytes that it has not read yet. */
 uint64_t exec_program_unread(const struct exec_program *p);

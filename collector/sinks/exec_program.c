@@ -283,6 +283,14 @@ int exec_program_start(struct exec_program *p, struct err *e)
 
 bool exec_program_is_running(const struct exec_program *p) { return p->is_running; }
 bool exec_program_is_stopping(const struct exec_program *p) { return p->is_stopping; }
+
+/* Its process says so before its end of the input is closed. */
+bool exec_program_is_missing(const struct exec_program *p)
+{
+    struct pollfd fd = { p->child.failure, POLLIN, 0 };
+    return p->is_running && poll(&fd, 1, 0) == 1 && (fd.revents & POLLIN);
+}
+
 int exec_program_input(const struct exec_program *p) { return p->child.input; }
 
 uint64_t exec_program_unread(const struct exec_program *p)

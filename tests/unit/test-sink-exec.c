@@ -211,12 +211,13 @@ static void a_program_that_closes_its_input_is_replaced(void **state)
     assert_non_null(strstr(result->reason, "has closed its standard input"));
 }
 
+/* Also when there is more to write than a pipe holds, so that it is found closed before the process is seen to end. */
 static void a_program_that_is_not_there_breaks_the_sink_with_the_reason(void **state)
 {
     (void)state;
     start("exit 0", "");
     CHECK(unlink(in_dir("program")) == 0);
-    make_entries(1, 10);
+    make_entries(ENTRIES, 1000);
     const struct sink_result *result = send_from(0);
     assert_int_equal(result->outcome, SINK_BROKEN);
     assert_non_null(strstr(result->reason, "cannot be run: path: No such file or directory"));
