@@ -161,7 +161,7 @@ FAPILOGI_API void fapilog_context_clear(void);
 
 /* ---- without macros (bindings for other languages) ------------------------------------------------ */
 
-/* Whether a record of this level would be written. Signal safe. */
+/* Whether a record of this level, 1..30, would be written; of another none is. Signal safe. */
 FAPILOGI_API bool fapilog_enabled(const fapilog_t *log, uint32_t level);
 
 /* Writes a self-describing record. `message` is `len` bytes of UTF-8; `fields` as in reader.h: texts need no
@@ -250,7 +250,7 @@ FAPILOGI_API void fapilog_capture_stop(void);
 #define FAPILOG_CRITICAL(log, ...) FAPILOGI_AT(log, FAPILOG_LEVEL_CRITICAL, __VA_ARGS__)
 #define FAPILOG_AUDIT(log, ...) FAPILOGI_AT(log, FAPILOG_LEVEL_AUDIT, __VA_ARGS__)
 #define FAPILOG_SECURITY(log, ...) FAPILOGI_AT(log, FAPILOG_LEVEL_SECURITY, __VA_ARGS__)
-/* The level may be computed, 1..30. */
+/* The level may be computed, 1..30; with another nothing is written. */
 #define FAPILOG_LOG(log, level, ...) FAPILOGI_LOG(log, level, 0, __VA_ARGS__)
 
 /* printf-style; the collector formats. The compiler checks the arguments against the format. Texts (%s,

@@ -174,7 +174,7 @@ public:
     template <typename... T> int log(uint32_t level, const message &m, const named<T> &...fields) const noexcept
     {
         static_assert(sizeof...(T) <= FAPILOG_FIELDS_MAX, "a record holds at most 64 fields");
-        if (!enabled(level))
+        if (!enabled(level) && level >= 1 && level < FAPILOG_LEVEL_OFF)
             return 0;
         const struct fapilog_field list[] = {fields.get()..., fapilog_field()};
         return fapilog_log(handle(), level, m.data, m.size, list, static_cast<uint32_t>(sizeof...(T)));

@@ -123,10 +123,12 @@ struct fapilogi_cursor {
     struct fapilogi_pending *pending;
 };
 
+/* No threshold is below 1. That a level is no greater than can be told is known to the compiler in all macros but
+ * those of a computed one: five bits hold it, and the greatest is that of a threshold which lets nothing pass. */
 FAPILOGI_INLINE bool fapilogi_enabled(const struct fapilogi_logger *log, uint32_t level)
 {
     /* order: relaxed - a threshold, nothing is read through it */
-    return FAPILOGI_LIKELY(level >= __atomic_load_n(log->level, __ATOMIC_RELAXED));
+    return level < FAPILOG_LEVEL_OFF && FAPILOGI_LIKELY(level >= __atomic_load_n(log->level, __ATOMIC_RELAXED));
 }
 
 FAPILOGI_INLINE struct fapilogi_cursor fapilogi_begin(const struct fapilogi_logger *log, struct fapilog_site_desc *site,

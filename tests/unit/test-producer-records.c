@@ -226,6 +226,40 @@ static void values_are_evaluated_once_and_only_when_the_level_passes(void **stat
     assert_int_equal(seen.record[6].site->level, 0);
 }
 
+/* The levels of records are 1..30: 31 is a threshold that lets nothing pass, and the field for them ends there. */
+static void log_at_the_edges(void *arg)
+{
+    static const uint32_t tried[] = {0, 1, 30, 31, 32, 33, 63, UINT32_MAX};
+    const uint32_t threshold = *(const uint32_t *)arg;
+    fapilog_t *log = fapilog_open("svc", &(struct fapilog_options){.size = sizeof(struct fapilog_options),
+                                                                   .level = threshold});
+    for (size_t i = 0; i < sizeof tried / sizeof *tried; i++) {
+        FAPILOG_LOG(log, tried[i], "LOG");
+        FAPILOG_LOGF(log, tried[i], "LOGF %d", counted());
+        const bool is_level = threshold == 1 && (tried[i] == 1 || tried[i] == 30);
+        if (fapilog_enabled(log, tried[i]) != is_level)
+            _exit(1);
+    }
+    fapilog_close(log);
+}
+
+static void a_level_that_is_none_writes_nothing(void **state)
+{
+    static const uint8_t levels[] = {1, 1, 30, 30};
+    uint32_t threshold = FAPILOG_LEVEL_TRACE;
+    scenario_run(*state, log_at_the_edges, &threshold);
+    assert_int_equal(walk_one(*state).events, sizeof levels);
+    for (unsigned i = 0; i < sizeof levels; i++)
+        assert_int_equal(seen.record[i].level, levels[i]);
+}
+
+static void off_lets_nothing_pass(void **state)
+{
+    uint32_t threshold = FAPILOG_LEVEL_OFF;
+    scenario_run(*state, log_at_the_edges, &threshold);
+    assert_int_equal(walk_one(*state).events, 0);
+}
+
 static void log_printf(void *arg)
 {
     fapilog_t *log = fapilog_open("svc", NULL);
@@ -431,6 +465,8 @@ int main(void)
         TEST(int_int_double_is_one_record_of_32_bytes),
         TEST(every_type_is_stored_at_its_size_and_alignment),
         TEST(values_are_evaluated_once_and_only_when_the_level_passes),
+        TEST(a_level_that_is_none_writes_nothing),
+        TEST(off_lets_nothing_pass),
         TEST(sensitive_values_never_reach_shared_memory),
         TEST(printf_arguments_are_copied_as_the_format_reads_them),
         TEST(a_dynamic_record_describes_itself),
