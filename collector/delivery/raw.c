@@ -177,8 +177,10 @@ static int stretch_walk(struct batch *b, uint32_t output, const struct stretch *
     return r < 0 ? r : span_add(b, output, st, &run);
 }
 
-/* A lane whose producer writes over old blocks: what is still whole after copying counts. */
-static int stretch_copy(struct batch *b, const struct stretch *all, struct stretch *ret, uint64_t *ret_from)
+/* A lane whose producer writes over old blocks: what is still whole after copying counts. *overwritten grows by the
+ * rest. */
+static int stretch_copy(struct batch *b, const struct stretch *all, struct stretch *ret, uint64_t *ret_from,
+                        uint64_t *overwritten)
 {
     const struct fapilog_lane *shared = segment_lane_shared(all->lane->source->seg, all->lane->index);
     const uint64_t from = *ret_from;
@@ -200,11 +202,12 @@ static int stretch_copy(struct batch *b, const struct stretch *all, struct stret
     ret->from = from;
     /* order: relaxed - the fence above orders it */
     ret->to = (from & ~(all->block - 1)) + all->cap >= load_rlx(&shared->intent) ? to : from;
-    all->lane->source->owner->stats.overwritten_bytes += to - ret->to;
+    *overwritten += to - ret->to;
     return 0;
 }
 
-static int lane_collect(struct batch *b, uint32_t output, const struct stretch *all, uint32_t level_mask)
+static int lane_collect(struct batch *b, uint32_t output, const struct stretch *all, uint32_t level_mask,
+                        uint64_t *overwritten)
 {
     struct chain chain = { 0 };
     int r = 0;
@@ -212,7 +215,7 @@ static int lane_collect(struct batch *b, uint32_t output, const struct stretch *
         return stretch_walk(b, output, all, level_mask, &chain);
     for (uint64_t from = all->from; from < all->to && r == 0;) {
         struct stretch part;
-        r = stretch_copy(b, all, &part, &from);
+        r = stretch_copy(b, all, &part, &from, overwritten);
         if (r == 0 && part.to == part.from)
             chain = (struct chain){ 0 }; /* a chain with a hole is no record */
         else if (r == 0)
@@ -221,25 +224,39 @@ static int lane_collect(struct batch *b, uint32_t output, const struct stretch *
     return r;
 }
 
+static int output_collect(struct batch *b, const struct outputs *o, uint32_t output, uint64_t *overwritten)
+{
+    for (uint32_t k = 0; k < b->checkpoint.count; k++) {
+        const struct checkpoint_item *item = &b->checkpoint.item[k];
+        if (!item->lane || b->checkpoint.position[k].done == item->from)
+            continue;
+        const struct segment_lane *g = &item->source->seg->lanes[item->lane->index];
+        const struct stretch all = {
+            .lane = item->lane, .ring = item->source->seg->base + g->data_off,
+            .cap = UINT64_C(1) << g->cap_log2, .block = UINT64_C(1) << g->block_log2,
+            .from = item->from, .to = b->checkpoint.position[k].done,
+        };
+        const int r = lane_collect(b, output, &all, o->output[output].level_mask, overwritten);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 int raw_collect(struct batch *b, const struct outputs *o, struct err *e)
 {
+    uint64_t counted = 0;
     for (uint32_t i = o->text_count; i < o->count; i++) {
         const bool takes_spans = i >= o->serialized_count || b->images >> i & 1;
+        uint64_t overwritten = 0;
         b->span_first[i] = b->spans_count;
-        for (uint32_t k = 0; takes_spans && k < b->checkpoint.count; k++) {
-            const struct checkpoint_item *item = &b->checkpoint.item[k];
-            if (!item->lane || b->checkpoint.position[k].done == item->from)
-                continue;
-            const struct segment_lane *g = &item->source->seg->lanes[item->lane->index];
-            const struct stretch all = {
-                .lane = item->lane, .ring = item->source->seg->base + g->data_off,
-                .cap = UINT64_C(1) << g->cap_log2, .block = UINT64_C(1) << g->block_log2,
-                .from = item->from, .to = b->checkpoint.position[k].done,
-            };
-            if (lane_collect(b, i, &all, o->output[i].level_mask) < 0)
-                return err_set(e, -ENOMEM, "out of memory");
-        }
+        if (takes_spans && output_collect(b, o, i, &overwritten) < 0)
+            return err_set(e, -ENOMEM, "out of memory");
         b->span_first[i + 1] = b->spans_count;
+        /* A later copy of the same bytes misses all that an earlier one has missed, and maybe more. */
+        if (overwritten > counted)
+            b->checkpoint.item[0].source->owner->stats.overwritten_bytes += overwritten - counted;
+        counted = overwritten > counted ? overwritten : counted;
     }
     return 0;
 }

@@ -1,4 +1,6 @@
 #include "collector/config/settings.h"
+#include "collector/delivery/batch.h"
+#include "collector/delivery/raw.h"
 #include "collector/ingest/drain.h"
 #include "collector/ingest/fill.h"
 #include "collector/ingest/release.h"
@@ -661,6 +663,33 @@ static void a_head_room_that_cannot_be_is_not_believed(void **state)
     commit(p);
 }
 
+/* Each output copies for itself: what the producer has written over meanwhile is missing in all of them, and is one
+ * loss. */
+static void bytes_overwritten_before_they_are_copied_count_once(void **state)
+{
+    struct place *p = *state;
+    uint64_t got[10];
+    struct batch batch = { 0 };
+    struct buffers buffers = { 0 };
+    struct err e = { 0 };
+    const struct outputs outputs = { .count = 2, .output = { { .kind = OUTPUT_RAW, .level_mask = UINT32_MAX },
+                                                             { .kind = OUTPUT_RAW, .level_mask = UINT32_MAX } } };
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1, .mode = FAPILOG_MODE_OVERWRITE });
+    for (uint64_t n = 0; n < 5; n++)
+        put(b, 0, FAPILOG_LEVEL_INFO, n);
+    assert_int_equal(attach(p, 0), 0);
+    begin(p, DRAIN_ALL);
+    assert_int_equal(take(p, got, 10), 5);
+    assert_int_equal(drain_checkpoint(&p->drain, &batch.checkpoint, NULL), 0);
+    const uint64_t bytes = batch.checkpoint.position[0].done - batch.checkpoint.item[0].from;
+    builder_lane(b, 0)->intent += UINT64_C(1) << 20; /* more than the lane holds */
+    assert_int_equal(raw_collect(&batch, &outputs, &e), 0);
+    assert_int_equal(batch.spans_count, 0);
+    assert_true(bytes > 0);
+    assert_int_equal(p->segments.stats.overwritten_bytes, bytes);
+    batch_done(&batch, &buffers);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -685,6 +714,7 @@ int main(void)
         T(bytes_that_change_while_they_are_read_do_no_harm),
         T(the_fill_of_a_lane_is_what_its_thread_finds_in_use),
         T(producers_find_the_anchor_of_the_last_turn),
+        T(bytes_overwritten_before_they_are_copied_count_once),
         T(what_a_dead_process_left_is_no_pressure),
         T(a_head_room_that_cannot_be_is_not_believed),
     };
