@@ -40,6 +40,8 @@ struct http_request {
     const char *url;
     const char *const *headers; /* "Name: value" */
     unsigned headers_count;
+    unsigned headers_private; /* so many at the end are for the server of the URL alone: where a redirect leads to
+                                 another scheme, host or port they stay behind, as do those that look secret */
     const char *body;   /* stays valid until done; already encoded */
     size_t body_len;
     uint64_t timeout_ns;

@@ -22,6 +22,7 @@ struct http_call {
     CURL *easy;
     struct curl_slist *headers;
     enum http_call_state state;
+    unsigned redirects;            /* that were followed */
     int stop;                      /* why the answer was not read to its end: -EMSGSIZE, -ENOMEM */
     char error[CURL_ERROR_SIZE];
 };
@@ -68,6 +69,8 @@ void http_call_free(struct http_call *c);
 int http_errno(CURLcode code, long os_errno, bool is_sent);
 /* What a proxy's answer to CONNECT means. 0: nothing; else what went wrong, explained in q->reason. */
 int http_proxy_error(struct http_request *q, long connect_status);
+/* Whether its value is nothing to be shown, by its name. */
+bool http_header_is_secret(const char *header);
 /* Fills in q->reason from curl's text, or from status and answer. */
 void http_explain(struct http_request *q, const char *curl_text);
 

@@ -106,14 +106,22 @@ static int add_header(struct http_call *c, const char *text)
     return 0;
 }
 
-static int set_headers(struct http_call *c)
+static bool goes_along(const struct http_request *q, unsigned header)
+{
+    return header < q->headers_count - q->headers_private && !http_header_is_secret(q->headers[header]);
+}
+
+static int set_headers(struct http_call *c, bool is_elsewhere)
 {
     const struct http_request *q = c->q;
+    curl_slist_free_all(c->headers);
+    c->headers = NULL;
     int r = add_header(c, "Expect:"); /* no round trip in front of long bodies */
     if (r == 0 && !has_header(q, "Content-Type"))
         r = add_header(c, "Content-Type:"); /* not curl's, which takes all bodies for forms */
     for (unsigned i = 0; i < q->headers_count && r == 0; i++)
-        r = add_header(c, q->headers[i]);
+        if (!is_elsewhere || goes_along(q, i))
+            r = add_header(c, q->headers[i]);
     (void)curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, c->headers);
     return r;
 }
@@ -134,7 +142,7 @@ static void set_proxy(CURL *easy, const struct http_peer *p)
         (void)curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, p->ca_file);
 }
 
-static void set_peer(CURL *easy, const struct http_peer *p, bool is_tls)
+static void set_peer(CURL *easy, const struct http_peer *p)
 {
     (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, p->is_unverified ? 0L : 1L);
     (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, p->is_unverified ? 0L : 2L);
@@ -147,13 +155,6 @@ static void set_peer(CURL *easy, const struct http_peer *p, bool is_tls)
     set_proxy(easy, p);
     if (p->unix_socket)
         (void)curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, p->unix_socket);
-    if (p->redirects_max == 0)
-        return;
-    (void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
-    (void)curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)p->redirects_max);
-    (void)curl_easy_setopt(easy, CURLOPT_POSTREDIR, (long)CURL_REDIR_POST_ALL);
-    /* A redirect never takes encryption away. */
-    (void)curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, is_tls ? "https" : "http,https");
 }
 
 static void set_body(CURL *easy, const struct http_request *q)
@@ -178,9 +179,11 @@ static int set_up(struct http_call *c)
     CURL *easy = c->easy;
     c->error[0] = '\0';
     c->stop = 0;
+    c->redirects = 0;
     (void)curl_easy_setopt(easy, CURLOPT_PRIVATE, c);
     (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, c->error);
-    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    /* A redirect never takes encryption away. */
+    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, strncasecmp(q->url, "https:", 6) == 0 ? "https" : "http,https");
     (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* nobody waits for a resolver that hangs */
@@ -188,11 +191,53 @@ static int set_up(struct http_call *c)
     (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_answer);
     (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, c);
     (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(timeout_ms < 86400000 ? timeout_ms : 86400000));
-    set_peer(easy, q->peer ? q->peer : &defaults, strncasecmp(q->url, "https:", 6) == 0);
+    set_peer(easy, q->peer ? q->peer : &defaults);
     set_body(easy, q);
     if (curl_easy_setopt(easy, CURLOPT_URL, q->url) != CURLE_OK)
         return -ENOMEM;
-    return set_headers(c);
+    return set_headers(c, false);
+}
+
+/* ---- redirects ---- */
+
+static bool is_same_part(CURLU *a, CURLU *b, CURLUPart part)
+{
+    char *x = NULL, *y = NULL;
+    const bool is_same = curl_url_get(a, part, &x, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+                         curl_url_get(b, part, &y, CURLU_DEFAULT_PORT) == CURLUE_OK && strcasecmp(x, y) == 0;
+    curl_free(x);
+    curl_free(y);
+    return is_same;
+}
+
+static bool is_same_server(const char *a, const char *b)
+{
+    CURLU *x = curl_url(), *y = curl_url();
+    const bool is_same = x && y && curl_url_set(x, CURLUPART_URL, a, 0) == CURLUE_OK &&
+                         curl_url_set(y, CURLUPART_URL, b, 0) == CURLUE_OK && is_same_part(x, y, CURLUPART_SCHEME) &&
+                         is_same_part(x, y, CURLUPART_HOST) && is_same_part(x, y, CURLUPART_PORT);
+    curl_url_cleanup(x);
+    curl_url_cleanup(y);
+    return is_same;
+}
+
+/* The same request to where the server points. Curl would do that, too, but takes all headers along except for
+ * Authorization and Cookie. */
+static bool follow(struct http_call *c)
+{
+    const struct http_peer *p = c->q->peer;
+    char *to = NULL;
+    (void)curl_easy_getinfo(c->easy, CURLINFO_REDIRECT_URL, &to);
+    if (!to || !p || c->redirects >= p->redirects_max)
+        return false;
+    c->redirects++;
+    const bool is_elsewhere = !is_same_server(c->q->url, to);
+    c->q->answer.len = 0;
+    (void)curl_multi_remove_handle(c->http->multi, c->easy);
+    if (curl_easy_setopt(c->easy, CURLOPT_URL, to) != CURLE_OK || set_headers(c, is_elsewhere) < 0 ||
+        curl_multi_add_handle(c->http->multi, c->easy) != CURLM_OK)
+        http_call_abort(c, -ENOMEM, "out of memory");
+    return true;
 }
 
 /* ---- the way back ---- */
@@ -214,6 +259,8 @@ static bool is_cut_refusal(CURLcode code, long status)
 void http_call_end(struct http_call *c, CURLcode code)
 {
     struct http_request *q = c->q;
+    if (code == CURLE_OK && !c->stop && follow(c))
+        return;
     curl_off_t retry_after = 0;
     long status = 0, os_errno = 0, sent = 0, connect_status = 0;
     (void)curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);

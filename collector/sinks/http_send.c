@@ -233,6 +233,7 @@ void http_send_start(struct http_send *m, const char *url)
     m->q.url = url;
     m->q.headers = m->header;
     m->q.headers_count = m->lines_count + h->headers_count;
+    m->q.headers_private = h->headers_count;
     m->q.timeout_ns = m->sink->delivery.timeout_ns;
     m->q.peer = &h->peer;
     m->q.done = on_done;

@@ -379,6 +379,30 @@ static void a_redirect_is_followed_only_where_asked_for(void **state)
     end();
 }
 
+static enum http_server_then send_in_circles(void *arg, const struct http_server_request *q, struct buf *answer)
+{
+    (void)q;
+    ++*(unsigned *)arg;
+    http_server_answer(answer, 302, "Location: /in\r\n", "");
+    return HTTP_SERVER_KEEP;
+}
+
+static void redirects_are_followed_as_often_as_asked_for(void **state)
+{
+    const struct http_peer peer = {.redirects_max = 3};
+    unsigned requests = 0;
+    (void)state;
+    start(send_in_circles, &requests);
+    bed.q[0] = (struct http_request){.method = "POST", .url = bed.url, .body = "body", .body_len = 4, .peer = &peer,
+                                     .timeout_ns = TIMEOUT_NS, .done = on_done};
+    http_submit(bed.http, &bed.q[0]);
+    wait_for(1);
+    assert_int_equal(bed.q[0].status, 302);
+    assert_int_equal(http_classify(&bed.q[0]), HTTP_CLASS_BROKEN);
+    end();
+    assert_int_equal(requests, 4);
+}
+
 static enum http_server_then echo_headers(void *arg, const struct http_server_request *q, struct buf *answer)
 {
     (void)arg;
@@ -447,6 +471,7 @@ int main(void)
         cmocka_unit_test(free_of_the_io_ends_the_engine),
         cmocka_unit_test(statuses_fall_into_their_classes),
         cmocka_unit_test(a_redirect_is_followed_only_where_asked_for),
+        cmocka_unit_test(redirects_are_followed_as_often_as_asked_for),
         cmocka_unit_test(secrets_that_come_back_are_blotted_out),
         cmocka_unit_test(encoded_bodies_decode_to_what_they_were),
     };

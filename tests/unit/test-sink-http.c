@@ -168,6 +168,44 @@ static void headers_authentication_and_compression_are_as_asked(void **state)
     end();
 }
 
+static unsigned elsewhere_port; /* 0: the redirect leads to the same server */
+
+static enum http_server_then send_away(void *arg, const struct http_server_request *q, struct buf *answer)
+{
+    char line[100] = "Location: /there\r\n";
+    (void)arg;
+    if (elsewhere_port)
+        (void)snprintf(line, sizeof line, "Location: http://127.0.0.1:%u/there\r\n", elsewhere_port);
+    if (strstr(q->head, "POST /there "))
+        return tell(arg, q, answer);
+    http_server_answer(answer, 307, line, "");
+    return HTTP_SERVER_KEEP;
+}
+
+/* What was given for one server is no business of another one, be it on another port. */
+static void a_redirect_takes_headers_to_the_same_server_only(void **state)
+{
+    struct http_server *other = http_server_start(tell, NULL, NULL);
+    (void)state;
+    for (int leads_away = 0; leads_away < 2; leads_away++) {
+        char uri[300];
+        elsewhere_port = leads_away ? http_server_port(other) : 0;
+        (void)snprintf(uri, sizeof uri, "webhook://127.0.0.1:%u/in?redirects_max=1&token=t-hidden&headers=X-Mine=m"
+                       "&secret=s-hidden&signature_mode=header", start_server(send_away));
+        open_sink(uri);
+        entry[0] = remote_run_entry(&run, 0, BASE_NS, 10);
+        assert_int_equal(send_all(1, 1)->outcome, SINK_DELIVERED);
+        assert_non_null(header("Content-Type"));
+        assert_non_null(header("Idempotency-Key"));
+        assert_int_equal(header("X-Mine") != NULL, !leads_away);
+        assert_int_equal(header("Authorization") != NULL, !leads_away);
+        assert_int_equal(header("X-Webhook-Secret") != NULL, !leads_away);
+        assert_true(seen.body_len > 10);
+        end();
+    }
+    http_server_stop(other);
+}
+
 static void assert_options(const char *uri, const char *const names[3], const char *const values[3])
 {
     struct sink *s = NULL;
@@ -403,6 +441,7 @@ int main(void)
         cmocka_unit_test(a_resend_carries_the_same_id),
         cmocka_unit_test(answers_become_outcomes),
         cmocka_unit_test(headers_authentication_and_compression_are_as_asked),
+        cmocka_unit_test(a_redirect_takes_headers_to_the_same_server_only),
         cmocka_unit_test(a_user_in_the_url_becomes_an_option),
         cmocka_unit_test(a_user_in_the_url_of_the_proxy_becomes_an_option),
         cmocka_unit_test(contradictions_are_refused_by_name),
