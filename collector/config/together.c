@@ -46,6 +46,44 @@ static void check_diagnostics(struct build *b)
                    "diagnostics_sinks");
 }
 
+/* Where an option of a sink was given, with its value; NULL: it is the default. */
+static const char *given(const struct config *c, struct sink *s, const char *option, char *value, size_t size)
+{
+    char path[400];
+    void *cfg;
+    const struct opt *row = sink_option(s, option, &cfg);
+    (void)snprintf(path, sizeof path, "sinks.%s.%s", s->common.name, option);
+    const char *source = config_source(c, path);
+    if (!row || opt_print(row, cfg, value, size) < 0 || strcmp(source, "default") == 0)
+        return NULL;
+    return source;
+}
+
+/* A default gives way, but of two values that somebody has asked for both must hold. */
+static void check_bound(struct build *b, struct sink *s, const char *option, bool is_beyond, const char *part,
+                        const char *bound)
+{
+    char value[64], most[64];
+    const char *source = given(b->c, s, option, value, sizeof value);
+    const char *from = given(b->c, s, bound, most, sizeof most);
+    if (is_beyond && source && from)
+        build_problem(b, -EINVAL, "%s: sinks.%s.%s: %s is more than %s%s, which is %s (%s)", source, s->common.name,
+                      option, value, part, bound, most, from);
+}
+
+static void check_delivery(struct build *b)
+{
+    for (uint32_t i = 0; i < b->c->sinks_count; i++) {
+        struct sink *s = b->c->sink[i];
+        const struct sink_delivery *d = &s->delivery;
+        if (!s->ops->remote)
+            continue;
+        check_bound(b, s, "retry_base_delay", d->retry_base_delay_ns > d->retry_max_delay_ns, "", "retry_max_delay");
+        check_bound(b, s, "spool_segment_bytes", d->spool_segment_bytes > d->spool_max_bytes / SINK_SPOOL_FILES_MIN,
+                    "a quarter of ", "spool_max_bytes");
+    }
+}
+
 void build_check(struct build *b)
 {
     struct config *c = b->c;
@@ -67,6 +105,7 @@ void build_check(struct build *b)
     if (r < 0)
         build_problem(b, r, "%s", why.text);
     check_diagnostics(b);
+    check_delivery(b);
     routes_close(routes);
     free(chain);
 }

@@ -105,6 +105,7 @@ struct sink_delivery {
     bool dead_letters;          /* false: count and drop what is refused for good */
     uint64_t dead_letter_max_bytes;
 };
+enum { SINK_SPOOL_FILES_MIN = 4 }; /* a file is at most this part of spool_max_bytes: what is given up at once */
 enum sink_on_full { SINK_FULL_SPOOL, SINK_FULL_DROP_OLDEST, SINK_FULL_DROP_NEWEST, SINK_FULL_BLOCK };
 enum sink_spool_sync { SINK_SYNC_NEVER, SINK_SYNC_INTERVAL, SINK_SYNC_ALWAYS };
 

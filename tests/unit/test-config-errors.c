@@ -89,6 +89,36 @@ static void every_mistake_in_a_file_says_where_and_what_is_right(void **state)
 }
 
 /* See collector/config/yaml.c: without these, values would be others than were written, or memory would be damaged. */
+/* A default gives way to what is asked for. */
+static void two_values_of_a_sink_that_exclude_each_other_are_refused(void **state)
+{
+    (void)state;
+    static const struct wrong cases[] = {
+        {"sinks:\n  a: {type: loki, retry_base_delay: 3s, retry_max_delay: 2s}\n",
+         {":2: sinks.a.retry_base_delay: 3s is more than retry_max_delay, which is 2s (/", ":2)"}},
+        {"sinks:\n  a: {uri: 'loki://h?retry_base_delay=3s', retry_max_delay: 2s}\n",
+         {"URI, ", "sinks.a.retry_base_delay: 3s", ":2)"}},
+        {"sinks:\n  a: {type: loki, spool_max_bytes: 4MB, spool_segment_bytes: 1048577}\n",
+         {":2: sinks.a.spool_segment_bytes: 1048577 is more than a quarter of spool_max_bytes, which is 4MB ("}},
+    };
+    static const char *const taken[] = {
+        "sinks:\n  a: {type: loki, url: 'http://h', retry_base_delay: 2s, retry_max_delay: 2s}\n",
+        "sinks:\n  a: {type: loki, url: 'http://h', retry_base_delay: 60s}\n",
+        "sinks:\n  a: {type: loki, url: 'http://h', retry_max_delay: 10ms}\n",
+        "sinks:\n  a: {type: loki, url: 'http://h', spool_max_bytes: 4MB, spool_segment_bytes: 1MB}\n",
+        "sinks:\n  a: {type: loki, url: 'http://h', spool_max_bytes: 1MB}\n",
+    };
+    for (unsigned i = 0; i < ARRAY_COUNT(cases); i++)
+        refused(cases[i].text, NULL, cases[i].said);
+    for (unsigned i = 0; i < ARRAY_COUNT(taken); i++) {
+        struct config c;
+        struct err e;
+        if (load(&c, taken[i], NULL, &e) < 0)
+            fail_msg("%s\n%s", taken[i], e.text);
+        config_free(&c);
+    }
+}
+
 static void what_the_yaml_library_reads_wrongly_is_refused(void **state)
 {
     (void)state;
@@ -223,6 +253,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(every_mistake_in_a_file_says_where_and_what_is_right),
+        T(two_values_of_a_sink_that_exclude_each_other_are_refused),
         T(what_the_yaml_library_reads_wrongly_is_refused),
         T(all_mistakes_are_told_at_once),
         T(many_mistakes_are_told_as_far_as_there_is_room),

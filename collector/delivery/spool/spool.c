@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEGMENTS_AT_LIMIT = 4 }; /* what is given up at once is at most this part of spool_max_bytes */
 #define TIDY_NS NS_PER_S
 
 void spool_say(struct spool *s, const char *fmt, ...)
@@ -181,7 +180,7 @@ static void on_found(void *arg, struct seglog_segment *seg, const struct spool_b
 static void log_config(const struct spool *s, struct seglog_config *ret)
 {
     const struct sink_delivery *d = s->cfg.delivery;
-    const uint64_t part = d->spool_max_bytes / SEGMENTS_AT_LIMIT;
+    const uint64_t part = d->spool_max_bytes / SINK_SPOOL_FILES_MIN;
     *ret = (struct seglog_config){
         .io = s->cfg.io, .dir = s->cfg.dir, .suffix = SPOOL_SUFFIX, .kind = SPOOL_ENTRIES, .sink = s->cfg.sink,
         .format = s->cfg.format, .sync = d->spool_sync, .sync_interval_ns = d->spool_sync_interval_ns,
