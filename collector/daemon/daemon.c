@@ -133,14 +133,15 @@ static bool is_done(const struct daemon *d)
     return !d->options->drain || d->is_last_attempt || pipeline_is_drained(&d->pipeline);
 }
 
-/* Remote sinks make their last attempt when they have all there is, and early enough to spool what is not
- * delivered. */
+/* Remote sinks make their last attempt when they have all there is, or as much as can be had, and early enough to spool
+ * what is not delivered. */
 static void last_attempt(struct daemon *d, uint64_t now_ns)
 {
     const uint64_t spare_ns = d->config.settings.shutdown_timeout_ns / SPOOL_SHARE;
     if (!d->is_stopping || d->is_last_attempt || d->stop_at_ns == UINT64_MAX)
         return;
-    const bool has_all = is_drained(d) && !d->pipeline.filling && !d->options->drain;
+    const bool has_all = !d->options->drain && (pipeline_is_held(&d->pipeline) ||
+                                                (is_drained(d) && !d->pipeline.filling));
     if (!has_all && now_ns + spare_ns < d->stop_at_ns)
         return;
     d->is_last_attempt = true;

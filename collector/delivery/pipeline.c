@@ -224,6 +224,18 @@ bool pipeline_is_idle(const struct pipeline *p, bool is_memory_too)
     return !p->filling && !p->open_count;
 }
 
+bool pipeline_is_held(const struct pipeline *p)
+{
+    bool is_held = false;
+    for (uint32_t i = 0; i < p->targets_count; i++) {
+        const struct target *t = &p->target[i];
+        if (!t->remote && (t->state != TARGET_IDLE || t->next < p->open_count))
+            return false;
+        is_held |= t->remote && t->unsettled && t->is_failing && t->sink->delivery.on_full == SINK_FULL_BLOCK;
+    }
+    return is_held && p->is_full && !p->filling;
+}
+
 bool pipeline_is_stuck(const struct pipeline *p)
 {
     for (uint32_t i = 0; i < p->targets_count; i++) {

@@ -151,6 +151,8 @@ void pipeline_run(struct pipeline *p, uint64_t now_ns);
 uint64_t pipeline_deadline(const struct pipeline *p);
 /* Nothing is under way; with `is_memory_too` remote sinks hold nothing in memory either. */
 bool pipeline_is_idle(const struct pipeline *p, bool is_memory_too);
+/* No more can be taken from the rings before a sink with on_full=block, which fails, has delivered what it has. */
+bool pipeline_is_held(const struct pipeline *p);
 /* After pipeline_stop(): nothing more will come of the batches that are open. Their sinks have made their last attempt,
  * and what is left stays in the rings. */
 bool pipeline_is_stuck(const struct pipeline *p);

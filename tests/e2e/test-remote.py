@@ -155,18 +155,20 @@ def drain_tells_when_something_was_not_delivered():
 
 
 def who_blocks_does_not_use_up_the_time_to_stop():
-    with Place() as place, BrokenServer() as server:
-        c = place.start([COLLECTOR, "--rings", place.rings, "--sink", server.uri("&on_full=block"), "--sink", place.uri(),
-                         "--set", "shutdown_timeout=1h"])
-        place.wait_ready(c)
-        written = place.load_done("--records", 500, "--block")
-        wait_for("the file has it", lambda: line_count(place.file()) == written)
-        text = stop(c, status=1)
-        check("503" in text and "stay in their rings" in text, text)
-        server.is_broken = False
-        drain(place, server, 0, "")
-        check(len(server.records) == written, f"{len(server.records)} of {written}")
-        check_books(place.lines(), written)
+    """Also where its batches are all that may be open, and more waits in the ring."""
+    for records, payload, options in ((500, 10, ()), (14000, 1000, ("--set", "window_batches=3"))):
+        with Place() as place, BrokenServer() as server:
+            c = place.start([COLLECTOR, "--rings", place.rings, "--sink", server.uri("&on_full=block"), "--sink", place.uri(),
+                             "--set", "shutdown_timeout=1h", *options])
+            place.wait_ready(c)
+            written = place.load_done("--records", records, "--payload", payload, "--lane-bytes", 32 << 20)
+            wait_for("the file has what it can get", lambda least=min(written, 500): line_count(place.file()) >= least)
+            text = stop(c, status=1)
+            check("503" in text and "stay in their rings" in text, text)
+            server.is_broken = False
+            drain(place, server, 0, "")
+            check(len(server.records) == written, f"{len(server.records)} of {written}")
+            check_books(place.lines(), written)
 
 
 def nobody_else_writes_to_a_spool():
