@@ -79,7 +79,8 @@ static void put_collector(struct out *o, const struct admin_view *v)
     sample(o, "build_info", (const char *const[]){ "version", FAPILOG_VERSION, "io", io_name(v->io), NULL }, 1);
     one(o, "uptime_seconds", "gauge", "Time since its start.", (double)(clock_mono_ns() - v->started_ns) / 1e9);
     one(o, "cpu_seconds_total", "counter", "Processor time that it used.", cpu_seconds());
-    one(o, "events_processed_total", "counter", "Records that every sink which wanted them has, or holds in its spool.",
+    one(o, "events_processed_total", "counter",
+        "Records that all sinks are done with: delivered, spooled, a dead letter, or given up and counted.",
         (double)v->pipeline->committed_records);
     put_dropped(o, s);
     one(o, "events_truncated_total", "counter", "Records that services had to cut.", (double)s->truncated);

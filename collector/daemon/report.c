@@ -12,7 +12,7 @@ static void remote_write(const struct target *t, FILE *f)
 {
     struct remote_stats s;
     remote_stats(t->remote, &s);
-    (void)fprintf(f, "; %s %" PRIu64 " records, %" PRIu64 " bytes", t->sink->common.name, s.delivered,
+    (void)fprintf(f, "; %s delivered %" PRIu64 " records, %" PRIu64 " bytes", t->sink->common.name, s.delivered,
                   s.delivered_bytes);
     count(f, "dropped (queue full)", s.dropped_full);
     count(f, "dropped (spool full)", s.dropped_spool_size);
@@ -50,7 +50,7 @@ bool report_is_clean(const struct daemon *d)
 void report_write(const struct daemon *d, FILE *f)
 {
     const struct segments_stats *s = &d->segments.stats;
-    (void)fprintf(f, "fapilog-collector: delivered %" PRIu64, d->pipeline.committed_records);
+    (void)fprintf(f, "fapilog-collector: processed %" PRIu64, d->pipeline.committed_records);
     count(f, "dropped (by stages)", d->pipeline.committed_filtered);
     count(f, "dropped (no route)", d->pipeline.committed_unrouted);
     count(f, "dropped (lane full)", s->dropped);
@@ -70,7 +70,8 @@ void report_write(const struct daemon *d, FILE *f)
             remote_write(t, f);
             continue;
         }
-        (void)fprintf(f, "; %s %" PRIu64 " records, %" PRIu64 " bytes", t->sink->common.name, t->records, t->bytes);
+        (void)fprintf(f, "; %s delivered %" PRIu64 " records, %" PRIu64 " bytes", t->sink->common.name, t->records,
+                      t->bytes);
         count(f, "failures", t->errors);
     }
     (void)fputc('\n', f);

@@ -434,14 +434,14 @@ def spans_go_to_the_native_sink():
     with Place() as place:
         written = place.load_done("--threads", 2, "--records", 3000)
         text = place.drain("--verbose", sink=f"native://{place.out}/")
-        check(f"native {written} records" in text, text)
+        check(f"native delivered {written} records" in text, text)
 
 
 def a_native_sink_takes_the_levels_that_it_asks_for():
     with Place() as place:
         written = place.load_done("--records", 1000, "--errors", 10)
         text = place.drain("--verbose", sink=f"native://{place.out}/?min_severity=ERROR")
-        check("native 100 records" in text and written == 1000, text)
+        check("native delivered 100 records" in text and written == 1000, text)
 
 
 def spans_of_overwritten_lanes_are_counted_too():
@@ -450,10 +450,10 @@ def spans_of_overwritten_lanes_are_counted_too():
         with Place() as place:
             written = place.load_done("--overwrite", *load)
             text = place.drain("--verbose", sink=f"native://{place.out}/")
-            delivered = int(re.search(r"delivered (\d+)", text).group(1))
+            delivered = int(re.search(r"processed (\d+)", text).group(1))
             lost = int(re.search(r"overwritten (\d+)", text).group(1))
             check(delivered > 10 and delivered + lost == written, f"{delivered} + {lost} of {written}: {text}")
-            check(f"native {delivered} records" in text, text)
+            check(f"native delivered {delivered} records" in text, text)
 
 
 def a_flush_tells_when_a_sink_fails():
