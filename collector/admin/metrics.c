@@ -278,7 +278,7 @@ static void put_sinks(struct out *o, const struct pipeline *p)
     memset(stats, 0, sizeof stats);
     for (uint32_t k = 0; k < p->targets_count; k++)
         if (p->target[k].remote)
-            remote_stats(p->target[k].remote, &stats[k]);
+            target_stats(&p->target[k], &stats[k]);
     for (size_t i = 0; i < ARRAY_COUNT(sink_rows); i++) {
         head(o, sink_rows[i].name, sink_rows[i].type, sink_rows[i].help);
         for (uint32_t k = 0; k < p->targets_count; k++)

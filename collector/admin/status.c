@@ -147,7 +147,7 @@ static json_t *sink_object(const struct target *t)
     add(o, "type", json_string(t->sink->ops->scheme));
     add(o, "state", json_string(t->is_failing ? "failing" : "ok"));
     if (t->remote) {
-        remote_stats(t->remote, &stats);
+        target_stats(t, &stats);
         add_remote(o, &stats);
         return o;
     }

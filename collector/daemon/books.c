@@ -49,14 +49,18 @@ static void fill_rings(const struct daemon *d, struct ledger_rings *r)
     r->written = r->committed + r->pending + r->dropped;
 }
 
-static void fill_sink(const struct target *t, struct ledger_sink *ret)
+/* What a local sink has not written yet waits in a ring. */
+static void fill_sinks(const struct pipeline *p, struct ledger_page *page)
 {
-    /* What a local sink has not written yet waits in a ring. */
-    struct remote_stats s = { .taken = t->records, .delivered = t->records };
-    if (t->remote)
-        remote_stats(t->remote, &s);
-    ledger_sink_fill(ret, t->sink->common.name, &s);
+    for (uint32_t i = 0; i < p->targets_count; i++) {
+        struct remote_stats s;
+        target_stats(&p->target[i], &s);
+        ledger_sink_fill(&page->sink[page->sinks_count++], p->target[i].sink->common.name, &s);
+    }
+    for (uint32_t i = 0; i < p->retired.count; i++)
+        ledger_sink_fill(&page->sink[page->sinks_count++], p->retired.sink[i].name, &p->retired.sink[i].stats);
 }
+_Static_assert(FAPILOG_SINKS_MAX + RETIRED_MAX <= LEDGER_SINKS_MAX, "each has a row");
 
 void books_write(struct daemon *d, uint64_t now_ns)
 {
@@ -67,8 +71,7 @@ void books_write(struct daemon *d, uint64_t now_ns)
     struct ledger_page *page = &b->page;
     memset(page, 0, sizeof *page);
     fill_rings(d, &page->rings);
-    for (uint32_t i = 0; i < d->pipeline.targets_count; i++)
-        fill_sink(&d->pipeline.target[i], &page->sink[page->sinks_count++]);
+    fill_sinks(&d->pipeline, page);
     for (uint32_t i = 0; d->stages && i < d->stages->count; i++) {
         const struct stage *s = d->stages->stage[i];
         struct ledger_stage *to = &page->stage[page->stages_count++];

@@ -8,45 +8,65 @@ static void count(FILE *f, const char *name, uint64_t n)
         (void)fprintf(f, ", %s %" PRIu64, name, n);
 }
 
-static void remote_write(const struct target *t, FILE *f)
+static void delivered(FILE *f, const char *sink, const char *more, const struct remote_stats *s)
+{
+    (void)fprintf(f, "; %s%s delivered %" PRIu64 " records, %" PRIu64 " bytes", sink, more, s->delivered,
+                  s->delivered_bytes);
+}
+
+static void remote_write(const struct remote_stats *s, FILE *f)
+{
+    count(f, "dropped (queue full)", s->dropped_full);
+    count(f, "dropped (spool full)", s->dropped_spool_size);
+    count(f, "dropped (spool too old)", s->dropped_spool_age);
+    count(f, "dropped (spool damaged)", s->dropped_corrupt);
+    count(f, "dropped (refused)", s->dropped_refused);
+    count(f, "dead letters", s->dead);
+    count(f, "in memory", s->queued_records);
+    count(f, "spooled", s->spooled_records);
+    count(f, "failed requests", s->failed);
+}
+
+static void targets_write(const struct pipeline *p, FILE *f)
 {
     struct remote_stats s;
-    remote_stats(t->remote, &s);
-    (void)fprintf(f, "; %s delivered %" PRIu64 " records, %" PRIu64 " bytes", t->sink->common.name, s.delivered,
-                  s.delivered_bytes);
-    count(f, "dropped (queue full)", s.dropped_full);
-    count(f, "dropped (spool full)", s.dropped_spool_size);
-    count(f, "dropped (spool too old)", s.dropped_spool_age);
-    count(f, "dropped (spool damaged)", s.dropped_corrupt);
-    count(f, "dropped (refused)", s.dropped_refused);
-    count(f, "dead letters", s.dead);
-    count(f, "in memory", s.queued_records);
-    count(f, "spooled", s.spooled_records);
-    count(f, "failed requests", s.failed);
+    for (uint32_t i = 0; i < p->targets_count; i++) {
+        const struct target *t = &p->target[i];
+        target_stats(t, &s);
+        delivered(f, t->sink->common.name, "", &s);
+        if (t->remote)
+            remote_write(&s, f);
+        else
+            count(f, "failures", s.failed);
+    }
+    for (uint32_t i = 0; i < p->retired.count; i++) {
+        delivered(f, p->retired.sink[i].name, " (gone)", &p->retired.sink[i].stats);
+        remote_write(&p->retired.sink[i].stats, f);
+    }
 }
 
 /* Nothing that was meant for a remote sink was given up, and nothing waits for another run. */
-static bool remote_is_clean(const struct target *t)
+static bool remotes_are_clean(const struct pipeline *p)
 {
-    struct remote_stats s;
-    if (!t->remote)
-        return true;
-    remote_stats(t->remote, &s);
-    return !s.dropped_full && !s.dropped_spool_size && !s.dropped_spool_age && !s.dropped_corrupt &&
-           !s.dropped_refused && !s.dead && !s.queued_records && !s.spooled_records;
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < p->targets_count; i++) {
+        struct remote_stats s;
+        target_stats(&p->target[i], &s);
+        n += retired_given_up(&s) + s.queued_records + s.spooled_records;
+    }
+    for (uint32_t i = 0; i < p->retired.count; i++)
+        n += retired_given_up(&p->retired.sink[i].stats);
+    return n == 0;
 }
 
 bool report_is_clean(const struct daemon *d)
 {
-    for (uint32_t i = 0; i < d->pipeline.targets_count; i++) {
-        if (!remote_is_clean(&d->pipeline.target[i]))
-            return false;
-    }
     const struct segments_stats *s = &d->segments.stats;
-    return !s->dropped && !s->orphaned && !s->unregistered && !s->lost && !s->quarantined &&
-           !segments_pending_bytes(&d->segments) && !pipeline_failing(&d->pipeline);
+    return remotes_are_clean(&d->pipeline) && !s->dropped && !s->orphaned && !s->unregistered && !s->lost &&
+           !s->quarantined && !segments_pending_bytes(&d->segments) && !pipeline_failing(&d->pipeline);
 }
 
+/* First what the rings are rid of, then what became of it in each sink. */
 void report_write(const struct daemon *d, FILE *f)
 {
     const struct segments_stats *s = &d->segments.stats;
@@ -64,15 +84,6 @@ void report_write(const struct daemon *d, FILE *f)
     count(f, "segments quarantined", s->quarantined);
     count(f, "segments refused", s->refused);
     count(f, "pending bytes", segments_pending_bytes(&d->segments));
-    for (uint32_t i = 0; i < d->pipeline.targets_count; i++) {
-        const struct target *t = &d->pipeline.target[i];
-        if (t->remote) {
-            remote_write(t, f);
-            continue;
-        }
-        (void)fprintf(f, "; %s delivered %" PRIu64 " records, %" PRIu64 " bytes", t->sink->common.name, t->records,
-                      t->bytes);
-        count(f, "failures", t->errors);
-    }
+    targets_write(&d->pipeline, f);
     (void)fputc('\n', f);
 }

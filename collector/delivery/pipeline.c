@@ -224,6 +224,17 @@ bool pipeline_is_idle(const struct pipeline *p, bool is_memory_too)
     return !p->filling && !p->open_count;
 }
 
+void target_stats(const struct target *t, struct remote_stats *ret)
+{
+    if (!t->remote) {
+        *ret = (struct remote_stats){ .taken = t->records, .delivered = t->records, .delivered_bytes = t->bytes,
+                                      .failed = t->errors };
+        return;
+    }
+    remote_stats(t->remote, ret);
+    retired_sum(ret, &t->before);
+}
+
 bool pipeline_is_held(const struct pipeline *p)
 {
     bool is_held = false;

@@ -10,7 +10,7 @@
 #include "collector/delivery/commit.h"
 #include "collector/delivery/notes.h"
 #include "collector/delivery/outputs.h"
-
+#include "collector/delivery/retired.h"
 #include "collector/stage/stage.h"
 #include "lib/base/clock.h"
 
@@ -57,6 +57,8 @@ struct target {
     /* remote */
     uint64_t unsettled;  /* parcels that it has been given */
     uint64_t relieved_id; /* the newest batch for which it was asked to spool */
+    struct remote_stats before; /* counters of those whose place it has taken */
+    uint64_t dropped_before;    /* dropped_full, when it was told to leave */
 };
 
 /* Set before pipeline_open(). */
@@ -122,9 +124,14 @@ struct pipeline {
     uint64_t committed_records;
     uint64_t committed_filtered, committed_unrouted;
     uint64_t committed_batches;
+    struct retired retired;
     void (*on_message)(void *arg, const char *text); /* for people: failures and recoveries */
     void *message_arg;
 };
+
+/* What it has counted since the collector started, and where the rest is. A local sink has taken what it has
+ * delivered. */
+void target_stats(const struct target *t, struct remote_stats *ret);
 
 /* Gives a name to each sink that has none; two of the same name are refused. */
 int pipeline_name_sinks(struct sink *const *sinks, uint32_t count, struct err *e);

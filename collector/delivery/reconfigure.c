@@ -5,6 +5,8 @@
 #include "lib/base/check.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,12 +80,48 @@ static bool is_kept(const struct change *c, const struct target *t)
     return false;
 }
 
+/* Its counters stay. What it had in memory goes with it where on_full drops, and is told. */
+static void retire(struct pipeline *p, const struct target *t)
+{
+    struct remote_stats s;
+    target_stats(t, &s);
+    retired_add(&p->retired, t->sink->common.name, t->remote, &s);
+    const uint64_t dropped = t->remote && remote_is_stopping(t->remote)
+                                 ? s.dropped_full - t->before.dropped_full - t->dropped_before : 0;
+    if (!dropped)
+        return;
+    char text[200];
+    (void)snprintf(text, sizeof text, "sink %s: closed by the reload, which gave up %" PRIu64 " records that waited in "
+                   "memory, as its on_full drops", t->sink->common.name, dropped);
+    pipeline_say(p, text);
+}
+
+/* It goes on from what those of its name had counted. */
+static void succeed(struct pipeline *p, struct target *t)
+{
+    struct remote_stats before;
+    retired_take(&p->retired, t->sink->common.name, t->remote, &before);
+    t->before = before;
+    if (t->remote)
+        return;
+    t->records = before.delivered;
+    t->bytes = before.delivered_bytes;
+    t->errors = before.failed;
+}
+
+static void close_remote(struct pipeline *p, struct target *t)
+{
+    if (t->remote)
+        retire(p, t);
+    (void)target_close(t, NULL);
+}
+
 /* Who comes may have the spool and the dead letters of who goes, under that name or another. */
 static void close_remotes(struct pipeline *p, const struct change *c)
 {
     for (uint32_t i = 0; i < p->targets_count; i++) {
         if (p->target[i].sink->ops->remote && !is_kept(c, &p->target[i]))
-            (void)target_close(&p->target[i], NULL);
+            close_remote(p, &p->target[i]);
     }
 }
 
@@ -106,8 +144,11 @@ static int open_again(struct pipeline *p, struct target *t)
 {
     struct err e = { 0 };
     memset(t->sink->state, 0, t->sink->ops->state_size);
-    if (target_open(t, &e) == 0)
+    if (target_open(t, &e) == 0) {
+        if (t->remote)
+            succeed(p, t);
         return 0;
+    }
     pipeline_say(p, e.text);
     return -ENOTRECOVERABLE;
 }
@@ -122,7 +163,7 @@ static int go_back(struct pipeline *p, struct change *c)
     for (uint32_t i = 0; i < p->targets_count; i++) {
         struct target *t = &p->target[i];
         if (t->remote && remote_is_stopping(t->remote))
-            (void)target_close(t, NULL);
+            close_remote(p, t);
         if (!t->is_open && open_again(p, t) < 0)
             r = -ENOTRECOVERABLE;
     }
@@ -135,6 +176,8 @@ static void close_gone(struct pipeline *p, const struct change *c)
 {
     for (uint32_t i = 0; i < p->targets_count; i++) {
         struct err e = { 0 };
+        if (!is_kept(c, &p->target[i]) && !p->target[i].sink->ops->remote)
+            retire(p, &p->target[i]);
         if (!is_kept(c, &p->target[i]) && p->target[i].is_open && target_close(&p->target[i], &e) < 0)
             pipeline_say(p, e.text);
     }
@@ -148,6 +191,8 @@ static void take_over(struct pipeline *p, struct change *c, const struct pipelin
     p->remotes_count = p->everybody = 0;
     for (uint32_t i = 0; i < c->count; i++) {
         struct target *t = &p->target[i];
+        if (!c->from[i])
+            succeed(p, t);
         p->everybody |= t->bit;
         p->remotes_count += t->remote != NULL;
         t->sink->is_alone = c->count == 1;
@@ -190,6 +235,8 @@ bool pipeline_leave(struct pipeline *p, const struct sink *s, uint64_t now_ns, u
     if (!t || !t->remote)
         return true;
     remote_stats(t->remote, &stats);
+    if (!remote_is_stopping(t->remote))
+        t->dropped_before = stats.dropped_full;
     remote_stop(t->remote, stats.in_flight || stats.queued_records ? deadline_ns : now_ns);
     return remote_is_idle(t->remote, false);
 }

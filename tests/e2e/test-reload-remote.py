@@ -4,6 +4,7 @@ the new one."""
 import os
 import random
 import socket
+import subprocess
 import sys
 import time
 
@@ -98,6 +99,27 @@ def a_request_under_way_holds_nothing_up():
             check(len(there.records) == left + 100, f"{on_full}: {len(there.records)} arrived")
 
 
+def what_a_sink_that_drops_held_is_told_and_counted():
+    """Its successor goes on from its counters; those of one that has none stay in the books."""
+    with Place() as place, BrokenServer() as away, BrokenServer(is_broken=False) as there:
+        options = "&on_full=drop_newest"
+        c, admin = start(place, web=away.uri(options))
+        place.load_done("--records", 100, "--block")
+        wait_for("all is taken", lambda: admin.sum("sink_queue_records") == 100)
+        reload(place, admin, web=there.uri(options))
+        check(admin.sum("sink_dropped_total") == 100, "the successor does not know what was given up")
+        place.load_done("--id", 2, "--records", 50, "--block")
+        wait_for("all has arrived", lambda: len(there.records) == 50)
+        reload(place, admin, file=place.uri())
+        text = stop(c)
+        check("sink web: closed by the reload, which gave up 100 records that waited in memory" in text, text)
+        check("; web (gone) delivered 50 records" in text and "dropped (queue full) 100" in text, text)
+        books = subprocess.run([os.environ["FAPILOG_DUMP"], "--stats", os.path.join(place.path, "state")], capture_output=True,
+                               text=True, check=True, timeout=30).stdout
+        row = next((line.split() for line in books.splitlines() if line.split()[:1] == ["web"]), [])
+        check(row[1:3] == ["150", "50"] and "100" in row[3:] and "The books balance." in books, books)
+
+
 def what_does_not_open_leaves_the_old_one_at_work():
     with Place() as place, BrokenServer() as server:
         c, admin = start(place, web=server.uri(SMALL_QUEUE))
@@ -160,5 +182,6 @@ def whatever_happens_in_whatever_order_nothing_is_lost():
 
 if __name__ == "__main__":
     sys.exit(run([what_waits_goes_to_the_new_url, a_sink_comes_and_the_dead_one_goes_and_comes_back,
-                  a_request_under_way_holds_nothing_up, what_does_not_open_leaves_the_old_one_at_work,
+                  a_request_under_way_holds_nothing_up, what_a_sink_that_drops_held_is_told_and_counted,
+                  what_does_not_open_leaves_the_old_one_at_work,
                   who_blocks_is_named, whatever_happens_in_whatever_order_nothing_is_lost]))
