@@ -303,6 +303,21 @@ static void more_fields_than_a_record_holds_are_cut(void **state)
     sample_free(s);
 }
 
+/* The call's own fields fill the list: those of its site are what is left out. */
+static void the_call_site_of_a_full_record_is_cut(void **state)
+{
+    (void)state;
+    struct sample *const s = sample_new(SAMPLE_FIELDS_MAX);
+    const struct reencode_options o = {.with_source = true};
+    struct read_back *const b = through(&s->r, &o);
+    assert_int_equal(b->count, FAPILOG_FIELDS_MAX);
+    for (uint32_t i = 0; i < b->count; i++)
+        assert_false(b->fields[i].name.len >= 14 && memcmp(b->fields[i].name.data, "code.", 5) == 0);
+    assert_true(FAPILOG_WORD0_FLAGS(b->word0) & FAPILOG_FLAG_TRUNCATED);
+    done(b);
+    sample_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +328,7 @@ int main(void)
         cmocka_unit_test(what_no_header_can_say_becomes_a_chain),
         cmocka_unit_test(the_call_site_comes_last_and_only_where_it_is_wanted),
         cmocka_unit_test(more_fields_than_a_record_holds_are_cut),
+        cmocka_unit_test(the_call_site_of_a_full_record_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
