@@ -7,7 +7,9 @@ size_t events_bound(const struct sink_request *r, const struct event_frame *f)
 
 static char *put(char *out, struct fapilog_text text)
 {
-    return (char *)memcpy(out, text.data, text.len) + text.len;
+    if (text.len) /* a frame may have none, and its data is NULL then */
+        memcpy(out, text.data, text.len);
+    return out + text.len;
 }
 
 char *events_write(const struct sink_request *r, const struct event_frame *f, char *out)
