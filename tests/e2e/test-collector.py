@@ -109,6 +109,7 @@ def a_ring_directory_that_vanishes_ends_the_collector():
             p = place.load("--records", 100, "--wait")
             check(p.stdout.readline().startswith("written"), "the producer has failed")
             wait_for("its socket", lambda place=place: os.path.exists(os.path.join(place.rings, "collector.sock")))
+            wait_for("it has the ring", lambda place=place: line_count(place.file()) > 0)
             act(place)
             _, text = c.communicate(timeout=30)
             check(c.returncode == 1, f"{what}: status {c.returncode}, {text}")
