@@ -81,7 +81,8 @@ FAPILOGI_API fapilog_t *fapilog_logger(fapilog_t *log, const char *name);
  * The same fields give the same object. Each distinct set stays in the registry for the process's life:
  * for what changes with each request, bind a context instead. At most FAPILOG_FIELDS_MAX fields. `log`
  * itself is returned when they do not fit or the registry is full. Not signal safe. */
-FAPILOGI_API fapilog_t *fapilog_with(fapilog_t *log, const struct fapilog_field *fields, uint32_t count);
+FAPILOGI_API fapilog_t *fapilog_with(fapilog_t *log, const struct fapilog_field *fields, uint32_t count)
+    FAPILOGI_USE_RESULT;
 
 /* Prepares the calling thread for real-time use: claims its lane, touches and locks the lane's memory, and
  * loads what FL_STACK needs. From then on its log calls never wake the collector and never wait, whatever the
@@ -143,7 +144,8 @@ struct fapilog_scope {
  * meanwhile carries them. Within the scope a field hides an outer one with the same name. Texts are
  * copied. Scopes nest and are popped in reverse order; popping an outer one pops the inner ones too.
  * A forked child keeps the context. Signal safe (a handler pops what it pushes). */
-FAPILOGI_API struct fapilog_scope fapilog_context_push(const struct fapilog_field *fields, uint32_t count);
+FAPILOGI_API struct fapilog_scope fapilog_context_push(const struct fapilog_field *fields, uint32_t count)
+    FAPILOGI_USE_RESULT;
 FAPILOGI_API void fapilog_context_pop(struct fapilog_scope *scope);
 
 /* Binds one field in the innermost scope, in place of one with the same name there. 0, or a negative errno
@@ -177,7 +179,7 @@ FAPILOGI_INLINE struct fapilog_field fapilog_sensitive(const char *name)
     struct fapilog_field f;
     memset(&f, 0, sizeof f);
     f.name.data = name;
-    f.name.len = (uint32_t)strlen(name);
+    f.name.len = FAPILOGI_CAST(uint32_t, strlen(name));
     f.type = FAPILOG_TYPE_STRING;
     f.len = 3;
     f.v.data = "***";
@@ -203,7 +205,8 @@ FAPILOGI_API void fapilog_capture_stop(void);
 /* ---- macros -------------------------------------------------------------------------------------- */
 
 /* A field; the type comes from the value: integers of any width, bool, char, float, double (long double
- * becomes double), C strings (NULL becomes "(null)"), void pointers. */
+ * becomes double), C strings (NULL becomes "(null)"), void pointers. Other pointers do not compile: say FL_PTR. In a
+ * log call the name must be a literal; in lists of fields it may be any text that outlives the list. */
 #define FL(name, ...) (name, (__VA_ARGS__))
 #define FL_STRN(name, data, bytes) (name, fapilogi_make_string(data, bytes)) /* text of a known length */
 #define FL_BYTES(name, data, bytes) (name, fapilogi_make_bytes(data, bytes))
@@ -216,8 +219,8 @@ FAPILOGI_API void fapilog_capture_stop(void);
 #define FL_TIME(name, ns) (name, fapilogi_make_time(ns))           /* ns since the epoch, UTC */
 #define FL_DURATION(name, ns) (name, fapilogi_make_duration(ns))
 #define FL_UUID(name, bytes16) (name, fapilogi_make_uuid(bytes16))
-#define FL_BOOL(name, value) (name, (bool)(value))
-#define FL_CHAR(name, value) (name, (char)(value))
+#define FL_BOOL(name, value) (name, FAPILOGI_CAST(bool, value))
+#define FL_CHAR(name, value) (name, FAPILOGI_CAST(char, value))
 #define FL_STACK(name) (name, fapilogi_make_stack()) /* return addresses of the callers, innermost first */
 /* What must not be logged: the value is evaluated, so that code is the same with and without, but only ***
  * reaches shared memory. The names say why. */

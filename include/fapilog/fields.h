@@ -23,7 +23,22 @@ extern "C" {
 #endif
 
 #define FAPILOGI_API __attribute__((visibility("default")))
+#define FAPILOGI_USE_RESULT __attribute__((warn_unused_result))
 #define FAPILOGI_INLINE static inline __attribute__((always_inline, unused))
+
+/* A log call must compile without warnings under the flags of whoever makes it, -Wold-style-cast and
+ * -Wzero-as-null-pointer-constant included. */
+#ifdef __cplusplus
+#define FAPILOGI_CAST(type, v) static_cast<type>(v)
+#define FAPILOGI_ADDRESS(p) reinterpret_cast<uintptr_t>(p)
+#define FAPILOGI_NULL nullptr
+#define FAPILOGI_CONSTANT static constexpr /* C++ would fill it in at run time, once, with what came first */
+#else
+#define FAPILOGI_CAST(type, v) ((type)(v))
+#define FAPILOGI_ADDRESS(p) ((uintptr_t)(p))
+#define FAPILOGI_NULL 0
+#define FAPILOGI_CONSTANT static const
+#endif
 
 struct fapilogi_string { const char *data; uint32_t len; };
 struct fapilogi_bytes { const char *data; uint32_t len; };
@@ -50,7 +65,7 @@ struct fapilogi_role { const char *data; uint32_t len; uint8_t role; };
 /* Longer texts are cut at the limit of a record; the record is then marked as truncated. */
 FAPILOGI_INLINE uint32_t fapilogi_clamp(size_t len)
 {
-    return len > FAPILOG_RECORD_BYTES_MAX ? (uint32_t)FAPILOG_RECORD_BYTES_MAX + 1u : (uint32_t)len;
+    return len > FAPILOG_RECORD_BYTES_MAX ? FAPILOG_RECORD_BYTES_MAX + 1u : FAPILOGI_CAST(uint32_t, len);
 }
 
 FAPILOGI_INLINE struct fapilogi_string fapilogi_cstr(const char *s)
@@ -65,7 +80,7 @@ FAPILOGI_INLINE struct fapilogi_string fapilogi_cstr(const char *s)
     FAPILOGI_INLINE struct fapilogi_##kind fapilogi_make_##kind(const void *data, size_t len) \
     { \
         struct fapilogi_##kind r; \
-        r.data = data ? (const char *)data : ""; \
+        r.data = data ? FAPILOGI_CAST(const char *, data) : ""; \
         r.len = data ? fapilogi_clamp(len) : 0; \
         return r; \
     }
@@ -106,7 +121,7 @@ FAPILOGI_INLINE struct fapilogi_errno fapilogi_make_errno(int code)
 FAPILOGI_INLINE struct fapilogi_pointer fapilogi_make_pointer(const void *p)
 {
     struct fapilogi_pointer r;
-    r.address = (uint64_t)(uintptr_t)p;
+    r.address = FAPILOGI_ADDRESS(p);
     return r;
 }
 
@@ -146,7 +161,7 @@ FAPILOGI_API struct fapilogi_ptext fapilogi_printf_text(const char *format, int 
 
 FAPILOGI_INLINE struct fapilogi_ptext fapilogi_format_text(const char *format, int index, int prev, const void *cptr)
 {
-    const char *const s = ((const struct fapilogi_cptr *)cptr)->s;
+    const char *const s = FAPILOGI_CAST(const struct fapilogi_cptr *, cptr)->s;
     if (__builtin_strchr(format, '.') || __builtin_strchr(format, 'p'))
         return fapilogi_printf_text(format, index, prev, s);
     struct fapilogi_ptext r;
@@ -204,14 +219,14 @@ FAPILOGI_INLINE struct fapilogi_stack fapilogi_make_stack(void)
     S(json, struct fapilogi_json, FAPILOG_TYPE_JSON) \
     S(role, struct fapilogi_role, FAPILOG_TYPE_STRING)
 
-#define FAPILOGI_UP(at, to) (((at) + ((to) - 1)) & ~(size_t)((to) - 1))
+#define FAPILOGI_UP(at, to) (((at) + ((to) - 1)) / (to) * (to))
 
 #ifdef __cplusplus
 }
 #define FAPILOGI_NAME(verb, name) fapilogi_##verb
 template <typename T> struct fapilogi_type_of;
 #define FAPILOGI_TYPE_FN(name, ctype, wire) \
-    template <> struct fapilogi_type_of<ctype> { static constexpr uint8_t value = (uint8_t)(wire); };
+    template <> struct fapilogi_type_of<ctype> { static constexpr uint8_t value = wire; };
 #else
 #define FAPILOGI_NAME(verb, name) fapilogi_##verb##_##name
 #define FAPILOGI_TYPE_FN(name, ctype, wire)
@@ -274,7 +289,7 @@ FAPILOGI_CARRY_FN(stack, struct fapilogi_stack)
 FAPILOGI_INLINE size_t FAPILOGI_NAME(end, stack)(size_t at, const struct fapilogi_stack *v)
 {
     at = FAPILOGI_UP(at, 4) + 4;
-    return FAPILOGI_UP(at, 8) + (size_t)v->count * 8;
+    return FAPILOGI_UP(at, 8) + FAPILOGI_CAST(size_t, v->count) * 8;
 }
 FAPILOGI_INLINE size_t FAPILOGI_NAME(put, stack)(uint8_t *to, size_t at, const struct fapilogi_stack *v)
 {
@@ -282,10 +297,10 @@ FAPILOGI_INLINE size_t FAPILOGI_NAME(put, stack)(uint8_t *to, size_t at, const s
     memcpy(to + at, &v->count, 4);
     at = FAPILOGI_UP(at + 4, 8);
     for (uint32_t i = 0; i < v->count; i++) {
-        const uint64_t address = (uint64_t)(uintptr_t)v->frame[i];
-        memcpy(to + at + (size_t)i * 8, &address, 8);
+        const uint64_t address = FAPILOGI_ADDRESS(v->frame[i]);
+        memcpy(to + at + FAPILOGI_CAST(size_t, i) * 8, &address, 8);
     }
-    return at + (size_t)v->count * 8;
+    return at + FAPILOGI_CAST(size_t, v->count) * 8;
 }
 
 FAPILOGI_TYPE_FN(ptext, struct fapilogi_ptext, FAPILOG_TYPE_STRING)
@@ -307,7 +322,10 @@ FAPILOGI_INLINE struct fapilogi_pointer FAPILOGI_NAME(carry, ptr)(const void *p)
 {
     return fapilogi_make_pointer(p);
 }
-FAPILOGI_INLINE double FAPILOGI_NAME(carry, f80)(long double v) { return (double)v; }
+FAPILOGI_INLINE double FAPILOGI_NAME(carry, f80)(long double v)
+{
+    return FAPILOGI_CAST(double, v);
+}
 
 /* ---- conversion to struct fapilog_field (context, bound fields, non-macro API) -------------------- */
 
@@ -315,8 +333,8 @@ FAPILOGI_INLINE double FAPILOGI_NAME(carry, f80)(long double v) { return (double
     struct fapilog_field f; \
     memset(&f, 0, sizeof f); \
     f.name.data = name; \
-    f.name.len = (uint32_t)strlen(name); \
-    f.type = (uint8_t)(wire)
+    f.name.len = FAPILOGI_CAST(uint32_t, strlen(name)); \
+    f.type = wire
 #define FAPILOGI_FIELD_FN(name_, ctype, wire, set) \
     FAPILOGI_INLINE struct fapilog_field FAPILOGI_NAME(field, name_)(const char *name, const ctype *v) \
     { \
@@ -326,7 +344,7 @@ FAPILOGI_INLINE double FAPILOGI_NAME(carry, f80)(long double v) { return (double
     }
 #define FAPILOGI_INTS(S) \
     S(bool_, bool, FAPILOG_TYPE_BOOL, f.v.u64 = *v) \
-    S(char_, char, FAPILOG_TYPE_CHAR, f.v.u64 = (unsigned char)*v) \
+    S(char_, char, FAPILOG_TYPE_CHAR, f.v.u64 = FAPILOGI_CAST(unsigned char, *v)) \
     S(i8, signed char, FAPILOG_TYPE_I8, f.v.i64 = *v) \
     S(u8, unsigned char, FAPILOG_TYPE_U8, f.v.u64 = *v) \
     S(i16, short, FAPILOG_TYPE_I16, f.v.i64 = *v) \
@@ -337,7 +355,7 @@ FAPILOGI_INLINE double FAPILOGI_NAME(carry, f80)(long double v) { return (double
     S(ul, unsigned long, FAPILOGI_ULONG_TYPE, f.v.u64 = *v) \
     S(ll, long long, FAPILOG_TYPE_I64, f.v.i64 = *v) \
     S(ull, unsigned long long, FAPILOG_TYPE_U64, f.v.u64 = *v) \
-    S(f32, float, FAPILOG_TYPE_F32, f.v.f64 = (double)*v) \
+    S(f32, float, FAPILOG_TYPE_F32, f.v.f64 = FAPILOGI_CAST(double, *v)) \
     S(f64, double, FAPILOG_TYPE_F64, f.v.f64 = *v) \
     S(errno_, struct fapilogi_errno, FAPILOG_TYPE_ERRNO, f.v.i64 = v->code) \
     S(pointer, struct fapilogi_pointer, FAPILOG_TYPE_POINTER, f.v.u64 = v->address) \
@@ -345,17 +363,21 @@ FAPILOGI_INLINE double FAPILOGI_NAME(carry, f80)(long double v) { return (double
     S(duration, struct fapilogi_duration, FAPILOG_TYPE_DURATION, f.v.i64 = v->ns)
 FAPILOGI_INTS(FAPILOGI_FIELD_FN)
 #undef FAPILOGI_INTS
+FAPILOGI_INLINE const char *fapilogi_chars(const void *bytes)
+{
+    return FAPILOGI_CAST(const char *, bytes);
+}
 /* The bytes stay in the carrier, which lives as long as the enclosing block. */
 #define FAPILOGI_S(name, ctype, wire) \
-    FAPILOGI_FIELD_FN(name, ctype, wire, f.v.data = (const char *)v->bytes; f.len = sizeof v->bytes)
+    FAPILOGI_FIELD_FN(name, ctype, wire, f.v.data = fapilogi_chars(v->bytes); f.len = sizeof v->bytes)
 FAPILOGI_S(ipv4, struct fapilogi_ipv4, FAPILOG_TYPE_IPV4)
 FAPILOGI_S(ipv6, struct fapilogi_ipv6, FAPILOG_TYPE_IPV6)
 FAPILOGI_S(uuid, struct fapilogi_uuid, FAPILOG_TYPE_UUID)
 #undef FAPILOGI_S
 FAPILOGI_FIELD_FN(trace, struct fapilogi_trace, FAPILOG_TYPE_TRACE_ID,
-                  f.v.data = (const char *)v->bytes; f.len = 16; f.role = FAPILOG_ROLE_TRACE_ID)
+                  f.v.data = fapilogi_chars(v->bytes); f.len = 16; f.role = FAPILOG_ROLE_TRACE_ID)
 FAPILOGI_FIELD_FN(span, struct fapilogi_span, FAPILOG_TYPE_SPAN_ID,
-                  f.v.data = (const char *)v->bytes; f.len = 8; f.role = FAPILOG_ROLE_SPAN_ID)
+                  f.v.data = fapilogi_chars(v->bytes); f.len = 8; f.role = FAPILOG_ROLE_SPAN_ID)
 #define FAPILOGI_S(name, ctype, wire) FAPILOGI_FIELD_FN(name, ctype, wire, f.v.data = v->data; f.len = v->len)
 FAPILOGI_S(string, struct fapilogi_string, FAPILOG_TYPE_STRING)
 FAPILOGI_S(bytes, struct fapilogi_bytes, FAPILOG_TYPE_BYTES)
@@ -364,7 +386,7 @@ FAPILOGI_S(json, struct fapilogi_json, FAPILOG_TYPE_JSON)
 FAPILOGI_FIELD_FN(role, struct fapilogi_role, FAPILOG_TYPE_STRING,
                   f.v.data = v->data; f.len = v->len; f.role = v->role)
 FAPILOGI_FIELD_FN(stack, struct fapilogi_stack, FAPILOG_TYPE_STACK,
-                  f.v.data = (const char *)v->frame; f.len = v->count * 8)
+                  f.v.data = fapilogi_chars(v->frame); f.len = v->count * 8)
 #undef FAPILOGI_FIELD_FN
 #undef FAPILOGI_FIELD_HEAD
 

@@ -38,14 +38,14 @@
 #define FAPILOGI_CALL(log, level_, site_level, flags, do_carry, do_desc, ...) \
     do { \
         const struct fapilogi_logger *const fapilogi_log = (log); \
-        const uint32_t fapilogi_level = (uint32_t)(level_); \
+        const uint32_t fapilogi_level = FAPILOGI_CAST(uint32_t, level_); \
         if (fapilogi_enabled(fapilogi_log, fapilogi_level)) { \
             static const char fapilogi_message[] = "" FAPILOGI_FIRST(__VA_ARGS__); \
             int fapilogi_prev = 0, fapilogi_index = 0; \
             FAPILOGI_EACH_REST(do_carry, __VA_ARGS__) \
             (void)fapilogi_prev, (void)fapilogi_index; \
-            static const struct fapilogi_field_desc fapilogi_fields[] = { \
-                FAPILOGI_EACH_REST(do_desc, __VA_ARGS__){0, 0}}; \
+            FAPILOGI_CONSTANT struct fapilogi_field_desc fapilogi_fields[] = { \
+                FAPILOGI_EACH_REST(do_desc, __VA_ARGS__){FAPILOGI_NULL, 0}}; \
             static struct fapilog_site_desc fapilogi_site FAPILOGI_SITE_SECTION = { \
                 0, __LINE__, fapilogi_message, __FILE__, __func__, fapilogi_fields, \
                 site_level, flags, FAPILOGI_COUNT_REST(__VA_ARGS__), FAPILOGI_SITE_TAG, 0}; \
@@ -53,7 +53,7 @@
             FAPILOGI_EACH_REST(FAPILOGI_DO_END, __VA_ARGS__) \
             const struct fapilogi_cursor fapilogi_c = \
                 fapilogi_begin(fapilogi_log, &fapilogi_site, fapilogi_level, fapilogi_at); \
-            if (FAPILOGI_LIKELY(fapilogi_c.args != 0)) { \
+            if (FAPILOGI_LIKELY(fapilogi_c.args != FAPILOGI_NULL)) { \
                 fapilogi_at = 0; \
                 FAPILOGI_EACH_REST(FAPILOGI_DO_PUT, __VA_ARGS__) \
                 (void)fapilogi_at; \
