@@ -7,7 +7,8 @@
  * Thread safety: every function may be called from any thread at any time, except where its comment
  * says otherwise. "Signal safe" functions may be called from signal handlers and, with the macros,
  * from a child after fork() or a raw clone() without CLONE_VM; the others allocate or lock.
- * No log call blocks unless the process chose FAPILOG_ON_FULL_BLOCK; none changes errno.
+ * No log call blocks unless the process chose FAPILOG_ON_FULL_BLOCK; none changes errno, and none is a
+ * cancellation point.
  *
  * One process has one segment, a file in the ring directory, made by the first fapilog_open() and
  * marked as cleanly closed by the last fapilog_close(). Without a usable ring directory the library
@@ -39,7 +40,8 @@ enum fapilog_on_full {
 
 enum fapilog_fallback {
     FAPILOG_FALLBACK_NONE = 0,   /* without a segment, log calls do nothing */
-    FAPILOG_FALLBACK_STDERR = 1, /* without a segment, records are written to stderr as text lines */
+    FAPILOG_FALLBACK_STDERR = 1, /* without a segment, records are written to stderr as text lines; of a printf-style
+                                  * call the format, then its arguments */
 };
 
 /* Set size to sizeof(struct fapilog_options) and the rest to zero: zero means the default. */
@@ -221,7 +223,9 @@ FAPILOGI_API void fapilog_capture_stop(void);
 #define FL_UUID(name, bytes16) (name, fapilogi_make_uuid(bytes16))
 #define FL_BOOL(name, value) (name, FAPILOGI_CAST(bool, value))
 #define FL_CHAR(name, value) (name, FAPILOGI_CAST(char, value))
-#define FL_STACK(name) (name, fapilogi_make_stack()) /* return addresses of the callers, innermost first */
+/* Return addresses of the callers, innermost first. In C++ the first one of a process is not signal safe, unless
+ * fapilog_prepare() was called before: it loads libgcc. */
+#define FL_STACK(name) (name, fapilogi_make_stack())
 /* What must not be logged: the value is evaluated, so that code is the same with and without, but only ***
  * reaches shared memory. The names say why. */
 #define FL_SECRET(name, value) (name, ((void)(value), fapilogi_make_string("***", 3)))

@@ -50,7 +50,12 @@ int err_sys(struct err *e, int code, const char *fmt, ...)
         va_start(ap, fmt);
         append(e, "", fmt, ap);
         va_end(ap);
-        (void)err_wrap(e, code, "%s", strerror(-code));
+        /* Not strerror(): it may load a translation, and a log call in a forked child comes here. */
+        const char *what = strerrordesc_np(-code);
+        if (what)
+            (void)err_wrap(e, code, "%s", what);
+        else
+            (void)err_wrap(e, code, "error %d", -code);
         char *semi = strrchr(e->text, ';');
         if (semi)
             *semi = ':';

@@ -23,7 +23,7 @@ int err_set(struct err *e, int code, const char *fmt, ...) __attribute__((format
 /* Appends "; <context>" while the error travels up; returns code. */
 int err_wrap(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* err_set with ": <strerror(-code)>" added. */
+/* err_set with ": <what the errno means, in English>" added. */
 int err_sys(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -44,6 +44,7 @@ static void say(const char *text)
 static void make_segment(void)
 {
     struct area *a = process.area;
+    const int cancel = cancel_off();
     process.parent_pid = process.pid;
     struct err e = {0};
     if (fapilogi_segment_create(&e) == 0) {
@@ -59,6 +60,7 @@ static void make_segment(void)
     }
     /* order: F1 release, pairs with F2 - the segment stands */
     store_rel(&a->generation, 1);
+    cancel_restore(cancel);
 }
 
 /* Called while area->generation is 0: everything that pointed into the parent's segment has been wiped. */

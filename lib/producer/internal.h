@@ -26,6 +26,8 @@
 
 #include <fapilog/fapilog.h>
 
+#include <pthread.h>
+
 enum {
     WRITERS_MORE = 1024, /* writers beyond the lanes; further threads use the shared lanes without one */
     WRITERS_MAX = FAPILOG_LANES_MAX + WRITERS_MORE,
@@ -123,6 +125,7 @@ struct process {
     uint32_t fallback;
     uint32_t epoch;      /* last context epoch handed out */
     bool stacks;         /* some call site has an FL_STACK */
+    int cancel;          /* what the lock's holder goes back to */
     struct area *area;
     struct fapilog_ctl *ctl; /* mapping B; slots follow, LOGGERS_BYTES come before it */
     uint8_t *registry;
@@ -154,6 +157,19 @@ static inline void cpu_relax(void)
 #elif defined(__aarch64__)
     __asm__ __volatile__("yield");
 #endif
+}
+
+/* A thread that is cancelled must not die inside of us, with a lock or half a segment in its hands. */
+static inline int cancel_off(void)
+{
+    int before = PTHREAD_CANCEL_ENABLE;
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    return before;
+}
+
+static inline void cancel_restore(int before)
+{
+    (void)pthread_setcancelstate(before, NULL);
 }
 
 static inline uint64_t align_up(uint64_t n, uint64_t to)

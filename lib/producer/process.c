@@ -6,7 +6,6 @@
 #include "lib/ring/clock.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -24,6 +23,7 @@ static bool exit_key_made;
 void fapilogi_lock(void)
 {
     const uint32_t pid = (uint32_t)getpid();
+    const int cancel = cancel_off();
     uint32_t holder = 0;
     /* order: P2 acquire, pairs with P1 - what the last holder changed is visible */
     while (!cas_acq_rel(&process.lock, &holder, pid)) {
@@ -32,12 +32,15 @@ void fapilogi_lock(void)
         if (holder == pid)
             holder = 0; /* else a thread of the parent held it at the fork: it is ours to take over */
     }
+    process.cancel = cancel;
 }
 
 void fapilogi_unlock(void)
 {
+    const int cancel = process.cancel;
     /* order: P1 release, pairs with P2 - what we changed is complete */
     store_rel(&process.lock, 0);
+    cancel_restore(cancel);
 }
 
 static void thread_exit(void *arg)

@@ -1,12 +1,13 @@
-/* Where records go when there is no segment: text lines on stderr, or the capture list. */
+/* Where records go when there is no segment: text lines on stderr, or the capture list. Signal safe, so nothing of
+ * stdio or of libc's calendar: gmtime_r() waits for a lock that the interrupted code may hold. */
 #include "lib/producer/internal.h"
 #include "lib/producer/capture.h"
 
+#include "lib/base/num.h"
+#include "lib/base/time_text.h"
 #include "lib/ring/clock.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { LINE_MAX_ = 4096 };
@@ -16,50 +17,70 @@ struct line {
     size_t len;
 };
 
-__attribute__((format(printf, 2, 3))) static void add(struct line *l, const char *fmt, ...)
+/* What does not fit is cut; the line feed has its place. */
+static void add(struct line *l, const char *data, size_t len)
 {
-    va_list ap;
-    va_start(ap, fmt);
-    const int n = vsnprintf(l->text + l->len, sizeof l->text - l->len, fmt, ap);
-    va_end(ap);
-    if (n > 0)
-        l->len += (size_t)n < sizeof l->text - l->len ? (size_t)n : sizeof l->text - l->len - 1;
+    const size_t left = sizeof l->text - 1 - l->len;
+    len = len < left ? len : left;
+    memcpy(l->text + l->len, data, len);
+    l->len += len;
+}
+
+static void add_string(struct line *l, const char *text)
+{
+    add(l, text, strlen(text));
 }
 
 /* Bytes that could end the line or move the terminal's cursor become '?'. */
 static void add_text(struct line *l, const char *data, uint32_t len)
 {
-    for (uint32_t i = 0; i < len && l->len < sizeof l->text - 2; i++)
+    for (uint32_t i = 0; i < len && l->len < sizeof l->text - 1; i++)
         l->text[l->len++] = (unsigned char)data[i] < ' ' || data[i] == 0x7f ? '?' : data[i];
 }
 
 static void add_hex(struct line *l, const char *data, uint32_t len)
 {
-    for (uint32_t i = 0; i < len && i < 64; i++)
-        add(l, "%02x", (unsigned char)data[i]);
+    for (uint32_t i = 0; i < len && i < 64; i++) {
+        const unsigned char byte = (unsigned char)data[i];
+        add(l, (const char[]){"0123456789abcdef"[byte >> 4], "0123456789abcdef"[byte & 15]}, 2);
+    }
+}
+
+static void add_number(struct line *l, const struct fapilog_field *f)
+{
+    char text[NUM_DOUBLE_MAX > NUM_INT_MAX ? NUM_DOUBLE_MAX : NUM_INT_MAX];
+    char *end;
+    switch (f->type) {
+    case FAPILOG_TYPE_U8:
+    case FAPILOG_TYPE_U16:
+    case FAPILOG_TYPE_U32:
+    case FAPILOG_TYPE_U64:
+        end = num_u64(text, f->v.u64);
+        break;
+    case FAPILOG_TYPE_F32:
+        end = num_f32(text, (float)f->v.f64, NUM_POINT);
+        break;
+    case FAPILOG_TYPE_F64:
+        end = num_f64(text, f->v.f64, NUM_POINT);
+        break;
+    case FAPILOG_TYPE_POINTER:
+        add_string(l, "0x");
+        end = num_hex(text, f->v.u64);
+        break;
+    default:
+        end = num_i64(text, f->v.i64);
+    }
+    add(l, text, (size_t)(end - text));
 }
 
 static void add_value(struct line *l, const struct fapilog_field *f)
 {
     switch (f->type) {
     case FAPILOG_TYPE_NULL:
-        add(l, "null");
+        add_string(l, "null");
         break;
     case FAPILOG_TYPE_BOOL:
-        add(l, "%s", f->v.u64 ? "true" : "false");
-        break;
-    case FAPILOG_TYPE_U8:
-    case FAPILOG_TYPE_U16:
-    case FAPILOG_TYPE_U32:
-    case FAPILOG_TYPE_U64:
-        add(l, "%llu", (unsigned long long)f->v.u64);
-        break;
-    case FAPILOG_TYPE_F32:
-    case FAPILOG_TYPE_F64:
-        add(l, "%.17g", f->v.f64);
-        break;
-    case FAPILOG_TYPE_POINTER:
-        add(l, "0x%llx", (unsigned long long)f->v.u64);
+        add_string(l, f->v.u64 ? "true" : "false");
         break;
     case FAPILOG_TYPE_CHAR:
         add_text(l, (const char[]){(char)f->v.u64}, 1);
@@ -78,16 +99,16 @@ static void add_value(struct line *l, const struct fapilog_field *f)
         add_hex(l, f->v.data, f->len);
         break;
     default:
-        add(l, "%lld", (long long)f->v.i64);
+        add_number(l, f);
     }
 }
 
 static void add_field(struct line *l, const struct fapilog_field *f)
 {
-    add(l, " ");
+    add_string(l, " ");
     if (f->name.len) {
         add_text(l, f->name.data, f->name.len);
-        add(l, "=");
+        add_string(l, "=");
     }
     add_value(l, f);
 }
@@ -101,18 +122,25 @@ static const char *level_name(uint32_t level)
     return names[(level ? level - 1 : 0) / 4];
 }
 
+static void add_head(struct line *l, const struct scratch *s)
+{
+    struct time_text clock = {.local = false};
+    char text[TIME_TEXT_MAX];
+    add(l, text, (size_t)(time_text_write(&clock, (int64_t)clock_real_ns(), 3, text) - text));
+    add_string(l, " ");
+    add_string(l, level_name(FAPILOG_WORD0_LEVEL(s->word0)));
+    add_string(l, " ");
+    add_string(l, process.service);
+    add_string(l, " ");
+}
+
 static void write_line(const struct scratch *s)
 {
     struct decoded d;
-    struct line l = {.len = 0};
-    struct tm tm;
-    const uint64_t now = clock_real_ns();
-    const time_t seconds = (time_t)(now / 1000000000u);
+    struct line l;
+    l.len = 0;
     fapilogi_decode(s, &d);
-    (void)gmtime_r(&seconds, &tm);
-    add(&l, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ %s %s ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-        tm.tm_min, tm.tm_sec, (unsigned)(now / 1000000 % 1000), level_name(FAPILOG_WORD0_LEVEL(s->word0)),
-        process.service);
+    add_head(&l, s);
     add_text(&l, d.message.data, d.message.len);
     for (uint32_t i = 0; i < d.fields_count; i++)
         add_field(&l, &d.fields[i]);
@@ -123,7 +151,9 @@ static void write_line(const struct scratch *s)
         add_field(&l, &f);
     }
     l.text[l.len++] = '\n';
+    const int cancel = cancel_off();
     (void)!write(STDERR_FILENO, l.text, l.len);
+    cancel_restore(cancel);
 }
 
 bool fapilogi_sink(struct scratch *s)

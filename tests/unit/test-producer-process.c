@@ -267,7 +267,7 @@ static void open_stderr(void *arg)
         .size = sizeof o, .ring_dir = "/proc/none", .fallback = FAPILOG_FALLBACK_STDERR};
     fapilog_t *log = fapilog_open("svc", &o);
     FAPILOG_SCOPE(FL_REQUEST_ID("r-9"));
-    FAPILOG_INFO(log, "to stderr", FL("i", 42), FL("s", "a\nb"), FL("f", 1.5));
+    FAPILOG_INFO(log, "to stderr", FL("i", 42), FL("s", "a\nb"), FL("f", 0.1));
     FAPILOG_DEBUG(log, "not this");
     (void)fapilog_log(log, FAPILOG_LEVEL_ERROR, "dynamic", 7, NULL, 0);
     fapilog_close(log);
@@ -277,7 +277,7 @@ static void the_stderr_fallback_writes_lines(void **state)
 {
     run_with_stderr(*state, open_stderr);
     assert_int_equal(lines(shared->text), 3);
-    assert_non_null(strstr(shared->text, "INFO svc to stderr i=42 s=a?b f=1.5 request_id=r-9\n"));
+    assert_non_null(strstr(shared->text, "INFO svc to stderr i=42 s=a?b f=0.1 request_id=r-9\n"));
     assert_non_null(strstr(shared->text, "ERROR svc dynamic request_id=r-9\n"));
 }
 
