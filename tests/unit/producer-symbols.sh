@@ -23,5 +23,7 @@ cp "$library" "$work/library" && strip "$work/library"
 size=$(stat -Lc %s "$work/library")
 [ "$size" -lt 102400 ] || fail "$size bytes stripped"
 readelf -d "$library" | grep NEEDED | grep -vE 'libc\.so|ld-linux' && fail "needs more than libc"
+# Log calls are signal safe: nothing of theirs may allocate, or wait for a lock of libc.
+nm -D --undefined-only "$library" | grep -E ' (__tls_get_addr|gmtime_r|strerror)(@|$)' && fail "not signal safe"
 readelf -d "$library" | grep -q 'SONAME.*\[libfapilog\.so\.0\]' || fail "wrong soname"
 echo "$size bytes, $(wc -l <"$work/map") symbols"
