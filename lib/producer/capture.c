@@ -120,8 +120,8 @@ int fapilog_capture_start(uint32_t records_max)
     if (r == 0) {
         list.max = records_max;
         list.lost = list.taken = 0;
-        /* order: relaxed - the levels that follow let the first record in */
-        store_rlx(&process.mode, MODE_CAPTURE);
+        /* order: M1 release, pairs with M2 - the list is empty; the levels that follow let the first record in */
+        store_rel(&process.mode, MODE_CAPTURE);
         fapilogi_register_modules();
         fapilogi_reset_levels();
     }

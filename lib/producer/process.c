@@ -116,7 +116,8 @@ static void fall_back(const struct err *why)
     if (!process.area)
         return;
     const bool to_stderr = process.fallback == FAPILOG_FALLBACK_STDERR;
-    process.mode = to_stderr && fapilogi_placeholder(FAPILOG_LEVEL_OFF, NULL) == 0 ? MODE_STDERR : MODE_CLOSED;
+    const uint32_t mode = to_stderr && fapilogi_placeholder(FAPILOG_LEVEL_OFF, NULL) == 0 ? MODE_STDERR : MODE_CLOSED;
+    store_rel(&process.mode, mode); /* order: M1 release, pairs with M2 */
 }
 
 /* A writer for each thread with a lane, and for some without. */

@@ -101,7 +101,8 @@ uint32_t fapilogi_register_site(struct fapilog_site_desc *site)
     to += sizeof head;
     for (uint16_t i = 0; i < head.fields_count; i++) {
         *to++ = site->fields[i].type;
-        process.stacks |= site->fields[i].type == FAPILOG_TYPE_STACK;
+        if (site->fields[i].type == FAPILOG_TYPE_STACK)
+            store_rlx(&process.stacks, true); /* order: relaxed - only whether there is one */
         *to++ = (uint8_t)text_len(site->fields[i].name, UINT8_MAX);
     }
     to = put_text(to, site->message, head.message_len);

@@ -327,6 +327,7 @@ int fapilogi_segment_create(struct err *e)
     a->super = (struct fapilog_superblock *)m.base;
     a->lanes = (struct fapilog_lane *)(m.base + process.geometry.lane_off);
     fapilogi_shared_init();
-    process.mode = MODE_RING;
+    /* order: M1 release, pairs with M2 - the segment is mapped, its shared lanes are set up */
+    store_rel(&process.mode, MODE_RING);
     return 0;
 }

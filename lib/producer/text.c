@@ -1,6 +1,9 @@
 /* Texts of printf-style calls, and call stacks. */
 #include "lib/producer/internal.h"
 
+#include "lib/base/atomics.h"
+
+#include <errno.h>
 #include <execinfo.h>
 #include <string.h>
 
@@ -82,9 +85,11 @@ struct fapilogi_ptext fapilogi_printf_text(const char *format, int index, int pr
 __attribute__((noinline)) uint32_t fapilogi_backtrace(void **frames, uint32_t max)
 {
     void *all[FAPILOGI_STACK_MAX + 1];
+    const int saved = errno;
     const int n = backtrace(all, (int)(max < FAPILOGI_STACK_MAX ? max : FAPILOGI_STACK_MAX) + 1);
     const uint32_t count = n > 1 ? (uint32_t)n - 1 : 0; /* without this function */
     memcpy(frames, all + 1, count * sizeof *frames);
+    errno = saved;
     return count;
 }
 
@@ -92,8 +97,9 @@ void fapilogi_backtrace_prime(bool always)
 {
     static bool primed;
     void *frame[1];
-    if (primed || !(always || process.stacks))
+    /* order: relaxed - twice does no harm */
+    if (load_rlx(&primed) || !(always || load_rlx(&process.stacks)))
         return;
-    primed = true;
+    store_rlx(&primed, true); /* order: relaxed - as above */
     (void)fapilogi_backtrace(frame, 1);
 }
