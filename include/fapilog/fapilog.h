@@ -118,6 +118,7 @@ struct fapilog_counters {
     uint64_t truncated;    /* records that lost text beyond FAPILOG_RECORD_BYTES_MAX (they are in written too) */
     uint64_t bytes;        /* of the rings used so far, with headers and padding */
     uint64_t blocked;      /* times a call had to wait for room */
+    uint64_t reserved[8];  /* 0; counters to come */
 };
 
 /* Sums over all threads of the process since fapilog_open() (a forked child counts from zero). Exact when
