@@ -560,9 +560,12 @@ static void stats_tell_states_counts_and_drops(void **state)
     const int fd = file_new("1-1.ring");
     builder_init(&b, fd, &(struct builder_options){.lanes = 2});
     const uint32_t site = site_n(&b);
-    for (uint64_t n = 0; n < 500; n++)
+    for (uint64_t n = 0; n < 500; n++) {
+        b.cycles = 1000000000 + n * 1000000; /* one a millisecond */
         put_n(&b, 1, site, n);
+    }
     builder_lane(&b, 1)->dropped = 12;
+    builder_lane(&b, 1)->dropped_cycles = b.cycles + 249000000;
     builder_slot(&b, 1)->head = 8192;
     builder_slot(&b, 1)->done = 8192 + 72;
     assert_int_equal(RUN(&c, "--stats", "--format", "json"), 0);
@@ -573,6 +576,9 @@ static void stats_tell_states_counts_and_drops(void **state)
     assert_non_null(strstr(out, "\"records\":500,"));
     assert_non_null(strstr(out, "\"dropped\":12,"));
     assert_non_null(strstr(out, "\"thread\":\"worker\""));
+    assert_non_null(strstr(out, "\"from\":\"2023-11-14T22:13:20.000Z\",\"to\":\"2023-11-14T22:13:20.499Z\""));
+    assert_non_null(strstr(out, "\"oldest_undelivered\":\"2023-11-14T22:13:20.337Z\""));
+    assert_non_null(strstr(out, "\"last_drop\":\"2023-11-14T22:13:20.748Z\""));
     (void)snprintf(want, sizeof want, "\"fill\":%llu,", (unsigned long long)(b.lanes[1].pos - 8192));
     assert_non_null(strstr(out, want));
     (void)snprintf(want, sizeof want, "\"lag\":%llu,", (unsigned long long)(b.lanes[1].pos - 8192 - 72));
@@ -582,6 +588,8 @@ static void stats_tell_states_counts_and_drops(void **state)
     assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
     assert_int_equal(RUN(&c, "--stats"), 0);
     assert_non_null(strstr(buf_cstr(&c.out_text), "alive"));
+    assert_non_null(strstr(buf_cstr(&c.out_text), "records from 2023-11-14T22:13:20.000Z to 2023-11-14T22:13:20.499Z"));
+    assert_null(strstr(buf_cstr(&c.out_text), "processes")); /* there is one */
     child_done(&c);
     b.sb->state = FAPILOG_STATE_CLEAN;
     assert_int_equal(RUN(&c, "--stats"), 0);
@@ -589,6 +597,32 @@ static void stats_tell_states_counts_and_drops(void **state)
     child_done(&c);
     builder_done(&b);
     (void)close(fd);
+}
+
+static void stats_of_many_end_with_whom_to_look_at(void **state)
+{
+    (void)state;
+    struct segment_builder b[3];
+    struct child c;
+    for (uint32_t i = 0; i < 3; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "%u-1.ring", i);
+        const int fd = file_new(name);
+        builder_init(&b[i], fd, &(struct builder_options){.lanes = 1});
+        (void)close(fd);
+        b[i].sb->pid = 100 + i;
+        builder_seal(&b[i]);
+        b[i].cycles = 1000000000 - i * UINT64_C(1000000); /* the last one's is the oldest */
+        put_n(&b[i], 0, site_n(&b[i]), 1);
+        builder_lane(&b[i], 0)->dropped = i == 1 ? 7 : i;
+    }
+    assert_int_equal(RUN(&c, "--stats"), 0);
+    assert_non_null(strstr(buf_cstr(&c.out_text), "\n3 processes, 0 alive, 3 without a collector: 3 records, "));
+    assert_non_null(strstr(buf_cstr(&c.out_text), ", 9 dropped, most by svc pid 101; "));
+    assert_non_null(strstr(buf_cstr(&c.out_text), "longest those of svc pid 102 ("));
+    child_done(&c);
+    for (int i = 0; i < 3; i++)
+        builder_done(&b[i]);
 }
 
 static void names_from_a_ring_cannot_steer_the_terminal(void **state)
@@ -626,6 +660,7 @@ int main(int argc, char **argv)
         T(follow_tells_what_it_came_too_late_for), T(follow_sorts_what_two_looks_have_found),
         T(what_follow_holds_back_is_shown_at_the_end),
         T(output_that_nobody_reads_ends_the_program_quietly), T(stats_tell_states_counts_and_drops),
+        T(stats_of_many_end_with_whom_to_look_at),
         T(names_from_a_ring_cannot_steer_the_terminal),
     };
     return cmocka_run_group_tests_name("dump", tests, NULL, NULL);

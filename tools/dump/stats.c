@@ -1,5 +1,7 @@
 #include "tools/dump/stats.h"
 
+#include "lib/base/clock.h"
+#include "lib/base/time_text.h"
 #include "tools/dump/follow.h"
 #include "tools/dump/stats_collect.h"
 #include "tools/dump/stats_native.h"
@@ -22,6 +24,34 @@ static const char *name_of(const char *const *names, unsigned count, unsigned i)
     return i < count ? names[i] : "?";
 }
 
+typedef char time_text_buf[TIME_TEXT_MAX + 1];
+
+static const char *time_print(int64_t ns, time_text_buf ret)
+{
+    struct time_text t = {0};
+    *time_text_write(&t, ns, 3, ret) = '\0';
+    return ret;
+}
+
+/* In steps of a millisecond, "12.5s"; a clock that was set may put a record into the future. */
+static const char *age_print(int64_t ns, time_text_buf ret)
+{
+    const int64_t age = (int64_t)clock_real_ns() - ns;
+    *time_text_duration(age > 0 ? age / (int64_t)NS_PER_MS * (int64_t)NS_PER_MS : 0, ret) = '\0';
+    return ret;
+}
+
+static void times_print(const struct segment_figures *f)
+{
+    time_text_buf from, to;
+    if (f->from_ns)
+        printf("  holds records from %s to %s\n", time_print(f->from_ns, from), time_print(f->to_ns, to));
+    if (f->undelivered_ns)
+        printf("  the oldest of those not delivered is %s old\n", age_print(f->undelivered_ns, from));
+    if (f->drop_ns)
+        printf("  dropped one last at %s, %s ago\n", time_print(f->drop_ns, from), age_print(f->drop_ns, to));
+}
+
 static void table_print(const struct reader_segment *s, const struct segment_figures *f)
 {
     stats_text text;
@@ -31,6 +61,7 @@ static void table_print(const struct reader_segment *s, const struct segment_fig
            stats_clean(p->service.data, p->service.len, text), p->pid, f->state,
            f->has_collector ? "collected" : "no collector", f->seq, f->rate, f->dropped, f->fill);
     printf("  %s\n", stats_clean(s->path, strlen(s->path), text));
+    times_print(f);
     if (f->orphans || f->truncated || f->unregistered)
         printf("  without a lane %" PRIu64 ", cut %" PRIu64 ", unregistered %" PRIu64 "\n", f->orphans,
                f->truncated, f->unregistered);
@@ -47,6 +78,13 @@ static void table_print(const struct reader_segment *s, const struct segment_fig
     }
 }
 
+static void json_time_print(const char *name, int64_t ns)
+{
+    time_text_buf text;
+    if (ns)
+        printf("\"%s\":\"%s\",", name, time_print(ns, text));
+}
+
 static void json_print(const struct reader_segment *s, const struct segment_figures *f)
 {
     stats_text text;
@@ -55,6 +93,10 @@ static void json_print(const struct reader_segment *s, const struct segment_figu
     printf("\"path\":\"%s\",\"pid\":%" PRIu32 ",\"state\":\"%s\",\"collected\":%s,\"age_s\":%.3f,",
            stats_quoted(s->path, strlen(s->path), text), p->pid, f->state, f->has_collector ? "true" : "false",
            f->age_s);
+    json_time_print("from", f->from_ns);
+    json_time_print("to", f->to_ns);
+    json_time_print("oldest_undelivered", f->undelivered_ns);
+    json_time_print("last_drop", f->drop_ns);
     printf("\"records\":%" PRIu64 ",\"rate\":%.1f,\"dropped\":%" PRIu64 ",\"fill\":%" PRIu64
            ",\"lag\":%" PRIu64 ",\"orphans\":%" PRIu64 ",\"truncated\":%" PRIu64 ",\"unregistered\":%" PRIu64
            ",\"lanes\":[",
@@ -80,6 +122,44 @@ struct look {
     const struct segment *seg;
     struct segment_figures figures;
 };
+
+static void who_print(const char *what, const struct look *l)
+{
+    stats_text text;
+    const struct fapilog_process_info *p = &l->seg->process;
+    printf("%s %s pid %" PRIu32, what, stats_clean(p->service.data, p->service.len, text), p->pid);
+}
+
+/* Of many processes: whom to look at. */
+static void sum_print(const struct look *looks, size_t count)
+{
+    const struct look *dropper = NULL, *lagger = NULL;
+    uint64_t seq = 0, dropped = 0, fill = 0;
+    unsigned alive = 0, uncollected = 0;
+    time_text_buf age;
+    for (size_t i = 0; i < count; i++) {
+        const struct segment_figures *f = &looks[i].figures;
+        seq += f->seq;
+        dropped += f->dropped;
+        fill += f->fill;
+        alive += strcmp(f->state, "alive") == 0;
+        uncollected += !f->has_collector;
+        if (f->dropped && (!dropper || f->dropped > dropper->figures.dropped))
+            dropper = &looks[i];
+        if (f->undelivered_ns && (!lagger || f->undelivered_ns < lagger->figures.undelivered_ns))
+            lagger = &looks[i];
+    }
+    printf("\n%zu processes, %u alive, %u without a collector: %" PRIu64 " records, %" PRIu64 " dropped", count, alive,
+           uncollected, seq, dropped);
+    if (dropper)
+        who_print(", most by", dropper);
+    printf("; %" PRIu64 " bytes waiting", fill);
+    if (lagger) {
+        who_print(", longest those of", lagger);
+        printf(" (%s)", age_print(lagger->figures.undelivered_ns, age));
+    }
+    printf("\n");
+}
 
 static const struct segment_figures *look_find(const struct look *looks, size_t count,
                                                const struct segment *seg)
@@ -122,6 +202,8 @@ static int look_once(const struct reader *r, bool json, struct look **looks, siz
         else
             table_print(segments[i], &l->figures);
     }
+    if (!json && taken > 1)
+        sum_print(now, taken);
     looks_free(*looks, *looks_count);
     *looks = now;
     *looks_count = taken;

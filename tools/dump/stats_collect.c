@@ -10,20 +10,42 @@
 static const uint64_t heartbeat_fresh_ns = 2 * NS_PER_S;
 
 /* Records up to the tail: what the last block's header says, and those in it. */
-static uint64_t seq_at(struct segment *seg, uint32_t lane, uint64_t tail)
+static void last_block_take(struct segment *seg, struct lane_figures *f)
 {
     struct lane_cursor *c = malloc(sizeof *c);
-    uint64_t seq = 0;
-    const uint64_t block = UINT64_C(1) << seg->lanes[lane].block_log2;
-    if (tail && c && lane_cursor_init(c, seg, lane, (tail - 1) & ~(block - 1), LANE_COPY) == 0) {
+    const uint64_t block = UINT64_C(1) << seg->lanes[f->lane].block_log2;
+    if (f->tail && c && lane_cursor_init(c, seg, f->lane, (f->tail - 1) & ~(block - 1), LANE_COPY) == 0) {
         struct fapilog_record rec;
-        while (lane_next(c, tail, &rec) > 0)
-            ;
-        seq = c->seq;
+        while (lane_next(c, f->tail, &rec) > 0)
+            f->to_ns = rec.time_ns;
+        f->seq = c->seq;
         lane_cursor_done(c);
     }
     free(c);
-    return seq;
+}
+
+/* The time of the first record at `pos` or behind it, 0 when there is none. */
+static int64_t time_at(struct segment *seg, uint32_t lane, uint64_t pos, uint64_t tail)
+{
+    struct lane_cursor *c = malloc(sizeof *c);
+    struct fapilog_record rec = {.time_ns = 0};
+    if (pos < tail && c && lane_cursor_init(c, seg, lane, pos, LANE_COPY) == 0) {
+        if (lane_next(c, tail, &rec) <= 0)
+            rec.time_ns = 0;
+        lane_cursor_done(c);
+    }
+    free(c);
+    return rec.time_ns;
+}
+
+static void times_take(struct segment *seg, uint64_t done, struct lane_figures *f)
+{
+    const uint64_t oldest = lane_oldest(seg, f->lane);
+    /* order: relaxed - a time for people */
+    const uint64_t drop_cycles = load_rlx(&segment_lane_shared(seg, f->lane)->dropped_cycles);
+    f->from_ns = time_at(seg, f->lane, oldest, f->tail);
+    f->undelivered_ns = time_at(seg, f->lane, done > oldest ? done : oldest, f->tail);
+    f->drop_ns = drop_cycles ? clock_map_ns(&seg->clock, drop_cycles) : 0;
 }
 
 static uint64_t since(uint64_t from, uint64_t to, uint64_t at_most)
@@ -50,7 +72,8 @@ static void lane_take(struct segment *seg, uint32_t lane, struct lane_figures *f
     f->delivered = load_rlx(&slot->delivered);
     f->skipped_bytes = load_rlx(&slot->skipped_bytes);
     f->lost = load_rlx(&slot->lost);
-    f->seq = seq_at(seg, lane, f->tail);
+    last_block_take(seg, f);
+    times_take(seg, done, f);
 }
 
 static const struct lane_figures *lane_before(const struct segment_figures *before, uint32_t lane)
@@ -80,6 +103,27 @@ static void rates_set(struct segment_figures *f, const struct segment_figures *b
     }
 }
 
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return !a || (b && b < a) ? b : a;
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void times_set(struct segment_figures *f)
+{
+    for (uint32_t i = 0; i < f->lanes_count; i++) {
+        const struct lane_figures *l = &f->lanes[i];
+        f->from_ns = earlier(f->from_ns, l->from_ns);
+        f->undelivered_ns = earlier(f->undelivered_ns, l->undelivered_ns);
+        f->to_ns = later(f->to_ns, l->to_ns);
+        f->drop_ns = later(f->drop_ns, l->drop_ns);
+    }
+}
+
 int figures_take(const struct reader_segment *s, const struct segment_figures *before,
                  struct segment_figures *ret)
 {
@@ -105,6 +149,7 @@ int figures_take(const struct reader_segment *s, const struct segment_figures *b
     }
     f.dropped = f.orphans;
     rates_set(&f, before);
+    times_set(&f);
     *ret = f;
     return 0;
 }

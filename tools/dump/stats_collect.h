@@ -14,6 +14,9 @@ struct lane_figures {
     uint64_t seq;       /* records ever written */
     uint64_t dropped, dropped_bytes, blocked;
     uint64_t delivered, skipped_bytes, lost; /* as the collector counts */
+    int64_t from_ns, to_ns; /* times of the oldest and the youngest record that the lane holds; 0: none */
+    int64_t undelivered_ns; /* of the oldest that is not delivered; 0: all are */
+    int64_t drop_ns;        /* of the last drop; 0: none */
     double rate;        /* records per second, over the process's life or since the last look */
     double bytes_rate;
 };
@@ -24,6 +27,7 @@ struct segment_figures {
     double age_s;       /* since the segment was made; 0 for the dead, and for clocks of others */
     uint64_t orphans, truncated, unregistered;
     uint64_t seq, dropped, fill, lag;
+    int64_t from_ns, to_ns, undelivered_ns, drop_ns; /* over all lanes */
     double rate;
     uint64_t at_ns;     /* CLOCK_MONOTONIC of this look */
     uint32_t lanes_count; /* lanes that were ever used */
