@@ -2,8 +2,10 @@
 
 #include "collector/daemon/chain.h"
 #include "collector/daemon/private_dirs.h"
+#include "collector/delivery/state_dir.h"
 #include "lib/ring/ringdir.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
 /* Where nobody gives a directory; one that root would make for the user does not have to be there. */
@@ -12,10 +14,31 @@ static int print_rings(const struct options *o, const struct config *c, FILE *f,
     char path[PATH_MAX];
     struct ringdir dir;
     const int r = ringdir_choose(&dir, c->settings.rings, e);
+    const char *env = getenv("FAPILOG_RING_DIR");
     if (r == 0 && !c->settings.rings)
-        (void)fprintf(f, "rings = %s  # default\n",
-                      o->privileges.is_done ? private_dirs_rings(c, &o->privileges.user, path) : dir.path);
+        (void)fprintf(f, "rings = %s  # %s\n",
+                      o->privileges.is_done ? private_dirs_rings(c, &o->privileges.user, path) : dir.path,
+                      env && *env ? "FAPILOG_RING_DIR" : "default");
     return r;
+}
+
+/* Spools and dead letters: whoever looks for them should not have to go through the rules. */
+static int print_state(const struct options *o, const struct config *c, FILE *f, struct err *e)
+{
+    char path[PATH_MAX];
+    const char *source = "default";
+    bool is_used = false;
+    for (uint32_t i = 0; i < c->sinks_count; i++)
+        is_used |= c->sink[i]->ops->remote != NULL;
+    if (!is_used || c->settings.delivery.state_dir) /* which stands among the settings */
+        return 0;
+    if (!(o->privileges.is_done && private_dirs_state(c, &o->privileges.user, path))) {
+        const int r = state_dir_choose(NULL, path, &source, e);
+        if (r < 0)
+            return err_wrap(e, r, "state directory");
+    }
+    (void)fprintf(f, "state_dir = %s  # %s\n", path, source);
+    return 0;
 }
 
 int check_write(const struct options *o, FILE *f, struct err *e)
@@ -33,6 +56,8 @@ int check_write(const struct options *o, FILE *f, struct err *e)
     r = chain_try(&c, e);
     if (r == 0)
         r = print_rings(o, &c, f, e);
+    if (r == 0)
+        r = print_state(o, &c, f, e);
     if (r == 0)
         config_print(&c, f);
     config_free(&c);

@@ -86,6 +86,12 @@ const char *private_dirs_rings(const struct config *c, const struct user *u, cha
     return given ? given : ret;
 }
 
+bool private_dirs_state(const struct config *c, const struct user *u, char ret[PATH_MAX])
+{
+    (void)snprintf(ret, PATH_MAX, STATE_BELOW "%s", u->name);
+    return !c->settings.delivery.state_dir && !env("FAPILOG_STATE_DIR") && !env("STATE_DIRECTORY");
+}
+
 static int make_state(const struct config *c, const struct user *u, struct err *e)
 {
     char path[PATH_MAX];
@@ -93,11 +99,8 @@ static int make_state(const struct config *c, const struct user *u, struct err *
     bool is_needed = false;
     for (uint32_t i = 0; i < c->sinks_count; i++)
         is_needed |= c->sink[i]->ops->remote != NULL;
-    if (!given && !env("FAPILOG_STATE_DIR") && !env("STATE_DIRECTORY")) {
-        (void)snprintf(path, sizeof path, STATE_BELOW "%s", u->name);
-        if (setenv("STATE_DIRECTORY", path, 1) < 0)
-            return err_sys(e, -errno, "STATE_DIRECTORY");
-    }
+    if (private_dirs_state(c, u, path) && setenv("STATE_DIRECTORY", path, 1) < 0)
+        return err_sys(e, -errno, "STATE_DIRECTORY");
     if (!is_needed)
         return 0;
     const int r = state_dir_choose(given, path, &source, e);

@@ -11,6 +11,8 @@
 int private_dir_make(const char *path, mode_t mode, const struct user *u, struct err *e);
 /* Where services of that user put their rings, as far as nobody says otherwise: /run/fapilog/UID. */
 const char *private_dirs_rings(const struct config *c, const struct user *u, char ret[PATH_MAX]);
+/* Where its collector keeps spools and dead letters; false: something else was said. */
+bool private_dirs_state(const struct config *c, const struct user *u, char ret[PATH_MAX]);
 /* The ring directory, the state directory where a sink needs it, and those of files. Sets STATE_DIRECTORY where the
  * default would be that of root. */
 int private_dirs_make(const struct config *c, const struct user *u, struct err *e);

@@ -168,6 +168,21 @@ def check_tries_what_only_opening_a_stage_tells():
             check(not os.listdir(place.rings) and os.listdir(place.out) == ["fapilog.yaml"], "--check has left something")
 
 
+def check_says_where_rings_and_spools_are():
+    uri = "syslog://localhost"
+    if "  syslog " not in execute([COLLECTOR, "--help"], status=0).out.decode():
+        return
+    with Place() as place:
+        env = {"FAPILOG_RING_DIR": place.rings, "XDG_STATE_HOME": place.out, "STATE_DIRECTORY": place.out + "/unit"}
+        text = execute([COLLECTOR, "--check", "--sink", uri], env=env, status=0).out.decode()
+        check(f"rings = {place.rings}  # FAPILOG_RING_DIR\n" in text, text)
+        check(f"state_dir = {place.out}/unit  # STATE_DIRECTORY\n" in text, text)
+        text = execute([COLLECTOR, "--check", "--sink", uri, "--set", "state_dir=/x"], env=env, status=0).out.decode()
+        check(text.count("state_dir = ") == 1 and "state_dir = /x" in text, text)
+        text = execute([COLLECTOR, "--check", "--sink", "console:"], env=env, status=0).out.decode()
+        check("state_dir" not in text, "nothing is kept there")
+
+
 def a_secret_is_shown_nowhere():
     with Place() as place:
         path = configured(place, "sinks:\n  a: {{type: webhook, endpoint: 'http://h/', secret: {{env: HOOK_SECRET}}}}\n")
@@ -230,6 +245,7 @@ if __name__ == "__main__":
         a_dsn_that_libpq_cannot_read_is_refused_and_not_shown,
         a_misspelt_variable_is_told_of,
         check_tries_what_only_opening_a_stage_tells,
+        check_says_where_rings_and_spools_are,
         a_secret_is_shown_nowhere,
         every_preset_is_valid_with_what_is_built_in,
         the_sample_is_a_configuration,
