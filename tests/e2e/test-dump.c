@@ -262,6 +262,82 @@ static void filters_leave_what_they_name(void **state)
     builder_done(&b);
 }
 
+static void last_shows_the_youngest_of_what_is_selected(void **state)
+{
+    (void)state;
+    struct segment_builder b;
+    struct child c;
+    const int fd = file_new("1-1.ring");
+    builder_init(&b, fd, &(struct builder_options){.lanes = 2});
+    (void)close(fd);
+    const uint32_t site = site_n(&b);
+    for (uint64_t n = 0; n < 100; n++)
+        put_n(&b, n % 2, site, n);
+    static const struct { const char *last, *where, *first; unsigned want; } cases[] = {
+        {"3", "n >= 0", "\"n\":97}", 3}, {"1", "n < 50", "\"n\":49}", 1}, {"100", "n >= 0", "\"n\":0}", 100},
+        {"100000", "n > 97", "\"n\":98}", 2},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        assert_int_equal(RUN(&c, "--format", "json", "-n", cases[i].last, "--where", cases[i].where), 0);
+        if (lines(&c) != cases[i].want || !strstr(buf_cstr(&c.out_text), cases[i].first))
+            fail_msg("--last %s --where '%s': %s", cases[i].last, cases[i].where, buf_cstr(&c.out_text));
+        child_done(&c);
+    }
+    child_start(&c, (const char *const[]){"--format", "json", "--follow", "--last", "2", NULL});
+    child_read(&c, "\"n\":99}");
+    put_n(&b, 0, site, 100);
+    child_read(&c, "\"n\":100}");
+    (void)kill(c.pid, SIGTERM);
+    assert_int_equal(child_end(&c), 0);
+    assert_int_equal(lines(&c), 3);
+    child_done(&c);
+    builder_done(&b);
+}
+
+static void pretty_lines_of_several_processes_say_whose_they_are(void **state)
+{
+    (void)state;
+    struct segment_builder b;
+    struct child c;
+    sample("1-1.ring", &b);
+    b.sb->pid = 4711;
+    builder_seal(&b);
+    assert_int_equal(RUN(&c, "--format", "pretty"), 0);
+    assert_memory_equal(c.out_text.data, "svc[4711] 2023-", 15);
+    child_done(&c);
+    assert_int_equal(RUN(&c, "--format", "pretty", dir), 0);
+    assert_memory_equal(c.out_text.data, "svc[4711] 2023-", 15);
+    child_done(&c);
+    assert_int_equal(RUN(&c, "--format", "pretty", path_of("1-1.ring")), 0);
+    assert_memory_equal(c.out_text.data, "2023-", 5);
+    child_done(&c);
+    assert_int_equal(RUN(&c, "--format", "logfmt"), 0);
+    assert_null(strstr(buf_cstr(&c.out_text), "svc[4711]"));
+    child_done(&c);
+    builder_done(&b);
+}
+
+static void an_empty_answer_says_why(void **state)
+{
+    (void)state;
+    struct segment_builder b;
+    struct child c;
+    assert_int_equal(RUN(&c, "--stats"), 0);
+    assert_non_null(strstr(buf_cstr(&c.err_text), dir));
+    assert_non_null(strstr(buf_cstr(&c.err_text), "no rings and no native files in "));
+    assert_non_null(strstr(buf_cstr(&c.err_text), "/run/fapilog/UID"));
+    child_done(&c);
+    sample("1-1.ring", &b);
+    assert_int_equal(RUN(&c, "--where", "pid == 99999"), 0);
+    assert_int_equal(c.out_text.len, 0);
+    assert_string_equal(buf_cstr(&c.err_text), "fapilog-dump: none of the 6 records there matches\n");
+    child_done(&c);
+    assert_int_equal(RUN(&c, "4711"), 1);
+    assert_non_null(strstr(buf_cstr(&c.err_text), "--where 'pid == 4711'"));
+    child_done(&c);
+    builder_done(&b);
+}
+
 static void every_format_prints_every_record(void **state)
 {
     (void)state;
@@ -288,7 +364,9 @@ static void wrong_usage_exits_2_and_says_why_on_stderr(void **state)
         {"--where", "a ==", NULL},     {"--format", NULL},
         {"--stats", "--verify", NULL}, {"--stats", "--format=fapilog", NULL},
         {"--stats", "--level=ERROR", NULL}, {"--verify", "--where=a", NULL}, {"--stats", "--since=-5m", NULL},
-        {"--verify", "--until=now", NULL}, {"--stats", "--logger=a", NULL}, {"--verify", "--format=json", NULL}};
+        {"--verify", "--until=now", NULL}, {"--stats", "--logger=a", NULL}, {"--verify", "--format=json", NULL},
+        {"--last", "0", NULL}, {"--last=100001", NULL}, {"-n", "ten", NULL}, {"-n", "-5", NULL}, {"--last=", NULL},
+        {"--stats", "-n5", NULL}};
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         struct child c;
         const int code = run(&c, cases[i]);
@@ -308,7 +386,7 @@ static void help_and_version_go_to_stdout(void **state)
     assert_int_equal(c.err_text.len, 0);
     static const char *const options[] = {"--rings",  "--follow", "--format", "--level",
                                           "--logger", "--where",  "--since",  "--until",
-                                          "--stats",  "--verify", "--help",   "--version"};
+                                          "--stats",  "--verify", "--help",   "--version", "--last"};
     for (size_t i = 0; i < ARRAY_COUNT(options); i++)
         assert_non_null(strstr(buf_cstr(&c.out_text), options[i]));
     size_t column = 0;
@@ -652,7 +730,8 @@ int main(int argc, char **argv)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         T(the_ring_directory_and_single_files_are_read_alike), T(nothing_is_written_to_a_ring),
         T(records_of_all_lanes_and_processes_come_in_order_of_time), T(filters_leave_what_they_name),
-        T(every_format_prints_every_record), T(wrong_usage_exits_2_and_says_why_on_stderr),
+        T(last_shows_the_youngest_of_what_is_selected), T(pretty_lines_of_several_processes_say_whose_they_are),
+        T(an_empty_answer_says_why), T(every_format_prints_every_record), T(wrong_usage_exits_2_and_says_why_on_stderr),
         T(help_and_version_go_to_stdout), T(what_is_missing_is_an_error_not_silence),
         T(a_damaged_ring_gives_what_it_has_and_verify_tells), T(one_unreadable_file_does_not_hide_the_others),
         T(rings_that_the_collector_put_aside_are_shown_too),

@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/stdio_keep.h"
 #include "lib/reader/reader.h"
+#include "lib/ring/ringdir.h"
 #include "tools/dump/follow.h"
 #include "tools/dump/options.h"
 #include "tools/dump/output.h"
@@ -16,6 +17,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 enum { EXIT_USAGE = 2 };
 
@@ -81,16 +83,34 @@ static int follow(const struct options *o, struct reader *r, struct output *out,
         n = reader_refresh(r, e);
         if (n == 0)
             n = records_print(o, r, out, false, e);
+        if (n == 0)
+            n = output_settle(out, e);
         loss_tell(r);
     } while (n == 0 && follow_wait(r));
     follow_release(r);
     return n < 0 ? n : records_print(o, r, out, true, e);
 }
 
+/* Of records of several processes each line has to say whose it is. */
+static bool is_of_many(const struct options *o)
+{
+    struct stat st;
+    return o->rings || o->paths_count != 1 || (stat(o->paths[0], &st) == 0 && S_ISDIR(st.st_mode));
+}
+
+/* An empty answer may be to the wrong question. */
+static void selection_tell(const struct options *o, const struct reader *r, const struct output *out)
+{
+    struct reader_totals t;
+    reader_totals(r, &t);
+    if (!o->follow && !out->records && t.records)
+        (void)fprintf(stderr, "fapilog-dump: none of the %" PRIu64 " records there matches\n", t.records);
+}
+
 static int dump(const struct options *o, struct reader *r, struct err *e)
 {
     struct output out;
-    int n = output_open(&out, o->format, e);
+    int n = output_open(&out, o->format, is_of_many(o), o->last, e);
     if (n < 0)
         return n;
     if (o->follow) {
@@ -99,6 +119,10 @@ static int dump(const struct options *o, struct reader *r, struct err *e)
         n = reader_refresh(r, e);
         if (n == 0)
             n = records_print(o, r, &out, false, e);
+        if (n == 0)
+            n = output_settle(&out, e);
+        if (n == 0)
+            selection_tell(o, r, &out);
     }
     output_close(&out);
     return n == -EPIPE ? 0 : n; /* the reader of our output has seen enough */
@@ -110,8 +134,14 @@ static void emptiness_tell(const struct options *o, const struct reader *r)
     struct reader_segment *const *segments;
     struct reader_totals t;
     reader_totals(r, &t);
-    if (!o->follow && !reader_segments(r, &segments) && !reader_natives_count(r) && !t.refused)
-        (void)fputs("fapilog-dump: no rings and no native files there\n", stderr);
+    if (o->follow || reader_segments(r, &segments) || reader_natives_count(r) || t.refused)
+        return;
+    for (int i = 0; i < o->paths_count; i++)
+        (void)fprintf(stderr, "fapilog-dump: no rings and no native files in %s\n", o->paths[i]);
+    struct ringdir dir;
+    if ((!o->paths_count || o->rings) && ringdir_choose(&dir, o->rings, NULL) == 0)
+        (void)fprintf(stderr, "fapilog-dump: no rings and no native files in %s%s\n", dir.path,
+                      o->rings ? "" : SOURCES_OTHERS);
 }
 
 static int run(const struct options *o, struct err *e)

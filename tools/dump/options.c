@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { LAST_MAX = 100000 };
+
 static const char help_text[] =
     "Usage: fapilog-dump [OPTION]... [PATH]...\n"
     "Show the records in rings, live, dead or damaged, without disturbing them.\n"
@@ -26,10 +28,21 @@ static const char help_text[] =
     "  --where EXPR      only what matches: 'order_id == 42 && symbol ~ \"AC\"'\n"
     "  --since TIME      from this time on: RFC 3339, seconds since the epoch,\n"
     "  --until TIME      or relative: -5m\n"
+    "  --last N, -n N    the last N of them; with --follow, and then what comes\n"
     "  --stats           a table of processes and lanes instead of records\n"
     "  --verify          check all structures; exit 1 when something is damaged\n"
     "  --help, -h        this text\n"
     "  --version         the version\n"
+    "\n"
+    "Examples:\n"
+    "  fapilog-dump --level ERROR --since -5m      errors of the last five minutes\n"
+    "  fapilog-dump --where 'pid == 4711' -n 20    what it said last, also when dead\n"
+    "  fapilog-dump --stats                        who drops? does a collector lag?\n"
+    "                                              how far back do the rings go?\n"
+    "  fapilog-dump --verify FILE                  is it damaged?\n"
+    "  fapilog-dump /run/fapilog/*                 as root: rings of all users\n"
+    "  fapilog-dump --stats STATE/spool/NAME       what waits for a sink; STATE is\n"
+    "      the state_dir of fapilog-collector --check with the collector's options\n"
     "\n"
     "Exit codes: 0 done, 1 failed or damage found, 2 wrong usage.\n";
 
@@ -44,6 +57,17 @@ static int time_option(const char *name, const char *text, int64_t now_ns, int64
         return err_set(e, -EINVAL,
                        "--%s: '%s' is no time: write 2026-11-21T08:15:00Z, seconds since the epoch, or -5m",
                        name, text);
+    return 0;
+}
+
+static int last_option(const char *text, uint32_t *ret, struct err *e)
+{
+    uint64_t n = 0;
+    for (const char *s = text; *s; s++)
+        n = *s >= '0' && *s <= '9' && n <= LAST_MAX ? n * 10 + (uint64_t)(*s - '0') : LAST_MAX + 1;
+    if (n < 1 || n > LAST_MAX)
+        return err_set(e, -EINVAL, "--last: '%s' is no number from 1 to %d", text, LAST_MAX);
+    *ret = (uint32_t)n;
     return 0;
 }
 
@@ -73,6 +97,7 @@ static int option_set(struct options *o, int c, const char *arg, int64_t now_ns,
         return where_option(where_parse(arg, now_ns, &o->where, e), e);
     case 's': return time_option("since", arg, now_ns, &o->since_ns, e);
     case 'u': return time_option("until", arg, now_ns, &o->until_ns, e);
+    case 'n': return last_option(arg, &o->last, e);
     case 'S': o->stats = true; return 0;
     case 'V': o->verify = true; return 0;
     case 'h': o->help = true; return 0;
@@ -93,14 +118,15 @@ static int option_refuse(int c, const char *given, const struct option *rows, st
 /* Tables and verdicts are about whole files. */
 static int options_agree(const struct options *o, struct err *e)
 {
-    const bool selects = o->level || o->logger || o->where || o->since_ns != INT64_MIN || o->until_ns != INT64_MAX;
+    const bool selects = o->level || o->logger || o->where || o->last || o->since_ns != INT64_MIN ||
+                         o->until_ns != INT64_MAX;
     if (o->stats && o->verify)
         return err_set(e, -EINVAL, "--stats and --verify exclude each other");
     if (o->verify && (o->follow || o->format))
         return err_set(e, -EINVAL, "--verify and %s exclude each other", o->follow ? "--follow" : "--format");
     if (selects && (o->stats || o->verify))
-        return err_set(e, -EINVAL, "%s looks at all records: --level, --logger, --where, --since and --until do not go "
-                       "with it", o->stats ? "--stats" : "--verify");
+        return err_set(e, -EINVAL, "%s looks at all records: --level, --logger, --where, --since, --until and "
+                       "--last do not go with it", o->stats ? "--stats" : "--verify");
     return 0;
 }
 
@@ -110,6 +136,7 @@ int options_parse(int argc, char **argv, int64_t now_ns, struct options *ret, st
         {"rings", required_argument, NULL, 'r'},  {"follow", no_argument, NULL, 'f'},
         {"format", required_argument, NULL, 'F'}, {"level", required_argument, NULL, 'l'},
         {"logger", required_argument, NULL, 'L'}, {"where", required_argument, NULL, 'w'},
+        {"last", required_argument, NULL, 'n'},
         {"since", required_argument, NULL, 's'},  {"until", required_argument, NULL, 'u'},
         {"stats", no_argument, NULL, 'S'},        {"verify", no_argument, NULL, 'V'},
         {"help", no_argument, NULL, 'h'},         {"version", no_argument, NULL, 'v'},
@@ -119,7 +146,7 @@ int options_parse(int argc, char **argv, int64_t now_ns, struct options *ret, st
     int r = 0;
     opterr = 0;
     optind = 0; /* scan from the start, whoever scanned before */
-    for (int c; r == 0 && (c = getopt_long(argc, argv, ":hf", rows, NULL)) != -1;) {
+    for (int c; r == 0 && (c = getopt_long(argc, argv, ":hfn:", rows, NULL)) != -1;) {
         if (c == '?' || c == ':')
             r = option_refuse(c, argv[optind > 1 ? optind - 1 : 1], rows, e);
         else

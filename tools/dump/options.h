@@ -13,6 +13,7 @@ struct options {
     const char *format;  /* NULL: pretty on a terminal, json otherwise */
     const char *logger;  /* prefix of dotted names, NULL: all */
     uint8_t level;       /* least; 0: all */
+    uint32_t last;       /* only so many, the youngest; 0: all */
     bool follow, stats, verify, help, version;
     int64_t since_ns, until_ns; /* INT64_MIN, INT64_MAX: open */
     struct where *where; /* NULL: all */

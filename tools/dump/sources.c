@@ -3,17 +3,28 @@
 #include "lib/ring/ringdir.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+/* What is typed for a path at night. */
+static bool is_number(const char *text)
+{
+    return *text && !text[strspn(text, "0123456789")];
+}
 
 int sources_add(struct reader *r, const struct options *o, struct err *e)
 {
     int n = 0;
-    for (int i = 0; i < o->paths_count && n == 0; i++)
+    for (int i = 0; i < o->paths_count && n == 0; i++) {
         n = reader_add(r, o->paths[i], e);
+        if (n == -ENOENT && is_number(o->paths[i]))
+            n = err_wrap(e, n, "of a process by its pid: --where 'pid == %s'", o->paths[i]);
+    }
     if (n < 0 || (o->paths_count && !o->rings))
         return n;
     struct ringdir dir;
     n = ringdir_choose(&dir, o->rings, e);
     if (n == 0)
         n = reader_add(r, dir.path, e);
-    return n == -ENOENT ? err_wrap(e, n, "no program has logged there yet") : n;
+    return n == -ENOENT ? err_wrap(e, n, "no program has logged there yet%s", o->rings ? "" : SOURCES_OTHERS) : n;
 }

@@ -5,6 +5,9 @@
 #include "lib/reader/reader.h"
 #include "tools/dump/options.h"
 
+/* Behind a message about a default directory that is empty or not there. */
+#define SOURCES_OTHERS "; rings of other users are in /run/fapilog/UID or /tmp/fapilog-UID"
+
 /* Adds the paths and the ring directory; the default one only when nothing else was named. */
 int sources_add(struct reader *r, const struct options *o, struct err *e);
 

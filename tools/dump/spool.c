@@ -312,8 +312,9 @@ int spool_dump(const struct options *o, struct err *e)
 {
     uint64_t bad = 0;
     int n = 0;
-    if (o->follow || o->where || o->logger || o->format)
-        return err_set(e, -EINVAL, "--follow, --where, --logger and --format do not work on spools and dead letters");
+    if (o->follow || o->where || o->logger || o->format || o->last)
+        return err_set(e, -EINVAL, "--follow, --where, --logger, --format and --last do not work on spools and dead "
+                       "letters");
     for (int i = 0; i < o->paths_count && n == 0; i++)
         n = spool_path_is_ours(o->paths[i])
                 ? path_dump(o, o->paths[i], &bad, e)
