@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """A configuration as an operator meets it: file, environment, --check, and what editors are given."""
+import glob
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -216,6 +218,23 @@ def the_sample_is_a_configuration():
         execute([COLLECTOR, "--config", path, "--check"], status=0)
 
 
+def what_the_documentation_shows_is_valid():
+    """Lists are the stages of a configuration. What this build has not got is not looked at."""
+    blocks = 0
+    with Place() as place:
+        path = place.file("shown.yaml")
+        for page in sorted(glob.glob(os.path.join(os.environ["FAPILOG_SOURCE"], "docs", "**", "*.md"), recursive=True)):
+            with open(page) as f:
+                found = re.findall(r"^```yaml\n(.*?)^```", f.read(), flags=re.S | re.M)
+            for text in found:
+                with open(path, "w") as f:
+                    f.write("stages:\n" + text if text.startswith("- ") else text)
+                r = execute([COLLECTOR, "--config", path, "--check"], env={"FAPILOG_RING_DIR": place.rings})
+                check(r.status == 0 or "no such" in r.err.decode(), f"{page}: {text}: {r.err.decode()}")
+                blocks += 1
+    check(blocks >= 19, f"{blocks} examples")
+
+
 def the_schema_knows_right_from_wrong():
     schema = json.loads(execute([COLLECTOR, "--schema"], status=0).out)
     try:
@@ -249,5 +268,6 @@ if __name__ == "__main__":
         a_secret_is_shown_nowhere,
         every_preset_is_valid_with_what_is_built_in,
         the_sample_is_a_configuration,
+        what_the_documentation_shows_is_valid,
         the_schema_knows_right_from_wrong,
     ]))
