@@ -55,6 +55,14 @@ def help_of_each_sink_and_format_is_there():
     check("fil" in r.err.decode() and "console" in r.err.decode(), f"{r.err}")
 
 
+def the_first_commands_tell_what_they_do_and_do_nothing():
+    """Asked for help, none of them begins to install or to build."""
+    for name in ("quickstart", "check", "setup"):
+        for option in ("--help", "-h"):
+            r = execute([os.path.join(os.environ["FAPILOG_SOURCE"], "tools", name), option], status=0, seconds=10)
+            check(f"Usage: tools/{name}" in r.out.decode() and not r.err, f"{name} {option}: {r.text()}")
+
+
 def versions_agree():
     seen = set()
     for name, program in COMMANDS.items():
@@ -186,6 +194,7 @@ if __name__ == "__main__":
     sys.exit(run([
         help_is_on_standard_output_and_fits_a_terminal,
         help_of_each_sink_and_format_is_there,
+        the_first_commands_tell_what_they_do_and_do_nothing,
         versions_agree,
         wrong_options_are_status_2_and_the_right_one_is_named,
         what_fails_is_status_1_and_named,
