@@ -4,14 +4,19 @@
 #include <errno.h>
 #include <string.h>
 
+int admin_check(const struct admin_settings *cfg, struct err *e)
+{
+    if (strcmp(cfg->listen, "none") == 0 || strcmp(cfg->listen, "unix") == 0)
+        return 0;
+    return err_set(e, -ENOTSUP, "admin: this collector was built without libmicrohttpd; set it to none");
+}
+
 int admin_open(const struct admin_settings *cfg, const struct admin_view *view, const struct admin_actions *actions,
                struct io *io, struct admin **ret, struct err *e)
 {
     (void)view, (void)actions, (void)io;
     *ret = NULL;
-    if (strcmp(cfg->listen, "none") == 0 || strcmp(cfg->listen, "unix") == 0)
-        return 0;
-    return err_set(e, -ENOTSUP, "admin: this collector was built without libmicrohttpd; set it to none");
+    return admin_check(cfg, e);
 }
 
 void admin_reload_ended(struct admin *a, int result, const char *text) { (void)a, (void)result, (void)text; }

@@ -53,6 +53,8 @@ struct admin_actions {
 
 struct admin;
 
+/* Whether it can be listened there, as far as that can be told without trying. */
+int admin_check(const struct admin_settings *cfg, struct err *e);
 /* `rings` is where the default socket goes. listen=none: *ret is NULL. */
 int admin_open(const struct admin_settings *cfg, const struct admin_view *view, const struct admin_actions *actions,
                struct io *io, struct admin **ret, struct err *e);

@@ -7,6 +7,7 @@
 #include "lib/base/err.h"
 
 #include <microhttpd.h>
+#include <netdb.h>
 
 struct tail;
 
@@ -32,6 +33,13 @@ struct admin {
         struct err error;
     } reload;
 };
+
+/* ---- addresses ---- */
+
+bool address_is_unix(const char *text); /* "unix" or "unix:PATH" */
+bool address_is_loopback(const struct sockaddr *sa);
+/* Of HOST:PORT, if it may be listened on; for freeaddrinfo(). */
+int address_parse(const struct admin_settings *cfg, struct addrinfo **ret, struct err *e);
 
 /* ---- server ---- */
 

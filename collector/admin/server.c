@@ -3,9 +3,7 @@
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,14 +125,6 @@ static int listen_unix(struct admin *a, const char *path, struct err *e)
     return 0;
 }
 
-static bool is_loopback(const struct sockaddr *sa)
-{
-    if (sa->sa_family == AF_INET)
-        return ntohl(((const struct sockaddr_in *)(const void *)sa)->sin_addr.s_addr) >> 24 == 127;
-    return sa->sa_family == AF_INET6 &&
-           IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr);
-}
-
 static void name_address(struct admin *a)
 {
     struct sockaddr_storage sa;
@@ -146,33 +136,9 @@ static void name_address(struct admin *a)
     (void)snprintf(a->address, sizeof a->address, strchr(host, ':') ? "http://[%s]:%s/" : "http://%s:%s/", host, port);
 }
 
-/* Addresses in digits, or localhost: nothing that would have to be asked for. */
-static int parse_address(const char *text, struct addrinfo **ret, struct err *e)
+static int listen_tcp(struct admin *a, const struct addrinfo *ai, const char *text, struct err *e)
 {
-    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
-    char host[64];
-    const char *colon = strrchr(text, ':');
-    if (!colon || colon == text || !colon[1] || (size_t)(colon - text) >= sizeof host)
-        return err_set(e, -EINVAL, "admin: '%s' is not unix, unix:PATH, HOST:PORT or none", text);
-    (void)snprintf(host, sizeof host, "%.*s", (int)(colon - text), text);
-    char *name = host;
-    if (*name == '[' && name[strlen(name) - 1] == ']') {
-        name[strlen(name) - 1] = '\0';
-        name++;
-    }
-    if (strcmp(name, "localhost") == 0)
-        (void)snprintf(host, sizeof host, "127.0.0.1");
-    if (getaddrinfo(name, colon + 1, &hints, ret) != 0)
-        return err_set(e, -EINVAL, "admin: '%s' is no address and port, such as 127.0.0.1:9464", text);
-    return 0;
-}
-
-static int listen_tcp(struct admin *a, const struct addrinfo *ai, const char *text, bool allow_remote, struct err *e)
-{
-    a->is_local = is_loopback(ai->ai_addr);
-    if (!a->is_local && !allow_remote)
-        return err_set(e, -EACCES, "admin: %s can be reached by other machines; admin_allow_remote=true allows that",
-                       text);
+    a->is_local = address_is_loopback(ai->ai_addr);
     (void)setsockopt(a->listen_fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
     if (bind(a->listen_fd, ai->ai_addr, ai->ai_addrlen) < 0)
         return err_sys(e, -errno, "admin: %s", text);
@@ -191,18 +157,18 @@ static int start_listening(struct admin *a, const struct admin_settings *cfg, st
     const char *text = cfg->listen;
     char path[512];
     int r;
-    if (strcmp(text, "unix") == 0 || strncmp(text, "unix:", 5) == 0) {
+    if (address_is_unix(text)) {
         (void)snprintf(path, sizeof path, "%s%s", text[4] ? text + 5 : a->view.rings, text[4] ? "" : "/collector.sock");
         r = open_socket(a, AF_UNIX, e);
         if (r == 0)
             r = listen_unix(a, path, e);
     } else {
         struct addrinfo *ai = NULL;
-        r = parse_address(text, &ai, e);
+        r = address_parse(cfg, &ai, e);
         if (r == 0)
             r = open_socket(a, ai->ai_family, e);
         if (r == 0)
-            r = listen_tcp(a, ai, text, cfg->allow_remote, e);
+            r = listen_tcp(a, ai, text, e);
         if (ai)
             freeaddrinfo(ai);
     }

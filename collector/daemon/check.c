@@ -1,6 +1,7 @@
 #include "collector/daemon/check.h"
 
 #include "collector/daemon/chain.h"
+#include "collector/daemon/endpoint.h"
 #include "collector/daemon/private_dirs.h"
 #include "collector/delivery/state_dir.h"
 #include "lib/ring/ringdir.h"
@@ -53,7 +54,9 @@ int check_write(const struct options *o, FILE *f, struct err *e)
     if (c.settings.user && u->uid != geteuid())
         (void)fprintf(stderr, "fapilog-collector: user: only root can become %s; checked as uid %u\n", u->name,
                       (unsigned)geteuid());
-    r = chain_try(&c, e);
+    r = endpoint_check(&c, e);
+    if (r == 0)
+        r = chain_try(&c, e);
     if (r == 0)
         r = print_rings(o, &c, f, e);
     if (r == 0)

@@ -114,6 +114,8 @@ static int open_io(struct daemon *d, struct err *e)
 static int open_config(struct daemon *d, struct err *e)
 {
     int r = config_load(&d->options->args, &d->config, e);
+    if (r == 0)
+        r = endpoint_check(&d->config, e);
     for (unsigned i = 0; r == 0 && i < d->config.warnings_count; i++)
         daemon_tell(d, FAPILOG_LEVEL_WARNING, d->config.warning[i]);
     if (r == 0 && d->options->verbose && d->options->privileges.is_done) {

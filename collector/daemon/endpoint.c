@@ -74,11 +74,22 @@ static void fill_view(struct daemon *d, struct admin_view *v)
     };
 }
 
+static struct admin_settings settings_of(const struct config *c)
+{
+    return (struct admin_settings){ .listen = c->settings.admin, .allow_remote = c->settings.admin_allow_remote };
+}
+
+int endpoint_check(const struct config *c, struct err *e)
+{
+    const struct admin_settings cfg = settings_of(c);
+    struct err why = { 0 };
+    const int r = admin_check(&cfg, &why);
+    return r < 0 ? err_set(e, r, "%s: %s", config_source(c, "admin"), why.text) : 0;
+}
+
 int endpoint_open(struct daemon *d, struct err *e)
 {
-    const struct admin_settings cfg = {
-        .listen = d->config.settings.admin, .allow_remote = d->config.settings.admin_allow_remote,
-    };
+    const struct admin_settings cfg = settings_of(&d->config);
     const struct admin_actions actions = {
         .reload = on_reload, .set_level = on_level, .reopen = on_reopen, .rotate = on_rotate, .arg = d,
     };

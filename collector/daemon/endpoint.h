@@ -4,6 +4,8 @@
 
 #include "collector/daemon/daemon.h"
 
+/* Whether `admin` can be what it says. */
+int endpoint_check(const struct config *c, struct err *e);
 int endpoint_open(struct daemon *d, struct err *e);
 /* Once a turn: whether somebody tails. */
 void endpoint_run(struct daemon *d);

@@ -94,11 +94,20 @@ def addresses_of_other_machines_are_refused_unless_allowed():
         place.wait_ready(c)
         Admin(port).wait_up()
         stop(c)
-    for wrong, words in (("nonsense", "HOST:PORT"), ("example.org:80", "no address and port"), ("127.0.0.1:x", "port")):
-        with Place() as place:
-            c = place.collector("--set", f"admin={wrong}")
-            _, text = c.communicate(timeout=20)
-            check(c.returncode != 0 and words in text, f"{wrong}: {c.returncode}, {text}")
+
+
+def addresses_that_are_none_are_refused_before_anything_is_opened():
+    wrong = [("nonsense", "HOST:PORT"), ("example.org:80", "no address and port"), ("127.0.0.1:x", "1..65535"),
+             ("127.0.0.1:0", "1..65535"), ("127.0.0.1:65536", "1..65535"), ("127.0.0.1:99999", "1..65535"),
+             ("unix:", "1..107 bytes"), ("unix:/" + "x" * 107, "1..107 bytes"), ("0.0.0.0:80", "admin_allow_remote=true")]
+    for listen, words in wrong:
+        for how in ((), ("--check",)):
+            with Place() as place:
+                c = place.collector("--set", f"admin={listen}", *how)
+                _, text = c.communicate(timeout=20)
+                check(c.returncode == 1 and "--set: admin: " in text and words in text,
+                      f"{listen}: {c.returncode}, {text}")
+                check(not os.listdir(place.rings), f"{listen}: the rings were opened")
 
 
 def metrics_are_valid_and_balance_with_the_books():
@@ -402,6 +411,7 @@ def status_says_how_far_a_silent_server_has_come():
 if __name__ == "__main__":
     sys.exit(run([every_endpoint_answers_on_both_kinds_of_sockets, the_socket_is_for_its_owner_only,
                   other_sites_pages_can_neither_read_nor_change, addresses_of_other_machines_are_refused_unless_allowed,
+                  addresses_that_are_none_are_refused_before_anything_is_opened,
                   metrics_are_valid_and_balance_with_the_books, the_table_of_metrics_is_complete, tail_shows_what_is_asked_for,
                   a_slow_tail_loses_records_and_is_told_but_delays_nothing,
                   tails_whose_client_is_gone_end_and_the_17th_is_refused, many_clients_at_once_are_served,
