@@ -103,6 +103,16 @@ static void on_completed(void *arg, struct MHD_Connection *c, void **state, enum
 
 /* ---- where it listens ---- */
 
+/* The lock of the ring directory says that a former run is gone; not so of a path that somebody chose. */
+static bool is_listened_at(const struct sockaddr_un *sa)
+{
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const bool is = fd >= 0 && (connect(fd, (const struct sockaddr *)sa, sizeof *sa) == 0 || errno == EAGAIN);
+    if (fd >= 0)
+        (void)close(fd);
+    return is;
+}
+
 static int listen_unix(struct admin *a, const char *path, struct err *e)
 {
     struct sockaddr_un sa = { .sun_family = AF_UNIX };
@@ -113,7 +123,9 @@ static int listen_unix(struct admin *a, const char *path, struct err *e)
     struct stat st;
     if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
         return err_set(e, -EEXIST, "admin: %s is there and no socket", path);
-    (void)unlink(path); /* a former run's: the lock of the ring directory says that it is gone */
+    if (is_listened_at(&sa))
+        return err_set(e, -EADDRINUSE, "admin: somebody else listens at %s already", path);
+    (void)unlink(path); /* a former run's */
     const mode_t before = umask(0077);
     const int r = bind(a->listen_fd, (const struct sockaddr *)&sa, sizeof sa);
     const int error = errno;

@@ -110,6 +110,21 @@ def addresses_that_are_none_are_refused_before_anything_is_opened():
                 check(not os.listdir(place.rings), f"{listen}: the rings were opened")
 
 
+def a_socket_of_somebody_else_is_not_taken_over():
+    with Place() as place, socket.socket(socket.AF_UNIX) as other:
+        path = os.path.join(place.path, "other.sock")
+        other.bind(path)
+        other.listen()
+        c = place.collector("--set", f"admin=unix:{path}")
+        _, text = c.communicate(timeout=20)
+        check(c.returncode == 1 and "somebody else listens" in text, f"{c.returncode}, {text}")
+        other.close() # as after a SIGKILL: the name is left
+        c = place.collector("--set", f"admin=unix:{path}")
+        place.wait_ready(c)
+        Admin(path).wait_up()
+        stop(c)
+
+
 def metrics_are_valid_and_balance_with_the_books():
     with Place() as place:
         path = os.path.join(place.path, "config.yaml")
@@ -411,7 +426,7 @@ def status_says_how_far_a_silent_server_has_come():
 if __name__ == "__main__":
     sys.exit(run([every_endpoint_answers_on_both_kinds_of_sockets, the_socket_is_for_its_owner_only,
                   other_sites_pages_can_neither_read_nor_change, addresses_of_other_machines_are_refused_unless_allowed,
-                  addresses_that_are_none_are_refused_before_anything_is_opened,
+                  addresses_that_are_none_are_refused_before_anything_is_opened, a_socket_of_somebody_else_is_not_taken_over,
                   metrics_are_valid_and_balance_with_the_books, the_table_of_metrics_is_complete, tail_shows_what_is_asked_for,
                   a_slow_tail_loses_records_and_is_told_but_delays_nothing,
                   tails_whose_client_is_gone_end_and_the_17th_is_refused, many_clients_at_once_are_served,
