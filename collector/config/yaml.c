@@ -49,8 +49,10 @@ static int syntax_error(struct parse *p)
     const struct fy_diag_error *first = fy_diag_errors_iterate(p->diag, &walk);
     if (!first)
         return err_set(p->e, -EINVAL, "%s: is not YAML", p->tree->source);
-    return err_set(p->e, -EINVAL, "%s:%d:%d: is not YAML: %s", p->tree->source, first->line, first->column,
-                   first->msg);
+    /* What the library says of "a: console:" helps nobody who does not know YAML's grammar. */
+    const bool is_colon = strstr(first->msg, "nested block mapping") != NULL;
+    return err_set(p->e, -EINVAL, "%s:%d:%d: is not YAML: %s%s", p->tree->source, first->line, first->column,
+                   first->msg, is_colon ? "; a value with ': ' in it, or with ':' at its end, needs quotes" : "");
 }
 
 static int next_event(struct parse *p)

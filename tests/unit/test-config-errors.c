@@ -37,6 +37,8 @@ static void every_mistake_in_a_file_says_where_and_what_is_right(void **state)
         {"- io\n", {":1:1: ", "a list"}},
         {"io: plain\nio: auto\n", {":2:1: ", "io", "first in line 1"}},
         {"io: [\n", {"is not YAML"}},
+        {"sinks:\n  a: console:\n", {":2:13: ", "':' at its end, needs quotes"}},
+        {"routing: {}\nlevel: a: b\n", {":2:9: ", "needs quotes"}},
         {"a: \xff\n", {":1:4: ", "UTF-8"}},
         {"io: auto\n---\nio: auto\n", {"a second document"}},
         {"io: *x\n", {":1:", "no anchor"}},
