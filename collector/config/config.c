@@ -157,7 +157,7 @@ static int build_first(struct build *b, struct err *e)
     r = plugins_load(&b->c->settings.plugins, &plugins);
     if (r == 0)
         return 0;
-    build_problem(b, r, "plugins: %s", plugins.text);
+    build_problem(b, r, "%s: plugins: %s", config_source(b->c, "plugins"), plugins.text);
     return report(b, e); /* without them most of what follows would be found wrong */
 }
 

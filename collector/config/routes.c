@@ -20,17 +20,6 @@ static void routing(struct build *b)
     build_sets(b, &t, "routing.");
 }
 
-/* features.md calls the sinks of a rule "sinks". */
-static void member(struct build *b, const struct tables *t, const char *path, const struct node *n)
-{
-    struct node key = *n->key, renamed = *n;
-    void *cfg;
-    if (strcmp(key.text, "sinks") == 0 && !tables_find(t, "sinks", &cfg))
-        key.text = "to";
-    renamed.key = &key;
-    build_member(b, t, path, &renamed);
-}
-
 static void rule(struct build *b, struct route_rule *r, unsigned i, const struct node *n)
 {
     char path[32], place[NODE_PLACE_MAX];
@@ -44,7 +33,7 @@ static void rule(struct build *b, struct route_rule *r, unsigned i, const struct
         build_problem_at(b, -EINVAL, n, "routes[%u]: is %s, not a map such as {levels: [ERROR], to: [archive]}", i,
                          node_kind_name(n));
     for (const struct node *m = n->kind == NODE_MAP ? n->first : NULL; m; m = m->next)
-        member(b, &t, path, m);
+        build_member(b, &t, path, m);
     r->source = strdup(node_place(n, place));
     path[strlen(path) - 1] = '\0';
     sources_set(b->c, "", path, source_of(n, place));

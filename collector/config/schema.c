@@ -138,15 +138,11 @@ static void stages(FILE *f)
     (void)fputs("}}]}}", f);
 }
 
-static void object(FILE *f, const struct opt *rows, const char *more)
+static void object(FILE *f, const struct opt *rows)
 {
     struct object o = {f, 0};
     (void)fputs("{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {", f);
     properties(&o, rows);
-    if (more) {
-        member(&o, more);
-        (void)fputs("{\"type\": \"array\", \"items\": {\"type\": \"string\"}}", f);
-    }
     (void)fputs("}}", f);
 }
 
@@ -165,16 +161,16 @@ void generate_schema(FILE *f)
     member(&o, "levels");
     (void)fprintf(f, "{\"type\": \"object\", \"additionalProperties\": %s}", level);
     member(&o, "adaptive");
-    object(f, pressure_opts, NULL);
+    object(f, pressure_opts);
     member(&o, "stages");
     stages(f);
     member(&o, "sinks");
     sinks(f);
     member(&o, "routes");
     (void)fputs("{\"type\": \"array\", \"items\": ", f);
-    object(f, route_opts, opt_find(route_opts, "sinks") ? NULL : "sinks");
+    object(f, route_opts);
     (void)fputs("}", f);
     member(&o, "routing");
-    object(f, routing_opts, NULL);
+    object(f, routing_opts);
     (void)fputs("}}\n", f);
 }

@@ -58,15 +58,17 @@ void format_unregister(const struct format_ops *ops)
         format_list[i] = format_list[i + 1];
 }
 
-static int unknown_format(const char *name, struct err *e)
+int format_check(const char *name, struct err *e)
 {
     auto_buf known = {0};
+    if (format_find(name))
+        return 0;
     for (const struct format_ops *const *o = format_list; *o; o++) {
         if (buf_printf(&known, "%s%s", known.len > 0 ? ", " : "", (*o)->name) < 0)
             return err_set(e, -ENOMEM, "out of memory");
     }
     const char *const text = buf_cstr(&known);
-    return err_set(e, -EINVAL, "there is no format '%s'; known are %s", name, text ? text : "");
+    return err_set(e, -EINVAL, "format: '%s' is not one of %s", name, text ? text : "");
 }
 
 int format_open(const char *name, const struct format_config *cfg, unsigned slot, struct format **ret,
@@ -75,7 +77,7 @@ int format_open(const char *name, const struct format_config *cfg, unsigned slot
     CHECK(slot < FORMAT_SLOTS);
     const struct format_ops *const ops = format_find(name);
     if (!ops)
-        return unknown_format(name, e);
+        return format_check(name, e);
     struct format *f = calloc(1, sizeof *f);
     void *state = calloc(1, ops->state_size ? ops->state_size : 1);
     if (!f || !state) {

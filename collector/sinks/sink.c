@@ -1,5 +1,6 @@
 #include "collector/sinks/sink.h"
 
+#include "collector/format/format.h"
 #include "lib/base/check.h"
 #include "lib/base/level_mask.h"
 #include "lib/base/uri.h"
@@ -191,7 +192,9 @@ static int choose_format(struct sink *s, struct err *e)
     if (s->ops->wants_raw && s->common.format)
         return err_set(e, -EINVAL, "format: the %s sink writes records as they lie in the ring",
                        s->ops->scheme);
-    if (s->ops->wants_raw || s->common.format || (!s->ops->format_choose && !s->ops->format_default))
+    if (s->common.format)
+        return format_check(s->common.format, e);
+    if (s->ops->wants_raw || (!s->ops->format_choose && !s->ops->format_default))
         return 0;
     const char *name = s->ops->format_choose ? s->ops->format_choose(s->cfg) : s->ops->format_default;
     s->common.format = strdup(name);

@@ -65,20 +65,38 @@ uint64_t pressure_shed_total(const struct pressure *p)
     return sum;
 }
 
+/* Of a threshold: what it is called behind escalate_to_ and deescalate_from_. */
+static const char *option_of(enum pressure_level level)
+{
+    static const char *const names[PRESSURE_LEVELS] = {"", "elevated", "high", "critical"};
+    CHECK(level < PRESSURE_LEVELS);
+    return names[level];
+}
+
+static int check_order(const struct pressure_config *cfg, enum pressure_level l, struct err *e)
+{
+    const char *const name = option_of(l), *const below = option_of(l - 1);
+    if (deescalate(cfg, l) >= escalate(cfg, l))
+        return err_set(e, -EINVAL, "adaptive: deescalate_from_%s (%g) has to be below escalate_to_%s (%g)", name,
+                       deescalate(cfg, l), name, escalate(cfg, l));
+    if (l == PRESSURE_ELEVATED)
+        return 0;
+    if (escalate(cfg, l) <= escalate(cfg, l - 1))
+        return err_set(e, -EINVAL, "adaptive: escalate_to_%s (%g) has to be above escalate_to_%s (%g)", name,
+                       escalate(cfg, l), below, escalate(cfg, l - 1));
+    if (deescalate(cfg, l) < deescalate(cfg, l - 1))
+        return err_set(e, -EINVAL, "adaptive: deescalate_from_%s (%g) cannot be below deescalate_from_%s (%g)", name,
+                       deescalate(cfg, l), below, deescalate(cfg, l - 1));
+    return 0;
+}
+
 int pressure_check(const struct pressure_config *cfg, struct err *e)
 {
     uint32_t mask;
     for (enum pressure_level l = PRESSURE_ELEVATED; l < PRESSURE_LEVELS; l++) {
-        const char *const name = pressure_level_name(l);
-        if (deescalate(cfg, l) >= escalate(cfg, l))
-            return err_set(e, -EINVAL, "adaptive: %s begins at %g and would have to end below it, not at %g", name,
-                           escalate(cfg, l), deescalate(cfg, l));
-        if (l == PRESSURE_ELEVATED)
-            continue;
-        if (escalate(cfg, l) <= escalate(cfg, l - 1) || deescalate(cfg, l) < deescalate(cfg, l - 1))
-            return err_set(e, -EINVAL, "adaptive: %s would begin at %g and end at %g, and the level below it begins at "
-                           "%g and ends at %g: thresholds have to rise with the levels", name, escalate(cfg, l),
-                           deescalate(cfg, l), escalate(cfg, l - 1), deescalate(cfg, l - 1));
+        const int r = check_order(cfg, l, e);
+        if (r < 0)
+            return r;
     }
     return level_mask_parse(&cfg->protected_levels, "adaptive.protected_levels", &mask, e);
 }

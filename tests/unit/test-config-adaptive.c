@@ -43,7 +43,11 @@ static void what_is_wrong_with_adaptive_is_told(void **state)
         {"adaptive: {cooldown: soon}\n", "adaptive.cooldown: 'soon' is not a duration"},
         {"adaptive: {escalate_to_high: 1.5}\n", "adaptive.escalate_to_high: '1.5'"},
         {"adaptive: {protected_levels: [ERROR, LOUD]}\n", "adaptive.protected_levels: 'LOUD' is not a level"},
-        {"adaptive: {escalate_to_high: 0.5}\n", "adaptive: HIGH begins at 0.5 and would have to end below it"},
+        {"adaptive: {escalate_to_high: 0.5}\n", "deescalate_from_high (0.6) has to be below escalate_to_high (0.5)"},
+        {"adaptive: {escalate_to_high: 0.6, deescalate_from_high: 0.5}\n",
+         "escalate_to_high (0.6) has to be above escalate_to_elevated (0.6)"},
+        {"adaptive: {deescalate_from_critical: 0.5}\n",
+         "deescalate_from_critical (0.5) cannot be below deescalate_from_high (0.6)"},
         {"adaptve: {enabled: true}\n", "adaptve: no such key; did you mean 'adaptive'?"},
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {

@@ -1,4 +1,4 @@
-/* Presets: what each says, to the line (features.md 5.12), and that anything overrides them. Regenerate with
+/* Presets: what each says, to the line, and that anything overrides them. Regenerate with
  * --print NAME. Stages are fakes: what is compared is what the preset asks for. */
 #include "tests/unit/config-fixture.h"
 

@@ -25,7 +25,6 @@ static void nothing_given_is_a_console_with_defaults(void **state)
     config_free(&c);
 }
 
-/* design.md section 3, word for word but for what is not a value. */
 static void the_documented_example_is_understood(void **state)
 {
     (void)state;
