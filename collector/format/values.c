@@ -84,6 +84,13 @@ static char *stack_json(const struct fapilog_record *r, const struct fapilog_fie
     return out;
 }
 
+/* A stage of a plug-in may have given a float more than it can hold. */
+static bool is_finite(const struct fapilog_field *f)
+{
+    const double v = f->type == FAPILOG_TYPE_F32 ? (double)(float)f->v.f64 : f->v.f64;
+    return v - v == 0;
+}
+
 static char *put_real(const struct fapilog_field *f, enum num_style style, char *out)
 {
     if (f->type == FAPILOG_TYPE_F32)
@@ -100,7 +107,7 @@ static bool needs_quotes(const struct fapilog_field *f)
     case FAPILOG_TYPE_SPAN_ID:
         return true;
     case FAPILOG_TYPE_F32: case FAPILOG_TYPE_F64:
-        return !(f->v.f64 - f->v.f64 == 0); /* NaN and the infinities are no JSON numbers */
+        return !is_finite(f); /* NaN and the infinities are no JSON numbers */
     default:
         return false;
     }
