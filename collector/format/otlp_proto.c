@@ -159,7 +159,7 @@ char *otlp_proto_record(struct gather *g, struct format *f, const struct fapilog
     if (g->names_repaired)
         flags |= TEXT_INVALID_UTF8;
     const struct build b = {.f = f, .layout = &layout, .r = r, .g = g, .variant = plan_variant(r)};
-    out = proto_fixed64(out, RECORD_TIME, (uint64_t)r->time_ns);
+    out = proto_fixed64(out, RECORD_TIME, plan_unix_nano(r));
     out = proto_number(out, RECORD_SEVERITY_NUMBER, level_severity_number(r->level));
     out = otlp_proto_text(RECORD_SEVERITY_TEXT, level_severity_text(r->level), out, &flags);
     out = put_body(r, out, &flags);
@@ -172,5 +172,5 @@ char *otlp_proto_record(struct gather *g, struct format *f, const struct fapilog
         out = put_id(RECORD_TRACE_ID, by_role[FAPILOG_ROLE_TRACE_ID].field, 16, out);
     if (b.variant & PLAN_VARIANT_SPAN_ID)
         out = put_id(RECORD_SPAN_ID, by_role[FAPILOG_ROLE_SPAN_ID].field, 8, out);
-    return proto_fixed64(out, RECORD_OBSERVED_TIME, (uint64_t)(now > r->time_ns ? now : r->time_ns));
+    return proto_fixed64(out, RECORD_OBSERVED_TIME, now > r->time_ns ? (uint64_t)now : plan_unix_nano(r));
 }

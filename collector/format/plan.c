@@ -115,7 +115,7 @@ static char *put_message(const struct fapilog_record *r, char *out, unsigned *fl
 static char *put_observed(const struct fapilog_record *r, char *out)
 {
     const int64_t now = format_observed_clock();
-    return num_i64(out, now > r->time_ns ? now : r->time_ns);
+    return now > r->time_ns ? num_i64(out, now) : num_u64(out, plan_unix_nano(r));
 }
 
 static char *put_observed_member(const struct fapilog_record *r, char *out)
@@ -153,7 +153,7 @@ char *put_slot(struct plan_state *state, const struct plan_layout *layout, const
     case SLOT_MESSAGE:     return put_message(r, out, flags);
     case SLOT_MESSAGE_ID:  return plan_message_id(&r->id, out);
     case SLOT_TIME:        return time_text_write(&state->time, r->time_ns, index, out);
-    case SLOT_TIME_NS:     return num_i64(out, r->time_ns);
+    case SLOT_TIME_NS:     return num_u64(out, plan_unix_nano(r));
     case SLOT_OBSERVED_NS: return put_observed(r, out);
     case SLOT_OBSERVED_MEMBER: return put_observed_member(r, out);
     case SLOT_NUMBER:      return num_u64(out, r->fields[index].v.u64);

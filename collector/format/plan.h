@@ -58,6 +58,12 @@ struct plan_step { /* text, then a slot */
 struct build;
 struct plan_state;
 
+/* Where times are unsigned: one before 1970 is not known. */
+static inline uint64_t plan_unix_nano(const struct fapilog_record *r)
+{
+    return r->time_ns > 0 ? (uint64_t)r->time_ns : 0;
+}
+
 struct plan_layout {
     void (*build)(struct build *b);
     enum gather_order order;

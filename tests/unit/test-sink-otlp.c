@@ -118,6 +118,19 @@ static void bytes_of_a_simple_record(void **state)
     end();
 }
 
+static void a_time_before_1970_is_not_known(void **state)
+{
+    struct sample *s = sample_new(SAMPLE_EMPTY);
+    (void)state;
+    start("");
+    s->r.time_ns = -1;
+    entry[0] = remote_run_encode(&run, &s->r);
+    const char *at = entry_payload(entry[0]), *const end_at = at + entry[0]->payload_len;
+    assert_int_equal(next(&at, end_at, 1).value, 0);
+    sample_free(s);
+    end();
+}
+
 static void ids_and_flags_have_places_of_their_own_when_they_are_well_formed(void **state)
 {
     (void)state;
@@ -467,6 +480,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_of_a_simple_record),
+        cmocka_unit_test(a_time_before_1970_is_not_known),
         cmocka_unit_test(ids_and_flags_have_places_of_their_own_when_they_are_well_formed),
         cmocka_unit_test(nested_json_becomes_lists),
         cmocka_unit_test(json_too_deep_for_decoders_is_text_inside),
