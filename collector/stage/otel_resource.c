@@ -65,7 +65,8 @@ static int add_pair(struct enrichment *en, const char *pair, size_t len, struct 
     if (n < 0)
         return err_set(e, -EINVAL, "attributes: the value of %.*s is longer than %zu bytes or has a %% without two "
                        "hexadecimal digits", key_len > 100 ? 100 : (int)key_len, key, sizeof value);
-    return enrichment_add(en, key, key_len, value, (size_t)n, e);
+    const int r = enrichment_add(en, key, key_len, value, (size_t)n, e);
+    return r < 0 ? err_wrap(e, r, "attributes") : 0;
 }
 
 static int otel_resource_open(struct stage *s, struct err *e)

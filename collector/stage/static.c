@@ -16,7 +16,7 @@ static int static_open(struct stage *s, struct err *e)
     int r = 0;
     for (uint32_t i = 0; i < cfg->fields.count && r == 0; i++)
         r = enrichment_add_text(s->state, cfg->fields.item[i].key, cfg->fields.item[i].value, e);
-    return r < 0 ? r : enrich_open(s, e);
+    return r < 0 ? err_wrap(e, r, "fields") : enrich_open(s, e);
 }
 
 const struct stage_ops stage_static = {

@@ -2,6 +2,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/utf8.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -118,6 +119,9 @@ void fuzz_record_take(struct fuzz_input *in, struct fuzz_record *ret)
         r->module_of = module_of;
         r->module_arg = &ret->site.file;
     }
+    for (uint32_t i = 0; i < ret->process.enriched_count; i++) /* enrichers take no others */
+        while (!utf8_valid(ret->enriched[i].name.data, ret->enriched[i].name.len))
+            ret->enriched[i].name.len--;
     for (uint32_t i = 0; ret->site.is_printf && i < r->fields_count; i++)
         ret->call[i].name.len = 0;
 }

@@ -132,6 +132,18 @@ static void static_fields_stand_in_every_record(void **state)
     CHECK_STAGE(false, "\"service\":\"mine\"", "static", "fields", "service=mine");
 }
 
+static void names_that_are_no_text_are_refused(void **state)
+{
+    (void)state;
+    struct stage_run run = {0};
+    struct err e = {0};
+    assert_int_equal(stage_run_add(&run, &e, "static", "fields", "a\xc3=x", NULL), 0);
+    assert_int_equal(stage_run_open(&run, &e), -EINVAL);
+    assert_non_null(strstr(e.text, "fields"));
+    assert_non_null(strstr(e.text, "UTF-8"));
+    stage_run_close(&run);
+}
+
 static void host_says_what_the_machine_is(void **state)
 {
     (void)state;
@@ -155,7 +167,7 @@ static void otel_attributes_are_percent_decoded(void **state)
 static void bad_otel_attributes_are_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"novalue", "=x", "a=%2", "a=%zz"};
+    static const char *const bad[] = {"novalue", "=x", "a=%2", "a=%zz", "\xff=a"};
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
         struct stage_run run = {0};
         struct err e = {0};
@@ -190,6 +202,7 @@ int main(void)
         cmocka_unit_test_setup(the_host_has_an_id_where_asked, clear_environment),
         cmocka_unit_test_setup(n03_deployments_are_derived_from_pods, clear_environment),
         cmocka_unit_test_setup(static_fields_stand_in_every_record, clear_environment),
+        cmocka_unit_test(names_that_are_no_text_are_refused),
         cmocka_unit_test_setup(host_says_what_the_machine_is, clear_environment),
         cmocka_unit_test_setup(otel_attributes_are_percent_decoded, clear_environment),
         cmocka_unit_test_setup(bad_otel_attributes_are_refused, clear_environment),

@@ -1,6 +1,7 @@
 #include "collector/stage/enrich/enriched.h"
 
 #include "collector/stage/retire.h"
+#include "lib/base/utf8.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -37,6 +38,8 @@ int enrichment_add(struct enrichment *en, const char *name, size_t name_len, con
     uint32_t i = 0;
     if (len == 0)
         return 0;
+    if (!utf8_valid(name, name_len)) /* formats have them in order, and as they are */
+        return err_set(e, -EINVAL, "the name of a field is not UTF-8 text");
     char *const kept_name = strndup(name, name_len), *const kept = malloc(len + SLACK);
     if (!kept_name || !kept) {
         free(kept_name);

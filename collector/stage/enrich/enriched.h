@@ -14,7 +14,7 @@ struct enrichment {
     uint64_t id; /* of what it adds: a reload that changes nothing here finds its copies again */
 };
 
-/* Adds name=value in place of an earlier one; an empty value adds nothing. -ENOMEM, -E2BIG. */
+/* Adds name=value in place of an earlier one; an empty value adds nothing. -ENOMEM, -E2BIG, -EINVAL (no UTF-8). */
 int enrichment_add(struct enrichment *en, const char *name, size_t name_len, const char *value, size_t len,
                    struct err *e);
 int enrichment_add_text(struct enrichment *en, const char *name, const char *value, struct err *e);
