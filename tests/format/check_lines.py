@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Reads what tests/format/emit prints with the parsers of Python, which know nothing of ours.
+"""Reads what tests/format/emit and emit_any print with the parsers of Python, which know nothing of ours.
 
 usage: check_lines.py EMIT FORMAT
 """
@@ -239,10 +239,14 @@ def check_json(name, line, record):
     return record
 
 
-def check_logfmt(name, line, _):
+def logfmt_pairs(line):
     pairs = re.findall(r'([^\s="]+)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?: |$)', line.decode(), re.ASCII)
     want(" ".join("%s=%s" % pair for pair in pairs) == line.decode(), "not key=value throughout")
-    fields = {k: json.loads(v) if v.startswith('"') else v for k, v in pairs}
+    return {k: json.loads(v) if v.startswith('"') else v for k, v in pairs}
+
+
+def check_logfmt(name, line, _):
+    fields = logfmt_pairs(line)
     want(fields["time"] == "2026-11-21T08:37:04.123456789Z" and "msg" in fields, "time and msg")
     if name == "simple":
         want(fields["msg"] == "order accepted" and fields["price"] == "9.5" and fields["order_id"] == "42", "values")
@@ -253,10 +257,32 @@ CHECKS = {"fapilog": check_fapilog, "dagstack": check_dagstack, "otlp-json": che
           "logfmt": check_logfmt}
 
 
+def check_any(form, line, record):
+    """A record of any bytes: what every reader of the format relies on."""
+    if form == "logfmt":
+        want({"time", "level", "msg"} <= set(logfmt_pairs(line)), "time, level and msg")
+    elif form == "fapilog":
+        want(set(record["log"]) >= {"context", "data", "diagnostics", "level", "message", "timestamp"}, "keys of log")
+    elif form == "dagstack":
+        want(canonical(record, True) == line.decode(), "not byte-equal after parsing and printing again")
+        want(0 <= record["time_unix_nano"] < 2**63 and 1 <= record["severity_number"] <= 24, "time and severity")
+    elif form == "otlp-json":
+        (log,) = record["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
+        for name in ("timeUnixNano", "observedTimeUnixNano"):
+            want(re.fullmatch(r"[0-9]{1,19}", log[name]), "%s is %s, which is no fixed64" % (name, log[name]))
+        keys = [a["key"] for a in log["attributes"]]
+        want(len(set(keys)) == len(keys), "an attribute stands there twice")
+        for name, digits in (("traceId", 32), ("spanId", 16)):
+            want(re.fullmatch("[0-9a-f]{%d}" % digits, log.get(name, "0" * digits)), name)
+
+
 def check_line(form, name, line):
     want(line and not line.endswith((b"\n", b"\r")), "line ends")
     line.decode("utf-8")
     record = parse(line) if form != "logfmt" else None
+    if name == "any":
+        check_any(form, line, record)
+        return
     fields = CHECKS[form](name, line, record)
     if form == "logfmt":
         return
@@ -275,6 +301,8 @@ def main():
     output = subprocess.run([emit, form], check=True, stdout=subprocess.PIPE).stdout
     lines = output.split(b"\n")
     want(lines.pop() == b"", "the last line has no end")
+    if lines[0].startswith(b"FUZZ_SEED="):
+        print(lines.pop(0).decode())
     failed = 0
     for text in lines:
         name, _, line = text.partition(b"\t")
