@@ -12,6 +12,7 @@ enum syslog_protocol { SYSLOG_RFC5424, SYSLOG_RFC3164 };
 enum syslog_framing { SYSLOG_AUTO, SYSLOG_OCTET_COUNTING, SYSLOG_NEWLINE };
 
 enum { SYSLOG_HOST_MAX = 255, SYSLOG_APP_MAX = 48, SYSLOG_MSGID_MAX = 32, SYSLOG_PARAM_MAX = 32 }; /* RFC 5424, 6 */
+enum { SYSLOG_CUT_BYTES = 3 }; /* of the mark of a message that was cut */
 
 struct syslog_cfg {
     uint32_t transport, protocol, framing, facility;
@@ -34,6 +35,7 @@ struct syslog_writer {
     uint32_t facility;       /* that the plans are for ... */
     bool has_fields;         /* ... and whether they have structured data */
     const char *params_limit; /* parameters that would end behind it are left out and counted */
+    const char *limit;        /* of the message; the mark of a cut one stands in front of it */
 };
 
 struct syslog_state {

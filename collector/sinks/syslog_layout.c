@@ -178,6 +178,7 @@ static void build_element(struct build *b, const struct syslog_writer *w)
 {
     const struct syslog_cfg *cfg = w->sink->cfg;
     const struct fapilog_text level = level_name(b->r->level);
+    char *const begin = build_at(b);
     uint32_t cut = b->g->cut;
     build_lit(b, "[");
     build_name(b, syslog_given(cfg->sd_id, (struct fapilog_text){ "", 0 }), SYSLOG_PARAM_MAX);
@@ -197,6 +198,10 @@ static void build_element(struct build *b, const struct syslog_writer *w)
         build_lit(b, "\"");
     }
     build_lit(b, "] ");
+    if (likely(!begin || build_at(b) + SYSLOG_CUT_BYTES <= w->limit))
+        return;
+    build_rewind(b, begin); /* the longest names and the shortest message: half an element would spoil it */
+    build_lit(b, "- ");
 }
 
 /* ---- message ---- */
@@ -287,6 +292,7 @@ char *syslog_write_5424(struct syslog_writer *w, const struct fapilog_record *r,
 {
     look_at_options(w);
     w->params_limit = out + most / 2;
+    w->limit = out + most;
     char *end = plan_write(&w->format, &layout, r, out);
     /* Plans know no limit: half of the message is the most that its parameters may take. */
     if (unlikely(end > w->params_limit) && w->has_fields)

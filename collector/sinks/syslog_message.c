@@ -85,7 +85,7 @@ static char *put_pairs(const struct fapilog_record *r, const struct gather *g, c
 /* A message over the limit ends at a character, with a mark. */
 static char *cut(char *begin, char *end, uint32_t most)
 {
-    static const char mark[] = "...";
+    static const char mark[SYSLOG_CUT_BYTES + 1] = "...";
     if (end - begin <= (ptrdiff_t)most)
         return end;
     char *p = begin + most - (sizeof mark - 1);

@@ -307,6 +307,28 @@ static void fields_beyond_half_of_the_message_are_left_out_and_counted(void **st
     }
 }
 
+static void the_longest_names_in_the_shortest_message_keep_the_grammar(void **state)
+{
+    char uri[700], host[256], app[64], sd[33];
+    (void)state;
+    memset(host, 'h', sizeof host);
+    memset(app, 'a', sizeof app);
+    memset(sd, 's', sizeof sd);
+    host[255] = app[63] = sd[32] = '\0';
+    (void)snprintf(uri, sizeof uri, "syslog+udp://127.0.0.1:1?message_bytes=480&hostname=%s&app_name=%s&msgid=%s"
+                   "&sd_id=%s", host, app, app, sd);
+    open_sink(uri);
+    for (unsigned kind = 0; kind < SAMPLE_COUNT; kind++) {
+        struct parsed p;
+        struct sample *s = sample_new(kind);
+        struct entry_head *h = encode(&s->r);
+        assert_true(h->payload_len <= 480);
+        parse_entry(h, &p);
+        free(h);
+        sample_free(s);
+    }
+}
+
 /* effect: syslog.facility */
 static void fields_and_names_stand_where_the_rfc_has_them(void **state)
 {
@@ -781,6 +803,7 @@ int main(void)
         TEST(live_options_take_effect_at_once),
         TEST(sinks_do_not_take_each_others_plans),
         TEST(fields_beyond_half_of_the_message_are_left_out_and_counted),
+        TEST(the_longest_names_in_the_shortest_message_keep_the_grammar),
         TEST(fields_and_names_stand_where_the_rfc_has_them),
         TEST(options_replace_what_the_record_says),
         TEST(the_element_of_the_fields_has_its_name),
