@@ -144,11 +144,11 @@ char *otlp_value_json(const struct fapilog_record *r, const struct fapilog_field
     case FAPILOG_TYPE_STACK:
         return stack_any(r, f, out, flags);
     case FAPILOG_TYPE_I8: case FAPILOG_TYPE_I16: case FAPILOG_TYPE_I32: case FAPILOG_TYPE_I64:
-    case FAPILOG_TYPE_U8: case FAPILOG_TYPE_U16: case FAPILOG_TYPE_U32: case FAPILOG_TYPE_DURATION:
+    case FAPILOG_TYPE_DURATION:
         out = put_lit(out, "{\"intValue\":\"");
         out = value_json(r, f, VALUE_RFC8785, out, flags);
         return put_lit(out, "\"}");
-    case FAPILOG_TYPE_U64:
+    case FAPILOG_TYPE_U8: case FAPILOG_TYPE_U16: case FAPILOG_TYPE_U32: case FAPILOG_TYPE_U64:
         out = f->v.u64 > INT64_MAX ? put_lit(out, "{\"stringValue\":\"") : put_lit(out, "{\"intValue\":\"");
         out = num_u64(out, f->v.u64);
         return put_lit(out, "\"}");

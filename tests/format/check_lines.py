@@ -272,6 +272,8 @@ def check_any(form, line, record):
             want(re.fullmatch(r"[0-9]{1,19}", log[name]), "%s is %s, which is no fixed64" % (name, log[name]))
         keys = [a["key"] for a in log["attributes"]]
         want(len(set(keys)) == len(keys), "an attribute stands there twice")
+        for a in log["attributes"]:
+            want(abs(int(a["value"].get("intValue", 0))) <= 2**63, "%s is no int64" % a)
         for name, digits in (("traceId", 32), ("spanId", 16)):
             want(re.fullmatch("[0-9a-f]{%d}" % digits, log.get(name, "0" * digits)), name)
 
