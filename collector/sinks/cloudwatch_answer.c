@@ -25,12 +25,14 @@ static const struct { const char *type; enum cloudwatch_verdict verdict; } types
     {"AccessDeniedException", CLOUDWATCH_DENIED},
     {"AccessDenied", CLOUDWATCH_DENIED},
     {"OptInRequired", CLOUDWATCH_DENIED},
+    {"RequestExpired", CLOUDWATCH_DENIED}, /* our clock is wrong by more than a quarter of an hour */
     {"ThrottlingException", CLOUDWATCH_LATER},
     {"Throttling", CLOUDWATCH_LATER},
     {"TooManyRequestsException", CLOUDWATCH_LATER},
     {"RequestLimitExceeded", CLOUDWATCH_LATER},
     {"LimitExceededException", CLOUDWATCH_LATER},
     {"OperationAbortedException", CLOUDWATCH_LATER},
+    {"RequestAbortedException", CLOUDWATCH_LATER},
     {"ServiceUnavailableException", CLOUDWATCH_LATER},
     {"InternalFailure", CLOUDWATCH_LATER},
 };

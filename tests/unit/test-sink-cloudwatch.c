@@ -122,6 +122,7 @@ static void errors_become_outcomes(void **state)
         {"ThrottlingException", SINK_RETRY}, {"ServiceUnavailableException", SINK_RETRY},
         {"DataAlreadyAcceptedException", SINK_DELIVERED}, {"InvalidParameterException", SINK_REFUSED},
         {"AccessDeniedException", SINK_BROKEN}, {"UnrecognizedClientException", SINK_BROKEN},
+        {"RequestExpired", SINK_BROKEN}, {"RequestAbortedException", SINK_RETRY},
         {"InvalidSignatureException", SINK_BROKEN},
     };
     (void)state;
