@@ -41,7 +41,7 @@ static const struct opt webhook_opts[] = {
     OPT_END,
 };
 
-static bool has_secret(const struct webhook_cfg *c) { return c->secret && *c->secret; }
+static bool has_secret(const struct webhook_cfg *c) { return c->secret != NULL; }
 
 static int webhook_from_uri(void *cfg, const struct uri *u, struct err *e)
 {
@@ -51,6 +51,8 @@ static int webhook_from_uri(void *cfg, const struct uri *u, struct err *e)
 static int webhook_check(void *cfg, struct err *e)
 {
     struct webhook_cfg *c = cfg;
+    if (c->secret && !*c->secret) /* from an empty file or variable: signatures are wanted */
+        return err_set(e, -EINVAL, "secret: is empty; leave the option out to sign nothing");
     if (c->signature_mode != SIGN_HMAC && !has_secret(c))
         return err_set(e, -EINVAL, "signature_mode: needs secret");
     if (has_secret(c) && strlen(c->secret) > SECRET_MAX)
