@@ -210,6 +210,53 @@ def every_preset_is_valid_with_what_is_built_in():
             check("hello" in r.out.decode() and "hunter2" not in r.text(), r.text())
 
 
+def names(count):
+    return "[" + ", ".join(f"n{i}" for i in range(count)) + "]"
+
+
+def pairs(count, value="x"):
+    return "{" + ", ".join(f"n{i}: {value}" for i in range(count)) + "}"
+
+
+def text(count):
+    return "t" * count
+
+
+LIMITS = [ # what is written, how much of it may be there, what is said of one more
+    ("stages: [static: {fields: %s}]", pairs, 256, "more than 256 fields"),
+    ("stages: [first_occurrence: {key_fields: %s}]", names, 16, "more than 16"),
+    ("stages: [dedupe: {key_fields: %s}]", names, 16, "1..16"),
+    ("stages: [regex_mask: {patterns: ['%s']}]", text, 2048, "longer than 2048 bytes"),
+    ("routes: [%s]", lambda n: ", ".join(["{to: [console]}"] * n), 256, "more than 256 rules"),
+    ("levels: %s", lambda n: pairs(n, "INFO"), 32, "more than 32 level rules"),
+    ("admin: unix:%s", text, 107, "1..107 bytes"),
+    ("sinks: {%s: 'console:'}", text, 47, "1..47 bytes"),
+    ("sinks: {a: {type: syslog, transport: unix, path: %s}}", text, 107, "at most 107 bytes"),
+    ("sinks: {a: {type: http, endpoint: 'http://h/', headers: %s}}", pairs, 16, "more than 16"),
+    ("sinks: {a: {type: webhook, endpoint: 'http://h/', secret: %s}}", text, 1024, "longer than 1024 bytes"),
+    ("sinks: {a: {type: loki, labels: %s, label_keys: []}}", pairs, 64, "allowed are 64"),
+    ("sinks: {a: {type: loki, structured_metadata: %s}}", names, 16, "allowed are 16"),
+    ("sinks: {a: {type: loki, tenant_id: %s}}", text, 150, "longer than 150 bytes"),
+    ("sinks: {a: {type: cloudwatch, region: r, log_group_name: %s}}", text, 512, "1 to 512 letters"),
+    ("sinks: {a: {type: cloudwatch, region: r, log_stream_name: %s}}", text, 512, "longer than 512 bytes"),
+    ("sinks: {a: {type: postgresql, table_name: %s}}", text, 63, "1..63 bytes"),
+    ("sinks: {a: {type: postgresql, schema_name: %s}}", text, 63, "1..63 bytes"),
+    ("sinks: {a: {type: postgresql, extract_fields: %s}}", lambda n: names(n - 1)[:-1] + ", timestamp]", 32, "more than 32"),
+]
+
+
+def limits_are_exact_and_told():
+    with Place() as place:
+        path = place.file("config.yaml")
+        for given, much, most, said in LIMITS:
+            for count in (most, most + 1):
+                with open(path, "w") as f:
+                    f.write(given % much(count) + "\n")
+                r = execute([COLLECTOR, "--rings", place.rings, "--config", path, "--check"],
+                            status=0 if count == most else 1)
+                check(count == most or said in r.err.decode(), f"{given}: {r.err.decode()[:1000]}")
+
+
 def the_sample_is_a_configuration():
     with Place() as place:
         path = place.file("sample.yaml")
@@ -267,6 +314,7 @@ if __name__ == "__main__":
         check_says_where_rings_and_spools_are,
         a_secret_is_shown_nowhere,
         every_preset_is_valid_with_what_is_built_in,
+        limits_are_exact_and_told,
         the_sample_is_a_configuration,
         what_the_documentation_shows_is_valid,
         the_schema_knows_right_from_wrong,
