@@ -52,10 +52,11 @@ static int collection(const struct node *n, char **ret, struct err *e)
     int r = buf_append(&b, is_map ? "{" : "[", 1);
     for (const struct node *child = n->first; child && r == 0; child = child->next) {
         char *text = NULL;
-        r = single(child, &text, e);
+        struct err why = {0};
+        r = single(child, &text, &why);
         if (r < 0) {
             buf_done(&b);
-            return r;
+            return err_set(e, r, "%s%s%s", is_map ? child->key->text : "", is_map ? ": " : "", why.text);
         }
         if (child != n->first)
             r = buf_append(&b, ",", 1);
