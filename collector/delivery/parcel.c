@@ -4,15 +4,21 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { SEAL_WASTE_MIN = 64 << 10 }; /* less is not worth a call of realloc() */
+enum { SEAL_WASTE_MIN = 64 << 10 }; /* less is not worth a copy */
+
+static char *allocate(uint64_t bytes)
+{
+    return aligned_alloc(ENTRY_ALIGN, (bytes + ENTRY_ALIGN - 1) & ~(uint64_t)(ENTRY_ALIGN - 1));
+}
 
 struct parcel *parcel_new(uint64_t cap)
 {
     struct parcel *p = calloc(1, sizeof *p);
     if (!p)
         return NULL;
-    p->data = aligned_alloc(ENTRY_ALIGN, (cap + ENTRY_ALIGN - 1) & ~(uint64_t)(ENTRY_ALIGN - 1));
+    p->data = allocate(cap);
     if (!p->data) {
         free(p);
         return NULL;
@@ -47,13 +53,15 @@ int parcel_reserve(struct parcel *p, uint64_t more)
 void parcel_seal(struct parcel *p, uint64_t now_ns)
 {
     p->sealed_ns = now_ns;
-    if (p->cap - p->bytes < SEAL_WASTE_MIN)
+    if (p->refs > 1 || p->cap - p->bytes < SEAL_WASTE_MIN) /* who has it knows where it lies */
         return;
-    char *data = realloc(p->data, p->bytes ? p->bytes : 1);
-    if (data) {
-        p->data = data;
-        p->cap = p->bytes;
-    }
+    char *data = allocate(p->bytes ? p->bytes : 1);
+    if (!data)
+        return;
+    memcpy(data, p->data, p->bytes);
+    free(p->data);
+    p->data = data;
+    p->cap = p->bytes;
 }
 
 struct parcel *parcel_ref(struct parcel *p)

@@ -27,7 +27,9 @@ struct parcel *parcel_new(uint64_t cap); /* one reference; NULL: no memory */
 /* Takes over `cap` bytes of malloc(), of which `bytes` are used, unless there is no memory for the rest: NULL. */
 struct parcel *parcel_adopt(char *data, uint64_t bytes, uint64_t cap);
 int parcel_reserve(struct parcel *p, uint64_t more); /* room behind what is used; -ENOMEM */
-/* Gives back the memory behind what is used, when that is much. */
+/* Gives back the memory behind what is used, when that is much: what is used moves. Cut off where they stand, the ends
+ * of parcels that were filled side by side are holes too small for the next ones, and the heap takes many times what
+ * it holds. */
 void parcel_seal(struct parcel *p, uint64_t now_ns);
 struct parcel *parcel_ref(struct parcel *p);
 void parcel_unref(struct parcel *p); /* NULL allowed */

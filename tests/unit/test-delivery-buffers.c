@@ -1,7 +1,10 @@
 /* Output buffers: which one is handed out, and when memory goes back. */
 #include "collector/delivery/buffers.h"
+#include "collector/delivery/parcel.h"
 
 #include "tests/unit/io-probe.h"
+
+#include <malloc.h>
 
 enum { COUNT = 70, REGISTERED = 2, WAVE = 10 };
 
@@ -90,6 +93,32 @@ static void what_is_in_use_keeps_its_memory(void **state)
     assert_int_equal(mark_of(WAVE - 1), 0);
 }
 
+/* Of two formats, filled in turns and kept by sinks that lag. */
+static void sealed_parcels_take_little_more_than_they_hold(void **state)
+{
+    enum { PAIRS = 40, USED = 100 << 10 };
+    struct parcel *kept[2 * PAIRS];
+    (void)state;
+    (void)mallopt(M_MMAP_THRESHOLD, 4 << 20); /* as the collector does */
+    const size_t before = mallinfo2().arena;
+    for (unsigned i = 0; i < 2 * PAIRS; i += 2) {
+        for (unsigned k = i; k < i + 2; k++) {
+            kept[k] = parcel_new(PARCEL_BYTES);
+            assert_non_null(kept[k]);
+            memset(kept[k]->data, (int)k, USED);
+            kept[k]->bytes = USED;
+        }
+        parcel_seal(kept[i], 1);
+        parcel_seal(kept[i + 1], 1);
+    }
+    assert_true(mallinfo2().arena - before < 2 * 2 * PAIRS * (size_t)USED);
+    for (unsigned k = 0; k < 2 * PAIRS; k++) {
+        assert_true(kept[k]->cap == USED && (uintptr_t)kept[k]->data % ENTRY_ALIGN == 0);
+        assert_true(kept[k]->data[0] == (char)k && kept[k]->data[USED - 1] == (char)k);
+        parcel_unref(kept[k]);
+    }
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -97,6 +126,7 @@ int main(void)
         TEST(memory_stays_from_wave_to_wave),
         TEST(a_while_after_the_last_wave_it_goes_back),
         TEST(what_is_in_use_keeps_its_memory),
+        cmocka_unit_test(sealed_parcels_take_little_more_than_they_hold),
     };
 
     return cmocka_run_group_tests_name("output buffers", tests, NULL, NULL);
