@@ -7,6 +7,13 @@
 #define NAP_MAX_NS NS_PER_MS             /* a longer sleep is worth a ring of the bell */
 #define TIMER_ONLY_NS (10 * NS_PER_MS)   /* longest sleep where nobody can wake us */
 
+/* What has come while the turn was under way is worth the next one, without a pause in which a writer that has no room
+ * left would wait for us. Records that were left where they are wait for their time. */
+static bool has_next(const struct drain *d)
+{
+    return d->has_more || d->is_fenced || (d->held_ns == INT64_MAX && drain_waiting(d) >= LANE_TARGET_BYTES);
+}
+
 /* At the present pace, the time until the fullest lane holds what a turn likes to find. */
 static uint64_t predict(const struct drain *d, uint64_t since_last_ns)
 {
@@ -22,7 +29,7 @@ static void choose(struct daemon *d)
     const bool was_rung = d->is_turn_rung;
     d->turn_ended_ns = now_ns;
     d->is_turn_rung = false;
-    if (d->drain.has_more || d->drain.is_fenced || d->is_stopping) {
+    if (d->is_stopping || has_next(&d->drain)) {
         d->turn_at_ns = 0;
         return;
     }

@@ -349,10 +349,15 @@ int drain_begin(struct drain *d, uint64_t now_ns, unsigned flags, struct err *e)
 
 /* ---- records ---- */
 
-static bool lane_is_pressed(const struct lane *l)
+/* Half full, but for what did not fit into a block. A lane that was so within the last merge window will be full before
+ * its records are old enough, whatever it holds just now: to leave them there would have its writer wait for us, and us
+ * for it. */
+static bool lane_is_pressed(const struct drain *d, struct lane *l)
 {
     const struct lane_cursor *c = &l->reader->cursor;
-    return l->tail - l->done > c->cap / 2;
+    if (l->tail - l->done + c->block_bytes > c->cap / 2)
+        l->pressed_until_ns = d->turn_at_ns + d->segments->settings->merge_window_ns;
+    return d->turn_at_ns < l->pressed_until_ns;
 }
 
 static void lane_leave(struct drain *d, struct lane *l)
@@ -408,7 +413,7 @@ const struct fapilog_record *drain_peek(struct drain *d)
             lane_leave(d, l); /* has_more: the next turn comes at once */
             continue;
         }
-        if (unlikely(r->time_ns > d->horizon_ns) && !lane_is_pressed(l)) {
+        if (unlikely(r->time_ns > d->horizon_ns) && !lane_is_pressed(d, l)) {
             if (r->time_ns < d->held_ns)
                 d->held_ns = r->time_ns;
             lane_leave(d, l);
@@ -475,6 +480,20 @@ const struct fapilog_record *drain_next(struct drain *d, uint64_t *ret_bytes)
 {
     *ret_bytes = drain_accept(d);
     return drain_peek(d);
+}
+
+uint64_t drain_waiting(const struct drain *d)
+{
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < d->segments->count; i++) {
+        const struct source *s = d->segments->source[i];
+        for (uint32_t k = 0; k < s->lanes_hot && s->state == SOURCE_LIVE; k++) {
+            const uint64_t tail = lane_tail_now(&s->lane[k]), taken = s->lane[k].taken;
+            if (tail > taken && tail - taken > most)
+                most = tail - taken;
+        }
+    }
+    return most;
 }
 
 /* ---- spans ---- */

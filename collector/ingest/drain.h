@@ -8,7 +8,8 @@
  * A turn may pause at any record (both batches are busy) and go on later. Each lane has a budget per
  * turn, so one that never stops cannot keep the others waiting; where it ends, the others go no further
  * than the time of that lane's next record, so order holds across turns. Records younger than the merge
- * window stay for the next turn, so that those of other threads can still come before them. */
+ * window stay for the next turn, so that those of other threads can still come before them; but not in a
+ * lane that is half full, nor for one window after that. */
 #ifndef COLLECTOR_INGEST_DRAIN_H
 #define COLLECTOR_INGEST_DRAIN_H
 
@@ -88,6 +89,9 @@ uint64_t drain_accept(struct drain *d);
 
 /* drain_accept() and then drain_peek(). */
 const struct fapilog_record *drain_next(struct drain *d, uint64_t *ret_bytes);
+
+/* Bytes that one lane has waiting by now, beside what was taken. */
+uint64_t drain_waiting(const struct drain *d);
 
 /* Raw outputs only: takes a stretch of one lane; its bytes, 0 when the turn is over. */
 uint64_t drain_take_span(struct drain *d, uint64_t bytes_max, uint64_t *ret_records);

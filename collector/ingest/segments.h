@@ -60,6 +60,7 @@ struct lane {
     uint64_t damaged_seen, skipped_seen; /* of the cursor's counters */
     uint64_t flushed;      /* consumed lines before this position are out of our cache */
     uint64_t report_at_ns;
+    uint64_t pressed_until_ns; /* its records do not wait for those of other lanes */
     uint64_t goal, goal_dropped; /* see drain_set_goal() */
     struct lane_fence fence;
     uint32_t merged; /* scratch of checkpoint_merge() */

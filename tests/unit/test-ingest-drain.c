@@ -249,16 +249,21 @@ static void a_busy_lane_with_false_times_holds_up_nobody(void **state)
     assert_int_equal(first + take_turns(p, got + first, 2100 - first), 101);
 }
 
+static void stamp_now(struct segment_builder *b)
+{
+    b->sb->t0_cycles = b->cycles = clock_mono_ns();
+    b->sb->t0_real_ns = clock_real_ns();
+    b->sb->counter_hz = NS_PER_S;
+    builder_seal(b);
+}
+
 /* effect: settings.merge_window */
 static void young_records_wait_for_those_of_other_threads(void **state)
 {
     struct place *p = *state;
     option(p, "merge_window", "200ms");
     struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 2 });
-    b->sb->t0_cycles = b->cycles = clock_mono_ns();
-    b->sb->t0_real_ns = clock_real_ns();
-    b->sb->counter_hz = NS_PER_S;
-    builder_seal(b);
+    stamp_now(b);
     put(b, 0, FAPILOG_LEVEL_INFO, 1);
     assert_int_equal(attach(p, 0), 0);
     uint64_t got[4];
@@ -267,6 +272,61 @@ static void young_records_wait_for_those_of_other_threads(void **state)
     assert_true(p->drain.held_ns != INT64_MAX);
     begin(p, DRAIN_ALL);
     assert_int_equal(take(p, got, 4), 1);
+}
+
+static uint64_t fill_to(struct segment_builder *b, uint64_t end)
+{
+    uint64_t n = 0;
+    for (; builder_lane(b, 0)->tail < end; n++)
+        put(b, 0, FAPILOG_LEVEL_INFO, n);
+    return n;
+}
+
+static void a_lane_that_fills_faster_does_not_wait_for_others(void **state)
+{
+    struct place *p = *state;
+    const uint64_t now = clock_mono_ns(), window = 100 * NS_PER_S, half = 1 << 17, block = 1 << 15;
+    static uint64_t got[8000];
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1, .cap_log2 = 18, .block_log2 = 15 });
+    stamp_now(b);
+    p->settings.lane_budget_bytes = 1 << 20;
+    p->settings.merge_window_ns = window;
+    assert_int_equal(attach(p, 0), 0);
+    uint64_t n = fill_to(b, half - block - 200);
+    assert_int_equal(drain_begin(&p->drain, now, 0, NULL), 0);
+    assert_int_equal(take(p, got, 8000), 0); /* not half full yet */
+    n += fill_to(b, half - block + 200);
+    assert_int_equal(drain_begin(&p->drain, now, 0, NULL), 0);
+    uint64_t taken = take(p, got, 8000); /* its writer may have had no room for a whole block */
+    assert_in_range(taken, n / 2, n - 1);
+    commit(p);
+    n += fill_to(b, half - block + 1000);
+    assert_int_equal(drain_begin(&p->drain, now + window - 1, 0, NULL), 0);
+    taken += take(p, got, 8000); /* little by now, but for how long? */
+    assert_int_equal(taken, n);
+    commit(p);
+    put(b, 0, FAPILOG_LEVEL_INFO, 0);
+    assert_int_equal(drain_begin(&p->drain, now + window, 0, NULL), 0);
+    assert_int_equal(take(p, got, 8000), 0); /* it has not come again */
+    assert_true(p->drain.held_ns != INT64_MAX);
+}
+
+static void what_waits_by_now_is_told_for_the_fullest_lane(void **state)
+{
+    struct place *p = *state;
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 2 });
+    uint64_t got[100];
+    put(b, 0, FAPILOG_LEVEL_INFO, 1);
+    put(b, 1, FAPILOG_LEVEL_INFO, 2);
+    assert_int_equal(attach(p, 0), 0);
+    begin(p, DRAIN_ALL);
+    assert_int_equal(take(p, got, 100), 2);
+    assert_int_equal(drain_waiting(&p->drain), 0);
+    const uint64_t before = builder_lane(b, 1)->tail;
+    put(b, 0, FAPILOG_LEVEL_INFO, 3);
+    put(b, 1, FAPILOG_LEVEL_INFO, 4);
+    put(b, 1, FAPILOG_LEVEL_INFO, 5);
+    assert_int_equal(drain_waiting(&p->drain), builder_lane(b, 1)->tail - before);
 }
 
 static void accepted_records_become_positions_and_space(void **state)
@@ -700,6 +760,8 @@ int main(void)
         T(C_23_a_turn_takes_more_under_pressure),
         T(a_busy_lane_with_false_times_holds_up_nobody),
         T(young_records_wait_for_those_of_other_threads),
+        T(a_lane_that_fills_faster_does_not_wait_for_others),
+        T(what_waits_by_now_is_told_for_the_fullest_lane),
         T(accepted_records_become_positions_and_space),
         T(context_after_the_last_record_is_passed_too),
         T(drops_become_one_report_per_lane),
