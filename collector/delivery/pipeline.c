@@ -135,13 +135,12 @@ int pipeline_close_batch(struct pipeline *p, struct err *e)
     const uint64_t now_ns = clock_mono_ns();
     if (b->ring_bytes >= PIPELINE_PRESSED_BYTES)
         p->pressed_until_ns = now_ns + PIPELINE_PRESSED_NS;
-    if (remotes_put(p, b, now_ns) < 0)
-        return err_set(e, -ENOMEM, "out of memory");
+    /* Local sinks first: their text has just been written, and is still in the cache. */
     for (uint32_t i = 0; i < p->targets_count; i++) {
         if (!p->target[i].remote)
             (void)target_run(&p->target[i], 0); /* upkeep is due in pipeline_run() */
     }
-    return 0;
+    return remotes_put(p, b, now_ns) < 0 ? err_set(e, -ENOMEM, "out of memory") : 0;
 }
 
 void pipeline_drop_batch(struct pipeline *p)
