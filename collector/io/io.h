@@ -60,6 +60,9 @@ struct io_req {
     int32_t buf_index;  /* -1: not a registered buffer */
     bool is_quick;      /* a write into the page cache: it may be made at once, by this thread, unless
                            such writes have lately been found to block; see quick.h */
+    bool is_uncached;   /* a write that nobody reads again soon: where io_uring and Linux 6.14 are, its pages
+                           go to disk and are given back at once; -EOPNOTSUPP where the file system cannot,
+                           and nothing was written. Quick ones go their own way */
     int64_t offset;
     union {
         uint32_t events;
@@ -78,7 +81,7 @@ enum io_kind { IO_AUTO, IO_URING, IO_PLAIN, IO_SIM };
 struct io_config {
     enum io_kind kind;        /* IO_AUTO: io_uring, else plain with the reason in io_reason() */
     uint32_t queue_depth;     /* submission entries, 16..32768; 0 = 256 */
-    uint64_t sim_seed;        /* IO_SIM */
+    uint64_t sim_seed;        /* IO_SIM; where it is odd uncached writes are refused */
     uint32_t sim_fault_ppm;   /* IO_SIM: chance of a fault per call, parts per million */
     int64_t sim_fail_at;      /* IO_SIM: fail exactly the nth call (from 1); 0 = off */
     bool sim_fail_from;       /* ... and every later one */

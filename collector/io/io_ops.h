@@ -9,6 +9,10 @@
 
 #include "collector/io/io.h"
 
+#ifndef RWF_DONTCACHE /* Linux 6.14; older ones refuse it */
+#define RWF_DONTCACHE 0x80
+#endif
+
 /* Calls that sim counts and makes fail. */
 enum io_call {
     IO_CALL_OPEN,

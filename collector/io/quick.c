@@ -1,15 +1,12 @@
 #include "collector/io/quick.h"
 
+#include "collector/io/io_ops.h"
 #include "lib/base/clock.h"
 
 #include <errno.h>
 #include <linux/magic.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
-
-#ifndef RWF_DONTCACHE /* Linux 6.14; older ones refuse it */
-#define RWF_DONTCACHE 0x80
-#endif
 
 /* A write that took longer met a disk that cannot follow. The pause until the next one is tried doubles each
  * time that it happens. */

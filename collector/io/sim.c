@@ -152,6 +152,10 @@ static int sim_turn(struct io *io, uint64_t deadline_ns)
 
 static void sim_submit(struct io *io, struct io_req *req)
 {
+    if (req->is_uncached && sim_of(io)->seed % 2) {
+        io_finish(io, req, -EOPNOTSUPP);
+        return;
+    }
     io_place_set(req, PLACE_HELD);
     io_list_append(&sim_of(io)->held, req);
 }

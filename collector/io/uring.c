@@ -74,6 +74,8 @@ static void sqe_fill(struct uring *u, struct io_uring_sqe *sqe, struct io_req *r
         io_uring_prep_rw(rw_opcode(u, req), sqe, req->fd, req->buf, req->len, (uint64_t)req->offset);
         if (u->buffers_registered && req->buf_index >= 0)
             sqe->buf_index = (uint16_t)req->buf_index;
+        if (req->op == IO_WRITE && req->is_uncached)
+            sqe->rw_flags = RWF_DONTCACHE;
         break;
     case IO_WRITEV:
         io_uring_prep_writev(sqe, req->fd, req->iov, req->len, (uint64_t)req->offset);

@@ -31,6 +31,8 @@ static int test_queue_init_params(unsigned entries, struct io_uring *ring, struc
 
 #include "tests/unit/io-probe.h"
 
+#include <sys/mman.h>
+
 /* Set-up flags that a kernel does not know are -EINVAL; everything is refused where a sandbox blocks it. */
 static unsigned unknown_flags;
 static int setup_error;
@@ -158,6 +160,32 @@ static void where_quick_writes_were_slow_the_kernel_makes_them(void **state)
     close(fd);
 }
 
+static void an_uncached_write_is_asked_for_and_made_or_refused(void **state)
+{
+    struct io *const io = new_or_skip(IO_URING);
+    const int fd[] = { temp_file(0), memfd_create("uncached", MFD_CLOEXEC) };
+
+    for (size_t i = 0; i < ARRAY_COUNT(fd); i++) {
+        struct probe w = probe_rw(IO_WRITE, fd[i], "ab", 2, 0), r = probe_rw(IO_READ, fd[i], NULL, 2, 0);
+        struct io_uring_sqe sqe;
+        struct stat st;
+
+        sqe_fill(uring_of(io), &sqe, &w.req);
+        assert_int_equal(sqe.rw_flags, 0);
+        w.req.is_uncached = r.req.is_uncached = true;
+        sqe_fill(uring_of(io), &sqe, &r.req);
+        assert_int_equal(sqe.rw_flags, 0);
+        sqe_fill(uring_of(io), &sqe, &w.req);
+        assert_int_equal(sqe.rw_flags, RWF_DONTCACHE);
+        probe_submit(io, &w);
+        probe_wait(io, &w, 1);
+        assert_int_equal(fstat(fd[i], &st), 0);
+        assert_true(w.result == 2 ? st.st_size == 2 : w.result == -EOPNOTSUPP && st.st_size == 0);
+        close(fd[i]);
+    }
+    io_free(io);
+}
+
 static void an_older_kernel_gets_fewer_flags(void **state)
 {
     static const struct { unsigned unknown, wanted; } kernels[] = {
@@ -206,6 +234,7 @@ int main(void)
         cmocka_unit_test(freeing_a_refused_queue_completes_all),
         cmocka_unit_test(a_quick_write_is_made_at_once_and_reported_in_a_turn),
         cmocka_unit_test(where_quick_writes_were_slow_the_kernel_makes_them),
+        cmocka_unit_test(an_uncached_write_is_asked_for_and_made_or_refused),
         cmocka_unit_test(an_older_kernel_gets_fewer_flags),
         cmocka_unit_test(a_blocked_io_uring_is_named_as_the_reason),
     };

@@ -2,7 +2,8 @@
  * what cannot be in it takes the way without. */
 #include "tests/unit/remote-fixture.h"
 
-#include "collector/delivery/spool/journal.h"
+#include "collector/delivery/spool/internal.h"
+#include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 #include "lib/base/fault.h"
 #include "lib/reader/guard.h"
@@ -329,6 +330,113 @@ static void one_that_was_cut_is_seen_and_does_not_kill(void **state)
     journal_discard(&j, dir);
 }
 
+/* ---- into a file ---- */
+
+static struct io *io_make(uint64_t seed)
+{
+    struct io *io;
+    struct err e;
+    assert_int_equal(io_new(&(struct io_config){ .kind = IO_SIM, .queue_depth = 16, .sim_seed = seed }, &io, &e), 0);
+    return io;
+}
+
+static const char *log_open(struct seglog *l, struct io *io)
+{
+    static char path[64];
+    struct err e;
+    const struct seglog_config cfg = { .io = io, .dir = dir, .suffix = SPOOL_SUFFIX, .kind = SPOOL_ENTRIES,
+        .sink = whose.sink, .format = whose.format, .segment_bytes = 1 << 20 };
+    assert_int_equal(seglog_open(l, &cfg, NULL, NULL, &e), 0);
+    (void)snprintf(path, sizeof path, "%s/0000000000000001" SPOOL_SUFFIX, dir);
+    return path;
+}
+
+static void log_close(struct seglog *l, const char *path)
+{
+    struct io *io = l->io;
+    seglog_close(l);
+    io_free(io);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void write_sealed(struct seglog *l, uint64_t sequence, const char *blocks, size_t len)
+{
+    int r;
+    assert_int_equal(seglog_add_sealed(l, blocks, len, sequence, 1), 0);
+    assert_int_equal(seglog_start(l), 0);
+    while ((r = seglog_poll(l)) == -EAGAIN)
+        assert_true(io_turn(l->io, clock_mono_ns() + NS_PER_S) >= 0);
+    assert_int_equal(r, 0);
+}
+
+static void a_file_system_that_cannot_but_cache_is_asked_once(void **state)
+{
+    static char blocks[2][4096], got[16384];
+    (void)state;
+    memset(blocks[0], 'a', sizeof blocks[0]);
+    memset(blocks[1], 'b', sizeof blocks[1]);
+    for (uint64_t seed = 7; seed < 9; seed++) { /* the odd one refuses */
+        struct seglog l = {0};
+        const char *path = log_open(&l, io_make(seed));
+        l.is_uncached = true;
+        for (uint64_t n = 0; n < ARRAY_COUNT(blocks); n++) {
+            write_sealed(&l, n + 1, blocks[n], sizeof blocks[n]);
+            assert_int_equal(l.req.is_uncached, seed % 2 == 0);
+            assert_int_equal(l.is_uncached_refused, seed % 2);
+        }
+        auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+        assert_int_equal(read(fd, got, sizeof got), sizeof(struct spool_file_head) + sizeof blocks);
+        assert_memory_equal(got + sizeof(struct spool_file_head), blocks, sizeof blocks);
+        log_close(&l, path);
+    }
+}
+
+/* Through the journal into a file. Whether it was to leave the page cache. */
+static bool image_is_uncached(struct spool *s, uint32_t len, uint64_t now_ns)
+{
+    spool_tick(s, now_ns); /* for its options */
+    assert_true(spool_take_image(s, &(struct iovec){ raw, len }, 1, 1, 0, true));
+    spool_tick(s, now_ns);
+    spool_tick(s, now_ns + 10 * NS_PER_MS);
+    assert_true(spool_is_busy(s));
+    const bool ret = s->log.is_uncached;
+    while (spool_is_busy(s)) {
+        assert_true(io_turn(s->cfg.io, clock_mono_ns() + NS_PER_S) >= 0);
+        spool_tick(s, now_ns);
+    }
+    assert_false(spool_journal_waits(s));
+    return ret;
+}
+
+static int rmdir_with(const char *where, const char *a, const char *b)
+{
+    auto_fd fd = open(where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return unlinkat(fd, a, 0) < 0 || unlinkat(fd, b, 0) < 0 ? -1 : rmdir(where);
+}
+
+static void what_comes_fast_does_not_stay_in_the_page_cache(void **state)
+{
+    struct sink_delivery d = { .spool_max_bytes = 64 << 20, .spool_segment_bytes = 1 << 20,
+        .spool_sync = SINK_SYNC_INTERVAL, .spool_sync_interval_ns = 3600 * NS_PER_S, .spool_max_age_ns = OPT_UNSET };
+    const uint32_t much = (256 << 10) - 64; /* with the head of its block a write as it is made at once */
+    uint64_t now = clock_mono_ns();
+    char path[64];
+    struct spool *s;
+    struct err e;
+    (void)state;
+    (void)snprintf(path, sizeof path, "%s/spool", dir);
+    const struct spool_config cfg = { .io = io_make(8), .dir = path, .sink = whose.sink, .format = whose.format,
+                                      .delivery = &d };
+    assert_int_equal(spool_open(&cfg, &s, &e), 0);
+    assert_false(image_is_uncached(s, much - 8, now));
+    assert_true(image_is_uncached(s, much, now += NS_PER_S));
+    d.spool_sync = SINK_SYNC_NEVER; /* all is left to the kernel */
+    assert_false(image_is_uncached(s, much, now += 2 * NS_PER_S));
+    spool_close(s);
+    io_free(cfg.io);
+    assert_int_equal(rmdir_with(path, "0000000000000001" SPOOL_SUFFIX, "cursor"), 0);
+}
+
 /* ---- in a spool ---- */
 
 static void spool_path(char ret[FAKE_PATH + 64], const char *name)
@@ -611,6 +719,8 @@ int main(void)
         cmocka_unit_test(that_of_another_sink_is_left_alone),
         cmocka_unit_test(without_room_on_the_disk_there_is_none),
         cmocka_unit_test(one_that_was_cut_is_seen_and_does_not_kill),
+        cmocka_unit_test(a_file_system_that_cannot_but_cache_is_asked_once),
+        cmocka_unit_test(what_comes_fast_does_not_stay_in_the_page_cache),
     };
     for (size_t i = 0; i < ARRAY_COUNT(alone); i++) {
         alone[i].setup_func = directory_make;

@@ -139,7 +139,10 @@ static void group_next(struct seglog *l);
 static void on_done(struct io_req *req, int result)
 {
     struct seglog *l = req->owner;
-    if (result == -EINTR || result == -EAGAIN)
+    if (result == -EOPNOTSUPP && req->is_uncached) {
+        l->is_uncached_refused = true;
+        result = 0;
+    } else if (result == -EINTR || result == -EAGAIN)
         result = 0;
     else if (result == 0 && l->step == SEGLOG_WRITE)
         result = -EIO; /* a disk that takes nothing and says nothing */
@@ -166,6 +169,7 @@ static void request(struct seglog *l, enum seglog_step step, enum io_op op, int 
     l->req.len = op == IO_WRITE ? (uint32_t)((is_sealed ? group_bytes(l) : l->group_len) - l->group_done) : 0;
     l->req.offset = op == IO_WRITE ? (int64_t)(l->last->bytes + l->group_done) : 0;
     l->req.is_quick = op == IO_WRITE && l->is_quick && l->is_local;
+    l->req.is_uncached = op == IO_WRITE && is_sealed && l->is_uncached && !l->is_uncached_refused;
     l->req.buf_index = -1;
     l->req.done = on_done;
     l->req.owner = l;

@@ -126,6 +126,13 @@ static bool is_due(struct spool *s, uint64_t now_ns)
     return now_ns >= s->drain_ns || s->is_put_blocked || s->journal.bytes >= DRAIN_WORTH;
 }
 
+/* What comes faster than one write in DRAIN_NS is not read while it is in the page cache, and to keep it there
+ * would take time from those who write beside us: the kernel is to write it to disk at once. */
+static bool is_much(const struct spool *s, size_t len)
+{
+    return len >= DRAIN_WORTH && s->log.sync != SINK_SYNC_NEVER;
+}
+
 void spool_journal_start(struct spool *s, uint64_t now_ns)
 {
     const uint64_t max = s->cfg.delivery->spool_max_bytes, part = max / PART_OF_LIMIT;
@@ -139,6 +146,7 @@ void spool_journal_start(struct spool *s, uint64_t now_ns)
     while (s->log.bytes + len > max && spool_evict(s, &s->counts.dropped_size))
         ;
     s->log.is_quick = s->journal.bytes > CROWDED;
+    s->log.is_uncached = is_much(s, len);
     int r = seglog_add_sealed(&s->log, blocks, len, s->journal.first, s->drain_records);
     if (r == 0)
         r = seglog_start(&s->log);
