@@ -36,9 +36,11 @@
 
 #ifdef __cplusplus
 #define FAPILOG_STATIC_ASSERT static_assert
+#define FAPILOG_U64_OF_(v) static_cast<uint64_t>(v)
 extern "C" {
 #else
 #define FAPILOG_STATIC_ASSERT _Static_assert
+#define FAPILOG_U64_OF_(v) ((uint64_t)(v))
 #endif
 
 #define FAPILOG_MAGIC UINT64_C(0x31474e5250414621) /* "!FAPRNG1" read as little endian */
@@ -294,8 +296,8 @@ FAPILOG_STATIC_ASSERT(sizeof(struct fapilog_lane) == 256, "stride");
 #define FAPILOG_FLAG_NESTED 16   /* logged by a signal handler that interrupted a log call */
 
 #define FAPILOG_WORD0(size8, kind, level, flags, schema) \
-    ((uint64_t)(size8) | (uint64_t)(kind) << 16 | (uint64_t)(level) << 20 | (uint64_t)(flags) << 25 | \
-     (uint64_t)(schema) << 32)
+    (FAPILOG_U64_OF_(size8) | FAPILOG_U64_OF_(kind) << 16 | FAPILOG_U64_OF_(level) << 20 | \
+     FAPILOG_U64_OF_(flags) << 25 | FAPILOG_U64_OF_(schema) << 32)
 #define FAPILOG_WORD0_SIZE(w) ((uint32_t)((w) & 0xffff) * 8)
 #define FAPILOG_WORD0_KIND(w) ((uint32_t)((w) >> 16) & 0xf)
 #define FAPILOG_WORD0_LEVEL(w) ((uint32_t)((w) >> 20) & 0x1f)

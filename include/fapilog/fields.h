@@ -30,12 +30,12 @@ extern "C" {
  * -Wzero-as-null-pointer-constant included. */
 #ifdef __cplusplus
 #define FAPILOGI_CAST(type, v) static_cast<type>(v)
-#define FAPILOGI_ADDRESS(p) reinterpret_cast<uintptr_t>(p)
+#define FAPILOGI_REINTERPRET(type, v) reinterpret_cast<type>(v)
 #define FAPILOGI_NULL nullptr
 #define FAPILOGI_CONSTANT static constexpr /* C++ would fill it in at run time, once, with what came first */
 #else
 #define FAPILOGI_CAST(type, v) ((type)(v))
-#define FAPILOGI_ADDRESS(p) ((uintptr_t)(p))
+#define FAPILOGI_REINTERPRET(type, v) ((type)(v))
 #define FAPILOGI_NULL 0
 #define FAPILOGI_CONSTANT static const
 #endif
@@ -121,7 +121,7 @@ FAPILOGI_INLINE struct fapilogi_errno fapilogi_make_errno(int code)
 FAPILOGI_INLINE struct fapilogi_pointer fapilogi_make_pointer(const void *p)
 {
     struct fapilogi_pointer r;
-    r.address = FAPILOGI_ADDRESS(p);
+    r.address = FAPILOGI_REINTERPRET(uintptr_t, p);
     return r;
 }
 
@@ -297,7 +297,7 @@ FAPILOGI_INLINE size_t FAPILOGI_NAME(put, stack)(uint8_t *to, size_t at, const s
     memcpy(to + at, &v->count, 4);
     at = FAPILOGI_UP(at + 4, 8);
     for (uint32_t i = 0; i < v->count; i++) {
-        const uint64_t address = FAPILOGI_ADDRESS(v->frame[i]);
+        const uint64_t address = FAPILOGI_REINTERPRET(uintptr_t, v->frame[i]);
         memcpy(to + at + FAPILOGI_CAST(size_t, i) * 8, &address, 8);
     }
     return at + FAPILOGI_CAST(size_t, v->count) * 8;

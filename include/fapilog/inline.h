@@ -59,7 +59,7 @@ FAPILOG_STATIC_ASSERT(sizeof(struct fapilog_site_desc) % 8 == 0, "sites lie back
 struct fapilogi_pending {
     uint8_t *args; /* 8-byte aligned place of the arguments */
 };
-#define FAPILOGI_AGAIN ((struct fapilogi_pending *)1) /* there is room now */
+#define FAPILOGI_AGAIN FAPILOGI_REINTERPRET(struct fapilogi_pending *, 1) /* there is room now */
 
 /* A writer of a lane: private to the thread, on a page that a forked child sees as zeros. One cache line. */
 struct fapilogi_lane {
@@ -142,16 +142,16 @@ FAPILOGI_INLINE struct fapilogi_cursor fapilogi_begin(const struct fapilogi_logg
             FAPILOGI_BARRIER(); /* a signal handler from here on sees busy and leaves the lane alone */
             const uint64_t ext = log->ext | p->ext;
             const size_t ext_size = ext ? 8 : 0;
-            const size_t size = 16 + ext_size + ((args_size + 7) & ~(size_t)7);
+            const size_t size = 16 + ext_size + (args_size + 7) / 8 * 8;
             const uint64_t tail = p->tail;
             /* order: acquire, pairs with R1 - a record may name the entry only once it is complete */
             const uint32_t id = __atomic_load_n(&site->id, __ATOMIC_ACQUIRE);
-            const int64_t room = (int64_t)(p->limit[level >= FAPILOG_LEVEL_ERROR] - tail);
-            if (FAPILOGI_LIKELY(room >= (int64_t)size && id)) {
+            const int64_t room = FAPILOGI_CAST(int64_t, p->limit[level >= FAPILOG_LEVEL_ERROR] - tail);
+            if (FAPILOGI_LIKELY(room >= FAPILOGI_CAST(int64_t, size) && id)) {
                 uint8_t *const w = p->data + (tail & p->mask);
                 const uint64_t word0 = FAPILOG_WORD0(0, FAPILOG_KIND_EVENT, level & 31, 0, id);
                 struct fapilog_record_header head;
-                head.word0 = (word0 | size / 8) + (ext ? (uint64_t)FAPILOG_FLAG_EXT << 25 : 0);
+                head.word0 = (word0 | size / 8) + (ext ? FAPILOGI_CAST(uint64_t, FAPILOG_FLAG_EXT) << 25 : 0);
                 head.cycles = FAPILOGI_COUNTER();
                 memcpy(w, &head, sizeof head);
                 if (ext)
@@ -159,7 +159,7 @@ FAPILOGI_INLINE struct fapilogi_cursor fapilogi_begin(const struct fapilogi_logg
                 c.args = w + 16 + ext_size;
                 c.lane = p;
                 c.next = tail + size;
-                c.pending = 0;
+                c.pending = FAPILOGI_NULL;
                 return c;
             }
             FAPILOGI_BARRIER();
@@ -167,15 +167,15 @@ FAPILOGI_INLINE struct fapilogi_cursor fapilogi_begin(const struct fapilogi_logg
         }
         c.pending = fapilogi_slow(p, log, site, level, args_size);
     } while (c.pending == FAPILOGI_AGAIN);
-    c.lane = 0;
+    c.lane = FAPILOGI_NULL;
     c.next = 0;
-    c.args = c.pending ? c.pending->args : 0;
+    c.args = c.pending ? c.pending->args : FAPILOGI_NULL;
     return c;
 }
 
 FAPILOGI_INLINE void fapilogi_end(struct fapilogi_cursor c, uint32_t level)
 {
-    if (FAPILOGI_LIKELY(c.lane != 0)) {
+    if (FAPILOGI_LIKELY(c.lane != FAPILOGI_NULL)) {
         c.lane->tail = c.next;
         c.lane->count++;
         /* order: C1 release, pairs with C2 - the record's bytes are complete; the only commit */
@@ -207,7 +207,8 @@ FAPILOGI_API void fapilogi_module_remove(struct fapilogi_module *m);
 extern struct fapilog_site_desc __start_fapilog_sites[] FAPILOGI_WEAK;
 extern struct fapilog_site_desc __stop_fapilog_sites[] FAPILOGI_WEAK;
 
-FAPILOGI_WEAK struct fapilogi_module fapilogi_module_node = {0, 0, 0, 0};
+extern struct fapilogi_module fapilogi_module_node;
+FAPILOGI_WEAK struct fapilogi_module fapilogi_module_node = {FAPILOGI_NULL, FAPILOGI_NULL, FAPILOGI_NULL, 0};
 
 FAPILOGI_WEAK __attribute__((constructor(65535))) void fapilogi_module_init(void);
 FAPILOGI_WEAK void fapilogi_module_init(void)

@@ -40,7 +40,7 @@ both="-O1 -Wall -Wextra -Werror -Wpedantic -Wconversion -Wsign-conversion -Wshad
       -Wmissing-declarations -Wvla -Wunused-macros"
 c_only="-Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wwrite-strings -Wbad-function-cast
         -Wnested-externs -Wc++-compat"
-cxx_only="-Wextra-semi -Wnon-virtual-dtor -Woverloaded-virtual"
+cxx_only="-Wextra-semi -Wnon-virtual-dtor -Woverloaded-virtual -Wold-style-cast -Wzero-as-null-pointer-constant"
 gcc_only="-Wlogical-op -Wduplicated-cond -Wduplicated-branches -Wformat-signedness"
 
 # use ROOT PROGRAM: strict users' flags.
@@ -52,7 +52,7 @@ use() {
         case $compiler in
         gcc) standards="c11 gnu11 c17 gnu17 c2x gnu2x" language="-x c $c_only $gcc_only -Wjump-misses-init" ;;
         clang) standards="c11 gnu11 c17 gnu17 c2x gnu2x" language="-x c $c_only" ;;
-        g++) standards="c++11 gnu++11 c++14 c++17 c++20 c++2b" language="-x c++ $cxx_only $gcc_only -Wold-style-cast" ;;
+        g++) standards="c++11 gnu++11 c++14 c++17 c++20 c++2b" language="-x c++ $cxx_only $gcc_only" ;;
         *) standards="c++11 gnu++11 c++14 c++17 c++20 c++2b" language="-x c++ $cxx_only" ;;
         esac
         for standard in $standards; do
