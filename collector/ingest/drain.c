@@ -144,6 +144,8 @@ static int lane_reader_get(struct lane *l)
         free(reader);
         return r;
     }
+    if (reader->cursor.flags & LANE_COPY && !l->skipped_before)
+        lane_cursor_resume(&reader->cursor, l->delivered + l->lost_before);
     l->reader = reader;
     return 0;
 }
@@ -174,6 +176,11 @@ static bool lane_fetch(struct drain *d, struct lane *l)
         drain_touch_lane(d, l);
         d->bytes += reader->cursor.pos - l->taken;
         l->taken = reader->cursor.pos;
+    }
+    if (r == 0) {
+        l->lost_read = reader->cursor.lost;
+        if (unlikely(d->is_fenced))
+            fence_end_lane(l);
     }
     return r > 0 && l->source->state != SOURCE_QUARANTINED;
 }
@@ -281,6 +288,8 @@ static void source_begin(struct drain *d, struct source *s, bool is_final)
         if (unlikely(d->is_fenced))
             fence_cut_lane(l);
         if (likely(l->tail == l->taken)) {
+            if (unlikely(d->is_fenced))
+                fence_end_lane(l);
             if (unlikely(drops_lane_has_any(l)))
                 add_report(d, s, l);
             continue;
@@ -461,6 +470,7 @@ uint64_t drain_accept(struct drain *d)
     drain_touch_lane(d, l);
     d->bytes += bytes;
     l->taken = reader->cursor.pos;
+    l->lost_read = reader->cursor.lost;
     l->delivered++;
     const int64_t time_ns = reader->record.time_ns;
     if (time_ns > d->emitted_ns && time_ns <= d->now_ns)
@@ -525,6 +535,7 @@ static uint64_t lane_take_copied(struct drain *d, struct lane *l, uint64_t bytes
         drain_touch_lane(d, l);
         reader->has_record = false;
         l->taken = reader->cursor.pos;
+        l->lost_read = reader->cursor.lost;
         l->delivered++;
         ++*ret_records;
     }

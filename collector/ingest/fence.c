@@ -6,7 +6,7 @@ static void close_all(struct drain *d)
         struct source *s = d->segments->source[i];
         s->fence = (struct source_fence){ s->orphan_told, s->truncated_told, s->unregistered_told };
         for (uint32_t k = 0; k < s->lanes_count; k++)
-            s->lane[k].fence = (struct lane_fence){ s->lane[k].taken, s->lane[k].dropped_told };
+            s->lane[k].fence = (struct lane_fence){ s->lane[k].taken, s->lane[k].dropped_told, 0 };
     }
 }
 
@@ -25,6 +25,8 @@ static void open_up_to(struct source *s, const struct position *p)
     } else if (p->lane < s->lanes_count) {
         raise_to(&s->lane[p->lane].fence.end, p->done);
         raise_to(&s->lane[p->lane].fence.dropped, p->dropped_seen);
+        if (!p->skipped_bytes)
+            raise_to(&s->lane[p->lane].fence.events, p->delivered + p->lost);
     }
 }
 
@@ -55,6 +57,27 @@ void fence_cut_lane(struct lane *l)
 {
     cut(&l->tail, l->fence.end);
     cut(&l->dropped, l->fence.dropped);
+}
+
+/* The batch was so many events, delivered or lost, and whoever had it was told so. What of it has been overwritten
+ * since is lost to the others; what is missing beyond it comes with the next batch, for everybody. */
+void fence_end_lane(struct lane *l)
+{
+    const uint64_t events = l->fence.events;
+    if (!events || lane_skipped(l))
+        return;
+    if (!l->reader) {
+        if (l->taken == l->fence.end && events > l->delivered)
+            raise_to(&l->lost_before, events - l->delivered);
+        return;
+    }
+    struct lane_cursor *c = &l->reader->cursor;
+    if (!(c->flags & LANE_COPY) || c->pos != l->fence.end)
+        return;
+    const uint64_t told = l->lost_told - l->lost_before;
+    const int64_t untold = (int64_t)(c->lost - told) + (int64_t)(events - c->seq);
+    l->lost_read = c->lost = told + (uint64_t)(untold > 0 ? untold : 0);
+    lane_cursor_resume(c, events + (uint64_t)(untold < 0 ? -untold : 0));
 }
 
 void fence_cut_source(struct source *s)

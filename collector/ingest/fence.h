@@ -11,5 +11,7 @@ void fence_begin(struct drain *d);
 /* No report goes beyond what the batch had told. */
 void fence_cut_lane(struct lane *l);
 void fence_cut_source(struct source *s);
+/* When the lane is read up to the fence, before the reports of the turn. */
+void fence_end_lane(struct lane *l);
 
 #endif

@@ -34,6 +34,7 @@ struct lane_reader {
 /* See fence.h. */
 struct lane_fence {
     uint64_t end, dropped;
+    uint64_t events; /* read or lost before `end`; 0: not known */
 };
 struct source_fence {
     uint64_t orphan, truncated, unregistered;
@@ -56,6 +57,7 @@ struct lane {
     uint64_t dropped_told; /* reported, or in a batch on its way */
     uint64_t lost_told;
     uint64_t lost_before;    /* by cursors of earlier runs */
+    uint64_t lost_read;      /* of cursor.lost what lies before `taken`: the cursor is a record ahead */
     uint64_t skipped_before;
     uint64_t damaged_seen, skipped_seen; /* of the cursor's counters */
     uint64_t flushed;      /* consumed lines before this position are out of our cache */
@@ -176,7 +178,7 @@ void source_find_hot_lanes(struct source *s, bool look_at_all);
 
 static inline uint64_t lane_lost(const struct lane *l)
 {
-    return l->lost_before + (l->reader ? l->reader->cursor.lost : 0);
+    return l->lost_before + l->lost_read;
 }
 
 static inline uint64_t lane_skipped(const struct lane *l)

@@ -37,6 +37,14 @@ void lane_cursor_start_late(struct lane_cursor *c)
     c->torn_is_lost = c->seq_known = true;
 }
 
+void lane_cursor_resume(struct lane_cursor *c, uint64_t events)
+{
+    c->seq = events;
+    c->seq_known = c->is_resumed = true;
+    c->gap_bytes = 0;
+    c->block = NULL; /* its header is read again */
+}
+
 void lane_cursor_done(struct lane_cursor *c)
 {
     free(c->copy);
@@ -84,7 +92,7 @@ static void skip_block(struct lane_cursor *c, uint64_t tail)
     c->damaged += c->bad_block != block_start(c, c->pos) + 1;
     c->bad_block = block_start(c, c->pos) + 1;
     c->skipped_bytes += to - c->pos;
-    c->seq_known = false;
+    c->seq_known = c->is_resumed = false;
     lane_jump(c, to);
 }
 
@@ -178,6 +186,15 @@ static int block_accept(struct lane_cursor *c)
     return 0;
 }
 
+/* The events before pos are known from the block now. */
+static void count_missed(struct lane_cursor *c, uint64_t events)
+{
+    const uint64_t most = c->pos / LANE_HEADER_BYTES;
+    c->is_resumed = false;
+    if (c->seq > events)
+        c->lost += c->seq - events < most ? c->seq - events : most;
+}
+
 /* 1: the block of pos can be read; 0: it was skipped. */
 static int block_open(struct lane_cursor *c, uint64_t tail)
 {
@@ -193,8 +210,9 @@ static int block_open(struct lane_cursor *c, uint64_t tail)
     } else {
         c->block = c->data + (c->block_pos & (c->cap - 1));
     }
-    const uint64_t header_end = c->block_pos + LANE_BLOCK_BYTES;
+    const uint64_t header_end = c->block_pos + LANE_BLOCK_BYTES, events = c->seq;
     const bool inside = c->pos != c->block_pos;
+    c->seq_known = c->seq_known && !c->is_resumed;
     int r = header_end > tail || (inside && c->pos < header_end) ? -EBADMSG : block_accept(c);
     if (r == 0 && inside)
         r = block_rescan(c);
@@ -205,6 +223,8 @@ static int block_open(struct lane_cursor *c, uint64_t tail)
         skip_block(c, tail);
         return 0;
     }
+    if (r == 0 && c->is_resumed)
+        count_missed(c, events);
     return r < 0 ? r : 1;
 }
 

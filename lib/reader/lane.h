@@ -59,6 +59,7 @@ struct lane_cursor {
     uint8_t *copy;          /* LANE_COPY: one block */
     uint64_t copied;        /* up to where `copy` is filled; of a span, where its repeated part ends */
     bool seq_known;
+    bool is_resumed;        /* seq is what another has counted: the next block shows what it has missed */
     uint32_t thread_len;
     struct lane_context context;
     uint8_t *large;         /* reassembled fragments; payload at offset 16 */
@@ -80,6 +81,10 @@ int lane_cursor_init(struct lane_cursor *c, struct segment *seg, uint32_t lane, 
 void lane_cursor_done(struct lane_cursor *c);
 /* Directly after init: what lies before the start would have been read, so it is lost. */
 void lane_cursor_start_late(struct lane_cursor *c);
+
+/* Between two records: whoever read up to pos has counted `events` there, read or lost. What the lane says to be
+ * missing to that number was overwritten and counts as lost. */
+void lane_cursor_resume(struct lane_cursor *c, uint64_t events);
 
 /* order: C2 acquire, pairs with C1 - all bytes before the tail are complete */
 static inline uint64_t lane_tail(const struct lane_cursor *c)
