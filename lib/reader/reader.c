@@ -171,7 +171,7 @@ static bool is_known(struct reader *r, const char *path, const struct stat *st)
     }
     for (size_t i = 0; i < r->natives_count; i++) {
         struct reader_native *n = r->natives[i];
-        if (is_same_file(n->path, path, n->dev == st->st_dev && n->ino == st->st_ino))
+        if (n->dev == st->st_dev && n->ino == st->st_ino) /* open as long as we are: nobody else gets its number */
             return n->seen = true;
     }
     return false;
@@ -192,6 +192,23 @@ static bool is_segment_name(const char *name)
     return false;
 }
 
+/* log.fnl, and what rotation makes of it: log.fnl.1, log.fnl.2 ... */
+static bool is_native_name(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    const size_t stem = dot ? (size_t)(dot - name) : 0, n = sizeof native_suffix - 1;
+    if (dot && dot[1] && dot[1 + strspn(dot + 1, "0123456789")] == '\0')
+        return stem > n && memcmp(dot - n, native_suffix, n) == 0;
+    return has_suffix(name, native_suffix);
+}
+
+/* A sink whose path is a file opens it before there is a record. */
+static bool is_empty_yet(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
+}
+
 static int entry_add(struct reader *r, int dir_fd, const char *name, const char *path, struct err *e)
 {
     if (is_segment_name(name))
@@ -199,7 +216,7 @@ static int entry_add(struct reader *r, int dir_fd, const char *name, const char 
     auto_fd fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
         return err_sys(e, -errno, "%s", path);
-    return reader_native_add_fd(r, take_fd(fd), path, false, e);
+    return is_empty_yet(fd) ? 0 : reader_native_add_fd(r, take_fd(fd), path, false, e);
 }
 
 static int dir_scan(struct reader *r, const char *dir, bool quiet, struct err *e)
@@ -212,7 +229,7 @@ static int dir_scan(struct reader *r, const char *dir, bool quiet, struct err *e
         struct stat st;
         struct err why = {0};
         const char *name = entry->d_name;
-        if (name[0] == '.' || (!is_segment_name(name) && !has_suffix(name, native_suffix)))
+        if (name[0] == '.' || (!is_segment_name(name) && !is_native_name(name)))
             continue;
         if ((size_t)snprintf(path, sizeof path, "%s/%s", dir, name) >= sizeof path ||
             fstatat(dirfd(d), name, &st, AT_SYMLINK_NOFOLLOW) < 0 || is_known(r, path, &st))
@@ -260,6 +277,10 @@ int reader_add(struct reader *r, const char *path, struct err *e)
         return err_sys(e, -errno, "%s", path);
     if (is_native(fd))
         return reader_native_add_fd(r, take_fd(fd), path, true, e);
+    if (is_native_name(path) && is_empty_yet(fd)) {
+        reader_warn(r, "%s is empty: nothing has been written to it yet", path);
+        return 0;
+    }
     return reader_segment_add_fd(r, take_fd(fd), path, e);
 }
 

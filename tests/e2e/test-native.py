@@ -83,6 +83,36 @@ def following_files_shows_records_in_order():
             check(late == 0, f"{late} of {written} are older than the one before")
 
 
+def archives_with_numbers_are_shown_with_their_live_file():
+    """Before there is a record, while files get new names, and afterwards."""
+    with Place() as place:
+        c = place.collector(sink=f"native://{place.out}/log.fnl?max_bytes=20KB&max_files=1000")
+        place.wait_ready(c)
+        wait_for("the live file is there", lambda: os.path.exists(place.file("log.fnl")))
+        check(os.path.getsize(place.file("log.fnl")) == 0, "an empty file was expected")
+        for args in ([place.out], ["--verify", place.out], [place.file("log.fnl")]):
+            p = place.start([DUMP, *args])
+            _, err = p.communicate(timeout=60)
+            check(p.returncode == 0, f"{args}: status {p.returncode}: {err}")
+        with open(os.path.join(place.path, "shown"), "w") as out:
+            d = place.start([DUMP, "--follow", "--format", "json", place.out], stdout=out)
+            written = place.load_done("--records", 4000, "--pause-us", 100, "--payload", 60, "--block")
+            stop(c)
+            archives = len(os.listdir(place.out)) - 1
+            check(archives > 3, f"{archives} archives")
+
+            def shown():
+                with open(out.name) as f:
+                    return [json.loads(line)["n"] for line in f.read().split("\n")[:-1]]
+            wait_for("all records are shown", lambda: len(shown()) >= written)
+            d.terminate()
+            check(d.wait(timeout=20) == 0, "fapilog-dump has failed")
+        check(shown() == list(range(written)), f"followed: {len(shown())} of {written}")
+        lines = dump(place, "--format", "json")
+        check([r["n"] for r in lines] == list(range(written)), f"{len(lines)} of {written} in {archives} archives")
+        check(len(dump(place, "--stats", "--format", "json")) == archives + 1, "--stats leaves out archives")
+
+
 def out_bytes(place):
     return sum(os.path.getsize(os.path.join(place.out, name)) for name in os.listdir(place.out))
 
@@ -122,5 +152,6 @@ if __name__ == "__main__":
         records_of_many_files_are_in_order_of_time,
         stats_tell_what_the_files_hold,
         following_files_shows_records_in_order,
+        archives_with_numbers_are_shown_with_their_live_file,
         a_producer_that_cuts_its_ring_short_costs_only_its_own_records,
     ]))
