@@ -264,18 +264,35 @@ static int pieces_list(struct image_draft *d, const struct sink_span *span)
     return 0;
 }
 
+/* A span, and those behind it that go on with its last record: an image holds all of them or none. */
+static uint32_t group_end(const struct sink_span *span, uint32_t first, uint32_t count)
+{
+    uint32_t end = first + 1;
+    while (end < count && span[end].is_continued)
+        end++;
+    return end;
+}
+
 /* The spans that belong into it, and what they are. */
 static void spans_choose(struct image_draft *d, struct sink_span *span, uint32_t count)
 {
     uint64_t bytes = 0, records = 0;
-    uint32_t n = 0;
-    for (; n < count; n++) {
+    uint32_t n = 0, end;
+    for (; n < count; n = end) {
+        const uint32_t whole = span[n].before;
+        uint64_t more = 0, more_records = 0;
+        end = group_end(span, n, count);
         span[n].before = repeated(span, n); /* once: the producer may write there */
-        const uint64_t one = (uint64_t)span[n].len + span[n].before;
-        if (n > 0 && (bytes + one > IMAGE_BYTES_GOAL || records + span[n].records > IMAGE_RECORDS_MAX))
+        for (uint32_t i = n; i < end; i++) {
+            more += (uint64_t)span[i].len + span[i].before;
+            more_records += span[i].records;
+        }
+        if (n > 0 && (bytes + more > IMAGE_BYTES_GOAL || records + more_records > IMAGE_RECORDS_MAX)) {
+            span[n].before = whole; /* the next image begins with it */
             break;
-        bytes += one;
-        records += span[n].records;
+        }
+        bytes += more;
+        records += more_records;
     }
     d->taken = n;
     d->records = (uint32_t)records;

@@ -24,6 +24,7 @@ struct run { /* records that follow each other and all go to the output */
     uint64_t from, to;
     uint32_t records;
     uint32_t generation;
+    bool is_continued; /* as of struct sink_span */
 };
 
 /* Whoever owns the lane now need not be who wrote these blocks. */
@@ -63,10 +64,22 @@ static int span_add(struct batch *b, uint32_t output, const struct stretch *st, 
         .len = (uint32_t)(run->to - run->from), .records = run->records,
         /* A block that has begun to be read stays until all of it is delivered; a copy begins at its start. */
         .before = st->copy ? 0 : (uint32_t)(run->from & (st->block - 1)),
+        .is_continued = run->is_continued,
     };
     b->span_bytes[output] += run->to - run->from;
     b->span_records[output] += run->records;
     return 0;
+}
+
+/* The run becomes a span; the next one begins at `from`. */
+static int run_end(struct batch *b, uint32_t output, const struct stretch *st, struct run *run, uint64_t from,
+                   bool is_continued)
+{
+    const int r = span_add(b, output, st, run);
+    run->from = from;
+    run->records = 0;
+    run->is_continued = is_continued;
+    return r;
 }
 
 struct chain { /* of fragments: it may go through several stretches */
@@ -134,7 +147,7 @@ static uint64_t pass_wanted(const uint8_t *at, uint64_t left, uint32_t level_mas
 static int stretch_walk(struct batch *b, uint32_t output, const struct stretch *st, uint32_t level_mask,
                         struct chain *chain)
 {
-    struct run run = { st->from, st->from, 0, generation_at(st) };
+    struct run run = { st->from, st->from, 0, generation_at(st), chain->is_open && chain->is_wanted };
     uint64_t pos = st->from;
     int r = 0;
     while (pos < st->to && r == 0) {
@@ -153,6 +166,7 @@ static int stretch_walk(struct batch *b, uint32_t output, const struct stretch *
         bool counts = false;
         uint64_t next = pos + size;
         const bool is_full = run.records == IMAGE_RECORDS_MAX && !chain->is_open;
+        const bool in_chain = chain->is_open && chain->is_wanted;
         bool take;
         if (size < sizeof(struct fapilog_record_header) || size > end - pos) {
             /* The padding of a block belongs to the run, a damaged rest does as well: its reader
@@ -165,13 +179,12 @@ static int stretch_walk(struct batch *b, uint32_t output, const struct stretch *
                 run.generation = FAPILOG_WORD0_SCHEMA(word0);
         }
         const bool wraps = take && !st->copy && run.to != run.from && (run.to & (st->cap - 1)) == 0;
-        if (!take || wraps || is_full) {
-            r = span_add(b, output, st, &run);
-            run.from = take ? pos : next;
-            run.records = 0;
-        }
+        if (!take || wraps || is_full)
+            r = run_end(b, output, st, &run, take ? pos : next, take && in_chain);
         run.to = next;
         run.records += counts;
+        if (run.is_continued && !chain->is_open && r == 0)
+            r = run_end(b, output, st, &run, next, false);
         pos = next;
     }
     return r < 0 ? r : span_add(b, output, st, &run);

@@ -53,6 +53,7 @@ struct sink_span {
     uint32_t before;            /* bytes in front of data that begin its block and are still readable: its
                                    header and context records, for a file that begins here; 0: none */
     uint32_t records;
+    bool is_continued;          /* begins inside a record, whose beginning ends the span before it, and ends with it */
     bool is_apart;              /* one record that the collector has encoded (collector/format/reencode.h): it needs
                                    no registry, and its length says nothing about where the next one begins */
 };

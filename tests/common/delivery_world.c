@@ -212,6 +212,8 @@ static void arrive(struct world *w, const struct parcel *p)
         arrive_entries(w, p);
         return;
     }
+    if (w->has_new_readers)
+        image_reader_done(&w->reader);
     for (uint32_t i = 0; i < w->pipeline.targets_count; i++)
         if (w->pipeline.target[i].remote)
             as.format = w->pipeline.target[i].sink->format;

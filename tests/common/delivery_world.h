@@ -62,6 +62,7 @@ struct world {
     struct image_reader reader;
     bool has_images; /* now and then the collector is pressed, and the server fails */
     bool always_images;
+    bool has_new_readers; /* each image is read by itself, as by a later run */
     uint32_t images; /* that have come */
     char arrived[512]; /* the last record at the server */
     uint64_t window;

@@ -122,12 +122,102 @@ static void records_of_levels_that_are_not_wanted_are_in_no_image(void **state)
         assert_int_equal(w->server.times[n], world_wants(w, remote, n));
 }
 
+/* ---- which spans an image takes ---- */
+
+enum { BEFORE = 256 };
+
+static struct sink_span span_of(uint64_t position, uint32_t len, uint32_t records)
+{
+    static struct fapilog_process_info process;
+    static struct fapilog_superblock super;
+    static char ring[2 << 20];
+    const uint64_t context = FAPILOG_WORD0(64, FAPILOG_KIND_CONTEXT, 0, 0, 1);
+    memcpy(ring + sizeof ring / 2 - BEFORE, &context, sizeof context);
+    return (struct sink_span){ .process = &process, .super = &super, .registry = ring, .position = position,
+                               .data = ring + sizeof ring / 2, .len = len, .records = records };
+}
+
+static uint32_t taken(struct sink_span *span, uint32_t count)
+{
+    struct image_draft d = { .count = 0 };
+    const struct image_used used = { .count = 0 };
+    assert_int_equal(image_draft(&d, &used, span, count), 0);
+    const uint32_t n = d.taken;
+    assert_true(d.records <= IMAGE_RECORDS_MAX);
+    image_draft_done(&d);
+    return n;
+}
+
+static void a_record_that_lies_in_several_spans_is_in_one_image(void **state)
+{
+    (void)state;
+    struct sink_span span[] = { span_of(0, 600 << 10, 100), span_of(1 << 20, 500 << 10, 1),
+                                span_of(2 << 20, 400 << 10, 0), span_of(3 << 20, 8 << 10, 1),
+                                span_of(4 << 20, 800, 5) };
+    span[2].is_continued = span[3].is_continued = true;
+    assert_int_equal(taken(span, 5), 1);
+    assert_int_equal(taken(span + 1, 4), 4);
+    assert_int_equal(taken(span + 1, 3), 3);
+    span[0].records = 100;
+    span[1].records = IMAGE_RECORDS_MAX - 101;
+    span[0].len = span[1].len = span[2].len = 8 << 10;
+    assert_int_equal(taken(span, 4), 4);
+    span[1].records++;
+    assert_int_equal(taken(span, 4), 1);
+}
+
+static void a_span_that_waits_for_the_next_image_keeps_what_lies_in_front_of_it(void **state)
+{
+    (void)state;
+    struct sink_span span[] = { span_of(1 << 20, 600 << 10, 1), span_of((1 << 20) + (600 << 10), 600 << 10, 1) };
+    span[1].before = BEFORE;
+    assert_int_equal(taken(span, 2), 1);
+    assert_int_equal(taken(span + 1, 1), 1);
+    assert_int_equal(span[1].before, BEFORE);
+    span[1].len = 1000;
+    assert_int_equal(taken(span, 2), 2);
+    assert_int_equal(span[1].before, 0); /* the first one has it */
+}
+
+/* Its beginning lies at the end of the ring, the rest at the start, and both together are too long for one image. */
+static void a_record_that_goes_round_the_ring_arrives(void **state)
+{
+    (void)state;
+    static const char text[100000] = {0};
+    world_kill(w);
+    world_free(w);
+    w = world_new(7, 23);
+    w->settings.lane_budget_bytes = 4 << 20;
+    w->has_images = w->always_images = w->has_new_readers = true;
+    for (unsigned i = 0; i < WORLD_SINKS - WORLD_REMOTES; i++)
+        w->disk[i].level_min = FAPILOG_LEVEL_ERROR; /* a batch is not full of their text before an image is */
+    world_open(w, WORLD_SINKS);
+    for (unsigned i = 0; i < 25; i++) {
+        for (unsigned k = 0; k < 11 + i % 5; k++) {
+            payload_init(&payload);
+            payload_dynamic(&payload, 2, "m");
+            payload_name(&payload, FAPILOG_TYPE_U64, FAPILOG_ROLE_DATA, "n");
+            payload_u64(&payload, w->put);
+            payload_name(&payload, FAPILOG_TYPE_BYTES, FAPILOG_ROLE_DATA, "long");
+            payload_text(&payload, text, sizeof text);
+            builder_put_large(&w->builder, 0, FAPILOG_KIND_DYNAMIC, FAPILOG_LEVEL_INFO, 0, 0, &payload, 4000);
+            w->level[w->put++] = FAPILOG_LEVEL_INFO;
+        }
+        world_finish(w);
+    }
+    for (uint32_t n = 0; n < w->put; n++)
+        assert_int_equal(w->server.times[n], 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_logger_comes_with_all_its_parents, setup, teardown),
         cmocka_unit_test_setup_teardown(a_context_is_repeated_for_records_that_come_later, setup, teardown),
         cmocka_unit_test_setup_teardown(records_of_levels_that_are_not_wanted_are_in_no_image, setup, teardown),
+        cmocka_unit_test(a_record_that_lies_in_several_spans_is_in_one_image),
+        cmocka_unit_test(a_span_that_waits_for_the_next_image_keeps_what_lies_in_front_of_it),
+        cmocka_unit_test_setup_teardown(a_record_that_goes_round_the_ring_arrives, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
