@@ -208,6 +208,7 @@ static int open_pipeline(struct daemon *d, struct err *e)
         return r;
     *s = d->config.settings.delivery;
     s->state_dir = d->state_dir;
+    s->ring_dir = d->dir;
     s->stages = d->stages;
     s->is_apart = diagnostics_want_records(&d->config);
     s->routes = d->routes;

@@ -65,6 +65,8 @@ static bool merge_some(struct pipeline *p)
         if (is_under_way(p, i) || is_under_way(p, i + 1) || !have_same_owners(p, b, next))
             continue;
         const uint32_t remote_settled = b->settled & next->settled;
+        remotes_note_settled(p, b, ~next->settled);
+        remotes_note_settled(p, next, ~b->settled);
         if (!batch_merge(b, next, &p->buffers, &p->outputs, outputs_waited_for(p, b)))
             continue;
         b->settled = remote_settled;
@@ -167,6 +169,8 @@ static void commit_oldest(struct pipeline *p)
     struct batch *b = p->open[0];
     FAULT_POINT("written");
     pipeline_store(p, b);
+    if (p->answered)
+        answered_forget(p->answered, b->checkpoint.position, b->checkpoint.count);
     release_checkpoint(&b->checkpoint);
     FAULT_POINT("released");
     p->committed_records += b->records;
@@ -183,9 +187,21 @@ static void commit_settled(struct pipeline *p)
         commit_oldest(p);
 }
 
+/* A segment has come, or is known to be gone. */
+static void prune_answered(struct pipeline *p)
+{
+    const uint64_t seen = p->segments->stats.attached + p->segments->looks;
+    if (seen == p->pruned_seen)
+        return;
+    p->pruned_seen = seen;
+    answered_prune(p->answered, p->segments);
+}
+
 void pipeline_run(struct pipeline *p, uint64_t now_ns)
 {
     bool goes_on = true;
+    if (p->answered && p->segments)
+        prune_answered(p);
     if (p->remotes_count)
         remotes_run(p, now_ns);
     while (goes_on) {

@@ -29,6 +29,8 @@ void pipeline_decide_raw(struct outputs *o, const struct pipeline_settings *sett
 void target_make(struct target *t, struct pipeline *p, struct sink *s);
 int target_open(struct target *t, struct err *e);
 int target_close(struct target *t, struct err *e);
+/* Notes are kept for the sinks that there are. */
+void pipeline_keep_answered(struct pipeline *p);
 /* All that a former run left open is read. */
 bool pipeline_has_caught_up(const struct pipeline *p);
 
@@ -49,6 +51,8 @@ uint32_t remotes_images(const struct pipeline *p);
 int remotes_put(struct pipeline *p, struct batch *b, uint64_t now_ns);
 void remotes_run(struct pipeline *p, uint64_t now_ns);
 uint64_t remotes_deadline(const struct pipeline *p);
+/* Those of the targets that have settled the batch: it will be part of one that they have not. */
+void remotes_note_settled(const struct pipeline *p, const struct batch *b, uint32_t targets);
 /* The tickets that `from` waits for belong to `to`. */
 void remotes_move_tickets(struct batch *to, struct batch *from);
 void remotes_drop_tickets(struct batch *b);

@@ -182,6 +182,31 @@ int target_close(struct target *t, struct err *e)
     return r < 0 ? err_set(e, r, "%s; sink %s", own.text, t->sink->common.name) : 0;
 }
 
+void pipeline_keep_answered(struct pipeline *p)
+{
+    uint64_t identity[FAPILOG_SINKS_MAX];
+    for (uint32_t i = 0; i < p->targets_count; i++)
+        identity[i] = p->target[i].identity;
+    if (p->answered)
+        answered_keep(p->answered, identity, p->targets_count);
+}
+
+/* Without it everything is as it should be but after a SIGKILL: then more comes twice. */
+static void open_answered(struct pipeline *p)
+{
+    struct err e = { 0 };
+    if (!p->remotes_count || !p->settings.ring_dir)
+        return;
+    if (answered_open(p->settings.ring_dir, &p->answered, &e) != 0) {
+        char text[ERR_TEXT_MAX + 128];
+        (void)snprintf(text, sizeof text, "%s; %s", e.text, p->answered
+                       ? "what was delivered of open batches comes again"
+                       : "after a SIGKILL, what was delivered of open batches will come again");
+        pipeline_say(p, text);
+    }
+    pipeline_keep_answered(p);
+}
+
 static int open_all(struct pipeline *p, struct sink *const *sinks, uint32_t count, struct err *e)
 {
     const uint32_t window = (uint32_t)p->settings.window;
@@ -195,6 +220,8 @@ static int open_all(struct pipeline *p, struct sink *const *sinks, uint32_t coun
         r = buffers_init(&p->buffers, p->io, window * p->outputs.text_count, 2 * p->outputs.text_count, e);
     if (r == 0)
         r = commit_reserve(p->commit, pipeline_slot_bytes(p, 0), e);
+    if (r == 0)
+        open_answered(p);
     for (uint32_t i = 0; r == 0 && i < count; i++)
         r = target_open(&p->target[i], e);
     return r;
@@ -246,6 +273,8 @@ static void memory_free(struct pipeline *p)
     p->batch = NULL;
     buffers_done(&p->buffers);
     outputs_done(&p->outputs);
+    answered_close(p->answered);
+    p->answered = NULL;
     free(p->fences);
     free(p->fence_skip);
     free(p->fence_position);

@@ -67,9 +67,21 @@ int remotes_open(struct target *t, struct err *e)
 {
     const struct remote_config cfg = {
         .io = t->pipeline->io, .state_dir = t->pipeline->settings.state_dir,
+        .answered = t->pipeline->answered, .identity = t->identity,
         .on_message = on_message, .message_arg = t->pipeline, .on_status = on_status,
     };
     return remote_open(t->sink, &cfg, &t->remote, e);
+}
+
+/* The batch is settled with the last of them: what the others stand for is to be noted. True: there are any. */
+static bool share_tickets(struct batch *b, const struct target *target)
+{
+    bool is_shared = false;
+    for (struct batch_ticket *t = b->tickets; t; t = t->next) {
+        if (t->target == target)
+            is_shared = t->ticket.is_shared = true;
+    }
+    return is_shared;
 }
 
 static int put(struct target *t, struct batch *b, struct parcel *parcel)
@@ -77,12 +89,35 @@ static int put(struct target *t, struct batch *b, struct parcel *parcel)
     struct batch_ticket *ticket = malloc(sizeof *ticket);
     if (!ticket)
         return -ENOMEM;
-    *ticket = (struct batch_ticket){ { on_settled, ticket }, b->tickets, b, t };
+    const bool is_shared = share_tickets(b, t);
+    *ticket = (struct batch_ticket){ { on_settled, ticket, is_shared }, b->tickets, b, t };
     b->tickets = ticket;
     b->waits |= t->bit;
     t->unsettled++;
     remote_put(t->remote, parcel, &ticket->ticket);
     return 0;
+}
+
+/* Without what a former collector has noted of the batch. */
+static int put_rest(struct target *t, struct batch *b, struct parcel *parcel)
+{
+    const struct answered *a = t->pipeline->answered;
+    struct parcel *rest;
+    if (!a || !answered_has(a, t->identity))
+        return put(t, b, parcel);
+    int r = answered_leave_out(a, t->identity, parcel, &rest);
+    if (r < 0)
+        return r;
+    if (rest->records)
+        r = put(t, b, rest);
+    parcel_unref(rest);
+    return r;
+}
+
+static bool wants_images(const struct target *t)
+{
+    const struct answered *a = t->pipeline->answered;
+    return remote_wants_images(t->remote) && !(a && answered_has(a, t->identity));
 }
 
 /* Stages and routes look at each record; they may change it, or see that a sink does not get it. */
@@ -92,7 +127,7 @@ uint32_t remotes_images(const struct pipeline *p)
     if (p->settings.stages || p->settings.routes || p->is_paused)
         return 0;
     for (uint32_t i = 0; i < p->targets_count; i++)
-        if (p->target[i].remote && !remote_wants_images(p->target[i].remote))
+        if (p->target[i].remote && !wants_images(&p->target[i]))
             images &= ~(UINT32_C(1) << p->target[i].output);
     return images;
 }
@@ -135,8 +170,17 @@ static enum pressure pressure_of(const struct checkpoint *c)
     return most;
 }
 
-/* To all sinks of the output that have not taken it as it is. */
-static int image_put(struct pipeline *p, struct batch *b, uint32_t output, bool is_short, uint64_t now_ns)
+/* The first of a sink that its spool has not taken at once: those before it are safe, and the batch is open. */
+static void note_taken(const struct target *t, const struct batch *b, uint32_t spans)
+{
+    const struct sink_span *first = b->span + b->span_first[t->output];
+    if (t->pipeline->answered && spans && !(b->waits & t->bit))
+        answered_spans(t->pipeline->answered, t->identity, first, spans, true);
+}
+
+/* To all sinks of the output that have not taken it as it is. `before`: spans in the images before this one. */
+static int image_put(struct pipeline *p, struct batch *b, uint32_t output, uint32_t before, bool is_short,
+                     uint64_t now_ns)
 {
     const int64_t oldest_ns = b->chunk[output].image_ns;
     struct parcel *parcel = NULL;
@@ -147,6 +191,7 @@ static int image_put(struct pipeline *p, struct batch *b, uint32_t output, bool 
             continue;
         if (!parcel && !(parcel = image_parcel(&b->draft)))
             return -ENOMEM;
+        note_taken(&p->target[i], b, before);
         parcel_seal(parcel, now_ns);
         parcel->oldest_ns = parcel->youngest_ns = oldest_ns;
         r = put(&p->target[i], b, parcel);
@@ -157,7 +202,7 @@ static int image_put(struct pipeline *p, struct batch *b, uint32_t output, bool 
 
 static int images_put(struct pipeline *p, struct batch *b, uint32_t output, uint64_t now_ns)
 {
-    struct sink_span *span = b->span + b->span_first[output];
+    struct sink_span *const first = b->span + b->span_first[output], *span = first;
     uint32_t left = b->span_first[output + 1] - b->span_first[output];
     if (!b->span_records[output] || images_refused(p, b, output))
         return 0;
@@ -165,7 +210,7 @@ static int images_put(struct pipeline *p, struct batch *b, uint32_t output, uint
     for (; left; span += b->draft.taken, left -= b->draft.taken) {
         int r = image_draft(&b->draft, &b->used, span, left);
         if (r == 0)
-            r = image_put(p, b, output, is_short, now_ns);
+            r = image_put(p, b, output, (uint32_t)(span - first), is_short, now_ns);
         if (r < 0)
             return r;
     }
@@ -186,12 +231,28 @@ int remotes_put(struct pipeline *p, struct batch *b, uint64_t now_ns)
         if (!t->remote || b->settled & t->bit)
             continue;
         struct parcel *parcel = b->chunk[t->output].parcel;
-        if (parcel && parcel->records && put(t, b, parcel) < 0)
+        if (parcel && parcel->records && put_rest(t, b, parcel) < 0)
             return -ENOMEM;
         if (!(b->waits & t->bit))
             b->settled |= t->bit;
     }
     return 0;
+}
+
+void remotes_note_settled(const struct pipeline *p, const struct batch *b, uint32_t targets)
+{
+    for (uint32_t i = 0; i < p->targets_count && p->answered; i++) {
+        const struct target *t = &p->target[i];
+        if (!t->remote || !(targets & b->settled & t->bit))
+            continue;
+        for (uint32_t k = 0; k < b->checkpoint.count; k++) {
+            const struct position *to = &b->checkpoint.position[k];
+            const uint64_t from = b->checkpoint.item[k].from;
+            if (to->lane != POSITION_SEGMENT && to->done > from)
+                answered_stretch(p->answered, t->identity, &(struct answered_place){
+                    { to->uuid_hi, to->uuid_lo }, from, to->done - 1, to->lane });
+        }
+    }
 }
 
 void remotes_move_tickets(struct batch *to, struct batch *from)
@@ -202,6 +263,8 @@ void remotes_move_tickets(struct batch *to, struct batch *from)
     *end = from->tickets;
     for (struct batch_ticket *t = from->tickets; t; t = t->next)
         t->batch = to;
+    for (struct batch_ticket *t = to->tickets; t; t = t->next)
+        t->ticket.is_shared = true;
     from->tickets = NULL;
     to->waits |= from->waits;
     from->waits = 0;

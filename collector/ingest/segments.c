@@ -188,6 +188,7 @@ void segments_look_begin(struct segments *t)
 
 void segments_look_end(struct segments *t)
 {
+    t->looks++;
     if (!t->is_incomplete)
         t->redo_count = 0;
 }

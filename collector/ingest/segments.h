@@ -126,6 +126,7 @@ struct segments {
     /* What former runs delivered, as the state file says, of segments that are not attached yet. */
     struct position *redo;
     uint32_t redo_count;
+    uint64_t looks;     /* at the directory, from begin to end */
     bool is_incomplete; /* the last look at the directory left out segments that a later one may attach */
     void (*on_message)(void *arg, const char *text);
     void (*on_attach)(void *arg, struct source *s);

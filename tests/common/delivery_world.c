@@ -164,6 +164,8 @@ int remote_open(struct sink *s, const struct remote_config *cfg, struct remote *
 {
     (void)e;
     CHECK(s->ops == &far_ops && cfg->io && cfg->state_dir);
+    the_world->stream = answered_begin(cfg->answered, cfg->identity);
+    the_world->streamed = 0;
     *ret = (struct remote *)the_world;
     return 0;
 }
@@ -181,14 +183,15 @@ void remote_put(struct remote *r, struct parcel *p, struct remote_ticket *t)
 {
     struct world *w = (struct world *)r;
     CHECK(w->queued < ARRAY_COUNT(w->queue) && p->records);
-    w->queue[w->queued++] = (struct world_put){ parcel_ref(p), t };
+    w->queue[w->queued++] = (struct world_put){ .parcel = parcel_ref(p), .ticket = t, .first = w->streamed };
+    w->streamed += p->records;
 }
 
-static void arrive_entries(struct world *w, const struct parcel *p)
+/* As many as that, from a place on. Returns where the next one is. */
+static uint64_t arrive_entries(struct world *w, const struct parcel *p, uint64_t at, uint32_t count)
 {
     const struct entry_head *h;
-    uint32_t records = 0;
-    for (uint64_t at = 0; at < p->bytes; at += h->bytes) {
+    for (uint32_t i = 0; i < count; i++, at += h->bytes) {
         h = entry_at(p->data + at, p->bytes - at);
         CHECK(h && h->payload_len);
         (void)snprintf(w->arrived, sizeof w->arrived, "%.*s", (int)h->payload_len, entry_payload(h));
@@ -198,20 +201,15 @@ static void arrive_entries(struct world *w, const struct parcel *p)
         if (w->server.times[n]++)
             CHECK(memcmp(&w->server.id[n], &id, sizeof id) == 0);
         w->server.id[n] = id;
-        records++;
     }
-    CHECK(records == p->records);
+    return at;
 }
 
 /* The ring may have gone on meanwhile, and its collector be another one. */
-static void arrive(struct world *w, const struct parcel *p)
+static void arrive_image(struct world *w, const struct parcel *p)
 {
     struct output as = { .kind = OUTPUT_ENTRY };
     struct parcel *entries;
-    if (!p->is_image) {
-        arrive_entries(w, p);
-        return;
-    }
     if (w->has_new_readers)
         image_reader_done(&w->reader);
     for (uint32_t i = 0; i < w->pipeline.targets_count; i++)
@@ -219,7 +217,7 @@ static void arrive(struct world *w, const struct parcel *p)
             as.format = w->pipeline.target[i].sink->format;
     CHECK(image_expand(&w->reader, &as, p->data, p->bytes, p->records, &entries) == 0);
     CHECK(entries->records == p->records);
-    arrive_entries(w, entries);
+    CHECK(arrive_entries(w, entries, 0, entries->records) == entries->bytes);
     parcel_unref(entries);
     w->images++;
 }
@@ -253,13 +251,44 @@ void remote_reformatted(struct remote *r)
     image_reader_done(&((struct world *)r)->reader);
 }
 
+/* As the engine does. */
+static void note(struct world *w, const struct world_put *put, uint64_t at, uint32_t n)
+{
+    const bool is_last = put->done == put->parcel->records;
+    const uint64_t number = put->first + put->done - n;
+    if (!w->stream.to)
+        return;
+    if (is_last && !put->ticket->is_shared)
+        answered_pass(&w->stream, number, n);
+    else if (put->parcel->is_image)
+        answered_image(&w->stream, number, put->parcel);
+    else
+        answered_entries(&w->stream, number, (const void *)(put->parcel->data + at), n);
+}
+
+void world_settle_some(struct world *w, uint32_t which, uint32_t records)
+{
+    struct world_put *put = &w->queue[which], whole;
+    const uint32_t left = put->parcel->records - put->done;
+    const uint32_t n = put->parcel->is_image || records > left ? left : records;
+    const uint64_t at = put->at;
+    if (put->parcel->is_image)
+        arrive_image(w, put->parcel);
+    else
+        put->at = arrive_entries(w, put->parcel, at, n);
+    put->done += n;
+    note(w, put, at, n);
+    if (n < left)
+        return;
+    whole = *put;
+    memmove(put, put + 1, (--w->queued - which) * sizeof *put);
+    whole.ticket->settled(whole.ticket);
+    parcel_unref(whole.parcel);
+}
+
 void world_settle(struct world *w, uint32_t which)
 {
-    const struct world_put put = w->queue[which];
-    memmove(&w->queue[which], &w->queue[which + 1], (--w->queued - which) * sizeof put);
-    arrive(w, put.parcel);
-    put.ticket->settled(put.ticket);
-    parcel_unref(put.parcel);
+    world_settle_some(w, which, UINT32_MAX);
 }
 
 void remote_hurry(struct remote *r)
@@ -270,7 +299,7 @@ void remote_hurry(struct remote *r)
 void remote_relieve(struct remote *r)
 {
     struct world *w = (struct world *)r;
-    w->relieved++;
+    w->relieved += !w->has_no_spool;
 }
 
 void remote_run(struct remote *r, uint64_t now_ns)
@@ -393,7 +422,8 @@ void world_open(struct world *w, uint32_t sinks)
     open_rings(w, &e);
     memset(&w->pipeline, 0, sizeof w->pipeline);
     w->pipeline.segments = &w->segments;
-    w->pipeline.settings = (struct pipeline_settings){ .window = w->window, .state_dir = w->dir };
+    w->pipeline.settings = (struct pipeline_settings){ .window = w->window, .state_dir = w->dir,
+                                                       .ring_dir = w->has_no_notes ? NULL : w->dir };
     w->sinks_count = sinks;
     w->pipeline.settings.stages = w->stages;
     w->pipeline.notes = w->notes;

@@ -32,6 +32,9 @@ struct world_server {
 struct world_put {
     struct parcel *parcel;
     struct remote_ticket *ticket;
+    uint64_t at;    /* what has not arrived */
+    uint32_t done;
+    uint64_t first; /* its number in the stream */
 };
 
 struct world {
@@ -59,6 +62,10 @@ struct world {
     int open_error; /* of the next sink that is opened */
     struct world_put queue[4096];
     uint32_t queued, relieved;
+    struct answered_stream stream;
+    uint64_t streamed;
+    bool has_no_notes; /* of what is settled */
+    bool has_no_spool; /* on_full=block */
     struct image_reader reader;
     bool has_images; /* now and then the collector is pressed, and the server fails */
     bool always_images;
@@ -96,6 +103,8 @@ void world_write_some(struct world *w, uint32_t sink);
 void world_write_ends(struct world *w, uint32_t sink, int result);
 /* The server, or the spool, takes one of the parcels. */
 void world_settle(struct world *w, uint32_t which);
+/* It takes some records of one, and the collector takes the answer. Images are taken as a whole. */
+void world_settle_some(struct world *w, uint32_t which, uint32_t records);
 /* Everything that can be delivered is. */
 void world_finish(struct world *w);
 uint32_t world_count(const struct world_disk *d, uint32_t n);

@@ -32,6 +32,7 @@ struct lot {
     uint32_t unsettled;        /* what the ticket waits for */
     uint64_t since_ns;         /* CLOCK_MONOTONIC: taken, or written to the spool */
     uint64_t number;           /* rises: which lots remote_relieve() means */
+    uint64_t first;            /* number of its first record in the stream of notes */
 };
 
 struct item {
@@ -115,6 +116,8 @@ struct remote {
     struct doomed *doomed;     /* to become dead letters */
     uint32_t doomed_count, doomed_cap, doomed_writing;
     uint64_t dead_again_ns;
+    struct answered_stream stream;
+    uint64_t streamed;         /* records that have a number in it */
     struct remote_ticket **settled;
     uint32_t settled_count, settled_cap;
     uint64_t unsettled;        /* tickets */
@@ -129,8 +132,9 @@ struct lot *lot_new_block(struct remote *r, struct spool_block *b, char *raw, ui
 /* The record is not in memory any more. */
 void lot_release(struct lot *l);
 void lot_release_many(struct lot *l, uint32_t n);
-/* The ticket need not wait for n of its records. */
-void lot_settle(struct remote *r, struct lot *l, uint32_t n);
+/* The ticket need not wait for n of its records: those from `index` on, the first of them at `entry`. NULL: it is not
+ * told which. */
+void lot_settle(struct remote *r, struct lot *l, const struct entry_head *entry, uint32_t index, uint32_t n);
 /* Where the record lies, it is done with: delivered, dead or dropped. Leaves memory. */
 void item_done(struct remote *r, struct item *i);
 /* The same for the first of n items, and those of its lot that follow it directly; returns how many. */

@@ -29,8 +29,9 @@ struct lot *lot_new_parcel(struct remote *r, struct parcel *p, struct remote_tic
         .parcel = parcel_ref(p), .ticket = t, .data = p->data, .bytes = p->bytes, .queued = p->records,
         .is_image = p->is_image,
         .left = p->records, .unsettled = p->records, .payload_bytes = p->payload_bytes,
-        .since_ns = p->sealed_ns, .number = ++r->lots,
+        .since_ns = p->sealed_ns, .number = ++r->lots, .first = r->streamed,
     };
+    r->streamed += p->records;
     return l;
 }
 
@@ -100,10 +101,25 @@ void ticket_settled(struct remote *r, struct remote_ticket *t)
     r->settled[r->settled_count++] = t;
 }
 
-void lot_settle(struct remote *r, struct lot *l, uint32_t n)
+/* What ends the batch is in the state file with the end of this turn. */
+static void lot_note(const struct remote *r, const struct lot *l, const struct entry_head *entry, uint32_t index,
+                     uint32_t n)
+{
+    if (!l->ticket || !r->stream.to)
+        return;
+    if (l->unsettled == 0 && !l->ticket->is_shared)
+        answered_pass(&r->stream, l->first + index, n);
+    else if (entry)
+        answered_entries(&r->stream, l->first + index, entry, n);
+    else if (l->is_image && n == l->parcel->records)
+        answered_image(&r->stream, l->first, l->parcel);
+}
+
+void lot_settle(struct remote *r, struct lot *l, const struct entry_head *entry, uint32_t index, uint32_t n)
 {
     CHECK(l->unsettled >= n);
     l->unsettled -= n;
+    lot_note(r, l, entry, index, n);
     if (l->unsettled > 0 || !l->ticket)
         return;
     ticket_settled(r, l->ticket);
@@ -125,13 +141,13 @@ uint32_t items_done(struct remote *r, struct item *first, uint32_t n)
         lot_release(l);
         return 1;
     }
-    for (; done < n && first[done].lot == l && !first[done].block; done++)
+    for (; done < n && first[done].lot == l && !first[done].block && first[done].index == first->index + done; done++)
         bytes += first[done].bytes;
     CHECK(r->stats.queued_records >= done);
     r->stats.queued_records -= done;
     r->stats.queued_bytes -= bytes;
     if (l->unsettled)
-        lot_settle(r, l, done);
+        lot_settle(r, l, first->entry, first->index, done);
     lot_release_many(l, done);
     return done;
 }

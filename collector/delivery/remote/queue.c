@@ -49,7 +49,7 @@ void queue_settle_lot(struct remote *r, struct queue *q, uint64_t *counter)
     r->stats.queued_bytes -= l->bytes;
     l->queued = 0;
     if (l->unsettled)
-        lot_settle(r, l, n);
+        lot_settle(r, l, l->is_image ? NULL : (const void *)l->data, 0, n);
     lot_release_many(l, n);
 }
 
@@ -66,7 +66,7 @@ static void lot_lose(struct remote *r, struct queue *q, uint32_t n)
     q->records -= n;
     l->queued -= n;
     if (l->unsettled)
-        lot_settle(r, l, n);
+        lot_settle(r, l, NULL, l->queued, n);
     lot_release_many(l, n);
 }
 

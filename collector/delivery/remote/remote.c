@@ -111,6 +111,7 @@ int remote_open(struct sink *s, const struct remote_config *cfg, struct remote *
     r->cfg = *cfg;
     r->d = &s->delivery;
     r->random = cfg->seed ? cfg->seed : clock_mono_ns();
+    r->stream = answered_begin(cfg->answered, cfg->identity);
     adapt_init(&r->adapt);
     queue_init(&r->fresh);
     queue_init(&r->old);
@@ -274,7 +275,7 @@ void remote_put(struct remote *r, struct parcel *p, struct remote_ticket *t)
     struct lot *l = lot_new_parcel(r, p, t);
     r->fresh_ns = r->now_ns;
     if (is_dropping(r))
-        lot_settle(r, l, l->unsettled); /* memory counts */
+        lot_settle(r, l, NULL, 0, l->unsettled); /* memory counts */
     if (r->d->on_full == SINK_FULL_DROP_NEWEST && !l->is_image) {
         lot_cut(r, l);
         if (l->queued == 0) {

@@ -186,39 +186,60 @@ static void trouble_see(struct remote *r)
     r->is_spool_troubled = trouble;
 }
 
-static void item_spooled(struct remote *r, struct lot *l, const struct entry_head *entry)
+/* Records of a lot, one behind the other, that lie in the spool now. */
+struct stretch {
+    struct item first;
+    uint32_t count;
+    bool is_queue; /* they leave memory */
+};
+
+static void stretch_end(struct remote *r, struct stretch *s)
+{
+    struct lot *l = s->first.lot;
+    if (s->count && l->unsettled)
+        lot_settle(r, l, s->first.entry, s->first.index, s->count);
+    if (s->count && s->is_queue)
+        lot_release_many(l, s->count);
+    s->count = 0;
+}
+
+static void item_spooled(struct remote *r, struct stretch *s, const struct item *i, bool is_queue)
 {
     r->stats.queued_records--;
-    r->stats.queued_bytes -= entry->bytes;
-    if (l->unsettled)
-        lot_settle(r, l, 1);
+    r->stats.queued_bytes -= i->bytes;
+    if (s->count && (s->first.lot != i->lot || s->is_queue != is_queue || s->first.index + s->count != i->index))
+        stretch_end(r, s);
+    if (!s->count++)
+        *s = (struct stretch){ *i, 1, is_queue };
 }
 
 /* They lie in the spool now: the ring need not keep them. */
 static void on_written(struct remote *r)
 {
+    struct stretch spooled = { .count = 0 };
     FAULT_POINT("spool-written");
     for (uint32_t n = 0; n < r->spilled_count; n++) {
         const struct spilled *s = &r->spilled[n];
         struct item i;
         if (s->bundle) {
             struct item *kept = &s->bundle->items[s->item];
+            item_spooled(r, &spooled, kept, false);
             kept->block = s->block;
             kept->index = s->index;
-            item_spooled(r, kept->lot, kept->entry);
             continue;
         }
         if (s->records) {
             CHECK(r->fresh.head && r->fresh.head->queued == s->records);
-            uint64_t spooled = 0;
-            queue_settle_lot(r, &r->fresh, &spooled);
+            uint64_t records = 0;
+            stretch_end(r, &spooled);
+            queue_settle_lot(r, &r->fresh, &records);
             continue;
         }
         CHECK(queue_peek(&r->fresh, &i));
         queue_pop(&r->fresh);
-        item_spooled(r, i.lot, i.entry);
-        lot_release(i.lot);
+        item_spooled(r, &spooled, &i, true);
     }
+    stretch_end(r, &spooled);
     spilling_end(r);
     written_again(r);
 }

@@ -1,0 +1,82 @@
+/* answered.h - what remote sinks have settled of batches that are not settled, told to the next collector.
+ *
+ * The state file (commit.h) knows whole batches. A request that is full ends inside one, so of a batch that is not
+ * settled many records may have been delivered. A note says: of this lane of this segment, the sink has settled each
+ * record that it was to get from the position `first` to the position `last`. Notes lie in mapped memory, DIR/
+ * collector.answered, so they survive SIGKILL as the ring does; the next collector reads the batch again and leaves
+ * those records out for that sink.
+ *
+ *   answer taken -> records settled -> noted -> ... -> batch committed -> positions released -> notes forgotten
+ *
+ * A record is noted only where its ticket need not wait for it any more: a note that is missing costs a record that
+ * comes twice, one that is there costs nothing. What may come twice are records whose request was sent and whose answer
+ * was not taken. A request that ends a batch that waits for nothing else leaves no note: the state file says it in the
+ * same turn.
+ *
+ * Records that an engine gets are numbered in their order (a stream). Of neighbours in it that are settled the notes of
+ * each lane become one (a run), across requests and batches, so there are about as many notes as lanes in use times
+ * requests in flight. There is room for ANSWERED_NOTES_MAX; what finds none is not noted. */
+#ifndef COLLECTOR_DELIVERY_ANSWERED_H
+#define COLLECTOR_DELIVERY_ANSWERED_H
+
+#include "collector/delivery/parcel.h"
+#include "collector/ingest/position.h"
+#include "lib/base/err.h"
+
+#define ANSWERED_FILE "collector.answered"
+
+enum { ANSWERED_NOTES_MAX = 4095 };
+
+struct answered_place {
+    uint64_t uuid[2];     /* as in record ids, and in a segment's superblock */
+    uint64_t first, last; /* positions of records */
+    uint32_t lane;
+};
+
+struct answered;
+struct segments;
+struct sink_span;
+
+/* What one engine of a sink is given. */
+struct answered_stream {
+    struct answered *to; /* NULL: nothing is noted */
+    uint64_t identity;
+    uint32_t number;
+};
+
+/* Opens or makes the file, and loads what a former collector has noted. 1: it had to be begun anew, and e says why. */
+int answered_open(const char *dir, struct answered **ret, struct err *e);
+void answered_close(struct answered *a); /* NULL allowed; what is noted stays */
+
+/* ---- notes of this collector ---- */
+
+struct answered_stream answered_begin(struct answered *a, uint64_t identity);
+/* n entries, one behind the other from `first` on, with the numbers from `at` on. */
+void answered_entries(const struct answered_stream *s, uint64_t at, const struct entry_head *first, uint32_t n);
+/* The same, without a note: those on both sides of them become one. */
+void answered_pass(const struct answered_stream *s, uint64_t at, uint64_t n);
+/* An image of records with the numbers from `at` on. */
+void answered_image(const struct answered_stream *s, uint64_t at, const struct parcel *image);
+/* Without numbers: spans that lie in images, the last of which is_cut or is not. */
+void answered_spans(struct answered *a, uint64_t identity, const struct sink_span *span, uint32_t count, bool is_cut);
+/* Without numbers: all of a lane from p->first to p->last. */
+void answered_stretch(struct answered *a, uint64_t identity, const struct answered_place *p);
+/* All before these positions is released. */
+void answered_forget(struct answered *a, const struct position *position, uint32_t count);
+
+/* ---- notes of former collectors ---- */
+
+/* The sink may still be given something that it has had. */
+bool answered_has(const struct answered *a, uint64_t identity);
+/* What of the parcel the sink has not had: p itself, with another reference, or a copy. -ENOMEM. */
+int answered_leave_out(const struct answered *a, uint64_t identity, struct parcel *p, struct parcel **ret);
+/* Forgets those of other sinks ... */
+void answered_keep(struct answered *a, const uint64_t *identity, uint32_t count);
+/* ... and those of segments that are gone, and of records that are released. */
+void answered_prune(struct answered *a, const struct segments *t);
+
+/* For tests: notes, and places that found no room. */
+uint32_t answered_count(const struct answered *a);
+uint64_t answered_left_out(const struct answered *a);
+
+#endif

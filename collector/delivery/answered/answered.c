@@ -1,0 +1,219 @@
+#include "collector/delivery/answered/internal.h"
+
+#include "collector/ingest/segments.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- one note ---- */
+
+static void lane_link(struct answered *a, uint32_t n)
+{
+    uint32_t *bucket = &a->by_lane[lane_bucket(&a->note[n].place)];
+    a->note[n].lane_prev = 0;
+    a->note[n].lane_next = *bucket;
+    if (*bucket)
+        a->note[*bucket].lane_prev = n;
+    *bucket = n;
+}
+
+static void lane_unlink(struct answered *a, uint32_t n)
+{
+    const struct note *x = &a->note[n];
+    if (x->lane_prev)
+        a->note[x->lane_prev].lane_next = x->lane_next;
+    else
+        a->by_lane[lane_bucket(&x->place)] = x->lane_next;
+    if (x->lane_next)
+        a->note[x->lane_next].lane_prev = x->lane_prev;
+}
+
+static uint32_t note_take(struct answered *a, uint64_t identity, const struct answered_place *p, uint32_t slot)
+{
+    const uint32_t n = a->notes_free;
+    a->notes_free = a->note[n].run_next;
+    a->note[n] = (struct note){ .place = *p, .identity = identity, .slot = slot, .is_used = true };
+    a->count++;
+    lane_link(a, n);
+    return n;
+}
+
+uint32_t note_new(struct answered *a, uint64_t identity, const struct answered_place *p)
+{
+    if (!a->notes_free) {
+        a->left_out++;
+        return 0;
+    }
+    const uint32_t slot = a->slot_free[--a->slots_free];
+    answered_slot_write(&a->file->slot[slot], identity, p);
+    return note_take(a, identity, p, slot);
+}
+
+void note_free(struct answered *a, uint32_t n)
+{
+    struct note *x = &a->note[n];
+    answered_slot_clear(&a->file->slot[x->slot]);
+    a->slot_free[a->slots_free++] = x->slot;
+    run_remove_note(a, n);
+    lane_unlink(a, n);
+    a->loaded -= x->is_loaded;
+    a->count--;
+    *x = (struct note){ .run_next = a->notes_free };
+    a->notes_free = n;
+}
+
+/* The new one is there before the old one goes: a kill in between leaves both. */
+static void note_move(struct answered *a, uint32_t n)
+{
+    struct note *x = &a->note[n];
+    const uint32_t before = x->slot;
+    x->slot = a->slot_free[--a->slots_free]; /* there is one more slot than notes */
+    answered_slot_write(&a->file->slot[x->slot], x->identity, &x->place);
+    answered_slot_clear(&a->file->slot[before]);
+    a->slot_free[a->slots_free++] = before;
+}
+
+bool note_extend(struct answered *a, uint32_t n, const struct answered_place *p, bool is_behind)
+{
+    struct answered_place *own = &a->note[n].place;
+    if (is_behind ? p->first <= own->last : p->last >= own->first)
+        return false;
+    if (is_behind)
+        own->last = p->last;
+    else
+        own->first = p->first;
+    note_move(a, n);
+    return true;
+}
+
+/* ---- opening ---- */
+
+static void lists_init(struct answered *a)
+{
+    for (uint32_t n = 1; n < ANSWERED_NOTES_MAX; n++) {
+        a->note[n].run_next = n + 1;
+        a->run[n].from_next = n + 1;
+    }
+    a->notes_free = a->runs_free = 1;
+}
+
+/* What is damaged counts as free. Where there are as many notes as slots, a kill came in the middle of a change: the
+ * last one goes. */
+static void load(struct answered *a)
+{
+    uint64_t identity;
+    struct answered_place p;
+    for (uint32_t i = 0; i < ANSWERED_SLOTS; i++) {
+        if (a->notes_free && answered_slot_read(&a->file->slot[i], &identity, &p)) {
+            a->note[note_take(a, identity, &p, i)].is_loaded = true;
+            a->loaded++;
+        } else {
+            answered_slot_clear(&a->file->slot[i]);
+            a->slot_free[a->slots_free++] = i;
+        }
+    }
+}
+
+int answered_open(const char *dir, struct answered **ret, struct err *e)
+{
+    struct answered *a = calloc(1, sizeof *a);
+    if (!a)
+        return err_set(e, -ENOMEM, "out of memory");
+    const int r = answered_map(dir, &a->file, e);
+    if (r < 0) {
+        free(a);
+        return r;
+    }
+    lists_init(a);
+    load(a);
+    *ret = a;
+    return r;
+}
+
+void answered_close(struct answered *a)
+{
+    if (!a)
+        return;
+    answered_unmap(a->file);
+    free(a);
+}
+
+struct answered_stream answered_begin(struct answered *a, uint64_t identity)
+{
+    return (struct answered_stream){ a, identity, a ? ++a->streams : 0 };
+}
+
+uint32_t answered_count(const struct answered *a)
+{
+    return a->count;
+}
+
+uint64_t answered_left_out(const struct answered *a)
+{
+    return a->left_out;
+}
+
+void answered_stretch(struct answered *a, uint64_t identity, const struct answered_place *p)
+{
+    for (uint32_t n = a->by_lane[lane_bucket(p)]; n; n = a->note[n].lane_next) {
+        const struct note *x = &a->note[n];
+        if (x->identity != identity || x->is_loaded || !is_same_lane(&x->place, p))
+            continue;
+        if (x->place.first <= p->first && p->last <= x->place.last)
+            return;
+        if (!x->run && (x->place.last + 1 == p->first || p->last + 1 == x->place.first)) {
+            (void)note_extend(a, n, p, x->place.last < p->first);
+            return;
+        }
+    }
+    (void)note_new(a, identity, p);
+}
+
+/* ---- forgetting ---- */
+
+static void forget_lane(struct answered *a, const struct answered_place *released)
+{
+    for (uint32_t n = a->by_lane[lane_bucket(released)], next; n; n = next) {
+        const struct answered_place *p = &a->note[n].place;
+        next = a->note[n].lane_next;
+        if (is_same_lane(p, released) && p->last < released->last)
+            note_free(a, n);
+    }
+}
+
+void answered_forget(struct answered *a, const struct position *position, uint32_t count)
+{
+    for (uint32_t i = 0; i < count && a->count; i++) {
+        const struct position *p = &position[i];
+        if (p->lane != POSITION_SEGMENT)
+            forget_lane(a, &(struct answered_place){ { p->uuid_hi, p->uuid_lo }, 0, p->done, p->lane });
+    }
+}
+
+void answered_keep(struct answered *a, const uint64_t *identity, uint32_t count)
+{
+    for (uint32_t n = 1; n <= ANSWERED_NOTES_MAX && a->loaded; n++) {
+        uint32_t i = 0;
+        while (i < count && identity[i] != a->note[n].identity)
+            i++;
+        if (a->note[n].is_loaded && i == count)
+            note_free(a, n);
+    }
+}
+
+static bool is_over(const struct answered_place *p, const struct segments *t)
+{
+    const struct source *s = segments_find(t, &(struct position){ .uuid_hi = p->uuid[0], .uuid_lo = p->uuid[1] });
+    if (!s)
+        return !t->is_incomplete;
+    return p->lane >= s->lanes_count || p->last < s->lane[p->lane].done;
+}
+
+void answered_prune(struct answered *a, const struct segments *t)
+{
+    for (uint32_t n = 1; n <= ANSWERED_NOTES_MAX && a->loaded; n++) {
+        if (a->note[n].is_loaded && is_over(&a->note[n].place, t))
+            note_free(a, n);
+    }
+}

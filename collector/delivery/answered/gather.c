@@ -1,0 +1,145 @@
+/* From records to places: what a few requests leave of each lane. */
+#include "collector/delivery/answered/internal.h"
+
+#include <fapilog/native.h>
+
+#include "collector/delivery/image.h"
+#include "lib/base/check.h"
+
+#include <string.h>
+
+enum { PLACES = 64, SLOTS = 4 * PLACES }; /* lanes at once; with more a run is made of several pieces */
+
+struct gathering {
+    const struct answered_stream *s;
+    uint64_t from; /* the first number */
+    bool is_alone; /* without numbers */
+    uint32_t count;
+    uint32_t last; /* as a rule the next record is of the same lane */
+    uint8_t slot[SLOTS]; /* index + 1 */
+    struct answered_place place[PLACES];
+};
+
+static void flush(struct gathering *g, uint64_t to)
+{
+    for (uint32_t i = 0; i < g->count && g->is_alone; i++)
+        answered_stretch(g->s->to, g->s->identity, &g->place[i]);
+    if (!g->is_alone && to > g->from)
+        run_add(g->s, g->from, to, g->place, g->count);
+    g->from = to;
+    if (g->count)
+        memset(g->slot, 0, sizeof g->slot);
+    g->count = 0;
+}
+
+/* Where the lane is, or could be. */
+static uint8_t *slot_of(struct gathering *g, const struct answered_place *p)
+{
+    for (uint32_t at = lane_bucket(p);; at++) {
+        uint8_t *slot = &g->slot[at % SLOTS];
+        if (!*slot || is_same_lane(&g->place[*slot - 1], p))
+            return slot;
+    }
+}
+
+/* False: it does not fit behind what is there. */
+static bool take(struct gathering *g, const struct answered_place *p)
+{
+    if (!g->count || !is_same_lane(&g->place[g->last], p)) {
+        uint8_t *slot = slot_of(g, p);
+        if (!*slot) {
+            if (g->count == PLACES)
+                return false;
+            g->last = g->count;
+            g->place[g->count++] = *p;
+            *slot = (uint8_t)g->count;
+            return true;
+        }
+        g->last = *slot - 1u;
+    }
+    struct answered_place *own = &g->place[g->last];
+    if (p->first <= own->last)
+        return false;
+    own->last = p->last;
+    return true;
+}
+
+static void add(struct gathering *g, uint64_t number, const struct answered_place *p)
+{
+    if (likely(take(g, p)))
+        return;
+    flush(g, number);
+    CHECK(take(g, p));
+}
+
+/* The collector's own records have no place in a lane. */
+void answered_entries(const struct answered_stream *s, uint64_t at, const struct entry_head *first, uint32_t n)
+{
+    struct gathering g = { .s = s, .from = at };
+    const struct entry_head *h = first;
+    for (uint64_t number = at; number < at + n; number++, h = (const void *)((const char *)h + h->bytes)) {
+        struct answered_place p = { .first = h->position, .last = h->position, .lane = h->lane };
+        if (h->flags & ENTRY_INTERNAL)
+            continue;
+        memcpy(p.uuid, h->uuid, sizeof p.uuid);
+        add(&g, number, &p);
+    }
+    flush(&g, at + n);
+}
+
+/* Of one that was encoded anew the length is another. */
+static struct answered_place place_of(const uint64_t uuid[2], uint32_t lane, uint64_t from, uint64_t bytes,
+                                      bool is_apart)
+{
+    return (struct answered_place){ { uuid[0], uuid[1] }, from, is_apart ? from : from + bytes - 1, lane };
+}
+
+void answered_spans(struct answered *a, uint64_t identity, const struct sink_span *span, uint32_t count, bool is_cut)
+{
+    const struct answered_stream s = { a, identity, 0 };
+    struct gathering g = { .s = &s, .is_alone = true };
+    for (uint32_t i = 0; i + is_cut < count; i++) {
+        const uint64_t uuid[2] = { span[i].super->uuid_hi, span[i].super->uuid_lo };
+        const struct answered_place p = place_of(uuid, span[i].lane, span[i].position, span[i].len, span[i].is_apart);
+        if (span[i].len)
+            add(&g, 0, &p);
+    }
+    flush(&g, 0);
+}
+
+/* The spans of an image, which is one of ours. NULL: it holds none. */
+static const struct fapilog_native_spans *spans_of(const struct parcel *image)
+{
+    struct image_part part;
+    for (uint64_t at = 0; image->bytes - at >= sizeof part;) {
+        memcpy(&part, image->data + at, sizeof part);
+        at += sizeof part;
+        if (part.kind == FAPILOG_NATIVE_KIND_SPANS)
+            return (const void *)(image->data + at);
+        CHECK(part.bytes <= image->bytes - at);
+        at += (part.bytes + 7) & ~UINT64_C(7);
+    }
+    return NULL;
+}
+
+/* They cannot be told apart by their numbers: where there are too many lanes, none of them is noted. */
+void answered_image(const struct answered_stream *s, uint64_t at, const struct parcel *image)
+{
+    struct gathering g = { .s = s, .from = at };
+    const struct fapilog_native_spans *top = spans_of(image);
+    const struct fapilog_native_span *span = (const void *)(top + 1);
+    for (uint32_t i = 0; top && i + image->is_cut < top->count; i++, span++) {
+        const uint64_t uuid[2] = { span->uuid_hi, span->uuid_lo }, bytes = span->bytes - span->repeated;
+        const struct answered_place p = place_of(uuid, span->lane, span->position + span->repeated, bytes,
+                                                 top->flags & FAPILOG_NATIVE_SPANS_APART);
+        if (bytes && !take(&g, &p))
+            return;
+    }
+    flush(&g, at + image->records);
+}
+
+void answered_pass(const struct answered_stream *s, uint64_t at, uint64_t n)
+{
+    if (s->to->count)
+        run_add(s, at, at + n, NULL, 0);
+}

@@ -1,0 +1,72 @@
+/* internal.h - notes in memory. Each knows its slot in the file; indices begin with 1, 0 is none. */
+#ifndef COLLECTOR_DELIVERY_ANSWERED_INTERNAL_H
+#define COLLECTOR_DELIVERY_ANSWERED_INTERNAL_H
+
+#include "collector/delivery/answered/slots.h"
+
+enum { ANSWERED_BUCKETS = 4096 };
+
+struct note {
+    struct answered_place place;
+    uint64_t identity;
+    uint32_t slot;
+    uint32_t run;                 /* 0: of none, or not used */
+    uint32_t run_next, run_prev;  /* the others of its run; of those that are free: the next */
+    uint32_t own_next;            /* by run and lane */
+    uint32_t lane_next, lane_prev; /* by lane */
+    bool is_used;
+    bool is_loaded;               /* of a former collector */
+};
+
+/* Records of a stream that follow each other and are settled; its notes are of different lanes. */
+struct run {
+    uint64_t from, to;            /* numbers: [from, to) */
+    uint32_t stream;
+    uint32_t notes, count;        /* the first one; how many */
+    uint32_t from_next, to_next;  /* by from, by to; of those that are free: the next */
+};
+
+struct answered {
+    struct answered_file *file;
+    uint32_t streams;
+    uint32_t count, loaded;
+    uint64_t left_out;
+    uint32_t notes_free, runs_free;
+    uint32_t slots_free;
+    uint32_t slot_free[ANSWERED_SLOTS];
+    struct note note[ANSWERED_NOTES_MAX + 1];
+    struct run run[ANSWERED_NOTES_MAX + 1];
+    uint32_t by_own[ANSWERED_BUCKETS], by_lane[ANSWERED_BUCKETS];
+    uint32_t by_from[ANSWERED_BUCKETS], by_to[ANSWERED_BUCKETS];
+};
+
+static inline bool is_same_lane(const struct answered_place *a, const struct answered_place *b)
+{
+    return a->lane == b->lane && a->uuid[0] == b->uuid[0] && a->uuid[1] == b->uuid[1];
+}
+
+static inline uint32_t bucket_of(uint64_t a, uint64_t b)
+{
+    return (uint32_t)((a ^ b * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xff51afd7ed558ccd) >> 52);
+}
+_Static_assert(ANSWERED_BUCKETS == 1 << 12, "what bucket_of() leaves");
+
+static inline uint32_t lane_bucket(const struct answered_place *p)
+{
+    return bucket_of(p->uuid[0] ^ p->uuid[1], p->lane);
+}
+
+/* answered.c */
+/* 0: there is no room. */
+uint32_t note_new(struct answered *a, uint64_t identity, const struct answered_place *p);
+void note_free(struct answered *a, uint32_t n);
+/* True: the note covers p as well, and what lies between. False: p is not behind all of it (or before, if not
+ * is_behind), as it should be: a lane that does not rise, nothing is said of what lies between. */
+bool note_extend(struct answered *a, uint32_t n, const struct answered_place *p, bool is_behind);
+/* runs.c */
+void run_remove_note(struct answered *a, uint32_t n);
+/* The numbers [from, to) are settled, and in each of these lanes what is named. */
+void run_add(const struct answered_stream *s, uint64_t from, uint64_t to, const struct answered_place *place,
+             uint32_t count);
+
+#endif
