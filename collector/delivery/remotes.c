@@ -175,7 +175,7 @@ static void note_taken(const struct target *t, const struct batch *b, uint32_t s
 {
     const struct sink_span *first = b->span + b->span_first[t->output];
     if (t->pipeline->answered && spans && !(b->waits & t->bit))
-        answered_spans(t->pipeline->answered, t->identity, first, spans, true);
+        answered_spans(t->pipeline->answered, t->identity, first, spans);
 }
 
 /* To all sinks of the output that have not taken it as it is. `before`: spans in the images before this one. */

@@ -230,8 +230,16 @@ bool remote_wants_images(const struct remote *r)
 
 bool remote_take_image(struct remote *r, const struct image_draft *d, int64_t oldest_ns, bool is_short)
 {
-    (void)r, (void)d, (void)oldest_ns, (void)is_short;
-    return false;
+    struct world *w = (struct world *)r;
+    (void)oldest_ns, (void)is_short;
+    if (!w->takes)
+        return false;
+    struct parcel *p = image_parcel(d);
+    CHECK(p);
+    arrive_image(w, p);
+    parcel_unref(p);
+    w->takes--;
+    return true;
 }
 
 bool remote_refuses(const struct remote *r, uint64_t records, uint64_t bytes)

@@ -70,6 +70,7 @@ struct world {
     bool has_images; /* now and then the collector is pressed, and the server fails */
     bool always_images;
     bool has_new_readers; /* each image is read by itself, as by a later run */
+    uint32_t takes;  /* images, at once into the journal of its spool */
     uint32_t images; /* that have come */
     char arrived[512]; /* the last record at the server */
     uint64_t window;

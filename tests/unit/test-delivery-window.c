@@ -218,6 +218,46 @@ static void a_batch_of_many_records_becomes_several_images(void **state)
     world_free(w);
 }
 
+/* A batch of several images, of which the sink has one when the collector is killed. */
+static void check_images_once(struct world *w, bool is_taken)
+{
+    w->settings.lane_budget_bytes = 1 << 20;
+    w->always_images = w->has_images = true;
+    w->window = WINDOW_MAX;
+    w->takes = is_taken;
+    w->has_no_spool = true; /* to be relieved */
+    world_open(w, WORLD_SINKS);
+    w->drain.budget_scale = 4;
+    while (world_put(w, 0) && w->put < 9000)
+        ;
+    world_turn(w);
+    if (!is_taken)
+        world_settle(w, 0);
+    world_run(w);
+    assert_int_equal(w->images, 1);
+    assert_true(w->queued >= 1);
+    world_kill(w);
+    w->always_images = w->has_images = false;
+    world_open(w, WORLD_SINKS);
+    world_finish(w);
+    for (uint32_t n = 0; n < w->put; n++)
+        assert_int_equal(w->server.times[n], 1);
+    world_kill(w);
+    world_free(w);
+}
+
+static void of_several_images_of_a_batch_those_that_are_settled_do_not_come_again(void **state)
+{
+    (void)state;
+    check_images_once(world_new(3, 19), false);
+}
+
+static void an_image_that_a_spool_has_taken_at_once_does_not_come_again_for_the_others_of_its_batch(void **state)
+{
+    (void)state;
+    check_images_once(world_new(3, 19), true);
+}
+
 static void a_pressed_lane_asks_remote_sinks_to_spool(void **state)
 {
     (void)state;
@@ -415,6 +455,8 @@ int main(void)
         cmocka_unit_test(a_remote_sink_gets_a_quarter_of_a_lane_at_once),
         cmocka_unit_test(what_a_format_has_written_for_a_file_is_what_a_remote_sink_of_it_gets),
         cmocka_unit_test(a_batch_of_many_records_becomes_several_images),
+        cmocka_unit_test(of_several_images_of_a_batch_those_that_are_settled_do_not_come_again),
+        cmocka_unit_test(an_image_that_a_spool_has_taken_at_once_does_not_come_again_for_the_others_of_its_batch),
         cmocka_unit_test(a_pressed_lane_asks_remote_sinks_to_spool),
         cmocka_unit_test(a_batch_gathers_while_every_sink_is_busy),
         cmocka_unit_test(what_was_committed_of_a_segment_that_cannot_be_attached_outlives_the_next_commits),

@@ -94,8 +94,9 @@ static struct answered_place place_of(const uint64_t uuid[2], uint32_t lane, uin
     return (struct answered_place){ { uuid[0], uuid[1] }, from, is_apart ? from : from + bytes - 1, lane };
 }
 
-void answered_spans(struct answered *a, uint64_t identity, const struct sink_span *span, uint32_t count, bool is_cut)
+void answered_spans(struct answered *a, uint64_t identity, const struct sink_span *span, uint32_t count)
 {
+    const bool is_cut = span[count - 1].is_open;
     const struct answered_stream s = { a, identity, 0 };
     struct gathering g = { .s = &s, .is_alone = true };
     for (uint32_t i = 0; i + is_cut < count; i++) {
