@@ -109,7 +109,8 @@ static void load(struct answered *a)
             a->note[note_take(a, identity, &p, i)].is_loaded = true;
             a->loaded++;
         } else {
-            answered_slot_clear(&a->file->slot[i]);
+            if (a->file->slot[i].xxh3)
+                answered_slot_clear(&a->file->slot[i]);
             a->slot_free[a->slots_free++] = i;
         }
     }
