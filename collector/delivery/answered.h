@@ -10,8 +10,8 @@
  *
  * A record is noted only where its ticket need not wait for it any more: a note that is missing costs a record that
  * comes twice, one that is there costs nothing. What may come twice are records whose request was sent and whose answer
- * was not taken. A request that ends a batch that waits for nothing else leaves no note: the state file says it in the
- * same turn.
+ * was not taken. A request that ends a batch that waits for nothing else leaves no note: the state file says it before
+ * the next one is sent.
  *
  * Records that an engine gets are numbered in their order (a stream). Of neighbours in it that are settled the notes of
  * each lane become one (a run), across requests and batches, so there are about as many notes as lanes in use times

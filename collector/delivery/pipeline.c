@@ -187,6 +187,15 @@ static void commit_settled(struct pipeline *p)
         commit_oldest(p);
 }
 
+void pipeline_note_settled(struct pipeline *p)
+{
+    commit_settled(p);
+    if (!p->is_changed)
+        return;
+    pipeline_store(p, NULL);
+    FAULT_POINT("settled");
+}
+
 /* A segment has come, or is known to be gone. */
 static void prune_answered(struct pipeline *p)
 {
@@ -210,10 +219,7 @@ void pipeline_run(struct pipeline *p, uint64_t now_ns)
         for (uint32_t i = 0; i < p->targets_count; i++)
             goes_on |= !p->target[i].remote && target_run(&p->target[i], now_ns);
     }
-    if (p->is_changed) {
-        pipeline_store(p, NULL);
-        FAULT_POINT("settled");
-    }
+    pipeline_note_settled(p);
 }
 
 uint64_t pipeline_deadline(const struct pipeline *p)

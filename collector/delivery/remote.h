@@ -65,6 +65,8 @@ struct remote_config {
     uint64_t identity;     /* of the sink, in it */
     void (*on_message)(void *arg, const char *text);
     void *message_arg;
+    /* Tickets were settled by answers that have just been taken; nothing is sent before it returns. May be NULL. */
+    void (*on_taken)(void *arg);
     /* Health, error counts: something that status shows has changed. May be NULL. */
     void (*on_status)(void *arg);
 };

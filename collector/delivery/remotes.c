@@ -58,6 +58,12 @@ static void on_status(void *arg)
     p->status_version++;
 }
 
+/* Were it noted after the next requests are sent, a kill in between would have both come again. */
+static void on_taken(void *arg)
+{
+    pipeline_note_settled(arg);
+}
+
 static void on_message(void *arg, const char *text)
 {
     pipeline_say(arg, text);
@@ -68,7 +74,7 @@ int remotes_open(struct target *t, struct err *e)
     const struct remote_config cfg = {
         .io = t->pipeline->io, .state_dir = t->pipeline->settings.state_dir,
         .answered = t->pipeline->answered, .identity = t->identity,
-        .on_message = on_message, .message_arg = t->pipeline, .on_status = on_status,
+        .on_message = on_message, .message_arg = t->pipeline, .on_status = on_status, .on_taken = on_taken,
     };
     return remote_open(t->sink, &cfg, &t->remote, e);
 }

@@ -16,7 +16,7 @@ from brokenserver import BrokenServer  # noqa: E402
 MAX_IN_FLIGHT = 4  # the default
 KILLS = int(os.environ.get("FAPILOG_TEST_KILLS", "12"))
 SMALL = "&batch_size=500&batch_interval=20ms"
-FULL = "&batch_size=10&batch_interval=20ms"  # of a batch there are many requests
+FULL = "&batch_size=10&batch_interval=20ms&on_full=block"  # many requests of a batch, and no spool that has some of it
 ANSWER_TAKES = 0.001
 WHOLE = "&batch_size=50000&batch_bytes=16MB&batch_interval=1ms"
 SEED = int(os.environ.get("FAPILOG_SEED", str(int(time.time()))))
@@ -108,18 +108,21 @@ def kill_again_and_again(kills, options):
         return f"seed {SEED}: {written} records, {twice} sent twice, of at most {most} requests before a kill", most
 
 
-def only_what_was_under_way_at_a_kill_comes_twice(options):
-    text, most = kill_again_and_again(KILLS, options)
+def both_get_everything_whenever_the_collector_is_killed():
+    return kill_again_and_again(KILLS, SMALL)[0]
+
+
+def of_requests_that_end_in_the_middle_of_batches_only_those_in_flight_at_a_kill_come_twice():
+    text, most = kill_again_and_again(KILLS, FULL)
     check(most <= MAX_IN_FLIGHT, text)
     return text
 
 
-def of_requests_that_end_in_the_middle_of_batches_only_those_under_way_at_a_kill_come_twice():
-    return only_what_was_under_way_at_a_kill_comes_twice(FULL)
-
-
-def of_requests_that_hold_whole_batches_only_those_under_way_at_a_kill_come_twice():
-    return only_what_was_under_way_at_a_kill_comes_twice(WHOLE)
+def only_what_was_under_way_at_a_kill_comes_twice():
+    """Requests hold whole batches here. Under way: in flight, or being written to the spool."""
+    text, most = kill_again_and_again(KILLS, WHOLE)
+    check(most <= 2 * MAX_IN_FLIGHT, text)
+    return text
 
 
 def while_the_server_is_down_files_go_on_and_its_records_are_spooled():
@@ -202,7 +205,7 @@ def nobody_else_writes_to_a_spool():
 
 
 if __name__ == "__main__":
-    sys.exit(run([of_requests_that_end_in_the_middle_of_batches_only_those_under_way_at_a_kill_come_twice,
-                  of_requests_that_hold_whole_batches_only_those_under_way_at_a_kill_come_twice,
+    sys.exit(run([both_get_everything_whenever_the_collector_is_killed, only_what_was_under_way_at_a_kill_comes_twice,
+                  of_requests_that_end_in_the_middle_of_batches_only_those_in_flight_at_a_kill_come_twice,
                   while_the_server_is_down_files_go_on_and_its_records_are_spooled, nobody_else_writes_to_a_spool,
                   who_blocks_does_not_use_up_the_time_to_stop, drain_tells_when_something_was_not_delivered]))

@@ -336,14 +336,16 @@ void remote_relieve(struct remote *r)
     remote_set_aside(r);
 }
 
-static void settle_all(struct remote *r)
+static bool settle_all(struct remote *r)
 {
+    const bool is_any = r->settled_count > 0;
     for (uint32_t i = 0; i < r->settled_count; i++) { /* settled() may put the next parcel */
         CHECK(r->unsettled > 0);
         r->unsettled--;
         r->settled[i]->settled(r->settled[i]);
     }
     r->settled_count = 0;
+    return is_any;
 }
 
 bool remote_is_failing(const struct remote *r)
@@ -377,6 +379,8 @@ void remote_run(struct remote *r, uint64_t now_ns)
     spill_run(r);
     answers_take(r);
     doom_write(r);
+    if (settle_all(r) && r->cfg.on_taken)
+        r->cfg.on_taken(r->cfg.message_arg);
     readback_evicted(r);
     readback_budget(r);
     readback_run(r);
@@ -390,7 +394,7 @@ void remote_run(struct remote *r, uint64_t now_ns)
     if (r->spool)
         spool_tick(r->spool, now_ns);
     readback_evicted(r); /* what the writes and the age limit of this run have pushed out */
-    settle_all(r);
+    (void)settle_all(r);
     status_tell(r);
 }
 
