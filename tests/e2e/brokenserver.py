@@ -19,7 +19,11 @@ class BrokenServer:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                length = int(self.headers["Content-Length"])
+                body = self.rfile.read(length)
+                if len(body) < length: # the client was killed in the middle of it
+                    self.close_connection = True
+                    return
                 self.send_response(owner.take(body.splitlines(), owner.life_of[self.client_address]))
                 self.send_header("Content-Length", "0")
                 self.end_headers()
