@@ -57,7 +57,7 @@ void answered_entries(const struct answered_stream *s, uint64_t at, const struct
 void answered_pass(const struct answered_stream *s, uint64_t at, uint64_t n);
 /* An image of records with the numbers from `at` on. */
 void answered_image(const struct answered_stream *s, uint64_t at, const struct parcel *image);
-/* Without numbers: spans, at least one, that lie in images. */
+/* Without numbers: spans that lie in images. */
 void answered_spans(struct answered *a, uint64_t identity, const struct sink_span *span, uint32_t count);
 /* Without numbers: all of a lane from p->first to p->last. */
 void answered_stretch(struct answered *a, uint64_t identity, const struct answered_place *p);

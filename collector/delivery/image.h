@@ -63,7 +63,6 @@ struct image_draft {
     uint32_t records;
     uint64_t bytes;         /* of the image */
     uint64_t payload_bytes; /* of the spans */
-    bool is_cut;            /* its last record goes on in the next one */
 };
 
 /* Takes as many spans as make a good image, at least one, each with `before` as it turns out to be needed. Its memory

@@ -14,7 +14,6 @@ enum { PARCEL_BYTES = 1 << 20 };
 struct parcel {
     uint32_t refs;
     bool is_image;        /* data is an image (image.h) of `records` records, and no entries */
-    bool is_cut;          /* the last record of an image goes on in the next one */
     uint32_t records;
     uint64_t bytes;       /* used */
     uint64_t cap;         /* >= PARCEL_BYTES while it is filled; cut to what is used by parcel_seal() */

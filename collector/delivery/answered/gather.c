@@ -96,10 +96,9 @@ static struct answered_place place_of(const uint64_t uuid[2], uint32_t lane, uin
 
 void answered_spans(struct answered *a, uint64_t identity, const struct sink_span *span, uint32_t count)
 {
-    const bool is_cut = span[count - 1].is_open;
     const struct answered_stream s = { a, identity, 0 };
     struct gathering g = { .s = &s, .is_alone = true };
-    for (uint32_t i = 0; i + is_cut < count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         const uint64_t uuid[2] = { span[i].super->uuid_hi, span[i].super->uuid_lo };
         const struct answered_place p = place_of(uuid, span[i].lane, span[i].position, span[i].len, span[i].is_apart);
         if (span[i].len)
@@ -129,7 +128,7 @@ void answered_image(const struct answered_stream *s, uint64_t at, const struct p
     struct gathering g = { .s = s, .from = at };
     const struct fapilog_native_spans *top = spans_of(image);
     const struct fapilog_native_span *span = (const void *)(top + 1);
-    for (uint32_t i = 0; top && i + image->is_cut < top->count; i++, span++) {
+    for (uint32_t i = 0; top && i < top->count; i++, span++) {
         const uint64_t uuid[2] = { span->uuid_hi, span->uuid_lo }, bytes = span->bytes - span->repeated;
         const struct answered_place p = place_of(uuid, span->lane, span->position + span->repeated, bytes,
                                                  top->flags & FAPILOG_NATIVE_SPANS_APART);
