@@ -141,8 +141,9 @@ static void what_is_settled_in_any_order_is_left_out_and_nothing_else(void **sta
     for (uint32_t round = 0; round < 20; round++) {
         const uint32_t lanes = 1 + (uint32_t)draw(x, round % 2 ? 5 : 200);
         open_again(x);
-        parcel_make(x, lanes, round % 3 == 0);
-        const uint32_t piece = 1 + (uint32_t)draw(x, 40), pieces = (RECORDS + piece - 1) / piece;
+        const bool own = round % 3 == 0; /* a piece of nothing else leaves no note to join with */
+        parcel_make(x, lanes, own);
+        const uint32_t piece = 1 + own + (uint32_t)draw(x, 40), pieces = (RECORDS + piece - 1) / piece;
         uint32_t order[RECORDS];
         for (uint32_t i = 0; i < pieces; i++) {
             const uint32_t k = (uint32_t)draw(x, i + 1);
