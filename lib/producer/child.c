@@ -1,5 +1,6 @@
 /* Mapping B when there is no segment behind it, and the segment of a forked child. Signal safe. */
 #include "lib/producer/internal.h"
+#include "lib/producer/cancel.h"
 
 #include "lib/base/atomics.h"
 

@@ -27,7 +27,6 @@
 
 #include <fapilog/fapilog.h>
 
-#include <pthread.h>
 
 enum {
     WRITERS_MORE = 1024, /* writers beyond the lanes; further threads use the shared lanes without one */
@@ -158,19 +157,6 @@ static inline void cpu_relax(void)
 #elif defined(__aarch64__)
     __asm__ __volatile__("yield");
 #endif
-}
-
-/* A thread that is cancelled must not die inside of us, with a lock or half a segment in its hands. */
-static inline int cancel_off(void)
-{
-    int before = PTHREAD_CANCEL_ENABLE;
-    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
-    return before;
-}
-
-static inline void cancel_restore(int before)
-{
-    (void)pthread_setcancelstate(before, NULL);
 }
 
 static inline uint64_t align_up(uint64_t n, uint64_t to)

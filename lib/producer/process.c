@@ -1,5 +1,6 @@
 /* The life of the process's segment: opened by its first user, closed by its last. */
 #include "lib/producer/internal.h"
+#include "lib/producer/cancel.h"
 
 #include "lib/base/atomics.h"
 #include "lib/base/cleanup.h"

@@ -1,6 +1,7 @@
 /* Where records go when there is no segment: text lines on stderr, or the capture list. Signal safe, so nothing of
  * stdio or of libc's calendar: gmtime_r() waits for a lock that the interrupted code may hold. */
 #include "lib/producer/internal.h"
+#include "lib/producer/cancel.h"
 #include "lib/producer/capture.h"
 
 #include "lib/base/num.h"

@@ -121,7 +121,7 @@ def uris_that_are_wrong_say_what_would_be_right():
                 (f"file://{path}?compress=rar", ["compress", "'rar'", "gzip", "zstd"]),
                 (f"file://{path}?min_severity=LOUD", ["min_severity", "'LOUD'", "WARNING"]),
                 (f"file://{path}?levels=INFO,LOUD", ["levels", "'LOUD'", "WARNING"]),
-                (f"file://{path}?format=xml", ["format 'xml'", "logfmt", "sink file"]),
+                (f"file://{path}?format=xml", ["sinks.file: format: 'xml'", "logfmt"]),
                 (f"file://{path}%zz", ["%", "hex"]), ("console:?mode=loud", ["mode", "'loud'", "pretty"]),
                 ("mmap:", ["path", "must be given"]), (f"native://{path}?compress=gzip", ["'gzip'", "zstd"])):
             collector_check(place, uri, status=1, said=said)
