@@ -127,26 +127,34 @@ __attribute__((noinline)) static struct fapilogi_pending *slower(struct writer *
 }
 
 /* In a forked child all of w is zero, and so are `ahead` and `end`. */
-__attribute__((section(".text.hot.fapilogi"), aligned(64)))
-struct fapilogi_pending *fapilogi_slow(struct fapilogi_lane *lane, const struct fapilogi_logger *log,
-                                       struct fapilog_site_desc *site, uint32_t level, size_t args_size)
+static inline bool open_short(struct writer *w, const struct fapilog_site_desc *site, size_t args_size)
 {
-    struct writer *const w = (struct writer *)lane;
     const uint64_t pos = block_end(w), end = pos + w->block;
     if (end - 1 >= w->open_until && w->ahead)
         /* order: H2 acquire, pairs with H1 - the collector's reads of what we are about to overwrite are done */
         w->open_until = load_acq(&w->slot->head) + w->ahead;
     /* order: relaxed - only whether there is one */
-    if (unlikely(end - 1 >= w->open_until || w->hot.limit[0] != pos || w->hot.busy || w->hot.ext ||
+    if (unlikely(end - 1 >= w->open_until || w->hot.limit[0] != pos || w->hot.ext ||
                  args_size > w->block - RECORD_MAX || !load_rlx(&site->id)))
-        return slower(w, log, site, level, args_size);
-    w->hot.busy = 1;
-    FAPILOGI_BARRIER(); /* a signal handler from here on leaves the lane alone */
+        return false;
     const uint64_t now = FAPILOGI_COUNTER();
     if (unlikely(is_anchor_old(w, now)))
         refresh_anchor(w, now);
     open_whole(w, pos, end);
+    return true;
+}
+
+__attribute__((section(".text.hot.fapilogi"), aligned(64)))
+struct fapilogi_pending *fapilogi_slow(struct fapilogi_lane *lane, const struct fapilogi_logger *log,
+                                       struct fapilog_site_desc *site, uint32_t level, size_t args_size)
+{
+    struct writer *const w = (struct writer *)lane;
+    if (unlikely(w->hot.busy))
+        return slower(w, log, site, level, args_size);
+    w->hot.busy = 1;
+    FAPILOGI_BARRIER(); /* a signal handler from here on leaves the lane alone: what we look at stays as it is */
+    const bool is_open = open_short(w, site, args_size);
     FAPILOGI_BARRIER();
     w->hot.busy = 0;
-    return FAPILOGI_AGAIN;
+    return likely(is_open) ? FAPILOGI_AGAIN : slower(w, log, site, level, args_size);
 }

@@ -24,6 +24,7 @@
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 static int setup(void **state)
@@ -284,6 +285,94 @@ static void waiting_for_room_keeps_errno(void **state)
     (void)walk_one(*state);
 }
 
+/* ---- a signal at each instruction of the way to a new block ------------------------------------------ */
+
+#if defined(__x86_64__)
+enum { STEPS = 1500, TRAP_FLAG = 1 << 8 };
+
+static volatile int steps_left;
+static fapilog_t *stepped;
+
+static void step_begin(int sig, siginfo_t *info, void *context)
+{
+    (void)sig, (void)info;
+    ((ucontext_t *)context)->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
+}
+
+/* The thread's own call is somewhere in the middle: this one finds the lane as it is just then. */
+static void step(int sig, siginfo_t *info, void *context)
+{
+    (void)sig, (void)info;
+    if (--steps_left > 0)
+        return;
+    ((ucontext_t *)context)->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+    if (steps_left == 0)
+        for (int i = 0; i < 3; i++)
+            FAPILOG_INFO(stepped, "handler", FL("i", i));
+}
+
+static uint64_t records_in_block(const struct writer *w, uint64_t pos)
+{
+    uint64_t count = 0;
+    for (uint64_t at = pos + sizeof(struct fapilog_block); at < pos + w->block && at < w->hot.tail;) {
+        uint64_t word0;
+        memcpy(&word0, w->hot.data + (at & w->hot.mask), sizeof word0);
+        if (!word0)
+            break;
+        count++;
+        at += FAPILOG_WORD0_SIZE(word0);
+    }
+    return count;
+}
+
+/* What has been committed since the block before the open one was begun is all there. */
+static bool is_whole(const struct writer *w)
+{
+    const uint64_t open = block_end(w) - w->block, before = open - w->block;
+    const struct fapilog_block *b = (const void *)(w->hot.data + (before & w->hot.mask));
+    return b->pos == before && b->seq + records_in_block(w, before) + records_in_block(w, open) == w->hot.count;
+}
+
+static void interrupt_openings(void *arg)
+{
+    (void)arg;
+    const struct sigaction on_begin = {.sa_sigaction = step_begin, .sa_flags = SA_SIGINFO};
+    const struct sigaction on_step = {.sa_sigaction = step, .sa_flags = SA_SIGINFO};
+    (void)sigaction(SIGUSR2, &on_begin, NULL);
+    (void)sigaction(SIGTRAP, &on_step, NULL);
+    stepped = fapilog_open("svc", &(struct fapilog_options){.size = sizeof(struct fapilog_options),
+                                                            .lane_bytes = 1 << 14});
+    struct walk *view = own_segment();
+    FAPILOG_INFO(stepped, "first");
+    const struct writer *w = self_writer();
+    struct fapilog_lane_slot *slot = walk_slot(view, w->index);
+    for (int k = 1; k <= STEPS; k++) {
+        for (int i = 0; w->hot.tail < w->cap || block_end(w) - w->hot.tail >= 24; i++) { /* its memory is there then */
+            FAPILOG_INFO(stepped, "filler", FL("i", i));
+            slot->head = w->hot.tail / w->block * w->block; /* as a collector that keeps up */
+        }
+        steps_left = k;
+        (void)raise(SIGUSR2);
+        FAPILOG_INFO(stepped, "opens", FL("i", k));
+        const bool is_behind = steps_left > 0; /* the call had fewer instructions: the rest is not its */
+        steps_left = 0;
+        FAPILOG_INFO(stepped, "last", FL("i", k));
+        if (!is_whole(w))
+            _exit(2);
+        if (is_behind)
+            break;
+    }
+    fapilog_close(stepped);
+}
+
+static void a_signal_in_the_midst_of_an_opening_loses_nothing(void **state)
+{
+    struct scenario *s = *state;
+    scenario_wait(s, scenario_start(interrupt_openings, NULL));
+    assert_int_equal(s->status, 0);
+}
+#endif
+
 /* ---- bell -------------------------------------------------------------------------------------------- */
 
 static void ring(void *arg)
@@ -490,6 +579,9 @@ int main(void)
         TEST(memory_comes_as_it_is_needed),
         TEST(head_is_read_when_it_matters),
         TEST(waiting_for_room_keeps_errno),
+#if defined(__x86_64__)
+        TEST(a_signal_in_the_midst_of_an_opening_loses_nothing),
+#endif
         TEST(the_bell_is_rung_by_errors_and_by_much_that_waits),
         TEST(a_full_file_system_is_a_full_lane_and_no_signal),
         TEST(a_file_size_limit_is_no_signal_either),
