@@ -36,6 +36,22 @@ void scenario_done(struct scenario *s)
     assert_int_equal(rmdir(s->dir), 0);
 }
 
+int scenario_setup(void **state)
+{
+    struct scenario *s = malloc(sizeof *s);
+    assert_non_null(s);
+    scenario_init(s);
+    *state = s;
+    return 0;
+}
+
+int scenario_teardown(void **state)
+{
+    scenario_done(*state);
+    free(*state);
+    return 0;
+}
+
 pid_t scenario_start(scenario_func *f, void *arg)
 {
     (void)fflush(NULL);

@@ -20,6 +20,9 @@ struct scenario {
 /* Makes the directory and points FAPILOG_RING_DIR there. */
 void scenario_init(struct scenario *s);
 void scenario_done(struct scenario *s);
+/* The same as set-up and tear-down of a test, whose state it is. */
+int scenario_setup(void **state);
+int scenario_teardown(void **state);
 
 pid_t scenario_start(scenario_func *f, void *arg);
 /* Starts it, waits for it, opens its segments; a child that does not exit with 0 fails the test. */

@@ -90,28 +90,28 @@ static void a_context_is_repeated_for_records_that_come_later(void **state)
 }
 
 /* A chain of fragments has its level in the first of them. */
-static void put_in_fragments(uint8_t level)
+static void put_in_fragments(uint8_t level, const char *text, uint32_t size, uint32_t fragment)
 {
-    static const char text[3000] = {0};
     payload_init(&payload);
     payload_dynamic(&payload, 2, "m");
     payload_name(&payload, FAPILOG_TYPE_U64, FAPILOG_ROLE_DATA, "n");
     payload_u64(&payload, w->put);
     payload_name(&payload, FAPILOG_TYPE_BYTES, FAPILOG_ROLE_DATA, "long");
-    payload_text(&payload, text, sizeof text);
-    builder_put_large(&w->builder, 0, FAPILOG_KIND_DYNAMIC, level, 0, 0, &payload, 1024);
+    payload_text(&payload, text, size);
+    builder_put_large(&w->builder, 0, FAPILOG_KIND_DYNAMIC, level, 0, 0, &payload, fragment);
     w->level[w->put++] = level;
 }
 
 static void records_of_levels_that_are_not_wanted_are_in_no_image(void **state)
 {
+    static const char text[3000] = {0};
     (void)state;
     const struct world_disk *const remote = &w->disk[WORLD_SINKS - 1];
     w->disk[WORLD_SINKS - 1].level_min = FAPILOG_LEVEL_WARNING;
     world_open(w, WORLD_SINKS);
     for (unsigned i = 0; i < 200; i++) {
         if (i % 10 == 0)
-            put_in_fragments(i % 20 ? FAPILOG_LEVEL_INFO : FAPILOG_LEVEL_ERROR);
+            put_in_fragments(i % 20 ? FAPILOG_LEVEL_INFO : FAPILOG_LEVEL_ERROR, text, sizeof text, 1024);
         else
             assert_true(world_put(w, 0));
         if (i % 40 == 39)
@@ -193,16 +193,8 @@ static void a_record_that_goes_round_the_ring_arrives(void **state)
         w->disk[i].level_min = FAPILOG_LEVEL_ERROR; /* a batch is not full of their text before an image is */
     world_open(w, WORLD_SINKS);
     for (unsigned i = 0; i < 25; i++) {
-        for (unsigned k = 0; k < 11 + i % 5; k++) {
-            payload_init(&payload);
-            payload_dynamic(&payload, 2, "m");
-            payload_name(&payload, FAPILOG_TYPE_U64, FAPILOG_ROLE_DATA, "n");
-            payload_u64(&payload, w->put);
-            payload_name(&payload, FAPILOG_TYPE_BYTES, FAPILOG_ROLE_DATA, "long");
-            payload_text(&payload, text, sizeof text);
-            builder_put_large(&w->builder, 0, FAPILOG_KIND_DYNAMIC, FAPILOG_LEVEL_INFO, 0, 0, &payload, 4000);
-            w->level[w->put++] = FAPILOG_LEVEL_INFO;
-        }
+        for (unsigned k = 0; k < 11 + i % 5; k++)
+            put_in_fragments(FAPILOG_LEVEL_INFO, text, sizeof text, 4000);
         world_finish(w);
     }
     for (uint32_t n = 0; n < w->put; n++)

@@ -33,20 +33,15 @@ static struct shared *shared;
 
 static int setup(void **state)
 {
-    struct scenario *s = malloc(sizeof *s);
-    scenario_init(s);
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(shared != MAP_FAILED);
-    *state = s;
-    return 0;
+    return scenario_setup(state);
 }
 
 static int teardown(void **state)
 {
     (void)munmap(shared, sizeof *shared);
-    scenario_done(*state);
-    free(*state);
-    return 0;
+    return scenario_teardown(state);
 }
 
 static struct walk_totals walk_one(struct scenario *s, walk_func *f, void *arg)

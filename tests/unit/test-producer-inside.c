@@ -27,21 +27,6 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-static int setup(void **state)
-{
-    struct scenario *s = malloc(sizeof *s);
-    scenario_init(s);
-    *state = s;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    scenario_done(*state);
-    free(*state);
-    return 0;
-}
-
 static struct walk_totals walk_one(struct scenario *s)
 {
     struct walk_totals t;
@@ -570,7 +555,7 @@ static void handlers_bind_contexts_while_the_thread_does(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, scenario_setup, scenario_teardown)
     const struct CMUnitTest tests[] = {
         TEST(without_a_trusted_counter_records_hold_the_monotonic_clock),
         TEST(anchors_agree_with_the_clocks),

@@ -46,23 +46,13 @@ static struct walk_totals walk_one(struct scenario *s)
     return t;
 }
 
-static int setup(void **state)
-{
-    struct scenario *s = malloc(sizeof *s);
-    scenario_init(s);
-    *state = s;
-    return 0;
-}
-
 static int teardown(void **state)
 {
     for (unsigned i = 0; i < seen.count; i++)
         if (seen.record[i].args_len < 4096)
             free((void *)(uintptr_t)seen.record[i].args);
     seen.count = 0;
-    scenario_done(*state);
-    free(*state);
-    return 0;
+    return scenario_teardown(state);
 }
 
 static const char *field_name(const struct walk_record *r, unsigned i)
@@ -460,7 +450,7 @@ static void a_context_that_does_not_fit_changes_nothing(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, scenario_setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(int_int_double_is_one_record_of_32_bytes),
         TEST(every_type_is_stored_at_its_size_and_alignment),

@@ -147,18 +147,13 @@ static void in_handler(int signo)
 
 static int setup(void **state)
 {
-    struct scenario *s = malloc(sizeof *s);
     memset(large, 'x', sizeof large);
-    scenario_init(s);
-    *state = s;
-    return 0;
+    return scenario_setup(state);
 }
 
 static int teardown(void **state)
 {
-    scenario_done(*state);
-    free(*state);
-    return 0;
+    return scenario_teardown(state);
 }
 
 static void in_a_ring(void *arg)
