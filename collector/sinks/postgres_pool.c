@@ -21,7 +21,7 @@
 
 #include <libpq-fe.h>
 
-enum { STEPS_MAX = 4, PUT_BYTES = 1 << 20, REJECTED_MAX = 4096, ADDRESSES_MAX = 8, ADDRESS_BYTES = 64 };
+enum { STEPS_MAX = 4, PUT_BYTES = 1 << 20, ADDRESSES_MAX = 8, ADDRESS_BYTES = 64 };
 
 enum conn_state { CLOSED, RESOLVING, CONNECTING, SETUP, READY, BUSY };
 
@@ -64,7 +64,8 @@ struct pg_pool {
     const struct pg_cfg *cfg;
     const struct pg_state *st;
     char *copy_sql, *copy_plain_sql, *copy_staged_sql, *stage_sql, *unstage_sql;
-    uint32_t rejected[REJECTED_MAX];
+    uint32_t *rejected; /* of the result being told: room for every entry of a request under way */
+    uint32_t rejected_cap;
     bool is_freed;
     unsigned armed; /* requests of the reactor that still refer to us */
     uint32_t conns_count;
@@ -86,6 +87,7 @@ static void pool_release(struct pg_pool *p)
     free(p->copy_staged_sql);
     free(p->stage_sql);
     free(p->unstage_sql);
+    free(p->rejected);
     free(p);
 }
 
@@ -175,7 +177,7 @@ static void delivered(struct conn *c)
 {
     struct pg_pool *p = c->pool;
     struct sink_result result = { .outcome = SINK_DELIVERED, .rejected = p->rejected };
-    for (uint32_t i = 0; i < c->q->count && result.rejected_count < REJECTED_MAX; i++)
+    for (uint32_t i = 0; i < c->q->count; i++)
         if (!pg_entry_fits(p->st, c->q->entry[i]))
             p->rejected[result.rejected_count++] = i;
     if (result.rejected_count)
@@ -261,13 +263,27 @@ static void job_start(struct conn *c)
     step_begin(c);
 }
 
+/* Before anything is sent: once the rows are there it is too late to have no memory for those that are not. */
+static int reserve_rejected(struct pg_pool *p, uint32_t count)
+{
+    if (count <= p->rejected_cap)
+        return 0;
+    uint32_t *more = reallocarray(p->rejected, count, sizeof *more);
+    if (!more)
+        return -ENOMEM;
+    p->rejected = more;
+    p->rejected_cap = count;
+    return 0;
+}
+
 static void job_begin(struct conn *c)
 {
     struct pg_pool *p = c->pool;
     c->state = BUSY;
     c->steps_count = 0;
     c->data.len = 0;
-    if (pg_copy_data(p->cfg, p->st, c->q, c->has_record_id, &c->data) < 0) {
+    if (reserve_rejected(p, c->q->count) < 0 ||
+        pg_copy_data(p->cfg, p->st, c->q, c->has_record_id, &c->data) < 0) {
         fail(c, SINK_RETRY, 0, "out of memory");
         return;
     }

@@ -7,6 +7,7 @@
  * Commands, in order:
  *   add KIND N      encode N records of a sample kind (a number), numbered through their positions
  *   bad             encode a record whose payload is no JSON
+ *   foreign N       encode N records whose group is not what the sink is configured for
  *   send            send all that was added as one request
  *   clear           forget what was added */
 #include "lib/base/check.h"
@@ -133,6 +134,16 @@ static void add_bad(void)
     *((char *)(h + 1) + h->group_len + h->meta_len) = '!';
 }
 
+static void add_foreign(uint64_t n)
+{
+    add(SAMPLE_SIMPLE, n);
+    for (uint64_t i = 1; i <= n; i++) {
+        struct entry_head *h = entry[entries - i];
+        CHECK(h->group_len > 0);
+        *(char *)(h + 1) ^= 1;
+    }
+}
+
 static int obey(int argc, char **argv)
 {
     for (int i = 2; i < argc; i++) {
@@ -141,6 +152,8 @@ static int obey(int argc, char **argv)
             i += 2;
         } else if (strcmp(argv[i], "bad") == 0) {
             add_bad();
+        } else if (strcmp(argv[i], "foreign") == 0 && i + 1 < argc) {
+            add_foreign(strtoull(argv[++i], NULL, 10));
         } else if (strcmp(argv[i], "send") == 0) {
             send_batch(0, 1);
         } else if (strcmp(argv[i], "clear") == 0) {
@@ -157,7 +170,7 @@ int main(int argc, char **argv)
     struct err e = {0};
     if (argc < 3) {
         fprintf(stderr, "usage: sink-send URI RECORDS BATCH [ATTEMPTS [TEXT-BYTES [AGE-SECONDS]]]\n"
-                        "       sink-send URI add KIND N | bad | send | clear ...\n");
+                        "       sink-send URI add KIND N | bad | foreign N | send | clear ...\n");
         return 2;
     }
     (void)signal(SIGPIPE, SIG_IGN);

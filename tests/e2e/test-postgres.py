@@ -77,6 +77,14 @@ def a_bad_row_refuses_the_request_and_says_why(pg):
     check(said[1]["outcome"] == "delivered" and pg.sql("SELECT count(*) FROM t6") == "5", f"{said}")
 
 
+def entries_of_other_columns_are_all_refused(pg):
+    """From a spool that an earlier configuration has filled: more than any table of ours would hold."""
+    said = send(pg.uri("table=t14"), "add", SIMPLE, 2, "foreign", 5000, "add", SIMPLE, 1, "send")
+    check(said[0]["outcome"] == "delivered" and "extract_fields" in said[0]["reason"], f"{said[0]['reason']}")
+    check(said[0]["rejected"] == list(range(2, 5002)), f"{len(said[0]['rejected'])} of 5000")
+    check(pg.sql("SELECT count(*) FROM t14") == "3", "rows")
+
+
 def a_table_of_somebody_else_is_used_as_it_is(pg):
     said = send(pg.uri("table=t7&create_table=false"), "add", SIMPLE, 1, "send")
     check(said[0]["outcome"] == "broken" and "create_table" in said[0]["reason"], f"{said}")
@@ -158,7 +166,7 @@ def main():
     with postgres.Postgres() as pg:
         for test in (it_makes_schema_table_and_indexes, rows_hold_columns_and_the_event, every_record_goes_in,
                      a_request_sent_twice_is_there_once, a_bad_row_refuses_the_request_and_says_why,
-                     a_table_of_somebody_else_is_used_as_it_is, what_fails_is_told_apart,
+                     entries_of_other_columns_are_all_refused, a_table_of_somebody_else_is_used_as_it_is, what_fails_is_told_apart,
                      who_may_only_insert_needs_nothing_made, a_column_of_another_type_is_no_place_for_a_text,
                      a_table_of_the_other_json_type_refuses_no_record,
                      every_address_of_a_name_is_tried, it_connects_again_after_a_restart):
