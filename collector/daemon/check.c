@@ -4,6 +4,7 @@
 #include "collector/daemon/endpoint.h"
 #include "collector/daemon/private_dirs.h"
 #include "collector/delivery/state_dir.h"
+#include "lib/base/str.h"
 #include "lib/ring/ringdir.h"
 
 #include <stdlib.h>
@@ -15,11 +16,11 @@ static int print_rings(const struct options *o, const struct config *c, FILE *f,
     char path[PATH_MAX];
     struct ringdir dir;
     const int r = ringdir_choose(&dir, c->settings.rings, e);
-    const char *env = getenv("FAPILOG_RING_DIR");
+    const char *env = env_text("FAPILOG_RING_DIR");
     if (r == 0 && !c->settings.rings)
         (void)fprintf(f, "rings = %s  # %s\n",
                       o->privileges.is_done ? private_dirs_rings(c, &o->privileges.user, path) : dir.path,
-                      env && *env ? "FAPILOG_RING_DIR" : "default");
+                      env ? "FAPILOG_RING_DIR" : "default");
     return r;
 }
 

@@ -2,6 +2,7 @@
 
 #include "collector/delivery/state_dir.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/str.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -73,15 +74,9 @@ int private_dir_make(const char *path, mode_t mode, const struct user *u, struct
     return r;
 }
 
-static const char *env(const char *name)
-{
-    const char *value = getenv(name);
-    return value && *value ? value : NULL;
-}
-
 const char *private_dirs_rings(const struct config *c, const struct user *u, char ret[PATH_MAX])
 {
-    const char *given = c->settings.rings && *c->settings.rings ? c->settings.rings : env("FAPILOG_RING_DIR");
+    const char *given = c->settings.rings && *c->settings.rings ? c->settings.rings : env_text("FAPILOG_RING_DIR");
     (void)snprintf(ret, PATH_MAX, "/run/fapilog/%u", (unsigned)u->uid);
     return given ? given : ret;
 }
@@ -89,7 +84,7 @@ const char *private_dirs_rings(const struct config *c, const struct user *u, cha
 bool private_dirs_state(const struct config *c, const struct user *u, char ret[PATH_MAX])
 {
     (void)snprintf(ret, PATH_MAX, STATE_BELOW "%s", u->name);
-    return !c->settings.delivery.state_dir && !env("FAPILOG_STATE_DIR") && !env("STATE_DIRECTORY");
+    return !c->settings.delivery.state_dir && !env_text("FAPILOG_STATE_DIR") && !env_text("STATE_DIRECTORY");
 }
 
 static int make_state(const struct config *c, const struct user *u, struct err *e)

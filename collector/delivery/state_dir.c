@@ -1,6 +1,7 @@
 #include "collector/delivery/state_dir.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/base/str.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -17,29 +18,23 @@ static int set(char ret[PATH_MAX], const char **ret_source, const char *source, 
     return 0;
 }
 
-static const char *env(const char *name)
-{
-    const char *value = getenv(name);
-    return value && *value ? value : NULL;
-}
-
 int state_dir_choose(const char *given, char ret[PATH_MAX], const char **ret_source, struct err *e)
 {
     const char *dir;
     if (given && *given)
         return set(ret, ret_source, "state_dir", e, given, "");
-    if ((dir = env("FAPILOG_STATE_DIR")))
+    if ((dir = env_text("FAPILOG_STATE_DIR")))
         return set(ret, ret_source, "FAPILOG_STATE_DIR", e, dir, "");
-    if ((dir = env("STATE_DIRECTORY"))) {
+    if ((dir = env_text("STATE_DIRECTORY"))) {
         const int r = set(ret, ret_source, "STATE_DIRECTORY", e, dir, "");
         ret[strcspn(ret, ":")] = '\0';
         return r;
     }
     if (geteuid() == 0)
         return set(ret, ret_source, "the default for root", e, "/var/lib/fapilog", "");
-    if ((dir = env("XDG_STATE_HOME")))
+    if ((dir = env_text("XDG_STATE_HOME")))
         return set(ret, ret_source, "XDG_STATE_HOME", e, dir, "/fapilog");
-    if ((dir = env("HOME")))
+    if ((dir = env_text("HOME")))
         return set(ret, ret_source, "HOME", e, dir, "/.local/state/fapilog");
     return err_set(e, -ENOENT, "state_dir: no directory for spools and dead letters: neither FAPILOG_STATE_DIR, "
                                "STATE_DIRECTORY, XDG_STATE_HOME nor HOME is set");

@@ -4,6 +4,7 @@
 #include "collector/net/aws_profile.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/base/str.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -21,12 +22,6 @@ void aws_credentials_done(struct aws_credentials *c)
 
 bool aws_credentials_complete(const struct aws_credentials *c) { return c->key_id && c->secret; }
 
-static const char *env(const char *name)
-{
-    const char *value = getenv(name);
-    return value && *value ? value : NULL;
-}
-
 static int copy(char **to, const char *from)
 {
     char *text = from ? strdup(from) : NULL;
@@ -37,20 +32,20 @@ static int copy(char **to, const char *from)
 
 int aws_from_environment(struct aws_credentials *ret)
 {
-    const char *key_id = env("AWS_ACCESS_KEY_ID"), *secret = env("AWS_SECRET_ACCESS_KEY");
+    const char *key_id = env_text("AWS_ACCESS_KEY_ID"), *secret = env_text("AWS_SECRET_ACCESS_KEY");
     if (!key_id || !secret)
         return -ENOENT;
     if (copy(&ret->key_id, key_id) < 0 || copy(&ret->secret, secret) < 0 ||
-        copy(&ret->token, env("AWS_SESSION_TOKEN")) < 0)
+        copy(&ret->token, env_text("AWS_SESSION_TOKEN")) < 0)
         return -ENOMEM;
     return 0;
 }
 
 char *aws_region(const char *profile)
 {
-    const char *region = env("AWS_REGION");
+    const char *region = env_text("AWS_REGION");
     struct aws_profile p;
-    region = region ? region : env("AWS_DEFAULT_REGION");
+    region = region ? region : env_text("AWS_DEFAULT_REGION");
     if (region)
         return strdup(region);
     if (aws_profile_read(aws_profile_name(profile), &p, NULL) < 0)

@@ -4,6 +4,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
+#include "lib/base/str.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,12 +15,6 @@
 #define TIMEOUT_NS (2 * NS_PER_S)
 
 enum { ROLE_MAX = 256, TOKEN_MAX = 4096 };
-
-static const char *env(const char *name)
-{
-    const char *value = getenv(name);
-    return value && *value ? value : NULL;
-}
 
 static void ask(struct aws_chain *c, enum aws_step step, const char *method, const char *header, const char *value)
 {
@@ -51,7 +46,8 @@ static bool is_trusted(const char *url)
 
 static void read_token(char *ret, size_t size)
 {
-    const char *text = env("AWS_CONTAINER_AUTHORIZATION_TOKEN"), *path = env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+    const char *text = env_text("AWS_CONTAINER_AUTHORIZATION_TOKEN");
+    const char *path = env_text("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
     *ret = '\0';
     if (text)
         (void)snprintf(ret, size, "%s", text);
@@ -65,8 +61,8 @@ static void read_token(char *ret, size_t size)
 
 bool aws_ask_agent(struct aws_chain *c)
 {
-    const char *relative = env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
-    const char *full = env("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    const char *relative = env_text("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+    const char *full = env_text("AWS_CONTAINER_CREDENTIALS_FULL_URI");
     char token[TOKEN_MAX];
     if (!relative && !full)
         return false;
@@ -84,7 +80,7 @@ bool aws_ask_agent(struct aws_chain *c)
 
 static void set_url(struct aws_chain *c, const char *path, const char *role)
 {
-    const char *endpoint = env("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+    const char *endpoint = env_text("AWS_EC2_METADATA_SERVICE_ENDPOINT");
     endpoint = endpoint ? endpoint : "http://169.254.169.254";
     size_t len = strlen(endpoint);
     while (len && endpoint[len - 1] == '/')
@@ -94,7 +90,7 @@ static void set_url(struct aws_chain *c, const char *path, const char *role)
 
 void aws_ask_instance(struct aws_chain *c)
 {
-    const char *disabled = env("AWS_EC2_METADATA_DISABLED");
+    const char *disabled = env_text("AWS_EC2_METADATA_DISABLED");
     if (disabled && strcasecmp(disabled, "true") == 0) {
         aws_chain_fail(c, "none in the environment, in the profile or of a container, and ",
                        "AWS_EC2_METADATA_DISABLED is true");

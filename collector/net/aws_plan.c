@@ -2,16 +2,11 @@
 #include "collector/net/aws_profile.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/base/str.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char *env(const char *name)
-{
-    const char *value = getenv(name);
-    return value && *value ? value : NULL;
-}
 
 static void role_done(struct aws_role *r)
 {
@@ -34,8 +29,8 @@ void aws_plan_done(struct aws_plan *p)
 /* EKS puts these into the environment of a pod. */
 static int from_web_identity_variables(struct aws_plan *ret, struct err *e)
 {
-    const char *file = env("AWS_WEB_IDENTITY_TOKEN_FILE"), *arn = env("AWS_ROLE_ARN");
-    const char *name = env("AWS_ROLE_SESSION_NAME");
+    const char *file = env_text("AWS_WEB_IDENTITY_TOKEN_FILE"), *arn = env_text("AWS_ROLE_ARN");
+    const char *name = env_text("AWS_ROLE_SESSION_NAME");
     if (!file)
         return -ENOENT;
     if (!arn)

@@ -2,6 +2,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/str.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -48,15 +49,9 @@ void aws_profile_done(struct aws_profile *p)
     *p = (struct aws_profile){0};
 }
 
-static const char *env(const char *name)
-{
-    const char *value = getenv(name);
-    return value && *value ? value : NULL;
-}
-
 const char *aws_profile_name(const char *profile)
 {
-    const char *from_env = env("AWS_PROFILE");
+    const char *from_env = env_text("AWS_PROFILE");
     return profile && *profile ? profile : from_env ? from_env : "default";
 }
 
@@ -126,7 +121,7 @@ static char *file_path(unsigned i)
 {
     static const char *const variables[FILES] = {"AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"};
     static const char *const names[FILES] = {"credentials", "config"};
-    const char *path = env(variables[i]), *home = env("HOME");
+    const char *path = env_text(variables[i]), *home = env_text("HOME");
     char *ret = NULL;
     if (path)
         return strdup(path);

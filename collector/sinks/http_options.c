@@ -1,6 +1,7 @@
 #include "collector/sinks/http_options.h"
 
 #include "lib/base/buf.h"
+#include "lib/base/str.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -147,12 +148,10 @@ static int check_headers(const struct opt_map *headers, struct err *e)
     return 0;
 }
 
-static const char *given(const char *text) { return text && *text ? text : NULL; }
-
 struct tls_config http_options_tls(const struct http_options *o)
 {
-    return (struct tls_config){.ca_file = given(o->tls_ca_file), .cert_file = given(o->tls_cert_file),
-                               .key_file = given(o->tls_key_file), .is_unverified = !o->tls_verify};
+    return (struct tls_config){.ca_file = empty_to_null(o->tls_ca_file), .cert_file = empty_to_null(o->tls_cert_file),
+                               .key_file = empty_to_null(o->tls_key_file), .is_unverified = !o->tls_verify};
 }
 
 static int check_files(const struct http_options *o, struct err *e)

@@ -3,6 +3,7 @@
 #include "lib/base/bytes_text.h"
 #include "lib/base/check.h"
 #include "lib/base/keep.h"
+#include "lib/base/str.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -74,8 +75,6 @@ static int add_all(struct http_sink *h, const struct http_options *o)
     return r;
 }
 
-static const char *given(const char *text) { return text && *text ? text : NULL; }
-
 int http_sink_open(struct http_sink *h, struct sink *s, const struct http_options *o, struct err *e)
 {
     const struct tls_config tls = http_options_tls(o);
@@ -83,8 +82,8 @@ int http_sink_open(struct http_sink *h, struct sink *s, const struct http_option
     h->peer = (struct http_peer){
         .ca_file = keep_path(tls.ca_file), .cert_file = keep_path(tls.cert_file), .key_file = keep_path(tls.key_file),
         .proxy = strcmp(o->proxy, "auto") == 0 ? NULL : strcmp(o->proxy, "none") == 0 ? "" : o->proxy,
-        .proxy_user = given(o->proxy_user), .proxy_password = given(o->proxy_password),
-        .unix_socket = given(o->unix_socket), .is_unverified = tls.is_unverified,
+        .proxy_user = empty_to_null(o->proxy_user), .proxy_password = empty_to_null(o->proxy_password),
+        .unix_socket = empty_to_null(o->unix_socket), .is_unverified = tls.is_unverified,
         .redirects_max = (unsigned)o->redirects_max,
     };
     const int r = http_get(s->io, &h->engine, e);

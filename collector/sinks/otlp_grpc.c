@@ -3,6 +3,7 @@
 #include "collector/net/http.h"
 #include "collector/sinks/otlp.h"
 #include "lib/base/check.h"
+#include "lib/base/str.h"
 #include "lib/base/uri.h"
 
 #include <errno.h>
@@ -32,8 +33,6 @@ struct otlp_call { /* sink_request.work */
     struct sink_request *request;
     struct buf body, encoded;
 };
-
-static const char *given(const char *text) { return text && *text ? text : NULL; }
 
 /* ---- life ---- */
 
@@ -70,11 +69,13 @@ int otlp_grpc_check(const struct http_options *o, struct err *e)
         return err_set(e, -EINVAL, "endpoint: '?' and '#' have no meaning with protocol=grpc");
     if (o->compression == HTTP_ZSTD)
         return err_set(e, -EINVAL, "compression: zstd is not part of gRPC; allowed: none, gzip");
-    if ((strcmp(o->proxy, "auto") != 0 && strcmp(o->proxy, "none") != 0) || given(o->proxy_user))
-        return err_set(e, -EINVAL, "%s: only with protocol=http", given(o->proxy_user) ? "proxy_user" : "proxy");
+    const bool has_proxy = strcmp(o->proxy, "auto") != 0 && strcmp(o->proxy, "none") != 0;
+    const bool has_proxy_user = empty_to_null(o->proxy_user) != NULL;
+    if (has_proxy || has_proxy_user)
+        return err_set(e, -EINVAL, "%s: only with protocol=http", has_proxy_user ? "proxy_user" : "proxy");
     if (o->redirects_max)
         return err_set(e, -EINVAL, "redirects_max: only with protocol=http");
-    if (given(o->unix_socket) && strncmp(o->url, "https", 5) == 0)
+    if (empty_to_null(o->unix_socket) && strncmp(o->url, "https", 5) == 0)
         return err_set(e, -EINVAL, "unix_socket: only without TLS, with protocol=grpc");
     return check_headers(&o->headers, e);
 }
@@ -99,7 +100,7 @@ static int open_engine(struct otlp_grpc *g, char *const *headers, unsigned count
     }
     if (is_tls && (r = open_tls(g, e)) < 0)
         return r;
-    const char *const path = given(g->options->unix_socket);
+    const char *const path = empty_to_null(g->options->unix_socket);
     const struct grpc_config cfg = {
         .stream = {.kind = path ? STREAM_UNIX : is_tls ? STREAM_TLS : STREAM_TCP, .host = g->url.host, .port = port,
                    .path = path, .tls = &g->tls, .tls_context = g->tls_context,
