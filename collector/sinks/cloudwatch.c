@@ -208,11 +208,9 @@ static char *cloudwatch_encode(struct sink *s, const struct fapilog_record *r, c
                                uint16_t *ret_meta_len)
 {
     const struct cloudwatch_cfg *c = s->cfg;
-    const char *end = s->format->ops->write(s->format, r, out) - 1; /* without the line feed */
-    const struct fapilog_text event = event_of((struct fapilog_text){out, (uint32_t)(end - out)}, c->envelope);
+    char *const end = s->format->ops->write(s->format, r, out) - 1; /* without the line feed */
     *ret_group_len = *ret_meta_len = 0;
-    memmove(out, event.data, event.len);
-    return out + event.len;
+    return event_unwrap(out, end, c->envelope);
 }
 
 /* ---- requests ---- */

@@ -23,6 +23,14 @@ static inline struct fapilog_text event_of(struct fapilog_text text, bool is_env
     return (struct fapilog_text){text.data + opening, text.len - (uint32_t)(opening + closing)};
 }
 
+/* The same for text that was just written, in place; returns its end. */
+static inline char *event_unwrap(char *begin, char *end, bool is_envelope)
+{
+    const struct fapilog_text event = event_of((struct fapilog_text){begin, (uint32_t)(end - begin)}, is_envelope);
+    memmove(begin, event.data, event.len);
+    return begin + event.len;
+}
+
 static inline struct fapilog_text event_of_entry(const struct entry_head *h, bool is_envelope)
 {
     return event_of((struct fapilog_text){entry_payload(h), h->payload_len}, is_envelope);

@@ -6,6 +6,7 @@
 #include "collector/format/parts.h"
 #include "collector/format/printf_text.h"
 #include "collector/format/text.h"
+#include "collector/sinks/event.h"
 #include "collector/sinks/postgres.h"
 
 #include <endian.h>
@@ -22,8 +23,6 @@ enum {
 };
 
 #define PG_EPOCH_US (INT64_C(946684800) * 1000000) /* 2000-01-01 */
-
-static const char wrap_front[] = "{\"log\":", wrap_back[] = ",\"schema_version\":\"1.1\"}";
 
 /* ---- columns ---- */
 
@@ -158,24 +157,12 @@ static void mend_nul(char *text, const char *end)
             memcpy(p, "\\ufffd", 6);
 }
 
-/* The fapilog envelope without its wrapper: the event itself. */
-static char *unwrap(char *begin, char *end)
-{
-    const size_t front = sizeof wrap_front - 1, back = sizeof wrap_back - 1;
-    if ((size_t)(end - begin) < front + back || memcmp(begin, wrap_front, front) != 0 ||
-        memcmp(end - back, wrap_back, back) != 0)
-        return end;
-    const size_t len = (size_t)(end - begin) - front - back;
-    memmove(begin, begin + front, len);
-    return begin + len;
-}
-
 static char *raw_event(struct sink *s, const struct fapilog_record *r, char *out)
 {
     char *end = s->format->ops->write(s->format, r, out);
     if (end > out && s->format->ops->is_lines)
         end--;
-    return unwrap(out, end);
+    return event_unwrap(out, end, false);
 }
 
 /* include_raw_json=false: only what the columns hold. */
