@@ -1,5 +1,6 @@
 #include "collector/sinks/cloudwatch.h"
 
+#include "collector/sinks/entry_order.h"
 #include "lib/base/check.h"
 
 #include <jansson.h>
@@ -63,12 +64,6 @@ enum cloudwatch_verdict cloudwatch_judge(const struct http_request *q, char *ret
     return verdict;
 }
 
-static int by_index(const void *a, const void *b)
-{
-    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 static uint32_t index_of(const json_t *info, const char *key, uint32_t count, uint32_t otherwise)
 {
     const json_t *value = json_object_get(info, key);
@@ -92,6 +87,6 @@ uint32_t cloudwatch_rejected(const struct http_request *q, const uint32_t *order
         if (i < begin || i >= end)
             rejected[n++] = order[i];
     json_decref(root);
-    qsort(rejected, n, sizeof *rejected, by_index);
+    entry_order_ascending(rejected, n);
     return n;
 }

@@ -1,32 +1,17 @@
 #include "collector/sinks/cloudwatch.h"
 
+#include "collector/sinks/entry_order.h"
 #include "lib/base/json_escape.h"
 #include "lib/base/num.h"
 
 #include <errno.h>
 #include <string.h>
 
-static void sort_by_time(const struct sink_request *r, uint32_t *a, uint32_t *spare, uint32_t count)
-{
-    if (count < 2)
-        return;
-    const uint32_t half = count / 2;
-    sort_by_time(r, a, spare, half);
-    sort_by_time(r, a + half, spare, count - half);
-    if (r->entry[a[half - 1]]->time_ns <= r->entry[a[half]]->time_ns)
-        return; /* as records mostly come */
-    memcpy(spare, a, half * sizeof *a);
-    for (uint32_t i = 0, left = 0, right = half; left < half; i++) {
-        const bool take_left = right == count || r->entry[spare[left]]->time_ns <= r->entry[a[right]]->time_ns;
-        a[i] = take_left ? spare[left++] : a[right++];
-    }
-}
-
 void cloudwatch_order(const struct sink_request *r, uint32_t *order)
 {
     for (uint32_t i = 0; i < r->count; i++)
         order[i] = i;
-    sort_by_time(r, order, order + r->count, r->count);
+    entry_order_by_time(r, order, order + r->count, r->count);
 }
 
 static int append_string(struct buf *out, const char *text, size_t len)

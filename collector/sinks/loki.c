@@ -1,5 +1,6 @@
 /* loki.c - pushes records to Grafana Loki, or to what takes its push requests. */
 #include "collector/sinks/loki.h"
+#include "collector/sinks/entry_order.h"
 #include "collector/sinks/event.h"
 #include "collector/sinks/http_send.h"
 
@@ -145,12 +146,6 @@ static char *loki_encode_within(struct sink *s, const struct fapilog_record *r, 
 
 static bool is_taken(int status) { return status == 200 || status == 204; }
 
-static int by_index(const void *a, const void *b)
-{
-    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 static bool on_answer(struct http_send *m, struct sink_result *result)
 {
     const struct loki_stream stream = {.count = m->request->count};
@@ -163,7 +158,7 @@ static bool on_answer(struct http_send *m, struct sink_result *result)
     const uint32_t ignored = loki_ignored(m->q.answer.data, m->q.answer.len, &stream);
     if (ignored == 0)
         return false;
-    qsort(m->indices, ignored, sizeof *m->indices, by_index);
+    entry_order_ascending(m->indices, ignored);
     result->outcome = SINK_DELIVERED;
     result->rejected = m->indices;
     result->rejected_count = ignored;

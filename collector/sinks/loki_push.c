@@ -1,4 +1,5 @@
 /* loki_push.c - a request's entries as streams, in JSON or protobuf. */
+#include "collector/sinks/entry_order.h"
 #include "collector/sinks/event.h"
 #include "collector/sinks/loki.h"
 #include "lib/base/check.h"
@@ -93,28 +94,13 @@ int loki_push_sort(struct loki_push *p, const struct sink_request *r)
     return 0;
 }
 
-/* A merge sort: what has the same time stays in the order in which it came. */
-static void sort_by_time(const struct sink_request *r, uint32_t *a, uint32_t *spare, uint32_t count)
-{
-    if (count < 2)
-        return;
-    const uint32_t half = count / 2;
-    sort_by_time(r, a, spare, half);
-    sort_by_time(r, a + half, spare, count - half);
-    memcpy(spare, a, half * sizeof *a);
-    for (uint32_t i = 0, left = 0, right = half; left < half; i++) {
-        const bool take_left = right == count || r->entry[spare[left]]->time_ns <= r->entry[a[right]]->time_ns;
-        a[i] = take_left ? spare[left++] : a[right++];
-    }
-}
-
 void loki_push_order(struct loki_push *p, const struct sink_request *r, uint32_t i)
 {
     uint32_t n = 0;
     for (uint32_t at = p->stream[i].first; at != UINT32_MAX; at = p->next[at])
         p->order[n++] = at;
     if (p->stream[i].is_disordered)
-        sort_by_time(r, p->order, p->order + p->cap, n);
+        entry_order_by_time(r, p->order, p->order + p->cap, n);
 }
 
 /* ---- metadata of an entry ---- */
