@@ -20,6 +20,7 @@
 #define FAPILOG_H
 
 #include <fapilog/abi.h>
+#include <fapilog/version.h>
 #include <fapilog/reader.h>
 #include <fapilog/inline.h>
 #include <fapilog/fields.h>
@@ -28,6 +29,12 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* The version of the library that the program runs with, FAPILOG_VERSION_STRING and FAPILOG_VERSION_NUMBER of its
+ * headers: "0.1.0", 0x000100. A program that was compiled with other headers of the same soname works all the same.
+ * Signal safe. */
+FAPILOGI_API const char *fapilog_version(void);
+FAPILOGI_API uint32_t fapilog_version_number(void);
 
 /* ---- life ---------------------------------------------------------------------------------------- */
 
