@@ -4,15 +4,23 @@
 #ifndef FAPILOG_EACH_H
 #define FAPILOG_EACH_H
 
-/* FAPILOGI_COUNT_REST(first, ...): how many arguments follow the first, 0..64. */
+/* FAPILOGI_COUNT_REST(first, ...): how many arguments follow the first, 0..64; 65 for 65..128, so that misuse.h can say
+ * what is wrong. */
 #define FAPILOGI_COUNT_REST(...) \
-    FAPILOGI_COUNT_PICK(__VA_ARGS__, 64, 63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, \
-    49, 48, 47, 46, 45, 44, 43, 42, 41, 40, 39, 38, 37, 36, 35, 34, 33, 32, 31, 30, 29, 28, 27, 26, \
-    25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0)
+    FAPILOGI_COUNT_PICK(__VA_ARGS__, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, \
+    65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, \
+    65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 65, 64, 63, 62, 61, \
+    60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40, 39, 38, 37, \
+    36, 35, 34, 33, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, \
+    12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0)
 #define FAPILOGI_COUNT_PICK(a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, \
-    a16, a17, a18, a19, a20, a21, a22, a23, a24, a25, a26, a27, a28, a29, a30, a31, a32, a33, a34, \
-    a35, a36, a37, a38, a39, a40, a41, a42, a43, a44, a45, a46, a47, a48, a49, a50, a51, a52, a53, \
-    a54, a55, a56, a57, a58, a59, a60, a61, a62, a63, a64, n, ...) n
+    a16, a17, a18, a19, a20, a21, a22, a23, a24, a25, a26, a27, a28, a29, a30, a31, a32, a33, a34, a35, a36, a37, a38, a39, \
+    a40, a41, a42, a43, a44, a45, a46, a47, a48, a49, a50, a51, a52, a53, a54, a55, a56, a57, a58, \
+    a59, a60, a61, a62, a63, a64, a65, a66, a67, a68, a69, a70, a71, a72, a73, a74, a75, a76, a77, \
+    a78, a79, a80, a81, a82, a83, a84, a85, a86, a87, a88, a89, a90, a91, a92, a93, a94, a95, a96, \
+    a97, a98, a99, a100, a101, a102, a103, a104, a105, a106, a107, a108, a109, a110, a111, a112, \
+    a113, a114, a115, a116, a117, a118, a119, a120, a121, a122, a123, a124, a125, a126, a127, a128, \
+    n, ...) n
 #define FAPILOGI_JOIN(a, b) FAPILOGI_JOIN_(a, b)
 #define FAPILOGI_JOIN_(a, b) a##b
 #define FAPILOGI_FIRST(...) FAPILOGI_FIRST_(__VA_ARGS__, 0)
@@ -86,5 +94,6 @@
 #define FAPILOGI_EACH_62(m, first, a, ...) m(62, a) FAPILOGI_EACH_61(m, first, __VA_ARGS__)
 #define FAPILOGI_EACH_63(m, first, a, ...) m(63, a) FAPILOGI_EACH_62(m, first, __VA_ARGS__)
 #define FAPILOGI_EACH_64(m, first, a, ...) m(64, a) FAPILOGI_EACH_63(m, first, __VA_ARGS__)
+#define FAPILOGI_EACH_65(m, ...)
 
 #endif

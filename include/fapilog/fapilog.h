@@ -214,9 +214,11 @@ FAPILOGI_API void fapilog_capture_stop(void);
 
 /* ---- macros -------------------------------------------------------------------------------------- */
 
-/* A field; the type comes from the value: integers of any width, bool, char, float, double (long double
- * becomes double), C strings (NULL becomes "(null)"), void pointers. Other pointers do not compile: say FL_PTR. In a
- * log call the name must be a literal; in lists of fields it may be any text that outlives the list. */
+/* A field; the type comes from the value: integers of up to 64 bits, bool, char, float, double (long double
+ * becomes double), C strings (NULL becomes "(null)"), void pointers. Enumerators are integers; signed char and unsigned
+ * char, int8_t and uint8_t, are numbers. Of other types, wide strings among them, the compiler says what to do; FL_PTR
+ * takes any pointer. A bit-field must be cast (in C), since gcc gives it a type of its own. In a log call the name must
+ * be a literal of up to 255 bytes; in lists of fields it may be any text that outlives the list. */
 #define FL(name, ...) (name, (__VA_ARGS__))
 #define FL_STRN(name, data, bytes) (name, fapilogi_make_string(data, bytes)) /* text of a known length */
 #define FL_BYTES(name, data, bytes) (name, fapilogi_make_bytes(data, bytes))
@@ -255,8 +257,8 @@ FAPILOGI_API void fapilog_capture_stop(void);
 #define FL_TENANT_ID(text) ("tenant_id", fapilogi_make_role(text, FAPILOG_ROLE_TENANT_ID))
 #define FL_CORRELATION_ID(text) ("correlation_id", fapilogi_make_role(text, FAPILOG_ROLE_CORRELATION_ID))
 
-/* The message must be a string literal; up to 64 fields. Values are evaluated once, and only when the
- * level passes the logger's threshold. Signal safe. */
+/* The message must be a string literal of up to 65535 bytes; up to 64 fields. Values are evaluated once, and only when
+ * the level passes the logger's threshold; they may log themselves: their record comes first. Signal safe. */
 #define FAPILOG_TRACE(log, ...) FAPILOGI_AT(log, FAPILOG_LEVEL_TRACE, __VA_ARGS__)
 #define FAPILOG_DEBUG(log, ...) FAPILOGI_AT(log, FAPILOG_LEVEL_DEBUG, __VA_ARGS__)
 #define FAPILOG_INFO(log, ...) FAPILOGI_AT(log, FAPILOG_LEVEL_INFO, __VA_ARGS__)
@@ -265,7 +267,7 @@ FAPILOGI_API void fapilog_capture_stop(void);
 #define FAPILOG_CRITICAL(log, ...) FAPILOGI_AT(log, FAPILOG_LEVEL_CRITICAL, __VA_ARGS__)
 #define FAPILOG_AUDIT(log, ...) FAPILOGI_AT(log, FAPILOG_LEVEL_AUDIT, __VA_ARGS__)
 #define FAPILOG_SECURITY(log, ...) FAPILOGI_AT(log, FAPILOG_LEVEL_SECURITY, __VA_ARGS__)
-/* The level may be computed, 1..30; with another nothing is written. */
+/* The level may be computed, 1..30; with another nothing is written, and a constant one does not compile. */
 #define FAPILOG_LOG(log, level, ...) FAPILOGI_LOG(log, level, 0, __VA_ARGS__)
 
 /* printf-style; the collector formats. The compiler checks the arguments against the format. Texts (%s,

@@ -103,6 +103,7 @@ private:
 
 template <typename T> inline auto field(const char *name, const T &value) -> named<decltype(::fapilogi_carry(value))>
 {
+    static_assert(FAPILOGI_IS_LOGGABLE(value), FAPILOGI_NO_SUCH_VALUE);
     return {name, ::fapilogi_carry(value)};
 }
 

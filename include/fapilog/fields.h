@@ -395,6 +395,7 @@ FAPILOGI_FIELD_FN(stack, struct fapilogi_stack, FAPILOG_TYPE_STACK,
 #ifdef __cplusplus
 #define FAPILOGI_CARRY(i, value) \
     const auto &fapilogi_r##i = (value); \
+    FAPILOGI_CHECK_VALUE(fapilogi_r##i); \
     const auto fapilogi_v##i = fapilogi_carry(fapilogi_r##i);
 #define FAPILOGI_CARRYF(i, value) \
     const auto &fapilogi_q##i = (value); \
@@ -428,7 +429,9 @@ template <typename T> inline int fapilogi_as_int(const T &) { return 0; }
         char *: fapilogi_carry_cstr, const char *: fapilogi_carry_cstr, \
         void *: fapilogi_carry_ptr, const void *: fapilogi_carry_ptr, \
         long double: fapilogi_carry_f80)(value)
-#define FAPILOGI_CARRY(i, value) __extension__ const __auto_type fapilogi_v##i = FAPILOGI_CARRIED(value);
+#define FAPILOGI_CARRY(i, value) \
+    FAPILOGI_CHECK_VALUE(value); \
+    __extension__ const __auto_type fapilogi_v##i = FAPILOGI_CARRIED(value);
 #define FAPILOGI_CARRYF(i, value) \
     __extension__ const __auto_type fapilogi_r##i = _Generic((value), FAPILOGI_ALL(carry), \
         char *: fapilogi_carry_cptr, const char *: fapilogi_carry_cptr, \

@@ -5,12 +5,15 @@
 #include <fapilog/each.h>
 #include <fapilog/fields.h>
 #include <fapilog/inline.h>
+#include <fapilog/misuse.h>
 
 /* ---- log calls ----------------------------------------------------------------------------------- */
 
 #define FAPILOGI_PAIR_NAME(name, value) name
 #define FAPILOGI_PAIR_VALUE(name, value) value
-#define FAPILOGI_DO_CARRY(i, pair) FAPILOGI_CARRY(i, FAPILOGI_PAIR_VALUE pair)
+#define FAPILOGI_DO_CARRY(i, pair) \
+    FAPILOGI_CHECK_FIELD(pair); \
+    FAPILOGI_CARRY(i, FAPILOGI_PAIR_VALUE pair)
 #define FAPILOGI_DO_DESC(i, pair) {FAPILOGI_PAIR_NAME pair, FAPILOGI_TYPE(fapilogi_v##i)},
 #define FAPILOGI_DO_END(i, pair) fapilogi_at = FAPILOGI_END(fapilogi_at, fapilogi_v##i);
 #define FAPILOGI_DO_PUT(i, pair) fapilogi_at = FAPILOGI_PUT(fapilogi_c.args, fapilogi_at, fapilogi_v##i);
@@ -37,6 +40,7 @@
 
 #define FAPILOGI_CALL(log, level_, site_level, flags, do_carry, do_desc, ...) \
     do { \
+        FAPILOGI_CHECK_CALL(level_, __VA_ARGS__); \
         const struct fapilogi_logger *const fapilogi_log = (log); \
         const uint32_t fapilogi_level = FAPILOGI_CAST(uint32_t, level_); \
         if (fapilogi_enabled(fapilogi_log, fapilogi_level)) { \
@@ -71,13 +75,13 @@ static inline __attribute__((unused, format(printf, 1, 2))) void fapilogi_check_
 
 /* FAPILOG_FIELDS(FL("a", 1), FL("b", 2)): `fields, count` for the functions that take a list. The list
  * lives until the end of the enclosing block in C, of the full expression in C++. */
-#define FAPILOG_FIELDS(...) FAPILOGI_LIST(__VA_ARGS__), FAPILOGI_COUNT_REST(0, __VA_ARGS__)
+#define FAPILOG_FIELDS(...) FAPILOGI_LIST(__VA_ARGS__), FAPILOGI_LIST_COUNT(64, __VA_ARGS__)
 
 /* FAPILOG_SCOPE(FL_REQUEST_ID("r-17"), FL("shard", 3)); binds the fields until the end of the block. */
 #define FAPILOG_SCOPE(...) \
     struct fapilog_scope FAPILOGI_JOIN(fapilogi_scope_, __LINE__) \
         __attribute__((cleanup(fapilog_context_pop), unused)) = \
-            fapilog_context_push(FAPILOG_FIELDS(__VA_ARGS__))
+            fapilog_context_push(FAPILOGI_LIST(__VA_ARGS__), FAPILOGI_LIST_COUNT(32, __VA_ARGS__))
 
 #define FAPILOGI_SET(pair) fapilog_context_set(FAPILOGI_LIST(pair))
 
@@ -85,6 +89,7 @@ static inline __attribute__((unused, format(printf, 1, 2))) void fapilogi_check_
 template <unsigned N> struct fapilogi_list { struct fapilog_field field[N]; };
 template <typename T> inline struct fapilog_field fapilogi_field_of(const char *name, const T &carrier)
 {
+    static_assert(!std::is_same<T, fapilogi_unsupported>::value, FAPILOGI_NO_SUCH_VALUE);
     return fapilogi_field(name, &carrier);
 }
 #define FAPILOGI_LIST(...) \

@@ -1,6 +1,6 @@
 #!/bin/sh
-# producer-version.sh VERSION INCLUDE LIBRARY PC APP... -- COMMAND...: headers, library, pkg-config and commands agree on
-# the version; a program that was compiled with the headers of another version is told that of the library.
+# producer-version.sh VERSION INCLUDE LIBRARY PC APP... -- COMMAND...: headers, library, pkg-config and commands agree
+# on the version; a program that was compiled with the headers of another version is told that of the library.
 set -eu
 version=$1 include=$2 library=$3 pc=$4
 shift 4
@@ -23,7 +23,8 @@ grep -qx "Version: $version" "$pc" || fail "$pc: $(grep Version "$pc")"
 
 command -v cc >/dev/null 2>&1 || exit 0
 cp -r "$include" "$work/include"
-sed -i 's/_MINOR [0-9]*$/_MINOR 99/; s/^\(#define FAPILOG_VERSION_STRING\) .*/\1 "other"/' "$work/include/fapilog/version.h"
+sed -i 's/_MINOR [0-9]*$/_MINOR 99/; s/^\(#define FAPILOG_VERSION_STRING\) .*/\1 "other"/' \
+    "$work/include/fapilog/version.h"
 cc -I"$work/include" "$(dirname "$0")/producer-version.c" -o "$work/other" "$library"
 said=$(LD_LIBRARY_PATH=$(dirname "$library") "$work/other")
 [ "$said" = "headers other, library $version $version" ] || fail "with other headers: $said"
