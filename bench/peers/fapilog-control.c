@@ -45,7 +45,7 @@ static int fapilog_start(struct session *s, struct err *e)
 {
     char uri[SESSION_PATH_MAX + 64];
     if (is_native(s))
-        snprintf(uri, sizeof uri, "native://%s/%s", s->out,
+        snprintf(uri, sizeof uri, "native://%s/fapilog.fnl%s", s->out,
                  strcmp(s->peer, "fapilog-zstd") == 0 ? "?compress=zstd" : "");
     else if (strcmp(s->peer, "fapilog-json") == 0)
         snprintf(uri, sizeof uri, "file://%s/fapilog.jsonl?format=json", s->out);
