@@ -58,6 +58,11 @@ void format_unregister(const struct format_ops *ops)
         format_list[i] = format_list[i + 1];
 }
 
+bool format_is_json(const struct format_ops *ops)
+{
+    return strcmp(ops->media_type, "application/json") == 0 || strcmp(ops->media_type, "application/x-ndjson") == 0;
+}
+
 int format_check(const char *name, struct err *e)
 {
     auto_buf known = {0};

@@ -57,6 +57,7 @@ int format_register(const struct format_ops *ops, struct err *e);
 void format_unregister(const struct format_ops *ops); /* before it was used; no-op when it is not there */
 
 const struct format_ops *format_find(const char *name);
+bool format_is_json(const struct format_ops *ops); /* each record is a JSON text */
 int format_check(const char *name, struct err *e); /* -EINVAL, with the names that there are */
 /* slot < FORMAT_SLOTS, one per format instance that shares the decoded sites. */
 int format_open(const char *name, const struct format_config *cfg, unsigned slot, struct format **ret,

@@ -59,8 +59,7 @@ static const struct opt cloudwatch_opts[] = {
                     "Endpoint; without: that of the region."),
     OPT_NUM_(OPT_SIZE, struct cloudwatch_cfg, max_event_bytes, "max_event_bytes", "1048550", 1024, 1048550, 0,
              "A longer record is a dead letter."),
-    OPT_BOOL_(struct cloudwatch_cfg, envelope, "envelope", "false", 0,
-              "Send the fapilog format's whole v1.1 envelope, not only what is under its log."),
+    HTTP_ENVELOPE_ROW(struct cloudwatch_cfg),
     HTTP_PEER_ROWS(struct cloudwatch_cfg, http),
     OPT_END,
 };
@@ -163,15 +162,16 @@ static int cloudwatch_open(struct sink *s, struct err *e)
     const struct cloudwatch_cfg *c = s->cfg;
     struct cloudwatch_state *st = s->state;
     char host[256] = "";
-    if (!s->format->ops->is_lines)
-        return err_set(e, -EINVAL, "format: '%s' is not one of lines", s->format->ops->name);
+    int r = sink_needs_lines(s, e);
+    if (r < 0)
+        return r;
     (void)gethostname(host, sizeof host - 1);
     if (c->log_stream_name && *c->log_stream_name)
         (void)snprintf(st->stream, sizeof st->stream, "%s", c->log_stream_name);
     else
         (void)snprintf(st->stream, sizeof st->stream, "%s-%llu", host,
                        clock_real_ns() / NS_PER_MS);
-    int r = split_endpoint(st, c->http.url, e);
+    r = split_endpoint(st, c->http.url, e);
     if (r == 0)
         r = http_sink_open(&st->http, s, &c->http, e);
     const struct aws_chain_config chain = {.io = s->io, .http = st->http.engine, .profile = c->profile,
@@ -396,7 +396,7 @@ static void cloudwatch_cancel(struct sink *s, struct sink_request *r)
     struct http_send *m = r->work;
     struct steps *t = m ? m->steps : NULL;
     if (!t || !t->wait.is_waiting) {
-        http_send_cancel(r);
+        http_send_cancel(s, r);
         return;
     }
     aws_chain_cancel(st->chain, &t->wait);

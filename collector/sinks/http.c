@@ -35,8 +35,7 @@ static const struct opt http_opts[] = {
     OPT_TEXT_(struct http_cfg, batch_wrapper_key, "batch_wrapper_key", "logs", 0, "Key of the array, with wrapped."),
     OPT_TEXT_(struct http_cfg, id_header, "id_header", "Idempotency-Key", 0,
               "Header for an id that a resend has in common with what it repeats; empty: none."),
-    OPT_BOOL_(struct http_cfg, envelope, "envelope", "false", 0,
-              "Send the fapilog format's whole v1.1 envelope, not only what is under its log."),
+    HTTP_ENVELOPE_ROW(struct http_cfg),
     HTTP_OPTION_ROWS(struct http_cfg, http),
     OPT_END,
 };
@@ -72,25 +71,21 @@ static int set_wrapped(struct http_state *st, const char *key)
     return 0;
 }
 
-static bool is_json(const struct format_ops *f)
-{
-    return strcmp(f->media_type, "application/json") == 0 || strcmp(f->media_type, "application/x-ndjson") == 0;
-}
-
 static int set_frame(struct sink *s, struct err *e)
 {
     const struct http_cfg *c = s->cfg;
     struct http_state *st = s->state;
     const struct format_ops *f = s->format->ops;
-    if (!f->is_lines)
-        return err_set(e, -EINVAL, "format: '%s' is not one of lines", f->name);
-    if (!is_json(f) && c->batch_format != BATCH_NDJSON)
+    const int r = sink_needs_lines(s, e);
+    if (r < 0)
+        return r;
+    if (!format_is_json(f) && c->batch_format != BATCH_NDJSON)
         return err_set(e, -EINVAL, "batch_format: records as %s are no JSON; allowed with format=%s: ndjson", f->name,
                        f->name);
     st->frame = (struct event_frame){.separator = c->batch_format == BATCH_NDJSON ? '\n' : ',',
                                      .is_envelope = c->envelope};
     st->content_type = c->batch_format != BATCH_NDJSON ? "application/json" :
-                       is_json(f) ? "application/x-ndjson" : f->media_type;
+                       format_is_json(f) ? "application/x-ndjson" : f->media_type;
     if (c->batch_format == BATCH_WRAPPED)
         return set_wrapped(st, c->batch_wrapper_key) < 0 ? err_set(e, -ENOMEM, "batch_wrapper_key: no memory") : 0;
     st->frame.opening = c->batch_format == BATCH_ARRAY ? TEXT("[") : TEXT("");
@@ -134,16 +129,10 @@ static void http_send(struct sink *s, struct sink_request *r)
         http_send_start(m, c->http.url);
 }
 
-static void http_cancel_send(struct sink *s, struct sink_request *r)
-{
-    (void)s;
-    http_send_cancel(r);
-}
-
 static const struct sink_remote_ops http_remote = {
     .limits = http_send_no_limits,
     .send = http_send,
-    .cancel = http_cancel_send,
+    .cancel = http_send_cancel,
 };
 
 static const char *const aliases[] = {"https", "http+http", "http+https", NULL};

@@ -80,6 +80,17 @@ int http_options_from_uri(struct http_options *o, const struct uri *u, const cha
     return r < 0 ? err_set(e, r, "%s: out of memory", url_name) : 0;
 }
 
+char *http_options_url(const char *url, const char *path)
+{
+    const size_t path_len = strlen(path);
+    size_t len = strlen(url);
+    char *ret;
+    while (path_len && len && url[len - 1] == '/')
+        len--;
+    const bool is_whole = len > path_len && strncmp(url + len - path_len, path, path_len) == 0;
+    return asprintf(&ret, "%.*s%s", (int)len, url, is_whole ? "" : path) < 0 ? NULL : ret;
+}
+
 /* ---- checks ---- */
 
 /* A URL and what it is called, with the options that its user and password belong in. */

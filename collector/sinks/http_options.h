@@ -54,6 +54,11 @@ extern const struct opt_word http_encoding_words[];
     OPT_TEXT_(T, m.proxy_password, "proxy_password", NULL, OPT_SECRET, "Its password there."), \
     OPT_TEXT_(T, m.unix_socket, "unix_socket", NULL, 0, "Connect to this socket instead of the URL's host.")
 
+/* Of sinks whose records are events in the fapilog format. T has a member `envelope`. */
+#define HTTP_ENVELOPE_ROW(T) \
+    OPT_BOOL_(T, envelope, "envelope", "false", 0, \
+              "Send the fapilog format's whole v1.1 envelope, not only what is under its log.")
+
 /* Entries of struct sink_derived. */
 #define HTTP_REQUEST_DERIVED(url_name) {"user", url_name}, {"password", url_name}
 #define HTTP_PEER_DERIVED {"proxy_user", "proxy"}, {"proxy_password", "proxy"}
@@ -61,6 +66,9 @@ extern const struct opt_word http_encoding_words[];
 /* from_uri() and check() of a sink. A user in a URL, be it the proxy's, moves to the options of that name. */
 int http_options_from_uri(struct http_options *o, const struct uri *u, const char *url_name, struct err *e);
 int http_options_check(struct http_options *o, const char *url_name, struct err *e);
+/* The URL with a path behind it, unless it ends so already. On the heap; NULL: no memory. */
+char *http_options_url(const char *url, const char *path);
+
 /* The texts are those of the options. */
 struct tls_config http_options_tls(const struct http_options *o);
 

@@ -246,9 +246,10 @@ void http_send_no_limits(struct sink *s, struct sink_limits *ret)
     *ret = (struct sink_limits){0};
 }
 
-void http_send_cancel(struct sink_request *r)
+void http_send_cancel(struct sink *s, struct sink_request *r)
 {
     struct http_send *m = r->work;
+    (void)s;
     if (m)
         http_cancel(m->http->engine, &m->q);
 }

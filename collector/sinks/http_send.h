@@ -57,8 +57,8 @@ void http_send_start(struct http_send *m, const char *url);
 void http_send_fail(struct http_send *m, enum sink_outcome outcome, const char *reason);
 /* For limits() of sinks whose protocol has none. */
 void http_send_no_limits(struct sink *s, struct sink_limits *ret);
-/* For cancel() of the sink. */
-void http_send_cancel(struct sink_request *r);
+/* For cancel() of sinks. */
+void http_send_cancel(struct sink *s, struct sink_request *r);
 
 /* The same for every resend of these very entries, after a crash too: the id of a record that is alone, else
  * a hash of all ids. At most ENTRY_ID_MAX bytes with the NUL. */

@@ -44,8 +44,7 @@ static const struct opt loki_opts[] = {
               "Labels from the record: level, logger, service, env, version, host, pid, thread, or any field."),
     OPT_LIST_(struct loki_cfg, structured_metadata, "structured_metadata", NULL, 0,
               "Structured metadata of each record: the same names, and record_id."),
-    OPT_BOOL_(struct loki_cfg, envelope, "envelope", "false", 0,
-              "Send the fapilog format's whole v1.1 envelope, not only what is under its log."),
+    HTTP_ENVELOPE_ROW(struct loki_cfg),
     HTTP_OPTION_ROWS(struct loki_cfg, http),
     OPT_END,
 };
@@ -77,20 +76,14 @@ static int loki_open(struct sink *s, struct err *e)
 {
     const struct loki_cfg *c = s->cfg;
     struct loki_state *st = s->state;
-    const char *url = c->http.url;
-    size_t len = strlen(url);
-    while (len && url[len - 1] == '/')
-        len--;
-    const size_t path = sizeof PUSH_PATH - 1;
-    const bool is_whole = len > path && strncmp(url + len - path, PUSH_PATH, path) == 0;
     st->push.is_envelope = c->envelope;
-    if (!s->format->ops->is_lines)
-        return err_set(e, -EINVAL, "format: '%s' is not one of lines", s->format->ops->name);
-    if (asprintf(&st->url, "%.*s%s", (int)len, url, is_whole ? "" : PUSH_PATH) < 0) {
-        st->url = NULL;
+    int r = sink_needs_lines(s, e);
+    if (r < 0)
+        return r;
+    st->url = http_options_url(c->http.url, PUSH_PATH);
+    if (!st->url)
         return err_set(e, -ENOMEM, "url: out of memory");
-    }
-    const int r = loki_labels_init(&st->labels, &c->labels, &c->label_keys, &c->structured_metadata, e);
+    r = loki_labels_init(&st->labels, &c->labels, &c->label_keys, &c->structured_metadata, e);
     return r < 0 ? r : http_sink_open(&st->http, s, &c->http, e);
 }
 
@@ -217,19 +210,13 @@ static void loki_send(struct sink *s, struct sink_request *r)
         http_send_start(m, st->url);
 }
 
-static void loki_cancel(struct sink *s, struct sink_request *r)
-{
-    (void)s;
-    http_send_cancel(r);
-}
-
 static const struct sink_remote_ops loki_remote = {
     .encode_bound = loki_encode_bound,
     .encode = loki_encode,
     .encode_within = loki_encode_within,
     .limits = http_send_no_limits,
     .send = loki_send,
-    .cancel = loki_cancel,
+    .cancel = http_send_cancel,
 };
 
 static const char *const aliases[] = {"loki+http", "loki+https", "grafana_loki", NULL};

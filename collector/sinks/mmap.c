@@ -64,9 +64,8 @@ static int mmap_open(struct sink *s, struct err *e)
     struct mmap_state *const st = s->state;
 
     *st = (struct mmap_state){ .file.fd = -1 };
-    if (s->format && !s->format->ops->is_lines)
-        return err_set(e, -EINVAL, "format: '%s' is not one of lines", s->format->ops->name);
-    return mmap_file_open(s->io, cfg->path, first_size(cfg), &st->file, e);
+    const int r = s->format ? sink_needs_lines(s, e) : 0;
+    return r < 0 ? r : mmap_file_open(s->io, cfg->path, first_size(cfg), &st->file, e);
 }
 
 static int mmap_close(struct sink *s, struct err *e)

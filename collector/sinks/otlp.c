@@ -80,28 +80,16 @@ static int otlp_check(void *cfg, struct err *e)
     return r == 0 && is_grpc ? otlp_grpc_check(&c->http, e) : r;
 }
 
-static int set_url(struct otlp_state *st, const char *url, const char *path, struct err *e)
-{
-    size_t len = strlen(url);
-    const size_t path_len = strlen(path);
-    while (path_len && len && url[len - 1] == '/')
-        len--;
-    const bool is_whole = len > path_len && strncmp(url + len - path_len, path, path_len) == 0;
-    if (asprintf(&st->url, "%.*s%s", (int)len, url, is_whole ? "" : path) >= 0)
-        return 0;
-    st->url = NULL;
-    return err_set(e, -ENOMEM, "endpoint: out of memory");
-}
-
 static int otlp_open(struct sink *s, struct err *e)
 {
     const struct otlp_cfg *c = s->cfg;
     struct otlp_state *st = s->state;
     if (strcmp(s->format->ops->name, "otlp-json") != 0)
         return err_set(e, -EINVAL, "format: '%s' has no place in OTLP; leave it out", s->format->ops->name);
-    int r = set_url(st, c->http.url, c->path, e);
-    if (r == 0)
-        r = http_sink_open(&st->http, s, &c->http, e); /* gRPC has its headers from there */
+    st->url = http_options_url(c->http.url, c->path);
+    if (!st->url)
+        return err_set(e, -ENOMEM, "endpoint: out of memory");
+    int r = http_sink_open(&st->http, s, &c->http, e); /* gRPC has its headers from there */
     if (r == 0 && c->protocol == PROTOCOL_GRPC)
         r = otlp_grpc_open(s, &c->http, st->http.header, st->http.headers_count, &st->grpc, e);
     return r;
@@ -177,7 +165,7 @@ static void otlp_cancel(struct sink *s, struct sink_request *r)
     if (st->grpc)
         otlp_grpc_cancel(st->grpc, r);
     else
-        http_send_cancel(r);
+        http_send_cancel(s, r);
 }
 
 static const struct sink_remote_ops otlp_remote = {

@@ -201,6 +201,12 @@ static int choose_format(struct sink *s, struct err *e)
     return s->common.format ? 0 : err_set(e, -ENOMEM, "format: out of memory");
 }
 
+int sink_needs_lines(const struct sink *s, struct err *e)
+{
+    const struct format_ops *f = s->format->ops;
+    return f->is_lines ? 0 : err_set(e, -EINVAL, "format: '%s' is not one of lines", f->name);
+}
+
 static int set_defaults(struct sink *s, struct err *e)
 {
     const struct opt *rows;

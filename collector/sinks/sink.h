@@ -193,6 +193,9 @@ const char *sink_schemes(char *ret, size_t size);
 const struct opt *sink_table(struct sink *s, unsigned i, void **ret_cfg);
 /* In all of them: the row and the structure that it belongs to, or NULL. */
 const struct opt *sink_option(struct sink *s, const char *name, void **ret_cfg);
+/* For sinks that write or send whole lines: -EINVAL where the format of an opened sink is of another kind. */
+int sink_needs_lines(const struct sink *s, struct err *e);
+
 /* Level names; none, or NULL, allows all. */
 int sink_level_mask(uint8_t min_severity, const struct opt_list *levels, uint32_t *ret, struct err *e);
 

@@ -35,8 +35,7 @@ static const struct opt webhook_opts[] = {
     OPT_TEXT_(struct webhook_cfg, secret, "secret", NULL, OPT_SECRET, "Shared secret; without: nothing is signed."),
     OPT_WORD_(struct webhook_cfg, signature_mode, "signature_mode", "hmac", signature_modes, 0,
               "Sign as fapilog does, send the secret itself, or sign as standardwebhooks.com says."),
-    OPT_BOOL_(struct webhook_cfg, envelope, "envelope", "false", 0,
-              "Send the fapilog format's whole v1.1 envelope, not only what is under its log."),
+    HTTP_ENVELOPE_ROW(struct webhook_cfg),
     HTTP_OPTION_ROWS(struct webhook_cfg, http),
     OPT_END,
 };
@@ -67,8 +66,7 @@ static int webhook_open(struct sink *s, struct err *e)
     struct webhook_cfg *c = s->cfg;
     struct webhook_state *st = s->state;
     const struct format_ops *f = s->format->ops;
-    if (!f->is_lines || (strcmp(f->media_type, "application/json") != 0 &&
-                         strcmp(f->media_type, "application/x-ndjson") != 0))
+    if (!f->is_lines || !format_is_json(f))
         return err_set(e, -EINVAL, "format: '%s' is no JSON in lines", f->name);
     st->frame = (struct event_frame){.separator = ',', .is_envelope = c->envelope};
     int r = 0;
@@ -154,16 +152,10 @@ static void webhook_send(struct sink *s, struct sink_request *r)
         http_send_start(m, c->http.url);
 }
 
-static void webhook_cancel(struct sink *s, struct sink_request *r)
-{
-    (void)s;
-    http_send_cancel(r);
-}
-
 static const struct sink_remote_ops webhook_remote = {
     .limits = http_send_no_limits,
     .send = webhook_send,
-    .cancel = webhook_cancel,
+    .cancel = http_send_cancel,
 };
 
 static const char *const aliases[] = {"webhook+http", "webhook+https", NULL};
