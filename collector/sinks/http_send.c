@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#define XXH_STATIC_LINKING_ONLY /* the state on the stack */
 #include <xxhash.h>
 
 /* ---- what every request of a sink has ---- */
@@ -168,22 +170,15 @@ void http_send_clear(struct http_send *m)
 
 void http_send_header(struct http_send *m, const char *format, ...)
 {
-    char text[512], *line = text;
     va_list args;
     CHECK(m->lines_count < HTTP_HEADERS_MAX);
-    va_start(args, format);
-    const int n = vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    va_start(args, format);
-    if (n < 0 || ((size_t)n >= sizeof text && vasprintf(&line, format, args) < 0))
-        m->is_short = true;
-    va_end(args);
     m->line_at[m->lines_count] = m->lines.len;
-    if (!m->is_short && buf_append(&m->lines, line, (size_t)n + 1) < 0)
+    va_start(args, format);
+    if (buf_vprintf(&m->lines, format, args) < 0 || buf_append(&m->lines, "", 1) < 0)
         m->is_short = true;
-    m->lines_count += !m->is_short;
-    if (line != text)
-        free(line);
+    else
+        m->lines_count++;
+    va_end(args);
 }
 
 bool http_send_encode(struct http_send *m, enum http_encoding encoding)
@@ -256,19 +251,15 @@ void http_send_cancel(struct sink *s, struct sink_request *r)
 
 void http_send_id(const struct sink_request *r, char *ret)
 {
-    XXH3_state_t *state;
+    XXH3_state_t state;
     XXH128_canonical_t hash;
     if (r->count == 1) {
         *entry_id_text(r->entry[0], ret) = '\0';
         return;
     }
-    state = XXH3_createState();
-    CHECK(state); /* some hundred bytes */
-    (void)XXH3_128bits_reset(state);
+    (void)XXH3_128bits_reset(&state);
     for (uint32_t i = 0; i < r->count; i++)
-        (void)XXH3_128bits_update(state, r->entry[i]->uuid,
-                                  sizeof *r->entry[i] - offsetof(struct entry_head, uuid));
-    XXH128_canonicalFromHash(&hash, XXH3_128bits_digest(state));
-    (void)XXH3_freeState(state);
+        (void)XXH3_128bits_update(&state, r->entry[i]->uuid, sizeof *r->entry[i] - offsetof(struct entry_head, uuid));
+    XXH128_canonicalFromHash(&hash, XXH3_128bits_digest(&state));
     *hex_write(hash.digest, sizeof hash.digest, ret) = '\0';
 }

@@ -1,7 +1,6 @@
 #include "lib/base/buf.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,22 +35,29 @@ int buf_append(struct buf *b, const void *data, size_t len)
     return 0;
 }
 
-int buf_printf(struct buf *b, const char *fmt, ...)
+int buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
-    va_list ap;
-    va_start(ap, fmt);
-    const int n = vsnprintf(NULL, 0, fmt, ap);
-    va_end(ap);
+    va_list again;
+    va_copy(again, ap);
+    const int n = vsnprintf(NULL, 0, fmt, again);
+    va_end(again);
     if (n < 0)
         return -EINVAL;
     const int r = buf_reserve(b, (size_t)n + 1);
     if (r < 0)
         return r;
-    va_start(ap, fmt);
     (void)vsnprintf(b->data + b->len, (size_t)n + 1, fmt, ap);
-    va_end(ap);
     b->len += (size_t)n;
     return 0;
+}
+
+int buf_printf(struct buf *b, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    const int r = buf_vprintf(b, fmt, ap);
+    va_end(ap);
+    return r;
 }
 
 const char *buf_cstr(struct buf *b)
