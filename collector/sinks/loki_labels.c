@@ -210,9 +210,8 @@ static struct fapilog_text field_text(const struct fapilog_field *f, char *scrat
 
 static struct fapilog_text record_id(const struct fapilog_record *r, char *scratch)
 {
-    struct entry_head h = {.lane = r->id.lane, .generation = r->id.generation, .position = r->id.position};
-    memcpy(h.uuid, r->id.uuid, sizeof h.uuid);
-    return (struct fapilog_text){scratch, (uint32_t)(entry_id_text(&h, scratch) - scratch)};
+    const char *end = entry_id_write(r->id.uuid, r->id.lane, r->id.generation, r->id.position, scratch);
+    return (struct fapilog_text){scratch, (uint32_t)(end - scratch)};
 }
 
 static struct fapilog_text value_of(const struct loki_label *l, const struct fapilog_record *r, char *scratch)

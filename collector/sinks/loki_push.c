@@ -166,13 +166,14 @@ static char *put_json_entry(char *out, const struct loki_push *p, const struct e
     out = num_i64(out, h->time_ns);
     out = put(out, "\",");
     out = put_json(out, event_of_entry(h, p->is_envelope));
-    for (bool is_first = true; next_pair(&meta, end, &pair); is_first = false) {
-        out = is_first ? put(out, ",{") : put(out, ",");
+    bool has_any = false;
+    for (; next_pair(&meta, end, &pair); has_any = true) {
+        out = has_any ? put(out, ",") : put(out, ",{");
         out = put_json(out, pair.name);
         *out++ = ':';
         out = put_json(out, pair.value);
     }
-    if (h->meta_len)
+    if (has_any)
         *out++ = '}';
     return put(out, "]");
 }

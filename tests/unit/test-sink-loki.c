@@ -194,6 +194,22 @@ static void a_push_is_streams_in_order_of_time_with_the_records_own_time(void **
     end();
 }
 
+static void damaged_metadata_spoils_nothing_else(void **state)
+{
+    json_t *root;
+    (void)state;
+    start("", "?structured_metadata=trace_id");
+    for (unsigned i = 0; i < 2; i++)
+        entry[i] = remote_run_entry(&run, i * 3, BASE_NS, 10); /* both INFO */
+    *(char *)(uintptr_t)entry_meta(entry[0]) = (char)0xff; /* a name that would end behind its metadata */
+    assert_int_equal(send_all(2, 1)->outcome, SINK_DELIVERED);
+    const json_t *values = json_object_get(json_array_get(streams(&root), 0), "values");
+    assert_int_equal(json_array_size(json_array_get(values, 0)), 2);
+    assert_int_equal(json_array_size(json_array_get(values, 1)), 3);
+    json_decref(root);
+    end();
+}
+
 /* A walk over protobuf that knows fields by number only. */
 static const char *field(const char **at, const char *end_at, unsigned *ret_number, size_t *ret_len)
 {
@@ -374,6 +390,7 @@ int main(void)
         cmocka_unit_test(hostile_records_stay_inside_labels_and_json),
         cmocka_unit_test(contradictions_are_refused_by_name),
         cmocka_unit_test(a_push_is_streams_in_order_of_time_with_the_records_own_time),
+        cmocka_unit_test(damaged_metadata_spoils_nothing_else),
         cmocka_unit_test(protobuf_says_the_same),
         cmocka_unit_test(the_length_of_a_stream_is_as_short_as_it_can_be),
         cmocka_unit_test(neighbours_of_other_streams_find_their_own),
