@@ -12,7 +12,6 @@
 #include <time.h>
 
 enum { SIGN_HMAC, SIGN_HEADER, SIGN_STANDARD };
-enum { SECRET_MAX = 1024 };
 
 static const struct opt_word signature_modes[] = {
     {"hmac", SIGN_HMAC}, {"header", SIGN_HEADER}, {"standard", SIGN_STANDARD}, {NULL, 0}};
@@ -47,6 +46,14 @@ static int webhook_from_uri(void *cfg, const struct uri *u, struct err *e)
     return http_options_from_uri(&((struct webhook_cfg *)cfg)->http, u, "endpoint", e);
 }
 
+/* *ret stays NULL where nothing is signed with it. */
+static int make_key(const struct webhook_cfg *c, struct webhook_key **ret, struct err *e)
+{
+    if (!has_secret(c) || c->signature_mode == SIGN_HEADER)
+        return 0;
+    return webhook_key_new(c->secret, c->signature_mode == SIGN_STANDARD, ret, e);
+}
+
 static int webhook_check(void *cfg, struct err *e)
 {
     struct webhook_cfg *c = cfg;
@@ -54,11 +61,14 @@ static int webhook_check(void *cfg, struct err *e)
         return err_set(e, -EINVAL, "secret: is empty; leave the option out to sign nothing");
     if (c->signature_mode != SIGN_HMAC && !has_secret(c))
         return err_set(e, -EINVAL, "signature_mode: needs secret");
-    if (has_secret(c) && strlen(c->secret) > SECRET_MAX)
-        return err_set(e, -E2BIG, "secret: longer than %d bytes", SECRET_MAX);
+    if (has_secret(c) && strlen(c->secret) > WEBHOOK_SECRET_MAX)
+        return err_set(e, -E2BIG, "secret: longer than %d bytes", WEBHOOK_SECRET_MAX);
     if (c->signature_mode == SIGN_HEADER && strpbrk(c->secret, "\r\n"))
         return err_set(e, -EINVAL, "secret: a line end cannot be sent in a header");
-    return http_options_check(&c->http, "endpoint", e);
+    struct webhook_key *tried = NULL;
+    const int r = make_key(c, &tried, e);
+    webhook_key_free(tried);
+    return r < 0 ? r : http_options_check(&c->http, "endpoint", e);
 }
 
 static int webhook_open(struct sink *s, struct err *e)
@@ -69,9 +79,7 @@ static int webhook_open(struct sink *s, struct err *e)
     if (!f->is_lines || !format_is_json(f))
         return err_set(e, -EINVAL, "format: '%s' is no JSON in lines", f->name);
     st->frame = (struct event_frame){.separator = ',', .is_envelope = c->envelope};
-    int r = 0;
-    if (has_secret(c) && c->signature_mode != SIGN_HEADER)
-        r = webhook_key_new(c->secret, c->signature_mode == SIGN_STANDARD, &st->key, e);
+    const int r = make_key(c, &st->key, e);
     return r < 0 ? r : http_sink_open(&st->http, s, &c->http, e);
 }
 

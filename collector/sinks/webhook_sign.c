@@ -1,13 +1,13 @@
 #include "collector/sinks/webhook_sign.h"
 
+#include "lib/base/check.h"
+
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { SECRET_MAX = 1024 };
 
 struct webhook_key {
     EVP_MAC *mac;
@@ -36,30 +36,28 @@ static int decode_secret(const char *secret, uint8_t *ret, size_t *ret_len, stru
     return 0;
 }
 
-int webhook_key_new(const char *secret, int is_standard, struct webhook_key **ret, struct err *e)
+int webhook_key_new(const char *secret, bool is_standard, struct webhook_key **ret, struct err *e)
 {
-    uint8_t bytes[SECRET_MAX];
+    uint8_t bytes[WEBHOOK_SECRET_MAX];
     const size_t len = strlen(secret);
     size_t bytes_len = len;
-    struct webhook_key *k;
-    if (len > SECRET_MAX)
-        return err_set(e, -E2BIG, "secret: longer than %d bytes", SECRET_MAX);
+    struct webhook_key *k = NULL;
     int r = 0;
+    CHECK(len <= sizeof bytes);
     if (is_standard)
         r = decode_secret(secret, bytes, &bytes_len, e);
     else
         memcpy(bytes, secret, len);
-    if (r < 0)
-        return r;
-    k = calloc(1, sizeof *k);
-    r = k ? key_init(k, bytes, bytes_len) : -ENOMEM;
+    if (r == 0 && !(k = calloc(1, sizeof *k)))
+        r = err_set(e, -ENOMEM, "secret: out of memory");
+    if (r == 0 && key_init(k, bytes, bytes_len) < 0)
+        r = err_set(e, -ENOMEM, "secret: no HMAC-SHA256 to be had from OpenSSL");
     OPENSSL_cleanse(bytes, sizeof bytes);
-    if (r < 0) {
+    if (r < 0)
         webhook_key_free(k);
-        return err_set(e, r, "secret: no HMAC-SHA256 to be had from OpenSSL");
-    }
-    *ret = k;
-    return 0;
+    else
+        *ret = k;
+    return r;
 }
 
 void webhook_key_free(struct webhook_key *k)

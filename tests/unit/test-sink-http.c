@@ -263,6 +263,7 @@ static void contradictions_are_refused_by_name(void **state)
         {"http://h/?proxy=p:1&proxy_password=pw-hidden", "proxy_password: needs proxy_user"},
         {"http://h/?proxy=p:1&proxy_user=a:b", "proxy_user: basic"},
         {"webhook://h/?signature_mode=header", "needs secret"},
+        {"webhook://h/?signature_mode=standard&secret=whsec_no-base64", "must be base64"},
         {"webhook://h/?secret=file:/dev/null", "secret: is empty"},
     };
     (void)state;
