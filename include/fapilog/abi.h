@@ -427,14 +427,15 @@ struct fapilog_logger_entry { /* texts: name, service; then at align 8 the bound
 };
 FAPILOG_STATIC_ASSERT(sizeof(struct fapilog_logger_entry) == 32, "logger entry");
 
-struct fapilog_module_entry { /* texts: path, build id as hex */
+struct fapilog_module_entry { /* texts: path, build id as hex; then at align 8 what the flags name */
     uint64_t word0;
     uint64_t base;
     uint64_t size;
     uint16_t path_len;
     uint16_t build_id_len;
-    uint32_t reserved;
+    uint32_t flags;       /* FAPILOG_MODULE_SINCE: u64, the counter when the module was found in this place */
 };
+#define FAPILOG_MODULE_SINCE 1
 
 #ifdef __cplusplus
 }

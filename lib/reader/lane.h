@@ -62,6 +62,7 @@ struct lane_cursor {
     bool is_resumed;        /* seq is what another has counted: the next block shows what it has missed */
     uint32_t thread_len;
     struct lane_context context;
+    struct registry_moment moment; /* of the record returned last */
     uint8_t *large;         /* reassembled fragments; payload at offset 16 */
     uint32_t large_bytes, large_max;
     uint64_t large_pos;     /* of the chain's first fragment */

@@ -159,7 +159,8 @@ static void record_identify(struct lane_cursor *c, struct fapilog_record *ret)
     ret->id.position = c->pos;
     c->events++;
     ret->module_of = registry_module_of;
-    ret->module_arg = &c->seg->registry;
+    c->moment = (struct registry_moment){&c->seg->registry, ret->cycles};
+    ret->module_arg = &c->moment;
 }
 
 /* ---- chains of fragments ---- */

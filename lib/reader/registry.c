@@ -284,6 +284,10 @@ static void module_add(struct registry *r, uint64_t off)
     m.build_id.data = texts + m.path.len;
     m.base = e.base;
     m.size = e.size;
+    m.since = 0;
+    at = (at + 7) & ~UINT32_C(7);
+    if (e.flags & FAPILOG_MODULE_SINCE && at + sizeof m.since <= bytes)
+        memcpy(&m.since, copy + at, sizeof m.since);
     r->modules[r->modules_count++] = m;
     r->heap_bytes += sizeof m + m.path.len + m.build_id.len;
 }
@@ -322,22 +326,32 @@ static void modules_scan(struct registry *r)
     r->modules_scanned = off;
 }
 
+/* Of those that were in this place one after the other, the last one before the record. */
+static const struct registry_module *module_at(const struct registry *r, uint64_t address, uint64_t cycles)
+{
+    const struct registry_module *found = NULL;
+    for (uint32_t i = 0; i < r->modules_count; i++) {
+        const struct registry_module *m = &r->modules[i];
+        if (address - m->base < m->size && (!found || (m->since <= cycles && m->since >= found->since)))
+            found = m;
+    }
+    return found;
+}
+
 bool registry_module_of(const void *arg, uint64_t address, struct fapilog_text *ret_path,
                         uint64_t *ret_offset)
 {
+    const struct registry_moment *moment = arg;
     /* The record view is const for formats; what is learned here is a cache. */
-    struct registry *r = (struct registry *)(uintptr_t)arg;
+    struct registry *r = moment->registry;
     if (scan_end(r) > r->modules_scanned)
         modules_scan(r);
-    for (uint32_t i = 0; i < r->modules_count; i++) {
-        const struct registry_module *m = &r->modules[i];
-        if (address - m->base < m->size) {
-            *ret_path = m->path;
-            *ret_offset = address - m->base;
-            return true;
-        }
-    }
-    return false;
+    const struct registry_module *m = module_at(r, address, moment->cycles);
+    if (!m)
+        return false;
+    *ret_path = m->path;
+    *ret_offset = address - m->base;
+    return true;
 }
 
 void registry_verify(struct registry *r, uint64_t *ret_good, uint64_t *ret_bad)

@@ -30,6 +30,7 @@ struct registry_entry {
 struct registry_module {
     uint64_t base;
     uint64_t size;
+    uint64_t since; /* counter, 0: not known */
     struct fapilog_text path, build_id;
 };
 
@@ -78,7 +79,13 @@ static inline struct fapilog_logger_info *registry_logger(struct registry *r, ui
     return likely(x != NULL) ? &x->u.logger : NULL;
 }
 
-/* Fits fapilog_record.module_of; arg is the registry. */
+/* What was where, as a record of these cycles saw it. */
+struct registry_moment {
+    struct registry *registry;
+    uint64_t cycles;
+};
+
+/* Fits fapilog_record.module_of; arg is a moment. */
 bool registry_module_of(const void *arg, uint64_t address, struct fapilog_text *ret_path,
                         uint64_t *ret_offset);
 

@@ -285,19 +285,27 @@ uint32_t builder_logger(struct segment_builder *b, uint32_t parent, const char *
     return id;
 }
 
-uint32_t builder_module(struct segment_builder *b, const char *path, uint64_t base, uint64_t size)
+uint32_t builder_module_since(struct segment_builder *b, const char *path, uint64_t base, uint64_t size,
+                              uint64_t since)
 {
     struct payload *p = malloc(sizeof *p);
     CHECK(p != NULL);
     payload_list_init(p);
-    const struct fapilog_module_entry e = {
-        .base = base, .size = size, .path_len = (uint16_t)strlen(path), .build_id_len = 4};
+    const struct fapilog_module_entry e = {.base = base, .size = size, .path_len = (uint16_t)strlen(path),
+                                           .build_id_len = 4, .flags = since ? FAPILOG_MODULE_SINCE : 0};
     payload_put(p, &e, sizeof e, 8);
     put_z(p, path);
     put_z(p, "beef");
+    if (since)
+        payload_put(p, &since, sizeof since, 8);
     const uint32_t id = entry_add(b, FAPILOG_ENTRY_MODULE, p->bytes, p->len);
     free(p);
     return id;
+}
+
+uint32_t builder_module(struct segment_builder *b, const char *path, uint64_t base, uint64_t size)
+{
+    return builder_module_since(b, path, base, size, 0);
 }
 
 /* ---- lanes ---- */

@@ -80,6 +80,8 @@ uint32_t builder_site_printf(struct segment_builder *b, uint8_t level, const cha
 uint32_t builder_logger(struct segment_builder *b, uint32_t parent, const char *name, unsigned fields_count,
                         const struct payload *list);
 uint32_t builder_module(struct segment_builder *b, const char *path, uint64_t base, uint64_t size);
+uint32_t builder_module_since(struct segment_builder *b, const char *path, uint64_t base, uint64_t size,
+                              uint64_t since);
 void builder_entry_rehash(struct segment_builder *b, uint32_t id); /* after changes by hand */
 
 /* ---- lanes ---- */

@@ -217,6 +217,12 @@ static void entries_may_lie_over_each_other_but_cost_no_more_than_the_quota(void
     assert_true(seg->registry.refused > 0);
 }
 
+static bool module_of(uint64_t cycles, uint64_t address, struct fapilog_text *ret_path, uint64_t *ret_offset)
+{
+    const struct registry_moment moment = {&seg->registry, cycles};
+    return registry_module_of(&moment, address, ret_path, ret_offset);
+}
+
 static void addresses_are_named_by_their_module(void **state)
 {
     (void)state;
@@ -227,15 +233,35 @@ static void addresses_are_named_by_their_module(void **state)
     builder_module(&b, "/lib/libb.so", 0x20000, 0x800);
     struct fapilog_text path;
     uint64_t offset;
-    assert_true(registry_module_of(&seg->registry, 0x10010, &path, &offset));
+    assert_true(module_of(UINT64_MAX, 0x10010, &path, &offset));
     assert_true(text_is(path, "/lib/liba.so"));
     assert_int_equal(offset, 0x10);
-    assert_true(registry_module_of(&seg->registry, 0x207ff, &path, &offset));
+    assert_true(module_of(UINT64_MAX, 0x207ff, &path, &offset));
     assert_true(text_is(path, "/lib/libb.so"));
-    assert_false(registry_module_of(&seg->registry, 0x20800, &path, &offset));
-    assert_false(registry_module_of(&seg->registry, 0xffff, &path, &offset));
+    assert_false(module_of(UINT64_MAX, 0x20800, &path, &offset));
+    assert_false(module_of(UINT64_MAX, 0xffff, &path, &offset));
     builder_module(&b, "/lib/libc.so", 0x30000, 0x1000); /* loaded later */
-    assert_true(registry_module_of(&seg->registry, 0x30fff, &path, &offset));
+    assert_true(module_of(UINT64_MAX, 0x30fff, &path, &offset));
+}
+
+static void of_modules_in_one_place_the_one_at_the_time_of_the_record_is_named(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t cycles;
+        const char *path;
+    } cases[] = {{50, "/a.so"}, {100, "/a.so"}, {199, "/a.so"}, {200, "/b.so"}, {299, "/b.so"}, {300, "/a.so"}};
+    builder_module_since(&b, "/a.so", 0x10000, 0x1000, 100);
+    builder_module_since(&b, "/b.so", 0x10000, 0x2000, 200);
+    builder_module_since(&b, "/a.so", 0x10000, 0x1000, 300);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fapilog_text path;
+        uint64_t offset;
+        assert_true(module_of(cases[i].cycles, 0x10008, &path, &offset));
+        assert_true(text_is(path, cases[i].path));
+        assert_true(module_of(cases[i].cycles, 0x11008, &path, &offset));
+        assert_true(text_is(path, "/b.so"));
+    }
 }
 
 static void verification_counts_good_and_bad_entries(void **state)
@@ -269,7 +295,9 @@ int main(void)
         T(an_entry_that_is_not_complete_yet_is_found_later), T(every_flipped_bit_of_an_entry_is_noticed),
         T(counts_and_lengths_that_leave_the_entry_are_refused),
         T(entries_may_lie_over_each_other_but_cost_no_more_than_the_quota),
-        T(addresses_are_named_by_their_module), T(verification_counts_good_and_bad_entries),
+        T(addresses_are_named_by_their_module),
+        T(of_modules_in_one_place_the_one_at_the_time_of_the_record_is_named),
+        T(verification_counts_good_and_bad_entries),
     };
     return cmocka_run_group_tests_name("reader-registry", tests, NULL, NULL);
 }
