@@ -125,6 +125,7 @@ struct process {
     uint32_t fallback;
     uint32_t epoch;      /* last context epoch handed out */
     bool stacks;         /* some call site has an FL_STACK */
+    bool unloaded;       /* a module was: its call sites may come again */
     int cancel;          /* what the lock's holder goes back to */
     struct area *area;
     struct fapilog_ctl *ctl; /* mapping B; slots follow, LOGGERS_BYTES come before it */

@@ -3,6 +3,7 @@
 #include "lib/producer/internal.h"
 
 #include "lib/base/atomics.h"
+#include "lib/ring/hash.h"
 
 #include <elf.h>
 #include <link.h>
@@ -24,18 +25,38 @@ static void register_sites(struct fapilogi_module *m)
 
 enum { KNOWN_MAX = 512, BUILD_ID_MAX = 32 };
 
+/* What is where. Another module may come where one was unloaded. */
 struct place {
     uint64_t base, end;
+    uint64_t identity; /* of path and build id */
+    uint64_t seen;     /* by the last walk that found it */
 };
 static struct place known[KNOWN_MAX];
 static uint32_t known_count;
+static uint64_t walks;
 
 static bool is_known(const struct place *p)
 {
-    for (uint32_t i = 0; i < known_count; i++)
-        if (known[i].base == p->base && known[i].end == p->end)
+    for (uint32_t i = 0; i < known_count; i++) {
+        if (known[i].base == p->base && known[i].end == p->end && known[i].identity == p->identity) {
+            known[i].seen = walks;
             return true;
+        }
+    }
     return known_count == KNOWN_MAX;
+}
+
+/* Those which the walk has not found, or, when there is a place, those in whose stead that one is. */
+static void forget(const struct place *in_stead)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < known_count; i++) {
+        const bool gone = in_stead ? known[i].base < in_stead->end && in_stead->base < known[i].end
+                                   : known[i].seen != walks;
+        if (!gone)
+            known[kept++] = known[i];
+    }
+    known_count = kept;
 }
 
 /* The GNU build id among the notes, as hex; empty when there is none. */
@@ -58,9 +79,15 @@ static void build_id(const uint8_t *notes, size_t size, char ret[2 * BUILD_ID_MA
     *ret = '\0';
 }
 
-static int note_module(struct dl_phdr_info *info, size_t size, void *exe)
+struct walk {
+    const char *exe;
+    bool is_first; /* which is the executable itself, and has no path */
+};
+
+static int note_module(struct dl_phdr_info *info, size_t size, void *arg)
 {
-    struct place p = {UINT64_MAX, 0};
+    struct walk *const w = arg;
+    struct place p = {.base = UINT64_MAX, .seen = walks};
     char id[2 * BUILD_ID_MAX + 1] = "";
     (void)size;
     for (int i = 0; i < info->dlpi_phnum; i++) {
@@ -73,10 +100,13 @@ static int note_module(struct dl_phdr_info *info, size_t size, void *exe)
             build_id((const uint8_t *)(uintptr_t)at, h->p_filesz, id);
         }
     }
-    if (p.end == 0 || is_known(&p))
+    const char *path = info->dlpi_name && info->dlpi_name[0] ? info->dlpi_name : w->is_first ? w->exe : "";
+    w->is_first = false;
+    p.identity = hash64(path, strlen(path)) ^ hash64(id, strlen(id)) << 1;
+    if (p.end == 0 || !*path || is_known(&p))
         return 0;
-    const char *path = info->dlpi_name && info->dlpi_name[0] ? info->dlpi_name : known_count == 0 ? exe : "";
-    if (*path && fapilogi_register_module(p.base, p.end - p.base, path, id))
+    forget(&p);
+    if (fapilogi_register_module(p.base, p.end - p.base, path, id))
         known[known_count++] = p;
     return 0;
 }
@@ -88,7 +118,9 @@ void fapilogi_register_modules(void)
     exe[n > 0 ? n : 0] = '\0';
     for (struct fapilogi_module *m = modules; m; m = m->next)
         register_sites(m);
-    (void)dl_iterate_phdr(note_module, exe);
+    walks++;
+    (void)dl_iterate_phdr(note_module, &(struct walk){exe, true});
+    forget(NULL);
 }
 
 /* ---- called by the modules themselves, when they are loaded and unloaded ------------------------------ */
@@ -117,5 +149,6 @@ void fapilogi_module_remove(struct fapilogi_module *m)
         }
     }
     m->linked = 0;
+    store_rlx(&process.unloaded, true); /* order: relaxed - without it an entry is written twice */
     fapilogi_unlock();
 }

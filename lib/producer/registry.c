@@ -2,6 +2,7 @@
 #include "lib/producer/internal.h"
 
 #include "lib/base/atomics.h"
+#include "lib/ring/clock.h"
 #include "lib/ring/hash.h"
 
 #include <errno.h>
@@ -65,6 +66,28 @@ static uint32_t release_entry(uint64_t at, uint64_t size, uint32_t kind)
     return (uint32_t)(at / 8);
 }
 
+/* The id of an entry that says what the one at `at` is about to say, which is then given back; 0: there is none. */
+static uint32_t take_twin(uint64_t at, uint64_t size, uint32_t kind)
+{
+    uint8_t *const entry = process.registry + at;
+    const uint64_t word0 = FAPILOG_ENTRY_WORD0(size, kind, hash64(entry + 8, size - 8));
+    for (uint64_t off = FAPILOG_REGISTRY_PREAMBLE; off + size <= at;) {
+        const uint64_t *const other = (const uint64_t *)(process.registry + off);
+        const uint64_t seen = load_acq(other); /* order: R2 acquire, pairs with R1 - the entry is complete */
+        if (seen == word0 && memcmp(other + 1, entry + 8, size - 8) == 0) {
+            uint64_t end = at + size;
+            memset(entry, 0, size);
+            /* order: acq_rel - only the number matters; where another entry follows already, a gap is left */
+            (void)cas_acq_rel(&process.registry_used, &end, at);
+            return (uint32_t)(off / 8);
+        }
+        /* Inside an entry that is not complete the way goes in steps of eight bytes, as a reader's does. */
+        const uint64_t bytes = align_up(FAPILOG_ENTRY_BYTES(seen), 8);
+        off += bytes && bytes <= at - off ? bytes : 8;
+    }
+    return 0;
+}
+
 static size_t text_len(const char *text, size_t max)
 {
     return text ? strnlen(text, max) : 0;
@@ -111,7 +134,9 @@ uint32_t fapilogi_register_site(struct fapilog_site_desc *site)
     for (uint16_t i = 0; i < head.fields_count; i++)
         to = put_text(to, site->fields[i].name, text_len(site->fields[i].name, UINT8_MAX));
     uint32_t expected = 0;
-    const uint32_t id = release_entry(at, size, FAPILOG_ENTRY_SITE);
+    /* order: relaxed - a module that is loaded again has been unloaded by the same thread, or before a lock */
+    const uint32_t twin = load_rlx(&process.unloaded) ? take_twin(at, size, FAPILOG_ENTRY_SITE) : 0;
+    const uint32_t id = twin ? twin : release_entry(at, size, FAPILOG_ENTRY_SITE);
     /* order: acq_rel, releases the entry to those who load the id - the first registration wins */
     return cas_acq_rel(&site->id, &expected, id) ? id : expected;
 }
@@ -140,8 +165,11 @@ uint32_t fapilogi_register_module(uint64_t base, uint64_t bytes, const char *pat
         .size = bytes,
         .path_len = (uint16_t)text_len(path, UINT16_MAX),
         .build_id_len = (uint16_t)text_len(build_id, UINT16_MAX),
+        .flags = FAPILOG_MODULE_SINCE,
     };
-    const size_t size = align_up(sizeof head + head.path_len + head.build_id_len + 2u, 8);
+    const uint64_t since = clock_now(process.clock_kind);
+    const size_t texts = sizeof head + head.path_len + head.build_id_len + 2u;
+    const size_t size = align_up(texts, 8) + sizeof since;
     const uint64_t at = take(size);
     if (at == 0)
         return 0;
@@ -149,6 +177,7 @@ uint32_t fapilogi_register_module(uint64_t base, uint64_t bytes, const char *pat
     memcpy(entry + 8, (const uint8_t *)&head + 8, sizeof head - 8);
     uint8_t *to = put_text(entry + sizeof head, path, head.path_len);
     (void)put_text(to, build_id, head.build_id_len);
+    memcpy(entry + align_up(texts, 8), &since, sizeof since);
     return release_entry(at, size, FAPILOG_ENTRY_MODULE);
 }
 
