@@ -49,8 +49,6 @@ void admin_wake(struct admin *a);
 /* ---- requests ---- */
 
 enum MHD_Result admin_answer(struct admin *a, struct MHD_Connection *c, const char *url, const char *method);
-/* Takes the bytes over. */
-enum MHD_Result admin_reply(struct MHD_Connection *c, unsigned status, const char *type, struct buf *body);
 enum MHD_Result admin_reply_text(struct MHD_Connection *c, unsigned status, const char *text);
 
 /* ---- what there is to see ---- */

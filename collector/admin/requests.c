@@ -24,7 +24,8 @@ static enum MHD_Result queue(struct MHD_Connection *c, unsigned status, const ch
     return result;
 }
 
-enum MHD_Result admin_reply(struct MHD_Connection *c, unsigned status, const char *type, struct buf *body)
+/* Takes the bytes over. */
+static enum MHD_Result reply(struct MHD_Connection *c, unsigned status, const char *type, struct buf *body)
 {
     struct MHD_Response *r = MHD_create_response_from_buffer(body->len, body->data, MHD_RESPMEM_MUST_FREE);
     if (r)
@@ -78,7 +79,7 @@ static enum MHD_Result get_page(struct admin *a, struct MHD_Connection *c)
 static enum MHD_Result written(struct MHD_Connection *c, int r, const char *type, struct buf *body)
 {
     if (r == 0)
-        return admin_reply(c, MHD_HTTP_OK, type, body);
+        return reply(c, MHD_HTTP_OK, type, body);
     buf_done(body);
     return admin_reply_text(c, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory\n");
 }

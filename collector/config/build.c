@@ -85,13 +85,7 @@ const char *tables_suggest(const struct tables *t, const char *name)
     return near;
 }
 
-void tables_free(struct tables *t)
-{
-    for (unsigned i = 0; i < t->count; i++)
-        opt_free(t->rows[i], t->cfg[i]);
-}
-
-void build_unknown(struct build *b, const struct tables *t, const char *place, const char *path, const char *name)
+static void unknown(struct build *b, const struct tables *t, const char *place, const char *path, const char *name)
 {
     char allowed[700] = "";
     size_t used = 0;
@@ -110,7 +104,7 @@ void build_text(struct build *b, const struct tables *t, const char *path, const
     void *cfg;
     const struct opt *row = tables_find(t, name, &cfg);
     if (!row) {
-        build_unknown(b, t, source, path, name);
+        unknown(b, t, source, path, name);
         return;
     }
     const int r = opt_set(row, cfg, value, &why);
@@ -127,7 +121,7 @@ void build_member(struct build *b, const struct tables *t, const char *path, con
     void *cfg;
     const struct opt *row = tables_find(t, n->key->text, &cfg);
     if (!row) {
-        build_unknown(b, t, node_place(n->key, place), path, n->key->text);
+        unknown(b, t, node_place(n->key, place), path, n->key->text);
         return;
     }
     int r = node_value(row, n, &value, &why);

@@ -41,12 +41,10 @@ struct tables tables_of_sink(struct sink *s);
 struct tables tables_of_stage(struct stage *s);
 const struct opt *tables_find(const struct tables *t, const char *name, void **ret_cfg);
 const char *tables_suggest(const struct tables *t, const char *name); /* or NULL */
-void tables_free(struct tables *t);
 
 void build_text(struct build *b, const struct tables *t, const char *path, const char *name, const char *value,
                 const char *source);
 void build_member(struct build *b, const struct tables *t, const char *path, const struct node *n);
-void build_unknown(struct build *b, const struct tables *t, const char *place, const char *path, const char *name);
 /* The variables that begin with one of the prefixes. */
 void build_environment(struct build *b, const struct tables *t, const char *path, const char *const *prefixes);
 /* --set PATH.NAME=VALUE */

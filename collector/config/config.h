@@ -80,10 +80,8 @@ enum config_change {
 struct config_diff {
     enum config_change sink[FAPILOG_SINKS_MAX]; /* of the new configuration */
     int sink_from[FAPILOG_SINKS_MAX];           /* index in the old one, -1: added */
-    bool sink_gone[FAPILOG_SINKS_MAX];          /* of the old one */
     enum config_change stage[STAGES_MAX];
     int stage_from[STAGES_MAX];
-    bool stage_gone[STAGES_MAX];
     bool are_stages_reordered;
     bool settings, levels, routes, adaptive; /* any change in them */
     bool needs_restart;            /* a setting that only a start reads: rings, io, user */

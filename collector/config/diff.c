@@ -32,8 +32,6 @@ static enum config_change compare_sinks(struct sink *a, struct sink *b)
 
 static void diff_sinks(const struct config *before, const struct config *after, struct config_diff *ret)
 {
-    for (uint32_t k = 0; k < before->sinks_count; k++)
-        ret->sink_gone[k] = true;
     for (uint32_t i = 0; i < after->sinks_count; i++) {
         ret->sink[i] = CONFIG_ADDED;
         ret->sink_from[i] = -1;
@@ -42,7 +40,6 @@ static void diff_sinks(const struct config *before, const struct config *after, 
                 continue;
             ret->sink[i] = compare_sinks(before->sink[k], after->sink[i]);
             ret->sink_from[i] = (int)k;
-            ret->sink_gone[k] = false;
         }
     }
 }
@@ -50,8 +47,6 @@ static void diff_sinks(const struct config *before, const struct config *after, 
 static void diff_stages(const struct config *before, const struct config *after, struct config_diff *ret)
 {
     int last = -1;
-    for (uint32_t k = 0; k < before->stages_count; k++)
-        ret->stage_gone[k] = true;
     for (uint32_t i = 0; i < after->stages_count; i++) {
         const struct stage *s = after->stage[i];
         ret->stage[i] = CONFIG_ADDED;
@@ -62,7 +57,6 @@ static void diff_stages(const struct config *before, const struct config *after,
                 continue;
             ret->stage[i] = compare(s->ops->opts, old->cfg, s->cfg);
             ret->stage_from[i] = (int)k;
-            ret->stage_gone[k] = false;
             ret->are_stages_reordered |= (int)k < last;
             last = (int)k;
         }

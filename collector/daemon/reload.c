@@ -119,7 +119,7 @@ static int prepare(struct daemon *d, struct reload *l, struct err *e)
     return r;
 }
 
-int reload_begin(struct daemon *d, uint64_t now_ns, struct err *e)
+static int begin(struct daemon *d, uint64_t now_ns, struct err *e)
 {
     if (d->reload)
         return err_set(e, -EALREADY, "a reload is under way");
@@ -143,7 +143,7 @@ int reload_begin(struct daemon *d, uint64_t now_ns, struct err *e)
 int reload_ask(struct daemon *d, uint64_t now_ns, struct err *e)
 {
     const bool is_under_way = d->reload;
-    const int r = reload_begin(d, now_ns, e);
+    const int r = begin(d, now_ns, e);
     if (r < 0 && !is_under_way)
         refuse(d, e->text);
     return r;

@@ -9,13 +9,11 @@
 
 #include "collector/daemon/daemon.h"
 
-/* 0: begun. -EALREADY, -ESHUTDOWN, or what is wrong with the configuration. */
-int reload_begin(struct daemon *d, uint64_t now_ns, struct err *e);
 /* Negative: the collector cannot go on. */
 int reload_run(struct daemon *d, uint64_t now_ns, struct err *e);
 uint64_t reload_deadline(const struct daemon *d);
 void reload_abandon(struct daemon *d); /* no-op when none is under way */
-/* The same, and a configuration that is wrong is said and counted. */
+/* 0: begun. -EALREADY, -ESHUTDOWN, or what is wrong with the configuration, which is said and counted. */
 int reload_ask(struct daemon *d, uint64_t now_ns, struct err *e);
 /* SIGHUP: reloads where there is a configuration file; while a reload is under way, once it has ended. */
 void reload_on_signal(struct daemon *d, uint64_t now_ns);

@@ -83,7 +83,6 @@ int user_find(const char *text, struct user *ret, struct err *e)
     const int r = find_name(text, name, ret, e);
     if (r < 0)
         return r;
-    ret->has_group = colon;
     if (colon)
         return find_group(text, colon + 1, &ret->gid, e);
     if (!ret->is_known)

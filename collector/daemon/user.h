@@ -12,7 +12,6 @@ struct user {
     uid_t uid;
     gid_t gid;
     bool is_known;       /* has an entry in the user database, from which the rest comes */
-    bool has_group;      /* the group was given */
     char name[64];       /* a number as text when it is not known */
     char home[PATH_MAX]; /* "": not known */
 };

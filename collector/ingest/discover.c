@@ -29,7 +29,7 @@ static void try_attach(struct discover *d, const char *name)
     }
 }
 
-int discover_scan(struct discover *d, struct err *e)
+static int scan(struct discover *d, struct err *e)
 {
     auto_fd fd = openat(d->segments->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
@@ -106,7 +106,7 @@ int discover_open(struct discover *d, struct segments *t, struct err *e)
     if (inotify_add_watch(d->fd, t->dir, events | IN_ONLYDIR) < 0)
         return err_sys(e, -errno, "watch %s", t->dir);
     discover_arm(d);
-    return discover_scan(d, e);
+    return scan(d, e);
 }
 
 void discover_run(struct discover *d, uint64_t now_ns)
@@ -114,7 +114,7 @@ void discover_run(struct discover *d, uint64_t now_ns)
     if (!d->wants_scan || now_ns < d->scan_at_ns)
         return;
     d->wants_scan = false;
-    if (discover_scan(d, NULL) < 0) {
+    if (scan(d, NULL) < 0) {
         d->wants_scan = true;
         d->scan_at_ns = now_ns + RESCAN_PAUSE_NS;
     }

@@ -21,6 +21,5 @@ void discover_close(struct discover *d);
 /* Scans again when that is due. */
 void discover_run(struct discover *d, uint64_t now_ns);
 uint64_t discover_deadline(const struct discover *d);
-int discover_scan(struct discover *d, struct err *e);
 
 #endif

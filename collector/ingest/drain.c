@@ -59,7 +59,7 @@ static int grow(void **array, uint32_t *cap, uint32_t need, size_t size)
 
 /* ---- what a batch moves ---- */
 
-void drain_touch_lane(struct drain *d, struct lane *l)
+static void touch_lane(struct drain *d, struct lane *l)
 {
     if (l->is_touched)
         return;
@@ -69,7 +69,7 @@ void drain_touch_lane(struct drain *d, struct lane *l)
     d->touched[d->touched_count++] = (struct checkpoint_item){ .source = l->source, .lane = l };
 }
 
-void drain_touch_source(struct drain *d, struct source *s)
+static void touch_source(struct drain *d, struct source *s)
 {
     if (s->is_touched)
         return;
@@ -173,7 +173,7 @@ static bool lane_fetch(struct drain *d, struct lane *l)
         note_damage(d, l);
     if (r == 0 && reader->cursor.pos != l->taken) {
         /* Context records and ends of blocks are behind us too. */
-        drain_touch_lane(d, l);
+        touch_lane(d, l);
         d->bytes += reader->cursor.pos - l->taken;
         l->taken = reader->cursor.pos;
     }
@@ -211,7 +211,6 @@ static void lane_begin(struct drain *d, struct lane *l)
     } else if (!l->reader->has_record && !lane_fetch(d, l)) {
         return;
     }
-    l->is_active = true;
     /* Spans need no order: native files say which lane and position each is. */
     heap_push(&d->heap, d->is_raw_only ? 0 : l->reader->record.time_ns, (uint64_t)(uintptr_t)l, l);
 }
@@ -371,7 +370,6 @@ static bool lane_is_pressed(const struct drain *d, struct lane *l)
 
 static void lane_leave(struct drain *d, struct lane *l)
 {
-    l->is_active = false;
     heap_pop(&d->heap);
 }
 
@@ -398,9 +396,9 @@ static void report_accept(struct drain *d)
 {
     const struct checkpoint_item *item = &d->report[d->report_next++];
     if (item->lane)
-        drain_touch_lane(d, item->lane);
+        touch_lane(d, item->lane);
     else
-        drain_touch_source(d, item->source);
+        touch_source(d, item->source);
     drops_told(&d->segments->stats, item->source, item->lane);
     d->has_report_record = false;
 }
@@ -467,7 +465,7 @@ uint64_t drain_accept(struct drain *d)
     struct lane *l = heap_top(&d->heap);
     struct lane_reader *reader = l->reader;
     const uint64_t bytes = reader->cursor.pos - l->taken;
-    drain_touch_lane(d, l);
+    touch_lane(d, l);
     d->bytes += bytes;
     l->taken = reader->cursor.pos;
     l->lost_read = reader->cursor.lost;
@@ -511,7 +509,7 @@ uint64_t drain_waiting(const struct drain *d)
 static void lane_take_walk(struct drain *d, struct lane *l, const struct walk *w)
 {
     struct lane_reader *reader = l->reader;
-    drain_touch_lane(d, l);
+    touch_lane(d, l);
     l->taken = w->to;
     l->delivered += w->records;
     l->skipped_before += w->skipped;
@@ -532,7 +530,7 @@ static uint64_t lane_take_copied(struct drain *d, struct lane *l, uint64_t bytes
     const uint64_t from = l->taken;
     /* The first one is taken in any case: what was lost in front of it may exceed every budget. */
     while ((l->taken == from || reader->cursor.pos - from < bytes_max) && (reader->has_record || lane_fetch(d, l))) {
-        drain_touch_lane(d, l);
+        touch_lane(d, l);
         reader->has_record = false;
         l->taken = reader->cursor.pos;
         l->lost_read = reader->cursor.lost;

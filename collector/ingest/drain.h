@@ -104,8 +104,5 @@ void drain_set_goal(struct drain *d);
 /* True when every lane has been taken to the goal and its losses are reported. */
 bool drain_has_reached_goal(const struct drain *d);
 
-/* For the other parts of ingest. */
-void drain_touch_lane(struct drain *d, struct lane *l);
-void drain_touch_source(struct drain *d, struct source *s);
 
 #endif

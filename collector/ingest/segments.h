@@ -45,8 +45,6 @@ struct lane {
     struct lane_reader *reader;
     uint32_t index;
     bool is_touched;   /* in drain.touched */
-    bool is_active;    /* in the heap of this turn */
-    bool has_report;   /* in drain.reports */
     uint64_t tail;     /* as loaded at the start of the turn */
     uint64_t turn_end; /* where its budget of this turn ends */
     uint64_t done;     /* private copy of slot.done; the shared one is never read again */
@@ -81,7 +79,6 @@ struct source {
     enum source_state state;
     bool is_unlinked;  /* by somebody else */
     bool is_touched;   /* its own counters, in drain.touched */
-    bool has_report;
     uint32_t lanes_count;
     uint32_t lanes_hot;  /* lanes from here on had never been claimed when last looked at */
     uint64_t cold_at_ns; /* when to look at all of them again */

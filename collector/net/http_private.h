@@ -52,8 +52,6 @@ struct http {
     struct http_socket *sockets;
 };
 
-void http_calls_add(struct http_calls *l, struct http_call *c);
-void http_calls_remove(struct http_calls *l, struct http_call *c);
 
 /* Sets the timer for what is next. */
 void http_engine_arm(struct http *h);

@@ -11,7 +11,7 @@
 
 #define RETRY_AFTER_MAX_S (24 * 3600)
 
-void http_calls_add(struct http_calls *l, struct http_call *c)
+static void calls_add(struct http_calls *l, struct http_call *c)
 {
     c->prev = NULL;
     c->next = l->head;
@@ -20,7 +20,7 @@ void http_calls_add(struct http_calls *l, struct http_call *c)
     l->head = c;
 }
 
-void http_calls_remove(struct http_calls *l, struct http_call *c)
+static void calls_remove(struct http_calls *l, struct http_call *c)
 {
     if (c->prev)
         c->prev->next = c->next;
@@ -35,7 +35,7 @@ static struct http_call *call_new(struct http *h)
 {
     struct http_call *c = h->idle.head;
     if (c) {
-        http_calls_remove(&h->idle, c);
+        calls_remove(&h->idle, c);
         h->idle_count--;
         return c;
     }
@@ -54,7 +54,7 @@ static struct http_call *call_new(struct http *h)
 void http_call_free(struct http_call *c)
 {
     CHECK(c->state == HTTP_CALL_IDLE);
-    http_calls_remove(&c->http->idle, c);
+    calls_remove(&c->http->idle, c);
     c->http->idle_count--;
     curl_easy_cleanup(c->easy);
     free(c);
@@ -69,7 +69,7 @@ static void call_put_back(struct http_call *c)
     c->q = NULL;
     c->state = HTTP_CALL_IDLE;
     curl_easy_reset(c->easy);
-    http_calls_add(&h->idle, c);
+    calls_add(&h->idle, c);
     if (h->idle_count++ >= HTTP_IDLE_MAX)
         http_call_free(c);
 }
@@ -245,7 +245,7 @@ static bool follow(struct http_call *c)
 static void finish(struct http_call *c)
 {
     c->state = HTTP_CALL_FINISHED;
-    http_calls_add(&c->http->finished, c);
+    calls_add(&c->http->finished, c);
     http_engine_arm(c->http);
 }
 
@@ -279,7 +279,7 @@ void http_call_end(struct http_call *c, CURLcode code)
     if (q->error && !c->stop && connect_status)
         q->error = http_proxy_error(q, connect_status);
     (void)curl_multi_remove_handle(c->http->multi, c->easy);
-    http_calls_remove(&c->http->active, c);
+    calls_remove(&c->http->active, c);
     finish(c);
 }
 
@@ -287,7 +287,7 @@ void http_call_abort(struct http_call *c, int error, const char *reason)
 {
     if (c->state == HTTP_CALL_ACTIVE) {
         (void)curl_multi_remove_handle(c->http->multi, c->easy);
-        http_calls_remove(&c->http->active, c);
+        calls_remove(&c->http->active, c);
     }
     c->q->error = error;
     http_explain(c->q, reason);
@@ -300,7 +300,7 @@ void http_run_finished(struct http *h)
     h->finished.head = NULL;
     for (struct http_call *c; (c = now.head) != NULL;) {
         struct http_request *q = c->q;
-        http_calls_remove(&now, c);
+        calls_remove(&now, c);
         q->private_ = NULL;
         call_put_back(c);
         q->done(q);
@@ -325,7 +325,7 @@ void http_submit(struct http *h, struct http_request *q)
         return;
     }
     c->state = HTTP_CALL_ACTIVE;
-    http_calls_add(&h->active, c);
+    calls_add(&h->active, c);
     if (curl_multi_add_handle(h->multi, c->easy) != CURLM_OK)
         http_call_abort(c, -ENOMEM, "out of memory");
 }

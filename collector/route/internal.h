@@ -34,8 +34,5 @@ struct routes {
     struct opt_list *lists;
 };
 
-/* "orders" stands for itself and for all below it, a pattern for what it matches. */
-bool route_logger_fits(const struct opt_list *names, struct fapilog_text logger);
-bool route_service_fits(const struct opt_list *names, struct fapilog_text service);
 
 #endif

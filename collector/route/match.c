@@ -10,7 +10,7 @@ static bool is_pattern(const char *name)
     return strpbrk(name, "*?") != NULL;
 }
 
-bool route_service_fits(const struct opt_list *names, struct fapilog_text service)
+static bool service_fits(const struct opt_list *names, struct fapilog_text service)
 {
     for (uint32_t i = 0; i < names->count; i++)
         if (glob_matches(names->item[i], strlen(names->item[i]), service.data, service.len))
@@ -24,7 +24,8 @@ static bool is_at_or_below(const char *name, struct fapilog_text logger)
     return logger.len >= len && memcmp(logger.data, name, len) == 0 && (logger.len == len || logger.data[len] == '.');
 }
 
-bool route_logger_fits(const struct opt_list *names, struct fapilog_text logger)
+/* "orders" stands for itself and for all below it, a pattern for what it matches. */
+static bool logger_fits(const struct opt_list *names, struct fapilog_text logger)
 {
     for (uint32_t i = 0; i < names->count; i++) {
         const char *const name = names->item[i];
@@ -43,7 +44,7 @@ static void look_up(const struct routes *r, const struct fapilog_record *rec, ui
                                         rec->process ? rec->process->service : none;
     memset(ret, 0, ROUTE_WORDS * sizeof *ret);
     for (uint32_t i = 0; i < r->count; i++)
-        if (route_logger_fits(r->rule[i].loggers, logger) && route_service_fits(r->rule[i].services, service))
+        if (logger_fits(r->rule[i].loggers, logger) && service_fits(r->rule[i].services, service))
             ret[i / 64] |= UINT64_C(1) << (i % 64);
 }
 

@@ -39,7 +39,8 @@ static bool take_date(const char **p)
     return true;
 }
 
-bool archive_match(const struct archive_names *n, const char *name, enum archive_kind *ret_kind,
+/* Is this a name of the set other than the live one? Fills kind and number. */
+static bool archive_match(const struct archive_names *n, const char *name, enum archive_kind *ret_kind,
                    uint64_t *ret_number)
 {
     static const struct { const char *suffix; enum archive_kind kind; } kinds[] = {

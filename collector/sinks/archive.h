@@ -43,9 +43,6 @@ struct archive_list {
     size_t count;
 };
 
-/* Is this a name of the set other than the live one? Fills kind and number. */
-bool archive_match(const struct archive_names *n, const char *name, enum archive_kind *ret_kind,
-                   uint64_t *ret_number);
 /* All regular files of the set but the one with live_ino. */
 int archive_scan(const struct archive_names *n, uint64_t live_ino, struct archive_list *ret, struct err *e);
 void archive_list_done(struct archive_list *l);

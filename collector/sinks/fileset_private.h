@@ -29,8 +29,6 @@ int fileset_refresh(struct fileset *f);
 void fileset_sync(struct fileset *f, fileset_done_fn *then);
 /* Appends what ends the file; false: nothing to append, `then` is not called. */
 bool fileset_footer(struct fileset *f, fileset_done_fn *then);
-/* Tells the core where the next byte goes, when it does not know yet. */
-void fileset_announce(struct fileset *f);
 
 /* fileset_rotate.c */
 bool fileset_rotation_due(struct fileset *f, uint64_t bytes);

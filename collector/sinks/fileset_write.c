@@ -39,7 +39,8 @@ int fileset_refresh(struct fileset *f)
     return 0;
 }
 
-void fileset_announce(struct fileset *f)
+/* Tells the core where the next byte goes, when it does not know yet. */
+static void announce(struct fileset *f)
 {
     if (!f->is_mark_due)
         return;
@@ -305,7 +306,7 @@ static void prepare_step(struct fileset *f)
     if (r == 0 && f->fd < 0)
         r = f->cfg.is_dated ? fileset_open_dated(f) : fileset_open_live(f);
     if (r == 0)
-        fileset_announce(f);
+        announce(f);
     prepare_finish(f, r);
 }
 
@@ -332,7 +333,7 @@ static int change_between_batches(struct fileset *f)
     if (r == 0 && f->fd < 0 && !f->cfg.is_dated)
         r = fileset_open_live(f);
     if (r == 0)
-        fileset_announce(f);
+        announce(f);
     return r;
 }
 
@@ -363,7 +364,7 @@ void fileset_tick(struct fileset *f)
     }
     if (!f->is_device && (f->is_tidy_due || now - f->tidied_at_ns >= FILESET_TIDY_NS)) {
         f->tidied_at_ns = now;
-        fileset_announce(f);
+        announce(f);
         fileset_tidy(f);
     }
     (void)settle(f, false);

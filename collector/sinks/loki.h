@@ -86,8 +86,6 @@ struct loki_push {
 
 /* 0 or -ENOMEM. */
 int loki_push_sort(struct loki_push *p, const struct sink_request *r);
-/* Entries of stream i in order of time, those of one time as they came; in p->order. */
-void loki_push_order(struct loki_push *p, const struct sink_request *r, uint32_t i);
 int loki_push_json(struct loki_push *p, const struct sink_request *r, struct buf *out);
 int loki_push_protobuf(struct loki_push *p, const struct sink_request *r, struct buf *out);
 void loki_push_done(struct loki_push *p);

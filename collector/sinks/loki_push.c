@@ -94,7 +94,8 @@ int loki_push_sort(struct loki_push *p, const struct sink_request *r)
     return 0;
 }
 
-void loki_push_order(struct loki_push *p, const struct sink_request *r, uint32_t i)
+/* Entries of stream i in order of time, those of one time as they came; in p->order. */
+static void order_by_time(struct loki_push *p, const struct sink_request *r, uint32_t i)
 {
     uint32_t n = 0;
     for (uint32_t at = p->stream[i].first; at != UINT32_MAX; at = p->next[at])
@@ -188,7 +189,7 @@ int loki_push_json(struct loki_push *p, const struct sink_request *r, struct buf
             break;
         char *end = put(put_json_labels(out->data + out->len, s), "},\"values\":[");
         out->len = (size_t)(end - out->data);
-        loki_push_order(p, r, i);
+        order_by_time(p, r, i);
         for (uint32_t k = 0; k < s->count; k++) {
             const struct entry_head *h = r->entry[p->order[k]];
             error = buf_reserve(out, JSON_ESCAPE_FACTOR * ((size_t)h->payload_len + 2 * h->meta_len) + 96);
@@ -303,7 +304,7 @@ static char *put_stream(char *out, struct loki_push *p, const struct sink_reques
     *out++ = '{';
     out = (char *)memcpy(out, s->group, s->group_len) + s->group_len;
     *out++ = '}';
-    loki_push_order(p, r, i);
+    order_by_time(p, r, i);
     for (uint32_t k = 0; k < s->count; k++)
         out = put_entry(out, p, r->entry[p->order[k]]);
     return out;

@@ -117,7 +117,7 @@ static struct pg_column column_of(const char *name)
 }
 
 /* The time comes first, asked for or not. */
-int pg_columns(const struct pg_cfg *cfg, struct pg_column *ret, uint32_t *ret_count, struct err *e)
+static int choose_columns(const struct pg_cfg *cfg, struct pg_column *ret, uint32_t *ret_count, struct err *e)
 {
     static const char *const ours[] = { "id", "created_at", "event", "record_id" };
     uint32_t n = 0;
@@ -193,7 +193,7 @@ static int postgres_check(void *opaque, struct err *e)
     if (r == 0)
         r = check_name("schema_name", cfg->schema, e);
     if (r == 0)
-        r = pg_columns(cfg, column, &count, e);
+        r = choose_columns(cfg, column, &count, e);
     if (r == 0)
         r = check_dsn(cfg->dsn, e);
     if (r == 0 && cfg->tls_key_file && !cfg->tls_cert_file)
@@ -205,7 +205,7 @@ static int postgres_open(struct sink *s, struct err *e)
 {
     const struct pg_cfg *cfg = s->cfg;
     struct pg_state *st = s->state;
-    int r = pg_columns(cfg, st->column, &st->columns_count, e);
+    int r = choose_columns(cfg, st->column, &st->columns_count, e);
     if (r < 0)
         return r;
     for (uint32_t i = 0; i < st->columns_count; i++)

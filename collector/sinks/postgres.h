@@ -50,8 +50,6 @@ struct pg_state {
     struct time_text time;
 };
 
-/* What is known of a column that the table has by its name: which one of ours it is. */
-int pg_columns(const struct pg_cfg *cfg, struct pg_column *ret, uint32_t *ret_count, struct err *e);
 
 /* ---- SQL ---- */
 

@@ -76,9 +76,5 @@ struct native_stream *reader_native_stream(const struct reader *r, size_t i, con
 typedef void reader_native_func(void *arg, const char *path, const struct reader_totals *t);
 void reader_natives(const struct reader *r, reader_native_func *func, void *arg);
 
-/* Feeds the anchors of all block headers, and of this moment where the counter is ours, to the
- * segment's clock: times are then interpolated everywhere. */
-void reader_calibrate(struct segment *seg, bool own_clock);
-bool reader_clock_is_ours(const struct segment *seg);
 
 #endif

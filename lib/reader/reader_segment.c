@@ -64,7 +64,7 @@ const struct lane_cursor *reader_lane_cursor(const struct reader_segment *s, uin
 
 /* ---- clock ---- */
 
-bool reader_clock_is_ours(const struct segment *seg)
+static bool clock_is_ours(const struct segment *seg)
 {
     char text[64] = "";
     uint8_t id[16] = {0};
@@ -121,7 +121,9 @@ static void anchor_now(struct segment *seg)
         clock_map_add(&seg->clock, cycles, real_ns);
 }
 
-void reader_calibrate(struct segment *seg, bool own_clock)
+/* Feeds the anchors of all block headers, and of this moment where the counter is ours, to the
+ * segment's clock: times are then interpolated everywhere. */
+static void calibrate(struct segment *seg, bool own_clock)
 {
     for (uint32_t i = 0; i < seg->lanes_count; i++)
         anchors_collect(seg, i);
@@ -182,11 +184,11 @@ static int segment_add(struct reader *r, struct segment *seg, const char *path, 
     *s = (struct reader_segment){.seg = seg, .path = copy, .lanes = lanes, .seen = true, .named = named};
     s->dev = seg->dev;
     s->ino = seg->ino;
-    s->own_clock = reader_clock_is_ours(seg);
+    s->own_clock = clock_is_ours(seg);
     r->segments[r->segments_count++] = s;
     if (segment_is_damaged(seg))
         reader_warn(r, "%s: the superblock or the file's length is damaged; saving what can be read", path);
-    reader_calibrate(seg, s->own_clock);
+    calibrate(seg, s->own_clock);
     return 0;
 }
 

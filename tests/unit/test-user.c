@@ -56,7 +56,6 @@ static void names_and_numbers_are_found(void **state)
     assert_string_equal(u.home, "");
     assert_int_equal(user_find("0", &u, NULL), 0);
     assert_true(u.is_known);
-    assert_false(u.has_group);
     assert_string_equal(u.name, "root");
     finds("4294967294:4294967294", 4294967294u, 4294967294u);
 }

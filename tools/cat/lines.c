@@ -101,7 +101,3 @@ int lines_next(struct lines *l, struct line *ret)
     }
 }
 
-bool lines_would_read(const struct lines *l)
-{
-    return !l->eof && !memchr(l->data + l->start, '\n', l->end - l->start);
-}

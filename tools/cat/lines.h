@@ -27,8 +27,6 @@ struct line {
 int lines_init(struct lines *l, int fd, size_t line_max);
 /* 1 with a line (a last one without a line feed counts), 0 at the end, -errno. */
 int lines_next(struct lines *l, struct line *ret);
-/* True when the next call would have to wait for input. */
-bool lines_would_read(const struct lines *l);
 void lines_done(struct lines *l);
 
 #endif

@@ -109,7 +109,7 @@ struct remote {
     struct spilled *spilled;
     uint32_t spilled_count, spilled_cap, spilled_queue;
     uint64_t spill_again_ns;   /* after a failure */
-    bool is_spool_troubled, was_told_spool, was_told_dead, was_told_full, was_told_single;
+    bool is_spool_troubled, was_told_spool, was_told_dead, was_told_single;
     uint64_t hurry_number;     /* lots up to this one wait for no others */
     uint64_t relieve_number;   /* lots up to this one go to the spool */
     uint64_t lots;

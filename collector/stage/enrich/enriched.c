@@ -71,7 +71,7 @@ int enrichment_add_text(struct enrichment *en, const char *name, const char *val
     return value ? enrichment_add(en, name, strlen(name), value, strlen(value), e) : 0;
 }
 
-void enrichment_free(struct enrichment *en)
+static void enrichment_free(struct enrichment *en)
 {
     for (uint32_t i = 0; i < en->count; i++) {
         free(en->name[i]);

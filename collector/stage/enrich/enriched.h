@@ -18,7 +18,6 @@ struct enrichment {
 int enrichment_add(struct enrichment *en, const char *name, size_t name_len, const char *value, size_t len,
                    struct err *e);
 int enrichment_add_text(struct enrichment *en, const char *name, const char *value, struct err *e);
-void enrichment_free(struct enrichment *en);
 
 /* The four functions of a stage whose state is a struct enrichment. Names that the description has a member
  * for (service, service.name, env, deployment.environment.name, version, service.version, host, host.name)

@@ -30,7 +30,8 @@ unsigned name_snake(const char *text, unsigned len, char *out)
 }
 
 /* The classic two-pointer match: linear but for the last star. */
-bool name_glob(const char *pattern, const char *text, unsigned len)
+/* * and ? in a pattern of lower case; text in any case. */
+static bool name_glob(const char *pattern, const char *text, unsigned len)
 {
     const char *p = pattern, *star = NULL;
     unsigned i = 0, star_i = 0;

@@ -26,8 +26,6 @@ int name_rule_parse(const char *text, struct name_rule *ret, struct err *e);
 /* Whether the first `count` keys of the path are what the rule names. */
 bool name_rule_matches(const struct name_rule *rule, const struct name_path *p, unsigned count);
 
-/* * and ? in a pattern of lower case; text in any case. */
-bool name_glob(const char *pattern, const char *text, unsigned len);
 /* Text with lower-case letters, '_' for '-' and in front of each hump of camelCase: accessToken and
  * Access-Token are access_token. Returns the length; out has room for twice len. */
 unsigned name_snake(const char *text, unsigned len, char *out);
