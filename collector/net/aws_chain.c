@@ -147,7 +147,7 @@ static int assume(struct aws_chain *c, bool by_token, struct err *e)
     unsigned headers = 1;
     int r = aws_sts_endpoint(c->config.region, c->url, e);
     if (r == 0 && by_token)
-        r = aws_sts_read_token(c->plan.token_file, &token, e);
+        r = aws_read_token("AWS web identity token", c->plan.token_file, &token, e);
     if (r < 0)
         return r;
     c->form.len = c->lines.len = 0;

@@ -1,16 +1,20 @@
 /* aws_local.c - credentials and region where they lie at hand: in the environment, and in the JSON that agents and
  * programs answer. */
 #include "collector/net/aws.h"
+#include "collector/net/aws_private.h"
 #include "collector/net/aws_profile.h"
 
 #include "lib/base/cleanup.h"
 #include "lib/base/str.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 void aws_credentials_done(struct aws_credentials *c)
 {
@@ -53,6 +57,26 @@ char *aws_region(const char *profile)
     char *found = take_ptr(p.region);
     aws_profile_done(&p);
     return found;
+}
+
+int aws_read_token(const char *what, const char *path, struct buf *ret, struct err *e)
+{
+    auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_sys(e, -errno, "%s: %.150s", what, path);
+    if (buf_reserve(ret, AWS_TOKEN_FILE_MAX + 2) < 0)
+        return err_set(e, -ENOMEM, "out of memory");
+    ssize_t n;
+    while ((n = read(fd, ret->data + ret->len, AWS_TOKEN_FILE_MAX + 1 - ret->len)) > 0)
+        ret->len += (size_t)n;
+    if (n < 0)
+        return err_sys(e, -errno, "%s: %.150s", what, path);
+    if (ret->len > AWS_TOKEN_FILE_MAX)
+        return err_set(e, -E2BIG, "%s: %.150s has more than %d bytes", what, path, AWS_TOKEN_FILE_MAX);
+    while (ret->len && isspace((unsigned char)ret->data[ret->len - 1]))
+        ret->len--;
+    (void)buf_cstr(ret);
+    return ret->len ? 0 : err_set(e, -ENODATA, "%s: %.150s is empty", what, path);
 }
 
 static int64_t expiry(const char *text)

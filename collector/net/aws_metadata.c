@@ -14,7 +14,8 @@
 
 #define TIMEOUT_NS (2 * NS_PER_S)
 
-enum { ROLE_MAX = 256, TOKEN_MAX = 4096 };
+enum { ROLE_MAX = 256, TOKEN_MAX = 4096, ENDPOINT_MAX = 600 };
+_Static_assert(ENDPOINT_MAX + ROLE_MAX + 100 < sizeof ((struct aws_chain *)0)->url, "a path lies between them");
 
 static void ask(struct aws_chain *c, enum aws_step step, const char *method, const char *header, const char *value)
 {
@@ -44,44 +45,53 @@ static bool is_trusted(const char *url)
     return false;
 }
 
-static void read_token(char *ret, size_t size)
+/* The file wins. Neither: ret stays empty. What it holds becomes a header. */
+static int read_token(struct buf *ret, struct err *e)
 {
     const char *text = env_text("AWS_CONTAINER_AUTHORIZATION_TOKEN");
     const char *path = env_text("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
-    *ret = '\0';
-    if (text)
-        (void)snprintf(ret, size, "%s", text);
-    if (!path)
-        return;
-    auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
-    const ssize_t n = fd < 0 ? 0 : read(fd, ret, size - 1);
-    ret[n > 0 ? n : 0] = '\0';
-    ret[strcspn(ret, "\r\n")] = '\0';
+    int r = 0;
+    if (path)
+        r = aws_read_token("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", path, ret, e);
+    else if (text && buf_append(ret, text, strlen(text) + 1) < 0)
+        r = err_set(e, -ENOMEM, "out of memory");
+    if (r == 0 && ret->len && strpbrk(ret->data, "\r\n"))
+        r = err_set(e, -EBADMSG, "AWS_CONTAINER_AUTHORIZATION_TOKEN%s: more than one line", path ? "_FILE" : "");
+    return r;
 }
 
 bool aws_ask_agent(struct aws_chain *c)
 {
     const char *relative = env_text("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
     const char *full = env_text("AWS_CONTAINER_CREDENTIALS_FULL_URI");
-    char token[TOKEN_MAX];
+    auto_buf token = {0};
+    struct err e = {0};
     if (!relative && !full)
         return false;
-    (void)snprintf(c->url, sizeof c->url, "%s%s", relative ? "http://169.254.170.2" : "", relative ? relative : full);
-    if (!is_trusted(c->url)) {
+    const int n = snprintf(c->url, sizeof c->url, "%s%s", relative ? "http://169.254.170.2" : "",
+                           relative ? relative : full);
+    if (n < 0 || (size_t)n >= sizeof c->url)
+        aws_chain_fail(c, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI is too long", "");
+    else if (!is_trusted(c->url))
         aws_chain_fail(c, "AWS_CONTAINER_CREDENTIALS_FULL_URI is neither https nor a local address", "");
-        return true;
-    }
-    read_token(token, sizeof token);
-    ask(c, AWS_STEP_AGENT, "GET", "Authorization", *token ? token : NULL);
+    else if (read_token(&token, &e) < 0)
+        aws_chain_fail(c, e.text, "");
+    else
+        ask(c, AWS_STEP_AGENT, "GET", "Authorization", token.len ? token.data : NULL);
     return true;
 }
 
 /* ---- instance ---- */
 
-static void set_url(struct aws_chain *c, const char *path, const char *role)
+static const char *endpoint_of_instance(void)
 {
     const char *endpoint = env_text("AWS_EC2_METADATA_SERVICE_ENDPOINT");
-    endpoint = endpoint ? endpoint : "http://169.254.169.254";
+    return endpoint ? endpoint : "http://169.254.169.254";
+}
+
+static void set_url(struct aws_chain *c, const char *path, const char *role)
+{
+    const char *endpoint = endpoint_of_instance();
     size_t len = strlen(endpoint);
     while (len && endpoint[len - 1] == '/')
         len--;
@@ -94,6 +104,10 @@ void aws_ask_instance(struct aws_chain *c)
     if (disabled && strcasecmp(disabled, "true") == 0) {
         aws_chain_fail(c, "none in the environment, in the profile or of a container, and ",
                        "AWS_EC2_METADATA_DISABLED is true");
+        return;
+    }
+    if (strlen(endpoint_of_instance()) > ENDPOINT_MAX) {
+        aws_chain_fail(c, "AWS_EC2_METADATA_SERVICE_ENDPOINT is too long", "");
         return;
     }
     set_url(c, "api/token", "");

@@ -38,6 +38,11 @@ void aws_chain_ask(struct aws_chain *c, enum aws_step step, const char *method, 
 /* The fetch has failed: all that wait are told why, in two pieces, or get what is still good. */
 void aws_chain_fail(struct aws_chain *c, const char *what, const char *why);
 
+/* aws_local.c: a token out of a file that a kubelet writes anew from time to time; without the line end. `what` is for
+ * messages. 0 or -errno. */
+enum { AWS_TOKEN_FILE_MAX = 20000 };
+int aws_read_token(const char *what, const char *path, struct buf *ret, struct err *e);
+
 /* aws_metadata.c: container and instance. */
 bool aws_ask_agent(struct aws_chain *c); /* false: there is none */
 void aws_ask_instance(struct aws_chain *c);

@@ -89,26 +89,6 @@ int aws_sts_sign(const char *endpoint, const char *region, const struct aws_cred
     return r < 0 ? r : (int)n; /* all but the host, and the signature */
 }
 
-int aws_sts_read_token(const char *path, struct buf *ret, struct err *e)
-{
-    auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_sys(e, -errno, "AWS web identity token: %.150s", path);
-    if (buf_reserve(ret, AWS_TOKEN_FILE_MAX + 2) < 0)
-        return err_set(e, -ENOMEM, "out of memory");
-    ssize_t n;
-    while ((n = read(fd, ret->data + ret->len, AWS_TOKEN_FILE_MAX + 1 - ret->len)) > 0)
-        ret->len += (size_t)n;
-    if (n < 0)
-        return err_sys(e, -errno, "AWS web identity token: %.150s", path);
-    if (ret->len > AWS_TOKEN_FILE_MAX)
-        return err_set(e, -E2BIG, "AWS web identity token: %.150s has more than %d bytes", path, AWS_TOKEN_FILE_MAX);
-    while (ret->len && isspace((unsigned char)ret->data[ret->len - 1]))
-        ret->len--;
-    (void)buf_cstr(ret);
-    return ret->len ? 0 : err_set(e, -ENODATA, "AWS web identity token: %.150s is empty", path);
-}
-
 /* ---- answers ---- */
 
 /* The text of the first element of this name: the answers that are read here have no other markup in it. */

@@ -6,7 +6,7 @@
 #include "collector/net/aws_plan.h"
 #include "lib/base/buf.h"
 
-enum { AWS_STS_ENDPOINT_MAX = 300, AWS_TOKEN_FILE_MAX = 20000 };
+enum { AWS_STS_ENDPOINT_MAX = 300 };
 
 /* AWS_ENDPOINT_URL_STS, else that of the region, with a path. -EINVAL: the former is none. */
 int aws_sts_endpoint(const char *region, char ret[AWS_STS_ENDPOINT_MAX], struct err *e);
@@ -15,8 +15,6 @@ int aws_sts_form(const struct aws_role *role, const char *token, struct buf *ret
 /* The headers of a signed request, whole lines into `ret`, each with its NUL; how many, or -ENOMEM. */
 int aws_sts_sign(const char *endpoint, const char *region, const struct aws_credentials *keys, const struct buf *form,
                  struct buf *ret);
-/* Of a file that a kubelet writes anew from time to time; without the line end. 0 or -errno. */
-int aws_sts_read_token(const char *path, struct buf *ret, struct err *e);
 /* 0, -EBADMSG, -ENOMEM. */
 int aws_sts_credentials(const char *text, size_t len, struct aws_credentials *ret);
 /* What an answer that is no success says: "Code: message", or its status. */

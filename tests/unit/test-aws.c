@@ -204,6 +204,28 @@ static void a_container_comes_before_the_instance(void **state)
     close_chain();
 }
 
+static void a_container_s_token_is_one_line_of_a_file_that_is_there(void **state)
+{
+    static const struct { const char *text, *why; } cases[] = {
+        {"agent\n", NULL}, {"agent\r\nX-More: 1", "more than one line"}, {"\n", "is empty"}, {NULL, "No such file"},
+    };
+    struct aws_wait w;
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+        CHECK(setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", cases[i].text ? path[CREDENTIALS] : "/nowhere", 1) == 0);
+        write_file(CONFIG, "");
+        CHECK(setenv("AWS_SHARED_CREDENTIALS_FILE", path[CONFIG], 1) == 0); /* the other one is the token's here */
+        write_file(CREDENTIALS, cases[i].text ? cases[i].text : "");
+        open_chain(metadata, NULL);
+        use_server("AWS_CONTAINER_CREDENTIALS_FULL_URI", "/container");
+        get(&w);
+        assert_string_equal(bed.key_id, cases[i].why ? "" : "CONTAINER");
+        assert_true(!cases[i].why || strstr(bed.why, cases[i].why));
+        close_chain();
+    }
+    CHECK(setenv("AWS_SHARED_CREDENTIALS_FILE", path[CREDENTIALS], 1) == 0);
+}
+
 static void an_instance_without_a_role_is_said(void **state)
 {
     struct aws_wait w;
@@ -234,6 +256,7 @@ int main(void)
         cmocka_unit_test_setup(a_profile_that_was_named_is_not_replaced, aws_set_up),
         cmocka_unit_test_setup(the_instance_is_asked_by_imds_2_and_again_before_it_expires, aws_set_up),
         cmocka_unit_test_setup(a_container_comes_before_the_instance, aws_set_up),
+        cmocka_unit_test_setup(a_container_s_token_is_one_line_of_a_file_that_is_there, aws_set_up),
         cmocka_unit_test_setup(an_instance_without_a_role_is_said, aws_set_up),
     };
     return run_aws_tests("aws", tests, ARRAY_COUNT(tests));
