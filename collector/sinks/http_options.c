@@ -129,6 +129,8 @@ static int check_url(struct http_options *o, const char *url_name, struct err *e
     if (strncasecmp(o->url, "http://", 7) != 0 && strncasecmp(o->url, "https://", 8) != 0)
         return err_set(e, -EINVAL, "%s: '%.*s...' does not begin with http:// or https://", url_name,
                        (int)strcspn(o->url, ":/@?#"), o->url); /* no more: a password may follow */
+    for (char *p = (char *)(uintptr_t)o->url; *p != ':'; p++) /* everybody else asks for "https" */
+        *p = (char)tolower((unsigned char)*p);
     for (const char *p = o->url; *p; p++)
         if ((unsigned char)*p <= ' ' || *p == 0x7f)
             return err_set(e, -EINVAL, "%s: spaces and control characters must be written as %%20 and so on", url_name);

@@ -447,6 +447,7 @@ static void what_cannot_be_is_refused_by_name(void **state)
         {"otlp://h:4317/?proxy=http://p:1", "proxy"},
         {"otlp://h:4317/?redirects_max=1", "redirects_max"},
         {"otlps://h/?unix_socket=/s", "unix_socket"},
+        {"otlp:?endpoint=HTTPS://h&unix_socket=/s", "unix_socket"},
         {"otlp://h/?headers=TE=gzip", "'TE'"},
         {"otlp://h/?headers=grpc-timeout=1S", "'grpc-timeout'"},
     };
