@@ -235,7 +235,7 @@ static void on_writable(struct io_req *req, int result)
     struct syslog_link *l = req->owner;
     (void)result;
     l->is_polling = false;
-    if (!l->is_freed && l->q)
+    if (!l->is_freed && l->q && l->fd >= 0) /* not while the next socket waits for an address */
         datagrams_send(l);
     link_release(l);
 }
