@@ -307,8 +307,8 @@ int io_lock(struct io *io, int fd, uint64_t wait_ns)
             return -errno;
         if (clock_mono_ns() >= give_up_ns)
             return -EBUSY;
-        if (io->ops->put_down)
-            io->ops->put_down(io);
+        if (io->ops->run_task_work)
+            io->ops->run_task_work(io);
         (void)nanosleep(&pause, NULL);
     }
     return 0;

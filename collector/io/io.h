@@ -119,8 +119,8 @@ int io_mkdir(struct io *io, const char *path, mode_t mode);
 int io_fstat(struct io *io, int fd, struct stat *ret);
 int io_stat(struct io *io, const char *path, struct stat *ret);
 int io_ftruncate(struct io *io, int fd, int64_t size);
-/* The exclusive lock of flock(2), waited for up to wait_ns: who closes a locked file may keep the lock a little longer,
- * if killed with requests under way, or while the kernel has still to put down the file of one that is done.
+/* The exclusive lock of flock(2), waited for up to wait_ns: the lock of a file that was closed may last a little
+ * longer, where its owner was killed with requests under way, or the kernel still holds the file for one that is done.
  * -EBUSY: somebody else has it; -errno of flock where the file system has no locks. */
 int io_lock(struct io *io, int fd, uint64_t wait_ns);
 uint64_t io_sim_calls(const struct io *io); /* calls seen by a sim backend, for sweeping sim_fail_at */

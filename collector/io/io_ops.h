@@ -39,7 +39,8 @@ struct io_ops {
     void (*cancel)(struct io *io, struct io_req *req);
     int (*turn)(struct io *io, uint64_t deadline_ns);
     int (*register_buffers)(struct io *io, void *base, size_t size, unsigned count); /* may be NULL */
-    void (*put_down)(struct io *io); /* what the kernel still holds of requests that are done; may be NULL */
+    /* Lets the kernel finish what it still holds of requests that are done. May be NULL: it holds nothing. */
+    void (*run_task_work)(struct io *io);
     /* Before a synchronous call: 0 = make it, or the negative errno it is to end in. NULL: never. */
     int (*fault)(struct io *io, enum io_call call);
     uint64_t (*calls)(const struct io *io); /* may be NULL */

@@ -325,14 +325,14 @@ static void uring_free(struct io *io)
 
 /* A worker of the kernel that drops the last reference to a request after we have had its result leaves the rest to
  * us, for when we enter the kernel again. */
-static void uring_put_down(struct io *io)
+static void uring_run_task_work(struct io *io)
 {
     (void)io_uring_get_events(&uring_of(io)->ring);
 }
 
 static const struct io_ops uring_ops = {
     .name = "io_uring",
-    .put_down = uring_put_down,
+    .run_task_work = uring_run_task_work,
     .free = uring_free,
     .submit = uring_submit,
     .cancel = uring_cancel,
