@@ -17,6 +17,7 @@
 #define ANCHOR_INTERVAL_NS (100 * NS_PER_MS)
 #define REPORT_INTERVAL_NS (100 * NS_PER_MS)
 #define COLD_INTERVAL_NS (500 * NS_PER_MS)
+#define AHEAD_NS NS_PER_S        /* a record is no further ahead of the clock unless that was set back */
 #define BUDGET_SHARE 4           /* such a part of a lane goes into one turn, */
 #define BUDGET_BYTES (64u << 10) /* and of a small one so much */
 
@@ -340,9 +341,11 @@ int drain_begin(struct drain *d, uint64_t now_ns, unsigned flags, struct err *e)
     d->is_open = true;
     d->now_ns = (int64_t)clock_real_ns();
     d->budget_ns = INT64_MAX;
+    const int64_t window_ns = (int64_t)d->segments->settings->merge_window_ns;
     d->horizon_ns = INT64_MAX;
+    d->ahead_ns = d->now_ns + window_ns + AHEAD_NS;
     if (!(flags & DRAIN_ALL))
-        d->horizon_ns = d->now_ns - (int64_t)d->segments->settings->merge_window_ns;
+        d->horizon_ns = d->now_ns - window_ns;
     for (uint32_t i = 0; i < d->segments->count; i++) {
         struct source *s = d->segments->source[i];
         if (s->state != SOURCE_QUARANTINED)
@@ -366,6 +369,13 @@ static bool lane_is_pressed(const struct drain *d, struct lane *l)
     if (l->tail - l->done + c->block_bytes > c->cap / 2)
         l->pressed_until_ns = d->turn_at_ns + d->segments->settings->merge_window_ns;
     return d->turn_at_ns < l->pressed_until_ns;
+}
+
+/* Too young to be merged. One that is far ahead of the clock is not: the clock was set back since (or the segment is
+ * wrong), and until it has caught up may be years. */
+static bool is_held(const struct drain *d, struct lane *l, int64_t time_ns)
+{
+    return time_ns > d->horizon_ns && time_ns <= d->ahead_ns && !lane_is_pressed(d, l);
 }
 
 static void lane_leave(struct drain *d, struct lane *l)
@@ -420,7 +430,7 @@ const struct fapilog_record *drain_peek(struct drain *d)
             lane_leave(d, l); /* has_more: the next turn comes at once */
             continue;
         }
-        if (unlikely(r->time_ns > d->horizon_ns) && !lane_is_pressed(d, l)) {
+        if (unlikely(r->time_ns > d->horizon_ns) && is_held(d, l, r->time_ns)) {
             if (r->time_ns < d->held_ns)
                 d->held_ns = r->time_ns;
             lane_leave(d, l);

@@ -58,6 +58,7 @@ struct drain {
     uint64_t turn_at_ns; /* CLOCK_MONOTONIC */
     int64_t now_ns;      /* CLOCK_REALTIME of the turn's start */
     int64_t horizon_ns;  /* CLOCK_REALTIME: younger records wait */
+    int64_t ahead_ns;    /* CLOCK_REALTIME: those of a later time do not */
     int64_t budget_ns;   /* CLOCK_REALTIME: next record of a lane whose budget ended; later ones wait */
     int64_t emitted_ns;  /* CLOCK_REALTIME: the youngest record handed out so far, never in the future */
     int64_t held_ns;     /* time of the oldest record that waits, INT64_MAX: none */

@@ -147,6 +147,22 @@ static void young_records_wait_for_those_of_other_threads(void **state)
     assert_int_equal(take(p, got, 4), 1);
 }
 
+static void records_from_before_the_clock_was_set_back_do_not_wait_for_it(void **state)
+{
+    struct place *p = *state;
+    option(p, "merge_window", "200ms");
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 2 });
+    stamp_now(b);
+    b->sb->t0_real_ns += 3600 * NS_PER_S;
+    builder_seal(b);
+    put(b, 0, FAPILOG_LEVEL_INFO, 1);
+    assert_int_equal(attach(p, 0), 0);
+    uint64_t got[4];
+    begin(p, 0);
+    assert_int_equal(take(p, got, 4), 1);
+    assert_true(p->drain.held_ns == INT64_MAX);
+}
+
 static uint64_t fill_to(struct segment_builder *b, uint64_t end)
 {
     uint64_t n = 0;
@@ -632,6 +648,7 @@ int main(void)
         T(C_23_a_turn_takes_more_under_pressure),
         T(a_busy_lane_with_false_times_holds_up_nobody),
         T(young_records_wait_for_those_of_other_threads),
+        T(records_from_before_the_clock_was_set_back_do_not_wait_for_it),
         T(a_lane_that_fills_faster_does_not_wait_for_others),
         T(what_waits_by_now_is_told_for_the_fullest_lane),
         T(accepted_records_become_positions_and_space),
