@@ -47,6 +47,8 @@ struct daemon {
     struct quiet *quiet;
     struct notes *notes;
     uint64_t quiet_at_ns;
+    struct outages *outages;
+    uint64_t outages_at_ns;
     uint64_t status_version;  /* of the sink states, and the segments, that were mirrored last */
     uint64_t status_attached;
     uint64_t turns;

@@ -1,10 +1,14 @@
 #include "collector/daemon/diagnostics.h"
 
+#include "collector/daemon/outages.h"
 #include "collector/daemon/quiet.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define LOOK_NS NS_PER_S /* at the sinks */
 
 /* "sink NAME: ..." of the pipeline, "NAME: ..." of a sink's engine. */
 static const char *sink_of(const struct daemon *d, const char *text)
@@ -45,6 +49,11 @@ void daemon_say(struct daemon *d, const char *text)
     d->quiet_at_ns = quiet_deadline(d->quiet);
 }
 
+static void on_outage(void *arg, uint8_t level, const char *text)
+{
+    daemon_tell(arg, level, text);
+}
+
 int diagnostics_open(struct daemon *d, struct err *e)
 {
     d->quiet = calloc(1, sizeof *d->quiet);
@@ -52,6 +61,11 @@ int diagnostics_open(struct daemon *d, struct err *e)
         return err_set(e, -ENOMEM, "out of memory");
     d->quiet->say = on_warning;
     d->quiet->arg = d;
+    d->outages = calloc(1, sizeof *d->outages);
+    if (!d->outages)
+        return err_set(e, -ENOMEM, "out of memory");
+    d->outages->say = on_outage;
+    d->outages->arg = d;
     d->pipeline.notes = d->notes;
     return 0;
 }
@@ -70,8 +84,95 @@ void diagnostics_choose_sinks(struct daemon *d)
     }
 }
 
+/* ---- sinks that do not work, records that are lost ---- */
+
+static const char *where_they_wait(const struct sink *s, char *ret, size_t size)
+{
+    static const char *const texts[] = {
+        [SINK_FULL_DROP_OLDEST] = "what does not fit into its queue is given up, the oldest first",
+        [SINK_FULL_DROP_NEWEST] = "what does not fit into its queue is given up, the newest first",
+        [SINK_FULL_BLOCK] = "its records wait in the rings",
+    };
+    if (!s->ops->remote)
+        return texts[SINK_FULL_BLOCK];
+    if (s->delivery.on_full != SINK_FULL_SPOOL)
+        return texts[s->delivery.on_full];
+    (void)snprintf(ret, size, "its records wait in its spool, up to %.1f MB, then the oldest are given up",
+                   (double)s->delivery.spool_max_bytes / (1024.0 * 1024.0));
+    return ret;
+}
+
+struct reason {
+    uint64_t n;
+    const char *text;
+};
+
+/* "so far: queue full 3, spool damaged 1" */
+static const char *reasons(const struct reason *r, unsigned count, char *ret, size_t size)
+{
+    size_t used = 0;
+    *ret = '\0';
+    for (unsigned i = 0; i < count && used < size; i++)
+        if (r[i].n)
+            used += (size_t)snprintf(ret + used, size - used, "%s%s %" PRIu64, used ? ", " : "so far: ", r[i].text,
+                                     r[i].n);
+    return ret;
+}
+
+static const char *why_given_up(const struct remote_stats *s, char *ret, size_t size)
+{
+    const struct reason r[] = {
+        {s->dropped_full, "queue full"}, {s->dropped_spool_size, "spool full"},
+        {s->dropped_spool_age, "older than spool_max_age"}, {s->dropped_corrupt, "spool damaged"},
+        {s->dropped_refused, "refused, and no room for dead letters"},
+    };
+    return reasons(r, sizeof r / sizeof r[0], ret, size);
+}
+
+static void look_at_sink(struct daemon *d, uint64_t now_ns, const struct target *t)
+{
+    static struct remote_stats s; /* large; the collector has one thread */
+    char waits[128], why[256], dead_dir[PATH_MAX + 64];
+    target_stats(t, &s);
+    (void)snprintf(dead_dir, sizeof dead_dir, "%s/dead/%s", d->state_dir, t->sink->common.name);
+    outages_look(d->outages, now_ns, &(struct outage_facts){
+        .name = t->sink->common.name, .is_failing = t->is_failing, .is_told = !t->remote,
+        .reason = t->remote ? s.last_reason : strerror(-t->last_error),
+        .waits = where_they_wait(t->sink, waits, sizeof waits), .waiting = s.queued_records + s.spooled_records,
+        .spooled = s.spooled_records, .spooled_bytes = s.spooled_bytes,
+        .spool_max_bytes = t->sink->delivery.spool_max_bytes,
+        .given_up = retired_given_up(&s) - s.dead, .given_up_why = why_given_up(&s, why, sizeof why),
+        .dead = s.dead, .dead_dir = dead_dir,
+    });
+}
+
+static void look_at_services(struct daemon *d, uint64_t now_ns)
+{
+    const struct segments_stats *s = &d->segments.stats;
+    char why[200];
+    const struct reason r[] = {
+        {s->dropped, "lane full"}, {s->orphaned, "no lane free"}, {s->unregistered, "registry full"},
+        {s->lost, "overwritten"},
+    };
+    (void)reasons(r, sizeof r / sizeof r[0], why, sizeof why);
+    outages_services(d->outages, now_ns, s->dropped + s->orphaned + s->unregistered + s->lost, why);
+}
+
+/* The balance at the end, and what --drain ends with, say the rest. */
+static void look(struct daemon *d, uint64_t now_ns)
+{
+    if (now_ns < d->outages_at_ns)
+        return;
+    d->outages_at_ns = now_ns + LOOK_NS;
+    for (uint32_t i = 0; i < d->pipeline.targets_count; i++)
+        look_at_sink(d, now_ns, &d->pipeline.target[i]);
+    if (!d->is_stopping)
+        look_at_services(d, now_ns);
+}
+
 void diagnostics_run(struct daemon *d, uint64_t now_ns)
 {
+    look(d, now_ns);
     if (now_ns < d->quiet_at_ns)
         return;
     quiet_run(d->quiet, now_ns);
@@ -88,7 +189,9 @@ void diagnostics_close(struct daemon *d)
     if (d->quiet)
         quiet_run(d->quiet, UINT64_MAX);
     free(d->quiet);
+    free(d->outages);
     notes_free(d->notes);
     d->quiet = NULL;
+    d->outages = NULL;
     d->notes = NULL;
 }

@@ -9,7 +9,7 @@ bool diagnostics_want_records(const struct config *c);
 int diagnostics_open(struct daemon *d, struct err *e);
 /* After the pipeline is opened, and after a reload: which of its sinks get records. */
 void diagnostics_choose_sinks(struct daemon *d);
-/* Tells the counts of what was left out; UINT64_MAX: all. */
+/* Looks at the sinks (outages.h), and tells the counts of what was left out. */
 void diagnostics_run(struct daemon *d, uint64_t now_ns);
 uint64_t diagnostics_deadline(const struct daemon *d);
 void diagnostics_close(struct daemon *d);

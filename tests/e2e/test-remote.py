@@ -165,6 +165,32 @@ def drain_tells_when_something_was_not_delivered():
         check("collector: processed 50; " in text and "; http delivered 0 records, 0 bytes, dropped (queue full) 50" in text, text)
 
 
+def an_outage_stands_in_the_log_of_the_collector():
+    """When it begins and when it is over, what was refused, and what services lost; each once."""
+    with Place() as place, BrokenServer(refuses=lambda r: r["data"].get("n") == 7) as server:
+        log = os.path.join(place.path, "stderr")
+
+        def said(words):
+            with open(log) as f:
+                return words in f.read()
+        with open(log, "w") as f:
+            c = place.start([COLLECTOR, "--rings", place.rings, "--sink", server.uri()], stderr=f)
+        place.wait_ready(c)
+        written = place.load_done("--records", 20000, "--payload", 500) # more than a lane holds
+        wait_for("the outage is told", lambda: said("sink http: does not work: HTTP 503; its records wait in its spool, up to "))
+        wait_for("losses are told", lambda: said("collector: services: ") or written == 20000)
+        server.is_broken = False
+        wait_for("its end is told", lambda: said("sink http: works again after "))
+        wait_for("the dead letter is told", lambda: said(f"sink http: 1 records refused for good; fapilog-dump {place.path}/state/"
+                                                         "dead/http says why"))
+        stop(c)
+        with open(log) as f:
+            text = f.read()
+        for words in ("does not work", "works again", "refused for good"):
+            check(text.count(words) == 1, f"'{words}' not once: {text}")
+        check("503" not in text.split("works again")[1], text)
+
+
 def who_blocks_does_not_use_up_the_time_to_stop():
     """Also where its batches are all that may be open, and more waits in the ring."""
     for records, payload, options in ((500, 10, ()), (14000, 1000, ("--set", "window_batches=3"))):
@@ -208,4 +234,5 @@ if __name__ == "__main__":
     sys.exit(run([both_get_everything_whenever_the_collector_is_killed, only_what_was_under_way_at_a_kill_comes_twice,
                   of_requests_that_end_in_the_middle_of_batches_only_those_in_flight_at_a_kill_come_twice,
                   while_the_server_is_down_files_go_on_and_its_records_are_spooled, nobody_else_writes_to_a_spool,
-                  who_blocks_does_not_use_up_the_time_to_stop, drain_tells_when_something_was_not_delivered]))
+                  an_outage_stands_in_the_log_of_the_collector, who_blocks_does_not_use_up_the_time_to_stop,
+                  drain_tells_when_something_was_not_delivered]))
