@@ -93,8 +93,10 @@ static void unknown(struct build *b, const struct tables *t, const char *place, 
         for (const struct opt *row = t->rows[i]; row->type != OPT_END_ROW && used < sizeof allowed; row++)
             used += (size_t)snprintf(allowed + used, sizeof allowed - used, "%s%s", used ? ", " : "", row->name);
     const char *near = tables_suggest(t, name);
-    build_problem(b, -EINVAL, "%s: %s%s: no such option%s%s%s (allowed: %s)", place, path, name,
-                  near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "", allowed);
+    const bool is_page = near && strlen(allowed) > OPT_NAMES_SHOWN;
+    build_problem(b, -EINVAL, "%s: %s%s: no such option%s%s%s%s%s%s", place, path, name,
+                  near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "", is_page ? "" : " (allowed: ",
+                  is_page ? "" : allowed, is_page ? "" : ")");
 }
 
 void build_text(struct build *b, const struct tables *t, const char *path, const char *name, const char *value,

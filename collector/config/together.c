@@ -90,6 +90,11 @@ void build_check(struct build *b)
     struct err why = {0};
     struct routes *routes = NULL;
     struct stages *chain = calloc(1, sizeof *chain); /* the pipeline only asks how many there are */
+    if (!c->sinks_count) {
+        build_problem(b, -EINVAL, "sinks: there is none; name one, or leave sinks out for the console");
+        free(chain);
+        return;
+    }
     int r = chain ? open_routes(b, &routes, &why) : err_set(&why, -ENOMEM, "out of memory");
     if (r == 0) {
         chain->count = build_stages_total(b);

@@ -65,7 +65,8 @@ static int check_place(const struct sink *a, const struct sink *b, struct err *e
                        a->common.name, b->common.name);
     if (!b->ops->mark || sink_identity(a) != sink_identity(b))
         return 0;
-    return err_set(e, -EEXIST, "sinks %s and %s write to the same place", a->common.name, b->common.name);
+    return err_set(e, -EEXIST, "sinks %s and %s write to the same place; give one another path, or leave it out",
+                   a->common.name, b->common.name);
 }
 
 int pipeline_check_sinks(struct sink *const *sinks, uint32_t count, struct err *e)

@@ -29,18 +29,19 @@ struct names {
     uint32_t count;
 };
 
-static int refuse_sink(const char *name, const struct names *n, struct err *e)
+static int refuse_sink(const char *key, const char *name, const struct names *n, struct err *e)
 {
     char all[512] = "";
     const char *near = NULL;
+    const unsigned limit = strlen(name) > 2 * NEAR ? NEAR : 0; /* of short names each is near to each */
     size_t used = 0;
     for (uint32_t i = 0; i < n->count; i++) {
-        if (!near && opt_distance(n->name[i], name) <= NEAR)
+        if (!near && limit && opt_distance(n->name[i], name) <= limit)
             near = n->name[i];
         if (used < sizeof all)
             used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", i ? ", " : "", n->name[i]);
     }
-    return err_set(e, -EINVAL, "'%s' is no sink%s%s%s (there are: %s)", name, near ? "; did you mean '" : "",
+    return err_set(e, -EINVAL, "%s: '%s' is no sink%s%s%s (there are: %s)", key, name, near ? "; did you mean '" : "",
                    near ? near : "", near ? "'?" : "", used ? all : "none");
 }
 
@@ -53,7 +54,7 @@ static int sinks_of(const struct opt_list *list, const struct names *n, const ch
         while (at < n->count && strcmp(n->name[at], list->item[i]) != 0)
             at++;
         if (at == n->count)
-            return err_wrap(e, refuse_sink(list->item[i], n, e), "%s", key);
+            return refuse_sink(key, list->item[i], n, e);
         *ret |= UINT32_C(1) << at;
     }
     return 0;
@@ -100,10 +101,12 @@ static int rules_compile(struct routes *r, const struct route_config *cfg, const
     for (uint32_t i = 0; i < cfg->count; i++) {
         const char *const source = cfg->rule[i].source;
         const int result = rule_compile(r, &cfg->rule[i], n, e);
-        if (result < 0)
-            return err_wrap(e, result, "route %u%s%s", i + 1, source ? " in " : "", source ? source : "");
+        if (result < 0) {
+            const struct err why = *e;
+            return err_set(e, result, "%s%sroutes[%u].%s", source ? source : "", source ? ": " : "", i, why.text);
+        }
     }
-    return sinks_of(&cfg->fallback, n, "fallback", &r->fallback, e);
+    return sinks_of(&cfg->fallback, n, "routing.fallback", &r->fallback, e);
 }
 
 /* Said once, since it is more often a slip than meant. */

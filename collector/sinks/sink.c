@@ -124,8 +124,9 @@ static int refuse_key(struct sink *s, const char *key, struct err *e)
         near = near ? near : opt_suggest(rows, key);
         list_names(rows, allowed, sizeof allowed);
     }
-    return err_set(e, -EINVAL, "%s: no such option%s%s%s (allowed: %s)", key, near ? "; did you mean '" : "",
-                   near ? near : "", near ? "'?" : "", allowed);
+    const bool is_page = near && strlen(allowed) > OPT_NAMES_SHOWN;
+    return err_set(e, -EINVAL, "%s: no such option%s%s%s%s%s%s", key, near ? "; did you mean '" : "", near ? near : "",
+                   near ? "'?" : "", is_page ? "" : " (allowed: ", is_page ? "" : allowed, is_page ? "" : ")");
 }
 
 /* What options were given, so that none is given twice: by row, since an alias names the same one. */

@@ -323,7 +323,7 @@ int opt_complete(const struct opt *rows, const void *cfg, struct err *e)
         if (!(row->flags & OPT_REQUIRED))
             continue;
         if (is_empty(row, at))
-            return err_set(e, -EINVAL, "%s: must be given (%s)", row->name, row->help);
+            return err_set(e, -EINVAL, "%s: must be given: %.*s", row->name, (int)strcspn(row->help, ".;"), row->help);
     }
     return 0;
 }
@@ -444,6 +444,16 @@ const char *opt_suggest_long(const struct option *rows, const char *given)
     return nearest;
 }
 
+/* A part of a name that somebody remembered: "bytes", "ca_file" of "tls_ca_file". */
+static bool is_part(const char *name, const char *part, size_t len)
+{
+    const size_t whole = strlen(name);
+    if (len < 4 || len >= whole)
+        return false;
+    return strncasecmp(name, part, len) == 0 ||
+           (name[whole - len - 1] == '_' && strcasecmp(name + whole - len, part) == 0);
+}
+
 const char *opt_suggest(const struct opt *rows, const char *name)
 {
     const char *nearest = NULL;
@@ -454,8 +464,7 @@ const char *opt_suggest(const struct opt *rows, const char *name)
         const unsigned other = row->alias ? opt_distance(row->alias, name) : limit + 1;
         if (other < d)
             d = other;
-        /* a part of a name that somebody remembered: "bytes", "total" */
-        if (d > limit && len >= 4 && strncasecmp(row->name, name, len) == 0)
+        if (d > limit && is_part(row->name, name, len))
             d = limit;
         if (d <= limit && (!nearest || d < limit)) {
             nearest = row->name;

@@ -129,6 +129,7 @@ void opt_free(const struct opt *rows, void *cfg);
 bool opt_equal(const struct opt *row, const void *a_cfg, const void *b_cfg);
 /* Exchanges the values of a row, which cannot fail. */
 void opt_swap(const struct opt *row, void *a_cfg, void *b_cfg);
+enum { OPT_NAMES_SHOWN = 240 }; /* beside a suggestion, a longer list of what is allowed says nothing more */
 /* The name in `rows` nearest to a misspelt one, or NULL when none is near. */
 const char *opt_suggest(const struct opt *rows, const char *name);
 /* The same for a command's long options; `given` may have its dashes and a value. */

@@ -42,7 +42,8 @@ static int parse_scheme(char **at, struct uri *u, struct err *e)
     for (; isalnum((unsigned char)*p) || *p == '+' || *p == '-' || *p == '.' || *p == '_'; p++)
         *p = (char)tolower((unsigned char)*p);
     if (*p != ':')
-        return err_set(e, -EINVAL, "URI scheme: no ':' after '%.*s'", (int)(p - text), text);
+        return err_set(e, -EINVAL, "URI scheme: no ':' after '%.*s'; want a URI such as "
+                       "file:///var/log/app.jsonl", (int)(p - text), text);
     *p = '\0';
     u->scheme = text;
     *at = p + 1;

@@ -143,7 +143,7 @@ def wrong_options_of_a_plugin_are_refused_as_those_of_others():
     with Place() as place:
         plugin = ["--set", f"plugins={example(place)}", "--check"]
         rows = [
-            (["--sink", "datagram:"], "path: must be given (Unix socket to send to.)"),
+            (["--sink", "datagram:"], "path: must be given: Unix socket to send to"),
             (["--sink", "datagram:/x?nonsense=1"], "nonsense: no such option"),
             (["--sink", "datagram:/" + "x" * 200], "path: a socket's has at most 107 bytes"),
         ]

@@ -219,6 +219,7 @@ static void misspelt_names_get_a_suggestion(void **state)
     assert_string_equal(opt_suggest(rows, "intervall"), "interval");
     assert_string_equal(opt_suggest(rows, "Max-Flies"), "max_files");
     assert_string_equal(opt_suggest(rows, "comp"), "compress");
+    assert_string_equal(opt_suggest(rows, "severity"), "min_severity"); /* its end */
     assert_null(opt_suggest(rows, "endpoint"));
     assert_null(opt_suggest(rows, "x"));
     assert_int_equal(opt_distance("abcd", "abcd"), 0);

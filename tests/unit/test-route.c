@@ -241,10 +241,10 @@ static void refusals_say_where_what_and_what_is_allowed(void **state)
     add("to", "archive", NULL);
     struct route_rule *const r = add("to", "serch", NULL);
     r->source = "fapilog.yaml:12";
-    expect_refused("'serch' is no sink; did you mean 'search'? (there are: archive, search, pager)", "; to");
-    expect_refused("route 2 in fapilog.yaml:12", "");
+    expect_refused("'serch' is no sink; did you mean 'search'? (there are: archive, search, pager)",
+                   "fapilog.yaml:12: routes[1].to: ");
     set(r, "to", "");
-    expect_refused("names no sink", "route 2");
+    expect_refused("names no sink", "fapilog.yaml:12: routes[1].to: ");
     set(r, "to", "pager");
     set(r, "levels", "LOUD");
     expect_refused("levels: 'LOUD'", "CRITICAL");
@@ -253,7 +253,7 @@ static void refusals_say_where_what_and_what_is_allowed(void **state)
     expect_refused("where:", "column");
     set(r, "where", "");
     CHECK(opt_parse_list("nowhere", &config.fallback) == 0);
-    expect_refused("'nowhere' is no sink", "fallback");
+    expect_refused("routing.fallback: 'nowhere' is no sink", "there are");
 }
 
 static void there_is_a_limit_on_rules_and_all_below_it_work(void **state)
