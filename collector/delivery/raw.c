@@ -190,6 +190,35 @@ static int stretch_walk(struct batch *b, uint32_t output, const struct stretch *
     return r < 0 ? r : span_add(b, output, st, &run);
 }
 
+static const struct lane_run *run_at(const struct lane *l, uint64_t pos, uint32_t *next)
+{
+    const struct lane_reader *reader = l->reader;
+    while (*next < reader->runs_count && reader->run[*next].from < pos)
+        ++*next;
+    return *next < reader->runs_count ? &reader->run[*next] : NULL;
+}
+
+/* Runs of which all is wanted go as they are, what lies between them is walked. */
+static int stretch_take_runs(struct batch *b, uint32_t output, const struct stretch *st, uint32_t level_mask,
+                             struct chain *chain)
+{
+    struct stretch part = *st;
+    int r = 0;
+    for (uint32_t next = 0; part.from < st->to && r == 0; part.from = part.to) {
+        const struct lane_run *run = run_at(st->lane, part.from, &next);
+        part.to = !run ? st->to : run->from > part.from ? run->from : run->to;
+        CHECK(part.to <= st->to);
+        if (!run || run->from != part.from || run->levels & ~level_mask || chain->is_open) {
+            r = stretch_walk(b, output, &part, level_mask, chain);
+            continue;
+        }
+        const struct run all = { run->from, run->to, run->records,
+                                 run->generation ? run->generation : generation_at(&part), false };
+        r = span_add(b, output, st, &all);
+    }
+    return r;
+}
+
 /* A lane whose producer writes over old blocks: what is still whole after copying counts. *overwritten grows by the
  * rest. */
 static int stretch_copy(struct batch *b, const struct stretch *all, struct stretch *ret, uint64_t *ret_from,
@@ -225,7 +254,8 @@ static int lane_collect(struct batch *b, uint32_t output, const struct stretch *
     struct chain chain = { 0 };
     int r = 0;
     if (!(all->lane->reader->cursor.flags & LANE_COPY))
-        return stretch_walk(b, output, all, level_mask, &chain);
+        return b->images ? stretch_walk(b, output, all, level_mask, &chain)
+                         : stretch_take_runs(b, output, all, level_mask, &chain);
     for (uint64_t from = all->from; from < all->to && r == 0;) {
         struct stretch part;
         r = stretch_copy(b, all, &part, &from, overwritten);

@@ -67,6 +67,8 @@ static void touch_lane(struct drain *d, struct lane *l)
     CHECK(d->touched_count < d->touched_cap);
     l->is_touched = true;
     l->span_from = l->taken;
+    if (l->reader)
+        l->reader->runs_count = 0;
     d->touched[d->touched_count++] = (struct checkpoint_item){ .source = l->source, .lane = l };
 }
 
@@ -520,6 +522,7 @@ static void lane_take_walk(struct drain *d, struct lane *l, const struct walk *w
 {
     struct lane_reader *reader = l->reader;
     touch_lane(d, l);
+    walk_note_run(l, w);
     l->taken = w->to;
     l->delivered += w->records;
     l->skipped_before += w->skipped;
@@ -553,8 +556,9 @@ static uint64_t lane_take_copied(struct drain *d, struct lane *l, uint64_t bytes
 
 static uint64_t lane_take_walked(struct drain *d, struct lane *l, uint64_t bytes_max, uint64_t *ret_records)
 {
+    const uint64_t cap = l->reader->cursor.cap, to_end = cap - (l->taken & (cap - 1));
     struct walk w;
-    walk_lane(l, bytes_max, &w);
+    walk_lane(l, bytes_max < to_end ? bytes_max : to_end, &w);
     const uint64_t bytes = w.to - l->taken;
     if (bytes)
         lane_take_walk(d, l, &w);

@@ -22,6 +22,19 @@ enum {
 
 struct source;
 
+enum {
+    LANE_RUNS_MAX = 8, /* of one batch that are noted, */
+    LANE_RUN_BYTES = 256 << 10, /* so long at most: what is not noted is walked again */
+};
+
+/* Records that were walked by their headers and all stand alone: whoever wants all of their levels may take them
+ * without looking at them again. */
+struct lane_run {
+    uint64_t from, to;   /* not over the end of the ring */
+    uint32_t records, levels;
+    uint32_t generation; /* of its last block header, 0: it has none */
+};
+
 /* Made when a lane first has something to read: most lanes of most segments never do. */
 struct lane_reader {
     struct lane_cursor cursor;
@@ -29,6 +42,8 @@ struct lane_reader {
     bool has_record;
     /* For spans: who writes the lane; the cursor knows it only of lanes that it reads itself. */
     struct segment_lane_owner owner;
+    struct lane_run run[LANE_RUNS_MAX]; /* of what the present batch has taken */
+    uint32_t runs_count;
 };
 
 /* See fence.h. */

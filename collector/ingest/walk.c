@@ -5,6 +5,7 @@
 enum {
     HEADER_BYTES = sizeof(struct fapilog_record_header),
     FRAGMENT_LAST = 2,
+    PADDING = 0, /* no kind of record */
 };
 
 struct lane_bytes {
@@ -27,10 +28,11 @@ static bool block_is_valid(const struct lane_bytes *b, uint64_t pos, uint64_t en
 }
 
 /* The usual: events that follow each other in one block. Returns where they end, at most at `end`. */
-static uint64_t pass_events(const struct lane_bytes *b, uint64_t pos, uint64_t end, uint64_t *records)
+static uint64_t pass_events(const struct lane_bytes *b, uint64_t pos, uint64_t end, struct walk *w)
 {
     const uint8_t *const start = b->data + (pos & b->mask), *at = start;
-    uint64_t left = end - pos;
+    uint64_t left = end - pos, records = 0;
+    uint32_t levels = 0;
     while (left >= HEADER_BYTES) {
         /* order: relaxed - as in word_at() */
         const uint64_t word0 = load_rlx((const uint64_t *)(const void *)at);
@@ -40,9 +42,36 @@ static uint64_t pass_events(const struct lane_bytes *b, uint64_t pos, uint64_t e
             break;
         at += size;
         left -= size;
-        ++*records;
+        records++;
+        levels |= UINT32_C(1) << FAPILOG_WORD0_LEVEL(word0);
     }
+    w->records += records;
+    w->levels |= levels;
     return pos + (uint64_t)(at - start);
+}
+
+static void count(struct walk *w, uint32_t kind, uint64_t word0, bool *in_chain)
+{
+    switch (kind) {
+    case FAPILOG_KIND_EVENT:
+    case FAPILOG_KIND_DYNAMIC:
+        w->records++;
+        w->levels |= UINT32_C(1) << FAPILOG_WORD0_LEVEL(word0);
+        break;
+    case FAPILOG_KIND_FRAGMENT:
+        *in_chain = !(FAPILOG_WORD0_SCHEMA(word0) & FRAGMENT_LAST);
+        w->records += !*in_chain;
+        w->is_odd = true;
+        break;
+    case FAPILOG_KIND_BLOCK:
+        w->generation = FAPILOG_WORD0_SCHEMA(word0);
+        break;
+    case PADDING:
+    case FAPILOG_KIND_CONTEXT:
+        break;
+    default:
+        w->is_odd = true;
+    }
 }
 
 void walk_lane(const struct lane *l, uint64_t bytes_max, struct walk *ret)
@@ -59,7 +88,7 @@ void walk_lane(const struct lane *l, uint64_t bytes_max, struct walk *ret)
         const uint64_t end = block_end < l->tail ? block_end : l->tail;
         if (likely(!in_chain) && pos & (b.block - 1)) {
             const uint64_t share = l->taken + bytes_max;
-            ret->to = pos = pass_events(&b, pos, end < share ? end : share < pos ? pos : share, &ret->records);
+            ret->to = pos = pass_events(&b, pos, end < share ? end : share < pos ? pos : share, ret);
             if (pos == end)
                 continue;
         }
@@ -73,29 +102,43 @@ void walk_lane(const struct lane *l, uint64_t bytes_max, struct walk *ret)
             /* A zero word ends a block whose rest was too small; anything else is damage. */
             ret->skipped += is_start || (word0 && end - pos >= HEADER_BYTES) ? end - pos : 0;
             next = end;
-            kind = 0;
+            kind = PADDING;
+            ret->is_odd |= ret->skipped > 0;
         }
         if (unlikely(next - l->taken > bytes_max && !in_chain && ret->to != l->taken))
             break;
-        switch (kind) {
-        case FAPILOG_KIND_EVENT:
-        case FAPILOG_KIND_DYNAMIC:
-            ret->records++;
-            break;
-        case FAPILOG_KIND_FRAGMENT:
-            in_chain = !(FAPILOG_WORD0_SCHEMA(word0) & FRAGMENT_LAST);
-            ret->records += !in_chain;
-            break;
-        case FAPILOG_KIND_BLOCK:
-            ret->generation = FAPILOG_WORD0_SCHEMA(word0);
-            break;
-        default:
-            break;
-        }
+        count(ret, kind, word0, &in_chain);
         pos = next;
         if (likely(!in_chain))
             ret->to = pos;
     }
     if (pos == l->tail) /* also when a chain has no end: it is no record */
         ret->to = pos;
+}
+
+/* Small ones that follow each other become one, but not over the end of the ring. */
+static bool may_grow(const struct lane *l, const struct lane_run *run, const struct walk *w)
+{
+    return run->to == l->taken && l->taken & (l->reader->cursor.cap - 1) && w->to - run->from <= LANE_RUN_BYTES;
+}
+
+void walk_note_run(struct lane *l, const struct walk *w)
+{
+    struct lane_reader *reader = l->reader;
+    struct lane_run *last = reader->runs_count ? &reader->run[reader->runs_count - 1] : NULL;
+    if (w->is_odd)
+        return;
+    if (last && may_grow(l, last, w)) {
+        last->to = w->to;
+        last->records += (uint32_t)w->records;
+        last->levels |= w->levels;
+        if (w->generation)
+            last->generation = w->generation;
+        return;
+    }
+    if (reader->runs_count < LANE_RUNS_MAX && w->to - l->taken <= LANE_RUN_BYTES)
+        reader->run[reader->runs_count++] = (struct lane_run){
+            .from = l->taken, .to = w->to, .records = (uint32_t)w->records, .levels = w->levels,
+            .generation = w->generation,
+        };
 }

@@ -10,9 +10,14 @@ struct walk {
     uint64_t records; /* events passed: EVENT, DYNAMIC and whole chains */
     uint64_t skipped; /* bytes of damaged blocks */
     uint32_t generation; /* of the last block header, 0: none was passed */
+    uint32_t levels;     /* of EVENT and DYNAMIC records, one bit each */
+    bool is_odd;         /* holds anything else than these, blocks, contexts and padding */
 };
 
 /* From l->taken towards l->tail; ends before it would pass bytes_max, unless a single record does. */
 void walk_lane(const struct lane *l, uint64_t bytes_max, struct walk *ret);
+
+/* Notes what was walked from l->taken on as a run of the present batch, unless it is odd. */
+void walk_note_run(struct lane *l, const struct walk *w);
 
 #endif

@@ -472,6 +472,95 @@ static void spans_keep_to_what_is_asked_for(void **state)
     assert_true(spans <= builder_lane(b, 0)->tail / (ASKED / 2) + 1); /* and do not waste it */
 }
 
+/* What a sink of raw spans gets of a batch: bytes of the lane, one entry each, and the records in them. */
+struct raw_share {
+    uint64_t records, from, bytes;
+    uint32_t spans;
+    uint8_t has[1 << 16]; /* by position in the ring */
+};
+
+static void take_raw(struct batch *batch, const struct outputs *outputs, struct raw_share *ret)
+{
+    struct buffers buffers = { 0 };
+    struct err e = { 0 };
+    batch_begin(batch, outputs, 1);
+    assert_int_equal(raw_collect(batch, outputs, &e), 0);
+    for (uint32_t i = 0; i < outputs->count; i++) {
+        struct raw_share *all = &ret[i];
+        memset(all, 0, sizeof *all);
+        all->spans = batch->span_first[i + 1] - batch->span_first[i];
+        for (uint32_t k = batch->span_first[i]; k < batch->span_first[i + 1]; k++) {
+            const struct sink_span *span = &batch->span[k];
+            const uint64_t at = span->position % sizeof all->has;
+            assert_true(span->position >= all->from); /* in order */
+            assert_true(at + span->len <= sizeof all->has);
+            assert_int_equal(span->generation, 1);
+            all->from = span->position + span->len;
+            all->bytes += span->len;
+            all->records += span->records;
+            memset(all->has + at, 1, span->len);
+        }
+        assert_int_equal(all->records, batch->span_records[i]);
+        assert_int_equal(all->bytes, batch->span_bytes[i]);
+    }
+    batch_end(batch, &buffers);
+}
+
+/* Raw outputs take runs that were walked as they are; to walk them again gives the same. */
+static void noted_runs_are_what_walking_them_gives(void **state)
+{
+    struct place *p = *state;
+    static struct raw_share noted[2], walked[2];
+    static struct payload large;
+    static char fill[3000];
+    struct batch batch = { 0 };
+    struct buffers buffers = { 0 };
+    uint64_t all = 0, wanted = 0, records;
+    const struct outputs outputs = {
+        .count = 2, .output = { { .kind = OUTPUT_RAW, .level_mask = UINT32_MAX },
+                                { .kind = OUTPUT_RAW, .level_mask = UINT32_C(1) << FAPILOG_LEVEL_ERROR } } };
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1, .cap_log2 = 16 });
+    payload_init(&large);
+    payload_dynamic(&large, 0, "large");
+    payload_put(&large, fill, sizeof fill, 1);
+    assert_int_equal(attach(p, 0), 0);
+    p->drain.is_raw_only = true;
+    p->settings.lane_budget_bytes = 3000;
+    for (unsigned round = 0; round < 40; round++) { /* some ten times around the lane */
+        const uint8_t level = round % 4 == 1 ? FAPILOG_LEVEL_ERROR : FAPILOG_LEVEL_INFO;
+        for (uint64_t n = 0; n < 300; n++)
+            put(b, 0, n == 150 && round % 4 == 2 ? FAPILOG_LEVEL_ERROR : level, n);
+        if (round % 2) /* in the midst of what is wanted, and of what is not */
+            builder_put_large(b, 0, FAPILOG_KIND_DYNAMIC, round % 4 == 3 ? FAPILOG_LEVEL_ERROR : FAPILOG_LEVEL_INFO, 0,
+                              0, &large, 1000);
+        uint64_t taken = 0;
+        do {
+            begin(p, DRAIN_ALL);
+            while (drain_take_span(&p->drain, 2000, &records))
+                taken += records;
+        } while (p->drain.has_more);
+        assert_int_equal(drain_checkpoint(&p->drain, &batch.checkpoint, NULL), 0);
+        struct lane_reader *reader = p->segments.source[0]->lane[0].reader;
+        assert_true(reader->runs_count > 0 && reader->run[0].from >= batch.checkpoint.item[0].from);
+        take_raw(&batch, &outputs, noted);
+        const uint32_t runs = reader->runs_count;
+        reader->runs_count = 0;
+        take_raw(&batch, &outputs, walked);
+        reader->runs_count = runs;
+        release_checkpoint(&batch.checkpoint);
+        for (unsigned i = 0; i < 2; i++) {
+            assert_int_equal(noted[i].records, walked[i].records);
+            assert_memory_equal(noted[i].has, walked[i].has, sizeof noted[i].has);
+        }
+        assert_int_equal(noted[0].records, taken);
+        all += noted[0].records;
+        wanted += noted[1].records;
+    }
+    assert_int_equal(all, 40 * 300 + 20);
+    assert_int_equal(wanted, 10 * 300 + 10 + 10);
+    batch_done(&batch, &buffers);
+}
+
 struct vandal {
     struct segment_builder *b;
     uint32_t stop;
@@ -662,6 +751,7 @@ int main(void)
         T(quotas_refuse_and_count),
         T(spans_cover_what_decoding_delivers),
         T(spans_keep_to_what_is_asked_for),
+        T(noted_runs_are_what_walking_them_gives),
         T(bytes_that_change_while_they_are_read_do_no_harm),
         T(the_fill_of_a_lane_is_what_its_thread_finds_in_use),
         T(producers_find_the_anchor_of_the_last_turn),
