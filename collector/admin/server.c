@@ -153,9 +153,9 @@ static int listen_tcp(struct admin *a, const struct addrinfo *ai, const char *te
     a->is_local = address_is_loopback(ai->ai_addr);
     (void)setsockopt(a->listen_fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
     if (bind(a->listen_fd, ai->ai_addr, ai->ai_addrlen) < 0)
-        return errno == EADDRINUSE ?
-                   err_set(e, -errno, "admin: %s: another program listens there; take another port, or admin=unix", text) :
-                   err_sys(e, -errno, "admin: %s", text);
+        return errno == EADDRINUSE ? err_set(e, -errno, "admin: %s: another program listens there; take another port, "
+                                                        "or admin=unix", text) :
+                                     err_sys(e, -errno, "admin: %s", text);
     name_address(a);
     return 0;
 }

@@ -70,7 +70,7 @@ def a_wrong_expression_or_sink_stops_the_collector_before_it_starts():
         path = place.file("fapilog.yaml")
         for text, said in (("stages: [{match: {where: 'level >='}}]", "column 9"),
                            ("stages: [{match: {}}]", "where"),
-                           ("routes: [{to: [al]}]", "did you mean 'all'?")):
+                           ("routes: [{to: [al]}]", "'al' is no sink (there are: all)")):
             with open(path, "w") as f:
                 f.write(f"rings: {place.rings}\nsinks: {{all: 'file://{place.out}/all.jsonl'}}\n{text}\n")
             r = execute([COLLECTOR, "--config", path, "--drain"], status=1)
