@@ -216,6 +216,14 @@ int config_load_plugins(const struct config_args *args, struct err *e)
     return r;
 }
 
+bool config_has_remote_sink(const struct config *c)
+{
+    for (uint32_t i = 0; i < c->sinks_count; i++)
+        if (c->sink[i]->ops->remote)
+            return true;
+    return false;
+}
+
 void config_free(struct config *c)
 {
     for (uint32_t i = 0; i < c->routes.count; i++) {

@@ -59,6 +59,7 @@ struct config {
 /* Needs no clean-up when it fails. The text has a line for each thing that is wrong, as far as there is room. */
 int config_load(const struct config_args *args, struct config *ret, struct err *e);
 void config_free(struct config *c);
+bool config_has_remote_sink(const struct config *c); /* they keep state in a directory */
 /* Only the plug-ins that it names, so that --help and the schema have what is in them. */
 int config_load_plugins(const struct config_args *args, struct err *e);
 /* Usage errors of one KEY=VALUE, as far as they can be told without the sinks and stages. */

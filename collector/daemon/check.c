@@ -29,10 +29,7 @@ static int print_state(const struct options *o, const struct config *c, FILE *f,
 {
     char path[PATH_MAX];
     const char *source = "default";
-    bool is_used = false;
-    for (uint32_t i = 0; i < c->sinks_count; i++)
-        is_used |= c->sink[i]->ops->remote != NULL;
-    if (!is_used || c->settings.delivery.state_dir) /* which stands among the settings */
+    if (!config_has_remote_sink(c) || c->settings.delivery.state_dir) /* which stands among the settings */
         return 0;
     if (!(o->privileges.is_done && private_dirs_state(c, &o->privileges.user, path))) {
         const int r = state_dir_choose(NULL, path, &source, e);

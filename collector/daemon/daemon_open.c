@@ -160,19 +160,11 @@ static int open_rings(struct daemon *d, struct err *e)
     return r;
 }
 
-static bool has_remote_sink(const struct config *c)
-{
-    for (uint32_t i = 0; i < c->sinks_count; i++)
-        if (c->sink[i]->ops->remote)
-            return true;
-    return false;
-}
-
 /* Only remote sinks keep something beside the rings. */
 static int open_state(struct daemon *d, struct err *e)
 {
     const char *source;
-    if (!has_remote_sink(&d->config))
+    if (!config_has_remote_sink(&d->config))
         return 0;
     int r = state_dir_choose(d->config.settings.delivery.state_dir, d->state_dir, &source, e);
     if (r == 0)

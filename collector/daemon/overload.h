@@ -6,7 +6,7 @@
 #include "collector/daemon/daemon.h"
 #include "collector/stage/pressure.h"
 
-/* At least every OVERLOAD_LOOK_NS while there is something to do; cheap when adaptive is not enabled. */
+/* Once a turn; looks at most every 10 ms. Cheap when adaptive is not enabled. */
 void overload_run(struct daemon *d, uint64_t now_ns);
 /* When it is due although nothing else happens. */
 uint64_t overload_deadline(const struct daemon *d);

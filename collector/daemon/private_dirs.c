@@ -91,12 +91,9 @@ static int make_state(const struct config *c, const struct user *u, struct err *
 {
     char path[PATH_MAX];
     const char *source, *given = c->settings.delivery.state_dir;
-    bool is_needed = false;
-    for (uint32_t i = 0; i < c->sinks_count; i++)
-        is_needed |= c->sink[i]->ops->remote != NULL;
     if (private_dirs_state(c, u, path) && setenv("STATE_DIRECTORY", path, 1) < 0)
         return err_sys(e, -errno, "STATE_DIRECTORY");
-    if (!is_needed)
+    if (!config_has_remote_sink(c))
         return 0;
     const int r = state_dir_choose(given, path, &source, e);
     return r < 0 ? r : private_dir_make(path, 0700, u, e);

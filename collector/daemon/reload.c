@@ -52,14 +52,6 @@ static bool stages_differ(const struct config *before, const struct config *afte
     return differ;
 }
 
-static bool has_remote_sink(const struct config *c)
-{
-    for (uint32_t i = 0; i < c->sinks_count; i++)
-        if (c->sink[i]->ops->remote)
-            return true;
-    return false;
-}
-
 static int check_restart(const struct daemon *d, const struct reload *l, struct err *e)
 {
     const struct settings *now = &d->config.settings, *next = &l->config.settings;
@@ -69,7 +61,7 @@ static int check_restart(const struct daemon *d, const struct reload *l, struct 
         return err_set(e, -ENOTSUP, "window_batches changes with a restart only");
     if (!opt_equal(opt_find(settings_opts, "admin"), now, next))
         return err_set(e, -ENOTSUP, "admin changes with a restart only");
-    if (d->state_fd < 0 && has_remote_sink(&l->config))
+    if (d->state_fd < 0 && config_has_remote_sink(&l->config))
         return err_set(e, -ENOTSUP, "the first remote sink needs the state directory: it comes with a restart only");
     return 0;
 }
