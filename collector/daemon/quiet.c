@@ -1,19 +1,13 @@
 #include "collector/daemon/quiet.h"
 
+#include "lib/base/str.h"
+
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #define TOKEN_NS (NS_PER_S / QUIET_PER_SECOND)
-
-static uint64_t hash_of(const char *text)
-{
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
-    for (; *text; text++)
-        h = (h ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
-    return h;
-}
 
 /* ---- the same text ---- */
 
@@ -116,7 +110,7 @@ static void take_token(struct quiet_component *c, uint64_t now_ns)
 
 void quiet_say(struct quiet *q, uint64_t now_ns, const char *text)
 {
-    const uint64_t hash = hash_of(text);
+    const uint64_t hash = str_hash(text);
     expire(q, now_ns);
     struct quiet_text *t = find_text(q, hash, text);
     if (t) {

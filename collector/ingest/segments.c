@@ -5,6 +5,7 @@
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
+#include "lib/base/str.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -34,17 +35,9 @@ static void say(const struct segments *t, const char *name, const char *text)
     t->on_message(t->arg, line);
 }
 
-static uint64_t name_hash(const char *name)
-{
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
-    for (; *name; name++)
-        h = (h ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
-    return h;
-}
-
 static struct source *find(const struct segments *t, const char *name)
 {
-    const uint64_t hash = name_hash(name);
+    const uint64_t hash = str_hash(name);
     for (uint32_t i = 0; i < t->count; i++) {
         if (t->source[i]->name_hash == hash && !strcmp(t->source[i]->name, name))
             return t->source[i];
@@ -215,7 +208,7 @@ int segments_attach(struct segments *t, const char *name)
         return r;
     }
     (void)snprintf(s->name, sizeof s->name, "%s", name);
-    s->name_hash = name_hash(name);
+    s->name_hash = str_hash(name);
     s->owner = t;
     s->probe_at_ns = clock_mono_ns() + PROBE_FIRST_NS + s->name_hash % PROBE_SPREAD_NS;
     t->source[t->count++] = s;
