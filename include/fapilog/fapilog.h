@@ -82,7 +82,7 @@ FAPILOGI_API void fapilog_close(fapilog_t *log);
 /* The logger `name` below `log`, "orders.matching": names are dotted, level rules go by them. The same
  * name below the same logger gives the same object. It inherits the bound fields of `log`. At most
  * FAPILOG_LOGGERS_MAX names have a threshold of their own, further ones share that of `log`. When the
- * registry is full, `log` itself is returned and superblock.unregistered raised. Not signal safe. */
+ * registry is full, `log` itself is returned, and the first time said on stderr. Not signal safe. */
 FAPILOGI_API fapilog_t *fapilog_logger(fapilog_t *log, const char *name);
 
 /* `log` with fields that stand in front of every record:
@@ -121,7 +121,7 @@ struct fapilog_counters {
     uint64_t dropped;      /* records refused because a lane was full */
     uint64_t dropped_bytes;
     uint64_t orphaned;     /* records refused because every shared lane was in use */
-    uint64_t unregistered; /* records and loggers refused because the registry was full */
+    uint64_t unregistered; /* records refused because the registry was full */
     uint64_t truncated;    /* records that lost text beyond FAPILOG_RECORD_BYTES_MAX (they are in written too) */
     uint64_t bytes;        /* of the rings used so far, with headers and padding */
     uint64_t blocked;      /* times a call had to wait for room */

@@ -5,6 +5,8 @@
 #include "lib/base/atomics.h"
 #include "lib/ring/rules.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,6 +103,18 @@ static struct logger *new_logger(const char *service, const char *name, const ui
     return l;
 }
 
+/* No record is lost, so it is not counted. The lock is held. */
+static void warn_of_full_registry(const char *name, bool has_fields)
+{
+    static bool warned;
+    if (warned || process.mode != MODE_RING)
+        return;
+    (void)fprintf(stderr, "fapilog: the registry (%" PRIu64 " bytes) is full: logger '%s'%s and further ones write as "
+                          "their parents do; set fapilog_options.registry_bytes\n", process.registry_size, name,
+                  has_fields ? " with bound fields" : "");
+    warned = true;
+}
+
 /* NULL: no memory or no room in the registry. The lock is held. */
 static struct logger *add(const struct logger *parent, const char *service, const char *name,
                           const uint8_t *fields, size_t size, uint32_t count)
@@ -128,7 +142,7 @@ static struct logger *add(const struct logger *parent, const char *service, cons
         l->pub->ext = fapilogi_register_logger(&head, name, service, fields);
         if (l->pub->ext == 0) {
             free_logger(l);
-            fapilogi_count_unregistered();
+            warn_of_full_registry(name, count > 0);
             return NULL;
         }
     }

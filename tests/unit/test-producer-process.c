@@ -30,6 +30,7 @@ struct shared {
     volatile int result;
     char text[4096];
     struct fapilog_flush_report report;
+    struct fapilog_counters counters;
 };
 static struct shared *shared;
 
@@ -254,6 +255,28 @@ static void without_a_ring_directory_one_line_is_said_and_calls_do_nothing(void 
     run_with_stderr(*state, open_nowhere);
     assert_int_equal(lines(shared->text), 1);
     assert_non_null(strstr(shared->text, "/proc/none"));
+}
+
+static void many_loggers(void *arg)
+{
+    const struct fapilog_options o = {.size = sizeof o, .registry_bytes = 4096};
+    fapilog_t *log = fapilog_open("svc", &o);
+    for (int i = 0; i < 200; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "logger-%d", i);
+        log_here(fapilog_logger(log, name), 1);
+    }
+    fapilog_get_counters(log, &shared->counters);
+    fapilog_close(log);
+}
+
+static void loggers_beyond_the_registry_are_said_once_and_their_records_are_written(void **state)
+{
+    run_with_stderr(*state, many_loggers);
+    assert_int_equal(lines(shared->text), 1);
+    assert_non_null(strstr(shared->text, "registry_bytes"));
+    assert_int_equal(shared->counters.written, 200);
+    assert_int_equal(shared->counters.unregistered, 0);
 }
 
 static void open_stderr(void *arg)
@@ -569,6 +592,7 @@ int main(void)
         TEST(thresholds_follow_environment_rules_and_shared_memory),
         TEST(the_longest_rule_at_a_dot_wins),
         TEST(without_a_ring_directory_one_line_is_said_and_calls_do_nothing),
+        TEST(loggers_beyond_the_registry_are_said_once_and_their_records_are_written),
         TEST(the_stderr_fallback_writes_lines),
         TEST(wrong_options_are_said_and_ignored),
         TEST(a_wrong_environment_is_said_and_the_default_used),
