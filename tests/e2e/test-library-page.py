@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""docs/library.md: its programs compile, run and log what it shows; its table names each variable that the library reads."""
+import glob
+import os
+import re
+import subprocess
+import sys
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "common")]
+from harness import *  # noqa: E402,F403
+
+SOURCE = os.environ["FAPILOG_SOURCE"]
+LIBRARY = os.environ["FAPILOG_LIBRARY"]
+COMPILERS = {"c": (os.environ["FAPILOG_CC"], "-std=gnu17"), "cpp": (os.environ["FAPILOG_CXX"], "-std=c++17")}
+
+
+def page():
+    with open(os.path.join(SOURCE, "docs", "library.md"), encoding="utf-8") as f:
+        return f.read()
+
+
+def programs():
+    """(language, program, what it logs or None): a block of code, and the block without a language right behind it."""
+    return [(language, text, shown or None) for language, text, shown in
+            re.findall(r"^```(c|cpp)\n(.*?)^```\n(?:\n```\n(.*?)^```\n)?", page(), re.DOTALL | re.MULTILINE)]
+
+
+def compiled(place, number, language, text):
+    source = os.path.join(place.path, f"{number}.{language}")
+    program = os.path.join(place.path, f"program{number}")
+    with open(source, "w", encoding="utf-8") as f:
+        f.write(text)
+    command, standard = COMPILERS[language]
+    subprocess.run([*command.split(), standard, "-Wall", "-Wextra", "-Werror", "-I" + os.path.join(SOURCE, "include"), source,
+                    LIBRARY, "-Wl,-rpath," + os.path.dirname(LIBRARY), "-o", program], check=True)
+    return program
+
+
+def the_programs_log_what_the_page_shows():
+    found = programs()
+    check(len(found) == 3, f"{len(found)} programs")
+    for number, (language, text, shown) in enumerate(found):
+        if not COMPILERS[language][0]:
+            continue
+        with Place() as place:
+            p = place.start([compiled(place, number, language, text)], env={"FAPILOG_RING_DIR": place.rings})
+            _, said = p.communicate(timeout=20)
+            check(p.returncode == 0 and not said, f"program {number} ended with {p.returncode}: {said}")
+            dump = place.start([os.environ["FAPILOG_DUMP"], "--format", "pretty", place.rings])
+            out, said = dump.communicate(timeout=20)
+            logged = "".join(line.split(" | ")[2] + "\n" for line in out.splitlines())
+            check(logged == (shown or ""), f"program {number} logs:\n{out}{said}")
+
+
+def every_variable_that_the_library_reads_is_in_the_table():
+    read = set()
+    for path in glob.glob(os.path.join(SOURCE, "lib", "producer", "*.c")) + glob.glob(os.path.join(SOURCE, "lib", "ring", "*.c")):
+        with open(path, encoding="utf-8") as f:
+            read |= set(re.findall(r'"(FAPILOG_[A-Z_]+)"', f.read()))
+    check(len(read) >= 7, f"only {read}")
+    missing = [name for name in sorted(read) if f"`{name}`" not in page()]
+    check(not missing, f"not on the page: {missing}")
+
+
+if __name__ == "__main__":
+    sys.exit(run([the_programs_log_what_the_page_shows, every_variable_that_the_library_reads_is_in_the_table]))
