@@ -13,6 +13,14 @@ static void append(struct err *e, const char *sep, const char *fmt, va_list ap)
     (void)vsnprintf(e->text + used, sizeof e->text - used, fmt, ap);
 }
 
+__attribute__((format(printf, 2, 3))) static void append_words(struct err *e, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    append(e, "", fmt, ap);
+    va_end(ap);
+}
+
 int err_set(struct err *e, int code, const char *fmt, ...)
 {
     CHECK(code < 0);
@@ -53,12 +61,9 @@ int err_sys(struct err *e, int code, const char *fmt, ...)
         /* Not strerror(): it may load a translation, and a log call in a forked child comes here. */
         const char *what = strerrordesc_np(-code);
         if (what)
-            (void)err_wrap(e, code, "%s", what);
+            append_words(e, ": %s", what);
         else
-            (void)err_wrap(e, code, "error %d", -code);
-        char *semi = strrchr(e->text, ';');
-        if (semi)
-            *semi = ':';
+            append_words(e, ": error %d", -code);
     }
     return code;
 }
