@@ -286,6 +286,8 @@ int batch_put(struct batch *b, struct buffers *buffers, const struct outputs *o,
     *ret_fits = res > 0;
     if (unlikely(res <= 0))
         return res;
+    for (EACH_BIT(i, images))
+        b->chunk[i].image_records++;
     for (EACH_BIT(i, entries))
         entries_take(b->chunk[i].parcel, r, written[i].group_len, written[i].meta_len, written[i].end);
     if (unlikely(shared) && entries_share(b, o, r, shared) < 0)

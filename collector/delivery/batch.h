@@ -24,6 +24,7 @@ struct batch_chunk {
     uint64_t room;           /* bytes that every sink of this output has room for; raw ones: see ring_limit, too */
     struct parcel *parcel;   /* of an entry output, once it has a record */
     int64_t image_ns;        /* CLOCK_REALTIME of the first record that is left to images */
+    uint64_t image_records;  /* left to them */
 };
 
 /* Records encoded for raw outputs, in the order in which they came. */

@@ -50,6 +50,8 @@ uint64_t target_room(struct target *t, uint64_t most);
 int remotes_open(struct target *t, struct err *e);
 /* The outputs of a new batch whose records need not be serialized: all sinks that want them fail. */
 uint32_t remotes_images(const struct pipeline *p);
+/* The batch is full: images that nobody has room for are refused, and not looked for in the ring. */
+void remotes_refuse(struct pipeline *p, struct batch *b);
 /* -ENOMEM */
 int remotes_put(struct pipeline *p, struct batch *b, uint64_t now_ns);
 void remotes_run(struct pipeline *p, uint64_t now_ns);

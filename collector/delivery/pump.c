@@ -19,6 +19,7 @@ static int close_batch(struct pipeline *p, struct drain *d, struct err *e)
     /* Without room for larger slots, batches stay as small as they are. */
     if (!has_slot_room(d, b))
         pipeline_grow_slots(p, 2 * drain_touched(d));
+    remotes_refuse(p, b);
     int r = drain_checkpoint(d, &b->checkpoint, e);
     if (r == 0)
         r = p->outputs.encodes_raw ? encoded_collect(b, &p->outputs, e) : raw_collect(b, &p->outputs, e);

@@ -145,9 +145,8 @@ static bool is_for(const struct target *t, const struct batch *b, uint32_t outpu
 }
 
 /* Where nobody has room for them they need not even be copied. */
-static bool images_refused(struct pipeline *p, const struct batch *b, uint32_t output)
+static bool images_refused(struct pipeline *p, const struct batch *b, uint32_t output, uint64_t records, uint64_t bytes)
 {
-    const uint64_t records = b->span_records[output], bytes = b->span_bytes[output];
     for (uint32_t i = 0; i < p->targets_count; i++)
         if (is_for(&p->target[i], b, output) && !remote_refuses(p->target[i].remote, records, bytes))
             return false;
@@ -155,6 +154,17 @@ static bool images_refused(struct pipeline *p, const struct batch *b, uint32_t o
         if (is_for(&p->target[i], b, output))
             remote_refuse(p->target[i].remote, records, bytes);
     return true;
+}
+
+/* How many bytes it is only the spans tell, unless all records of the batch go there. */
+void remotes_refuse(struct pipeline *p, struct batch *b)
+{
+    for (uint32_t i = p->outputs.text_count; i < p->outputs.serialized_count; i++) {
+        const uint64_t records = b->chunk[i].image_records;
+        if (b->images >> i & 1 && records &&
+            images_refused(p, b, i, records, records == b->records ? b->ring_bytes : 0))
+            b->images &= ~(UINT32_C(1) << i);
+    }
 }
 
 /* How much the ring needs the space that open batches hold back: what they hold is to be sent now, so that a sink that
@@ -210,7 +220,7 @@ static int images_put(struct pipeline *p, struct batch *b, uint32_t output, uint
 {
     struct sink_span *const first = b->span + b->span_first[output], *span = first;
     uint32_t left = b->span_first[output + 1] - b->span_first[output];
-    if (!b->span_records[output] || images_refused(p, b, output))
+    if (!b->span_records[output] || images_refused(p, b, output, b->span_records[output], b->span_bytes[output]))
         return 0;
     const bool is_short = pressure_of(&b->checkpoint) != PRESSURE_NONE;
     for (; left; span += b->draft.taken, left -= b->draft.taken) {

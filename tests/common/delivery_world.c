@@ -179,9 +179,17 @@ void remote_close(struct remote *r)
         w->queued = 0;
 }
 
+static void see_who_writes(struct world *w)
+{
+    w->were_writing = 0;
+    for (uint32_t i = 0; i < WORLD_SINKS; i++)
+        w->were_writing += w->write[i] != NULL;
+}
+
 void remote_put(struct remote *r, struct parcel *p, struct remote_ticket *t)
 {
     struct world *w = (struct world *)r;
+    see_who_writes(w);
     CHECK(w->queued < ARRAY_COUNT(w->queue) && p->records);
     w->queue[w->queued++] = (struct world_put){ .parcel = parcel_ref(p), .ticket = t, .first = w->streamed };
     w->streamed += p->records;
@@ -234,6 +242,7 @@ bool remote_take_image(struct remote *r, const struct image_draft *d, int64_t ol
     (void)oldest_ns, (void)is_short;
     if (!w->takes)
         return false;
+    see_who_writes(w);
     struct parcel *p = image_parcel(d);
     CHECK(p);
     arrive_image(w, p);
@@ -244,14 +253,17 @@ bool remote_take_image(struct remote *r, const struct image_draft *d, int64_t ol
 
 bool remote_refuses(const struct remote *r, uint64_t records, uint64_t bytes)
 {
-    (void)r, (void)records, (void)bytes;
-    return false;
+    const struct world *w = (const struct world *)(const void *)r;
+    (void)records, (void)bytes;
+    return w->refuses;
 }
 
 void remote_refuse(struct remote *r, uint64_t records, uint64_t bytes)
 {
-    (void)r, (void)records, (void)bytes;
-    CHECK(false);
+    struct world *w = (struct world *)r;
+    CHECK(w->refuses);
+    w->refused += records;
+    w->refused_bytes += bytes;
 }
 
 void remote_reformatted(struct remote *r)

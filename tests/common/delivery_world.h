@@ -72,6 +72,9 @@ struct world {
     bool has_new_readers; /* each image is read by itself, as by a later run */
     uint32_t takes;  /* images, at once into the journal of its spool */
     uint32_t images; /* that have come */
+    bool refuses;    /* there is no room for one */
+    uint64_t refused, refused_bytes;
+    uint32_t were_writing; /* local sinks, when the remote one was last given something */
     char arrived[512]; /* the last record at the server */
     uint64_t window;
     struct stages *stages; /* of every collector to come */

@@ -122,6 +122,58 @@ static void records_of_levels_that_are_not_wanted_are_in_no_image(void **state)
         assert_int_equal(w->server.times[n], world_wants(w, remote, n));
 }
 
+/* Nobody looks for them in the ring, and yet it is known how many they are. */
+static void what_there_is_no_room_for_is_counted_to_the_record(void **state)
+{
+    (void)state;
+    const struct world_disk *const remote = &w->disk[WORLD_SINKS - 1];
+    for (unsigned is_part = 0; is_part < 2; is_part++) {
+        w->disk[WORLD_SINKS - 1].level_min = is_part ? FAPILOG_LEVEL_WARNING : 0;
+        w->refuses = true;
+        world_open(w, WORLD_SINKS);
+        const uint32_t first = w->put;
+        uint64_t wanted = 0;
+        for (unsigned i = 0; i < 300; i++) {
+            assert_true(world_put(w, i % WORLD_LANES));
+            if (i % 50 == 49)
+                world_finish(w);
+        }
+        for (uint32_t n = first; n < w->put; n++) {
+            wanted += world_wants(w, remote, n);
+            assert_int_equal(w->server.times[n], 0);
+            assert_int_equal(world_count(&w->disk[0], n), world_wants(w, &w->disk[0], n));
+        }
+        assert_true(wanted > 30 && (is_part ? wanted < 300 : wanted == 300));
+        assert_int_equal(w->refused, wanted);
+        assert_true(is_part || w->refused_bytes > wanted * sizeof(struct fapilog_record_header));
+        for (uint32_t i = 0; i < w->pipeline.settings.window; i++)
+            assert_int_equal(w->pipeline.batch[i].spans_count, 0);
+        w->refused = 0;
+        if (!is_part)
+            world_kill(w);
+    }
+    assert_int_equal(w->images, 0);
+}
+
+/* What is copied for a server that is away must not push out of the cache what a file is about to get. */
+static void a_batch_is_written_locally_before_it_is_copied_for_a_server(void **state)
+{
+    (void)state;
+    enum { LOCALS = WORLD_SINKS - WORLD_REMOTES };
+    world_open(w, WORLD_SINKS);
+    for (unsigned way = 0; way < 3; way++) { /* entries, images in memory, images that the spool has at once */
+        w->always_images = w->has_images = way > 0;
+        w->takes = way == 2;
+        world_finish(w);
+        w->were_writing = 0;
+        assert_true(world_put(w, 0));
+        world_turn(w);
+        assert_int_equal(w->were_writing, LOCALS);
+    }
+    world_finish(w);
+    assert_int_equal(w->images, 2);
+}
+
 /* ---- which spans an image takes ---- */
 
 enum { BEFORE = 256 };
@@ -207,6 +259,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_logger_comes_with_all_its_parents, setup, teardown),
         cmocka_unit_test_setup_teardown(a_context_is_repeated_for_records_that_come_later, setup, teardown),
         cmocka_unit_test_setup_teardown(records_of_levels_that_are_not_wanted_are_in_no_image, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_there_is_no_room_for_is_counted_to_the_record, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_batch_is_written_locally_before_it_is_copied_for_a_server, setup, teardown),
         cmocka_unit_test(a_record_that_lies_in_several_spans_is_in_one_image),
         cmocka_unit_test(a_span_that_waits_for_the_next_image_keeps_what_lies_in_front_of_it),
         cmocka_unit_test_setup_teardown(a_record_that_goes_round_the_ring_arrives, setup, teardown),
