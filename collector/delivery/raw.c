@@ -20,7 +20,7 @@ static const uint8_t *stretch_at(const struct stretch *st, uint64_t pos)
     return st->copy ? st->copy + (pos - st->from) : st->ring + (pos & (st->cap - 1));
 }
 
-struct run { /* records that follow each other and all go to the output */
+struct run { /* records of one thread that follow each other and all go to the output */
     uint64_t from, to;
     uint32_t records;
     uint32_t generation;
@@ -167,6 +167,7 @@ static int stretch_walk(struct batch *b, uint32_t output, const struct stretch *
         uint64_t next = pos + size;
         const bool is_full = run.records == IMAGE_RECORDS_MAX && !chain->is_open;
         const bool in_chain = chain->is_open && chain->is_wanted;
+        uint32_t generation = run.generation;
         bool take;
         if (size < sizeof(struct fapilog_record_header) || size > end - pos) {
             /* The padding of a block belongs to the run, a damaged rest does as well: its reader
@@ -176,11 +177,12 @@ static int stretch_walk(struct batch *b, uint32_t output, const struct stretch *
         } else {
             take = is_wanted(word0, level_mask, chain, rec, &counts);
             if (FAPILOG_WORD0_KIND(word0) == FAPILOG_KIND_BLOCK)
-                run.generation = FAPILOG_WORD0_SCHEMA(word0);
+                generation = FAPILOG_WORD0_SCHEMA(word0);
         }
         const bool wraps = take && !st->copy && run.to != run.from && (run.to & (st->cap - 1)) == 0;
-        if (!take || wraps || is_full)
+        if (!take || wraps || is_full || generation != run.generation)
             r = run_end(b, output, st, &run, take ? pos : next, take && in_chain);
+        run.generation = generation;
         run.to = next;
         run.records += counts;
         if (run.is_continued && !chain->is_open && r == 0)
@@ -248,6 +250,57 @@ static int stretch_copy(struct batch *b, const struct stretch *all, struct stret
     return 0;
 }
 
+/* ---- what the drain has counted ---- */
+
+_Static_assert((int)SPAN_RECORDS_MAX <= (int)IMAGE_RECORDS_MAX, "a span goes into one image");
+
+static uint32_t generation_before(const struct stretch *st, uint64_t to)
+{
+    const uint64_t start = (to - 1) & ~(st->block - 1);
+    return FAPILOG_WORD0_SCHEMA(load_word(st->ring + (start & (st->cap - 1))));
+}
+
+/* Whether all that lies there are records of the output, so many as were delivered, and the marks divide them well. */
+static bool is_counted(const struct batch *b, uint32_t output, const struct checkpoint_item *item,
+                       const struct position *end, const struct drain *d)
+{
+    uint64_t before = item->delivered;
+    if (!d || item->is_rough || b->chunk[output].image_records != b->records)
+        return false;
+    for (uint32_t m = item->mark; m; m = d->mark[m - 1].next) {
+        if (d->mark[m - 1].delivered - before > SPAN_RECORDS_MAX)
+            return false;
+        before = d->mark[m - 1].delivered;
+    }
+    return end->delivered - before <= SPAN_RECORDS_MAX;
+}
+
+static int stretch_count(struct batch *b, uint32_t output, const struct stretch *st, const struct checkpoint_item *item,
+                         uint64_t delivered, const struct drain *d)
+{
+    struct run run = { .from = st->from };
+    uint64_t before = item->delivered;
+    const uint32_t first = b->spans_count;
+    int r = 0;
+    for (uint32_t m = item->mark; m && r == 0; m = d->mark[m - 1].next) {
+        const struct drain_mark *mark = &d->mark[m - 1];
+        run.to = mark->position;
+        run.records = (uint32_t)(mark->delivered - before);
+        run.generation = generation_before(st, run.to);
+        before = mark->delivered;
+        r = run_end(b, output, st, &run, run.to, false);
+    }
+    run.to = st->to;
+    run.records = (uint32_t)(delivered - before);
+    run.generation = generation_before(st, run.to);
+    if (r == 0)
+        r = span_add(b, output, st, &run);
+    /* No context in front of it: there is nothing to be repeated, and nobody need look. */
+    if (r == 0 && item->lane->reader->cursor.context_end <= (st->from & ~(st->block - 1)))
+        b->span[first].before = 0;
+    return r;
+}
+
 static int lane_collect(struct batch *b, uint32_t output, const struct stretch *all, uint32_t level_mask,
                         uint64_t *overwritten)
 {
@@ -267,7 +320,8 @@ static int lane_collect(struct batch *b, uint32_t output, const struct stretch *
     return r;
 }
 
-static int output_collect(struct batch *b, const struct outputs *o, uint32_t output, uint64_t *overwritten)
+static int output_collect(struct batch *b, const struct outputs *o, uint32_t output, const struct drain *d,
+                          uint64_t *overwritten)
 {
     for (uint32_t k = 0; k < b->checkpoint.count; k++) {
         const struct checkpoint_item *item = &b->checkpoint.item[k];
@@ -279,21 +333,24 @@ static int output_collect(struct batch *b, const struct outputs *o, uint32_t out
             .cap = UINT64_C(1) << g->cap_log2, .block = UINT64_C(1) << g->block_log2,
             .from = item->from, .to = b->checkpoint.position[k].done,
         };
-        const int r = lane_collect(b, output, &all, o->output[output].level_mask, overwritten);
+        const struct position *end = &b->checkpoint.position[k];
+        const int r = !(item->lane->reader->cursor.flags & LANE_COPY) && is_counted(b, output, item, end, d)
+                          ? stretch_count(b, output, &all, item, end->delivered, d)
+                          : lane_collect(b, output, &all, o->output[output].level_mask, overwritten);
         if (r < 0)
             return r;
     }
     return 0;
 }
 
-int raw_collect(struct batch *b, const struct outputs *o, struct err *e)
+int raw_collect(struct batch *b, const struct outputs *o, const struct drain *d, struct err *e)
 {
     uint64_t counted = 0;
     for (uint32_t i = o->text_count; i < o->count; i++) {
         const bool takes_spans = i >= o->serialized_count || b->images >> i & 1;
         uint64_t overwritten = 0;
         b->span_first[i] = b->spans_count;
-        if (takes_spans && output_collect(b, o, i, &overwritten) < 0)
+        if (takes_spans && output_collect(b, o, i, d, &overwritten) < 0)
             return err_set(e, -ENOMEM, "out of memory");
         b->span_first[i + 1] = b->spans_count;
         /* A later copy of the same bytes misses all that an earlier one has missed, and maybe more. */

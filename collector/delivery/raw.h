@@ -5,7 +5,7 @@
 #include "collector/delivery/batch.h"
 
 /* Adds to the batch, for each raw output and for those of which images are made, what its checkpoint covers of every
- * lane. -ENOMEM. */
-int raw_collect(struct batch *b, const struct outputs *o, struct err *e);
+ * lane. d: has just made the checkpoint, and knows how many records that is; NULL: they are counted. -ENOMEM. */
+int raw_collect(struct batch *b, const struct outputs *o, const struct drain *d, struct err *e);
 
 #endif

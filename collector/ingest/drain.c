@@ -38,6 +38,7 @@ void drain_done(struct drain *d)
 {
     free(d->heap.node);
     free(d->touched);
+    free(d->mark);
     free(d->report);
     free(d->report_record);
     memset(d, 0, sizeof *d);
@@ -65,10 +66,14 @@ static void touch_lane(struct drain *d, struct lane *l)
     if (l->is_touched)
         return;
     CHECK(d->touched_count < d->touched_cap);
+    if (!d->touched_count)
+        d->marks_count = 0;
     l->is_touched = true;
     l->span_from = l->taken;
     if (l->reader)
         l->reader->runs_count = 0;
+    l->span_delivered = l->marked = l->delivered;
+    l->mark = l->last_mark = 0;
     d->touched[d->touched_count++] = (struct checkpoint_item){ .source = l->source, .lane = l };
 }
 
@@ -117,6 +122,9 @@ int drain_checkpoint(struct drain *d, struct checkpoint *c, struct err *e)
         struct position *p = &c->position[i];
         if (item.lane) {
             item.from = item.lane->span_from;
+            item.delivered = item.lane->span_delivered;
+            item.mark = item.lane->mark;
+            item.is_rough = item.lane->rough_to > item.from;
             item.lane->is_touched = false;
             *p = lane_position(item.lane);
         } else {
@@ -159,6 +167,7 @@ static void note_damage(struct drain *d, struct lane *l)
     if (c->damaged == l->damaged_seen)
         return;
     l->damaged_seen = c->damaged;
+    l->rough_to = c->pos;
     d->segments->stats.skipped_bytes += c->skipped_bytes - l->skipped_seen;
     l->skipped_seen = c->skipped_bytes;
     segments_strike(d->segments, l->source, d->turn);
@@ -468,6 +477,38 @@ static void lane_budget_end(struct drain *d, struct lane *l)
     lane_leave(d, l);
 }
 
+static void lane_mark(struct drain *d, struct lane *l, uint64_t position)
+{
+    if (grow((void **)&d->mark, &d->marks_cap, d->marks_count + 1, sizeof *d->mark) < 0) {
+        l->rough_to = l->reader->cursor.pos;
+        return;
+    }
+    d->mark[d->marks_count++] = (struct drain_mark){ position, l->delivered, 0 };
+    if (l->last_mark)
+        d->mark[l->last_mark - 1].next = d->marks_count;
+    else
+        l->mark = d->marks_count;
+    l->last_mark = d->marks_count;
+    l->marked = l->delivered;
+}
+
+/* The record to be taken ends in another block than the one before it. */
+static void lane_enters(struct drain *d, struct lane *l)
+{
+    const struct lane_cursor *c = &l->reader->cursor;
+    const uint64_t block = c->block_bytes, start = l->reader->record.id.position & ~(block - 1);
+    const uint64_t lap = start & ~(c->cap - 1), most = block / sizeof(struct fapilog_record_header);
+    if (c->pos > start + block)
+        l->rough_to = c->pos;
+    const bool is_due = c->generation != l->generation || l->delivered - l->marked + most > SPAN_RECORDS_MAX;
+    if (lap >= l->taken && lap > l->span_from)
+        lane_mark(d, l, lap);
+    if (is_due && start >= l->taken && start > l->span_from)
+        lane_mark(d, l, start);
+    l->generation = c->generation;
+    l->block_end = ((c->pos - 1) & ~(block - 1)) + block;
+}
+
 uint64_t drain_accept(struct drain *d)
 {
     if (d->has_report_record) {
@@ -479,6 +520,8 @@ uint64_t drain_accept(struct drain *d)
     const uint64_t bytes = reader->cursor.pos - l->taken;
     touch_lane(d, l);
     d->bytes += bytes;
+    if (unlikely(reader->cursor.pos > l->block_end))
+        lane_enters(d, l);
     l->taken = reader->cursor.pos;
     l->lost_read = reader->cursor.lost;
     l->delivered++;

@@ -21,7 +21,20 @@ struct checkpoint_item {
     struct source *source;
     struct lane *lane;
     uint64_t from; /* lane: where the batch began */
+    /* Until the next batch touches a lane: */
+    uint64_t delivered; /* lane: before `from` */
+    uint32_t mark;      /* lane: its first in drain.mark, from 1; 0: none */
+    bool is_rough;      /* lane: see lane.rough_to */
 };
+
+/* How many records a lane had given before this position, a block of it: where spans are to end at the latest, so that
+ * none goes round the ring, is of two threads or holds more than SPAN_RECORDS_MAX. */
+struct drain_mark {
+    uint64_t position, delivered;
+    uint32_t next; /* of the same lane, from 1; 0: none */
+};
+
+enum { SPAN_RECORDS_MAX = 4096 };
 
 struct checkpoint {
     struct position *position;
@@ -50,6 +63,8 @@ struct drain {
     struct heap heap;
     struct checkpoint_item *touched;
     uint32_t touched_count, touched_cap;
+    struct drain_mark *mark; /* of the present batch */
+    uint32_t marks_count, marks_cap;
     struct checkpoint_item *report; /* lanes and segments with counters to report */
     uint32_t report_count, report_cap, report_next;
     struct report_record *report_record;

@@ -65,7 +65,13 @@ struct lane {
     uint64_t done;     /* private copy of slot.done; the shared one is never read again */
     uint64_t taken;
     uint64_t span_from; /* taken before the present batch */
+    uint64_t span_delivered; /* delivered before it */
     uint64_t delivered;
+    uint64_t block_end; /* of the block of the last record taken */
+    uint32_t generation; /* of that block */
+    uint64_t rough_to;  /* before it is what only a walk can tell from records: damage, or a record in several blocks */
+    uint32_t mark, last_mark; /* of the present batch in drain.mark, from 1; 0: none */
+    uint64_t marked;    /* delivered, at the last of them or when the batch began */
     uint64_t dropped;      /* lane.dropped as loaded at the start of the turn */
     uint64_t dropped_told; /* reported, or in a batch on its way */
     uint64_t lost_told;

@@ -167,9 +167,11 @@ static int block_rescan(struct lane_cursor *c)
         const uint32_t size = FAPILOG_WORD0_SIZE(w), kind = FAPILOG_WORD0_KIND(w);
         if (size < LANE_HEADER_BYTES || size > to - off)
             return -EBADMSG;
-        if (kind == FAPILOG_KIND_CONTEXT &&
-            lane_context_take(c, c->block + off, size, FAPILOG_WORD0_SCHEMA(w)) == -ENOMEM)
-            return -ENOMEM;
+        if (kind == FAPILOG_KIND_CONTEXT) {
+            c->context_end = c->block_pos + off + size;
+            if (lane_context_take(c, c->block + off, size, FAPILOG_WORD0_SCHEMA(w)) == -ENOMEM)
+                return -ENOMEM;
+        }
         c->seq += lane_is_event(w);
         off += size;
     }

@@ -63,6 +63,7 @@ struct lane_cursor {
     uint32_t thread_len;
     struct lane_context context;
     struct registry_moment moment; /* of the record returned last */
+    uint64_t context_end;   /* in the lane, of the record that it comes from; 0: there was none */
     uint8_t *large;         /* reassembled fragments; payload at offset 16 */
     uint32_t large_bytes, large_max;
     uint64_t large_pos;     /* of the chain's first fragment */

@@ -248,6 +248,7 @@ int lane_record_take(struct lane_cursor *c, const uint8_t *rec, uint64_t w, uint
         break;
     case FAPILOG_KIND_CONTEXT:
         r = lane_context_take(c, rec, size, FAPILOG_WORD0_SCHEMA(w));
+        c->context_end = c->pos + size;
         break;
     case FAPILOG_KIND_FRAGMENT:
         r = chain_take(c, rec, size, FAPILOG_WORD0_SCHEMA(w));

@@ -484,7 +484,7 @@ static void take_raw(struct batch *batch, const struct outputs *outputs, struct 
     struct buffers buffers = { 0 };
     struct err e = { 0 };
     batch_begin(batch, outputs, 1);
-    assert_int_equal(raw_collect(batch, outputs, &e), 0);
+    assert_int_equal(raw_collect(batch, outputs, NULL, &e), 0);
     for (uint32_t i = 0; i < outputs->count; i++) {
         struct raw_share *all = &ret[i];
         memset(all, 0, sizeof *all);
@@ -720,7 +720,7 @@ static void bytes_overwritten_before_they_are_copied_count_once(void **state)
     assert_int_equal(drain_checkpoint(&p->drain, &batch.checkpoint, NULL), 0);
     const uint64_t bytes = batch.checkpoint.position[0].done - batch.checkpoint.item[0].from;
     builder_lane(b, 0)->intent += UINT64_C(1) << 20; /* more than the lane holds */
-    assert_int_equal(raw_collect(&batch, &outputs, &e), 0);
+    assert_int_equal(raw_collect(&batch, &outputs, &p->drain, &e), 0);
     assert_int_equal(batch.spans_count, 0);
     assert_true(bytes > 0);
     assert_int_equal(p->segments.stats.overwritten_bytes, bytes);
