@@ -214,8 +214,7 @@ static int stretch_take_runs(struct batch *b, uint32_t output, const struct stre
             r = stretch_walk(b, output, &part, level_mask, chain);
             continue;
         }
-        const struct run all = { run->from, run->to, run->records,
-                                 run->generation ? run->generation : generation_at(&part), false };
+        const struct run all = { run->from, run->to, run->records, run->generation, false };
         r = span_add(b, output, st, &all);
     }
     return r;

@@ -32,7 +32,7 @@ enum {
 struct lane_run {
     uint64_t from, to;   /* not over the end of the ring */
     uint32_t records, levels;
-    uint32_t generation; /* of its last block header, 0: it has none */
+    uint32_t generation; /* of the thread that wrote them */
 };
 
 /* Made when a lane first has something to read: most lanes of most segments never do. */

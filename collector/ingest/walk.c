@@ -50,6 +50,11 @@ static uint64_t pass_events(const struct lane_bytes *b, uint64_t pos, uint64_t e
     return pos + (uint64_t)(at - start);
 }
 
+static uint32_t generation_of(const struct walk *w)
+{
+    return w->generation ? w->generation : w->first_generation;
+}
+
 static void count(struct walk *w, uint32_t kind, uint64_t word0, bool *in_chain)
 {
     switch (kind) {
@@ -64,6 +69,7 @@ static void count(struct walk *w, uint32_t kind, uint64_t word0, bool *in_chain)
         w->is_odd = true;
         break;
     case FAPILOG_KIND_BLOCK:
+        w->is_odd |= w->records && FAPILOG_WORD0_SCHEMA(word0) != generation_of(w);
         w->generation = FAPILOG_WORD0_SCHEMA(word0);
         break;
     case PADDING:
@@ -82,7 +88,7 @@ void walk_lane(const struct lane *l, uint64_t bytes_max, struct walk *ret)
                                   UINT64_C(1) << g->block_log2 };
     uint64_t pos = l->taken;
     bool in_chain = false;
-    *ret = (struct walk){ .to = pos };
+    *ret = (struct walk){ .to = pos, .first_generation = FAPILOG_WORD0_SCHEMA(word_at(&b, pos & ~(b.block - 1))) };
     while (pos < l->tail) {
         const uint64_t block_end = (pos & ~(b.block - 1)) + b.block;
         const uint64_t end = block_end < l->tail ? block_end : l->tail;
@@ -119,7 +125,8 @@ void walk_lane(const struct lane *l, uint64_t bytes_max, struct walk *ret)
 /* Small ones that follow each other become one, but not over the end of the ring. */
 static bool may_grow(const struct lane *l, const struct lane_run *run, const struct walk *w)
 {
-    return run->to == l->taken && l->taken & (l->reader->cursor.cap - 1) && w->to - run->from <= LANE_RUN_BYTES;
+    return run->to == l->taken && l->taken & (l->reader->cursor.cap - 1) && w->to - run->from <= LANE_RUN_BYTES &&
+           run->generation == generation_of(w);
 }
 
 void walk_note_run(struct lane *l, const struct walk *w)
@@ -132,13 +139,11 @@ void walk_note_run(struct lane *l, const struct walk *w)
         last->to = w->to;
         last->records += (uint32_t)w->records;
         last->levels |= w->levels;
-        if (w->generation)
-            last->generation = w->generation;
         return;
     }
     if (reader->runs_count < LANE_RUNS_MAX && w->to - l->taken <= LANE_RUN_BYTES)
         reader->run[reader->runs_count++] = (struct lane_run){
             .from = l->taken, .to = w->to, .records = (uint32_t)w->records, .levels = w->levels,
-            .generation = w->generation,
+            .generation = generation_of(w),
         };
 }

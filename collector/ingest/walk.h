@@ -9,9 +9,10 @@ struct walk {
     uint64_t to;      /* where it ended: a record boundary, outside of chains of fragments */
     uint64_t records; /* events passed: EVENT, DYNAMIC and whole chains */
     uint64_t skipped; /* bytes of damaged blocks */
+    uint32_t first_generation; /* of the block that it begins in */
     uint32_t generation; /* of the last block header, 0: none was passed */
     uint32_t levels;     /* of EVENT and DYNAMIC records, one bit each */
-    bool is_odd;         /* holds anything else than these, blocks, contexts and padding */
+    bool is_odd;         /* holds anything else than these, blocks, contexts and padding, or records of two threads */
 };
 
 /* From l->taken towards l->tail; ends before it would pass bytes_max, unless a single record does. */
