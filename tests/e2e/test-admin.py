@@ -123,6 +123,12 @@ def a_socket_of_somebody_else_is_not_taken_over():
         place.wait_ready(c)
         Admin(path).wait_up()
         stop(c)
+    with Place() as place, socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        c = place.collector("--set", "admin=127.0.0.1:%d" % other.getsockname()[1])
+        _, text = c.communicate(timeout=20)
+        check(c.returncode == 1 and "another program listens there; take another port" in text, f"{c.returncode}, {text}")
 
 
 def metrics_are_valid_and_balance_with_the_books():
