@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """fapilog-cat from lines to what the collector writes of them."""
 import os
+import signal
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -84,6 +86,31 @@ def json_members_become_fields_of_their_types():
             expected = {k: v for k, v in row.items() if k not in taken and (k != "level" or v == "nonsense")}
             check(record["data"] == expected, f"{record['data']} instead of {expected}")
             check(all(type(record["data"][k]) is type(v) for k, v in expected.items()), f"types of {record['data']}")
+
+
+def what_journalctl_writes_has_message_and_level():
+    rows = [{"MESSAGE": "m%d" % n, "PRIORITY": str(n), "_PID": "1"} for n in range(8)] + [{"MESSAGE": "x", "PRIORITY": "8"}]
+    with Place() as place:
+        cat(place, "".join(json.dumps(r) + "\n" for r in rows).encode(), "--json")
+        records = drained(place)
+        check(messages(records) == [r["MESSAGE"] for r in rows], f"messages {messages(records)}")
+        levels = ["CRITICAL"] * 3 + ["ERROR", "WARNING", "INFO", "INFO", "DEBUG", "INFO"]
+        check([r["level"] for r in records] == levels, f"levels {[r['level'] for r in records]}")
+        check(records[8]["data"] == {"PRIORITY": "8"}, f"{records[8]['data']}")
+
+
+def a_signal_ends_the_input_and_nothing_that_was_read_is_lost():
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with Place() as place:
+            p = subprocess.Popen([CAT, "--rings", place.rings], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+            wait_for("the ring is there", lambda: rings(place))
+            p.stdin.write(b"one\ntwo\nhalf")
+            p.stdin.flush()
+            p.send_signal(number)
+            said = p.stderr.read()
+            check(p.wait(20) == 0 and not said, f"{number}: {p.returncode}, {said}")
+            p.stdin.close()
+            check(messages(drained(place)) == ["one", "two", "half"], f"{number}: lines are missing")
 
 
 def json_keeps_members_beyond_the_limit_of_fields():
@@ -204,6 +231,8 @@ if __name__ == "__main__":
         a_line_that_fills_a_record_is_whole_and_a_byte_more_is_cut_marked_and_counted,
         long_and_short_lines_arrive_in_order_while_a_collector_reads,
         json_members_become_fields_of_their_types,
+        what_journalctl_writes_has_message_and_level,
+        a_signal_ends_the_input_and_nothing_that_was_read_is_lost,
         json_keeps_members_beyond_the_limit_of_fields,
         json_numbers_too_large_for_64_bits_do_not_spoil_their_line,
         json_lines_that_are_no_objects_are_logged_as_they_are,

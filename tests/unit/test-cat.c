@@ -29,7 +29,7 @@ static void expect_lines(const char *data, size_t len, size_t line_max, const ch
     char seen[512] = "";
     auto_fd fd = file_with(data, len);
 
-    assert_int_equal(lines_init(&lines, fd, line_max), 0);
+    assert_int_equal(lines_init(&lines, fd, -1, line_max), 0);
     while (lines_next(&lines, &line) > 0) {
         const size_t used = strlen(seen);
         (void)snprintf(seen + used, sizeof seen - used, "%zu%s:%.*s;", line.len, line.is_cut ? "!" : "", (int)line.len,
@@ -75,7 +75,7 @@ static void lines_longer_than_one_read_arrive_whole(void **state)
     data[len] = '\n';
     data[len + 1] = 'y';
     auto_fd fd = file_with(data, len + 2);
-    assert_int_equal(lines_init(&lines, fd, 4u << 20), 0);
+    assert_int_equal(lines_init(&lines, fd, -1, 4u << 20), 0);
     assert_int_equal(lines_next(&lines, &line), 1);
     assert_int_equal(line.len, len);
     assert_false(line.is_cut);
@@ -85,7 +85,7 @@ static void lines_longer_than_one_read_arrive_whole(void **state)
     lines_done(&lines);
 
     assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-    assert_int_equal(lines_init(&lines, fd, 1000), 0);
+    assert_int_equal(lines_init(&lines, fd, -1, 1000), 0);
     assert_int_equal(lines_next(&lines, &line), 1);
     assert_int_equal(line.len, 1000);
     assert_true(line.is_cut);
@@ -102,7 +102,7 @@ static void a_descriptor_that_cannot_be_read_is_an_error(void **state)
     struct line line;
     auto_fd fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    assert_int_equal(lines_init(&lines, fd, 10), 0);
+    assert_int_equal(lines_init(&lines, fd, -1, 10), 0);
     assert_int_equal(lines_next(&lines, &line), -EISDIR);
     lines_done(&lines);
 }

@@ -10,10 +10,10 @@
 
 enum { READ_BYTES = 1 << 20 };
 
-int lines_init(struct lines *l, int fd, size_t line_max)
+int lines_init(struct lines *l, int fd, int stop_fd, size_t line_max)
 {
     CHECK(line_max >= 1);
-    *l = (struct lines){.fd = fd, .line_max = line_max, .cap = line_max + READ_BYTES};
+    *l = (struct lines){.fd = fd, .stop_fd = stop_fd, .line_max = line_max, .cap = line_max + READ_BYTES};
     l->data = malloc(l->cap);
     return l->data ? 0 : -ENOMEM;
 }
@@ -22,6 +22,18 @@ void lines_done(struct lines *l)
 {
     free(l->data);
     *l = (struct lines){.fd = -1};
+}
+
+/* Whether there is more to read; waits for it. After the stop one more read takes what a pipe still holds. */
+static bool wait_for_input(struct lines *l)
+{
+    struct pollfd p[2] = {{.fd = l->fd, .events = POLLIN}, {.fd = l->stop_fd, .events = POLLIN}};
+    if (l->is_stopped)
+        return false;
+    while (poll(p, 2, -1) < 0 && errno == EINTR)
+        ;
+    l->is_stopped = p[1].revents != 0;
+    return p[0].revents || !l->is_stopped;
 }
 
 /* Reads once. Fewer than line_max bytes are pending here, so READ_BYTES always fit. */
@@ -33,20 +45,18 @@ static int fill(struct lines *l)
         l->end -= l->start;
         l->start = 0;
     }
-    for (;;) {
+    while (wait_for_input(l)) {
         const ssize_t n = read(l->fd, l->data + l->end, l->cap - l->end);
         if (n >= 0) {
             l->end += (size_t)n;
             l->eof = n == 0;
             return 0;
         }
-        if (errno == EAGAIN) { /* a non-blocking descriptor that somebody shares with us */
-            struct pollfd p = {.fd = l->fd, .events = POLLIN};
-            (void)poll(&p, 1, -1);
-        } else if (errno != EINTR) {
+        if (errno != EINTR && errno != EAGAIN) /* a non-blocking descriptor that somebody shares with us */
             return -errno;
-        }
     }
+    l->eof = true;
+    return 0;
 }
 
 /* Passes over the rest of a line that was cut; false when more input is needed. */

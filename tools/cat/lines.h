@@ -8,6 +8,8 @@
 
 struct lines {
     int fd;
+    int stop_fd;             /* readable: what can be read without waiting is the last; -1: none */
+    bool is_stopped;
     char *data;
     size_t start, end, cap;  /* data[start, end) is read and not yet handed out */
     size_t line_max;         /* longer lines are handed out in full up to here, the rest is passed over */
@@ -24,7 +26,7 @@ struct line {
 };
 
 /* 0 or -ENOMEM. line_max: bytes, at least 1. */
-int lines_init(struct lines *l, int fd, size_t line_max);
+int lines_init(struct lines *l, int fd, int stop_fd, size_t line_max);
 /* 1 with a line (a last one without a line feed counts), 0 at the end, -errno. */
 int lines_next(struct lines *l, struct line *ret);
 void lines_done(struct lines *l);

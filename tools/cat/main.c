@@ -8,10 +8,13 @@
 
 #include <fapilog/fapilog.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     LANE_BYTES = 4 << 20,     /* the longest line fits the lane: what took another could be overtaken */
@@ -24,8 +27,32 @@ struct cat {
     fapilog_t *log;
     struct ndjson json;
     uint64_t records, not_json;
-    bool failed;
+    int stop_fd;
+    bool failed, is_stopped;
 };
+
+static int stop_pipe[2] = {-1, -1};
+
+/* The second signal ends the program at once (SA_RESETHAND): a collector that is stuck may hold up a line. */
+static void on_stop(int number)
+{
+    (void)number;
+    const int error = errno;
+    (void)!write(stop_pipe[1], "", 1);
+    errno = error;
+}
+
+/* Ctrl-C in a pipeline ends the one who writes, too: what it has written is logged, and what was dropped is told. */
+static void stop_on_signals(struct cat *c)
+{
+    const struct sigaction stop = {.sa_handler = on_stop, .sa_flags = (int)SA_RESETHAND};
+    c->stop_fd = -1;
+    if (pipe2(stop_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
+        return; /* they end it at once, as without a handler */
+    c->stop_fd = stop_pipe[0];
+    (void)sigaction(SIGINT, &stop, NULL);
+    (void)sigaction(SIGTERM, &stop, NULL);
+}
 
 static void complain(struct cat *c, const char *name, uint64_t number, const char *what)
 {
@@ -57,11 +84,12 @@ static int cat_fd(struct cat *c, const char *name, int fd)
     struct line line;
 
     /* One byte over the limit lets the library see, cut and mark a longer line. */
-    int r = lines_init(&lines, fd, LINE_MAX_BYTES + 1);
+    int r = lines_init(&lines, fd, c->stop_fd, LINE_MAX_BYTES + 1);
     if (r < 0)
         return r;
     while ((r = lines_next(&lines, &line)) > 0)
         log_line(c, name, lines.number, &line);
+    c->is_stopped = lines.is_stopped;
     lines_done(&lines);
     return r;
 }
@@ -115,6 +143,7 @@ int main(int argc, char **argv)
         .lanes = 1,
         .lane_bytes = getenv("FAPILOG_LANE_SIZE") ? 0 : LANE_BYTES,
     };
+    stop_on_signals(&c);
     fapilog_t *root = fapilog_open(c.options.service, &options);
     if (!fapilog_enabled(root, FAPILOG_LEVEL_SECURITY))
         return 1; /* no segment: the library has said why */
@@ -122,7 +151,7 @@ int main(int argc, char **argv)
 
     if (!c.options.files[0])
         cat_file(&c, "-");
-    for (char **name = c.options.files; *name; name++)
+    for (char **name = c.options.files; *name && !c.is_stopped; name++)
         cat_file(&c, *name);
 
     struct fapilog_counters counters = {0};

@@ -20,7 +20,7 @@ static bool is_one_of(const char *key, const char *const *names)
 
 static bool take_message(struct ndjson *n, const char *key, const json_t *value)
 {
-    static const char *const names[] = {"message", "msg", "body", NULL};
+    static const char *const names[] = {"message", "msg", "body", "MESSAGE", NULL};
 
     if (n->message.data || !json_is_string(value) || !is_one_of(key, names))
         return false;
@@ -34,6 +34,19 @@ static bool take_level(struct ndjson *n, const char *key, const json_t *value)
 
     return n->level == 0 && json_is_string(value) && is_one_of(key, names) &&
            opt_parse_level(json_string_value(value), &n->level) == 0;
+}
+
+/* journalctl -o json: the numbers of syslog, as text. */
+static bool take_priority(struct ndjson *n, const char *key, const json_t *value)
+{
+    static const uint8_t levels[] = {FAPILOG_LEVEL_CRITICAL, FAPILOG_LEVEL_CRITICAL, FAPILOG_LEVEL_CRITICAL,
+                                     FAPILOG_LEVEL_ERROR, FAPILOG_LEVEL_WARNING, FAPILOG_LEVEL_INFO,
+                                     FAPILOG_LEVEL_INFO, FAPILOG_LEVEL_DEBUG};
+    const char *text = json_string_value(value);
+    if (n->level || strcmp(key, "PRIORITY") != 0 || !text || text[0] < '0' || text[0] > '7' || text[1])
+        return false;
+    n->level = levels[text[0] - '0'];
+    return true;
 }
 
 static int set_value(struct ndjson *n, struct fapilog_field *f, json_t *value)
@@ -129,7 +142,7 @@ int ndjson_parse(struct ndjson *n, const char *line, size_t len, struct err *e)
     if (!json_is_object(n->root))
         return err_set(e, -EINVAL, "JSON, but not an object");
     json_object_foreach(n->root, key, value) {
-        if (take_message(n, key, value) || take_level(n, key, value))
+        if (take_message(n, key, value) || take_level(n, key, value) || take_priority(n, key, value))
             continue;
         const bool is_last = n->fields_count == FAPILOG_FIELDS_MAX - 1;
         if (!n->rest && is_last && !(n->rest = json_object()))

@@ -12,7 +12,7 @@ struct ndjson {
     json_t *root;
     json_t *rest; /* members beyond FAPILOG_FIELDS_MAX, which become one field "_rest" */
     struct fapilog_text message; /* of "message", "msg" or "body"; empty when there is none */
-    uint8_t level;               /* of "level", "severity" or "severity_text"; 0 when there is none */
+    uint8_t level;               /* of "level", "severity", "severity_text", PRIORITY; 0 when there is none */
     struct fapilog_field fields[FAPILOG_FIELDS_MAX];
     uint32_t fields_count;
     char *owned[FAPILOG_FIELDS_MAX]; /* JSON text of nested members */
