@@ -90,7 +90,7 @@ static int superblock_read(struct segment *s, uint64_t file_bytes, unsigned flag
     if (n < 0)
         return err_sys(e, -errno, "read superblock");
     if ((size_t)n < sizeof s->sb)
-        return err_set(e, -EBADMSG, "%zd bytes are no segment", n);
+        return err_set(e, -EBADMSG, "not a ring: it has %zd bytes", n);
     const bool is_wrong = superblock_hash(&s->sb) != s->sb.xxh3;
     if (is_wrong && flags & SEGMENT_SALVAGE)
         superblock_repair(&s->sb);

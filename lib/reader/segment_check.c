@@ -80,7 +80,7 @@ int segment_check(const struct fapilog_superblock *sb, uint64_t file_bytes, unsi
                   const struct segment_limits *limits, struct err *e)
 {
     if (sb->magic != FAPILOG_MAGIC)
-        return err_set(e, -EBADMSG, "not a segment (magic %016" PRIx64 ")", sb->magic);
+        return err_set(e, -EBADMSG, "not a ring (magic %016" PRIx64 ")", sb->magic);
     if (sb->endian != FAPILOG_ENDIAN_TAG)
         return err_set(e, -ENOTSUP, "written on a machine of other endianness");
     if (sb->major != FAPILOG_ABI_MAJOR)

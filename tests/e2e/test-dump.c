@@ -412,6 +412,13 @@ static void what_is_missing_is_an_error_not_silence(void **state)
     child_done(&c);
     (void)close(file_new("junk.ring"));
     assert_int_equal(RUN(&c, path_of("junk.ring")), 1);
+    assert_null(strstr(buf_cstr(&c.err_text), "it is text"));
+    child_done(&c);
+    const int fd = file_new("log.jsonl");
+    assert_int_equal(write(fd, "{\"a\":1}\n", 8), 8);
+    (void)close(fd);
+    assert_int_equal(RUN(&c, path_of("log.jsonl")), 1);
+    assert_non_null(strstr(buf_cstr(&c.err_text), "it is text: read it with less, grep or jq"));
     child_done(&c);
 }
 

@@ -2,8 +2,10 @@
 
 #include "lib/ring/ringdir.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 /* What is typed for a path at night. */
@@ -12,11 +14,27 @@ static bool is_number(const char *text)
     return *text && !text[strspn(text, "0123456789")];
 }
 
+/* What a sink has written for people, instead of a ring. */
+static bool is_text(const char *path)
+{
+    char head[64];
+    FILE *f = fopen(path, "re");
+    const size_t n = f ? fread(head, 1, sizeof head, f) : 0;
+    if (f)
+        (void)fclose(f);
+    for (size_t i = 0; i < n; i++)
+        if (iscntrl((unsigned char)head[i]) && !isspace((unsigned char)head[i]))
+            return false;
+    return n > 0;
+}
+
 int sources_add(struct reader *r, const struct options *o, struct err *e)
 {
     int n = 0;
     for (int i = 0; i < o->paths_count && n == 0; i++) {
         n = reader_add(r, o->paths[i], e);
+        if (n == -EBADMSG && is_text(o->paths[i]))
+            n = err_wrap(e, n, "it is text: read it with less, grep or jq");
         if (n == -ENOENT && is_number(o->paths[i]))
             n = err_wrap(e, n, "of a process by its pid: --where 'pid == %s'", o->paths[i]);
     }
