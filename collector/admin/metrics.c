@@ -252,6 +252,11 @@ static void put_remote_rows(struct out *o, const struct pipeline *p, const struc
 
 static void put_remote_states(struct out *o, const struct pipeline *p, const struct remote_stats *stats)
 {
+    head(o, "sink_spool_bytes_limit", "gauge", "Bytes from which the oldest records of the spool are given up.");
+    for (uint32_t k = 0; k < p->targets_count; k++)
+        if (p->target[k].remote && p->target[k].sink->delivery.on_full == SINK_FULL_SPOOL)
+            sample(o, "sink_spool_bytes_limit", (const char *const[]){ "sink", name_of(&p->target[k]), NULL },
+                   (double)p->target[k].sink->delivery.spool_max_bytes);
     head(o, "sink_breaker_state", "gauge", "Circuit breaker: 0 closed, 1 open, 2 half open.");
     for (uint32_t k = 0; k < p->targets_count; k++)
         if (p->target[k].remote)

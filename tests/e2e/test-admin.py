@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """The admin endpoint: what it shows is true, what it changes takes effect, and no client holds up a record."""
 import os
+import shutil
 import socket
+import subprocess
 import sys
 import threading
 
@@ -173,11 +175,28 @@ def the_table_of_metrics_is_complete():
         path = os.path.join(place.path, "config.yaml")
         with open(path, "w", encoding="utf-8") as f:
             f.write("stages: [rate_limit: {capacity: 10}]\n")
-        c, admin = start(place, "--config", path, "--sink", server.uri())
+        c, admin = start(place, "--config", path, "--sink", server.uri("&spool_max_bytes=8MB&spool_segment_bytes=1MB"))
+        check(admin.metrics()["fapilog_sink_spool_bytes_limit", 'sink="http"'] == 8 << 20, "the limit of the spool")
         found = dict(re.findall(r"^# TYPE (\w+) (\w+)$", admin.get("/metrics")[1], re.M))
         stop(c)
     check(rows == found, f"docs/operations.md and /metrics differ in {set(rows.items()) ^ set(found.items())}")
     return f"{len(found)} families"
+
+
+def alerts_are_of_metrics_that_are_there():
+    rules = os.path.join(os.environ["FAPILOG_SOURCE"], "packaging", "prometheus", "fapilog.rules.yml")
+    with open(rules, encoding="utf-8") as f:
+        text = f.read()
+    with open(os.path.join(os.environ["FAPILOG_SOURCE"], "docs", "operations.md"), encoding="utf-8") as f:
+        page = f.read()
+    unknown = [m for m in re.findall(r"fapilog_\w+", text) if f"| `{m}` |" not in page]
+    check(not unknown, f"the rules name {unknown}")
+    alerts = re.findall(r"alert: (\w+)", text)
+    check(alerts == re.findall(r"^\| `(Fapilog\w+)` \|", page, re.M), "rules and page name different alerts")
+    if shutil.which("promtool"):
+        p = subprocess.run(["promtool", "check", "rules", rules], capture_output=True, text=True, check=False)
+        check(p.returncode == 0, f"promtool: {p.stdout}{p.stderr}")
+    return f"{len(alerts)} alerts"
 
 
 def tail_shows_what_is_asked_for():
@@ -433,7 +452,8 @@ if __name__ == "__main__":
     sys.exit(run([every_endpoint_answers_on_both_kinds_of_sockets, the_socket_is_for_its_owner_only,
                   other_sites_pages_can_neither_read_nor_change, addresses_of_other_machines_are_refused_unless_allowed,
                   addresses_that_are_none_are_refused_before_anything_is_opened, a_socket_of_somebody_else_is_not_taken_over,
-                  metrics_are_valid_and_balance_with_the_books, the_table_of_metrics_is_complete, tail_shows_what_is_asked_for,
+                  metrics_are_valid_and_balance_with_the_books, the_table_of_metrics_is_complete,
+                  alerts_are_of_metrics_that_are_there, tail_shows_what_is_asked_for,
                   a_slow_tail_loses_records_and_is_told_but_delays_nothing,
                   tails_whose_client_is_gone_end_and_the_17th_is_refused, many_clients_at_once_are_served,
                   connections_beyond_the_limit_and_half_requests_harm_nobody,
