@@ -116,6 +116,9 @@ void outages_look(struct outages *o, uint64_t now_ns, const struct outage_facts 
 {
     char since[SPAN_MAX + 16];
     struct outage *s = outage_of(o, f->name);
+    if (now_ns - s->looked_ns > OUTAGE_GONE_NS)
+        s->since_ns = s->over_ns = 0;
+    s->looked_ns = now_ns;
     if (f->is_failing)
         fails(o, s, now_ns, f);
     else

@@ -14,6 +14,7 @@ enum { OUTAGE_NAME_MAX = 64 };
 #define OUTAGE_PATIENCE_NS (2 * NS_PER_S)  /* a failure that is over sooner is not worth a line */
 #define OUTAGE_AGAIN_NS (60 * NS_PER_S)    /* from line to line while it lasts; doubles each time ... */
 #define OUTAGE_AGAIN_MAX_NS (3600 * NS_PER_S) /* ... up to this */
+#define OUTAGE_GONE_NS (5 * NS_PER_S)      /* not looked at for so long: the sink was not there */
 #define OUTAGE_LOSS_NS (60 * NS_PER_S)     /* between two lines about losses of one kind */
 
 /* Of one sink, now. */
@@ -39,6 +40,7 @@ struct loss {
 struct outage {
     char name[OUTAGE_NAME_MAX];
     uint64_t since_ns;      /* 0: it works */
+    uint64_t looked_ns;     /* a sink that a reload took out, and another one brings back, begins anew */
     bool is_told;
     uint64_t again_ns, pause_ns;
     uint64_t over_ns;       /* worked again then, and has not caught up; 0: no */

@@ -132,6 +132,20 @@ static void what_services_lose_is_told_likewise(void **state)
                               "--stats says whose|");
 }
 
+static void a_sink_that_was_not_there_for_a_while_begins_anew(void **state)
+{
+    (void)state;
+    facts.is_failing = true;
+    (void)until(30);
+    now += 600 * NS_PER_S;
+    said[0] = '\0';
+    outages_look(&outages, now, &facts);
+    assert_string_equal(said, "");
+    now += OUTAGE_PATIENCE_NS;
+    outages_look(&outages, now, &facts);
+    assert_string_equal(said, "warning: sink logs: does not work: HTTP 503; its records wait|");
+}
+
 static void names_that_reloads_bring_do_not_pile_up(void **state)
 {
     (void)state;
@@ -156,6 +170,7 @@ int main(void)
         T(a_local_sink_tells_the_beginning_and_the_end_itself),
         T(losses_are_told_at_once_and_then_each_minute_with_their_number),
         T(what_services_lose_is_told_likewise),
+        T(a_sink_that_was_not_there_for_a_while_begins_anew),
         T(names_that_reloads_bring_do_not_pile_up),
     };
     return cmocka_run_group_tests_name("outages", tests, NULL, NULL);
