@@ -71,6 +71,7 @@ int native_lane_next(struct native_lane *l, struct fapilog_record *ret);
 struct native_totals {
     uint64_t damaged;       /* blocks and records that were not what they must be, blocks missing */
     uint64_t skipped_bytes;
+    uint64_t unfinished_bytes; /* at the end, less than a block: being written, or cut off; not damage */
 };
 void native_stream_totals(const struct native_stream *s, struct native_totals *ret);
 

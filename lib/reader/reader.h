@@ -29,6 +29,7 @@ struct reader_totals {
     uint64_t damaged;       /* records, blocks, entries or files that were not what they must be */
     uint64_t skipped_bytes; /* passed over for that */
     uint64_t refused;       /* files that could not be opened */
+    uint64_t unfinished_bytes; /* at the end of native files, less than a block: being written, or cut off */
 };
 
 /* Receives, for people, what went wrong and was passed over. */

@@ -226,4 +226,5 @@ void reader_native_totals(const struct reader_native *n, struct reader_totals *t
     native_stream_totals(n->stream, &own);
     t->damaged += own.damaged;
     t->skipped_bytes += own.skipped_bytes;
+    t->unfinished_bytes += own.unfinished_bytes;
 }

@@ -93,6 +93,26 @@ def following_files_shows_records_in_order():
             check(late(lines) == 0, f"{late(lines)} of {written} are older than the one before")
 
 
+def verify_tells_of_a_file_that_ends_inside_of_a_block():
+    with Place() as place:
+        written = place.load_done("--records", 20000, "--lane-bytes", 4 << 20)
+        place.drain(sink=f"native://{place.file('whole.fnl')}")
+        size = os.path.getsize(place.file("whole.fnl"))
+
+        def verify(name):
+            p = place.start([DUMP, "--verify", place.file(name)])
+            out, err = p.communicate(timeout=60)
+            check(p.returncode == 0 and ": good" in out, f"{name}: status {p.returncode}: {out}{err}")
+            return out
+        check("no whole block" not in verify("whole.fnl"), "a whole file")
+        with open(place.file("whole.fnl"), "rb") as f, open(place.file("cut.fnl"), "wb") as cut:
+            cut.write(f.read(size // 2))
+        text = verify("cut.fnl")
+        check("bytes are no whole block: being written, or cut off" in text, text)
+        os.unlink(place.file("whole.fnl"))
+        check(0 < len(dump(place, "--format", "json")) < written, "a file that is cut off")
+
+
 def archives_with_numbers_are_shown_with_their_live_file():
     """Before there is a record, while files get new names, and afterwards."""
     with Place() as place:
@@ -162,6 +182,7 @@ if __name__ == "__main__":
         records_of_many_files_are_in_order_of_time,
         stats_tell_what_the_files_hold,
         following_files_shows_records_in_order,
+        verify_tells_of_a_file_that_ends_inside_of_a_block,
         archives_with_numbers_are_shown_with_their_live_file,
         a_producer_that_cuts_its_ring_short_costs_only_its_own_records,
     ]))

@@ -26,6 +26,7 @@ static const char help_text[] =
     "  --level LEVEL     only this level and above\n"
     "  --logger PREFIX   only this logger and those below it\n"
     "  --where EXPR      only what matches: 'order_id == 42 && symbol ~ \"AC\"'\n"
+    "                    (~ is: has this in it; all of it in the man page)\n"
     "  --since TIME      from this time on: RFC 3339, seconds since the epoch,\n"
     "  --until TIME      or relative: -5m\n"
     "  --last N, -n N    the last N of them; with --follow, and then what comes\n"

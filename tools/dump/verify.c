@@ -38,6 +38,8 @@ static void native_report(void *arg, const char *path, const struct reader_total
     printf("%s: %s", path, t->damaged ? "DAMAGED" : "good");
     if (t->damaged)
         printf("; %" PRIu64 " damaged places, %" PRIu64 " bytes skipped", t->damaged, t->skipped_bytes);
+    if (t->unfinished_bytes)
+        printf("; the last %" PRIu64 " bytes are no whole block: being written, or cut off", t->unfinished_bytes);
     printf("\n");
     *bad += t->damaged;
 }
