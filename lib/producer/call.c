@@ -9,6 +9,7 @@
  *                                    its context with it
  *   no segment                    -> scratch memory, then fapilogi_sink() */
 #include "lib/producer/internal.h"
+#include "lib/producer/mode.h"
 
 #include "lib/base/atomics.h"
 #include "lib/base/check.h"
@@ -269,9 +270,7 @@ struct fapilogi_pending *fapilogi_begin_any(const struct fapilogi_logger *log, s
 /* Whether there is anywhere to write to; in a forked child, makes its segment first. */
 bool fapilogi_ready(void)
 {
-    /* order: M2 acquire, pairs with M1 - a logger that is older than the segment may be let in by its level word
-     * alone; closing while others log is the caller's mistake */
-    const uint32_t mode = load_acq(&process.mode);
+    const uint32_t mode = mode_now();
     if (mode == MODE_RING && process.area->generation == 0)
         return fapilogi_child();
     return mode != MODE_CLOSED;

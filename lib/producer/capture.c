@@ -2,6 +2,7 @@
  * when the record is taken. Putting is signal safe. */
 #include "lib/producer/capture.h"
 #include "lib/producer/internal.h"
+#include "lib/producer/mode.h"
 
 #include "lib/base/atomics.h"
 #include "lib/ring/clock.h"
@@ -120,8 +121,7 @@ int fapilog_capture_start(uint32_t records_max)
     if (r == 0) {
         list.max = records_max;
         list.lost = list.taken = 0;
-        /* order: M1 release, pairs with M2 - the list is empty; the levels that follow let the first record in */
-        store_rel(&process.mode, MODE_CAPTURE);
+        mode_set(MODE_CAPTURE); /* the levels that follow let the first record in */
         fapilogi_register_modules();
         fapilogi_reset_levels();
     }

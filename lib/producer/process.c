@@ -1,6 +1,7 @@
 /* The life of the process's segment: opened by its first user, closed by its last. */
 #include "lib/producer/internal.h"
 #include "lib/producer/cancel.h"
+#include "lib/producer/mode.h"
 
 #include "lib/base/atomics.h"
 #include "lib/base/cleanup.h"
@@ -117,8 +118,7 @@ static void fall_back(const struct err *why)
     if (!process.area)
         return;
     const bool to_stderr = process.fallback == FAPILOG_FALLBACK_STDERR;
-    const uint32_t mode = to_stderr && fapilogi_placeholder(FAPILOG_LEVEL_OFF, NULL) == 0 ? MODE_STDERR : MODE_CLOSED;
-    store_rel(&process.mode, mode); /* order: M1 release, pairs with M2 */
+    mode_set(to_stderr && fapilogi_placeholder(FAPILOG_LEVEL_OFF, NULL) == 0 ? MODE_STDERR : MODE_CLOSED);
 }
 
 /* A writer for each thread with a lane, and for some without. */

@@ -1,5 +1,6 @@
 /* Making a segment file. Signal safe: a forked child does this inside its first log call. */
 #include "lib/producer/internal.h"
+#include "lib/producer/mode.h"
 
 #include "lib/base/atomics.h"
 #include "lib/base/cleanup.h"
@@ -327,7 +328,6 @@ int fapilogi_segment_create(struct err *e)
     a->super = (struct fapilog_superblock *)m.base;
     a->lanes = (struct fapilog_lane *)(m.base + process.geometry.lane_off);
     fapilogi_shared_init();
-    /* order: M1 release, pairs with M2 - the segment is mapped, its shared lanes are set up */
-    store_rel(&process.mode, MODE_RING);
+    mode_set(MODE_RING);
     return 0;
 }

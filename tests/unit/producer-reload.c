@@ -1,5 +1,5 @@
-/* Loads shared objects one after the other into the same place, for producer-reload.sh: A, B, A again, and the file of
- * A once it has become another one; each logs. 77: the system gives them different places. */
+/* Loads shared objects one after the other into the same place, for producer-reload.sh: A, B, A again, and what comes
+ * after a change of A's file; each logs. 77: the system gives them different places. */
 #include <fapilog/fapilog.h>
 
 #include <dlfcn.h>
