@@ -710,20 +710,29 @@ static void stats_of_many_end_with_whom_to_look_at(void **state)
         builder_done(&b[i]);
 }
 
+static void assert_harmless(const struct buf *text)
+{
+    assert_null(memchr(text->data, 0x1b, text->len));
+    assert_null(memchr(text->data, 0x07, text->len));
+}
+
+/* Nor those of the files, which another user may have chosen. */
 static void names_from_a_ring_cannot_steer_the_terminal(void **state)
 {
     (void)state;
     struct segment_builder b;
     struct child c;
-    sample("1-1.ring", &b);
+    sample("\x1b]0;good\x07-1.ring", &b);
+    (void)close(file_new("\x1b[2Junreadable.ring"));
     (void)snprintf(b.sb->service, sizeof b.sb->service, "\x1b[2Jevil\n");
     (void)snprintf(builder_lane(&b, 0)->thread, 32, "\x1b]0;x\x07");
     builder_seal(&b);
-    static const char *const modes[] = {"--stats", "--format=pretty", "--format=raw"};
+    static const char *const modes[] = {"--stats", "--format=pretty", "--format=raw", "--verify"};
     for (size_t i = 0; i < ARRAY_COUNT(modes); i++) {
-        assert_int_equal(RUN(&c, modes[i]), 0);
-        assert_null(memchr(c.out_text.data, 0x1b, c.out_text.len));
-        assert_null(memchr(c.out_text.data, 0x07, c.out_text.len));
+        assert_int_equal(RUN(&c, modes[i]), i == 3);
+        assert_non_null(strstr(buf_cstr(&c.err_text), "unreadable"));
+        assert_harmless(&c.out_text);
+        assert_harmless(&c.err_text);
         child_done(&c);
     }
     builder_done(&b);

@@ -7,6 +7,7 @@
 #include "tools/dump/follow.h"
 #include "tools/dump/options.h"
 #include "tools/dump/output.h"
+#include "tools/dump/safe_text.h"
 #include "tools/dump/sources.h"
 #include "tools/dump/spool.h"
 #include "tools/dump/stats.h"
@@ -17,19 +18,24 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 enum { EXIT_USAGE = 2 };
 
+/* There are names of files in it, which may be other users'. */
 static void on_warning(void *arg, const char *text)
 {
+    char line[ERR_TEXT_MAX * JSON_ESCAPE_FACTOR + JSON_ESCAPE_SLACK];
+    unsigned flags = 0;
     (void)arg;
-    (void)fprintf(stderr, "fapilog-dump: %s\n", text);
+    *text_clean(text, strnlen(text, ERR_TEXT_MAX), line, &flags) = '\0';
+    (void)fprintf(stderr, "fapilog-dump: %s\n", line);
 }
 
 static int fail(const struct err *e)
 {
-    (void)fprintf(stderr, "fapilog-dump: %s\n", e->text);
+    on_warning(NULL, e->text);
     return EXIT_FAILURE;
 }
 

@@ -1,7 +1,7 @@
 #include "tools/dump/output.h"
 
 #include "collector/format/format.h"
-#include "tools/dump/stats_text.h"
+#include "tools/dump/safe_text.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -60,10 +60,10 @@ int output_flush(struct output *o, struct err *e)
 /* Lines of pretty do not say whose they are. */
 static int put_name(struct output *o, const struct fapilog_process_info *p)
 {
-    stats_text service;
+    safe_text service;
     char name[sizeof service + 32];
     const int len = snprintf(name, sizeof name, "%s[%" PRIu32 "] ",
-                             stats_clean(p->service.data, p->service.len, service), p->pid);
+                             safe_clean(p->service.data, p->service.len, service), p->pid);
     const int n = buf_reserve(&o->out, (size_t)len);
     if (n < 0)
         return n;

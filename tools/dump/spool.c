@@ -10,6 +10,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/json_escape.h"
 #include "lib/base/time_text.h"
+#include "tools/dump/safe_text.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -188,8 +189,11 @@ static void file_print(const struct options *o, const char *path, const struct s
     const char *what = f->is_journal ? "journal" : f->kind == SPOOL_DEAD ? "dead letters" : "spool";
     printf("%s: %s, %s, %" PRIu64 " blocks, %" PRIu64 " records, %" PRIu64 " bytes", path,
            s->damaged ? "DAMAGED" : "good", what, s->blocks, s->records, f->size);
-    if (f->has_head)
-        printf(", sink %s (%s)", f->head.sink, f->head.format);
+    if (f->has_head) {
+        safe_text sink, format;
+        printf(", sink %s (%s)", safe_clean(f->head.sink, strnlen(f->head.sink, sizeof f->head.sink), sink),
+               safe_clean(f->head.format, strnlen(f->head.format, sizeof f->head.format), format));
+    }
     if (s->damaged)
         printf("; %" PRIu64 " damaged places, %" PRIu64 " bytes skipped", s->damaged, f->skipped_bytes);
     if (f->torn_bytes)
@@ -248,8 +252,9 @@ static int path_check(const struct options *o, const char *path, uint64_t *bad, 
 
 static void sink_print(const struct ledger_sink *s)
 {
-    printf("%-16s %12" PRIu64 " %12" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 "  %s\n", s->name,
-           s->taken, s->delivered,
+    safe_text name;
+    printf("%-16s %12" PRIu64 " %12" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 "  %s\n",
+           safe_clean(s->name, strnlen(s->name, sizeof s->name), name), s->taken, s->delivered,
            s->dropped_full + s->dropped_spool_size + s->dropped_spool_age + s->dropped_corrupt + s->dropped_refused,
            s->dead, s->memory, s->spooled, ledger_sink_balances(s) ? "balanced" : "OUT OF BALANCE");
     const struct { const char *why; uint64_t n; } dropped[] = {
@@ -268,6 +273,7 @@ static int ledger_print(const char *path, struct err *e)
 {
     struct time_text time = {0};
     char when[TIME_TEXT_MAX + 1];
+    safe_text name;
     auto_free struct ledger_page *p = malloc(sizeof *p);
     if (!p)
         return err_set(e, -ENOMEM, "%s: out of memory", path);
@@ -278,9 +284,11 @@ static int ledger_print(const char *path, struct err *e)
     printf("%s: collector with pid %u, as of %s\n", path, p->pid, when);
     printf("rings: written %" PRIu64 ", committed %" PRIu64 ", pending %" PRIu64 ", dropped by producers %" PRIu64 "\n",
            p->rings.written, p->rings.committed, p->rings.pending, p->rings.dropped);
-    for (uint32_t i = 0; i < p->stages_count; i++)
-        printf("stage %-16s seen %" PRIu64 ", dropped %" PRIu64 "\n", p->stage[i].name, p->stage[i].seen,
-               p->stage[i].dropped);
+    for (uint32_t i = 0; i < p->stages_count; i++) {
+        const struct ledger_stage *s = &p->stage[i];
+        printf("stage %-16s seen %" PRIu64 ", dropped %" PRIu64 "\n",
+               safe_clean(s->name, strnlen(s->name, sizeof s->name), name), s->seen, s->dropped);
+    }
     printf("%-16s %12s %12s %10s %10s %10s %10s\n", "sink", "taken", "delivered", "dropped", "dead", "memory",
            "spooled");
     for (uint32_t i = 0; i < p->sinks_count; i++)

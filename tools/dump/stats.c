@@ -5,7 +5,7 @@
 #include "tools/dump/follow.h"
 #include "tools/dump/stats_collect.h"
 #include "tools/dump/stats_native.h"
-#include "tools/dump/stats_text.h"
+#include "tools/dump/safe_text.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -54,13 +54,13 @@ static void times_print(const struct segment_figures *f)
 
 static void table_print(const struct reader_segment *s, const struct segment_figures *f)
 {
-    stats_text text;
+    safe_text text;
     const struct fapilog_process_info *p = &s->seg->process;
     printf("%s pid %" PRIu32 "  %s, %s  %" PRIu64 " records, %.0f/s, %" PRIu64 " dropped, %" PRIu64
            " bytes waiting\n",
-           stats_clean(p->service.data, p->service.len, text), p->pid, f->state,
+           safe_clean(p->service.data, p->service.len, text), p->pid, f->state,
            f->has_collector ? "collected" : "no collector", f->seq, f->rate, f->dropped, f->fill);
-    printf("  %s\n", stats_clean(s->path, strlen(s->path), text));
+    printf("  %s\n", safe_clean(s->path, strlen(s->path), text));
     times_print(f);
     if (f->orphans || f->truncated || f->unregistered)
         printf("  without a lane %" PRIu64 ", cut %" PRIu64 ", unregistered %" PRIu64 "\n", f->orphans,
@@ -72,7 +72,7 @@ static void table_print(const struct reader_segment *s, const struct segment_fig
         const struct lane_figures *l = &f->lanes[i];
         printf("  %4" PRIu32 " %8" PRIu32 " %-16.16s %-9s %-9s %12" PRIu64 " %10.0f %10.0f %6.1f %10" PRIu64
                " %10" PRIu64 "\n",
-               l->lane, l->owner.tid, stats_clean(l->owner.thread, strlen(l->owner.thread), text),
+               l->lane, l->owner.tid, safe_clean(l->owner.thread, strlen(l->owner.thread), text),
                name_of(lane_states, 4, l->owner.state), name_of(lane_modes, 3, l->owner.mode), l->seq,
                l->rate, l->bytes_rate, 100.0 * (double)l->fill / (double)l->capacity, l->lag, l->dropped);
     }
@@ -87,11 +87,11 @@ static void json_time_print(const char *name, int64_t ns)
 
 static void json_print(const struct reader_segment *s, const struct segment_figures *f)
 {
-    stats_text text;
+    safe_text text;
     const struct fapilog_process_info *p = &s->seg->process;
-    printf("{\"service\":\"%s\",", stats_quoted(p->service.data, p->service.len, text));
+    printf("{\"service\":\"%s\",", safe_quoted(p->service.data, p->service.len, text));
     printf("\"path\":\"%s\",\"pid\":%" PRIu32 ",\"state\":\"%s\",\"collected\":%s,\"age_s\":%.3f,",
-           stats_quoted(s->path, strlen(s->path), text), p->pid, f->state, f->has_collector ? "true" : "false",
+           safe_quoted(s->path, strlen(s->path), text), p->pid, f->state, f->has_collector ? "true" : "false",
            f->age_s);
     json_time_print("from", f->from_ns);
     json_time_print("to", f->to_ns);
@@ -105,7 +105,7 @@ static void json_print(const struct reader_segment *s, const struct segment_figu
         const struct lane_figures *l = &f->lanes[i];
         printf("%s{\"lane\":%" PRIu32 ",\"tid\":%" PRIu32
                ",\"thread\":\"%s\",\"state\":\"%s\",\"mode\":\"%s\",",
-               i ? "," : "", l->lane, l->owner.tid, stats_quoted(l->owner.thread, strlen(l->owner.thread), text),
+               i ? "," : "", l->lane, l->owner.tid, safe_quoted(l->owner.thread, strlen(l->owner.thread), text),
                name_of(lane_states, 4, l->owner.state), name_of(lane_modes, 3, l->owner.mode));
         printf("\"generation\":%" PRIu32 ",\"records\":%" PRIu64
                ",\"rate\":%.1f,\"bytes_rate\":%.1f,\"capacity\":%" PRIu64 ",\"fill\":%" PRIu64
@@ -125,9 +125,9 @@ struct look {
 
 static void who_print(const char *what, const struct look *l)
 {
-    stats_text text;
+    safe_text text;
     const struct fapilog_process_info *p = &l->seg->process;
-    printf("%s %s pid %" PRIu32, what, stats_clean(p->service.data, p->service.len, text), p->pid);
+    printf("%s %s pid %" PRIu32, what, safe_clean(p->service.data, p->service.len, text), p->pid);
 }
 
 /* Of many processes: whom to look at. */

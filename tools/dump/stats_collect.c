@@ -93,7 +93,7 @@ static void rates_set(struct segment_figures *f, const struct segment_figures *b
         const double seconds = before ? (double)(f->at_ns - before->at_ns) / 1e9 : f->age_s;
         if (seconds > 0 && l->seq >= (b ? b->seq : 0)) {
             l->rate = (double)(l->seq - (b ? b->seq : 0)) / seconds;
-            l->bytes_rate = (double)(l->tail - (b ? b->tail : 0)) / seconds;
+            l->bytes_rate = (double)since(b ? b->tail : 0, l->tail, UINT64_MAX) / seconds;
         }
         f->rate += l->rate;
         f->seq += l->seq;

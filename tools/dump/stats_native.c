@@ -2,7 +2,7 @@
 
 #include "lib/base/time_text.h"
 #include "lib/reader/native_stream.h"
-#include "tools/dump/stats_text.h"
+#include "tools/dump/safe_text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,9 +18,9 @@ static void lanes_print(void *arg, const struct fapilog_process_info *process, s
 {
     struct table *t = arg;
     uint32_t printed = 0;
-    stats_text text;
-    const char *service = t->json ? stats_quoted(process->service.data, process->service.len, text)
-                                  : stats_clean(process->service.data, process->service.len, text);
+    safe_text text;
+    const char *service = t->json ? safe_quoted(process->service.data, process->service.len, text)
+                                  : safe_clean(process->service.data, process->service.len, text);
     printf(t->json ? "%s{\"service\":\"%s\",\"pid\":%" PRIu32 ",\"lanes\":[" : "%s  %s pid %" PRIu32 "\n",
            t->json && t->processes ? "," : "", service, process->pid);
     t->processes++;
@@ -33,11 +33,11 @@ static void lanes_print(void *arg, const struct fapilog_process_info *process, s
         const size_t len = strnlen(l->thread, sizeof l->thread);
         if (t->json)
             printf("%s{\"lane\":%" PRIu32 ",\"tid\":%" PRIu32 ",\"thread\":\"%s\",\"records\":%" PRIu64
-                   ",\"bytes\":%" PRIu64 "}", printed++ ? "," : "", i, l->tid, stats_quoted(l->thread, len, text),
+                   ",\"bytes\":%" PRIu64 "}", printed++ ? "," : "", i, l->tid, safe_quoted(l->thread, len, text),
                    l->records, l->bytes);
         else
             printf("  %4" PRIu32 " %8" PRIu32 " %-16.16s %12" PRIu64 " %12" PRIu64 "\n", i, l->tid,
-                   stats_clean(l->thread, len, text), l->records, l->bytes);
+                   safe_clean(l->thread, len, text), l->records, l->bytes);
     }
     if (t->json)
         printf("]}");
@@ -56,7 +56,7 @@ static void file_print(const char *path, const struct native_stream *s, bool jso
     struct native_totals totals = {0};
     struct table t = {.json = json};
     char from[64], to[64];
-    stats_text text;
+    safe_text text;
     native_stream_figures(s, &f);
     native_stream_totals(s, &totals);
     const double seconds = f.to_ns > f.from_ns ? (double)(f.to_ns - f.from_ns) / 1e9 : 0;
@@ -64,14 +64,14 @@ static void file_print(const char *path, const struct native_stream *s, bool jso
     if (json) {
         printf("{\"path\":\"%s\",\"state\":\"native\",\"records\":%" PRIu64 ",\"rate\":%.1f,\"blocks\":%" PRIu64
                ",\"bytes\":%" PRIu64 ",\"raw_bytes\":%" PRIu64 ",\"damaged\":%" PRIu64 ",",
-               stats_quoted(path, strlen(path), text), f.records, rate, f.blocks, f.file_bytes, f.raw_bytes,
+               safe_quoted(path, strlen(path), text), f.records, rate, f.blocks, f.file_bytes, f.raw_bytes,
                totals.damaged);
         if (f.from_ns)
             printf("\"from\":\"%s\",\"to\":\"%s\",", time_print(f.from_ns, from), time_print(f.to_ns, to));
         printf("\"processes\":[");
     } else {
         printf("%s\n  native file, %" PRIu64 " records, %.0f/s, %" PRIu64 " blocks, %" PRIu64 " bytes (%" PRIu64
-               " raw), %" PRIu64 " damaged\n", stats_clean(path, strlen(path), text), f.records, rate, f.blocks,
+               " raw), %" PRIu64 " damaged\n", safe_clean(path, strlen(path), text), f.records, rate, f.blocks,
                f.file_bytes, f.raw_bytes, totals.damaged);
         if (f.from_ns)
             printf("  written from %s to %s\n", time_print(f.from_ns, from), time_print(f.to_ns, to));

@@ -1,8 +1,11 @@
 #include "tools/dump/verify.h"
 
+#include "tools/dump/safe_text.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 static uint64_t segment_report(const struct reader_segment *s)
 {
@@ -18,7 +21,8 @@ static uint64_t segment_report(const struct reader_segment *s)
         lost += c->lost;
     }
     const bool file = segment_is_damaged(s->seg);
-    printf("%s: %s, %" PRIu64 " records, %" PRIu64 " registry entries", s->path,
+    safe_text text;
+    printf("%s: %s, %" PRIu64 " records, %" PRIu64 " registry entries", safe_clean(s->path, strlen(s->path), text),
            file || bad || damaged ? "DAMAGED" : "good", events, good);
     if (file)
         printf("; superblock or length of the file is damaged");
@@ -35,7 +39,8 @@ static uint64_t segment_report(const struct reader_segment *s)
 static void native_report(void *arg, const char *path, const struct reader_totals *t)
 {
     uint64_t *bad = arg;
-    printf("%s: %s", path, t->damaged ? "DAMAGED" : "good");
+    safe_text text;
+    printf("%s: %s", safe_clean(path, strlen(path), text), t->damaged ? "DAMAGED" : "good");
     if (t->damaged)
         printf("; %" PRIu64 " damaged places, %" PRIu64 " bytes skipped", t->damaged, t->skipped_bytes);
     if (t->unfinished_bytes)
