@@ -44,9 +44,9 @@ struct daemon {
     bool is_turn_rung;        /* the present turn was asked for by a producer */
     uint64_t heartbeat_at_ns;
     uint64_t overload_at_ns;
-    struct quiet *quiet;
+    struct message_limit *messages;
     struct notes *notes;
-    uint64_t quiet_at_ns;
+    uint64_t messages_at_ns;
     struct outages *outages;
     uint64_t outages_at_ns;
     uint64_t status_version;  /* of the sink states, and the segments, that were mirrored last */
@@ -59,7 +59,7 @@ struct daemon {
 int daemon_open(struct daemon *d, const struct options *o, struct err *e);
 /* For a start and for a reload. No routes in the configuration: *ret is NULL. */
 int daemon_open_routes(struct daemon *d, const struct config *c, struct routes **ret, struct err *e);
-/* For people, as the setting `diagnostics` says: warnings, few enough to be read (quiet.h). */
+/* For people, as the setting `diagnostics` says: warnings, few enough to be read (message_limit.h). */
 void daemon_say(struct daemon *d, const char *text);
 /* The same, but each of them: what somebody has asked for, or what comes once. */
 void daemon_tell(struct daemon *d, uint8_t level, const char *text);

@@ -1,7 +1,7 @@
 #include "collector/daemon/diagnostics.h"
 
+#include "collector/daemon/message_limit.h"
 #include "collector/daemon/outages.h"
-#include "collector/daemon/quiet.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -45,8 +45,8 @@ static void on_warning(void *arg, const char *text)
 
 void daemon_say(struct daemon *d, const char *text)
 {
-    quiet_say(d->quiet, clock_mono_ns(), text);
-    d->quiet_at_ns = quiet_deadline(d->quiet);
+    message_limit_say(d->messages, clock_mono_ns(), text);
+    d->messages_at_ns = message_limit_deadline(d->messages);
 }
 
 static void on_outage(void *arg, uint8_t level, const char *text)
@@ -56,11 +56,11 @@ static void on_outage(void *arg, uint8_t level, const char *text)
 
 int diagnostics_open(struct daemon *d, struct err *e)
 {
-    d->quiet = calloc(1, sizeof *d->quiet);
-    if (!d->quiet || notes_new(&d->notes) < 0)
+    d->messages = calloc(1, sizeof *d->messages);
+    if (!d->messages || notes_new(&d->notes) < 0)
         return err_set(e, -ENOMEM, "out of memory");
-    d->quiet->say = on_warning;
-    d->quiet->arg = d;
+    d->messages->say = on_warning;
+    d->messages->arg = d;
     d->outages = calloc(1, sizeof *d->outages);
     if (!d->outages)
         return err_set(e, -ENOMEM, "out of memory");
@@ -173,25 +173,25 @@ static void look(struct daemon *d, uint64_t now_ns)
 void diagnostics_run(struct daemon *d, uint64_t now_ns)
 {
     look(d, now_ns);
-    if (now_ns < d->quiet_at_ns)
+    if (now_ns < d->messages_at_ns)
         return;
-    quiet_run(d->quiet, now_ns);
-    d->quiet_at_ns = quiet_deadline(d->quiet);
+    message_limit_run(d->messages, now_ns);
+    d->messages_at_ns = message_limit_deadline(d->messages);
 }
 
 uint64_t diagnostics_deadline(const struct daemon *d)
 {
-    return d->quiet_at_ns;
+    return d->messages_at_ns;
 }
 
 void diagnostics_close(struct daemon *d)
 {
-    if (d->quiet)
-        quiet_run(d->quiet, UINT64_MAX);
-    free(d->quiet);
+    if (d->messages)
+        message_limit_run(d->messages, UINT64_MAX);
+    free(d->messages);
     free(d->outages);
     notes_free(d->notes);
-    d->quiet = NULL;
+    d->messages = NULL;
     d->outages = NULL;
     d->notes = NULL;
 }

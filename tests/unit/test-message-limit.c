@@ -1,5 +1,5 @@
 /* Messages of the collector for people: the same once in a window, a component so many a second. */
-#include "collector/daemon/quiet.h"
+#include "collector/daemon/message_limit.h"
 #include "lib/base/check.h"
 
 #include <setjmp.h>
@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-static struct quiet *quiet;
+static struct message_limit *limit;
 static char said[1 << 16];
 static uint64_t now;
 
@@ -24,9 +24,9 @@ static void on_say(void *arg, const char *text)
 static int set_up(void **state)
 {
     (void)state;
-    quiet = calloc(1, sizeof *quiet);
-    CHECK(quiet != NULL);
-    quiet->say = on_say;
+    limit = calloc(1, sizeof *limit);
+    CHECK(limit != NULL);
+    limit->say = on_say;
     said[0] = '\0';
     now = 1000 * NS_PER_S;
     return 0;
@@ -35,13 +35,13 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    free(quiet);
+    free(limit);
     return 0;
 }
 
 static void say(const char *text)
 {
-    quiet_say(quiet, now, text);
+    message_limit_say(limit, now, text);
 }
 
 static void saying(unsigned number)
@@ -57,13 +57,13 @@ static void C_50_the_same_message_is_said_once_in_a_window(void **state)
     for (int i = 0; i < 4; i++, now += NS_PER_S)
         say("sink a: full");
     assert_string_equal(said, "sink a: full|");
-    assert_true(quiet_deadline(quiet) == 1000 * NS_PER_S + QUIET_WINDOW_NS);
-    now = 1000 * NS_PER_S + QUIET_WINDOW_NS - 1;
-    quiet_run(quiet, now);
+    assert_true(message_limit_deadline(limit) == 1000 * NS_PER_S + MESSAGE_LIMIT_WINDOW_NS);
+    now = 1000 * NS_PER_S + MESSAGE_LIMIT_WINDOW_NS - 1;
+    message_limit_run(limit, now);
     assert_string_equal(said, "sink a: full|");
-    quiet_run(quiet, ++now);
+    message_limit_run(limit, ++now);
     assert_string_equal(said, "sink a: full|sink a: full (3 times more)|");
-    assert_true(quiet_deadline(quiet) == UINT64_MAX);
+    assert_true(message_limit_deadline(limit) == UINT64_MAX);
     say("sink a: full");
     assert_string_equal(said, "sink a: full|sink a: full (3 times more)|sink a: full|");
 }
@@ -76,11 +76,11 @@ static void C_61_a_component_says_five_at_once_and_five_a_second(void **state)
     say("sink b: not that one");
     assert_string_equal(said, "sink a: 0|sink a: 1|sink a: 2|sink a: 3|sink a: 4|sink b: not that one|");
     said[0] = '\0';
-    assert_true(quiet_deadline(quiet) == now + NS_PER_S / 5);
+    assert_true(message_limit_deadline(limit) == now + NS_PER_S / 5);
     now += NS_PER_S / 5 - 1;
-    quiet_run(quiet, now);
+    message_limit_run(limit, now);
     assert_string_equal(said, "");
-    quiet_run(quiet, ++now);
+    message_limit_run(limit, ++now);
     assert_string_equal(said, "sink a: 3 more messages left out|");
     said[0] = '\0';
     now += NS_PER_S;
@@ -108,7 +108,7 @@ static void at_the_end_every_count_is_told(void **state)
         saying(i);
     saying(0);
     said[0] = '\0';
-    quiet_run(quiet, UINT64_MAX);
+    message_limit_run(limit, UINT64_MAX);
     assert_string_equal(said, "sink a: 0 (1 times more)|sink a: 2 more messages left out|");
 }
 
@@ -118,12 +118,12 @@ static void what_is_forgotten_has_been_counted(void **state)
     char text[40];
     say("x: first");
     say("x: first");
-    for (unsigned i = 0; i < 2 * QUIET_TEXTS; i++) {
+    for (unsigned i = 0; i < 2 * MESSAGE_LIMIT_TEXTS; i++) {
         (void)snprintf(text, sizeof text, "c%u: text", i);
         say(text);
     }
     assert_non_null(strstr(said, "x: first (1 times more)|"));
-    assert_true(quiet->texts == QUIET_TEXTS && quiet->components == QUIET_COMPONENTS);
+    assert_true(limit->texts == MESSAGE_LIMIT_TEXTS && limit->components == MESSAGE_LIMIT_COMPONENTS);
 }
 
 int main(void)
@@ -136,5 +136,5 @@ int main(void)
         T(at_the_end_every_count_is_told),
         T(what_is_forgotten_has_been_counted),
     };
-    return cmocka_run_group_tests_name("quiet", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("message-limit", tests, NULL, NULL);
 }
