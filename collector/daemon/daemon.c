@@ -1,12 +1,12 @@
 #include "collector/daemon/daemon.h"
 
-#include "collector/daemon/books.h"
 #include "collector/daemon/diagnostics.h"
 #include "collector/daemon/endpoint.h"
 #include "collector/daemon/overload.h"
 #include "collector/daemon/pace.h"
 #include "collector/daemon/reload.h"
 #include "collector/daemon/report.h"
+#include "collector/daemon/run_ledger.h"
 #include "collector/ingest/bell.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
@@ -273,7 +273,7 @@ int daemon_run(struct daemon *d, struct err *e)
         heartbeat(d, now_ns);
         tell_manager(d, now_ns);
         status_mirror(d);
-        books_write(d, now_ns);
+        run_ledger_write(d, now_ns);
         overload_run(d, now_ns);
         diagnostics_run(d, now_ns);
         r = turn(d, now_ns, e);

@@ -34,7 +34,7 @@ struct daemon {
     bool is_reload_due;       /* SIGHUP came while one was under way */
     uint64_t reloads, reloads_refused;
     struct drain drain;
-    struct books *books;   /* NULL: none are kept */
+    struct run_ledger *ledger; /* NULL: none is kept */
     bool is_pipeline_open;
     bool is_stopping;
     bool is_last_attempt;     /* remote sinks were told to come to an end */

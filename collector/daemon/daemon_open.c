@@ -1,10 +1,10 @@
 #include "collector/daemon/daemon.h"
-#include "collector/daemon/books.h"
 #include "collector/daemon/chain.h"
 #include "collector/daemon/diagnostics.h"
 #include "collector/daemon/endpoint.h"
 #include "collector/daemon/lock.h"
 #include "collector/daemon/reload.h"
+#include "collector/daemon/run_ledger.h"
 #include "collector/delivery/state_dir.h"
 #include "collector/format/printf_text.h"
 #include "collector/ingest/dead.h"
@@ -210,7 +210,7 @@ static int open_pipeline(struct daemon *d, struct err *e)
     d->is_pipeline_open = r == 0;
     if (r == 0)
         diagnostics_choose_sinks(d);
-    return r < 0 ? r : books_open(d, e);
+    return r < 0 ? r : run_ledger_open(d, e);
 }
 
 int daemon_open(struct daemon *d, const struct options *o, struct err *e)
@@ -275,7 +275,7 @@ int daemon_close(struct daemon *d, struct err *e)
     if (d->is_pipeline_open && !wait_for_writes(d))
         return err_set(e, -EBUSY, "a write does not end; left to the kernel");
     if (d->is_pipeline_open) {
-        books_write(d, UINT64_MAX);
+        run_ledger_write(d, UINT64_MAX);
         pipeline_abandon(&d->pipeline);
         r = pipeline_close(&d->pipeline, e);
     }
@@ -293,7 +293,7 @@ int daemon_close(struct daemon *d, struct err *e)
     io_free(d->io);
     diagnostics_close(d);
     config_free(&d->config);
-    books_close(d);
+    run_ledger_close(d);
     notify_close(&d->notify);
     cleanup_fd(&d->state_fd);
     cleanup_fd(&d->lock_fd);

@@ -1,4 +1,4 @@
-#include "collector/daemon/books.h"
+#include "collector/daemon/run_ledger.h"
 
 #include "collector/delivery/ledger.h"
 
@@ -6,28 +6,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BOOKS_NS NS_PER_S
+#define WRITE_EVERY_NS NS_PER_S
 
-struct books {
+struct run_ledger {
     struct ledger *ledger;
     struct ledger_page page;
     uint64_t write_at_ns;
 };
 
-int books_open(struct daemon *d, struct err *e)
+int run_ledger_open(struct daemon *d, struct err *e)
 {
     if (d->state_fd < 0)
         return 0;
-    d->books = calloc(1, sizeof *d->books);
-    return d->books ? ledger_open(d->state_dir, &d->books->ledger, e) : err_set(e, -ENOMEM, "out of memory");
+    d->ledger = calloc(1, sizeof *d->ledger);
+    return d->ledger ? ledger_open(d->state_dir, &d->ledger->ledger, e) : err_set(e, -ENOMEM, "out of memory");
 }
 
-void books_close(struct daemon *d)
+void run_ledger_close(struct daemon *d)
 {
-    if (d->books)
-        ledger_close(d->books->ledger);
-    free(d->books);
-    d->books = NULL;
+    if (d->ledger)
+        ledger_close(d->ledger->ledger);
+    free(d->ledger);
+    d->ledger = NULL;
 }
 
 static uint64_t pending_of(const struct batch *b)
@@ -62,12 +62,12 @@ static void fill_sinks(const struct pipeline *p, struct ledger_page *page)
 }
 _Static_assert(FAPILOG_SINKS_MAX + RETIRED_MAX <= LEDGER_SINKS_MAX, "each has a row");
 
-void books_write(struct daemon *d, uint64_t now_ns)
+void run_ledger_write(struct daemon *d, uint64_t now_ns)
 {
-    struct books *b = d->books;
+    struct run_ledger *b = d->ledger;
     if (!b || now_ns < b->write_at_ns)
         return;
-    b->write_at_ns = now_ns == UINT64_MAX ? now_ns : now_ns + BOOKS_NS;
+    b->write_at_ns = now_ns == UINT64_MAX ? now_ns : now_ns + WRITE_EVERY_NS;
     struct ledger_page *page = &b->page;
     memset(page, 0, sizeof *page);
     fill_rings(d, &page->rings);
