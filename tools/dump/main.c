@@ -150,6 +150,19 @@ static void emptiness_tell(const struct options *o, const struct reader *r)
                       o->rings ? "" : SOURCES_OTHERS);
 }
 
+/* One file that cannot be read hides no others; where there are no others, nothing was looked at. */
+static int check_any(const struct options *o, const struct reader *r, struct err *e)
+{
+    struct reader_segment *const *segments;
+    struct reader_totals t;
+    reader_totals(r, &t);
+    size_t read = reader_natives_count(r);
+    const size_t count = reader_segments(r, &segments);
+    for (size_t i = 0; i < count; i++)
+        read += segments[i]->seg != NULL;
+    return o->follow || read || !t.refused ? 0 : err_set(e, -EBADMSG, "nothing there can be read");
+}
+
 static int run(const struct options *o, struct err *e)
 {
     struct reader *r;
@@ -170,6 +183,8 @@ static int run(const struct options *o, struct err *e)
         else
             n = dump(o, r, e);
     }
+    if (n >= 0)
+        n = check_any(o, r, e);
     if (n >= 0)
         emptiness_tell(o, r);
     if (n >= 0 && !o->verify)
