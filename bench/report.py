@@ -146,7 +146,8 @@ def summary(runs, groups):
         title, make = TABLES[mode]
         first = next(iter(peers.values()))
         rounds = max(len(r) for r in peers.values())
-        out += [f"## {title.format(**first[0])}", "",
+        many = f" ({producers} {kind})" if producers > 1 else ""
+        out += [f"## {title.format(**first[0])}{many}", "",
                 f"Record: {shape}. Producers: {producers} ({kind}). When full: {on_full}. Rounds: {rounds}.",
                 ""]
         out += make(peers) + [""]
