@@ -1,6 +1,6 @@
 /* Compiled by headers.sh. Programs and plug-ins that were built against these structures run with later libraries and
- * collectors: what is listed here stays. What may grow at its end (docs of each say which) gets a new row for its
- * new last member and a new size; anything else needs another soversion, or another FAPILOG_PLUGIN_MAJOR. */
+ * collectors: what is listed here stays. What may grow at its end (docs/compatibility.md says which) gets a new row for
+ * its new last member and a new size; anything else needs another soversion, or another FAPILOG_PLUGIN_MAJOR. */
 #include <fapilog/fapilog.h>
 #include <fapilog/plugin.h>
 

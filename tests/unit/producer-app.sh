@@ -32,6 +32,17 @@ for app; do
 \"none\":null,\"five\":5,\"view\":\"ext\"" ;;
         esac
         ;;
+    *abi*)
+        count=5
+        wanted='"message":"by macro","service":"old","pid":
+"env":"test"
+"n":0,"text":"text"
+"n":2,"text":"text"
+"level":"ERROR","logger":"old.below","message":"by macro"
+"n":3,"text":"text","t":"ok","bound":-7
+"level":"WARNING","logger":"old.below","message":"by function"
+"bound":-7,"t":"ok"}'
+        ;;
     *)
         count=1
         wanted='"order_id":42,"price":9.5,"symbol":"ACME"'
