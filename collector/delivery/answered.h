@@ -68,6 +68,10 @@ void answered_forget(struct answered *a, const struct position *position, uint32
 
 /* The sink may still be given something that it has had. */
 bool answered_has(const struct answered *a, uint64_t identity);
+/* The sink has in its spool what a block of that holds: entries, or an image. They are notes as if a former collector
+ * had made them. */
+void answered_found_entries(struct answered *a, uint64_t identity, const char *data, size_t len);
+void answered_found_image(struct answered *a, uint64_t identity, const char *data, size_t len);
 /* What of the parcel the sink has not had: p itself, with another reference, or a copy. -ENOMEM. */
 int answered_leave_out(const struct answered *a, uint64_t identity, struct parcel *p, struct parcel **ret);
 /* Forgets those of other sinks ... */

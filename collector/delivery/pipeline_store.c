@@ -78,6 +78,9 @@ void pipeline_store(struct pipeline *p, const struct batch *committed)
     p->last_count = s.positions_count + s.kept_count;
     p->is_changed = false;
     commit_store(p->commit, &s);
+    for (uint32_t i = 0; i < p->targets_count; i++)
+        if (p->target[i].remote)
+            remote_noted(p->target[i].remote);
 }
 
 uint64_t pipeline_slot_bytes(const struct pipeline *p, uint64_t more)

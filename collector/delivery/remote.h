@@ -106,6 +106,8 @@ void remote_set_aside(struct remote *r);
 /* Sends, retries, reads back, settles what is due. */
 void remote_run(struct remote *r, uint64_t now_ns);
 uint64_t remote_deadline(const struct remote *r); /* CLOCK_MONOTONIC, UINT64_MAX: nothing */
+/* All that is settled is in the state file, or noted: after a kill the ring is not asked for what lies in the spool. */
+void remote_noted(struct remote *r);
 /* Nothing waits in memory or is in flight, and every ticket is settled; the spool may hold records unless
  * `is_spool_too`. */
 bool remote_is_idle(const struct remote *r, bool is_spool_too);

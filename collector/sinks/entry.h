@@ -23,6 +23,7 @@ enum {
 
 enum entry_flags {
     ENTRY_INTERNAL = 1, /* made by the collector: a drop report, a summary */
+    ENTRY_FOLLOWS = 2,  /* in a block of a spool: the sink was given it directly after the one before it */
 };
 
 struct entry_head {

@@ -339,6 +339,7 @@ bool remote_is_idle(const struct remote *r, bool is_spool_too)
 }
 void remote_set_aside(struct remote *r) { remote_relieve(r); }
 void remote_stop(struct remote *r, uint64_t deadline_ns) { (void)deadline_ns; remote_relieve(r); }
+void remote_noted(struct remote *r) { (void)r; }
 bool remote_is_stopping(const struct remote *r) { (void)r; return false; }
 void remote_drain(struct remote *r) { remote_relieve(r); }
 void remote_stats(const struct remote *r, struct remote_stats *ret) { (void)r; memset(ret, 0, sizeof *ret); }

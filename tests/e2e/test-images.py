@@ -20,9 +20,9 @@ BLOCK, IMAGE = b"FAPBLOCK", 3
 FLOOD = 3000 # records: more than the batch by which the collector sees that it has to hurry
 
 
-def collector(place, server, *args, options=""):
+def collector(place, server, *args, options="", env=None):
     return place.collector("--sink", server.uri("&format=json" + options), "--set", "shutdown_timeout=1s", *args,
-                           sink=place.uri(options="format=json"))
+                           sink=place.uri(options="format=json"), env=env)
 
 
 def in_file(place):
@@ -159,6 +159,22 @@ def a_sink_of_some_levels_gets_those_only():
         return f"{records} of {len(high)} records as images"
 
 
+def killed_right_after_an_image_was_spooled_none_of_it_comes_twice():
+    """In the journal or, where there is none, in a file; the ring still holds it."""
+    for point, options in (("journal-slot:1", ""), ("journal-slot:2", ""), ("spool-written:2", ""), ("cursor-noted:4", ""),
+                           ("cursor-noted:5", ""), ("spool-write:1", "&spool_sync=always"),
+                           ("spool-written:1", "&spool_sync=always")):
+        with Place() as place, Server() as server:
+            c = collector(place, server, options=options, env={"FAPILOG_FAULT": point})
+            place.wait_ready(c)
+            producer = place.load("--records", 0, "--threads", 2, "--pause-us", 500, "--burst", 100, "--block")
+            wait_for(f"{point} is passed", lambda c=c: c.poll() == -signal.SIGKILL)
+            producer.terminate()
+            written_by(producer)
+            check_same(point, drained_to(place, server, options), in_file(place))
+
+
 if __name__ == "__main__":
-    sys.exit(run([loggers_and_context_are_in_the_image_that_needs_them, a_sink_of_some_levels_gets_those_only,
+    sys.exit(run([killed_right_after_an_image_was_spooled_none_of_it_comes_twice,
+                  loggers_and_context_are_in_the_image_that_needs_them, a_sink_of_some_levels_gets_those_only,
                   what_comes_out_of_the_spool_is_what_the_file_has, a_damaged_image_costs_its_own_records]))

@@ -285,6 +285,36 @@ static void damage_costs_notes_and_no_record(void **state)
     }
 }
 
+/* Records of a spool's block, in their order; what lies between two of them may be on its way to the server. */
+static void of_a_block_that_is_found_only_what_follows_is_bridged(void **state)
+{
+    struct place *x = *state;
+    print_message("random %" PRIu64 "\n", x->random);
+    for (uint32_t round = 0; round < 20; round++) {
+        open_again(x);
+        parcel_make(x, 1 + (uint32_t)draw(x, round % 2 ? 3 : 200), round % 3 == 0);
+        struct parcel *block = parcel_new(x->p->bytes);
+        uint32_t next = RECORDS;
+        for (uint32_t i = 0; i < RECORDS; i++) {
+            if (draw(x, 4) == 0)
+                continue;
+            struct entry_head *h = memcpy(block->data + block->bytes, x->entry[i], x->entry[i]->bytes);
+            h->flags |= i == next ? ENTRY_FOLLOWS : 0;
+            block->bytes += h->bytes;
+            x->settled[i] = true;
+            next = i + 1;
+        }
+        answered_found_entries(x->a, OURS, block->data, block->bytes);
+        const uint32_t count = answered_count(x->a);
+        check_given(x);
+        answered_found_entries(x->a, OURS, block->data, block->bytes); /* killed before it was noted that it is */
+        assert_int_equal(answered_count(x->a), count);
+        parcel_unref(block);
+        answered_keep(x->a, NULL, 0); /* as notes of former collectors, which they are */
+        assert_int_equal(answered_count(x->a), 0);
+    }
+}
+
 static void check_begun_anew(struct place *x, const char *what)
 {
     struct err e = { 0 };
@@ -354,6 +384,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(two_engines_of_a_sink_number_their_records_apart, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lane_that_does_not_rise_is_not_bridged, setup, teardown),
         cmocka_unit_test_setup_teardown(what_finds_no_room_comes_twice_and_what_is_there_still_grows, setup, teardown),
+        cmocka_unit_test_setup_teardown(of_a_block_that_is_found_only_what_follows_is_bridged, setup, teardown),
         cmocka_unit_test_setup_teardown(damage_costs_notes_and_no_record, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_that_is_not_ours_is_begun_anew, setup, teardown),
         cmocka_unit_test_setup_teardown(without_room_for_the_file_there_is_none_and_it_is_said, setup, teardown),

@@ -87,6 +87,21 @@ bool note_extend(struct answered *a, uint32_t n, const struct answered_place *p,
     return true;
 }
 
+void note_found(struct answered *a, uint64_t identity, const struct answered_place *p)
+{
+    for (uint32_t n = a->by_lane[lane_bucket(p)]; n; n = a->note[n].lane_next) {
+        const struct note *x = &a->note[n];
+        if (x->is_loaded && x->identity == identity && is_same_lane(&x->place, p) && x->place.first <= p->first &&
+            p->last <= x->place.last)
+            return;
+    }
+    const uint32_t n = note_new(a, identity, p);
+    if (!n)
+        return;
+    a->note[n].is_loaded = true;
+    a->loaded++;
+}
+
 /* ---- opening ---- */
 
 static void lists_init(struct answered *a)

@@ -13,7 +13,8 @@ enum { PLACES = 64, SLOTS = 4 * PLACES }; /* lanes at once; with more a run is m
 struct gathering {
     const struct answered_stream *s;
     uint64_t from; /* the first number */
-    bool is_alone; /* without numbers */
+    /* NULL: a run is made of them; or each place is noted by itself, without numbers */
+    void (*alone)(struct answered *a, uint64_t identity, const struct answered_place *p);
     uint32_t count;
     uint32_t last; /* as a rule the next record is of the same lane */
     uint8_t slot[SLOTS]; /* index + 1 */
@@ -22,9 +23,9 @@ struct gathering {
 
 static void flush(struct gathering *g, uint64_t to)
 {
-    for (uint32_t i = 0; i < g->count && g->is_alone; i++)
-        answered_stretch(g->s->to, g->s->identity, &g->place[i]);
-    if (!g->is_alone && to > g->from)
+    for (uint32_t i = 0; i < g->count && g->alone; i++)
+        g->alone(g->s->to, g->s->identity, &g->place[i]);
+    if (!g->alone && to > g->from)
         run_add(g->s, g->from, to, g->place, g->count);
     g->from = to;
     if (g->count)
@@ -73,18 +74,36 @@ static void add(struct gathering *g, uint64_t number, const struct answered_plac
 }
 
 /* The collector's own records have no place in a lane. */
+static void add_entry(struct gathering *g, uint64_t number, const struct entry_head *h)
+{
+    struct answered_place p = { .first = h->position, .last = h->position, .lane = h->lane };
+    if (h->flags & ENTRY_INTERNAL)
+        return;
+    memcpy(p.uuid, h->uuid, sizeof p.uuid);
+    add(g, number, &p);
+}
+
 void answered_entries(const struct answered_stream *s, uint64_t at, const struct entry_head *first, uint32_t n)
 {
     struct gathering g = { .s = s, .from = at };
     const struct entry_head *h = first;
-    for (uint64_t number = at; number < at + n; number++, h = (const void *)((const char *)h + h->bytes)) {
-        struct answered_place p = { .first = h->position, .last = h->position, .lane = h->lane };
-        if (h->flags & ENTRY_INTERNAL)
-            continue;
-        memcpy(p.uuid, h->uuid, sizeof p.uuid);
-        add(&g, number, &p);
-    }
+    for (uint64_t number = at; number < at + n; number++, h = (const void *)((const char *)h + h->bytes))
+        add_entry(&g, number, h);
     flush(&g, at + n);
+}
+
+/* What lies between two records of a lane is settled only where the one follows the other. */
+void answered_found_entries(struct answered *a, uint64_t identity, const char *data, size_t len)
+{
+    const struct answered_stream s = { a, identity, 0 };
+    struct gathering g = { .s = &s, .alone = note_found };
+    const struct entry_head *h;
+    for (size_t at = 0; (h = entry_at(data + at, len - at)); at += h->bytes) {
+        if (!(h->flags & ENTRY_FOLLOWS))
+            flush(&g, 0);
+        add_entry(&g, 0, h);
+    }
+    flush(&g, 0);
 }
 
 /* Of one that was encoded anew the length is another. */
@@ -97,7 +116,7 @@ static struct answered_place place_of(const uint64_t uuid[2], uint32_t lane, uin
 void answered_spans(struct answered *a, uint64_t identity, const struct sink_span *span, uint32_t count)
 {
     const struct answered_stream s = { a, identity, 0 };
-    struct gathering g = { .s = &s, .is_alone = true };
+    struct gathering g = { .s = &s, .alone = answered_stretch };
     for (uint32_t i = 0; i < count; i++) {
         const uint64_t uuid[2] = { span[i].super->uuid_hi, span[i].super->uuid_lo };
         const struct answered_place p = place_of(uuid, span[i].lane, span[i].position, span[i].len, span[i].is_apart);
@@ -107,35 +126,59 @@ void answered_spans(struct answered *a, uint64_t identity, const struct sink_spa
     flush(&g, 0);
 }
 
-/* The spans of an image, which is one of ours. NULL: it holds none. */
-static const struct fapilog_native_spans *spans_of(const struct parcel *image)
+/* The spans of an image. NULL: it holds none. */
+static const struct fapilog_native_spans *spans_of(const char *image, uint64_t len)
 {
     struct image_part part;
-    for (uint64_t at = 0; image->bytes - at >= sizeof part;) {
-        memcpy(&part, image->data + at, sizeof part);
+    for (uint64_t at = 0; len - at >= sizeof part;) {
+        memcpy(&part, image + at, sizeof part);
         at += sizeof part;
+        if (part.bytes > len - at)
+            return NULL;
+        const struct fapilog_native_spans *top = (const void *)(image + at);
         if (part.kind == FAPILOG_NATIVE_KIND_SPANS)
-            return (const void *)(image->data + at);
-        CHECK(part.bytes <= image->bytes - at);
-        at += (part.bytes + 7) & ~UINT64_C(7);
+            return part.bytes >= sizeof *top &&
+                   top->count <= (part.bytes - sizeof *top) / sizeof(struct fapilog_native_span) ? top : NULL;
+        const uint64_t padded = (part.bytes + 7) & ~UINT64_C(7);
+        at = padded < len - at ? at + padded : len;
     }
     return NULL;
+}
+
+/* False: nothing is in it. */
+static bool span_place(const struct fapilog_native_spans *top, uint32_t i, struct answered_place *ret)
+{
+    const struct fapilog_native_span *span = (const struct fapilog_native_span *)(const void *)(top + 1) + i;
+    const uint64_t uuid[2] = { span->uuid_hi, span->uuid_lo };
+    if (span->bytes <= span->repeated)
+        return false;
+    *ret = place_of(uuid, span->lane, span->position + span->repeated, span->bytes - span->repeated,
+                    top->flags & FAPILOG_NATIVE_SPANS_APART);
+    return true;
 }
 
 /* They cannot be told apart by their numbers: where there are too many lanes, none of them is noted. */
 void answered_image(const struct answered_stream *s, uint64_t at, const struct parcel *image)
 {
     struct gathering g = { .s = s, .from = at };
-    const struct fapilog_native_spans *top = spans_of(image);
-    const struct fapilog_native_span *span = (const void *)(top + 1);
-    for (uint32_t i = 0; top && i < top->count; i++, span++) {
-        const uint64_t uuid[2] = { span->uuid_hi, span->uuid_lo }, bytes = span->bytes - span->repeated;
-        const struct answered_place p = place_of(uuid, span->lane, span->position + span->repeated, bytes,
-                                                 top->flags & FAPILOG_NATIVE_SPANS_APART);
-        if (bytes && !take(&g, &p))
+    const struct fapilog_native_spans *top = spans_of(image->data, image->bytes);
+    struct answered_place p;
+    for (uint32_t i = 0; top && i < top->count; i++)
+        if (span_place(top, i, &p) && !take(&g, &p))
             return;
-    }
     flush(&g, at + image->records);
+}
+
+void answered_found_image(struct answered *a, uint64_t identity, const char *data, size_t len)
+{
+    const struct answered_stream s = { a, identity, 0 };
+    struct gathering g = { .s = &s, .alone = note_found };
+    const struct fapilog_native_spans *top = spans_of(data, len);
+    struct answered_place p;
+    for (uint32_t i = 0; top && i < top->count; i++)
+        if (span_place(top, i, &p))
+            add(&g, 0, &p);
+    flush(&g, 0);
 }
 
 void answered_pass(const struct answered_stream *s, uint64_t at, uint64_t n)

@@ -63,6 +63,8 @@ void note_free(struct answered *a, uint32_t n);
 /* True: the note covers p as well, and what lies between. False: p is not behind all of it (or before, if not
  * is_behind), as it should be: a lane that does not rise, nothing is said of what lies between. */
 bool note_extend(struct answered *a, uint32_t n, const struct answered_place *p, bool is_behind);
+/* The same of a former collector, unless there is one already that covers it. */
+void note_found(struct answered *a, uint64_t identity, const struct answered_place *p);
 /* runs.c */
 void run_remove_note(struct answered *a, uint32_t n);
 /* The numbers [from, to) are settled, and in each of these lanes what is named. */

@@ -52,7 +52,8 @@ static void block_compact(struct remote *r, struct lot *l, uint32_t len)
             continue;
         const uint32_t bytes = item.entry->bytes;
         l->payload_bytes += item.entry->payload_len;
-        memmove(l->raw + l->bytes, item.entry, bytes);
+        struct entry_head *const entry = memmove(l->raw + l->bytes, item.entry, bytes);
+        entry->flags &= (uint8_t)~ENTRY_FOLLOWS;
         l->bytes += bytes;
         l->index[l->left++] = (uint16_t)i;
     }

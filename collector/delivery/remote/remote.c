@@ -80,6 +80,22 @@ static int spool_begin(struct remote *r, const char *format, struct err *e)
     return spool_open(&cfg, &r->spool, e);
 }
 
+/* What the spool holds and its collector had no time to note before it was killed. */
+static void on_unnoted(void *arg, const struct spool_block_head *h, const char *raw)
+{
+    const struct remote *r = arg;
+    if (h->kind == SPOOL_IMAGE)
+        answered_found_image(r->stream.to, r->stream.identity, raw, h->raw_bytes);
+    else
+        answered_found_entries(r->stream.to, r->stream.identity, raw, h->raw_bytes);
+}
+
+void remote_noted(struct remote *r)
+{
+    if (r->spool && !r->settled_count)
+        spool_set_noted(r->spool);
+}
+
 static int dead_begin(struct remote *r, const char *format, struct err *e)
 {
     char dir[PATH_MAX];
@@ -126,6 +142,9 @@ int remote_open(struct sink *s, const struct remote_config *cfg, struct remote *
         free(r);
         return n;
     }
+    if (r->spool && cfg->answered)
+        spool_unnoted(r->spool, on_unnoted, r);
+    remote_noted(r);
     s->core = r;
     s->warn = on_sink_warning;
     *ret = r;

@@ -80,7 +80,17 @@ static struct spilled *spilled_new(struct remote *r)
     return &r->spilled[r->spilled_count];
 }
 
-static int bundles_put(struct remote *r)
+/* Into the open group. *next: the number of the record that would follow the one put before. */
+static int record_put(struct remote *r, const struct item *i, uint64_t *next, struct spool_block **ret_block,
+                      uint32_t *ret_index)
+{
+    const uint64_t number = i->lot->first + i->index;
+    const int result = spool_put(r->spool, i->entry, i->attempts, number == *next, ret_block, ret_index);
+    *next = number + 1;
+    return result;
+}
+
+static int bundles_put(struct remote *r, uint64_t *next)
 {
     for (struct bundle *b = r->bundles; b; b = b->next) {
         for (uint32_t n = 0; n < b->count; n++) {
@@ -90,7 +100,7 @@ static int bundles_put(struct remote *r)
                 continue;
             if (!(s = spilled_new(r)))
                 return -ENOMEM;
-            const int result = spool_put(r->spool, i->entry, i->attempts, &s->block, &s->index);
+            const int result = record_put(r, i, next, &s->block, &s->index);
             if (result < 0)
                 return result;
             s->bundle = b;
@@ -126,7 +136,7 @@ static void image_spooled(struct remote *r)
     queue_settle_lot(r, &r->fresh, &spooled);
 }
 
-static int queue_put(struct remote *r)
+static int queue_put(struct remote *r, uint64_t *next)
 {
     struct item i = {0};
     while (queue_walk(&r->fresh, &i)) {
@@ -137,7 +147,7 @@ static int queue_put(struct remote *r)
             return -ENOMEM;
         const struct lot *l = i.lot;
         s->records = i.entry ? 0 : l->queued;
-        const int result = i.entry ? spool_put(r->spool, i.entry, i.attempts, NULL, NULL)
+        const int result = i.entry ? record_put(r, &i, next, NULL, NULL)
                                    : spool_put_image(r->spool, l->data, l->bytes, l->queued, l->parcel->oldest_ns);
         if (result < 0)
             return result;
@@ -246,10 +256,11 @@ static void on_written(struct remote *r)
 
 static void spill_start(struct remote *r)
 {
+    uint64_t next = UINT64_MAX;
     full_relieve(r);
-    int result = bundles_put(r);
+    int result = bundles_put(r, &next);
     if (result == 0)
-        result = queue_put(r);
+        result = queue_put(r, &next);
     if (result < 0 && result != -EAGAIN && !r->spilled_count) {
         on_failure(r, result);
         return;

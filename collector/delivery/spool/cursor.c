@@ -39,6 +39,13 @@ static uint64_t base_hash(uint64_t sequence)
     return XXH3_64bits_withSeed(&sequence, sizeof sequence, CURSOR_MAGIC);
 }
 
+static uint64_t noted_read(const uint64_t noted[3])
+{
+    if (noted[0] == noted[1] || noted[0] == noted[2])
+        return noted[0];
+    return noted[1] == noted[2] ? noted[1] : 0;
+}
+
 void cursor_open(struct cursor *c, const char *dir, struct err *e)
 {
     char path[PATH_MAX + 16];
@@ -59,6 +66,7 @@ void cursor_open(struct cursor *c, const char *dir, struct err *e)
         if (c->map->base[i].xxh3 == base_hash(sequence) && sequence > c->base)
             c->base = sequence;
     }
+    c->noted = noted_read(c->map->noted);
 }
 
 void cursor_close(struct cursor *c)
@@ -78,6 +86,17 @@ void cursor_set_base(struct cursor *c, uint64_t sequence)
     FAULT_POINT("cursor-base");
     store_rel(&c->map->base[i].xxh3, base_hash(sequence)); /* order: release - as above */
     c->base = sequence;
+}
+
+void cursor_set_noted(struct cursor *c, uint64_t sequence)
+{
+    if (sequence == c->noted)
+        return;
+    for (unsigned i = 0; i < 3; i++) {
+        store_rel(&c->map->noted[i], sequence); /* order: release - see cursor_set_base() */
+        FAULT_POINT("cursor-noted");
+    }
+    c->noted = sequence;
 }
 
 static struct cursor_slot *slot_of(const struct cursor *c, uint64_t sequence)

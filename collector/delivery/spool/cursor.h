@@ -1,7 +1,8 @@
 /* cursor.h - what of a spool is settled: DIR/cursor, mapped, so that an acknowledgement is one store and
  * survives SIGKILL. All blocks before `base` are settled; of the blocks behind, up to CURSOR_SLOTS have a bit
  * for each record. A lost or damaged cursor costs duplicates, never a record: a bit counts only when its
- * complement says the same, `base` only with its hash. */
+ * complement says the same, `base` only with its hash. Beside that, up to where somebody else has taken note of what
+ * was put (spool_set_noted()): a lost one costs duplicates, too. */
 #ifndef COLLECTOR_DELIVERY_SPOOL_CURSOR_H
 #define COLLECTOR_DELIVERY_SPOOL_CURSOR_H
 
@@ -27,13 +28,13 @@ struct cursor_map {
         uint64_t sequence;
         uint64_t xxh3;
     } base[2]; /* the greater one with a right hash */
-    uint64_t zero[3];
+    uint64_t noted[3]; /* one thing, written one after the other: what two of them say counts; 0: not known */
     struct cursor_slot slot[CURSOR_SLOTS];
 };
 
 struct cursor {
     struct cursor_map *map;
-    uint64_t base;
+    uint64_t base, noted;
     bool is_file;
 };
 
@@ -41,6 +42,7 @@ struct cursor {
 void cursor_open(struct cursor *c, const char *dir, struct err *e);
 void cursor_close(struct cursor *c);
 void cursor_set_base(struct cursor *c, uint64_t sequence);
+void cursor_set_noted(struct cursor *c, uint64_t sequence);
 /* Makes room for the block's bits; without (too far ahead of base) its acknowledgements are not kept. */
 void cursor_begin(struct cursor *c, uint64_t sequence);
 void cursor_settle(struct cursor *c, uint64_t sequence, uint32_t index);

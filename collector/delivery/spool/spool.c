@@ -224,12 +224,15 @@ int spool_open(const struct spool_config *cfg, struct spool **ret, struct err *e
     if (!s->cursor.is_file)
         spool_say(s, "spool of %s: %s; after a crash records that were delivered may be sent again", cfg->sink,
                   why.text);
-    if (s->log.next_sequence < s->cursor.base)
-        s->log.next_sequence = s->cursor.base; /* its numbers are taken, whatever has become of the files */
+    const uint64_t known = s->cursor.base > s->cursor.noted ? s->cursor.base : s->cursor.noted;
+    if (s->log.next_sequence < known)
+        s->log.next_sequence = known; /* these numbers are taken, whatever has become of the files */
     s->reader.sequence = s->cursor.base;
     if (s->found_sequence + 1 < s->cursor.base)
         s->found_sequence = s->cursor.base - 1;
     spool_journal_open(s, s->found_sequence);
+    if (!s->cursor.noted)
+        spool_set_noted(s);
     s->counts.found = s->counts.records;
     found_report(s);
     *ret = s;

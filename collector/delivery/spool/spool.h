@@ -40,10 +40,11 @@ bool spool_is_busy(const struct spool *s);
 
 /* Writing: a group of entries, then spool_write(), then spool_poll() until it ends. One group at a time. */
 bool spool_can_put(const struct spool *s);
-/* A copy of the entry with this number of attempts. With ret_block the caller keeps the record in memory and
+/* A copy of the entry with this number of attempts; follows: directly behind the one put before it, in the order in
+ * which the sink was given them. With ret_block the caller keeps the record in memory and
  * settles it itself: the block is valid once the group is written. -EAGAIN: the group is full. */
-int spool_put(struct spool *s, const struct entry_head *entry, uint32_t attempts, struct spool_block **ret_block,
-              uint32_t *ret_index);
+int spool_put(struct spool *s, const struct entry_head *entry, uint32_t attempts, bool follows,
+              struct spool_block **ret_block, uint32_t *ret_index);
 /* A copy of an image (collector/delivery/image.h), as a block of its own. Results as above, or 1: it is safe at once,
  * in the journal, and no part of the group. */
 int spool_put_image(struct spool *s, const char *image, size_t len, uint32_t records, int64_t oldest_ns);
@@ -55,6 +56,12 @@ bool spool_take_image(struct spool *s, const struct iovec *piece, uint32_t count
 int spool_write(struct spool *s);
 /* -EAGAIN: under way; 0: all is written, as safe as the policy wants; -errno: nothing counts. */
 int spool_poll(struct spool *s);
+
+/* All that lies in the spool is known elsewhere to lie there: the ring is not asked for it again. */
+void spool_set_noted(struct spool *s);
+/* Before anything is put or read: the blocks that were put since, as far as they are whole, with what they hold. */
+typedef void spool_unnoted_fn(void *arg, const struct spool_block_head *h, const char *raw);
+void spool_unnoted(struct spool *s, spool_unnoted_fn *func, void *arg);
 
 /* Reading: one block, with entries that are not settled among others. 1: *ret_raw is the caller's to free, and
  * every entry of it that spool_is_settled() does not name is to be settled. 0: nothing now. */

@@ -21,6 +21,12 @@ bool spool_can_put(const struct spool *s)
     return !s->group.is_writing && s->log.step == SEGLOG_IDLE;
 }
 
+/* A group under way is not in it yet. */
+void spool_set_noted(struct spool *s)
+{
+    cursor_set_noted(&s->cursor, s->group.total ? s->log.group_sequence : s->log.next_sequence);
+}
+
 static void blocks_free(struct spool_group *g)
 {
     while (g->first) {
@@ -101,8 +107,8 @@ static int block_prepare(struct spool *s, uint32_t bytes, bool is_held)
     return 0;
 }
 
-int spool_put(struct spool *s, const struct entry_head *entry, uint32_t attempts, struct spool_block **ret_block,
-              uint32_t *ret_index)
+int spool_put(struct spool *s, const struct entry_head *entry, uint32_t attempts, bool follows,
+              struct spool_block **ret_block, uint32_t *ret_index)
 {
     struct spool_group *g = &s->group;
     CHECK(spool_can_put(s));
@@ -116,6 +122,7 @@ int spool_put(struct spool *s, const struct entry_head *entry, uint32_t attempts
         return r;
     struct entry_head *copy = (struct entry_head *)(void *)(g->raw + g->raw_len);
     memcpy(copy, entry, entry->bytes);
+    copy->flags |= follows ? ENTRY_FOLLOWS : 0;
     copy->attempts = attempts < UINT16_MAX ? (uint16_t)attempts : UINT16_MAX;
     g->oldest_ns = entry->time_ns < g->oldest_ns ? entry->time_ns : g->oldest_ns;
     if (ret_block) {
