@@ -256,6 +256,16 @@ static bool is_cut_refusal(CURLcode code, long status)
     return status >= 400 && (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_PARTIAL_FILE);
 }
 
+/* How far it had come when the time was over, in the same words whether curl or who cancels has noticed first. */
+static const char *progress(const struct http_call *c)
+{
+    curl_off_t started = 0;
+    long answered = 0;
+    (void)curl_easy_getinfo(c->easy, CURLINFO_PRETRANSFER_TIME_T, &started);
+    (void)curl_easy_getinfo(c->easy, CURLINFO_HEADER_SIZE, &answered);
+    return !started ? "no connection in time" : !answered ? "no answer in time" : "no whole answer in time";
+}
+
 void http_call_end(struct http_call *c, CURLcode code)
 {
     struct http_request *q = c->q;
@@ -275,6 +285,7 @@ void http_call_end(struct http_call *c, CURLcode code)
     if (retry_after > 0)
         q->retry_after_ns = (uint64_t)(retry_after < RETRY_AFTER_MAX_S ? retry_after : RETRY_AFTER_MAX_S) * NS_PER_S;
     http_explain(q, c->stop == -EMSGSIZE ? "the answer is longer than 1 MiB" :
+                    !c->stop && code == CURLE_OPERATION_TIMEDOUT ? progress(c) :
                     *c->error ? c->error : curl_easy_strerror(code));
     if (q->error && !c->stop && connect_status)
         q->error = http_proxy_error(q, connect_status);
@@ -328,16 +339,6 @@ void http_submit(struct http *h, struct http_request *q)
     calls_add(&h->active, c);
     if (curl_multi_add_handle(h->multi, c->easy) != CURLM_OK)
         http_call_abort(c, -ENOMEM, "out of memory");
-}
-
-/* How far it had come: whoever cancels has run out of time. */
-static const char *progress(const struct http_call *c)
-{
-    curl_off_t started = 0;
-    long answered = 0;
-    (void)curl_easy_getinfo(c->easy, CURLINFO_PRETRANSFER_TIME_T, &started);
-    (void)curl_easy_getinfo(c->easy, CURLINFO_HEADER_SIZE, &answered);
-    return !started ? "no connection in time" : !answered ? "no answer in time" : "no whole answer in time";
 }
 
 void http_cancel(struct http *h, struct http_request *q)

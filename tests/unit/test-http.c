@@ -257,6 +257,7 @@ static void a_server_that_hangs_runs_into_the_timeout(void **state)
     http_submit(bed.http, &bed.q[0]);
     wait_for(1);
     assert_int_equal(bed.q[0].error, -ETIMEDOUT);
+    assert_string_equal(bed.q[0].reason, "no answer in time"); /* as where somebody cancels */
     end();
 }
 
