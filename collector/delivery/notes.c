@@ -1,6 +1,6 @@
 #include "collector/delivery/notes.h"
 
-#include "collector/stage/own.h"
+#include "collector/stage/internal_record.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -39,7 +39,7 @@ void notes_add(struct notes *n, uint8_t level, const char *text, const char *abo
     memset(to, 0, sizeof *to);
     memcpy(to->text, text, len);
     (void)snprintf(to->about, sizeof to->about, "%s", about ? about : "");
-    to->r = own_record(level, (struct fapilog_text){ to->text, (uint32_t)len });
+    to->r = internal_record(level, (struct fapilog_text){ to->text, (uint32_t)len });
     to->logger = *to->r.logger;
     to->process = *to->r.process;
     to->r.logger = &to->logger;

@@ -1,7 +1,7 @@
 /* The filter at the head of the chain that does what the pressure asks for. */
 #include "collector/stage/adapt.h"
 #include "collector/stage/adaptive_sampling.h"
-#include "collector/stage/own.h"
+#include "collector/stage/internal_record.h"
 #include "collector/stage/pressure.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
@@ -96,7 +96,7 @@ static void tell(struct stage *s, const struct pressure *p, uint64_t count)
         {.name = TEXT("reason"), .type = FAPILOG_TYPE_STRING, .len = sizeof "pressure" - 1, .v.data = "pressure"},
         {.name = TEXT("pressure"), .type = FAPILOG_TYPE_STRING, .len = (uint32_t)strlen(level), .v.data = level},
     };
-    struct fapilog_record r = own_record(FAPILOG_LEVEL_WARNING, (struct fapilog_text)TEXT("records dropped"));
+    struct fapilog_record r = internal_record(FAPILOG_LEVEL_WARNING, (struct fapilog_text)TEXT("records dropped"));
     r.fields = fields;
     r.fields_count = ARRAY_COUNT(fields);
     stage_emit(s, &r);

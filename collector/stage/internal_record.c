@@ -1,4 +1,4 @@
-#include "collector/stage/own.h"
+#include "collector/stage/internal_record.h"
 
 #include "lib/base/clock.h"
 
@@ -18,7 +18,7 @@ static void find_out(void)
         process.host = (struct fapilog_text){ host, (uint32_t)strlen(host) };
 }
 
-struct fapilog_record own_record(uint8_t level, struct fapilog_text message)
+struct fapilog_record internal_record(uint8_t level, struct fapilog_text message)
 {
     if (!process.pid)
         find_out();
