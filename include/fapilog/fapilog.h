@@ -10,6 +10,17 @@
  * No log call blocks unless the process chose FAPILOG_ON_FULL_BLOCK; none changes errno, and none is a
  * cancellation point.
  *
+ * A logger is what fapilog_open() and the functions that take one return. A macro does not look whether it is NULL,
+ * and crashes; functions do nothing then. Before the first fapilog_open() there is no logger; after the last
+ * fapilog_close() loggers drop what they get. Constructors, destructors, atexit handlers, destructors of threads and a
+ * child of vfork() may log.
+ *
+ * A process that gives up rights after fapilog_open() - another user, chroot(), descriptors, a seccomp filter - goes on
+ * logging into its segment. A child that it forks then, and a new segment after the last fapilog_close(), need the ring
+ * directory as before; without it they say so on stderr and log nothing. A seccomp filter must allow what the slow path
+ * of a log call needs, or fapilog_prepare() be called before. SECCOMP_MODE_STRICT takes the CPU's counter away, so that
+ * a log call dies of SIGSEGV.
+ *
  * One process has one segment, a file in the ring directory, made by the first fapilog_open() and
  * marked as cleanly closed by the last fapilog_close(). Without a usable ring directory the library
  * says so once on stderr and does what fapilog_options.fallback asks for.
@@ -82,7 +93,8 @@ FAPILOGI_API void fapilog_close(fapilog_t *log);
 /* The logger `name` below `log`, "orders.matching": names are dotted, level rules go by them. The same
  * name below the same logger gives the same object. It inherits the bound fields of `log`. At most
  * FAPILOG_LOGGERS_MAX names have a threshold of their own, further ones share that of `log`. When the
- * registry is full, `log` itself is returned, and the first time said on stderr. Not signal safe. */
+ * registry is full, `log` itself is returned, and the first time said on stderr. Below NULL there is a logger that
+ * drops everything. Not signal safe. */
 FAPILOGI_API fapilog_t *fapilog_logger(fapilog_t *log, const char *name);
 
 /* `log` with fields that stand in front of every record:
@@ -177,8 +189,9 @@ FAPILOGI_API void fapilog_context_clear(void);
 FAPILOGI_API bool fapilog_enabled(const fapilog_t *log, uint32_t level);
 
 /* Writes a self-describing record. `message` is `len` bytes of UTF-8; `fields` as in reader.h: texts need no
- * NUL. `level` is 1..30. Does nothing when the level is below the threshold. 0; -EINVAL for a level, type or
- * count out of bounds; -ENOBUFS when the record was dropped (and counted). Signal safe. */
+ * NUL, and may hold any. `level` is 1..30. Does nothing when the level is below the threshold. 0; -EINVAL for a level,
+ * type or count out of bounds, or NULL where there should be something; -ENOBUFS when the record was dropped (and
+ * counted). Signal safe. */
 FAPILOGI_API int fapilog_log(const fapilog_t *log, uint32_t level, const char *message, size_t len,
                              const struct fapilog_field *fields, uint32_t count);
 
@@ -226,6 +239,7 @@ FAPILOGI_API void fapilog_capture_stop(void);
 #define FL_JSONN(name, data, bytes) (name, fapilogi_make_json(data, bytes))
 #define FL_ERRNO(name, code) (name, fapilogi_make_errno(code))    /* errno, or a negative errno */
 #define FL_PTR(name, pointer) (name, fapilogi_make_pointer(pointer))
+/* The address must not be NULL: */
 #define FL_IPV4(name, address) (name, fapilogi_make_ipv4(address)) /* 4 bytes in network order: &sin_addr */
 #define FL_IPV6(name, address) (name, fapilogi_make_ipv6(address)) /* 16 bytes: &sin6_addr */
 #define FL_TIME(name, ns) (name, fapilogi_make_time(ns))           /* ns since the epoch, UTC */

@@ -114,7 +114,7 @@ FAPILOGI_INLINE struct fapilogi_json fapilogi_make_json_text(const char *text)
 FAPILOGI_INLINE struct fapilogi_errno fapilogi_make_errno(int code)
 {
     struct fapilogi_errno r;
-    r.code = code < 0 ? -code : code;
+    r.code = code < 0 && code >= -INT32_MAX ? -code : code;
     return r;
 }
 

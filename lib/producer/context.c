@@ -166,8 +166,8 @@ static int append(struct context *c, const struct fapilog_field *f)
 
 struct fapilog_scope fapilog_context_push(const struct fapilog_field *fields, uint32_t count)
 {
-    struct fapilog_scope s = {0};
-    struct context *c = enter(&s.error);
+    struct fapilog_scope s = {.error = !fields && count ? -EINVAL : 0};
+    struct context *c = s.error ? NULL : enter(&s.error);
     if (!c)
         return s;
     s = (struct fapilog_scope){.epoch = c->epoch, .count = c->count, .bytes = c->bytes,
@@ -189,7 +189,7 @@ struct fapilog_scope fapilog_context_push(const struct fapilog_field *fields, ui
 void fapilog_context_pop(struct fapilog_scope *scope)
 {
     int error;
-    struct context *c = scope->error ? NULL : enter(&error);
+    struct context *c = !scope || scope->error ? NULL : enter(&error);
     if (!c)
         return;
     if (scope->clears == c->clears && scope->count <= c->count) {
@@ -221,8 +221,8 @@ static void take_out(struct context *c, uint32_t i)
 
 int fapilog_context_set(const struct fapilog_field *field)
 {
-    int r = 0;
-    struct context *c = enter(&r);
+    int r = field && fapilogi_field_ok(field) ? 0 : -EINVAL;
+    struct context *c = r < 0 ? NULL : enter(&r);
     if (!c)
         return r;
     const struct context before = *c; /* the field may not fit once its predecessor is out */

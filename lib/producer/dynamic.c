@@ -10,7 +10,7 @@
 
 bool fapilog_enabled(const fapilog_t *log, uint32_t level)
 {
-    return fapilogi_enabled(log, level);
+    return log && fapilogi_enabled(log, level);
 }
 
 static void put(uint8_t *to, const char *message, uint32_t len, const struct fapilog_field *fields, uint32_t count)
@@ -38,7 +38,8 @@ int fapilog_log(const fapilog_t *log, uint32_t level, const char *message, size_
                 const struct fapilog_field *fields, uint32_t count)
 {
     struct fapilog_field copy[FAPILOG_FIELDS_MAX];
-    if (level < 1 || level >= FAPILOG_LEVEL_OFF || count > FAPILOG_FIELDS_MAX || (!message && len))
+    if (!log || level < 1 || level >= FAPILOG_LEVEL_OFF || count > FAPILOG_FIELDS_MAX || (!message && len) ||
+        (!fields && count))
         return -EINVAL;
     if (!fapilogi_enabled(log, level))
         return 0;

@@ -132,6 +132,8 @@ static uint64_t events(void)
 void fapilog_get_counters(const fapilog_t *log, struct fapilog_counters *ret)
 {
     (void)log;
+    if (!ret)
+        return;
     *ret = (struct fapilog_counters){0};
     if (process.mode != MODE_RING || process.area->generation == 0)
         return;

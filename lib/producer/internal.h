@@ -211,6 +211,7 @@ void fapilogi_register_modules(void);
 /* logger.c */
 fapilog_t *fapilogi_root_logger(const char *service);
 void fapilogi_reset_levels(void);
+fapilog_t *fapilogi_nothing(void);
 
 /* lane.c - claiming */
 struct writer *fapilogi_attach(void);

@@ -43,7 +43,8 @@ static bool is_blob(uint8_t type)
 bool fapilogi_field_ok(const struct fapilog_field *f)
 {
     size_t align;
-    if (f->type >= FAPILOG_TYPE_COUNT || f->role >= FAPILOG_ROLE_COUNT || f->name.len > UINT16_MAX)
+    if (f->type >= FAPILOG_TYPE_COUNT || f->role >= FAPILOG_ROLE_COUNT || f->name.len > UINT16_MAX ||
+        (!f->name.data && f->name.len))
         return false;
     if (is_blob(f->type))
         return true;

@@ -167,6 +167,14 @@ void fapilogi_reset_levels(void)
         store_rlx(&process.ctl->level[l->slot], level_for(l->name));
 }
 
+/* Drops everything: of a process without memory for loggers, and of a caller without one. */
+fapilog_t *fapilogi_nothing(void)
+{
+    static const uint32_t off = FAPILOG_LEVEL_OFF;
+    static struct fapilogi_logger nothing = {&off, 0};
+    return &nothing;
+}
+
 /* NULL for a logger that fapilog_open() could not make. */
 static struct logger *of(fapilog_t *log)
 {
@@ -178,6 +186,8 @@ static struct logger *of(fapilog_t *log)
 
 fapilog_t *fapilog_logger(fapilog_t *log, const char *name)
 {
+    if (!log)
+        return fapilogi_nothing();
     fapilogi_lock();
     (void)fapilogi_ready();
     const struct logger *parent = of(log);
@@ -191,7 +201,7 @@ fapilog_t *fapilog_logger(fapilog_t *log, const char *name)
 static size_t list_size(const struct fapilog_field *fields, uint32_t count)
 {
     size_t size = 0;
-    if (count > FAPILOG_FIELDS_MAX)
+    if (!fields || count > FAPILOG_FIELDS_MAX)
         return 0;
     for (uint32_t i = 0; i < count; i++) {
         if (!fapilogi_field_ok(&fields[i]))
@@ -203,6 +213,8 @@ static size_t list_size(const struct fapilog_field *fields, uint32_t count)
 
 fapilog_t *fapilog_with(fapilog_t *log, const struct fapilog_field *fields, uint32_t count)
 {
+    if (!log)
+        return fapilogi_nothing();
     const size_t size = list_size(fields, count);
     uint8_t *list = size ? calloc(1, size) : NULL;
     if (!list)

@@ -139,6 +139,8 @@ void fapilogi_settings(const struct fapilog_options *given, struct settings *ret
     ret->on_full = policy - FAPILOG_ON_FULL_DISCARD + FAPILOG_MODE_DISCARD;
     if (o.level > FAPILOG_LEVEL_OFF)
         complain("fapilog_options.level", "a number above 31", "enum fapilog_level");
+    if (o.fallback > FAPILOG_FALLBACK_STDERR)
+        complain("fapilog_options.fallback", "an unknown number", "enum fapilog_fallback");
     if (o.on_full > FAPILOG_ON_FULL_BLOCK)
         complain("fapilog_options.on_full", "an unknown number", "enum fapilog_on_full");
 }

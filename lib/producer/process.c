@@ -67,11 +67,16 @@ static void *reserve_memory(size_t size, size_t usable)
     return p;
 }
 
-/* Address space that stays for the process's life. */
+/* Address space that stays for the process's life. There is no segment. */
 int fapilogi_memory_init(struct err *e)
 {
-    if (process.area)
+    if (process.area) {
+        if (process.area->generation == 0) { /* a forked child of a process that had closed its segment */
+            fapilogi_self = &fapilogi_none.hot;
+            process.area->generation = 1;
+        }
         return 0;
+    }
     struct area *a = reserve_memory(sizeof *a, align_up(offsetof(struct area, writer), 4096));
     uint8_t *loggers = reserve_memory(LOGGERS_BYTES + CTL_MAX, LOGGERS_BYTES + sizeof(struct fapilog_ctl));
     uint8_t *registry = reserve_memory(GEOMETRY_REGISTRY_MAX, GEOMETRY_REGISTRY_MIN);
@@ -183,8 +188,6 @@ static void warn_of_difference(const struct settings *s, const struct fapilog_op
 
 fapilog_t *fapilog_open(const char *service, const struct fapilog_options *options)
 {
-    static const uint32_t off = FAPILOG_LEVEL_OFF;
-    static struct fapilogi_logger nothing = {&off, 0};
     char name[SERVICE_MAX + 1];
     struct settings s;
     fapilogi_lock();
@@ -197,7 +200,7 @@ fapilog_t *fapilog_open(const char *service, const struct fapilog_options *optio
         open_segment(&s);
     else
         warn_of_difference(&s, options);
-    fapilog_t *log = &nothing;
+    fapilog_t *log = NULL;
     if (process.area) {
         process.users++;
         if (process.mode != MODE_CLOSED)
@@ -208,7 +211,7 @@ fapilog_t *fapilog_open(const char *service, const struct fapilog_options *optio
     }
     fapilogi_unlock();
     fapilogi_backtrace_prime(false);
-    return log ? log : &nothing;
+    return log ? log : fapilogi_nothing();
 }
 
 /* Everything that the rings hold stays there; the lock goes with the last mapping. */

@@ -84,11 +84,19 @@ struct fapilogi_ptext fapilogi_printf_text(const char *format, int index, int pr
  * the program has a call site with FL_STACK, fapilog_prepare() always, so that later ones are signal safe. */
 __attribute__((noinline)) uint32_t fapilogi_backtrace(void **frames, uint32_t max)
 {
-    void *all[FAPILOGI_STACK_MAX + 1];
+    enum { EXTRA = 4 };
+    void *all[FAPILOGI_STACK_MAX + EXTRA];
     const int saved = errno;
-    const int n = backtrace(all, (int)(max < FAPILOGI_STACK_MAX ? max : FAPILOGI_STACK_MAX) + 1);
-    const uint32_t count = n > 1 ? (uint32_t)n - 1 : 0; /* without this function */
-    memcpy(frames, all + 1, count * sizeof *frames);
+    const int n = backtrace(all, (int)(max < FAPILOGI_STACK_MAX ? max : FAPILOGI_STACK_MAX) + EXTRA);
+    /* Without this function, and what a sanitizer puts between it and backtrace(). */
+    int first = 1;
+    while (first < EXTRA && first < n && all[first] != __builtin_return_address(0))
+        first++;
+    if (first == EXTRA || first == n)
+        first = 1;
+    const uint32_t left = n > first ? (uint32_t)(n - first) : 0;
+    const uint32_t count = left < max ? left : max;
+    memcpy(frames, all + first, count * sizeof *frames);
     errno = saved;
     return count;
 }
