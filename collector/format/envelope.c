@@ -109,7 +109,7 @@ static char *put_frames(const struct fapilog_record *r, const struct fapilog_fie
         out = put_lit(out, "{\"code\":null,\"file\":\"");
         char *const frame = out;
         out = value_frame(r, value_stack_address(f, i), out, flags);
-        char *plus = out; /* of path+0xoffset; an address of no known module has none */
+        char *plus = out - 1; /* of path+0xoffset; an address of no known module has none */
         while (plus > frame && *plus != '+')
             plus--;
         if (*plus == '+') {

@@ -46,6 +46,19 @@ static void write_within_is_the_same(struct format *f, const struct fapilog_reco
     free(out);
 }
 
+/* What was in the buffer before does not matter: '+' is what frames are searched for. */
+static void what_was_there_does_not_matter(struct format *f, const struct fapilog_record *r, size_t bound,
+                                           struct line line)
+{
+    char *const out = malloc(bound + 1);
+    assert_non_null(out);
+    memset(out, '+', bound + 1);
+    const char *const end = f->ops->write(f, r, out);
+    assert_int_equal(end - out, line.len);
+    assert_memory_equal(out, line.text, line.len);
+    free(out);
+}
+
 /* Writes the record into a buffer of exactly bound() bytes. */
 static struct line write_line(struct format *f, const struct fapilog_record *r)
 {
@@ -59,6 +72,7 @@ static struct line write_line(struct format *f, const struct fapilog_record *r)
     assert_memory_equal(out + bound, canary, sizeof canary);
     const struct line line = {out, (size_t)(end - out)};
     write_within_is_the_same(f, r, bound, line);
+    what_was_there_does_not_matter(f, r, bound, line);
     return line;
 }
 
