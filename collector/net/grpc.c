@@ -197,6 +197,7 @@ void grpc_start(struct grpc *g, struct grpc_call *c)
     c->error = c->http_status = 0;
     c->status = -1;
     c->answer.len = c->data.len = 0;
+    c->is_cut = false;
     c->details[0] = c->reason[0] = '\0';
     c->pushback_ns = 0;
     c->id = 0;

@@ -54,6 +54,7 @@ struct grpc_call {
     int error;           /* 0: an HTTP answer came to its end; else -errno: -ECANCELED, -ECONNREFUSED, -EKEYREJECTED */
     int http_status;
     int status;          /* enum grpc_status; -1: none came */
+    bool is_cut;         /* the message was longer than GRPC_ANSWER_MAX: the status counts, it is not there */
     struct buf answer;   /* the message; freed by grpc_call_done() */
     char details[GRPC_DETAILS_MAX]; /* grpc-status-details-bin as it came, base64; "": none, or too long */
     uint64_t pushback_ns; /* grpc-retry-pushback-ms; 0: none */

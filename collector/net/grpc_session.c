@@ -164,18 +164,19 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     (void)flags, (void)user;
     if (!c || c->http_status != 200) /* a page of a proxy's: the status is enough */
         return 0;
-    if (c->data.len + len > GRPC_ANSWER_MAX || buf_append(&c->data, data, len) < 0) {
+    c->is_cut |= c->data.len + len > GRPC_ANSWER_MAX;
+    if (!c->is_cut && buf_append(&c->data, data, len) < 0) {
         (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
-        grpc_finish(c, -EMSGSIZE, "the answer is too long");
+        grpc_finish(c, -ENOMEM, "out of memory");
     }
-    return 0;
+    return 0; /* the status comes at the end */
 }
 
 /* One message without compression, which is all that was asked for. */
 static void unpack(struct grpc_call *c)
 {
     const uint8_t *p = (const uint8_t *)c->data.data;
-    if (c->data.len < PREFIX || p[0] != 0)
+    if (c->is_cut || c->data.len < PREFIX || p[0] != 0)
         return;
     const size_t len = (size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4];
     if (len == c->data.len - PREFIX)

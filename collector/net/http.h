@@ -50,10 +50,11 @@ struct http_request {
     void *owner;
     /* The answer. */
     int error;          /* 0: there is a status; else -errno: -ECANCELED, -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH,
-                           -ECONNRESET, -EPROTO, -EMSGSIZE (answer too long), -EKEYREJECTED (TLS: nobody to trust),
+                           -ECONNRESET, -EPROTO, -EKEYREJECTED (TLS: nobody to trust),
                            -EACCES (a proxy does not want to connect), -EINVAL (URL), -ENOMEM ... */
     int status;
     uint64_t retry_after_ns; /* of a Retry-After header, seconds or a date; 0: none */
+    bool is_cut;        /* the body is longer than may be: the status counts, the rest was not read */
     struct buf answer;  /* of the body, at most HTTP_ANSWER_MAX; freed by http_request_done() */
     char reason[200];   /* for people: the error, or status and the answer's beginning, printable */
     /* the engine's */

@@ -278,14 +278,16 @@ void http_call_end(struct http_call *c, CURLcode code)
     (void)curl_easy_getinfo(c->easy, CURLINFO_REQUEST_SIZE, &sent);
     (void)curl_easy_getinfo(c->easy, CURLINFO_RETRY_AFTER, &retry_after);
     (void)curl_easy_getinfo(c->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
-    if (!c->stop && is_cut_refusal(code, status))
+    q->is_cut = c->stop == -EMSGSIZE; /* what it would go on to say undoes nothing */
+    if (q->is_cut || (!c->stop && is_cut_refusal(code, status))) {
         code = CURLE_OK;
+        c->stop = 0;
+    }
     q->error = c->stop ? c->stop : http_errno(code, os_errno, sent > 0);
     q->status = q->error ? 0 : (int)status;
     if (retry_after > 0)
         q->retry_after_ns = (uint64_t)(retry_after < RETRY_AFTER_MAX_S ? retry_after : RETRY_AFTER_MAX_S) * NS_PER_S;
-    http_explain(q, c->stop == -EMSGSIZE ? "the answer is longer than 1 MiB" :
-                    !c->stop && code == CURLE_OPERATION_TIMEDOUT ? progress(c) :
+    http_explain(q, !c->stop && code == CURLE_OPERATION_TIMEDOUT ? progress(c) :
                     *c->error ? c->error : curl_easy_strerror(code));
     if (q->error && !c->stop && connect_status)
         q->error = http_proxy_error(q, connect_status);
@@ -327,6 +329,7 @@ void http_submit(struct http *h, struct http_request *q)
     c->q = q;
     q->private_ = c;
     q->error = q->status = 0;
+    q->is_cut = false;
     q->retry_after_ns = 0;
     q->answer.len = 0;
     q->reason[0] = '\0';

@@ -197,6 +197,18 @@ bool http_send_encode(struct http_send *m, enum http_encoding encoding)
     return true;
 }
 
+void http_sink_tell_cut(struct sink *s, bool *was_told)
+{
+    struct err e = {0};
+    if (*was_told || !s->warn)
+        return;
+    *was_told = true;
+    (void)err_set(&e, -EMSGSIZE, "the server says that it has taken the records, in an answer longer than 1 MiB, which "
+                                 "is not read to its end: should it tell of rejected ones, they are lost and count "
+                                 "as delivered");
+    s->warn(s, &e);
+}
+
 static void on_done(struct http_request *q)
 {
     struct http_send *m = q->owner;
@@ -207,6 +219,8 @@ static void on_done(struct http_request *q)
     struct sink_result result = {.outcome = outcomes[http_classify(q)], .status = q->status,
                                  .retry_after_ns = q->retry_after_ns};
     (void)snprintf(result.reason, sizeof result.reason, "%s", q->reason);
+    if (q->is_cut && m->answered && result.outcome == SINK_DELIVERED)
+        http_sink_tell_cut(m->sink, &m->http->was_told_cut);
     if (m->answered && m->answered(m, &result))
         return;
     end(m, &result);

@@ -17,7 +17,12 @@ struct http_sink {
     char *header[HTTP_HEADERS_MAX]; /* what every request has */
     unsigned headers_count;
     struct http_send *idle;         /* their buffers are used again */
+    bool was_told_cut;
 };
+
+/* An answer that says that all was taken, and more than is read. Where the sink would look for records that were
+ * rejected all the same, that is told, once. */
+void http_sink_tell_cut(struct sink *s, bool *was_told);
 
 /* May change what the status alone says; arrays that the result points to must live as long as the send.
  * True: the request goes on, the sink has started the next step of it. */

@@ -1,6 +1,7 @@
 /* OTLP over gRPC: one unary call for each request. */
 #include "collector/net/grpc.h"
 #include "collector/net/http.h"
+#include "collector/sinks/http_send.h"
 #include "collector/sinks/otlp.h"
 #include "lib/base/check.h"
 #include "lib/base/str.h"
@@ -25,6 +26,7 @@ struct otlp_grpc {
     SSL_CTX *tls_context;
     struct uri url;
     char *authority;
+    bool was_told_cut;
 };
 
 struct otlp_call { /* sink_request.work */
@@ -194,6 +196,8 @@ static void on_done(struct grpc_call *q)
     else
         result.outcome = outcome_of_status(q->status, has_retry_info || q->pushback_ns);
     set_reason(q, &result);
+    if (q->is_cut && result.outcome == SINK_DELIVERED)
+        http_sink_tell_cut(s, &c->grpc->was_told_cut);
     if (result.outcome == SINK_DELIVERED)
         otlp_partial(s, request->count, &q->answer, false, &result, &indices);
     grpc_call_done(&c->q);

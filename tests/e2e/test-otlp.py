@@ -360,6 +360,23 @@ def grpc_partial_success_is_reported():
         harness.check(result["rejected"] == [] and "3 of 4 records rejected: too old" in result["reason"], str(result))
 
 
+def a_grpc_answer_that_is_too_long_counts_by_its_status():
+    import grpc
+    state = {"ok": True}
+
+    def answer(_request, context):
+        if not state["ok"]:
+            context.set_code(grpc.StatusCode.UNAVAILABLE)
+        return service.response(partial_success={"rejected_log_records": 3, "error_message": "x" * (2 << 20)})
+    with harness.Place() as place, Service(answer) as service:
+        for _ in range(2):
+            result, = send(place, f"otlp://127.0.0.1:{service.port}", 3, 3)
+            harness.check(result["outcome"] == "delivered" and result["rejected"] == [], str(result))
+        state["ok"] = False
+        result, = send(place, f"otlp://127.0.0.1:{service.port}", 3, 3)
+        harness.check(result["outcome"] == "retry", str(result))
+
+
 def an_answer_without_grpc_status_is_a_failure():
     """A server in a few bytes: SETTINGS, then headers of stream 1 that end it."""
     def serve(status):
@@ -402,5 +419,5 @@ if __name__ == "__main__":
                   victorialogs_takes_protobuf, the_collector_delivers_through_faults,
                   the_opentelemetry_collector_hands_on_what_it_was_sent, grpc_takes_requests,
                   grpc_calls_share_a_connection, grpc_over_tls, grpc_statuses_mean_what_they_should,
-                  grpc_partial_success_is_reported, an_answer_without_grpc_status_is_a_failure,
-                  grpc_through_faults_and_goaway]))
+                  grpc_partial_success_is_reported, a_grpc_answer_that_is_too_long_counts_by_its_status,
+                  an_answer_without_grpc_status_is_a_failure, grpc_through_faults_and_goaway]))

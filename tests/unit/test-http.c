@@ -198,10 +198,10 @@ static enum http_server_then misbehave(void *arg, const struct http_server_reque
         CHECK(buf_printf(answer, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly") == 0);
     else if (strncmp(what, "refused", 7) == 0)
         CHECK(buf_printf(answer, "HTTP/1.1 %s No\r\nContent-Length: 100\r\n\r\nbecause", what + 8) == 0);
-    else if (strcmp(what, "long") == 0)
+    else if (strncmp(what, "long", 4) == 0)
         for (unsigned i = 0; i < 2000; i++) {
             if (i == 0)
-                CHECK(buf_printf(answer, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n") == 0);
+                CHECK(buf_printf(answer, "HTTP/1.1 %s OK\r\nConnection: close\r\n\r\n", what + 5) == 0);
             CHECK(buf_printf(answer, "%01023u\n", i) == 0);
         }
     return HTTP_SERVER_CLOSE;
@@ -211,7 +211,6 @@ static void trouble_of_the_network_is_an_errno_and_a_retry(void **state)
 {
     static const struct { const char *what; int error; } cases[] = {
         {"reset", -ECONNRESET}, {"close", -ECONNRESET}, {"garbage", -EPROTO}, {"short", -ECONNRESET},
-        {"long", -EMSGSIZE},
     };
     (void)state;
     start(misbehave, NULL);
@@ -224,6 +223,26 @@ static void trouble_of_the_network_is_an_errno_and_a_retry(void **state)
         assert_int_equal(http_classify(q), HTTP_CLASS_RETRY);
         assert_true(q->answer.len <= HTTP_ANSWER_MAX);
         assert_true(strlen(q->reason) > 5);
+    }
+    end();
+}
+
+/* Sent again, they would be there twice, and again without end. */
+static void an_answer_that_is_too_long_counts_by_its_status(void **state)
+{
+    static const struct { const char *what; int status; enum http_class class; } cases[] = {
+        {"long 200", 200, HTTP_CLASS_OK}, {"long 400", 400, HTTP_CLASS_REFUSED}, {"long 503", 503, HTTP_CLASS_RETRY},
+    };
+    (void)state;
+    start(misbehave, NULL);
+    for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+        const struct http_request *q = post(i, cases[i].what);
+        wait_for(i + 1);
+        assert_int_equal(q->error, 0);
+        assert_int_equal(q->status, cases[i].status);
+        assert_int_equal(http_classify(q), cases[i].class);
+        assert_true(q->is_cut);
+        assert_true(q->answer.len > 0 && q->answer.len <= HTTP_ANSWER_MAX);
     }
     end();
 }
@@ -465,6 +484,7 @@ int main(void)
         cmocka_unit_test(a_body_goes_out_at_once_under_the_callers_headers_only),
         cmocka_unit_test(a_unix_socket_is_reached),
         cmocka_unit_test(trouble_of_the_network_is_an_errno_and_a_retry),
+        cmocka_unit_test(an_answer_that_is_too_long_counts_by_its_status),
         cmocka_unit_test(what_a_server_has_said_counts_when_it_closes_early),
         cmocka_unit_test(a_server_that_hangs_runs_into_the_timeout),
         cmocka_unit_test(nobody_listens_and_no_such_url),

@@ -3,6 +3,7 @@
 
 #include "collector/format/format.h"
 #include "collector/format/proto.h"
+#include "collector/net/http.h"
 #include "lib/base/bytes_text.h"
 
 static struct {
@@ -431,6 +432,30 @@ static void answers_that_are_no_message_count_by_their_status(void **state)
     end();
 }
 
+static void an_answer_that_is_too_long_counts_by_its_status_and_is_told_once(void **state)
+{
+    const size_t len = HTTP_ANSWER_MAX + 1;
+    char *const long_one = calloc(1, len);
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        start(i ? "?encoding=json" : "");
+        run.sink->warn = on_warn;
+        name_entries(3);
+        for (unsigned k = 0; k < 2; k++) {
+            warned[0] = '\0';
+            answer_with(200, long_one, len);
+            const struct sink_result *r = send_all(3, 1);
+            assert_int_equal(r->outcome, SINK_DELIVERED);
+            assert_int_equal(r->rejected_count, 0);
+            assert_int_equal(strstr(warned, "an answer longer than 1 MiB") != NULL, k == 0);
+        }
+        answer_with(400, long_one, len);
+        assert_int_equal(send_all(3, 1)->outcome, SINK_REFUSED);
+        end();
+    }
+    free(long_one);
+}
+
 /* ---- options ---- */
 
 static void what_cannot_be_is_refused_by_name(void **state)
@@ -493,6 +518,7 @@ int main(void)
         cmocka_unit_test(a_damaged_group_is_refused),
         cmocka_unit_test(partial_success_is_told_and_names_records_only_when_it_is_all),
         cmocka_unit_test(answers_that_are_no_message_count_by_their_status),
+        cmocka_unit_test(an_answer_that_is_too_long_counts_by_its_status_and_is_told_once),
         cmocka_unit_test(what_cannot_be_is_refused_by_name),
         cmocka_unit_test(names_of_headers_fit_into_a_call_or_are_refused),
     };
