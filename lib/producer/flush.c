@@ -121,7 +121,7 @@ static uint64_t events(void)
             i += 63;
             continue;
         }
-        const struct writer *w = &a->writer[i];
+        const struct writer *w = writer_at(i);
         /* order: relaxed - as above: the sum is exact once the threads rest */
         if (load_rlx(&w->attached) && load_rlx(&w->lane))
             n += load_rlx(&w->hot.count) - load_rlx(&a->lane_events[w->index]); /* order: relaxed */

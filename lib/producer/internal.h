@@ -110,7 +110,7 @@ struct area {
     struct writer shared[FAPILOG_SHARED_LANES];
     uint64_t writer_used[WRITERS_MAX / 64];
     uint64_t lane_events[FAPILOG_LANES_MAX]; /* hot.count of the lane's last owner */
-    struct writer writer[WRITERS_MAX];
+    struct writer writer[WRITERS_MAX]; /* see writer_at() */
 };
 
 struct process {
@@ -135,6 +135,7 @@ struct process {
     uint64_t registry_ready; /* bytes that have memory behind them */
     uint64_t counter_hz;
     uint32_t writers_max;    /* usable entries of area->writer */
+    uint8_t *segment_place;  /* where the next segment should lie, if it can */
     struct geometry geometry;
     struct ringdir dir;
     char service[SERVICE_MAX + 1];
@@ -149,6 +150,17 @@ static inline struct writer *self_writer(void)
 {
     struct writer *w = (struct writer *)fapilogi_self;
     return w == &fapilogi_none ? NULL : w;
+}
+
+/* The first ones come last, near to what else a call looks at: see memory.c. */
+static inline struct writer *writer_at(uint32_t i)
+{
+    return &process.area->writer[WRITERS_MAX - 1 - i];
+}
+
+static inline uint32_t writer_index(const struct writer *w)
+{
+    return (uint32_t)(&process.area->writer[WRITERS_MAX - 1] - w);
 }
 
 static inline void cpu_relax(void)
@@ -176,10 +188,13 @@ struct settings;
 /* process.c - opening, closing */
 void fapilogi_lock(void);
 void fapilogi_unlock(void);
-int fapilogi_memory_init(struct err *e);
 void fapilogi_thread_exit_arm(struct writer *w);
 
 void fapilogi_take_settings(const struct settings *s);
+
+/* memory.c - where everything lies */
+int fapilogi_memory_init(struct err *e);
+int fapilogi_make_writers(struct err *e);
 
 /* options.c */
 struct settings {

@@ -110,7 +110,7 @@ static struct writer *take_writer(void)
             const unsigned bit = (unsigned)__builtin_ctzll(~bits);
             /* order: W2 acquire, pairs with W1 - the slot's last owner is done with it */
             if (cas_acq_rel(&a->writer_used[i], &bits, bits | UINT64_C(1) << bit)) {
-                struct writer *w = &a->writer[i * 64 + bit];
+                struct writer *w = writer_at(i * 64 + bit);
                 memset(w, 0, sizeof *w);
                 return w;
             }
@@ -121,7 +121,7 @@ static struct writer *take_writer(void)
 
 static void give_writer(struct writer *w)
 {
-    const uint32_t i = (uint32_t)(w - process.area->writer);
+    const uint32_t i = writer_index(w);
     /* order: W1 release, pairs with W2 - whoever takes the slot finds us done with it */
     __atomic_fetch_and(&process.area->writer_used[i / 64], ~(UINT64_C(1) << (i % 64)), __ATOMIC_ACQ_REL);
 }
@@ -190,7 +190,7 @@ void fapilogi_detach_all(void)
 {
     struct area *a = process.area;
     for (uint32_t i = 0; i < process.writers_max; i++) {
-        struct writer *w = &a->writer[i];
+        struct writer *w = writer_at(i);
         /* order: W2 acquire, pairs with W1 - the slot is in use */
         if (!(load_acq(&a->writer_used[i / 64]) >> (i % 64) & 1) || !w->attached)
             continue;

@@ -57,44 +57,6 @@ void fapilogi_thread_exit_arm(struct writer *w)
         (void)pthread_setspecific(exit_key, w);
 }
 
-/* Address space, of which the first `usable` bytes have memory behind them when they are touched. The rest
- * costs nothing, even under mlockall(). */
-static void *reserve_memory(size_t size, size_t usable)
-{
-    void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED || mprotect(p, usable, PROT_READ | PROT_WRITE) < 0)
-        return NULL;
-    return p;
-}
-
-/* Address space that stays for the process's life. There is no segment. */
-int fapilogi_memory_init(struct err *e)
-{
-    if (process.area) {
-        if (process.area->generation == 0) { /* a forked child of a process that had closed its segment */
-            fapilogi_self = &fapilogi_none.hot;
-            process.area->generation = 1;
-        }
-        return 0;
-    }
-    struct area *a = reserve_memory(sizeof *a, align_up(offsetof(struct area, writer), 4096));
-    uint8_t *loggers = reserve_memory(LOGGERS_BYTES + CTL_MAX, LOGGERS_BYTES + sizeof(struct fapilog_ctl));
-    uint8_t *registry = reserve_memory(GEOMETRY_REGISTRY_MAX, GEOMETRY_REGISTRY_MIN);
-    if (!a || !loggers || !registry)
-        return err_sys(e, -ENOMEM, "private memory");
-    if (madvise(a, sizeof *a, MADV_WIPEONFORK) < 0)
-        return err_sys(e, -errno, "private memory: MADV_WIPEONFORK");
-    a->generation = 1;
-    process.ctl = (struct fapilog_ctl *)(loggers + LOGGERS_BYTES);
-    process.registry = registry;
-    process.registry_used = FAPILOG_REGISTRY_PREAMBLE;
-    process.registry_ready = GEOMETRY_REGISTRY_MIN;
-    for (uint32_t i = 0; i < FAPILOG_LOGGERS_MAX; i++)
-        process.ctl->level[i] = FAPILOG_LEVEL_OFF;
-    process.area = a;
-    return 0;
-}
-
 /* The key is made as early as can be: the first 32 keys of a process need no memory when a thread uses
  * them, which may be in a signal handler. */
 __attribute__((constructor)) static void make_exit_key(void)
@@ -126,21 +88,6 @@ static void fall_back(const struct err *why)
     mode_set(to_stderr && fapilogi_placeholder(FAPILOG_LEVEL_OFF, NULL) == 0 ? MODE_STDERR : MODE_CLOSED);
 }
 
-/* A writer for each thread with a lane, and for some without. */
-static int make_writers(struct err *e)
-{
-    struct area *a = process.area;
-    uint32_t max = (process.geometry.lane_count + WRITERS_MORE) / 64 * 64;
-    max = max < WRITERS_MAX ? max : WRITERS_MAX;
-    if (max <= process.writers_max)
-        return 0;
-    const size_t bytes = align_up(offsetof(struct area, writer) + max * sizeof a->writer[0], 4096);
-    if (mprotect(a, bytes, PROT_READ | PROT_WRITE) < 0)
-        return err_sys(e, -errno, "private memory: %u writers", max);
-    process.writers_max = max;
-    return 0;
-}
-
 /* The last resort is often on a disk, which nobody has chosen. */
 static void warn_of_disk(void)
 {
@@ -156,7 +103,7 @@ static void open_segment(const struct settings *s)
     int r = fapilogi_memory_init(&e);
     if (r == 0) {
         fapilogi_take_settings(s);
-        r = make_writers(&e);
+        r = fapilogi_make_writers(&e);
     }
     if (r == 0)
         r = ringdir_choose(&process.dir, s->ring_dir, &e);

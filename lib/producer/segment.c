@@ -239,7 +239,7 @@ static int size_and_map(struct making *m, struct err *e)
     if (r < 0)
         return err_sys(e, r, "segment: %llu bytes in %s", (unsigned long long)g->file_size,
                            process.dir.path);
-    m->base = mmap(NULL, g->file_size, PROT_READ | PROT_WRITE, MAP_SHARED, m->fd, 0);
+    m->base = mmap(process.segment_place, g->file_size, PROT_READ | PROT_WRITE, MAP_SHARED, m->fd, 0);
     if (m->base == MAP_FAILED || madvise(m->base, g->file_size, MADV_DONTFORK) < 0)
         return err_sys(e, -errno, "segment: map");
     return 0;

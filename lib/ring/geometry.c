@@ -24,12 +24,15 @@ uint8_t geometry_cap_log2(const struct geometry *g, uint32_t lane)
     return g->cap_log2;
 }
 
+/* Own lanes come first, next to the lane table: a call looks at both, and after a pause each part of the page tables
+ * that it needs is cold. Of the shared ones, the largest is the last. */
 uint64_t geometry_lane_off(const struct geometry *g, uint32_t lane)
 {
-    if (lane == 0)
-        return g->data_off;
-    return g->data_off + (UINT64_C(1) << geometry_cap_log2(g, 0)) +
-           (uint64_t)(lane - 1) * (UINT64_C(1) << g->cap_log2);
+    const uint32_t own = g->lane_count - FAPILOG_SHARED_LANES;
+    const uint32_t at = lane >= FAPILOG_SHARED_LANES ? lane - FAPILOG_SHARED_LANES
+                        : lane                       ? own + lane - 1
+                                                     : own + FAPILOG_SHARED_LANES - 1;
+    return g->data_off + ((uint64_t)at << g->cap_log2);
 }
 
 void geometry_compute(struct geometry *g, uint32_t lanes, uint64_t lane_bytes, uint64_t registry_bytes)
@@ -50,5 +53,5 @@ void geometry_compute(struct geometry *g, uint32_t lanes, uint64_t lane_bytes, u
     g->registry_off = g->ctl_off + g->ctl_size;
     g->lane_off = g->registry_off + g->registry_size;
     g->data_off = page_up(g->lane_off + (uint64_t)g->lane_count * sizeof(struct fapilog_lane));
-    g->file_size = geometry_lane_off(g, g->lane_count);
+    g->file_size = geometry_lane_off(g, 0) + (UINT64_C(1) << geometry_cap_log2(g, 0));
 }

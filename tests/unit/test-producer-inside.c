@@ -20,6 +20,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -476,6 +477,69 @@ static void no_call_changes_errno(void **state)
     scenario_run(*state, log_under_errno, NULL);
 }
 
+/* ---- where everything lies ------------------------------------------------------------------------------ */
+
+enum { TABLE_REACH = 2 << 20, TABLE_LINE_REACH = 32 << 10 }; /* of the page tables, of pages of 4 KiB */
+
+static bool is_within(uintptr_t reach, const void *a, const void *b)
+{
+    return (uintptr_t)a / reach == (uintptr_t)b / reach;
+}
+
+static bool lies_together(const fapilog_t *log)
+{
+    const struct writer *w = self_writer();
+    return is_within(TABLE_LINE_REACH, log, log->level) && is_within(TABLE_LINE_REACH, log, w) &&
+           is_within(TABLE_REACH, w->hot.shared_tail, w->hot.data) &&
+           is_within(TABLE_REACH, w->hot.data, w->hot.data + w->cap - 1);
+}
+
+static void log_and_look(void *arg)
+{
+    (void)arg;
+    fapilog_t *log = fapilog_open("svc", NULL);
+    FAPILOG_INFO(log, "parent");
+    if (!lies_together(log))
+        _exit(1);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        FAPILOG_INFO(log, "child");
+        _exit(!lies_together(log));
+    }
+    int status;
+    if (waitpid(pid, &status, 0) != pid || status != 0)
+        _exit(2);
+    fapilog_close(log);
+    log = fapilog_open("svc", NULL);
+    if (process.area->base != process.segment_place) /* the thread's lane may be the next one */
+        _exit(3);
+    fapilog_close(log);
+}
+
+static void what_a_call_looks_at_shares_page_tables(void **state)
+{
+    scenario_run(*state, log_and_look, NULL);
+}
+
+/* The place for a segment is only asked for. */
+static void log_elsewhere(void *arg)
+{
+    (void)arg;
+    fapilog_close(fapilog_open("svc", NULL));
+    uint8_t *const taken = mmap(process.segment_place + 4096, 4096, PROT_NONE,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    fapilog_t *log = fapilog_open("svc", NULL);
+    FAPILOG_INFO(log, "here");
+    if (taken != process.segment_place + 4096 || process.area->base == process.segment_place ||
+        self_writer()->hot.count != 1)
+        _exit(1);
+}
+
+static void a_segment_whose_place_is_taken_lies_elsewhere(void **state)
+{
+    scenario_run(*state, log_elsewhere, NULL);
+}
+
 /* ---- loggers ------------------------------------------------------------------------------------------- */
 
 static void many_loggers(void *arg)
@@ -571,6 +635,8 @@ int main(void)
         TEST(a_full_file_system_is_a_full_lane_and_no_signal),
         TEST(a_file_size_limit_is_no_signal_either),
         TEST(no_call_changes_errno),
+        TEST(what_a_call_looks_at_shares_page_tables),
+        TEST(a_segment_whose_place_is_taken_lies_elsewhere),
         TEST(loggers_beyond_the_level_words_share_their_parents),
         TEST(handlers_bind_contexts_while_the_thread_does),
     };
