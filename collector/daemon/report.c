@@ -77,7 +77,6 @@ void report_write(const struct daemon *d, FILE *f)
     count(f, "dropped (no lane free)", s->orphaned);
     count(f, "dropped (registry full)", s->unregistered);
     count(f, "overwritten", s->lost);
-    count(f, "bytes overwritten while copied", s->overwritten_bytes);
     count(f, "bytes damaged", s->skipped_bytes);
     count(f, "bytes put aside", s->lost_in_quarantine);
     count(f, "truncated", s->truncated);

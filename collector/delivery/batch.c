@@ -20,6 +20,7 @@ uint8_t *batch_keep(struct batch *b, size_t bytes)
         return NULL;
     kept->next = b->kept;
     b->kept = kept;
+    b->kept_bytes += bytes;
     return kept->bytes;
 }
 
@@ -30,6 +31,7 @@ static void kept_free(struct batch *b)
         free(b->kept);
         b->kept = next;
     }
+    b->kept_bytes = 0;
 }
 
 static void chunk_clear(struct batch_chunk *c, struct buffers *buffers)

@@ -55,6 +55,7 @@ struct batch {
     uint32_t positions_max; /* that the state file has room for */
     uint64_t ring_limit; /* bytes that every raw sink has room for */
     struct batch_kept *kept;
+    uint64_t kept_bytes;
     struct batch_encoded encoded;
     uint32_t images; /* entry outputs whose records are not serialized but copied, when the batch is closed */
     struct image_used used;

@@ -79,6 +79,8 @@ static void keep_append(struct batch *b, struct batch *next)
         end = (struct batch_kept **)*end; /* `next` comes first */
     *end = next->kept;
     next->kept = NULL;
+    b->kept_bytes += next->kept_bytes;
+    next->kept_bytes = 0;
 }
 
 bool batch_merge(struct batch *b, struct batch *next, struct buffers *buffers, const struct outputs *o,

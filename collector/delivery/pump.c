@@ -23,6 +23,7 @@ static int close_batch(struct pipeline *p, struct drain *d, struct err *e)
     int r = drain_checkpoint(d, &b->checkpoint, e);
     if (r == 0)
         r = p->outputs.encodes_raw ? encoded_collect(b, &p->outputs, e) : raw_collect(b, &p->outputs, d, e);
+    drain_release_copies(&b->checkpoint);
     return r < 0 ? r : pipeline_close_batch(p, e);
 }
 

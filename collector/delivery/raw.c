@@ -11,6 +11,7 @@ struct stretch {
     struct lane *lane;
     const uint8_t *ring; /* the lane's bytes */
     const uint8_t *copy; /* of [from, to), NULL: read the ring */
+    uint32_t generation; /* of a copy: what the header of its block says */
     uint64_t cap, block;
     uint64_t from, to;
 };
@@ -118,9 +119,11 @@ static uint64_t load_word(const uint8_t *at)
     return load_rlx((const uint64_t *)(const void *)at);
 }
 
-/* The block that holds `from` is not released before the whole of it is delivered. */
+/* In the ring: the block that holds `from` is not released before the whole of it is delivered. */
 static uint32_t generation_at(const struct stretch *st)
 {
+    if (st->copy)
+        return st->generation;
     const uint64_t start = st->from & ~(st->block - 1);
     return FAPILOG_WORD0_SCHEMA(load_word(st->ring + (start & (st->cap - 1))));
 }
@@ -220,35 +223,6 @@ static int stretch_take_runs(struct batch *b, uint32_t output, const struct stre
     return r;
 }
 
-/* A lane whose producer writes over old blocks: what is still whole after copying counts. *overwritten grows by the
- * rest. */
-static int stretch_copy(struct batch *b, const struct stretch *all, struct stretch *ret, uint64_t *ret_from,
-                        uint64_t *overwritten)
-{
-    const struct fapilog_lane *shared = segment_lane_shared(all->lane->source->seg, all->lane->index);
-    const uint64_t from = *ret_from;
-    uint64_t to = (from & ~(all->block - 1)) + all->block;
-    if (to > all->to)
-        to = all->to;
-    uint8_t *copy = batch_keep(b, to - from);
-    if (!copy)
-        return -ENOMEM;
-    for (uint64_t pos = from; pos < to; pos += sizeof(uint64_t)) {
-        const uint64_t word = load_word(stretch_at(all, pos));
-        memcpy(copy + (pos - from), &word, sizeof word);
-    }
-    /* order: O2, pairs with O1 - the copy is done before the intent is looked at */
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    *ret_from = to;
-    *ret = *all;
-    ret->copy = copy;
-    ret->from = from;
-    /* order: relaxed - the fence above orders it */
-    ret->to = (from & ~(all->block - 1)) + all->cap >= load_rlx(&shared->intent) ? to : from;
-    *overwritten += to - ret->to;
-    return 0;
-}
-
 /* ---- what the drain has counted ---- */
 
 _Static_assert((int)SPAN_RECORDS_MAX <= (int)IMAGE_RECORDS_MAX, "a span goes into one image");
@@ -300,62 +274,157 @@ static int stretch_count(struct batch *b, uint32_t output, const struct stretch 
     return r;
 }
 
-static int lane_collect(struct batch *b, uint32_t output, const struct stretch *all, uint32_t level_mask,
-                        uint64_t *overwritten)
-{
-    struct chain chain = { 0 };
-    int r = 0;
-    if (!(all->lane->reader->cursor.flags & LANE_COPY))
-        return b->images ? stretch_walk(b, output, all, level_mask, &chain)
-                         : stretch_take_runs(b, output, all, level_mask, &chain);
-    for (uint64_t from = all->from; from < all->to && r == 0;) {
+/* ---- lanes whose producer writes over old blocks ---- */
+
+/* What a batch has copied of them, for all raw outputs alike. */
+struct copies {
+    struct copied {
         struct stretch part;
-        r = stretch_copy(b, all, &part, &from, overwritten);
-        if (r == 0 && part.to == part.from)
-            chain = (struct chain){ 0 }; /* a chain with a hole is no record */
-        else if (r == 0)
-            r = stretch_walk(b, output, &part, level_mask, &chain);
+        uint32_t item; /* of the checkpoint */
+    } *copied;
+    uint32_t count, cap;
+};
+
+static int copies_add(struct copies *c, uint32_t item, const struct stretch *part)
+{
+    if (c->count == c->cap) {
+        const uint32_t cap = c->cap ? c->cap * 2 : 64;
+        struct copied *more = realloc(c->copied, cap * sizeof *more);
+        if (!more)
+            return -ENOMEM;
+        c->copied = more;
+        c->cap = cap;
+    }
+    c->copied[c->count++] = (struct copied){ *part, item };
+    return 0;
+}
+
+/* The part of a copied block that belongs to `all`. */
+static bool copied_part(const struct stretch *all, const struct lane_copy *copy, struct stretch *ret)
+{
+    const uint64_t end = copy->pos + copy->bytes;
+    *ret = *all;
+    ret->from = copy->pos > all->from ? copy->pos : all->from;
+    ret->to = end < all->to ? end : all->to;
+    return ret->from < ret->to;
+}
+
+/* What its cursor has read, which need not be in the ring any more. */
+static int stretch_copy(struct batch *b, struct copies *c, uint32_t item, const struct stretch *all)
+{
+    const struct lane_cursor *cursor = &all->lane->reader->cursor;
+    struct stretch part;
+    uint64_t bytes = 0;
+    int r = 0;
+    for (const struct lane_copy *from = lane_copies_first(cursor); from; from = lane_copies_next(cursor, from))
+        bytes += copied_part(all, from, &part) ? part.to - part.from : 0;
+    uint8_t *to = bytes ? batch_keep(b, bytes) : NULL;
+    if (bytes && !to)
+        return -ENOMEM;
+    for (const struct lane_copy *from = lane_copies_first(cursor); from && r == 0;
+         from = lane_copies_next(cursor, from)) {
+        if (!copied_part(all, from, &part))
+            continue;
+        memcpy(to, from->data + (part.from - from->pos), part.to - part.from);
+        part.copy = to;
+        part.generation = FAPILOG_WORD0_SCHEMA(load_word(from->data));
+        to += part.to - part.from;
+        r = copies_add(c, item, &part);
     }
     return r;
 }
 
-static int output_collect(struct batch *b, const struct outputs *o, uint32_t output, const struct drain *d,
-                          uint64_t *overwritten)
+static int copies_walk(struct batch *b, uint32_t output, const struct copies *c, uint32_t item, uint32_t level_mask)
 {
-    for (uint32_t k = 0; k < b->checkpoint.count; k++) {
-        const struct checkpoint_item *item = &b->checkpoint.item[k];
-        if (!item->lane || b->checkpoint.position[k].done == item->from)
+    struct chain chain = { 0 };
+    uint64_t to = UINT64_MAX;
+    int r = 0;
+    for (uint32_t i = 0; i < c->count && r == 0; i++) {
+        const struct stretch *part = &c->copied[i].part;
+        if (c->copied[i].item != item)
             continue;
-        const struct segment_lane *g = &item->source->seg->lanes[item->lane->index];
-        const struct stretch all = {
-            .lane = item->lane, .ring = item->source->seg->base + g->data_off,
-            .cap = UINT64_C(1) << g->cap_log2, .block = UINT64_C(1) << g->block_log2,
-            .from = item->from, .to = b->checkpoint.position[k].done,
-        };
-        const struct position *end = &b->checkpoint.position[k];
-        const int r = !(item->lane->reader->cursor.flags & LANE_COPY) && is_counted(b, output, item, end, d)
-                          ? stretch_count(b, output, &all, item, end->delivered, d)
-                          : lane_collect(b, output, &all, o->output[output].level_mask, overwritten);
-        if (r < 0)
-            return r;
+        if (part->from != to)
+            chain = (struct chain){ 0 }; /* a chain with a hole is no record */
+        to = part->to;
+        r = stretch_walk(b, output, part, level_mask, &chain);
     }
-    return 0;
+    return r;
+}
+
+/* ---- all lanes ---- */
+
+/* False: the batch has nothing of it. */
+static bool stretch_of(const struct batch *b, uint32_t k, struct stretch *ret)
+{
+    const struct checkpoint_item *item = &b->checkpoint.item[k];
+    if (!item->lane || b->checkpoint.position[k].done == item->from)
+        return false;
+    const struct segment_lane *g = &item->source->seg->lanes[item->lane->index];
+    *ret = (struct stretch){
+        .lane = item->lane, .ring = item->source->seg->base + g->data_off,
+        .cap = UINT64_C(1) << g->cap_log2, .block = UINT64_C(1) << g->block_log2,
+        .from = item->from, .to = b->checkpoint.position[k].done,
+    };
+    return true;
+}
+
+static bool is_copied(const struct stretch *st)
+{
+    return st->lane->reader->cursor.flags & LANE_COPY;
+}
+
+static int copies_make(struct batch *b, struct copies *c)
+{
+    struct stretch all;
+    int r = 0;
+    for (uint32_t k = 0; k < b->checkpoint.count && r == 0; k++) {
+        if (stretch_of(b, k, &all) && is_copied(&all))
+            r = stretch_copy(b, c, k, &all);
+    }
+    return r;
+}
+
+static int output_collect(struct batch *b, uint32_t output, uint32_t level_mask, const struct copies *c,
+                          const struct drain *d)
+{
+    struct stretch all;
+    int r = 0;
+    for (uint32_t k = 0; k < b->checkpoint.count && r == 0; k++) {
+        struct chain chain = { 0 };
+        if (!stretch_of(b, k, &all))
+            continue;
+        const struct checkpoint_item *item = &b->checkpoint.item[k];
+        const struct position *end = &b->checkpoint.position[k];
+        if (is_copied(&all))
+            r = copies_walk(b, output, c, k, level_mask);
+        else if (is_counted(b, output, item, end, d))
+            r = stretch_count(b, output, &all, item, end->delivered, d);
+        else if (b->images)
+            r = stretch_walk(b, output, &all, level_mask, &chain);
+        else
+            r = stretch_take_runs(b, output, &all, level_mask, &chain);
+    }
+    return r;
+}
+
+static bool takes_spans(const struct batch *b, const struct outputs *o, uint32_t output)
+{
+    return output >= o->serialized_count || b->images >> output & 1;
 }
 
 int raw_collect(struct batch *b, const struct outputs *o, const struct drain *d, struct err *e)
 {
-    uint64_t counted = 0;
-    for (uint32_t i = o->text_count; i < o->count; i++) {
-        const bool takes_spans = i >= o->serialized_count || b->images >> i & 1;
-        uint64_t overwritten = 0;
+    struct copies copies = { 0 };
+    bool is_any = false;
+    for (uint32_t i = o->text_count; i < o->count; i++)
+        is_any |= takes_spans(b, o, i);
+    int r = is_any ? copies_make(b, &copies) : 0;
+    for (uint32_t i = o->text_count; i < o->count && r == 0; i++) {
         b->span_first[i] = b->spans_count;
-        if (takes_spans && output_collect(b, o, i, d, &overwritten) < 0)
-            return err_set(e, -ENOMEM, "out of memory");
+        if (takes_spans(b, o, i))
+            r = output_collect(b, i, o->output[i].level_mask, &copies, d);
         b->span_first[i + 1] = b->spans_count;
-        /* A later copy of the same bytes misses all that an earlier one has missed, and maybe more. */
-        if (overwritten > counted)
-            b->checkpoint.item[0].source->owner->stats.overwritten_bytes += overwritten - counted;
-        counted = overwritten > counted ? overwritten : counted;
     }
-    return 0;
+    free(copies.copied);
+    return r < 0 ? err_set(e, r, "out of memory") : 0;
 }

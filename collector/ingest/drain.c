@@ -150,7 +150,7 @@ static int lane_reader_get(struct lane *l)
     struct lane_reader *reader = calloc(1, sizeof *reader);
     if (!reader)
         return -ENOMEM;
-    const int r = lane_cursor_init(&reader->cursor, l->source->seg, l->index, l->taken, 0);
+    const int r = lane_cursor_init(&reader->cursor, l->source->seg, l->index, l->taken, LANE_KEEP);
     if (r < 0) {
         free(reader);
         return r;
@@ -644,6 +644,13 @@ void drain_set_goal(struct drain *d)
             s->lane[k].goal_dropped = lane_dropped_now(&s->lane[k]);
         }
     }
+}
+
+void drain_release_copies(const struct checkpoint *c)
+{
+    for (uint32_t i = 0; i < c->count; i++)
+        if (c->item[i].lane && c->item[i].lane->reader)
+            lane_copies_release(&c->item[i].lane->reader->cursor, c->position[i].done);
 }
 
 bool drain_has_reached_goal(const struct drain *d)

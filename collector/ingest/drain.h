@@ -115,6 +115,8 @@ uint64_t drain_take_span(struct drain *d, uint64_t bytes_max, uint64_t *ret_reco
 /* Sources that the turn moved since the last checkpoint. */
 uint32_t drain_touched(const struct drain *d);
 int drain_checkpoint(struct drain *d, struct checkpoint *c, struct err *e);
+/* What was copied of overwriting lanes, and is in the checkpoint, is not needed any more. */
+void drain_release_copies(const struct checkpoint *c);
 /* What the rings hold now is the goal: a live producer cannot keep a collector that stops from ending. */
 void drain_set_goal(struct drain *d);
 /* True when every lane has been taken to the goal and its losses are reported. */

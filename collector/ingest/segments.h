@@ -127,7 +127,6 @@ struct segments_stats {
     uint64_t attached, ended, quarantined, refused;
     uint64_t dropped, orphaned, truncated, unregistered, lost, skipped_bytes;
     uint64_t lost_in_quarantine; /* bytes */
-    uint64_t overwritten_bytes;  /* of spans, between being counted and being copied */
 };
 
 struct segments {

@@ -6,6 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int copy_provide(struct lane_cursor *c)
+{
+    c->copy = malloc(sizeof *c->copy + c->block_bytes);
+    if (!c->copy)
+        return -ENOMEM;
+    *c->copy = (struct lane_copy){0};
+    return 0;
+}
+
 int lane_cursor_init(struct lane_cursor *c, struct segment *seg, uint32_t lane, uint64_t pos, unsigned flags)
 {
     CHECK(lane < seg->lanes_count);
@@ -23,12 +32,8 @@ int lane_cursor_init(struct lane_cursor *c, struct segment *seg, uint32_t lane, 
     c->torn_at = pos ? pos : UINT64_MAX;
     (void)segment_lane_owner(seg, lane, &c->owner); /* read again with the first block */
     c->flags = flags | (c->owner.mode == FAPILOG_MODE_OVERWRITE ? LANE_COPY : 0);
-    if (c->flags & LANE_COPY) {
-        c->copy = malloc(c->block_bytes);
-        if (!c->copy)
-            return -ENOMEM;
-    }
-    return 0;
+    c->kept_end = &c->kept;
+    return c->flags & LANE_COPY ? copy_provide(c) : 0;
 }
 
 void lane_cursor_start_late(struct lane_cursor *c)
@@ -47,6 +52,8 @@ void lane_cursor_resume(struct lane_cursor *c, uint64_t events)
 
 void lane_cursor_done(struct lane_cursor *c)
 {
+    if (c->kept_end)
+        lane_copies_release(c, UINT64_MAX);
     free(c->copy);
     free(c->large);
     free(c->context.bytes);
@@ -96,6 +103,13 @@ static void skip_block(struct lane_cursor *c, uint64_t tail)
     lane_jump(c, to);
 }
 
+/* What has been copied of the block of pos but not been read counts as lost. */
+static void copy_cut(struct lane_cursor *c)
+{
+    if (c->copy->pos == block_start(c, c->pos) && c->copy->bytes > c->pos - c->copy->pos)
+        c->copy->bytes = (uint32_t)(c->pos - c->copy->pos);
+}
+
 /* Overwritten while or before it was read: go on with the oldest block that is whole. */
 static void skip_overwritten(struct lane_cursor *c, uint64_t tail)
 {
@@ -109,6 +123,7 @@ static void skip_overwritten(struct lane_cursor *c, uint64_t tail)
         to = lap;
     if (to > tail)
         to = tail;
+    copy_cut(c);
     c->lost_bytes += to - c->pos;
     c->gap_bytes += to - c->pos;
     c->block = NULL;
@@ -134,14 +149,56 @@ static void words_copy(uint8_t *to, const uint8_t *from, uint32_t bytes)
 static bool copy_extend(struct lane_cursor *c, uint64_t to)
 {
     const uint32_t off = (uint32_t)(c->copied - c->block_pos);
-    words_copy(c->copy + off, c->data + ((c->block_pos & (c->cap - 1)) + off), (uint32_t)(to - c->copied));
+    words_copy(c->copy->data + off, c->data + ((c->block_pos & (c->cap - 1)) + off), (uint32_t)(to - c->copied));
     c->copied = to;
     const struct fapilog_lane *l = segment_lane_shared(c->seg, c->lane);
     /* order: O2 acquire, pairs with O1 - the copy is done before the intent is looked at */
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     /* order: relaxed - the fence orders it */
     const uint64_t intent = load_rlx(&l->intent), tail = load_rlx(&l->tail);
-    return c->block_pos + c->cap >= intent && c->block_pos + c->cap >= tail;
+    if (c->block_pos + c->cap < intent || c->block_pos + c->cap < tail)
+        return false;
+    c->copy->bytes = (uint32_t)(to - c->block_pos);
+    return true;
+}
+
+/* The copy is for another block from here on, or for the same one once more. */
+static int copy_turn(struct lane_cursor *c)
+{
+    if (c->flags & LANE_KEEP && c->copy->bytes && c->copy->pos != c->block_pos) {
+        struct lane_copy *const last = c->copy;
+        const int r = copy_provide(c);
+        if (r < 0) {
+            c->copy = last;
+            return r;
+        }
+        *c->kept_end = last;
+        c->kept_end = &last->next;
+    }
+    c->copy->pos = c->copied = c->block_pos;
+    c->copy->bytes = 0;
+    return 0;
+}
+
+const struct lane_copy *lane_copies_first(const struct lane_cursor *c)
+{
+    return c->kept ? c->kept : c->copy;
+}
+
+const struct lane_copy *lane_copies_next(const struct lane_cursor *c, const struct lane_copy *copy)
+{
+    return copy == c->copy ? NULL : copy->next ? copy->next : c->copy;
+}
+
+void lane_copies_release(struct lane_cursor *c, uint64_t pos)
+{
+    while (c->kept && c->kept->pos + c->kept->bytes <= pos) {
+        struct lane_copy *const first = c->kept;
+        c->kept = first->next;
+        free(first);
+    }
+    if (!c->kept)
+        c->kept_end = &c->kept;
 }
 
 static void owner_refresh(struct lane_cursor *c, uint32_t generation)
@@ -203,12 +260,14 @@ static int block_open(struct lane_cursor *c, uint64_t tail)
     c->block_pos = block_start(c, c->pos);
     if (c->flags & LANE_COPY) {
         const uint64_t end = block_end_or(c, tail);
-        c->copied = c->block_pos;
+        const int r = copy_turn(c);
+        if (r < 0)
+            return r;
         if (!copy_extend(c, end)) {
             skip_overwritten(c, tail);
             return 0;
         }
-        c->block = c->copy;
+        c->block = c->copy->data;
     } else {
         c->block = c->data + (c->block_pos & (c->cap - 1));
     }

@@ -22,6 +22,15 @@
 
 enum lane_cursor_flags {
     LANE_COPY = 1,
+    LANE_KEEP = 2, /* copied blocks stay until lane_copies_release() */
+};
+
+/* A block of a cursor with LANE_COPY. */
+struct lane_copy {
+    struct lane_copy *next;
+    uint64_t pos;
+    uint32_t bytes; /* that are whole */
+    uint8_t data[];
 };
 
 /* A context record, kept privately. */
@@ -56,7 +65,9 @@ struct lane_cursor {
     const uint8_t *block;   /* bytes of the block of pos, in the ring or in `copy`; NULL: not opened */
     uint64_t block_pos;
     uint64_t bad_block;     /* position + 1 of the block whose header was counted as damaged last */
-    uint8_t *copy;          /* LANE_COPY: one block */
+    struct lane_copy *copy; /* LANE_COPY: the block of pos, or the last one that was read */
+    struct lane_copy *kept; /* LANE_KEEP: those before it, oldest first */
+    struct lane_copy **kept_end;
     uint64_t copied;        /* up to where `copy` is filled; of a span, where its repeated part ends */
     bool seq_known;
     bool is_resumed;        /* seq is what another has counted: the next block shows what it has missed */
@@ -99,6 +110,13 @@ static inline uint64_t lane_tail(const struct lane_cursor *c)
  * segment should be quarantined. -ENOMEM. `tail` is a value of lane_tail(); a smaller limit would cut
  * chains of fragments. */
 int lane_next(struct lane_cursor *c, uint64_t tail, struct fapilog_record *ret);
+
+/* The blocks from which records were read, in order: the first, and the one after `copy`. NULL: there is none. All that
+ * lane_next() returned is in them, whatever the lane holds by now. */
+const struct lane_copy *lane_copies_first(const struct lane_cursor *c);
+const struct lane_copy *lane_copies_next(const struct lane_cursor *c, const struct lane_copy *copy);
+/* Those with nothing behind `pos` are not needed any more. */
+void lane_copies_release(struct lane_cursor *c, uint64_t pos);
 
 /* ---- spans: bytes of a lane that were copied elsewhere, as native files hold them ---- */
 

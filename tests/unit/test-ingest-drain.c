@@ -702,30 +702,122 @@ static void a_head_room_that_cannot_be_is_not_believed(void **state)
     commit(p);
 }
 
-/* Each output copies for itself: what the producer has written over meanwhile is missing in all of them, and is one
- * loss. */
-static void bytes_overwritten_before_they_are_copied_count_once(void **state)
+/* The lane is written over between being read and being copied for sinks that want spans: they have what others
+ * have. */
+static void raw_outputs_have_what_was_read_of_an_overwriting_lane(void **state)
 {
+    enum { BEFORE = 100, LOG2 = 14, BYTES = 1 << LOG2 };
     struct place *p = *state;
-    uint64_t got[10];
+    static uint64_t got[1000];
+    static uint8_t were[BYTES];
     struct batch batch = { 0 };
     struct buffers buffers = { 0 };
     struct err e = { 0 };
+    uint64_t from = 0;
     const struct outputs outputs = { .count = 2, .output = { { .kind = OUTPUT_RAW, .level_mask = UINT32_MAX },
                                                              { .kind = OUTPUT_RAW, .level_mask = UINT32_MAX } } };
-    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1, .mode = FAPILOG_MODE_OVERWRITE });
-    for (uint64_t n = 0; n < 5; n++)
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1, .cap_log2 = LOG2,
+                                                                   .mode = FAPILOG_MODE_OVERWRITE });
+    assert_int_equal(attach(p, 0), 0);
+    for (unsigned round = 0; round < 2; round++) { /* the second one begins inside a block */
+        for (uint64_t n = 0; n < BEFORE; n++)
+            put(b, 0, FAPILOG_LEVEL_INFO, n);
+        begin(p, DRAIN_ALL);
+        assert_int_equal(take(p, got, 1000), BEFORE);
+        batch_begin(&batch, &outputs, 1);
+        assert_int_equal(drain_checkpoint(&p->drain, &batch.checkpoint, NULL), 0);
+        memcpy(were, builder_at(b, 0, 0), BYTES);
+        const uint64_t intent = builder_lane(b, 0)->intent;
+        builder_lane(b, 0)->intent += UINT64_C(1) << 20; /* more than the lane holds */
+        memset(builder_at(b, 0, 0), 0xff, BYTES);
+        assert_int_equal(raw_collect(&batch, &outputs, NULL, &e), 0);
+        drain_release_copies(&batch.checkpoint);
+        const struct lane_cursor *c = &p->segments.source[0]->lane[0].reader->cursor;
+        assert_null(lane_copies_next(c, lane_copies_first(c)));
+        for (unsigned i = 0; i < 2; i++) {
+            assert_int_equal(batch.span_records[i], BEFORE);
+            assert_int_equal(batch.span_bytes[i], batch.checkpoint.position[0].done - from);
+        }
+        for (uint32_t k = 0; k < batch.spans_count; k++) {
+            assert_int_equal(batch.span[k].generation, 1);
+            assert_memory_equal(batch.span[k].data, were + batch.span[k].position % BYTES, batch.span[k].len);
+        }
+        memcpy(builder_at(b, 0, 0), were, BYTES);
+        builder_lane(b, 0)->intent = intent;
+        from = batch.checkpoint.position[0].done;
+        release_checkpoint(&batch.checkpoint);
+        batch_end(&batch, &buffers);
+    }
+    batch_done(&batch, &buffers);
+}
+
+/* The cursor has copied all of a block, read one record of it, and then finds itself a lap behind. */
+static void what_counts_as_lost_is_in_no_raw_output(void **state)
+{
+    enum { CAP = 1 << 14 };
+    struct place *p = *state;
+    static uint64_t got[1000];
+    struct batch batch = { 0 };
+    struct buffers buffers = { 0 };
+    struct err e = { 0 };
+    const struct outputs outputs = { .count = 1, .output = { { .kind = OUTPUT_RAW, .level_mask = UINT32_MAX } } };
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1, .cap_log2 = 14,
+                                                                   .mode = FAPILOG_MODE_OVERWRITE });
+    p->settings.lane_budget_bytes = 16;
+    for (uint64_t n = 0; n < 50; n++)
         put(b, 0, FAPILOG_LEVEL_INFO, n);
     assert_int_equal(attach(p, 0), 0);
     begin(p, DRAIN_ALL);
-    assert_int_equal(take(p, got, 10), 5);
+    unsigned taken = take(p, got, 1000);
+    assert_true(taken < 10);
+    for (uint64_t n = 50; n < 5000; n++)
+        put(b, 0, FAPILOG_LEVEL_INFO, n);
+    p->settings.lane_budget_bytes = UINT32_MAX;
+    do {
+        begin(p, DRAIN_ALL);
+        taken += take(p, got, 1000);
+    } while (p->drain.has_more);
+    batch_begin(&batch, &outputs, 1);
     assert_int_equal(drain_checkpoint(&p->drain, &batch.checkpoint, NULL), 0);
-    const uint64_t bytes = batch.checkpoint.position[0].done - batch.checkpoint.item[0].from;
-    builder_lane(b, 0)->intent += UINT64_C(1) << 20; /* more than the lane holds */
-    assert_int_equal(raw_collect(&batch, &outputs, &p->drain, &e), 0);
-    assert_int_equal(batch.spans_count, 0);
-    assert_true(bytes > 0);
-    assert_int_equal(p->segments.stats.overwritten_bytes, bytes);
+    assert_int_equal(raw_collect(&batch, &outputs, NULL, &e), 0);
+    const struct position *at = &batch.checkpoint.position[0];
+    assert_true(at->lost > 4000);
+    assert_int_equal(at->delivered + at->lost, 5000);
+    assert_int_equal(batch.span_records[0], at->delivered);
+    batch_end(&batch, &buffers);
+    batch_done(&batch, &buffers);
+}
+
+/* What was lost before it was read is neither copied nor counted again, however many laps it was. */
+static void only_what_was_read_is_copied(void **state)
+{
+    enum { CAP = 1 << 14 };
+    struct place *p = *state;
+    struct batch batch = { 0 };
+    struct buffers buffers = { 0 };
+    struct err e = { 0 };
+    uint64_t records, taken = 0;
+    const struct outputs outputs = { .count = 1, .output = { { .kind = OUTPUT_RAW, .level_mask = UINT32_MAX } } };
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1, .cap_log2 = 14,
+                                                                   .mode = FAPILOG_MODE_OVERWRITE });
+    for (uint64_t n = 0; n < 100000; n++)
+        put(b, 0, FAPILOG_LEVEL_INFO, n);
+    assert_int_equal(attach(p, 0), 0);
+    p->drain.is_raw_only = true;
+    do {
+        begin(p, DRAIN_ALL);
+        while (drain_take_span(&p->drain, UINT32_MAX, &records))
+            taken += records;
+    } while (p->drain.has_more);
+    batch_begin(&batch, &outputs, 1);
+    assert_int_equal(drain_checkpoint(&p->drain, &batch.checkpoint, NULL), 0);
+    assert_int_equal(raw_collect(&batch, &outputs, NULL, &e), 0);
+    assert_true(taken > 100 && batch.checkpoint.position[0].done - batch.checkpoint.item[0].from > 100 * CAP);
+    assert_int_equal(batch.span_records[0], taken);
+    assert_in_range(batch.span_bytes[0], CAP / 2, CAP);
+    assert_in_range(batch.kept_bytes, CAP / 2, CAP);
+    release_checkpoint(&batch.checkpoint);
+    batch_end(&batch, &buffers);
     batch_done(&batch, &buffers);
 }
 
@@ -757,7 +849,9 @@ int main(void)
         T(bytes_that_change_while_they_are_read_do_no_harm),
         T(the_fill_of_a_lane_is_what_its_thread_finds_in_use),
         T(producers_find_the_anchor_of_the_last_turn),
-        T(bytes_overwritten_before_they_are_copied_count_once),
+        T(raw_outputs_have_what_was_read_of_an_overwriting_lane),
+        T(what_counts_as_lost_is_in_no_raw_output),
+        T(only_what_was_read_is_copied),
         T(what_a_dead_process_left_is_no_pressure),
         T(a_head_room_that_cannot_be_is_not_believed),
     };
