@@ -411,6 +411,14 @@ def a_damaged_segment_is_refused_and_others_go_on():
         check(len(good) == written, "the good segment was not delivered")
 
 
+def names_of_files_cannot_steer_the_terminal():
+    with Place() as place:
+        with open(os.path.join(place.rings, "1-\x1b[31m\nnonsense.ring"), "wb") as f:
+            f.write(b"nonsense" * 1000)
+        text = place.drain()
+        check("1-\\x1b[31m\\nnonsense.ring" in text and "\x1b" not in text, repr(text))
+
+
 # effect: settings.keep_dead
 def delivered_rings_are_kept_when_asked():
     with Place() as place:
@@ -523,6 +531,7 @@ if __name__ == "__main__":
         a_full_disk_loses_nothing_and_is_left_by_itself, a_full_disk_holds_up_no_other_sink,
         rings_that_fill_their_file_system_can_be_drained,
         a_damaged_segment_is_refused_and_others_go_on,
+        names_of_files_cannot_steer_the_terminal,
         delivered_rings_are_kept_when_asked,
         the_console_gets_json_lines_when_it_is_no_terminal,
         spans_go_to_the_native_sink,
