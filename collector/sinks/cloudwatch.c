@@ -162,16 +162,13 @@ static int cloudwatch_open(struct sink *s, struct err *e)
     const struct cloudwatch_cfg *c = s->cfg;
     struct cloudwatch_state *st = s->state;
     char host[256] = "";
-    int r = sink_needs_lines(s, e);
-    if (r < 0)
-        return r;
     (void)gethostname(host, sizeof host - 1);
     if (c->log_stream_name && *c->log_stream_name)
         (void)snprintf(st->stream, sizeof st->stream, "%s", c->log_stream_name);
     else
         (void)snprintf(st->stream, sizeof st->stream, "%s-%llu", host,
                        clock_real_ns() / NS_PER_MS);
-    r = split_endpoint(st, c->http.url, e);
+    int r = split_endpoint(st, c->http.url, e);
     if (r == 0)
         r = http_sink_open(&st->http, s, &c->http, e);
     const struct aws_chain_config chain = {.io = s->io, .http = st->http.engine, .profile = c->profile,
@@ -425,7 +422,7 @@ const struct sink_ops sink_cloudwatch = {
     .defaults = defaults,
     .derived = derived,
     .summary = "Puts records into Amazon CloudWatch Logs.",
-    .format_default = "fapilog",
+    .format_default = "fapilog", .format_check = sink_needs_lines,
     .opts = cloudwatch_opts,
     .cfg_size = sizeof(struct cloudwatch_cfg),
     .state_size = sizeof(struct cloudwatch_state),

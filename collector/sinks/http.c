@@ -71,17 +71,21 @@ static int set_wrapped(struct http_state *st, const char *key)
     return 0;
 }
 
+static int http_format_check(const void *cfg, const struct format_ops *f, struct err *e)
+{
+    const struct http_cfg *c = cfg;
+    const int r = sink_needs_lines(cfg, f, e);
+    if (r == 0 && !format_is_json(f) && c->batch_format != BATCH_NDJSON)
+        return err_set(e, -EINVAL, "batch_format: records as %s are no JSON; allowed with format=%s: ndjson", f->name,
+                       f->name);
+    return r;
+}
+
 static int set_frame(struct sink *s, struct err *e)
 {
     const struct http_cfg *c = s->cfg;
     struct http_state *st = s->state;
     const struct format_ops *f = s->format->ops;
-    const int r = sink_needs_lines(s, e);
-    if (r < 0)
-        return r;
-    if (!format_is_json(f) && c->batch_format != BATCH_NDJSON)
-        return err_set(e, -EINVAL, "batch_format: records as %s are no JSON; allowed with format=%s: ndjson", f->name,
-                       f->name);
     st->frame = (struct event_frame){.separator = c->batch_format == BATCH_NDJSON ? '\n' : ',',
                                      .is_envelope = c->envelope};
     st->content_type = c->batch_format != BATCH_NDJSON ? "application/json" :
@@ -150,7 +154,7 @@ const struct sink_ops sink_http = {
     .defaults = defaults,
     .derived = derived,
     .summary = "POSTs records as JSON to any HTTP server.",
-    .format_default = "fapilog",
+    .format_default = "fapilog", .format_check = http_format_check,
     .opts = http_opts,
     .cfg_size = sizeof(struct http_cfg),
     .state_size = sizeof(struct http_state),

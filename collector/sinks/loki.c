@@ -77,13 +77,10 @@ static int loki_open(struct sink *s, struct err *e)
     const struct loki_cfg *c = s->cfg;
     struct loki_state *st = s->state;
     st->push.is_envelope = c->envelope;
-    int r = sink_needs_lines(s, e);
-    if (r < 0)
-        return r;
     st->url = http_options_url(c->http.url, PUSH_PATH);
     if (!st->url)
         return err_set(e, -ENOMEM, "url: out of memory");
-    r = loki_labels_init(&st->labels, &c->labels, &c->label_keys, &c->structured_metadata, e);
+    const int r = loki_labels_init(&st->labels, &c->labels, &c->label_keys, &c->structured_metadata, e);
     return r < 0 ? r : http_sink_open(&st->http, s, &c->http, e);
 }
 
@@ -234,7 +231,7 @@ const struct sink_ops sink_loki = {
     .defaults = defaults,
     .derived = derived,
     .summary = "Pushes records to Grafana Loki.",
-    .format_default = "fapilog",
+    .format_default = "fapilog", .format_check = sink_needs_lines,
     .opts = loki_opts,
     .cfg_size = sizeof(struct loki_cfg),
     .state_size = sizeof(struct loki_state),

@@ -64,8 +64,7 @@ static int mmap_open(struct sink *s, struct err *e)
     struct mmap_state *const st = s->state;
 
     *st = (struct mmap_state){ .file.fd = -1 };
-    const int r = s->format ? sink_needs_lines(s, e) : 0;
-    return r < 0 ? r : mmap_file_open(s->io, cfg->path, first_size(cfg), &st->file, e);
+    return mmap_file_open(s->io, cfg->path, first_size(cfg), &st->file, e);
 }
 
 static int mmap_close(struct sink *s, struct err *e)
@@ -272,7 +271,7 @@ const struct sink_ops sink_mmap = {
     .abi = SINK_ABI,
     .scheme = "mmap",
     .summary = "Stores lines into a mapped file that grows in steps.",
-    .format_default = "fapilog",
+    .format_default = "fapilog", .format_check = sink_needs_lines,
     .opts = mmap_opts,
     .cfg_size = sizeof(struct mmap_cfg),
     .state_size = sizeof(struct mmap_state),

@@ -80,12 +80,17 @@ static int otlp_check(void *cfg, struct err *e)
     return r == 0 && is_grpc ? otlp_grpc_check(&c->http, e) : r;
 }
 
+static int otlp_format_check(const void *cfg, const struct format_ops *f, struct err *e)
+{
+    (void)cfg;
+    return strcmp(f->name, "otlp-json") == 0
+               ? 0 : err_set(e, -EINVAL, "format: '%s' has no place in OTLP; leave it out", f->name);
+}
+
 static int otlp_open(struct sink *s, struct err *e)
 {
     const struct otlp_cfg *c = s->cfg;
     struct otlp_state *st = s->state;
-    if (strcmp(s->format->ops->name, "otlp-json") != 0)
-        return err_set(e, -EINVAL, "format: '%s' has no place in OTLP; leave it out", s->format->ops->name);
     st->url = http_options_url(c->http.url, c->path);
     if (!st->url)
         return err_set(e, -ENOMEM, "endpoint: out of memory");
@@ -194,7 +199,7 @@ const struct sink_ops sink_otlp = {
     .defaults = defaults,
     .derived = derived,
     .summary = "Exports records over OpenTelemetry's OTLP.",
-    .format_default = "otlp-json",
+    .format_default = "otlp-json", .format_check = otlp_format_check,
     .opts = otlp_opts,
     .cfg_size = sizeof(struct otlp_cfg),
     .state_size = sizeof(struct otlp_state),

@@ -193,8 +193,10 @@ static int choose_format(struct sink *s, struct err *e)
     if (s->ops->wants_raw && s->common.format)
         return err_set(e, -EINVAL, "format: the %s sink writes records as they lie in the ring",
                        s->ops->scheme);
-    if (s->common.format)
-        return format_check(s->common.format, e);
+    if (s->common.format) {
+        const int r = format_check(s->common.format, e);
+        return r < 0 || !s->ops->format_check ? r : s->ops->format_check(s->cfg, format_find(s->common.format), e);
+    }
     if (s->ops->wants_raw || (!s->ops->format_choose && !s->ops->format_default))
         return 0;
     const char *name = s->ops->format_choose ? s->ops->format_choose(s->cfg) : s->ops->format_default;
@@ -202,9 +204,9 @@ static int choose_format(struct sink *s, struct err *e)
     return s->common.format ? 0 : err_set(e, -ENOMEM, "format: out of memory");
 }
 
-int sink_needs_lines(const struct sink *s, struct err *e)
+int sink_needs_lines(const void *cfg, const struct format_ops *f, struct err *e)
 {
-    const struct format_ops *f = s->format->ops;
+    (void)cfg;
     return f->is_lines ? 0 : err_set(e, -EINVAL, "format: '%s' is not one of lines", f->name);
 }
 

@@ -105,6 +105,8 @@ struct sink_ops {
     const char *format_default; /* name of a format; NULL for wants_raw */
     /* The format when none was named and the sink's own options decide; NULL: format_default. */
     const char *(*format_choose)(const void *cfg);
+    /* -EINVAL where the sink cannot use the format; NULL: it can use all. */
+    int (*format_check)(const void *cfg, const struct format_ops *f, struct err *e);
     /* Whether a format that knows colours is to use them; NULL: never. */
     bool (*format_colour)(const void *cfg);
     bool wants_raw;
@@ -193,8 +195,8 @@ const char *sink_schemes(char *ret, size_t size);
 const struct opt *sink_table(struct sink *s, unsigned i, void **ret_cfg);
 /* In all of them: the row and the structure that it belongs to, or NULL. */
 const struct opt *sink_option(struct sink *s, const char *name, void **ret_cfg);
-/* For sinks that write or send whole lines: -EINVAL where the format of an opened sink is of another kind. */
-int sink_needs_lines(const struct sink *s, struct err *e);
+/* The format_check of sinks that write or send whole lines. */
+int sink_needs_lines(const void *cfg, const struct format_ops *f, struct err *e);
 
 /* Level names; none, or NULL, allows all. */
 int sink_level_mask(uint8_t min_severity, const struct opt_list *levels, uint32_t *ret, struct err *e);

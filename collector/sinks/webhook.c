@@ -71,13 +71,16 @@ static int webhook_check(void *cfg, struct err *e)
     return r < 0 ? r : http_options_check(&c->http, "endpoint", e);
 }
 
+static int webhook_format_check(const void *cfg, const struct format_ops *f, struct err *e)
+{
+    (void)cfg;
+    return f->is_lines && format_is_json(f) ? 0 : err_set(e, -EINVAL, "format: '%s' is no JSON in lines", f->name);
+}
+
 static int webhook_open(struct sink *s, struct err *e)
 {
     struct webhook_cfg *c = s->cfg;
     struct webhook_state *st = s->state;
-    const struct format_ops *f = s->format->ops;
-    if (!f->is_lines || !format_is_json(f))
-        return err_set(e, -EINVAL, "format: '%s' is no JSON in lines", f->name);
     st->frame = (struct event_frame){.separator = ',', .is_envelope = c->envelope};
     const int r = make_key(c, &st->key, e);
     return r < 0 ? r : http_sink_open(&st->http, s, &c->http, e);
@@ -179,7 +182,7 @@ const struct sink_ops sink_webhook = {
     .defaults = defaults,
     .derived = derived,
     .summary = "POSTs records as JSON with a signature (HMAC-SHA256).",
-    .format_default = "fapilog",
+    .format_default = "fapilog", .format_check = webhook_format_check,
     .opts = webhook_opts,
     .cfg_size = sizeof(struct webhook_cfg),
     .state_size = sizeof(struct webhook_state),

@@ -170,6 +170,18 @@ def check_tries_what_only_opening_a_stage_tells():
             check(not os.listdir(place.rings) and os.listdir(place.out) == ["fapilog.yaml"], "--check has left something")
 
 
+def a_format_that_a_sink_cannot_use_is_refused():
+    for uri, why in (("loki://h?format=pretty", "format: 'pretty' is not one of lines"),
+                     ("mmap:///tmp/x?format=pretty", "format: 'pretty' is not one of lines"),
+                     ("cloudwatch://r/g/s?format=pretty", "format: 'pretty' is not one of lines"),
+                     ("otlp://h?format=json", "format: 'json' has no place in OTLP"),
+                     ("webhook://h/?format=logfmt", "format: 'logfmt' is no JSON in lines"),
+                     ("http://h/?format=logfmt", "batch_format: records as logfmt are no JSON; allowed with format=logfmt: "
+                                                 "ndjson")):
+        r = execute([COLLECTOR, "--check", "--sink", uri], status=1)
+        check(f"sinks.{uri.split(':')[0]}: {why}" in r.err.decode(), r.text())
+
+
 def check_says_where_rings_and_spools_are():
     uri = "syslog://localhost"
     if "  syslog " not in execute([COLLECTOR, "--help"], status=0).out.decode():
@@ -310,7 +322,7 @@ if __name__ == "__main__":
         what_is_wrong_is_status_1_with_its_place,
         a_dsn_that_libpq_cannot_read_is_refused_and_not_shown,
         a_misspelt_variable_is_told_of,
-        check_tries_what_only_opening_a_stage_tells,
+        check_tries_what_only_opening_a_stage_tells, a_format_that_a_sink_cannot_use_is_refused,
         check_says_where_rings_and_spools_are,
         a_secret_is_shown_nowhere,
         every_preset_is_valid_with_what_is_built_in,
