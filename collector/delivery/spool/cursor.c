@@ -67,6 +67,8 @@ void cursor_open(struct cursor *c, const char *dir, struct err *e)
             c->base = sequence;
     }
     c->noted = noted_read(c->map->noted);
+    for (unsigned i = 0; i < CURSOR_FAR; i++)
+        c->far[i] = c->map->slot[CURSOR_NEAR + i].sequence;
 }
 
 void cursor_close(struct cursor *c)
@@ -99,15 +101,35 @@ void cursor_set_noted(struct cursor *c, uint64_t sequence)
     c->noted = sequence;
 }
 
+/* NULL: it has none. */
 static struct cursor_slot *slot_of(const struct cursor *c, uint64_t sequence)
 {
-    return &c->map->slot[sequence % CURSOR_SLOTS];
+    struct cursor_slot *near = &c->map->slot[sequence % CURSOR_NEAR];
+    if (near->sequence == sequence)
+        return near;
+    for (unsigned i = 0; i < CURSOR_FAR; i++)
+        if (c->far[i] == sequence)
+            return &c->map->slot[CURSOR_NEAR + i];
+    return NULL;
+}
+
+static struct cursor_slot *slot_new(struct cursor *c, uint64_t sequence)
+{
+    if (sequence < c->base + CURSOR_NEAR)
+        return &c->map->slot[sequence % CURSOR_NEAR];
+    for (unsigned i = 0; i < CURSOR_FAR; i++) {
+        if (!c->far[i] || c->far[i] < c->base) { /* none, or all of it is settled */
+            c->far[i] = sequence;
+            return &c->map->slot[CURSOR_NEAR + i];
+        }
+    }
+    return NULL;
 }
 
 void cursor_begin(struct cursor *c, uint64_t sequence)
 {
-    struct cursor_slot *s = slot_of(c, sequence);
-    if (s->sequence == sequence || sequence >= c->base + CURSOR_SLOTS)
+    struct cursor_slot *s = slot_of(c, sequence) ? NULL : slot_new(c, sequence);
+    if (!s)
         return;
     store_rel(&s->sequence, 0); /* order: release - see cursor_set_base() */
     FAULT_POINT("cursor-slot");
@@ -121,7 +143,7 @@ void cursor_begin(struct cursor *c, uint64_t sequence)
 void cursor_settle(struct cursor *c, uint64_t sequence, uint32_t index)
 {
     struct cursor_slot *s = slot_of(c, sequence);
-    if (s->sequence != sequence || index >= SPOOL_BLOCK_RECORDS)
+    if (!s || index >= SPOOL_BLOCK_RECORDS)
         return;
     const uint64_t bit = UINT64_C(1) << index % 64;
     store_rel(&s->done[index / 64], s->done[index / 64] | bit);    /* order: release - see cursor_set_base() */
@@ -129,14 +151,17 @@ void cursor_settle(struct cursor *c, uint64_t sequence, uint32_t index)
     store_rel(&s->check[index / 64], s->check[index / 64] & ~bit); /* order: release - see cursor_set_base() */
 }
 
+static bool is_done(const struct cursor_slot *s, uint32_t index)
+{
+    return index < SPOOL_BLOCK_RECORDS && s->done[index / 64] & ~s->check[index / 64] & UINT64_C(1) << index % 64;
+}
+
 bool cursor_is_settled(const struct cursor *c, uint64_t sequence, uint32_t index)
 {
-    const struct cursor_slot *s = slot_of(c, sequence);
     if (sequence < c->base)
         return true;
-    if (s->sequence != sequence || index >= SPOOL_BLOCK_RECORDS)
-        return false;
-    return s->done[index / 64] & ~s->check[index / 64] & UINT64_C(1) << index % 64;
+    const struct cursor_slot *s = slot_of(c, sequence);
+    return s && is_done(s, index);
 }
 
 uint32_t cursor_unsettled(const struct cursor *c, uint64_t sequence, uint32_t records)
@@ -144,7 +169,10 @@ uint32_t cursor_unsettled(const struct cursor *c, uint64_t sequence, uint32_t re
     uint32_t n = 0;
     if (sequence < c->base)
         return 0;
+    const struct cursor_slot *s = slot_of(c, sequence);
+    if (!s)
+        return records;
     for (uint32_t i = 0; i < records; i++)
-        n += !cursor_is_settled(c, sequence, i);
+        n += !is_done(s, i);
     return n;
 }

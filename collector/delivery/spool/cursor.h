@@ -1,8 +1,9 @@
 /* cursor.h - what of a spool is settled: DIR/cursor, mapped, so that an acknowledgement is one store and
- * survives SIGKILL. All blocks before `base` are settled; of the blocks behind, up to CURSOR_SLOTS have a bit
- * for each record. A lost or damaged cursor costs duplicates, never a record: a bit counts only when its
- * complement says the same, `base` only with its hash. Beside that, up to where somebody else has taken note of what
- * was put (spool_set_noted()): a lost one costs duplicates, too. */
+ * survives SIGKILL. All blocks before `base` are settled; of those behind, a bit for each record is kept for the next
+ * CURSOR_NEAR, which are read first, and for CURSOR_FAR others, records of which were in flight when they were spooled.
+ * A lost or damaged cursor costs duplicates, never a record: a bit counts only when its complement says the same,
+ * `base` only with its hash. Beside that, up to where somebody else has taken note of what was put (spool_set_noted()): a
+ * lost one costs duplicates, too. */
 #ifndef COLLECTOR_DELIVERY_SPOOL_CURSOR_H
 #define COLLECTOR_DELIVERY_SPOOL_CURSOR_H
 
@@ -14,7 +15,12 @@
 #define CURSOR_FILE "cursor"
 #define CURSOR_MAGIC UINT64_C(0x31535255434c5053) /* "SPLCURS1" */
 
-enum { CURSOR_SLOTS = 256, CURSOR_WORDS = SPOOL_BLOCK_RECORDS / 64 };
+enum {
+    CURSOR_NEAR = 256,
+    CURSOR_FAR = 256,
+    CURSOR_SLOTS = CURSOR_NEAR + CURSOR_FAR,
+    CURSOR_WORDS = SPOOL_BLOCK_RECORDS / 64,
+};
 
 struct cursor_slot {
     uint64_t sequence;           /* of the block; 0: none */
@@ -29,12 +35,13 @@ struct cursor_map {
         uint64_t xxh3;
     } base[2]; /* the greater one with a right hash */
     uint64_t noted[3]; /* one thing, written one after the other: what two of them say counts; 0: not known */
-    struct cursor_slot slot[CURSOR_SLOTS];
+    struct cursor_slot slot[CURSOR_SLOTS]; /* near: by sequence modulo CURSOR_NEAR; far: behind them, any */
 };
 
 struct cursor {
     struct cursor_map *map;
     uint64_t base, noted;
+    uint64_t far[CURSOR_FAR]; /* sequences of the far slots: to look for one there would touch as many pages */
     bool is_file;
 };
 
@@ -43,7 +50,7 @@ void cursor_open(struct cursor *c, const char *dir, struct err *e);
 void cursor_close(struct cursor *c);
 void cursor_set_base(struct cursor *c, uint64_t sequence);
 void cursor_set_noted(struct cursor *c, uint64_t sequence);
-/* Makes room for the block's bits; without (too far ahead of base) its acknowledgements are not kept. */
+/* Makes room for the block's bits; without (all far slots are in use) its acknowledgements are not kept. */
 void cursor_begin(struct cursor *c, uint64_t sequence);
 void cursor_settle(struct cursor *c, uint64_t sequence, uint32_t index);
 bool cursor_is_settled(const struct cursor *c, uint64_t sequence, uint32_t index);

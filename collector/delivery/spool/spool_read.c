@@ -222,6 +222,7 @@ static uint32_t block_count(struct spool *s, const struct spool_block_head *h, c
     struct spool_item item;
     size_t at = 0;
     uint32_t n = 0;
+    cursor_begin(&s->cursor, h->sequence);
     for (uint32_t i = 0; i < h->records && spool_item_next(raw, len, SPOOL_ENTRIES, &at, &item); i++)
         n += !cursor_is_settled(&s->cursor, h->sequence, i);
     n = n < live ? n : live;

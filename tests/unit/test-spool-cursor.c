@@ -1,0 +1,130 @@
+/* What of a spool is settled, as the next process finds it. */
+#include "collector/delivery/spool/cursor.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { RECORDS = 100, BEHIND = 7 * CURSOR_NEAR };
+
+static char dir[] = "/tmp/fapilog-cursor-XXXXXX", path[64];
+static struct cursor c;
+
+static void open_it(void)
+{
+    struct err e;
+    cursor_open(&c, dir, &e);
+    assert_true(c.is_file);
+}
+
+static void open_again(void)
+{
+    cursor_close(&c);
+    open_it();
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    (void)snprintf(dir, sizeof dir, "/tmp/fapilog-cursor-XXXXXX");
+    if (!mkdtemp(dir))
+        return -1;
+    (void)snprintf(path, sizeof path, "%s/" CURSOR_FILE, dir);
+    open_it();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    cursor_close(&c);
+    (void)unlink(path);
+    return rmdir(dir);
+}
+
+/* Its record of that index and no other one. */
+static void assert_settled(uint64_t sequence, uint32_t index)
+{
+    for (uint32_t i = 0; i < RECORDS; i++)
+        assert_int_equal(cursor_is_settled(&c, sequence, i), i == index);
+    assert_int_equal(cursor_unsettled(&c, sequence, RECORDS), RECORDS - 1);
+}
+
+static void what_is_settled_far_ahead_of_the_oldest_block_is_kept(void **state)
+{
+    (void)state;
+    cursor_set_base(&c, 10);
+    for (uint64_t sequence = 10; sequence < 10 + CURSOR_NEAR; sequence++)
+        cursor_begin(&c, sequence);
+    for (uint32_t k = 0; k < CURSOR_FAR; k++) { /* all of one index, were they near */
+        cursor_begin(&c, BEHIND + k * CURSOR_NEAR);
+        cursor_settle(&c, BEHIND + k * CURSOR_NEAR, k % RECORDS);
+    }
+    cursor_settle(&c, 10, 7);
+    open_again();
+    for (uint32_t k = 0; k < CURSOR_FAR; k++)
+        assert_settled(BEHIND + k * CURSOR_NEAR, k % RECORDS);
+    assert_settled(10, 7);
+    assert_int_equal(cursor_unsettled(&c, 11, RECORDS), RECORDS);
+}
+
+static void one_block_more_is_not_kept_before_another_is_done(void **state)
+{
+    (void)state;
+    const uint64_t last = BEHIND + CURSOR_FAR;
+    cursor_set_base(&c, 10);
+    for (uint64_t sequence = BEHIND; sequence < last; sequence++)
+        cursor_begin(&c, sequence);
+    cursor_begin(&c, last);
+    cursor_settle(&c, last, 1);
+    assert_int_equal(cursor_unsettled(&c, last, RECORDS), RECORDS);
+    cursor_set_base(&c, BEHIND + 1);
+    cursor_begin(&c, 2 * last);
+    cursor_settle(&c, 2 * last, 1);
+    open_again();
+    assert_settled(2 * last, 1);
+}
+
+static void a_block_that_comes_near_keeps_what_was_settled_when_it_was_far(void **state)
+{
+    (void)state;
+    cursor_set_base(&c, 10);
+    cursor_begin(&c, BEHIND);
+    cursor_settle(&c, BEHIND, 3);
+    cursor_set_base(&c, BEHIND - 1);
+    cursor_begin(&c, BEHIND);
+    assert_settled(BEHIND, 3);
+    cursor_set_base(&c, BEHIND + 1);
+    assert_int_equal(cursor_unsettled(&c, BEHIND, RECORDS), 0);
+}
+
+static void a_file_without_far_slots_gets_them(void **state)
+{
+    (void)state;
+    cursor_begin(&c, 1);
+    cursor_settle(&c, 1, 2);
+    cursor_close(&c);
+    assert_int_equal(truncate(path, offsetof(struct cursor_map, slot[CURSOR_NEAR])), 0);
+    open_it();
+    assert_settled(1, 2);
+    cursor_begin(&c, BEHIND);
+    cursor_settle(&c, BEHIND, 3);
+    open_again();
+    assert_settled(BEHIND, 3);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        T(what_is_settled_far_ahead_of_the_oldest_block_is_kept),
+        T(one_block_more_is_not_kept_before_another_is_done),
+        T(a_block_that_comes_near_keeps_what_was_settled_when_it_was_far),
+        T(a_file_without_far_slots_gets_them),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
