@@ -2,8 +2,8 @@
  * survives SIGKILL. All blocks before `base` are settled; of those behind, a bit for each record is kept for the next
  * CURSOR_NEAR, which are read first, and for CURSOR_FAR others, records of which were in flight when they were spooled.
  * A lost or damaged cursor costs duplicates, never a record: a bit counts only when its complement says the same,
- * `base` only with its hash. Beside that, up to where somebody else has taken note of what was put (spool_set_noted()): a
- * lost one costs duplicates, too. */
+ * `base` only with its hash. Beside that, up to where somebody else has taken note of what was put: a lost one of
+ * spool_set_noted() costs duplicates, too. */
 #ifndef COLLECTOR_DELIVERY_SPOOL_CURSOR_H
 #define COLLECTOR_DELIVERY_SPOOL_CURSOR_H
 
