@@ -1,6 +1,7 @@
 #include "collector/delivery/raw.h"
 
 #include "lib/base/check.h"
+#include "lib/base/grow.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -42,14 +43,8 @@ static int span_add(struct batch *b, uint32_t output, const struct stretch *st, 
 {
     if (run->to == run->from)
         return 0;
-    if (b->spans_count == b->spans_cap) {
-        const uint32_t cap = b->spans_cap ? b->spans_cap * 2 : 64;
-        struct sink_span *more = realloc(b->span, cap * sizeof *more);
-        if (!more)
-            return -ENOMEM;
-        b->span = more;
-        b->spans_cap = cap;
-    }
+    if (grow((void **)&b->span, &b->spans_cap, b->spans_count + 1, sizeof *b->span) < 0)
+        return -ENOMEM;
     const struct segment *seg = st->lane->source->seg;
     const struct segment_lane_owner *owner = span_owner(st->lane, run->generation);
     /* order: acquire - the entries that the span's records name are handed out before */
@@ -287,14 +282,8 @@ struct copies {
 
 static int copies_add(struct copies *c, uint32_t item, const struct stretch *part)
 {
-    if (c->count == c->cap) {
-        const uint32_t cap = c->cap ? c->cap * 2 : 64;
-        struct copied *more = realloc(c->copied, cap * sizeof *more);
-        if (!more)
-            return -ENOMEM;
-        c->copied = more;
-        c->cap = cap;
-    }
+    if (grow((void **)&c->copied, &c->cap, c->count + 1, sizeof *c->copied) < 0)
+        return -ENOMEM;
     c->copied[c->count++] = (struct copied){ *part, item };
     return 0;
 }

@@ -8,6 +8,7 @@
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/fault.h"
+#include "lib/base/grow.h"
 #include "lib/ring/anchor.h"
 
 #include <errno.h>
@@ -42,21 +43,6 @@ void drain_done(struct drain *d)
     free(d->report);
     free(d->report_record);
     memset(d, 0, sizeof *d);
-}
-
-static int grow(void **array, uint32_t *cap, uint32_t need, size_t size)
-{
-    if (need <= *cap)
-        return 0;
-    uint32_t to = *cap ? *cap : 64;
-    while (to < need)
-        to *= 2;
-    void *more = realloc(*array, to * size);
-    if (!more)
-        return -ENOMEM;
-    *array = more;
-    *cap = to;
-    return 0;
 }
 
 /* ---- what a batch moves ---- */

@@ -9,12 +9,11 @@
 
     order_lint.py [ROOT] | --self-test
 """
-import os
 import re
 import sys
 
 sys.dont_write_bytecode = True # nothing may appear in the source tree
-from source import C_ENDINGS, files, load, self_test
+from source import C_ENDINGS, files, load, main
 
 FOLDERS = ['include', 'lib', 'collector']
 DEFINITIONS = 'lib/base/atomics.h'
@@ -168,15 +167,5 @@ CASES = {
 }
 
 
-def main(argv):
-    if '--self-test' in argv:
-        return self_test(CASES, check)
-    root = argv[0] if argv else os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    problems = check(root)
-    for p in problems:
-        print(p)
-    return 1 if problems else 0
-
-
 if __name__ == '__main__':
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(CASES, check, sys.argv[1:]))

@@ -9,7 +9,7 @@ import re
 import sys
 
 sys.dont_write_bytecode = True # nothing may appear in the source tree
-from source import files, self_test
+from source import files, main
 
 PAGE = 'docs/rules.md'
 ROW = re.compile(r'^\|\s*([A-Z]{1,2}-\d+[a-z]?)\s*\|(.*)\|\s*$')
@@ -67,15 +67,5 @@ CASES = {
 }
 
 
-def main(argv):
-    if '--self-test' in argv:
-        return self_test(CASES, check)
-    root = argv[0] if argv else os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    problems = check(root)
-    for p in problems:
-        print(p)
-    return 1 if problems else 0
-
-
 if __name__ == '__main__':
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(CASES, check, sys.argv[1:]))

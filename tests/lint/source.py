@@ -79,3 +79,13 @@ def self_test(cases, check):
             failed += 1
     print('self-test: %d cases, %d failed' % (len(cases), failed))
     return 1 if failed else 0
+
+
+def main(cases, check, argv):
+    """A lint as a command: --self-test, or the root of the tree to look at. Its exit status."""
+    if '--self-test' in argv:
+        return self_test(cases, check)
+    problems = check(argv[0] if argv else os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    for p in problems:
+        print(p)
+    return 1 if problems else 0

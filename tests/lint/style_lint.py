@@ -8,7 +8,7 @@ import re
 import sys
 
 sys.dont_write_bytecode = True # nothing may appear in the source tree
-from source import C_ENDINGS, files, load, self_test
+from source import C_ENDINGS, files, load, main
 
 LINE_MAX, PYTHON_LINE_MAX, FUNCTION_MAX, FILE_MAX = 120, 132, 70, 900
 FOLDERS = ['', 'include', 'lib', 'collector', 'tools', 'tests', 'bench']
@@ -146,15 +146,5 @@ CASES = {
 }
 
 
-def main(argv):
-    if '--self-test' in argv:
-        return self_test(CASES, check)
-    root = argv[0] if argv else os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    problems = check(root)
-    for p in problems:
-        print(p)
-    return 1 if problems else 0
-
-
 if __name__ == '__main__':
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(CASES, check, sys.argv[1:]))
