@@ -271,6 +271,19 @@ static void lanes_look_ahead(struct drain *d, struct source *s, bool is_final)
     source_find_hot_lanes(s, look_at_all);
 }
 
+/* Whoever was killed between a batch and its report has told nobody what it had found to be overwritten. The next record
+ * would show it, but there need not be one. */
+static void lane_look_back(struct lane *l)
+{
+    const uint64_t most = l->taken / sizeof(struct fapilog_record_header), told = l->delivered + l->lost_before;
+    uint64_t events;
+    l->is_unsure = false;
+    if (l->reader || l->tail != l->taken || lane_events_before(l->source->seg, l->index, l->taken, &events) < 0)
+        return;
+    if (events > told && events <= most)
+        l->lost_before += events - told;
+}
+
 static void source_begin(struct drain *d, struct source *s, bool is_final)
 {
     bool has_data = false;
@@ -284,6 +297,8 @@ static void source_begin(struct drain *d, struct source *s, bool is_final)
             fill_note(d, l);
         if (unlikely(d->is_fenced))
             fence_cut_lane(l);
+        else if (unlikely(l->is_unsure))
+            lane_look_back(l);
         if (likely(l->tail == l->taken)) {
             if (unlikely(d->is_fenced))
                 fence_end_lane(l);
@@ -648,7 +663,8 @@ bool drain_has_reached_goal(const struct drain *d)
         if (drops_source_has_any(s))
             return false;
         for (uint32_t k = 0; k < s->lanes_count; k++) {
-            if (s->lane[k].taken < s->lane[k].goal || s->lane[k].dropped_told < s->lane[k].goal_dropped)
+            const struct lane *l = &s->lane[k];
+            if (l->taken < l->goal || l->dropped_told < l->goal_dropped || l->is_unsure)
                 return false;
         }
     }

@@ -101,6 +101,9 @@ static int lane_adopt(struct source *s, uint32_t index, struct err *e)
     l->taken = l->flushed = l->tail = l->done;
     l->dropped = l->dropped_told;
     l->lost_told = l->lost_before;
+    /* order: relaxed - as the process had it from the start */
+    l->is_unsure = l->done && !l->skipped_before &&
+                   load_rlx(&segment_lane_shared(s->seg, index)->mode) == FAPILOG_MODE_OVERWRITE;
     return 0;
 }
 
@@ -250,7 +253,7 @@ static bool source_is_drained(const struct source *s)
     const struct fapilog_superblock *sb = segment_shared(s->seg);
     for (uint32_t i = 0; i < s->lanes_count; i++) {
         const struct lane *l = &s->lane[i];
-        if (l->is_touched || l->done != lane_tail_now(l) || l->dropped_told != lane_dropped_now(l))
+        if (l->is_touched || l->is_unsure || l->done != lane_tail_now(l) || l->dropped_told != lane_dropped_now(l))
             return false;
     }
     return s->orphan_told == load_rlx(&sb->orphan_dropped) && s->truncated_told == load_rlx(&sb->truncated) &&

@@ -83,6 +83,7 @@ struct lane {
     uint64_t report_at_ns;
     uint64_t pressed_until_ns; /* its records do not wait for those of other lanes */
     uint64_t goal, goal_dropped; /* see drain_set_goal() */
+    bool is_unsure; /* something may have been overwritten before its first position, and nobody was told so far */
     struct lane_fence fence;
     uint32_t merged; /* scratch of checkpoint_merge() */
 };

@@ -358,3 +358,26 @@ int lane_next(struct lane_cursor *c, uint64_t tail, struct fapilog_record *ret)
         lane_chain_abandon(c);
     return 0;
 }
+
+int lane_events_before(struct segment *seg, uint32_t lane, uint64_t pos, uint64_t *ret)
+{
+    struct lane_cursor c;
+    struct fapilog_record record;
+    *ret = 0;
+    if (!pos)
+        return 0;
+    if (!segment_lane_refresh(seg, lane))
+        return -EINVAL;
+    const uint64_t block = UINT64_C(1) << seg->lanes[lane].block_log2;
+    int r = lane_cursor_init(&c, seg, lane, (pos - 1) & ~(block - 1), LANE_COPY);
+    if (r < 0)
+        return r;
+    do
+        r = lane_next(&c, pos, &record);
+    while (r > 0);
+    if (r == 0) /* of one block: a gap that no header has closed is the block itself */
+        r = c.gap_bytes ? -ESTALE : c.damaged ? -EBADMSG : 0;
+    *ret = c.seq;
+    lane_cursor_done(&c);
+    return r;
+}

@@ -99,6 +99,10 @@ void lane_cursor_start_late(struct lane_cursor *c);
  * missing to that number was overwritten and counts as lost. */
 void lane_cursor_resume(struct lane_cursor *c, uint64_t events);
 
+/* Events that the lane has had before `pos`, the end of a record or its tail, by the block that holds the byte before
+ * it. 0, -ESTALE: written over, -EBADMSG: damaged; else as lane_cursor_init(). */
+int lane_events_before(struct segment *seg, uint32_t lane, uint64_t pos, uint64_t *ret);
+
 /* order: C2 acquire, pairs with C1 - all bytes before the tail are complete */
 static inline uint64_t lane_tail(const struct lane_cursor *c)
 {

@@ -120,6 +120,93 @@ static void a_loss_that_was_not_told_before_a_kill_is_told_after_it(void **state
     assert_int_equal(records + lost, 3000);
 }
 
+/* A record that ends where its block does; 0: there is no room for one. */
+static uint64_t put_to_end_of_block(struct segment_builder *b)
+{
+    static const char text[4096];
+    static struct payload payload;
+    const uint32_t left = 4096 - b->lanes[0].pos % 4096;
+    for (uint32_t len = 0; len < left; len++) {
+        payload_init(&payload);
+        payload_dynamic(&payload, 1, "m");
+        payload_name(&payload, FAPILOG_TYPE_STRING, FAPILOG_ROLE_DATA, "t");
+        payload_text(&payload, text, len);
+        if (((payload.len + 7) & ~7u) == left) {
+            builder_put(b, 0, FAPILOG_KIND_DYNAMIC, FAPILOG_LEVEL_INFO, 0, 0, &payload);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* A batch with all records of a turn, and none of its reports. */
+static uint64_t take_records_only(struct place *p)
+{
+    uint64_t records = 0;
+    begin(p, DRAIN_ALL);
+    for (const struct fapilog_record *r; (r = drain_peek(&p->drain)) && !r->internal; records++)
+        (void)drain_accept(&p->drain);
+    commit(p);
+    return records;
+}
+
+/* Nothing is left in the lane that would show it: its last block has to be looked at. */
+static void a_loss_that_was_not_told_is_told_though_the_lane_was_read_to_its_end(void **state)
+{
+    struct place *p = *state;
+    struct segment_builder *b = make(p, &(struct builder_options){ .mode = FAPILOG_MODE_OVERWRITE, .cap_log2 = 15 });
+    uint64_t records = 0, lost = 0, put_so_far = 0;
+    unsigned at_block_ends = 0;
+    assert_int_equal(attach(p, 0), 0);
+    for (unsigned i = 0; i < 300; i++) {
+        const uint64_t lost_before = lost;
+        put_many(b, 26 + i % 5); /* less than a turn takes */
+        put_so_far += 26 + i % 5 + (i % 2 ? put_to_end_of_block(b) : 0);
+        records += take_records_only(p);
+        at_block_ends += lane_tail_now(&p->segments.source[0]->lane[0]) % 4096 == 0;
+        assert_true(records + lost < put_so_far);
+        restart(p, NULL, 0);
+        segments_probe(&p->segments, clock_mono_ns(), true); /* its process is dead; but not all is told */
+        assert_int_equal(p->segments.count, 1);
+        drain_set_goal(&p->drain);
+        assert_false(drain_has_reached_goal(&p->drain));
+        take_and_count(p, &records, &lost);
+        assert_true(lost > lost_before);
+        assert_int_equal(records + lost, put_so_far);
+        assert_true(drain_has_reached_goal(&p->drain));
+        commit(p);
+        restart(p, NULL, 0);
+        take_and_count(p, &records, &lost);
+        assert_int_equal(records + lost, put_so_far);
+    }
+    assert_in_range(at_block_ends, 20, 150);
+    segments_probe(&p->segments, clock_mono_ns(), true);
+    assert_int_equal(p->segments.count, 0);
+}
+
+/* What the block says is taken for what it is: bytes that others can write to. */
+static void a_last_block_that_lies_makes_up_no_loss(void **state)
+{
+    struct place *p = *state;
+    struct segment_builder *b = make(p, &(struct builder_options){ .mode = FAPILOG_MODE_OVERWRITE });
+    uint64_t records = 0, lost = 0;
+    put_many(b, 3);
+    assert_int_equal(attach(p, 0), 0);
+    assert_int_equal(take_records_only(p), 3);
+    struct fapilog_block *const first = (void *)builder_at(b, 0, 0);
+    const uint64_t seq[] = { UINT64_MAX, UINT64_C(1) << 40, 100000 };
+    for (unsigned i = 0; i < 3; i++) {
+        first->seq = seq[i];
+        restart(p, NULL, 0);
+        take_and_count(p, &records, &lost);
+        assert_int_equal(records + lost, 0);
+    }
+    first->pos = 8;
+    restart(p, NULL, 0);
+    take_and_count(p, &records, &lost);
+    assert_int_equal(records + lost, 0);
+}
+
 static struct position close_batch(struct place *p)
 {
     assert_int_equal(drain_checkpoint(&p->drain, &p->checkpoint, NULL), 0);
@@ -169,8 +256,6 @@ static void what_is_overwritten_of_an_open_batch_is_told_with_that_batch(void **
         check_open_batches(p, b, i);
 }
 
-/* The collector after this one reads a state slot that need not name its lanes any more. */
-
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -178,6 +263,8 @@ int main(void)
         T(what_is_overwritten_between_two_collectors_is_counted),
         T(a_loss_in_front_of_a_record_is_told_with_it),
         T(a_loss_that_was_not_told_before_a_kill_is_told_after_it),
+        T(a_loss_that_was_not_told_is_told_though_the_lane_was_read_to_its_end),
+        T(a_last_block_that_lies_makes_up_no_loss),
         T(what_is_overwritten_of_an_open_batch_is_told_with_that_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
