@@ -59,6 +59,7 @@ struct http_request {
     char reason[200];   /* for people: the error, or status and the answer's beginning, printable */
     /* the engine's */
     void *private_;
+    struct http_request *private_next;
 };
 
 /* The engine of this io: made when first asked for, gone with the io at the latest. */

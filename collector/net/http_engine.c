@@ -144,7 +144,7 @@ static void on_timer(struct io_req *req, int result)
 
 void http_engine_arm(struct http *h)
 {
-    const uint64_t at = h->finished.head ? 0 : h->curl_at_ns;
+    const uint64_t at = h->finished.head || h->refused ? 0 : h->curl_at_ns;
     if (h->is_timer_armed) {
         if (h->timer.deadline_ns > at)
             io_cancel(h->io, &h->timer); /* its done arms it again */
@@ -202,7 +202,7 @@ static void on_shutdown(struct io_service *service)
     while (h->active.head)
         http_call_abort(h->active.head, -ECANCELED, "the collector stops");
     h->is_closing = true;
-    while (h->finished.head)
+    while (h->finished.head || h->refused)
         http_run_finished(h);
     (void)curl_multi_cleanup(h->multi);
     while (h->sockets) {

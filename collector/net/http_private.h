@@ -48,6 +48,7 @@ struct http {
     bool is_timer_armed, is_closing;
     uint64_t curl_at_ns;           /* when curl wants to be called; UINT64_MAX: not */
     struct http_calls active, finished, idle;
+    struct http_request *refused;  /* there was no memory for their calls; their done is still to run */
     unsigned idle_count;
     struct http_socket *sockets;
 };

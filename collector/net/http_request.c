@@ -307,10 +307,30 @@ void http_call_abort(struct http_call *c, int error, const char *reason)
     finish(c);
 }
 
+/* In the place of the call of a request that has none. */
+static struct http_call no_call = {.state = HTTP_CALL_FINISHED};
+
+static void refuse(struct http *h, struct http_request *q)
+{
+    q->error = -ENOMEM;
+    http_explain(q, "out of memory");
+    q->private_ = &no_call;
+    q->private_next = h->refused;
+    h->refused = q;
+    http_engine_arm(h);
+}
+
 void http_run_finished(struct http *h)
 {
     struct http_calls now = h->finished;
+    struct http_request *refused = h->refused;
     h->finished.head = NULL;
+    h->refused = NULL;
+    for (struct http_request *q; (q = refused) != NULL;) {
+        refused = q->private_next;
+        q->private_ = NULL;
+        q->done(q);
+    }
     for (struct http_call *c; (c = now.head) != NULL;) {
         struct http_request *q = c->q;
         calls_remove(&now, c);
@@ -324,15 +344,18 @@ void http_submit(struct http *h, struct http_request *q)
 {
     CHECK(q->private_ == NULL && q->done != NULL);
     CHECK(q->headers_count <= HTTP_HEADERS_MAX);
-    struct http_call *c = call_new(h);
-    CHECK(c != NULL); /* some kilobytes */
-    c->q = q;
-    q->private_ = c;
     q->error = q->status = 0;
     q->is_cut = false;
     q->retry_after_ns = 0;
     q->answer.len = 0;
     q->reason[0] = '\0';
+    struct http_call *c = call_new(h);
+    if (!c) {
+        refuse(h, q);
+        return;
+    }
+    c->q = q;
+    q->private_ = c;
     const int r = h->is_closing ? -ECANCELED : set_up(c);
     if (r < 0) {
         http_call_abort(c, r, r == -ENOMEM ? "out of memory" : "the collector stops");

@@ -4,6 +4,7 @@
 #include "lib/base/clock.h"
 #include "tests/common/http_server.h"
 
+#include <curl/curl.h>
 #include <errno.h>
 #include <libdeflate.h>
 #include <setjmp.h>
@@ -319,6 +320,74 @@ static void cancel_and_shutdown_end_each_request_once(void **state)
     end();
 }
 
+/* ---- no memory ---- */
+
+static unsigned handles_refused; /* so many more */
+
+CURL *__wrap_curl_easy_init(void);
+CURL *__real_curl_easy_init(void);
+
+CURL *__wrap_curl_easy_init(void)
+{
+    if (!handles_refused)
+        return __real_curl_easy_init();
+    handles_refused--;
+    return NULL;
+}
+
+static void submit_again(struct http_request *q)
+{
+    if (++bed.done == 1)
+        http_submit(bed.http, q);
+}
+
+static void without_memory_a_request_ends_like_any_other(void **state)
+{
+    (void)state;
+    start(echo, NULL);
+    handles_refused = 3;
+    for (unsigned i = 0; i < 3; i++)
+        http_cancel(bed.http, post(i, "x"));
+    (void)post(3, "x");
+    assert_int_equal(bed.done, 0);
+    wait_for(4);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(bed.q[i].error, -ENOMEM);
+        assert_string_equal(bed.q[i].reason, "out of memory");
+        assert_int_equal(http_classify(&bed.q[i]), HTTP_CLASS_RETRY);
+    }
+    assert_int_equal(bed.q[3].status, 200);
+    assert_int_equal(post(0, "x")->error, 0);
+    wait_for(5);
+    assert_int_equal(bed.q[0].status, 200);
+    end();
+}
+
+static void a_request_without_memory_may_be_repeated_by_its_done(void **state)
+{
+    (void)state;
+    start(echo, NULL);
+    handles_refused = 1;
+    bed.q[0] = (struct http_request){.method = "POST", .url = bed.url, .body = "x", .body_len = 1,
+                                     .timeout_ns = TIMEOUT_NS, .done = submit_again};
+    http_submit(bed.http, &bed.q[0]);
+    wait_for(2);
+    assert_int_equal(bed.q[0].status, 200);
+    end();
+}
+
+static void a_request_without_memory_is_told_at_the_engines_end(void **state)
+{
+    (void)state;
+    start(echo, NULL);
+    handles_refused = 1;
+    (void)post(0, "x");
+    http_shutdown(bed.io);
+    assert_int_equal(bed.done, 1);
+    assert_int_equal(bed.q[0].error, -ENOMEM);
+    end();
+}
+
 static void free_of_the_io_ends_the_engine(void **state)
 {
     (void)state;
@@ -489,6 +558,9 @@ int main(void)
         cmocka_unit_test(a_server_that_hangs_runs_into_the_timeout),
         cmocka_unit_test(nobody_listens_and_no_such_url),
         cmocka_unit_test(cancel_and_shutdown_end_each_request_once),
+        cmocka_unit_test(without_memory_a_request_ends_like_any_other),
+        cmocka_unit_test(a_request_without_memory_may_be_repeated_by_its_done),
+        cmocka_unit_test(a_request_without_memory_is_told_at_the_engines_end),
         cmocka_unit_test(free_of_the_io_ends_the_engine),
         cmocka_unit_test(statuses_fall_into_their_classes),
         cmocka_unit_test(a_redirect_is_followed_only_where_asked_for),
