@@ -131,7 +131,12 @@ static void tell(struct stage *s, const struct repeat *p)
     stage_emit(s, &r);
 }
 
-/* Its window has ended. */
+static bool may_finish(const struct stage *s, const struct repeat *p)
+{
+    return !p->suppressed || s->chain->emitted_count < STAGE_EMIT_MAX;
+}
+
+/* Its window has ended. There must be room for what it has to tell. */
 static void finish(struct stage *s, struct repeat *p)
 {
     if (p->suppressed)
@@ -153,10 +158,18 @@ static enum stage_verdict dedupe_run(struct stage *s, struct stage_record *sr)
         p->last_time_ns = sr->r->time_ns;
         return STAGE_DROP;
     }
+    if (p && !may_finish(s, p)) { /* its count is told with that of the window which begins now */
+        table_touch(&t->table, p);
+        p->since_ns = sr->now_ns;
+        return STAGE_PASS;
+    }
     if (p)
         finish(s, p);
-    else if (table_is_full(&t->table))
+    else if (table_is_full(&t->table)) {
+        if (!may_finish(s, table_oldest(&t->table)))
+            return STAGE_FAILED;
         finish(s, table_oldest(&t->table));
+    }
     p = table_add(&t->table, key);
     p->since_ns = sr->now_ns;
     return STAGE_PASS;
@@ -168,7 +181,7 @@ static void dedupe_tick(struct stage *s, uint64_t now_ns)
     const struct config *const cfg = s->cfg;
     struct state *const t = s->state;
     for (struct repeat *p; (p = table_oldest(&t->table)) && now_ns - p->since_ns >= cfg->window_ns;) {
-        if (p->suppressed && s->chain->emitted_count == STAGE_EMIT_MAX)
+        if (!may_finish(s, p))
             return;
         finish(s, p);
     }

@@ -158,6 +158,64 @@ static void every_count_is_told_at_the_end(void **state)
     assert_int_equal(t.stage->counters.failed, 0);
 }
 
+/* So many messages have repeated that no more summaries can wait. */
+static void fill_queue(unsigned keys)
+{
+    char text[16];
+    for (unsigned i = 0; i < 2 * keys; i++) {
+        (void)snprintf(text, sizeof text, "m%u", i / 2);
+        (void)keeps(text, 9, 1);
+    }
+}
+
+static unsigned told_in_all(void)
+{
+    uint64_t count = 0;
+    for (bool more = true; more;) {
+        more = false;
+        for (const struct fapilog_record *r; (r = stages_emitted(&t.chain)) != NULL; more = true)
+            count += r->fields[0].v.u64;
+        stages_tick(&t.chain, UINT64_MAX);
+        more |= t.chain.emitted_count > 0;
+    }
+    return (unsigned)count;
+}
+
+static void a_count_that_finds_the_queue_full_is_told_with_the_next_one(void **state)
+{
+    (void)state;
+    filter_run_open(&t, "dedupe", OPTIONS("window", "1s", "max_keys", "100"));
+    fill_queue(STAGE_EMIT_MAX + 2);
+    filter_run_pass(&t, NS_PER_S); /* ends as many windows as can be told */
+    assert_int_equal(t.chain.emitted_count, STAGE_EMIT_MAX);
+    fill_queue(STAGE_EMIT_MAX + 2);
+    assert_int_equal(t.chain.emitted_count, STAGE_EMIT_MAX);
+    assert_int_equal(t.stage->counters.dropped, 2 * (STAGE_EMIT_MAX + 2));
+    assert_int_equal(told_in_all(), 2 * (STAGE_EMIT_MAX + 2));
+    assert_int_equal(t.stage->counters.failed, 0);
+}
+
+/* What comes then is not looked at; the counts of the others stay. */
+static void a_new_message_passes_unseen_while_the_oldest_cannot_end(void **state)
+{
+    (void)state;
+    filter_run_open(&t, "dedupe", OPTIONS("max_keys", "65"));
+    fill_queue(65);
+    for (unsigned i = 0; i < STAGE_EMIT_MAX; i++) {
+        char text[16];
+        (void)snprintf(text, sizeof text, "new%u", i);
+        assert_true(keeps(text, 9, 1));
+    }
+    assert_int_equal(t.chain.emitted_count, STAGE_EMIT_MAX);
+    assert_int_equal(t.stage->counters.failed, 0);
+    for (unsigned i = 0; i < 3; i++)
+        assert_true(keeps("one more", 9, 1));
+    assert_int_equal(t.stage->counters.failed, 3);
+    assert_false(keeps("m64", 9, 1));
+    assert_int_equal(told_in_all(), 65 + 1);
+    assert_int_equal(t.stage->counters.failed, 3);
+}
+
 static void long_messages_are_cut_between_characters(void **state)
 {
     (void)state;
@@ -201,6 +259,8 @@ int main(void)
         T(C_51_a_record_after_the_window_tells_too),
         T(C_50_the_oldest_ends_early_when_there_are_too_many),
         T(every_count_is_told_at_the_end),
+        T(a_count_that_finds_the_queue_full_is_told_with_the_next_one),
+        T(a_new_message_passes_unseen_while_the_oldest_cannot_end),
         T(long_messages_are_cut_between_characters),
         T(printf_style_messages_are_told_as_they_read),
     };
