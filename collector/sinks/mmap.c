@@ -85,7 +85,19 @@ static void mmap_mark(struct sink *s, struct sink_mark *ret)
     };
 }
 
-/* A mark of another file (it was moved away since) or of none leaves this one alone. */
+/* The mark is of another file, which was moved away since, or of none: this one is left alone. What cannot be cut off
+ * the other one will be in both; that is no reason not to start. */
+static int recover_moved(struct sink *s, const struct sink_mark *mark)
+{
+    const struct mmap_cfg *const cfg = s->cfg;
+    const struct mmap_file moved = { .dev = mark->word[0], .ino = mark->word[1], .birth_ns = mark->word[2] };
+    struct err e = { 0 };
+
+    if (mmap_file_cut_moved(s->io, cfg->path, &moved, mark->word[3], &e) < 0 && s->warn)
+        s->warn(s, &e);
+    return 0;
+}
+
 static int mmap_recover(struct sink *s, const struct sink_mark *mark, struct err *e)
 {
     const struct mmap_cfg *const cfg = s->cfg;
@@ -94,7 +106,7 @@ static int mmap_recover(struct sink *s, const struct sink_mark *mark, struct err
     int r;
 
     if (mark->word[0] != f->dev || mark->word[1] != f->ino || mark->word[2] != f->birth_ns)
-        return 0;
+        return recover_moved(s, mark);
     if (mark->word[3] > f->written && s->warn) {
         (void)err_set(&lost, -EIO, "%s: ends %" PRIu64 " bytes before what was committed", cfg->path,
                       mark->word[3] - f->written);

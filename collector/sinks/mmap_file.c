@@ -2,11 +2,15 @@
 #include "collector/sinks/mmap_file.h"
 
 #include "lib/base/check.h"
+#include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -230,4 +234,57 @@ int mmap_file_close(struct io *io, struct mmap_file *f, bool flush)
     closed = io_close(io, fd);
     r = r < 0 ? r : closed;
     return r;
+}
+
+/* ---- a file that was moved away ---- */
+
+/* Its name, or -ENOENT. */
+static int find_inode(const char *directory, uint64_t ino, char *ret, size_t size)
+{
+    auto_dir d = opendir(directory);
+    const struct dirent *entry;
+
+    if (!d)
+        return -errno;
+    while ((errno = 0, entry = readdir(d)) != NULL) {
+        if (entry->d_ino != ino)
+            continue;
+        return snprintf(ret, size, "%s/%s", directory, entry->d_name) < (int)size ? 0 : -ENAMETOOLONG;
+    }
+    return errno ? -errno : -ENOENT;
+}
+
+static int cut_moved(struct io *io, int fd, const struct mmap_file *moved, uint64_t end)
+{
+    struct stat st;
+    int r = io_fstat(io, fd, &st);
+
+    if (r < 0 || !S_ISREG(st.st_mode) || st.st_dev != moved->dev || st.st_ino != moved->ino ||
+        birth_ns(fd) != moved->birth_ns || (uint64_t)st.st_size <= end)
+        return r;
+    r = io_lock(io, fd, lock_wait_ns);
+    return r < 0 ? r : io_ftruncate(io, fd, (int64_t)end);
+}
+
+int mmap_file_cut_moved(struct io *io, const char *path, const struct mmap_file *moved, uint64_t end, struct err *e)
+{
+    const char *const slash = strrchr(path, '/');
+    char directory[PATH_MAX], name[PATH_MAX];
+
+    if (!moved->ino || !moved->birth_ns)
+        return 0;
+    (void)snprintf(directory, sizeof directory, "%.*s", slash ? (int)(slash - path + (slash == path)) : 1,
+                   slash ? path : ".");
+    int r = find_inode(directory, moved->ino, name, sizeof name);
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0)
+        return err_sys(e, r, "look in %s for the file that was %s", directory, path);
+    const int fd = io_open(io, name, O_RDWR | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0);
+    r = fd < 0 ? fd : cut_moved(io, fd, moved, end);
+    if (fd >= 0) {
+        const int closed = io_close(io, fd);
+        r = r < 0 ? r : closed;
+    }
+    return r < 0 ? err_sys(e, r, "cut %s, which was %s, at %" PRIu64, name, path, end) : 0;
 }

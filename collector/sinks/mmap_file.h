@@ -22,6 +22,10 @@ int mmap_file_open(struct io *io, const char *path, uint64_t size, struct mmap_f
 int mmap_file_close(struct io *io, struct mmap_file *f, bool flush);
 /* Sets the file's size; the bytes from `keep` on have blocks, so that storing there cannot fail. */
 int mmap_file_resize(struct io *io, struct mmap_file *f, uint64_t keep, uint64_t size);
+/* A file that has been moved away, to another name in the directory of `path`, is cut to `end`; one that is found
+ * nowhere, or ends before, is left alone. `birth_ns` tells it from one that was given its inode number later: 0 finds
+ * none. */
+int mmap_file_cut_moved(struct io *io, const char *path, const struct mmap_file *moved, uint64_t end, struct err *e);
 /* Makes everything from `end` on NUL again. */
 int mmap_file_cut(struct io *io, struct mmap_file *f, uint64_t end);
 

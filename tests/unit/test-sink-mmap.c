@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -393,6 +394,75 @@ static void a_moved_file_is_left_whole_and_a_new_one_begun(void **state)
     assert_file("old\nold too\n", 12);
 }
 
+static uint64_t size_of(const char *name)
+{
+    struct stat st;
+
+    assert_int_equal(stat(name, &st), 0);
+    return (uint64_t)st.st_size;
+}
+
+/* Its collector was killed before it was told to leave it. */
+static void a_moved_file_is_cut_behind_the_mark(void **state)
+{
+    struct sink_probe *p = sink_probe_open(uri_with(""), backends[0]);
+    struct sink_mark mark, other;
+    char moved[128];
+
+    (void)snprintf(moved, sizeof moved, "%s.1", path);
+    assert_int_equal(sink_probe_write(p, 1, "counted\n"), 0);
+    p->sink->ops->mark(p->sink, &mark);
+    assert_int_equal(sink_probe_write(p, 2, "not counted\n"), 0);
+    assert_int_equal(sink_probe_close(p), 0);
+    assert_int_equal(rename(path, moved), 0);
+    if (!mark.word[2])
+        skip(); /* this file system does not say when it was made */
+
+    p = sink_probe_open(uri_with(""), backends[0]);
+    other = mark;
+    other.word[2]++; /* an older file of this inode number */
+    assert_int_equal(p->sink->ops->recover(p->sink, &other, &p->err), 0);
+    other.word[2] = 0;
+    assert_int_equal(p->sink->ops->recover(p->sink, &other, &p->err), 0);
+    assert_int_equal(size_of(moved), 20);
+    assert_int_equal(p->sink->ops->recover(p->sink, &mark, &p->err), 0);
+    assert_int_equal(size_of(moved), 8);
+    mark.word[3] = 100; /* cut by somebody else since */
+    assert_int_equal(p->sink->ops->recover(p->sink, &mark, &p->err), 0);
+    assert_int_equal(size_of(moved), 8);
+    assert_int_equal(p->warnings, 0);
+    assert_int_equal(sink_probe_write(p, 3, "again\n"), 0);
+    assert_int_equal(sink_probe_close(p), 0);
+    assert_file("again\n", 6);
+    assert_int_equal(rename(moved, path), 0);
+    assert_file("counted\n", 8);
+}
+
+static void a_moved_file_that_another_has_is_left_to_it(void **state)
+{
+    struct sink_probe *p = sink_probe_open(uri_with(""), backends[0]);
+    struct sink_mark mark;
+    char moved[128];
+
+    (void)snprintf(moved, sizeof moved, "%s.1", path);
+    assert_int_equal(sink_probe_write(p, 1, "counted\n"), 0);
+    p->sink->ops->mark(p->sink, &mark);
+    assert_int_equal(sink_probe_close(p), 0);
+    assert_int_equal(rename(path, moved), 0);
+    if (!mark.word[2])
+        skip();
+
+    const int fd = open(moved, O_RDWR | O_APPEND | O_CLOEXEC);
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+    assert_int_equal(write(fd, "theirs\n", 7), 7);
+    p = sink_probe_open(uri_with(""), backends[0]);
+    assert_int_equal(p->sink->ops->recover(p->sink, &mark, &p->err), 0);
+    assert_int_equal(p->warnings, 1);
+    assert_int_equal(size_of(moved), 15);
+    assert_int_equal(sink_probe_close(p), 0);
+    close(fd);
+}
+
 static void a_file_truncated_by_others_goes_on_at_its_new_end(void **state)
 {
     struct sink_probe *const p = sink_probe_open(uri_with("initial_size=64KiB"), backends[0]);
@@ -438,6 +508,8 @@ int main(void)
         TEST(the_periodic_flush_comes_at_each_crossing_not_only_at_multiples),
         TEST(recovery_cuts_exactly_behind_the_mark),
         TEST(a_moved_file_is_left_whole_and_a_new_one_begun),
+        TEST(a_moved_file_is_cut_behind_the_mark),
+        TEST(a_moved_file_that_another_has_is_left_to_it),
         TEST(a_file_truncated_by_others_goes_on_at_its_new_end),
         TEST(a_second_writer_is_refused),
     };
