@@ -1,5 +1,7 @@
 #include "collector/stage/redact/name_rule.h"
 
+#include "lib/where/glob.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -29,31 +31,6 @@ unsigned name_snake(const char *text, unsigned len, char *out)
     return (unsigned)(to - out);
 }
 
-/* The classic two-pointer match: linear but for the last star. */
-/* * and ? in a pattern of lower case; text in any case. */
-static bool name_glob(const char *pattern, const char *text, unsigned len)
-{
-    const char *p = pattern, *star = NULL;
-    unsigned i = 0, star_i = 0;
-    while (i < len) {
-        if (*p == '*') {
-            star = p++;
-            star_i = i;
-        } else if (*p == '?' || (*p && *p == name_fold(text[i]))) {
-            p++;
-            i++;
-        } else if (star) {
-            p = star + 1;
-            i = ++star_i;
-        } else {
-            return false;
-        }
-    }
-    while (*p == '*')
-        p++;
-    return *p == '\0';
-}
-
 static bool is_number(const char *text)
 {
     return *text && strspn(text, "0123456789") == strlen(text);
@@ -63,12 +40,25 @@ static bool key_matches(const char *key, const struct name_path *p, unsigned i)
 {
     const struct name_key *const k = &p->key[i];
     const char *const text = p->text + k->at;
+    const size_t key_len = strlen(key);
+    char form[2 * NAME_PATH_BYTES];
     if (k->is_index && !is_number(key))
         return strcmp(key, "*") == 0;
-    if (name_glob(key, text, k->len))
+    for (unsigned c = 0; c < k->len; c++)
+        form[c] = name_fold(text[c]);
+    if (glob_matches(key, key_len, form, k->len))
         return true;
-    char snake[2 * NAME_PATH_BYTES];
-    return !k->is_index && name_glob(key, snake, name_snake(text, k->len, snake));
+    return !k->is_index && glob_matches(key, key_len, form, name_snake(text, k->len, form));
+}
+
+/* ** may be nothing: where it comes next, the key behind it does too. */
+static uint32_t pass_stars(const struct name_rule *rule, uint32_t at)
+{
+    for (unsigned k = 0; k < rule->count; k++) {
+        if (at >> k & 1 && strcmp(name_rule_key(rule, k), "**") == 0)
+            at |= 2u << k;
+    }
+    return at;
 }
 
 /* Rows are the rule's keys, columns the path's: the set of rule positions that the path has led to. */
@@ -81,20 +71,19 @@ bool name_rule_matches(const struct name_rule *rule, const struct name_path *p, 
         return !p->key[count - 1].is_index && key_matches(name_rule_key(rule, 0), p, count - 1);
     for (unsigned i = 0; i < count && at; i++) {
         uint32_t next = 0;
+        at = pass_stars(rule, at);
         for (unsigned k = 0; k < rule->count; k++) {
             const char *const key = name_rule_key(rule, k);
             if (!(at >> k & 1))
                 continue;
-            if (strcmp(key, "**") == 0) {
+            if (strcmp(key, "**") == 0)
                 next |= 1u << k;
-                at |= 2u << k; /* ** may be nothing */
-            } else if (key_matches(key, p, i)) {
+            else if (key_matches(key, p, i))
                 next |= 2u << k;
-            }
         }
         at = p->key[i].is_index ? next | at : next; /* lists are looked into without being named */
     }
-    return at >> rule->count & 1;
+    return pass_stars(rule, at) >> rule->count & 1;
 }
 
 static bool starts_with(const char **text, const char *word)
