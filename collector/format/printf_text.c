@@ -21,8 +21,9 @@ struct spec {
 };
 
 struct arguments {
-    const struct fapilog_record *r;
-    uint32_t next;
+    const struct fapilog_record *r; /* NULL: only counted */
+    uint32_t next;  /* field to look at */
+    uint32_t taken; /* arguments, whether they were there or not */
 };
 
 size_t printf_text_bound(const struct fapilog_record *r)
@@ -32,7 +33,8 @@ size_t printf_text_bound(const struct fapilog_record *r)
 
 static const struct fapilog_field *next_argument(struct arguments *a)
 {
-    while (a->next < a->r->fields_count) {
+    a->taken++;
+    while (a->r && a->next < a->r->fields_count) {
         const struct fapilog_field *const f = &a->r->fields[a->next++];
         if (gather_is_argument(a->r, f))
             return f;
@@ -134,6 +136,12 @@ static bool parse_spec(struct spec *s, const char **p, const char *end, struct a
         return false;
     s->conversion = *(*p)++;
     return s->conversion != '\0' && strchr("diuoxXcspfFeEgGaA", s->conversion) != NULL;
+}
+
+/* Nothing is stored for %n, but it had an argument. */
+static bool has_argument(const struct spec *s, bool is_known)
+{
+    return is_known || s->conversion == 'n';
 }
 
 static char *put_fill(char *out, char c, int n)
@@ -301,15 +309,33 @@ char *printf_text_write(const struct fapilog_record *r, printf_text_fn *text, ch
         }
         struct spec s;
         const bool ok = parse_spec(&s, &p, end, &a);
-        const struct fapilog_field *const f = ok ? next_argument(&a) : NULL;
-        if (!ok && s.conversion == 'n') /* nothing is stored, but it had an argument */
-            (void)next_argument(&a);
-        if (f)
+        const struct fapilog_field *const f = has_argument(&s, ok) ? next_argument(&a) : NULL;
+        if (ok && f)
             out = put_argument(r, &s, f, text, out, flags);
         else
             out = text(percent, (size_t)(p - percent), out, flags);
     }
     return out;
+}
+
+void printf_text_visit(struct fapilog_text format, printf_text_visit_fn *visit, void *arg)
+{
+    struct arguments a = {.r = NULL};
+    const char *p = format.data;
+    const char *const end = p + format.len;
+    while (p < end && (p = memchr(p, '%', (size_t)(end - p)))) {
+        const char *const percent = p++;
+        if (p < end && *p == '%') {
+            p++;
+            continue;
+        }
+        struct spec s;
+        const bool ok = parse_spec(&s, &p, end, &a);
+        if (ok)
+            visit(arg, (uint32_t)(percent - format.data), a.taken);
+        if (has_argument(&s, ok))
+            (void)next_argument(&a);
+    }
 }
 
 char *printf_text_make(const struct fapilog_record *r, size_t *ret_len)

@@ -17,6 +17,11 @@ size_t printf_text_bound(const struct fapilog_record *r);
 /* Writes r->message with the record's unnamed fields put in. */
 char *printf_text_write(const struct fapilog_record *r, printf_text_fn *text, char *out, unsigned *flags);
 
+/* Calls visit for each conversion that printf_text_write() puts an argument in for: where its % stands, and the number
+ * of the argument, counted from 0. */
+typedef void printf_text_visit_fn(void *arg, uint32_t at, uint32_t argument);
+void printf_text_visit(struct fapilog_text format, printf_text_visit_fn *visit, void *arg);
+
 /* The same as clean text (text_clean) in memory for free(); NULL: there is none. Fits where_message_text. */
 char *printf_text_make(const struct fapilog_record *r, size_t *ret_len);
 

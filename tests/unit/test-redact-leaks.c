@@ -179,6 +179,10 @@ static void named_arguments_are_masked_like_fields(void **state)
     assert_int_equal(stage_run_open(&run, &e), 0);
     check_message(&run, printf_sample("%d%% secret: %s", NEEDLE), "percent", "7% secret: ***");
     check_message(&run, printf_sample("%d secret='%s'", NEEDLE), "quotes", "secret='***'");
+    check_message(&run, printf_sample("%n secret=%s", NEEDLE), "an argument that is not shown", "%n secret=***");
+    check_message(&run, printf_sample("%*y secret=%s", NEEDLE), "a width of no conversion", "%*y secret=***");
+    check_message(&run, printf_sample("secret=%*s", NEEDLE), "a width", "secret=    ***");
+    check_message(&run, printf_sample("%l5d %d secret=%s", NEEDLE), "no conversion", "%l5d 7 secret=***");
     stage_run_close(&run);
 }
 

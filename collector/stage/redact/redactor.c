@@ -124,12 +124,14 @@ static void treat_call_anew(struct treatment *t, struct stage_record *sr)
     const struct fapilog_site *const site = sr->r->site;
     struct fapilog_text names[FAPILOG_FIELDS_MAX];
     const bool is_printf = site && site->is_printf;
+    uint32_t argument = 0;
     if (is_printf)
         site_plan_argument_names(site->message, names, FAPILOG_FIELDS_MAX);
     for (uint32_t i = 0; i < sr->r->fields_count; i++) {
         const struct fapilog_field *const f = &sr->r->fields[i];
         const uint8_t place = treat_place(f, false);
-        const struct fapilog_text name = is_printf && f->name.len == 0 && i < FAPILOG_FIELDS_MAX ? names[i] : f->name;
+        const bool is_argument = is_printf && f->name.len == 0 && argument < FAPILOG_FIELDS_MAX;
+        const struct fapilog_text name = is_argument ? names[argument++] : f->name;
         treat_call_field(t, sr, i, treat_step_for(t, name, f->type, place), place);
     }
 }

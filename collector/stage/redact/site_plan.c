@@ -1,5 +1,7 @@
 #include "collector/stage/redact/site_plan.h"
 
+#include "collector/format/printf_text.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,39 +33,38 @@ static struct fapilog_text name_before(struct fapilog_text format, uint32_t at)
     return (struct fapilog_text){p + at, end - at};
 }
 
-/* The conversions that take arguments, as collector/format/printf_text.c counts them. */
+struct argument_names {
+    struct fapilog_text format;
+    struct fapilog_text *name;
+    uint32_t count;
+};
+
+static void name_argument(void *arg, uint32_t at, uint32_t argument)
+{
+    const struct argument_names *const n = arg;
+    if (argument < n->count)
+        n->name[argument] = name_before(n->format, at);
+}
+
 void site_plan_argument_names(struct fapilog_text format, struct fapilog_text *ret, uint32_t count)
 {
-    uint32_t next = 0;
+    struct argument_names names = {format, ret, count};
     for (uint32_t i = 0; i < count; i++)
         ret[i] = (struct fapilog_text){"", 0};
-    for (uint32_t i = 0; i < format.len; i++) {
-        if (format.data[i] != '%')
-            continue;
-        const uint32_t start = i++;
-        uint32_t stars = 0;
-        for (; i < format.len && format.data[i] && strchr("-+ #0'123456789.*hljztLq", format.data[i]); i++)
-            stars += format.data[i] == '*';
-        if (i == format.len || !format.data[i] || !strchr("diuxXocspfFeEgGaA", format.data[i]))
-            continue;
-        next += stars;
-        if (next < count)
-            ret[next] = name_before(format, start);
-        next++;
-    }
+    printf_text_visit(format, name_argument, &names);
 }
 
 static unsigned plan_fields(struct treatment *t, const struct fapilog_record *r, struct site_plan_step *steps)
 {
     struct fapilog_text names[FAPILOG_FIELDS_MAX];
     const struct fapilog_site *const site = r->site;
-    unsigned count = 0;
+    unsigned count = 0, argument = 0;
     if (site->is_printf)
         site_plan_argument_names(site->message, names, site->fields_count);
     for (uint32_t i = 0; i < site->fields_count; i++) {
         const struct fapilog_field *const f = &site->fields[i];
         const uint8_t place = treat_place(f, false);
-        const struct fapilog_text name = site->is_printf && f->name.len == 0 ? names[i] : f->name;
+        const struct fapilog_text name = site->is_printf && f->name.len == 0 ? names[argument++] : f->name;
         const enum treat_step step = treat_step_for(t, name, f->type, place);
         if (step != STEP_NONE)
             steps[count++] = (struct site_plan_step){(uint16_t)i, (uint8_t)step, place};
