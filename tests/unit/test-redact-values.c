@@ -85,6 +85,29 @@ static void credentials_leave_urls_wherever_these_stand(void **state)
     check(VALUE_URL, "https://h/x@y http://h:80/a@b", "https://h/x@y http://h:80/a@b");
     check(VALUE_URL, "amqp://u:p/w@h", "amqp://h");
     check(VALUE_URL, "x://a@b@c/", "x://c/");
+    check(VALUE_URL, "amqp://u:p?w@h amqp://u:p#w/@h", "amqp://h amqp://h");
+    check(VALUE_URL, "http://h:80?q=a@b x://h#a@b", "http://h:80?q=a@b x://h#a@b");
+    check(VALUE_URL, "a://u:p/b://u:p/w@h c@d", "a://h c@d");
+    check(VALUE_URL, "a://u:p/ b://u:p/w@h", "a://u:p/ b://h");
+}
+
+/* Looking for the @ of each URL to the end of the text would take minutes here. */
+static void a_text_full_of_urls_is_looked_over_once(void **state)
+{
+    (void)state;
+    enum { UNIT = 8, UNITS = (1 << 20) / UNIT };
+    char *const text = malloc(UNIT * UNITS + 4);
+    struct spans spans;
+    struct values *const v = values_new(VALUE_URL, UINT32_MAX, NULL);
+    for (unsigned i = 0; i < UNITS; i++)
+        memcpy(text + UNIT * i, "a://u:p/", UNIT);
+    memcpy(text + UNIT * UNITS, " c@d", 4);
+    assert_int_equal(values_find(v, text, UNIT * UNITS + 4, &spans), 0);
+    text[UNIT * UNITS] = '@';
+    assert_int_equal(values_find(v, text, UNIT * UNITS + 4, &spans), 1);
+    assert_true(spans.overflow);
+    values_free(v);
+    free(text);
 }
 
 static void assignments_are_found_by_the_rules_for_names(void **state)
@@ -209,6 +232,7 @@ int main(void)
         cmocka_unit_test(other_numbers_check_themselves),
         cmocka_unit_test(tokens_are_found_by_their_form),
         cmocka_unit_test(credentials_leave_urls_wherever_these_stand),
+        cmocka_unit_test(a_text_full_of_urls_is_looked_over_once),
         cmocka_unit_test(assignments_are_found_by_the_rules_for_names),
         cmocka_unit_test(names_in_a_text_are_looked_at_up_to_a_limit),
         cmocka_unit_test(too_many_hits_mask_all),

@@ -14,11 +14,28 @@ static bool ends_authority(char c)
            c == '\\' || c == '\n' || c == '\r' || c == '\t';
 }
 
+static bool is_in_url(char c)
+{
+    return c == '/' || c == '?' || c == '#' || !ends_authority(c);
+}
+
+/* The first @ in what is left of a URL, or its end. Where an earlier search ended, in *known, saves this one its way:
+ * text full of URLs is looked over once. */
+static uint32_t sign_further_on(const char *text, uint32_t len, uint32_t at, uint32_t *known)
+{
+    if (at < *known)
+        return *known;
+    while (at < len && text[at] != '@' && is_in_url(text[at]))
+        at++;
+    return *known = at;
+}
+
 /* Whatever the scheme is called: //user:password@host loses its user and password. A password that holds a
- * bare / ends the authority by the letter of the standard; it is looked past as long as an @ follows before
+ * bare /, ? or # ends the authority by the letter of the standard; it is looked past as long as an @ follows before
  * blank space does. */
 void value_scan_url(const char *text, uint32_t len, struct spans *s)
 {
+    uint32_t known = 0;
     for (uint32_t at = 0; at + 3 < len;) {
         const char *const p = memmem(text + at, len - at, "//", 2);
         if (!p)
@@ -34,13 +51,11 @@ void value_scan_url(const char *text, uint32_t len, struct spans *s)
                 sign = end;
             end++;
         }
-        if (!sign && end < len && text[end] == '/') {
+        if (!sign && end < len && is_in_url(text[end])) {
             const char *const colon = memchr(text + from, ':', end - from);
-            uint32_t slow = end;
-            while (colon && slow < len && (text[slow] == '/' || !ends_authority(text[slow])) && text[slow] != '@')
-                slow++;
+            const uint32_t slow = colon ? sign_further_on(text, len, end, &known) : len;
             const char after = colon && colon + 1 < text + len ? colon[1] : '0';
-            if (colon && slow < len && text[slow] == '@' && !(after >= '0' && after <= '9'))
+            if (slow < len && text[slow] == '@' && !(after >= '0' && after <= '9'))
                 sign = slow;
         }
         if (sign)
