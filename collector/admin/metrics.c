@@ -2,7 +2,7 @@
  * get the value. Names follow the two systems that fapilog takes over where they mean the same. */
 #include "collector/admin/internal.h"
 
-#include "collector/delivery/remote.h"
+#include "collector/delivery/given_up.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 
@@ -49,13 +49,11 @@ static void sample(struct out *o, const char *name, const char *const labels[], 
 
 static void put_dropped(struct out *o, const struct segments_stats *s)
 {
-    const struct { const char *reason; uint64_t n; } rows[] = {
-        { "lane_full", s->dropped }, { "no_lane", s->orphaned }, { "registry_full", s->unregistered },
-        { "overwritten", s->lost },
-    };
+    struct loss_count why[LOSSES_OF_SERVICES];
+    losses_of_services(s, why);
     head(o, "events_dropped_total", "counter", "Records that services could not keep, as reported so far.");
-    for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
-        sample(o, "events_dropped_total", (const char *const[]){ "reason", rows[i].reason, NULL }, (double)rows[i].n);
+    for (unsigned i = 0; i < LOSSES_OF_SERVICES; i++)
+        sample(o, "events_dropped_total", (const char *const[]){ "reason", why[i].label, NULL }, (double)why[i].n);
 }
 
 static double cpu_seconds(void)
@@ -218,15 +216,6 @@ static const struct {
     { "sink_latency_seconds", "gauge", "Moving average of a request's time.", STAT(latency_ns), 1e-9 },
 };
 
-static const struct {
-    const char *reason;
-    size_t offset;
-} sink_drops[] = {
-    { "full", STAT(dropped_full) },           { "spool_size", STAT(dropped_spool_size) },
-    { "spool_age", STAT(dropped_spool_age) }, { "corrupt", STAT(dropped_corrupt) },
-    { "refused", STAT(dropped_refused) },
-};
-
 static uint64_t stat_at(const struct remote_stats *r, size_t offset)
 {
     uint64_t n;
@@ -270,11 +259,14 @@ static void put_remote_states(struct out *o, const struct pipeline *p, const str
                    oldest && now_ns > oldest ? (double)(now_ns - oldest) / 1e9 : 0);
     }
     head(o, "sink_dropped_total", "counter", "Records that a sink has given up, by reason.");
-    for (uint32_t k = 0; k < p->targets_count; k++)
-        for (size_t i = 0; p->target[k].remote && i < ARRAY_COUNT(sink_drops); i++)
+    for (uint32_t k = 0; k < p->targets_count; k++) {
+        struct loss_count why[LOSSES_OF_SINK];
+        given_up_of(&stats[k], why);
+        for (unsigned i = 0; p->target[k].remote && i < LOSSES_OF_SINK; i++)
             sample(o, "sink_dropped_total",
-                   (const char *const[]){ "sink", name_of(&p->target[k]), "reason", sink_drops[i].reason, NULL },
-                   (double)stat_at(&stats[k], sink_drops[i].offset));
+                   (const char *const[]){ "sink", name_of(&p->target[k]), "reason", why[i].label, NULL },
+                   (double)why[i].n);
+    }
 }
 
 static void put_sinks(struct out *o, const struct pipeline *p)

@@ -1,7 +1,7 @@
 /* Everything that there is to see, as one JSON object: for the page, and for scripts. */
 #include "collector/admin/internal.h"
 
-#include "collector/delivery/remote.h"
+#include "collector/delivery/given_up.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 
@@ -105,11 +105,10 @@ static json_t *producers_array(const struct segments *t)
 static json_t *dropped_object(const struct remote_stats *r)
 {
     json_t *o = json_object();
-    add(o, "full", number(r->dropped_full));
-    add(o, "spool_size", number(r->dropped_spool_size));
-    add(o, "spool_age", number(r->dropped_spool_age));
-    add(o, "corrupt", number(r->dropped_corrupt));
-    add(o, "refused", number(r->dropped_refused));
+    struct loss_count why[LOSSES_OF_SINK];
+    given_up_of(r, why);
+    for (unsigned i = 0; i < LOSSES_OF_SINK; i++)
+        add(o, why[i].label, number(why[i].n));
     return o;
 }
 

@@ -7,6 +7,7 @@
 #include "collector/daemon/reload.h"
 #include "collector/daemon/report.h"
 #include "collector/daemon/run_ledger.h"
+#include "collector/delivery/given_up.h"
 #include "collector/ingest/bell.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
@@ -218,8 +219,7 @@ static int have_delivered(const struct target *t, struct err *e)
 {
     struct remote_stats s;
     remote_stats(t->remote, &s);
-    const uint64_t given_up = s.dropped_full + s.dropped_spool_size + s.dropped_spool_age + s.dropped_corrupt +
-                              s.dropped_refused;
+    const uint64_t given_up = given_up_sum(&s);
     if (!remote_is_idle(t->remote, true))
         return err_set(e, -EIO, "sink %s: %" PRIu64 " records stay in its spool; last: %s", t->sink->common.name,
                        s.spooled_records, s.last_reason);

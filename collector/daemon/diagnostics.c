@@ -2,6 +2,7 @@
 
 #include "collector/daemon/message_limit.h"
 #include "collector/daemon/outages.h"
+#include "collector/delivery/given_up.h"
 #include "collector/format/text.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/json_escape.h"
@@ -116,13 +117,8 @@ static const char *where_they_wait(const struct sink *s, char *ret, size_t size)
     return ret;
 }
 
-struct reason {
-    uint64_t n;
-    const char *text;
-};
-
 /* "so far: queue full 3, spool damaged 1" */
-static const char *reasons(const struct reason *r, unsigned count, char *ret, size_t size)
+static const char *reasons(const struct loss_count *r, unsigned count, char *ret, size_t size)
 {
     size_t used = 0;
     *ret = '\0';
@@ -135,12 +131,9 @@ static const char *reasons(const struct reason *r, unsigned count, char *ret, si
 
 static const char *why_given_up(const struct remote_stats *s, char *ret, size_t size)
 {
-    const struct reason r[] = {
-        {s->dropped_full, "queue full"}, {s->dropped_spool_size, "spool full"},
-        {s->dropped_spool_age, "older than spool_max_age"}, {s->dropped_corrupt, "spool damaged"},
-        {s->dropped_refused, "refused, and no room for dead letters"},
-    };
-    return reasons(r, sizeof r / sizeof r[0], ret, size);
+    struct loss_count r[LOSSES_OF_SINK];
+    given_up_of(s, r);
+    return reasons(r, LOSSES_OF_SINK, ret, size);
 }
 
 static void look_at_sink(struct daemon *d, uint64_t now_ns, const struct target *t)
@@ -155,7 +148,7 @@ static void look_at_sink(struct daemon *d, uint64_t now_ns, const struct target 
         .waits = where_they_wait(t->sink, waits, sizeof waits), .waiting = s.queued_records + s.spooled_records,
         .spooled = s.spooled_records, .spooled_bytes = s.spooled_bytes,
         .spool_max_bytes = t->sink->delivery.spool_max_bytes,
-        .given_up = retired_given_up(&s) - s.dead, .given_up_why = why_given_up(&s, why, sizeof why),
+        .given_up = given_up_sum(&s), .given_up_why = why_given_up(&s, why, sizeof why),
         .dead = s.dead, .dead_dir = dead_dir,
     });
 }
@@ -164,12 +157,10 @@ static void look_at_services(struct daemon *d, uint64_t now_ns)
 {
     const struct segments_stats *s = &d->segments.stats;
     char why[200];
-    const struct reason r[] = {
-        {s->dropped, "lane full"}, {s->orphaned, "no lane free"}, {s->unregistered, "registry full"},
-        {s->lost, "overwritten"},
-    };
-    (void)reasons(r, sizeof r / sizeof r[0], why, sizeof why);
-    outages_services(d->outages, now_ns, s->dropped + s->orphaned + s->unregistered + s->lost, why);
+    struct loss_count r[LOSSES_OF_SERVICES];
+    losses_of_services(s, r);
+    (void)reasons(r, LOSSES_OF_SERVICES, why, sizeof why);
+    outages_services(d->outages, now_ns, losses_sum(r, LOSSES_OF_SERVICES), why);
 }
 
 /* The balance at the end, and what --drain ends with, say the rest. */

@@ -1,11 +1,20 @@
 #include "collector/daemon/report.h"
 
+#include "collector/delivery/given_up.h"
+
 #include <inttypes.h>
 
 static void count(FILE *f, const char *name, uint64_t n)
 {
     if (n)
         (void)fprintf(f, ", %s %" PRIu64, name, n);
+}
+
+static void dropped(FILE *f, const struct loss_count *why, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (why[i].n)
+            (void)fprintf(f, ", dropped (%s) %" PRIu64, why[i].text, why[i].n);
 }
 
 static void delivered(FILE *f, const char *sink, const char *more, const struct remote_stats *s)
@@ -16,11 +25,9 @@ static void delivered(FILE *f, const char *sink, const char *more, const struct 
 
 static void remote_write(const struct remote_stats *s, FILE *f)
 {
-    count(f, "dropped (queue full)", s->dropped_full);
-    count(f, "dropped (spool full)", s->dropped_spool_size);
-    count(f, "dropped (spool too old)", s->dropped_spool_age);
-    count(f, "dropped (spool damaged)", s->dropped_corrupt);
-    count(f, "dropped (refused)", s->dropped_refused);
+    struct loss_count why[LOSSES_OF_SINK];
+    given_up_of(s, why);
+    dropped(f, why, LOSSES_OF_SINK);
     count(f, "dead letters", s->dead);
     count(f, "in memory", s->queued_records);
     count(f, "spooled", s->spooled_records);
@@ -52,10 +59,10 @@ static bool remotes_are_clean(const struct pipeline *p)
     for (uint32_t i = 0; i < p->targets_count; i++) {
         struct remote_stats s;
         target_stats(&p->target[i], &s);
-        n += retired_given_up(&s) + s.queued_records + s.spooled_records;
+        n += given_up_sum(&s) + s.dead + s.queued_records + s.spooled_records;
     }
     for (uint32_t i = 0; i < p->retired.count; i++)
-        n += retired_given_up(&p->retired.sink[i].stats);
+        n += given_up_sum(&p->retired.sink[i].stats) + p->retired.sink[i].stats.dead;
     return n == 0;
 }
 
@@ -70,13 +77,12 @@ bool report_is_clean(const struct daemon *d)
 void report_write(const struct daemon *d, FILE *f)
 {
     const struct segments_stats *s = &d->segments.stats;
+    struct loss_count why[LOSSES_OF_SERVICES];
+    losses_of_services(s, why);
     (void)fprintf(f, "fapilog-collector: processed %" PRIu64, d->pipeline.committed_records);
     count(f, "dropped (by stages)", d->pipeline.committed_filtered);
     count(f, "dropped (no route)", d->pipeline.committed_unrouted);
-    count(f, "dropped (lane full)", s->dropped);
-    count(f, "dropped (no lane free)", s->orphaned);
-    count(f, "dropped (registry full)", s->unregistered);
-    count(f, "overwritten", s->lost);
+    dropped(f, why, LOSSES_OF_SERVICES);
     count(f, "bytes damaged", s->skipped_bytes);
     count(f, "bytes put aside", s->lost_in_quarantine);
     count(f, "truncated", s->truncated);

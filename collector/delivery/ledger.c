@@ -1,5 +1,6 @@
 #include "collector/delivery/ledger.h"
 
+#include "collector/delivery/given_up.h"
 #include "lib/base/atomics.h"
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
@@ -168,8 +169,7 @@ int ledger_read(const char *path, struct ledger_page *ret, struct err *e)
 
 bool ledger_sink_balances(const struct ledger_sink *s)
 {
-    return s->taken == s->delivered + s->dropped_full + s->dropped_spool_size + s->dropped_spool_age +
-                           s->dropped_corrupt + s->dropped_refused + s->dead + s->memory + s->spooled;
+    return s->taken == s->delivered + given_up_sum_of_ledger(s) + s->dead + s->memory + s->spooled;
 }
 
 bool ledger_balances(const struct ledger_page *p)

@@ -23,12 +23,6 @@ void retired_sum(struct remote_stats *to, const struct remote_stats *s)
     to->breaker_opened += s->breaker_opened;
 }
 
-uint64_t retired_given_up(const struct remote_stats *s)
-{
-    return s->dropped_full + s->dropped_spool_size + s->dropped_spool_age + s->dropped_corrupt + s->dropped_refused +
-           s->dead;
-}
-
 static struct retired_sink *find(struct retired *l, const char *name, bool is_remote)
 {
     for (uint32_t i = 0; i < l->count; i++) {

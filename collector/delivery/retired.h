@@ -25,7 +25,5 @@ void retired_add(struct retired *l, const char *name, bool is_remote, const stru
 void retired_take(struct retired *l, const char *name, bool is_remote, struct remote_stats *ret);
 /* The counters of both. */
 void retired_sum(struct remote_stats *to, const struct remote_stats *s);
-/* Records that were given up or became dead letters. */
-uint64_t retired_given_up(const struct remote_stats *s);
 
 #endif

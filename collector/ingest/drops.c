@@ -1,5 +1,6 @@
 #include "collector/ingest/drops.h"
 
+#include "collector/ingest/losses.h"
 #include "lib/base/clock.h"
 
 #include <string.h>
@@ -38,7 +39,7 @@ static void report_lane(struct report_record *r, const struct lane *l)
     const uint64_t cycles = load_rlx(&segment_lane_shared(seg, l->index)->dropped_cycles);
     add_count(r, (struct fapilog_text)TEXT("count"), dropped + lost);
     add_text(r, (struct fapilog_text)TEXT("reason"),
-             dropped ? (struct fapilog_text)TEXT("lane full") : (struct fapilog_text)TEXT("overwritten"));
+             dropped ? (struct fapilog_text)TEXT(LOSS_LANE_FULL) : (struct fapilog_text)TEXT(LOSS_OVERWRITTEN));
     if (dropped && lost)
         add_count(r, (struct fapilog_text)TEXT("overwritten"), lost);
     if (segment_lane_owner(seg, l->index, &r->owner) == 0) {
@@ -60,8 +61,8 @@ static void report_source(struct report_record *r, const struct source *s)
 {
     const uint64_t orphan = s->orphan - s->orphan_told, truncated = s->truncated - s->truncated_told;
     const uint64_t unregistered = s->unregistered - s->unregistered_told;
-    const struct fapilog_text reason = orphan         ? (struct fapilog_text)TEXT("no lane free")
-                                       : unregistered ? (struct fapilog_text)TEXT("registry full")
+    const struct fapilog_text reason = orphan         ? (struct fapilog_text)TEXT(LOSS_NO_LANE)
+                                       : unregistered ? (struct fapilog_text)TEXT(LOSS_REGISTRY_FULL)
                                                       : (struct fapilog_text)TEXT("record too large");
     add_count(r, (struct fapilog_text)TEXT("count"), orphan + unregistered);
     add_text(r, (struct fapilog_text)TEXT("reason"), reason);

@@ -460,7 +460,7 @@ def spans_of_overwritten_lanes_are_counted_too():
             written = place.load_done("--overwrite", *load)
             text = place.drain("--verbose", sink=f"native://{place.out}/")
             delivered = int(re.search(r"processed (\d+)", text).group(1))
-            lost = int(re.search(r"overwritten (\d+)", text).group(1))
+            lost = int(re.search(r"overwritten\) (\d+)", text).group(1))
             check(delivered > 10 and delivered + lost == written, f"{delivered} + {lost} of {written}: {text}")
             check(f"native delivered {delivered} records" in text, text)
 

@@ -1,5 +1,7 @@
 /* The counters of sinks that are closed while the collector runs. */
+#include "collector/delivery/given_up.h"
 #include "collector/delivery/retired.h"
+#include "collector/ingest/segments.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,6 +27,38 @@ static void add(const char *name, bool is_remote, uint64_t delivered, uint64_t d
     retired_add(&list, name, is_remote, &s);
 }
 
+/* The books, messages and metrics must not tell different things of one loss. */
+static void every_reason_of_a_loss_counts_and_has_the_same_words_everywhere(void **state)
+{
+    const struct remote_stats s = { .dropped_full = 1, .dropped_spool_size = 2, .dropped_spool_age = 4,
+                                    .dropped_corrupt = 8, .dropped_refused = 16, .dead = 32 };
+    struct loss_count now[LOSSES_OF_SINK], later[LOSSES_OF_SINK];
+    struct ledger_sink page = { .taken = 0 };
+    (void)state;
+    ledger_sink_fill(&page, "web", &s);
+    given_up_of(&s, now);
+    given_up_of_ledger(&page, later);
+    for (unsigned i = 0; i < LOSSES_OF_SINK; i++) {
+        assert_int_equal(now[i].n, 1u << i);
+        assert_int_equal(later[i].n, now[i].n);
+        assert_string_equal(later[i].text, now[i].text);
+        assert_string_equal(later[i].label, now[i].label);
+    }
+    assert_int_equal(given_up_sum(&s), 31);
+    assert_int_equal(given_up_sum_of_ledger(&page), 31);
+}
+
+static void what_services_lose_has_a_word_for_each_counter(void **state)
+{
+    const struct segments_stats s = { .dropped = 1, .orphaned = 2, .unregistered = 4, .lost = 8, .truncated = 16 };
+    struct loss_count why[LOSSES_OF_SERVICES];
+    (void)state;
+    losses_of_services(&s, why);
+    assert_int_equal(losses_sum(why, LOSSES_OF_SERVICES), 15);
+    assert_string_equal(why[0].text, "lane full");
+    assert_string_equal(why[3].label, "overwritten");
+}
+
 static void a_successor_has_what_all_before_it_counted(void **state)
 {
     struct remote_stats s;
@@ -36,7 +70,7 @@ static void a_successor_has_what_all_before_it_counted(void **state)
     assert_int_equal(s.delivered, 30);
     assert_int_equal(s.taken, 33); /* whoever finds the rest counts it */
     assert_int_equal(s.queued_records + s.spooled_records, 0);
-    assert_int_equal(retired_given_up(&s), 3);
+    assert_int_equal(given_up_sum(&s), 3);
     retired_take(&list, "web", true, &s);
     assert_int_equal(s.taken, 0);
     assert_int_equal(list.count, 1);
@@ -75,6 +109,8 @@ static void where_there_is_no_room_for_a_name_the_sum_is_kept(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        T(every_reason_of_a_loss_counts_and_has_the_same_words_everywhere),
+        T(what_services_lose_has_a_word_for_each_counter),
         T(a_successor_has_what_all_before_it_counted),
         T(who_did_nothing_leaves_nothing),
         T(where_there_is_no_room_for_a_name_the_sum_is_kept),
