@@ -147,6 +147,44 @@ static void what_waits_in_the_journal_is_shown(void **state)
     assert_non_null(strstr(out, "sink fake (fake/own)"));
 }
 
+static void directories_of_all_sinks_are_read_one_after_the_other(void **state)
+{
+    char path[2 * FAKE_PATH + 64];
+    (void)state;
+    (void)snprintf(path, sizeof path, "%s/spool/other", f->state);
+    assert_int_equal(mkdir(path, 0700), 0);
+    (void)snprintf(path, sizeof path, "cp %s/spool/fake/*.spool %s/spool/other/", f->state, f->state);
+    assert_int_equal(system(path), 0);
+    assert_int_equal(run("", "spool"), 0);
+    const char *first = strstr(out, "\"payload\":\"record 0 ");
+    assert_non_null(first);
+    assert_non_null(strstr(first + 1, "\"payload\":\"record 0 ")); /* of the other one */
+    assert_int_equal(run("--stats", "spool/"), 0);
+    if (!strstr(out, "/fake/") || !strstr(out, "/other/"))
+        fail_msg("%s", out);
+    assert_int_equal(run("--verify", "dead"), 0);
+    assert_non_null(strstr(out, "good, dead letters, 1 blocks, 1 records"));
+    (void)snprintf(path, sizeof path, "%s/spool/a.txt", f->state);
+    const int fd = open(path, O_CREAT | O_WRONLY, 0600); /* now it is something else */
+    assert_true(fd >= 0);
+    (void)close(fd);
+    assert_int_equal(run("--stats", "spool"), 0);
+    assert_non_null(strstr(out, "no rings and no native files in"));
+}
+
+static void who_asks_a_ledger_for_records_is_told_where_they_are(void **state)
+{
+    struct ledger *l;
+    struct err e;
+    (void)state;
+    assert_int_equal(ledger_open(f->state, &l, &e), 0);
+    ledger_close(l);
+    assert_int_equal(run("", ""), 2);
+    if (!strstr(out, "/spool (what waits for servers)") || !strstr(out, "/dead (what they refused)") ||
+        !strstr(out, "--stats"))
+        fail_msg("%s", out);
+}
+
 static void the_books_are_shown(void **state)
 {
     static struct ledger_page page;
@@ -182,6 +220,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_sqlstate_has_its_five_characters, setup, teardown),
         cmocka_unit_test_setup_teardown(damage_is_found_and_told, setup, teardown),
         cmocka_unit_test_setup_teardown(what_waits_in_the_journal_is_shown, setup, teardown),
+        cmocka_unit_test_setup_teardown(directories_of_all_sinks_are_read_one_after_the_other, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_asks_a_ledger_for_records_is_told_where_they_are, setup, teardown),
         cmocka_unit_test_setup_teardown(the_books_are_shown, setup, teardown),
         cmocka_unit_test_setup_teardown(what_makes_no_sense_is_refused, setup, teardown),
     };

@@ -16,8 +16,9 @@ static const char help_text[] =
     "Usage: fapilog-dump [OPTION]... [PATH]...\n"
     "Show the records in rings, live, dead or damaged, without disturbing them.\n"
     "PATH is a segment, a directory of segments, or a native file or its directory;\n"
-    "or a spool (STATE/spool/NAME), dead letters (STATE/dead/NAME), shown as one JSON\n"
-    "line each; or with --stats the ledger (STATE), whose books must balance.\n"
+    "or spools (STATE/spool, or STATE/spool/NAME of one sink), dead letters (STATE/dead),\n"
+    "shown as one JSON line each; or with --stats the ledger (STATE), whose books must\n"
+    "balance.\n"
     "\n"
     "  --rings DIR       ring directory (default: $FAPILOG_RING_DIR, the user's own)\n"
     "  --follow, -f      go on with new records and new processes\n"
@@ -42,8 +43,9 @@ static const char help_text[] =
     "                                              how far back do the rings go?\n"
     "  fapilog-dump --verify FILE                  is it damaged?\n"
     "  fapilog-dump /run/fapilog/*                 as root: rings of all users\n"
-    "  fapilog-dump --stats STATE/spool/NAME       what waits for a sink; STATE is\n"
+    "  fapilog-dump --stats STATE/spool            what waits for which sink; STATE is\n"
     "      the state_dir of fapilog-collector --check with the collector's options\n"
+    "  fapilog-dump STATE/dead                     what servers refused, and why\n"
     "\n"
     "Exit codes: 0 done, 1 failed or damage found, 2 wrong usage.\n";
 

@@ -1,6 +1,7 @@
 #include "tools/dump/spool.h"
 
 #include "collector/delivery/deadletter.h"
+#include "collector/delivery/given_up.h"
 #include "collector/delivery/image.h"
 #include "collector/delivery/ledger.h"
 #include "collector/delivery/spool/cursor.h"
@@ -44,18 +45,41 @@ static bool file_is_ours(const char *path)
     return true;
 }
 
-bool spool_path_is_ours(const char *path)
+static bool is_dir_of_ours(const char *path)
 {
-    struct stat st;
-    if (stat(path, &st) < 0)
-        return false;
-    if (!S_ISDIR(st.st_mode))
-        return name_is_ours(base(path)) || file_is_ours(path);
     auto_dir dir = opendir(path);
     for (const struct dirent *d; dir && (d = readdir(dir));)
         if (name_is_ours(d->d_name) || strcmp(d->d_name, CURSOR_FILE) == 0)
             return true;
     return false;
+}
+
+/* STATE/spool and STATE/dead: a directory for each sink, and nothing else. */
+static bool is_parent_of_ours(const char *path)
+{
+    bool is = false;
+    auto_dir dir = opendir(path);
+    for (const struct dirent *d; dir && (d = readdir(dir));) {
+        char below[PATH_MAX];
+        struct stat st;
+        if (*d->d_name == '.')
+            continue;
+        if (snprintf(below, sizeof below, "%s/%s", path, d->d_name) >= (int)sizeof below || stat(below, &st) < 0 ||
+            !S_ISDIR(st.st_mode))
+            return false;
+        is |= is_dir_of_ours(below);
+    }
+    return is;
+}
+
+bool spool_path_is_ours(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) < 0)
+        return false;
+    if (S_ISDIR(st.st_mode))
+        return is_dir_of_ours(path) || is_parent_of_ours(path);
+    return name_is_ours(base(path)) || file_is_ours(path);
 }
 
 static int text_append(struct buf *out, const char *key, const char *text, size_t len)
@@ -252,19 +276,15 @@ static int path_check(const struct options *o, const char *path, uint64_t *bad, 
 
 static void sink_print(const struct ledger_sink *s)
 {
+    struct loss_count why[LOSSES_OF_SINK];
     safe_text name;
+    given_up_of_ledger(s, why);
     printf("%-16s %12" PRIu64 " %12" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 "  %s\n",
            safe_clean(s->name, strnlen(s->name, sizeof s->name), name), s->taken, s->delivered,
-           s->dropped_full + s->dropped_spool_size + s->dropped_spool_age + s->dropped_corrupt + s->dropped_refused,
-           s->dead, s->memory, s->spooled, ledger_sink_balances(s) ? "balanced" : "OUT OF BALANCE");
-    const struct { const char *why; uint64_t n; } dropped[] = {
-        {"queue full", s->dropped_full},       {"spool size", s->dropped_spool_size},
-        {"spool age", s->dropped_spool_age},   {"spool damaged", s->dropped_corrupt},
-        {"refused", s->dropped_refused},
-    };
-    for (size_t i = 0; i < sizeof dropped / sizeof dropped[0]; i++)
-        if (dropped[i].n)
-            printf("  dropped, %s: %" PRIu64 "\n", dropped[i].why, dropped[i].n);
+           losses_sum(why, LOSSES_OF_SINK), s->dead, s->memory, s->spooled, ledger_sink_balances(s) ? "balanced" : "OUT OF BALANCE");
+    for (unsigned i = 0; i < LOSSES_OF_SINK; i++)
+        if (why[i].n)
+            printf("  dropped, %s: %" PRIu64 "\n", why[i].text, why[i].n);
     if (s->dead_evicted)
         printf("  dead letters given up for room: %" PRIu64 "\n", s->dead_evicted);
 }
@@ -308,11 +328,54 @@ static bool has_ledger(const char *path)
     return snprintf(file, sizeof file, "%s/" LEDGER_FILE, path) < (int)sizeof file && stat(file, &st) == 0;
 }
 
+static int is_visible(const struct dirent *d)
+{
+    return *d->d_name != '.';
+}
+
+/* Each of the sinks' directories in STATE/spool or STATE/dead. */
+static int children_dump(const struct options *o, const char *path, uint64_t *bad, struct err *e)
+{
+    struct dirent **names;
+    const int count = scandir(path, &names, is_visible, alphasort);
+    int n = count < 0 ? err_sys(e, -errno, "read %s", path) : 0;
+    for (int i = 0; i < count; i++) {
+        char below[PATH_MAX + 256 + 2];
+        (void)snprintf(below, sizeof below, "%s/%s", path, names[i]->d_name);
+        if (n == 0 && is_dir_of_ours(below))
+            n = o->stats || o->verify ? path_check(o, below, bad, e) : entries_print(o, below, e);
+        free(names[i]);
+    }
+    if (count >= 0)
+        free(names);
+    return n;
+}
+
+/* The directories in which there are records, for a message: ", STATE/spool (what waits for servers)". */
+static int ledger_refuse(const char *path, struct err *e)
+{
+    static const struct { const char *name, *what; } dirs[] = {
+        { "spool", "what waits for servers" }, { "dead", "what they refused" },
+    };
+    char places[ERR_TEXT_MAX] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof dirs / sizeof dirs[0] && used < sizeof places; i++) {
+        char dir[PATH_MAX];
+        struct stat st;
+        if (snprintf(dir, sizeof dir, "%s/%s", path, dirs[i].name) < (int)sizeof dir && stat(dir, &st) == 0)
+            used += (size_t)snprintf(places + used, sizeof places - used, ", %s (%s)", dir, dirs[i].what);
+    }
+    return err_set(e, -EINVAL, "%s: a ledger holds no records: --stats shows it%s%s", path,
+                   *places ? "; records are in" : "", *places ? places + 1 : "");
+}
+
 static int path_dump(const struct options *o, const char *path, uint64_t *bad, struct err *e)
 {
+    struct stat st;
     if (has_ledger(path))
-        return o->stats ? ledger_print(path, e) : err_set(e, -EINVAL, "%s: a ledger holds no records; use --stats, or "
-                                                          "give a directory in spool or dead", path);
+        return o->stats ? ledger_print(path, e) : ledger_refuse(path, e);
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode) && !is_dir_of_ours(path))
+        return children_dump(o, path, bad, e);
     return o->stats || o->verify ? path_check(o, path, bad, e) : entries_print(o, path, e);
 }
 
