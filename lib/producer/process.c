@@ -53,7 +53,7 @@ static void thread_exit(void *arg)
 
 void fapilogi_thread_exit_arm(struct writer *w)
 {
-    if (exit_key_made)
+    if (load_rlx(&exit_key_made)) /* order: relaxed - goes once, when no thread may be inside a log call */
         (void)pthread_setspecific(exit_key, w);
 }
 
@@ -196,11 +196,16 @@ void fapilog_close(fapilog_t *log)
     fapilogi_unlock();
 }
 
-/* A process that ends without fapilog_close(), but by exit(), leaves a clean segment too. */
+/* A process that ends without fapilog_close(), but by exit(), leaves a clean segment too. A plug-in that contains the
+ * library may be unloaded before the threads end that logged from it: libc must not look for thread_exit() then. */
 __attribute__((destructor)) static void at_exit(void)
 {
     const struct area *a = process.area;
     if (a && process.mode == MODE_RING && a->generation != 0)
         /* order: release - a label for people, after the last tail; that we are gone, the lock says */
         store_rel(&a->super->state, FAPILOG_STATE_CLEAN);
+    if (exit_key_made) {
+        store_rlx(&exit_key_made, false); /* order: relaxed - as in fapilogi_thread_exit_arm() */
+        (void)pthread_key_delete(exit_key);
+    }
 }
