@@ -14,9 +14,10 @@ static void complain(const char *what, const char *value, const char *allowed)
     (void)fprintf(stderr, "fapilog: %s: '%s' is ignored, want %s\n", what, value, allowed);
 }
 
+/* Nothing in a program with more rights than its user, who must not silence it or send its records elsewhere. */
 static const char *environment(const char *name)
 {
-    const char *text = getenv(name);
+    const char *text = secure_getenv(name);
     return text && *text ? text : NULL;
 }
 

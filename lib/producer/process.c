@@ -105,6 +105,8 @@ static void open_segment(const struct settings *s)
         fapilogi_take_settings(s);
         r = fapilogi_make_writers(&e);
     }
+    if (r == -ENOMEM)
+        (void)err_wrap(&e, r, "about 100 MB of address space are wanted, not of memory: see ulimit -v");
     if (r == 0)
         r = ringdir_choose(&process.dir, s->ring_dir, &e);
     if (r == 0)
@@ -120,13 +122,16 @@ static void warn_of_difference(const struct settings *s, const struct fapilog_op
     static bool warned;
     const struct geometry g = process.geometry;
     struct geometry asked;
+    struct ringdir dir;
     if (!o || warned || process.mode != MODE_RING)
         return;
     geometry_compute(&asked, s->lanes, s->lane_bytes, s->registry_bytes);
     const bool same = asked.file_size == g.file_size && asked.lane_count == g.lane_count &&
                       asked.registry_size == g.registry_size && s->on_full == process.on_full &&
                       s->level == process.level;
-    if (same && (!s->ring_dir || strcmp(s->ring_dir, process.dir.path) == 0))
+    const bool is_there = !s->ring_dir || (ringdir_choose(&dir, s->ring_dir, NULL) == 0 &&
+                                           strcmp(dir.path, process.dir.path) == 0);
+    if (same && is_there)
         return;
     warned = true;
     (void)fprintf(stderr, "fapilog: the segment is already open: other options of a later fapilog_open() are "

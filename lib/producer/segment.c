@@ -236,12 +236,14 @@ static int size_and_map(struct making *m, struct err *e)
         r = allocate(m->fd, 0, g->registry_off + process.registry_ready);
     if (r == 0)
         r = allocate(m->fd, g->lane_off, g->data_off - g->lane_off);
-    if (r < 0)
-        return err_sys(e, r, "segment: %llu bytes in %s", (unsigned long long)g->file_size,
-                           process.dir.path);
+    if (r < 0) {
+        r = err_sys(e, r, "segment: %llu bytes in %s", (unsigned long long)g->file_size, process.dir.path);
+        return r == -EFBIG ? err_wrap(e, r, "see ulimit -f, or take fewer or smaller lanes") : r;
+    }
     m->base = mmap(process.segment_place, g->file_size, PROT_READ | PROT_WRITE, MAP_SHARED, m->fd, 0);
     if (m->base == MAP_FAILED || madvise(m->base, g->file_size, MADV_DONTFORK) < 0)
-        return err_sys(e, -errno, "segment: map");
+        return err_sys(e, -errno, "segment: map %llu bytes: fewer or smaller lanes need less",
+                       (unsigned long long)g->file_size);
     return 0;
 }
 

@@ -15,10 +15,14 @@ static int set(struct ringdir *ret, bool in_tmp, struct err *e, const char *fmt,
 static int set(struct ringdir *ret, bool in_tmp, struct err *e, const char *fmt, ...)
 {
     struct ringdir d = {.in_tmp = in_tmp};
+    char path[RINGDIR_PATH_MAX], here[RINGDIR_PATH_MAX];
     va_list ap;
     va_start(ap, fmt);
-    const int n = vsnprintf(d.path, sizeof d.path, fmt, ap);
+    int n = vsnprintf(path, sizeof path, fmt, ap);
     va_end(ap);
+    const bool is_relative = path[0] != '/' && getcwd(here, sizeof here);
+    if (n >= 0 && (size_t)n < sizeof path)
+        n = snprintf(d.path, sizeof d.path, "%s%s%s", is_relative ? here : "", is_relative ? "/" : "", path);
     if (n < 0 || (size_t)n >= sizeof d.path)
         return err_set(e, -ENAMETOOLONG, "ring directory: the path is longer than %d bytes",
                        RINGDIR_PATH_MAX - 1);
@@ -34,7 +38,7 @@ static bool is_ours(const char *path)
 
 int ringdir_choose(struct ringdir *ret, const char *given, struct err *e)
 {
-    const char *text = given && *given ? given : getenv("FAPILOG_RING_DIR");
+    const char *text = given && *given ? given : secure_getenv("FAPILOG_RING_DIR");
     if (text && *text)
         return set(ret, false, e, "%s", text);
     struct ringdir run;
@@ -43,7 +47,7 @@ int ringdir_choose(struct ringdir *ret, const char *given, struct err *e)
         *ret = run;
         return 0;
     }
-    text = getenv("XDG_RUNTIME_DIR");
+    text = secure_getenv("XDG_RUNTIME_DIR");
     if (text && *text && is_ours(text))
         return set(ret, false, e, "%s/fapilog", text);
     return set(ret, true, e, "/tmp/fapilog-%u", uid);
@@ -53,7 +57,9 @@ int ringdir_open(const struct ringdir *dir, bool create, struct err *e)
 {
     if (create && mkdir(dir->path, dir->in_tmp ? 0700 : 0750) < 0 && errno != EEXIST) {
         const int r = err_sys(e, -errno, "ring directory: make %s", dir->path);
-        return r == -ENOENT ? err_wrap(e, r, "the directory above it must be there") : r;
+        if (r == -ENOENT)
+            return err_wrap(e, r, "the directory above it must be there");
+        return err_wrap(e, r, "FAPILOG_RING_DIR can name another one");
     }
     auto_fd fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct stat st;
@@ -63,8 +69,8 @@ int ringdir_open(const struct ringdir *dir, bool create, struct err *e)
         return err_set(e, -EPERM, "ring directory: %s belongs to uid %u, not to us (uid %u)", dir->path,
                            (unsigned)st.st_uid, (unsigned)geteuid());
     if (st.st_mode & 022)
-        return err_set(e, -EPERM, "ring directory: %s is writable by others (mode %o, want 0750 or less)",
-                           dir->path, (unsigned)(st.st_mode & 07777));
+        return err_set(e, -EPERM, "ring directory: %s is writable by others (mode %o, want 0750 or less): name one "
+                           "of your own, which may lie below it", dir->path, (unsigned)(st.st_mode & 07777));
     return take_fd(fd);
 }
 

@@ -15,7 +15,9 @@ struct ringdir {
 };
 
 /* Chooses: `given` (NULL or "": none), $FAPILOG_RING_DIR, /run/fapilog/<uid> where it exists and is
- * ours, $XDG_RUNTIME_DIR/fapilog, /tmp/fapilog-<uid>. Touches nothing. 0, or -ENAMETOOLONG. */
+ * ours, $XDG_RUNTIME_DIR/fapilog, /tmp/fapilog-<uid>. A relative one is taken from the working directory of now: a
+ * daemon leaves it. A program with more rights than its user (setuid, capabilities of its file) does not look at the
+ * environment, where that user could name a directory of someone else. Touches nothing. 0, or -ENAMETOOLONG. */
 int ringdir_choose(struct ringdir *ret, const char *given, struct err *e);
 
 /* Opens the directory (O_PATH is not used: the descriptor can be listed) after these checks: a directory,

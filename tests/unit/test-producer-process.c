@@ -21,6 +21,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -257,6 +258,30 @@ static void without_a_ring_directory_one_line_is_said_and_calls_do_nothing(void 
     assert_non_null(strstr(shared->text, "/proc/none"));
 }
 
+static void open_in_little_address_space(void *arg)
+{
+    unsigned long long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!f || fscanf(f, "%llu", &pages) != 1 || fclose(f) != 0)
+        _exit(1);
+    const struct rlimit most = {pages * 4096 + (20 << 20), RLIM_INFINITY};
+    if (pages * 4096 > UINT64_C(1) << 40 || setrlimit(RLIMIT_AS, &most) != 0) { /* a sanitizer's, or none */
+        (void)fprintf(stderr, "ulimit -v\n");
+        return;
+    }
+    fapilog_t *log = fapilog_open("svc", NULL);
+    log_here(log, 1);
+    fapilog_close(log);
+    (void)arg;
+}
+
+static void without_address_space_one_line_says_how_much_is_wanted(void **state)
+{
+    run_with_stderr(*state, open_in_little_address_space);
+    assert_int_equal(lines(shared->text), 1);
+    assert_non_null(strstr(shared->text, "ulimit -v"));
+}
+
 static void many_loggers(void *arg)
 {
     const struct fapilog_options o = {.size = sizeof o, .registry_bytes = 4096};
@@ -434,6 +459,42 @@ static void the_ring_directory_is_chosen_in_order(void **state)
     setenv("FAPILOG_RING_DIR", s->dir, 1);
 }
 
+static void open_and_go_elsewhere(void *arg)
+{
+    (void)arg;
+    const struct fapilog_options o = {.size = sizeof o, .ring_dir = "."};
+    fapilog_t *log = fapilog_open("svc", &o);
+    log_here(log, 1);
+    log_here(fapilog_open("svc", &o), 2); /* the same: no word of it on stderr */
+    if (chdir("/") != 0)
+        _exit(1);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        log_here(log, 3);
+        _exit(0);
+    }
+    (void)waitpid(pid, NULL, 0);
+    fapilog_get_counters(log, &shared->counters);
+}
+
+/* As a daemon does, which goes to / and forks its workers there. */
+static void a_relative_ring_directory_stays_where_it_was_named(void **state)
+{
+    struct scenario *s = *state;
+    char here[256], want[512];
+    struct ringdir d;
+    assert_non_null(getcwd(here, sizeof here));
+    assert_int_equal(chdir(s->dir), 0);
+    run_with_stderr(s, open_and_go_elsewhere);
+    assert_string_equal(shared->text, "");
+    assert_int_equal(shared->counters.written, 2);
+    snprintf(want, sizeof want, "%s/below", s->dir);
+    assert_int_equal(ringdir_choose(&d, "below", NULL), 0);
+    assert_string_equal(d.path, want);
+    assert_int_equal(s->segs, 2);
+    assert_int_equal(chdir(here), 0);
+}
+
 /* ---- flush ------------------------------------------------------------------------------------------- */
 
 static void flush_child(void *arg)
@@ -592,6 +653,7 @@ int main(void)
         TEST(thresholds_follow_environment_rules_and_shared_memory),
         TEST(the_longest_rule_at_a_dot_wins),
         TEST(without_a_ring_directory_one_line_is_said_and_calls_do_nothing),
+        TEST(without_address_space_one_line_says_how_much_is_wanted),
         TEST(loggers_beyond_the_registry_are_said_once_and_their_records_are_written),
         TEST(the_stderr_fallback_writes_lines),
         TEST(wrong_options_are_said_and_ignored),
@@ -599,6 +661,7 @@ int main(void)
         TEST(the_number_of_lanes_is_a_choice),
         TEST(ring_directories_that_others_can_write_are_refused),
         TEST(the_ring_directory_is_chosen_in_order),
+        TEST(a_relative_ring_directory_stays_where_it_was_named),
         TEST(flush_returns_when_everything_is_done),
         TEST(flush_names_the_sinks_that_fail),
         TEST(flush_times_out_and_tells_when_nobody_is_there),

@@ -90,6 +90,14 @@ char *__wrap_getenv(const char *name)
     return __real_getenv(name);
 }
 
+char *__real_secure_getenv(const char *name);
+char *__wrap_secure_getenv(const char *name);
+char *__wrap_secure_getenv(const char *name)
+{
+    note("secure_getenv");
+    return __real_secure_getenv(name);
+}
+
 struct tm *__real_gmtime_r(const time_t *t, struct tm *ret);
 struct tm *__wrap_gmtime_r(const time_t *t, struct tm *ret);
 struct tm *__wrap_gmtime_r(const time_t *t, struct tm *ret)
