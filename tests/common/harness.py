@@ -120,6 +120,24 @@ class Place:
         return [r for path in self.files(pattern) for r in read_lines(path)]
 
 
+class small_disk:
+    """A tmpfs of that size in a place; None where we may not mount."""
+
+    def __init__(self, place, size):
+        self.path = os.path.join(place.path, "small")
+        self.size = size
+
+    def __enter__(self):
+        os.mkdir(self.path)
+        argv = ["mount", "-t", "tmpfs", "-o", f"size={self.size}", "tmpfs", self.path]
+        self.is_mounted = subprocess.run(argv, capture_output=True).returncode == 0
+        return self.path if self.is_mounted else None
+
+    def __exit__(self, *_):
+        if self.is_mounted:
+            subprocess.run(["umount", "-l", self.path], check=True)
+
+
 def written_by(producer, seconds=60):
     out, err = producer.communicate(timeout=seconds)
     check(producer.returncode == 0, f"producer ended with {producer.returncode}: {err}")
