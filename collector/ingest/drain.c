@@ -271,8 +271,8 @@ static void lanes_look_ahead(struct drain *d, struct source *s, bool is_final)
     source_find_hot_lanes(s, look_at_all);
 }
 
-/* Whoever was killed between a batch and its report has told nobody what it had found to be overwritten. The next record
- * would show it, but there need not be one. */
+/* Whoever was killed between a batch and its report has told nobody what it had found to be overwritten. The next
+ * record would show it, but there need not be one. */
 static void lane_look_back(struct lane *l)
 {
     const uint64_t most = l->taken / sizeof(struct fapilog_record_header), told = l->delivered + l->lost_before;

@@ -1,6 +1,7 @@
 #!/bin/sh
-# producer-setuid.sh PROGRAM: the environment chooses where a program logs and what, but not where it has more rights than
-# the user who starts it: then it could name a directory of that other user, or switch off what is logged of this one.
+# producer-setuid.sh PROGRAM: the environment chooses where a program logs and what, but not where it has more rights
+# than the user who starts it: then it could name a directory of that other user, or switch off what is logged of this
+# one.
 # 77: no root, no setpriv, or no place where setuid programs get their rights.
 set -eu
 work=$(mktemp -d /var/tmp/fapilog-test-XXXXXX)
@@ -8,7 +9,8 @@ trap 'rm -rf "$work"' EXIT
 chmod 0755 "$work"
 cp "$1" "$work/program"
 export FAPILOG_RING_DIR=$work/planted XDG_RUNTIME_DIR=$work FAPILOG_LEVEL=OFF FAPILOG_SERVICE=planted
-[ "$("$work/program")" = "0 $work/planted 31 planted" ] || { echo "without more rights: $("$work/program")" >&2; exit 1; }
+said=$("$work/program")
+[ "$said" = "0 $work/planted 31 planted" ] || { echo "without more rights: $said" >&2; exit 1; }
 [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null || { echo 'skipped: no root or no setpriv' >&2; exit 77; }
 chmod 4755 "$work/program"
 said=$(setpriv --reuid=65534 --regid=65534 --clear-groups "$work/program")

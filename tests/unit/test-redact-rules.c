@@ -78,8 +78,8 @@ static void r01_field_mask_takes_paths_wildcards_and_indices(void **state)
     CHECK_STAGE(JSON("u", "{\"x\":{\"y\":{\"b\":3}}}"), "{\"x\":{\"y\":{\"b\":\"***\"}}}", "field_mask", "fields",
                 "u.**.b");
     CHECK_STAGE(JSON("u", "{\"b\":3,\"x\":4}"), "{\"b\":\"***\",\"x\":4}", "field_mask", "fields", "u.**.b");
-    CHECK_STAGE(JSON("u", "{\"x\":{\"y\":3,\"z\":[4]},\"c\":5}"), "\"u\":{\"c\":5,\"x\":\"***\"}", "field_mask", "fields",
-                "u.x.**");
+    CHECK_STAGE(JSON("u", "{\"x\":{\"y\":3,\"z\":[4]},\"c\":5}"), "\"u\":{\"c\":5,\"x\":\"***\"}", "field_mask",
+                "fields", "u.x.**");
     CHECK_STAGE(JSON("u", "{\"x\":3}"), "\"u\":\"***\"", "field_mask", "fields", "u.**");
     CHECK_STAGE(JSON("v", "{\"u\":3}"), "\"v\":{\"u\":3}", "field_mask", "fields", "u.**");
     CHECK_STAGE(sample_string("any", "x"), "\"any\":\"***\"", "field_mask", "fields", "**");

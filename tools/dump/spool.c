@@ -281,7 +281,8 @@ static void sink_print(const struct ledger_sink *s)
     given_up_of_ledger(s, why);
     printf("%-16s %12" PRIu64 " %12" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 "  %s\n",
            safe_clean(s->name, strnlen(s->name, sizeof s->name), name), s->taken, s->delivered,
-           losses_sum(why, LOSSES_OF_SINK), s->dead, s->memory, s->spooled, ledger_sink_balances(s) ? "balanced" : "OUT OF BALANCE");
+           losses_sum(why, LOSSES_OF_SINK), s->dead, s->memory, s->spooled,
+           ledger_sink_balances(s) ? "balanced" : "OUT OF BALANCE");
     for (unsigned i = 0; i < LOSSES_OF_SINK; i++)
         if (why[i].n)
             printf("  dropped, %s: %" PRIu64 "\n", why[i].text, why[i].n);
