@@ -1,5 +1,5 @@
-/* What fapilog_open() was asked for: options, then the environment, then defaults. What is wrong is said on
- * stderr and counts as not given. */
+/* What fapilog_open() was asked for: options, then the environment, then defaults. What is wrong, and a variable that
+ * looks like a misspelt one, is said on stderr and counts as not given. */
 #include "lib/producer/internal.h"
 
 #include <ctype.h>
@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 static void complain(const char *what, const char *value, const char *allowed)
 {
@@ -19,6 +20,71 @@ static const char *environment(const char *name)
 {
     const char *text = secure_getenv(name);
     return text && *text ? text : NULL;
+}
+
+/* ---- variables that look like ours and are not ---- */
+
+enum { NAME_ROOM = 10, NEAR = 2, SHORT_LEN = 5 }; /* of a short name only one letter may be wrong */
+
+static const char prefix[] = "FAPILOG_";
+static const char variables[][NAME_ROOM] = {"RING_DIR", "SERVICE", "ENV", "VERSION",
+                                            "LEVEL",    "ON_FULL", "LANES", "LANE_SIZE"};
+
+static bool is_letter(char a, char b)
+{
+    return toupper((unsigned char)a) == b;
+}
+
+/* Whether so many edits (insert, delete, replace, swap of neighbours) make the word out of the name. */
+static bool is_near(const char *name, size_t len, const char *word, unsigned edits)
+{
+    while (len && *word && is_letter(*name, *word))
+        name++, len--, word++;
+    if (!len && !*word)
+        return true;
+    if (!edits--)
+        return false;
+    return (len && is_near(name + 1, len - 1, word, edits)) || (*word && is_near(name, len, word + 1, edits)) ||
+           (len && *word && is_near(name + 1, len - 1, word + 1, edits)) ||
+           (len > 1 && *word && is_letter(name[1], word[0]) && is_letter(name[0], word[1]) &&
+            is_near(name + 2, len - 2, word + 2, edits));
+}
+
+static bool is_word(const char *name, size_t len, const char *word)
+{
+    return strlen(word) == len && strncmp(name, word, len) == 0;
+}
+
+/* The variable that was meant; NULL: the name is right, another command's, or nothing like ours. */
+static const char *meant(const char *name, size_t len)
+{
+    const unsigned most = len <= SHORT_LEN ? 1 : NEAR;
+    if (is_word(name, len, "LEVELS")) /* the collector's */
+        return NULL;
+    if (is_word(name, len, "LOG_LEVEL")) /* by habit */
+        return "LEVEL";
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
+        if (is_word(name, len, variables[i]))
+            return NULL;
+    for (unsigned edits = 0; edits <= most; edits++)
+        for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
+            if (is_near(name, len, variables[i], edits))
+                return variables[i];
+    return NULL;
+}
+
+/* Once in a process. */
+static void look_for_misspelt(void)
+{
+    static bool has_looked;
+    const size_t begin = sizeof prefix - 1;
+    for (char **v = has_looked ? NULL : environ; v && *v; v++) {
+        const size_t len = strcspn(*v, "=");
+        const char *near = strncmp(*v, prefix, begin) == 0 ? meant(*v + begin, len - begin) : NULL;
+        if (near)
+            (void)fprintf(stderr, "fapilog: %.*s has no effect; did you mean %s%s?\n", (int)len, *v, prefix, near);
+    }
+    has_looked = true;
 }
 
 struct word {
@@ -118,6 +184,7 @@ static struct fapilog_options known(const struct fapilog_options *o)
 void fapilogi_settings(const struct fapilog_options *given, struct settings *ret)
 {
     const struct fapilog_options o = known(given);
+    look_for_misspelt();
     const uint32_t env_level = environment_word("FAPILOG_LEVEL", levels, "a level name, as INFO");
     const uint32_t env_policy = environment_word("FAPILOG_ON_FULL", policies, "discard, overwrite or block");
     *ret = (struct settings){

@@ -361,6 +361,12 @@ static void bad_environment(void *arg)
     log_here(log, 1);
 }
 
+static void open_twice(void *arg)
+{
+    (void)fapilog_open("svc", NULL);
+    bad_environment(arg);
+}
+
 /* effect: producer.FAPILOG_LANE_SIZE producer.FAPILOG_ON_FULL */
 static void a_wrong_environment_is_said_and_the_default_used(void **state)
 {
@@ -379,6 +385,38 @@ static void a_wrong_environment_is_said_and_the_default_used(void **state)
     assert_int_equal(s->seg[0].lanes[4].cap_log2, 16);
     assert_int_equal(s->seg[0].lanes[4].mode, FAPILOG_MODE_OVERWRITE);
     assert_int_equal(s->seg[0].lanes[0].cap_log2, 22);
+}
+
+/* Those of other commands, right ones, and what only begins like ours are no mistakes. */
+static void a_misspelt_variable_is_said_once(void **state)
+{
+    static const char *const wrong[][2] = {
+        { "FAPILOG_LEVL", "FAPILOG_LEVEL" },           { "FAPILOG_LEVLE", "FAPILOG_LEVEL" },
+        { "FAPILOG_level", "FAPILOG_LEVEL" },          { "FAPILOG_LOG_LEVEL", "FAPILOG_LEVEL" },
+        { "FAPILOG_RINGDIR", "FAPILOG_RING_DIR" },     { "FAPILOG_ONFULL", "FAPILOG_ON_FULL" },
+        { "FAPILOG_LANE_SIEZ", "FAPILOG_LANE_SIZE" },  { "FAPILOG_LANE", "FAPILOG_LANES" },
+        { "FAPILOG_ENVV", "FAPILOG_ENV" },
+    };
+    static const char *const right[] = {
+        "FAPILOG_LEVELS", "FAPILOG_LANES_MAX", "FAPILOG_RINGS", "FAPILOG_CORE__LOG_LEVEL", "FAPILOG_SINKS", "FAPILOG_",
+        "FAPILOG_LEVEL_AND_MUCH_MORE", "FAPILO_LEVL", "FAPILOG_VERSION", "FAPILOG_FAULT", "FAPILOG_LVVVL",
+    };
+    struct scenario *s = *state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        setenv(wrong[i][0], "x", 1);
+    for (size_t i = 0; i < sizeof right / sizeof *right; i++)
+        setenv(right[i], "1", 1);
+    run_with_stderr(s, open_twice);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char line[100];
+        (void)snprintf(line, sizeof line, "fapilog: %s has no effect; did you mean %s?\n", wrong[i][0], wrong[i][1]);
+        if (!strstr(shared->text, line))
+            fail_msg("no '%s' in: %s", line, shared->text);
+        unsetenv(wrong[i][0]);
+    }
+    for (size_t i = 0; i < sizeof right / sizeof *right; i++)
+        unsetenv(right[i]);
+    assert_int_equal(lines(shared->text), sizeof wrong / sizeof *wrong);
 }
 
 static void open_and_log(void *arg)
@@ -658,6 +696,7 @@ int main(void)
         TEST(the_stderr_fallback_writes_lines),
         TEST(wrong_options_are_said_and_ignored),
         TEST(a_wrong_environment_is_said_and_the_default_used),
+        TEST(a_misspelt_variable_is_said_once),
         TEST(the_number_of_lanes_is_a_choice),
         TEST(ring_directories_that_others_can_write_are_refused),
         TEST(the_ring_directory_is_chosen_in_order),
