@@ -58,7 +58,7 @@ int admin_check(const struct admin_settings *cfg, struct err *e);
 /* `rings` is where the default socket goes. listen=none: *ret is NULL. */
 int admin_open(const struct admin_settings *cfg, const struct admin_view *view, const struct admin_actions *actions,
                struct io *io, struct admin **ret, struct err *e);
-/* How the reload that an action has begun went; the text is the error's. NULL allowed. */
+/* How the reload that an action has begun went; the text is the error's, or says what has changed. NULL allowed. */
 void admin_reload_ended(struct admin *a, int result, const char *text);
 /* After a reload. */
 void admin_set_view(struct admin *a, const struct admin_view *view);

@@ -128,11 +128,10 @@ static unsigned status_of(int r)
 
 static enum MHD_Result done(struct MHD_Connection *c, int r, const struct err *e)
 {
-    char text[ERR_TEXT_MAX + 2];
-    if (r == 0)
-        return admin_reply_text(c, MHD_HTTP_OK, "done\n");
-    (void)snprintf(text, sizeof text, "%s\n", e->text);
-    return admin_reply_text(c, status_of(r), text);
+    char text[ERR_TEXT_MAX + 16];
+    const char *more = e ? e->text : "";
+    (void)snprintf(text, sizeof text, "%s%s%s\n", r < 0 ? "" : "done", r < 0 || !*more ? "" : ": ", more);
+    return admin_reply_text(c, r < 0 ? status_of(r) : MHD_HTTP_OK, text);
 }
 
 static enum MHD_Result post_level(struct admin *a, struct MHD_Connection *c)
@@ -173,8 +172,7 @@ void admin_reload_ended(struct admin *a, int result, const char *text)
         return;
     a->reload.is_over = true;
     a->reload.result = result;
-    if (result < 0)
-        (void)err_set(&a->reload.error, result, "%s", text);
+    (void)snprintf(a->reload.error.text, sizeof a->reload.error.text, "%s", text);
     MHD_resume_connection(a->reload.connection);
     admin_wake(a);
 }

@@ -89,6 +89,10 @@ struct config_diff {
 };
 
 void config_diff(const struct config *before, const struct config *after, struct config_diff *ret);
+/* For people, before config_adopt(): "sinks added: other; opened anew: log (path); routes changed; sinks kept: a, b".
+ * Names only, no values; what finds no room in `size` is left out. */
+void config_diff_text(const struct config *before, const struct config *after, const struct config_diff *d, char *ret,
+                      size_t size);
 /* Sinks and stages that are CONFIG_SAME or CONFIG_LIVE move, open as they are, from `before` into `after`, with the new
  * values of live options; the unopened ones that stood there go to `before`, to be freed with it. Cannot fail; called
  * again, it takes everything back. */

@@ -22,6 +22,7 @@ struct reload {
     struct routes *routes;
     bool are_stages_new;
     uint64_t began_ns;
+    char changes[ERR_TEXT_MAX - 100]; /* for people */
     uint64_t leave_ns; /* when sinks that go have to be done; 0: it has not come to that */
 };
 
@@ -38,8 +39,12 @@ static void refuse(struct daemon *d, const char *why)
 {
     char text[ERR_TEXT_MAX + 100];
     d->reloads_refused++;
-    (void)snprintf(text, sizeof text, "configuration not taken over: %s", why);
-    daemon_tell(d, FAPILOG_LEVEL_ERROR, text);
+    for (const char *line = why; *line;) { /* a problem on each */
+        const size_t len = strcspn(line, "\n");
+        (void)snprintf(text, sizeof text, "configuration not taken over: %.*s", (int)len, line);
+        daemon_tell(d, FAPILOG_LEVEL_ERROR, text);
+        line += len + (line[len] == '\n');
+    }
     admin_reload_ended(d->admin, -EINVAL, why);
 }
 
@@ -98,6 +103,7 @@ static int prepare(struct daemon *d, struct reload *l, struct err *e)
     for (unsigned i = 0; i < l->config.warnings_count; i++)
         daemon_tell(d, FAPILOG_LEVEL_WARNING, l->config.warning[i]);
     config_diff(&d->config, &l->config, &l->diff);
+    config_diff_text(&d->config, &l->config, &l->diff, l->changes, sizeof l->changes);
     r = check_restart(d, l, e);
     if (r < 0)
         return r;
@@ -246,7 +252,7 @@ int reload_run(struct daemon *d, uint64_t now_ns, struct err *e)
 {
     struct reload *l = d->reload;
     struct err own = { 0 };
-    char text[100];
+    char text[ERR_TEXT_MAX];
     int r = 0;
     if (!l && d->is_reload_due) {
         d->is_reload_due = false;
@@ -266,9 +272,9 @@ int reload_run(struct daemon *d, uint64_t now_ns, struct err *e)
         refuse(d, own.text);
     } else {
         const uint64_t took_ms = (clock_mono_ns() - l->began_ns) / NS_PER_MS;
-        (void)snprintf(text, sizeof text, "configuration taken over in %" PRIu64 " ms", took_ms);
+        (void)snprintf(text, sizeof text, "configuration taken over in %" PRIu64 " ms; %s", took_ms, l->changes);
         daemon_tell(d, FAPILOG_LEVEL_INFO, text);
-        admin_reload_ended(d->admin, 0, NULL);
+        admin_reload_ended(d->admin, 0, l->changes);
     }
     reload_abandon(d);
     return r == -ENOTRECOVERABLE ? err_set(e, r, "%s", own.text) : 0;

@@ -365,9 +365,10 @@ def a_reload_answers_when_it_is_over_and_loses_nothing():
         admin = Admin(os.path.join(place.rings, "collector.sock")).wait_up()
         producer = place.load("--threads", 2, "--block", *FLOW)
         wait_for("records flow", lambda: line_count(place.file()) > 10)
-        for name in ("two", "three", "four"):
+        for before, name in (("one", "two"), ("two", "three"), ("three", "four")):
             configure(place, name)
-            admin.expect(200, "done", admin.post("/reload"))
+            changes = f"done: sinks added: {name}; sinks removed: {before}; sinks kept: log\n"
+            admin.expect(200, changes, admin.post("/reload"))
             names = [s["name"] for s in json.loads(admin.get("/status")[1])["sinks"]]
             check(names == ["log", name], f"the answer came before the change: {names}")
         configure(place, "four", ", max_bytes: much")

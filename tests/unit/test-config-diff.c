@@ -60,6 +60,53 @@ static void each_change_is_told_by_its_kind(void **state)
     done(&before, &after);
 }
 
+static void text_is(const char *text, const char *want)
+{
+    struct config before, after;
+    struct config_diff d;
+    char said[600];
+    differs(text, &before, &after, &d);
+    config_diff_text(&before, &after, &d, said, sizeof said);
+    assert_string_equal(said, want);
+    done(&before, &after);
+}
+
+static void what_has_changed_is_told_by_names_without_values(void **state)
+{
+    (void)state;
+    text_is(base, "nothing has changed; sinks kept: a, b, c; stages kept: rate_limit, sampling");
+    text_is("flush_interval: 2s\nadaptive: {enabled: true}\nlevels: {a: INFO}\n"
+            "stages: [sampling: {rate: 0.25}, rate_limit: {capacity: 6}, level]\n"
+            "sinks:\n  d: 'file:///d'\n  a: {type: loki, password: hunter2, batch_size: 6}\n"
+            "  b: 'file:///b?min_severity=ERROR'\n"
+            "routes: [{to: [a, b]}, {to: [d]}]\n",
+            "sinks added: d; opened anew: a (password, batch_size); changed: b (min_severity); sinks removed: c; "
+            "stages added: level; stages changed: sampling (rate), rate_limit (capacity); stages in another order; "
+            "routes changed; levels changed; settings changed: flush_interval; adaptive changed: enabled");
+    text_is("flush_interval: 1s\nlevels: {a: DEBUG}\nstages: [sampling: {rate: 0.5}]\n"
+            "sinks: {a: 'file:///a', b: 'file:///b', c: 'console:'}\nroutes: [{to: [a, b]}, {to: [c]}]\n",
+            "opened anew: a (file, was loki); stages removed: rate_limit; sinks kept: b, c; stages kept: sampling");
+}
+
+static void what_finds_no_room_is_left_out(void **state)
+{
+    (void)state;
+    struct config before, after;
+    struct config_diff d;
+    char whole[600], said[600];
+    differs("sinks: {a: 'file:///a', e: 'file:///e'}\n", &before, &after, &d);
+    config_diff_text(&before, &after, &d, whole, sizeof whole);
+    for (size_t size = 8; size <= strlen(whole) + 1; size++) {
+        memset(said, 'x', sizeof said);
+        config_diff_text(&before, &after, &d, said, size);
+        const bool is_whole = size > strlen(whole);
+        assert_int_equal(strlen(said), size - 1);
+        assert_int_equal(strncmp(said, whole, is_whole ? size : size - 4), 0);
+        assert_string_equal(said + size - 4, is_whole ? whole + size - 4 : "...");
+    }
+    done(&before, &after);
+}
+
 static void another_type_under_the_same_name_is_opened_anew(void **state)
 {
     (void)state;
@@ -98,6 +145,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(the_same_text_is_no_change),
         T(each_change_is_told_by_its_kind),
+        T(what_has_changed_is_told_by_names_without_values),
+        T(what_finds_no_room_is_left_out),
         T(another_type_under_the_same_name_is_opened_anew),
         T(what_did_not_change_is_taken_over_with_its_state),
     };
