@@ -76,6 +76,8 @@ void build_shared(struct build *b, const struct tables *t, const char *path, con
 /* What single values cannot tell: that routes name sinks that are there, that sinks, stages and routes fit together. */
 void build_check(struct build *b);
 
+void build_check_outputs(struct build *b);
+
 void stage_prefixes(struct env_prefixes *ret, const struct stage_ops *ops);
 /* Warns of variables that look like misspelt ones of ours. */
 void env_unused(struct build *b);

@@ -109,6 +109,8 @@ void build_check(struct build *b)
         r = err_set(&why, -E2BIG, "stages: with adaptive there may be %d, not %u", STAGES_MAX - 1, c->stages_count);
     if (r < 0)
         build_problem(b, r, "%s", why.text);
+    else
+        build_check_outputs(b);
     check_diagnostics(b);
     check_delivery(b);
     routes_close(routes);

@@ -42,7 +42,8 @@ struct exec_state {
 #define S NS_PER_S
 
 static const struct opt exec_opts[] = {
-    OPT_TEXT_(struct exec_cfg, path, "path", NULL, OPT_REQUIRED, "Program to run; absolute, there is no shell."),
+    OPT_TEXT_(struct exec_cfg, path, "path", NULL, OPT_REQUIRED | OPT_PROGRAM,
+              "Program to run; absolute, there is no shell."),
     OPT_LIST_ALIAS_(struct exec_cfg, args, "args", "arg", "", 0, "Its arguments."),
     OPT_MAP_(struct exec_cfg, env, "env", "", OPT_SECRET,
              "Environment variables for it; of the collector's it gets few."),

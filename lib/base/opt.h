@@ -55,6 +55,7 @@ enum opt_flags {
     OPT_OUTPUT = 16,  /* names a file, or with a slash behind it a directory, to write to */
     OPT_OUTPUT_DIR = 32, /* names a directory to write to */
     OPT_URL = 64,     /* is a URL: what stands behind its '?' is printed as *** */
+    OPT_PROGRAM = 128, /* names a program that is run */
 };
 
 struct opt_word {

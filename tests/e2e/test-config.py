@@ -182,6 +182,46 @@ def a_format_that_a_sink_cannot_use_is_refused():
         check(f"sinks.{uri.split(':')[0]}: {why}" in r.err.decode(), r.text())
 
 
+def two_sinks_on_one_file_are_refused_however_it_is_spelt():
+    with Place() as place:
+        os.symlink(place.out, os.path.join(place.path, "link"))
+        dated = f"directory: {place.out}/dated/"
+        one, linked = f"path: {place.file()}", f"path: {place.path}/link/log.jsonl"
+        same = [(one, f"path: {place.out}/./log.jsonl"), (one, linked), (one, f"path: {os.path.relpath(place.file())}"),
+                (dated, f"directory: {place.out}/../out/dated"), (dated + ", prefix: fapilog", f"path: {place.path}/link/dated/")]
+        other = [(one, f"path: {place.file('other')}"), (dated, dated + ", prefix: other"),
+                 ("path: /dev/null", "path: /dev/./null")]
+        for is_there in (False, True):
+            for first, second in same + other:
+                sinks = "".join(f"  {name}: {{{{type: file, {options}}}}}\n" for name, options in (("a", first), ("b", second)))
+                path = configured(place, "sinks:\n" + sinks)
+                refused = (first, second) in same
+                for argv in ["--check"], ["--drain"]:
+                    if argv == ["--drain"] and not refused:
+                        continue # whether it may run is for other tests
+                    r = execute([COLLECTOR, "--rings", place.rings, "--config", path, *argv], status=int(refused))
+                    said = f"{path}:3: sinks.b." in r.err.decode() and "is where sink a writes to as well" in r.err.decode()
+                    check(said == refused, f"{first} | {second}: {r.err.decode()}")
+            os.mkdir(os.path.join(place.out, "dated")) if not is_there else None
+            open(place.file(), "w", encoding="utf-8").close()
+        urls = "http://127.0.0.1:9/?spool_dir=" + place.path
+        r = execute([COLLECTOR, "--rings", place.rings, "--check", "--sink", urls, "--sink", urls + "/."], status=1)
+        check("sinks.http-2.spool_dir" in r.err.decode(), f"{r.err}")
+
+
+def a_program_that_cannot_be_run_is_told_before_there_are_records():
+    with Place() as place:
+        with open(place.file("text"), "w", encoding="utf-8"):
+            pass
+        for program, why in (("/no/such", "No such file"), (place.file("text"), "Permission denied"), (place.out, "not a file")):
+            for argv in ["--check"], ["--drain"]:
+                r = execute([COLLECTOR, "--rings", place.rings, "--sink", "exec://" + program, *argv], status=0,
+                            env={"FAPILOG_STATE_DIR": place.path + "/state"})
+                check(f"sinks.exec.path: {program} cannot be run: {why}" in r.err.decode(), f"{r.err}")
+        r = execute([COLLECTOR, "--rings", place.rings, "--sink", "exec:///bin/cat", "--check"], status=0)
+        check(not r.err, f"{r.err}")
+
+
 def check_says_where_rings_and_spools_are():
     uri = "syslog://localhost"
     if "  syslog " not in execute([COLLECTOR, "--help"], status=0).out.decode():
@@ -323,6 +363,8 @@ if __name__ == "__main__":
         a_dsn_that_libpq_cannot_read_is_refused_and_not_shown,
         a_misspelt_variable_is_told_of,
         check_tries_what_only_opening_a_stage_tells, a_format_that_a_sink_cannot_use_is_refused,
+        two_sinks_on_one_file_are_refused_however_it_is_spelt,
+        a_program_that_cannot_be_run_is_told_before_there_are_records,
         check_says_where_rings_and_spools_are,
         a_secret_is_shown_nowhere,
         every_preset_is_valid_with_what_is_built_in,
