@@ -9,6 +9,7 @@
 #include "collector/format/printf_text.h"
 #include "collector/ingest/dead.h"
 #include "collector/ingest/levels.h"
+#include "lib/base/buf.h"
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
 #include "lib/ring/ringdir.h"
@@ -213,6 +214,28 @@ static int open_pipeline(struct daemon *d, struct err *e)
     return r < 0 ? r : run_ledger_open(d, e);
 }
 
+/* Who begins at night with the end of a log wants to know what was running. --drain is for scripts. */
+static void say_start(struct daemon *d)
+{
+    const struct config *c = &d->config;
+    struct buf text = { 0 };
+    if (d->options->drain)
+        return;
+    int r = buf_printf(&text, "version %s; rings in %s; %s%s%s%s%s%ssinks ", FAPILOG_VERSION, d->dir,
+                       c->file ? "configuration " : "", c->file ? c->file : "", c->file ? "; " : "",
+                       c->preset ? "preset " : "", c->preset ? c->preset : "", c->preset ? "; " : "");
+    for (uint32_t i = 0; i < c->sinks_count && r == 0; i++) {
+        const char *name = c->sink[i]->common.name, *type = c->sink[i]->ops->scheme;
+        const bool is_plain = strcmp(name, type) == 0;
+        r = buf_printf(&text, "%s%s%s%s%s", i ? ", " : "", name, is_plain ? "" : " (", is_plain ? "" : type,
+                       is_plain ? "" : ")");
+    }
+    const char *line = buf_cstr(&text);
+    if (line)
+        daemon_tell(d, FAPILOG_LEVEL_INFO, line);
+    buf_done(&text);
+}
+
 int daemon_open(struct daemon *d, const struct options *o, struct err *e)
 {
     memset(d, 0, sizeof *d);
@@ -252,6 +275,8 @@ int daemon_open(struct daemon *d, const struct options *o, struct err *e)
         r = endpoint_open(d, e);
     if (r == 0)
         drain_set_fences(&d->drain, d->pipeline.fences, d->pipeline.fences_count);
+    if (r == 0)
+        say_start(d);
     return r;
 }
 

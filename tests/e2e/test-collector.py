@@ -393,6 +393,27 @@ def a_damaged_segment_is_refused_and_others_go_on():
         check(len(good) == written, "the good segment was not delivered")
 
 
+def its_first_line_says_what_runs():
+    """But not with --drain, which scripts use, and nowhere else than where it is to speak."""
+    with Place() as place:
+        version, _ = place.start([COLLECTOR, "--version"]).communicate(timeout=30)
+        check(place.drain() == "", "--drain is not quiet")
+        for more, said in (([], True), (["--sink", "console:"], True), (["--set", "diagnostics=none"], False)):
+            collector = place.collector(*more)
+            place.wait_ready(collector)
+            text = stop(collector)
+            sinks = "file, console" if "console:" in more else "file"
+            want = f"fapilog-collector: version {version.split()[1]}; rings in {place.rings}; sinks {sinks}\n" if said else ""
+            check(text == want, f"{text!r}, not {want!r}")
+        path = place.file("named.yaml")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(f"preset: minimal\nsinks: {{all: '{place.uri()}'}}\n")
+        collector = place.start([COLLECTOR, "--rings", place.rings, "--config", path])
+        place.wait_ready(collector)
+        text = stop(collector)
+        check(text.endswith(f"; configuration {path}; preset minimal; sinks all (file)\n"), text)
+
+
 def names_of_files_cannot_steer_the_terminal():
     with Place() as place:
         with open(os.path.join(place.rings, "1-\x1b[31m\nnonsense.ring"), "wb") as f:
@@ -513,6 +534,7 @@ if __name__ == "__main__":
         a_full_disk_loses_nothing_and_is_left_by_itself, a_full_disk_holds_up_no_other_sink,
         rings_that_fill_their_file_system_can_be_drained,
         a_damaged_segment_is_refused_and_others_go_on,
+        its_first_line_says_what_runs,
         names_of_files_cannot_steer_the_terminal,
         delivered_rings_are_kept_when_asked,
         the_console_gets_json_lines_when_it_is_no_terminal,

@@ -217,10 +217,11 @@ def a_sink_that_fails_is_told_of_in_another():
                          "--set", "diagnostics=both", "--set", "shutdown_timeout=200ms"], stdout=full)
         wait_up(place, c)
         written = place.load_done("--records", 10)
-        wait_for("the file has what is said of the console", lambda: own(place.lines()))
+        wait_for("the file has what is said of the console", lambda: len(own(place.lines())) > 1)
         text = stop(c, status=1)
         records = place.lines()
-        said = own(records)[0]["message"]
+        first, said = (r["message"] for r in own(records)[:2])
+        check(first.startswith("version ") and first.endswith("; sinks file, console"), first)
         check(said.startswith("sink console: No space left on device"), said)
         check(f"fapilog-collector: {said}" in text, f"stderr has it not: {text}")
         check(len(loads(records)) == written, "the file has the records too")
