@@ -4,6 +4,7 @@
 #include "collector/daemon/daemon.h"
 #include "collector/daemon/replay.h"
 #include "collector/daemon/report.h"
+#include "collector/daemon/say.h"
 #include "lib/base/fault.h"
 #include "lib/base/stdio_keep.h"
 
@@ -14,7 +15,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 static int complain(const struct err *e, int status)
 {
-    (void)fprintf(stderr, "fapilog-collector: %s\n", e->text);
+    say_line(stderr, e->text);
     return status;
 }
 
@@ -27,13 +28,15 @@ static int run(const struct options *o)
         return complain(&e, EXIT_FAILED);
     }
     int r = daemon_open(d, o, &e);
-    if (r == 0) {
+    if (r < 0) {
+        (void)complain(&e, EXIT_FAILED);
+    } else {
         r = daemon_run(d, &e);
         if (o->verbose || !report_is_clean(d))
             report_write(d, stderr);
+        if (r < 0)
+            say_line(stderr, e.text); /* with what a server has answered in it */
     }
-    if (r < 0)
-        (void)complain(&e, EXIT_FAILED);
     const int closed = daemon_close(d, &close_error);
     if (closed < 0)
         (void)complain(&close_error, EXIT_FAILED);
@@ -46,8 +49,11 @@ static int run(const struct options *o)
 static void load_plugins(const struct options *o)
 {
     struct err e = { 0 };
-    if (config_load_plugins(&o->args, &e) < 0)
-        (void)fprintf(stderr, "fapilog-collector: without plug-ins: %s\n", e.text);
+    const int r = config_load_plugins(&o->args, &e);
+    if (r == 0)
+        return;
+    (void)err_wrap(&e, r, "shown without plug-ins");
+    say_lines(stderr, e.text);
 }
 
 int main(int argc, char **argv)

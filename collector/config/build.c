@@ -1,6 +1,8 @@
 #include "collector/config/build.h"
 
+#include "collector/format/text.h"
 #include "lib/base/check.h"
+#include "lib/base/json_escape.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,7 +19,10 @@ static void add_problem(struct build *b, int code, const char *place, const char
 {
     if (b->problems_count++ == 0)
         b->code = code;
-    (void)buf_printf(&b->problems, "%s%s%s%s", b->problems.len ? "\n" : "", place, *place ? ": " : "", text);
+    char clean[ERR_TEXT_MAX * JSON_ESCAPE_FACTOR + JSON_ESCAPE_SLACK]; /* a line feed stands between problems */
+    unsigned flags = 0;
+    *text_clean(text, strlen(text), clean, &flags) = '\0';
+    (void)buf_printf(&b->problems, "%s%s%s%s", b->problems.len ? "\n" : "", place, *place ? ": " : "", clean);
 }
 
 void build_problem(struct build *b, int code, const char *fmt, ...)

@@ -3,6 +3,7 @@
 #include "collector/daemon/chain.h"
 #include "collector/daemon/endpoint.h"
 #include "collector/daemon/private_dirs.h"
+#include "collector/daemon/say.h"
 #include "collector/delivery/state_dir.h"
 #include "lib/base/str.h"
 #include "lib/ring/ringdir.h"
@@ -48,7 +49,7 @@ int check_write(const struct options *o, FILE *f, struct err *e)
     if (r < 0)
         return r;
     for (unsigned i = 0; i < c.warnings_count; i++)
-        (void)fprintf(stderr, "fapilog-collector: %s\n", c.warning[i]);
+        say_line(stderr, c.warning[i]);
     if (c.settings.user && u->uid != geteuid())
         (void)fprintf(stderr, "fapilog-collector: user: only root can become %s; checked as uid %u\n", u->name,
                       (unsigned)geteuid());

@@ -2,10 +2,8 @@
 
 #include "collector/daemon/message_limit.h"
 #include "collector/daemon/outages.h"
+#include "collector/daemon/say.h"
 #include "collector/delivery/given_up.h"
-#include "collector/format/text.h"
-#include "lib/base/cleanup.h"
-#include "lib/base/json_escape.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -33,22 +31,11 @@ bool diagnostics_want_records(const struct config *c)
     return c->settings.diagnostics == DIAGNOSTICS_RECORDS || c->settings.diagnostics == DIAGNOSTICS_BOTH;
 }
 
-/* Names of files and what servers answer are in it: nothing of that may steer a terminal or begin a line. */
-static void tell_stderr(const char *text)
-{
-    const size_t len = strlen(text);
-    unsigned flags = 0;
-    auto_free char *clean = malloc(len * JSON_ESCAPE_FACTOR + JSON_ESCAPE_SLACK);
-    if (clean)
-        *text_clean(text, len, clean, &flags) = '\0';
-    (void)fprintf(stderr, "fapilog-collector: %s\n", clean ? clean : "a message, and no memory for it");
-}
-
 void daemon_tell(struct daemon *d, uint8_t level, const char *text)
 {
     const uint32_t to = d->config.settings.diagnostics;
     if (to == DIAGNOSTICS_STDERR || to == DIAGNOSTICS_BOTH)
-        tell_stderr(text);
+        say_line(stderr, text);
     if (d->notes && diagnostics_want_records(&d->config))
         notes_add(d->notes, level, text, sink_of(d, text));
 }

@@ -1,6 +1,7 @@
 #include "collector/daemon/replay.h"
 
 #include "collector/daemon/replay_sink.h"
+#include "collector/daemon/say.h"
 #include "collector/delivery/deadletter.h"
 #include "collector/delivery/spool/spool_file.h"
 #include "collector/delivery/state_dir.h"
@@ -233,7 +234,7 @@ int replay_run(const struct options *o, FILE *f, struct err *e)
         return r;
     }
     for (unsigned i = 0; i < p->config.warnings_count; i++)
-        (void)fprintf(stderr, "fapilog-collector: %s\n", p->config.warning[i]);
+        say_line(stderr, p->config.warning[i]);
     r = open_all(p, &is_dir, e);
     if (r == 0)
         r = is_dir ? replay_dir(p, e) : replay_file(p, o->replay, e);

@@ -1,5 +1,6 @@
 #include "collector/daemon/replay_sink.h"
 
+#include "collector/daemon/say.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 
@@ -34,7 +35,7 @@ struct replay_sink {
 static void say(void *arg, const char *text)
 {
     (void)arg;
-    (void)fprintf(stderr, "fapilog-collector: %s\n", text);
+    say_line(stderr, text);
 }
 
 static void on_settled(struct remote_ticket *ticket)

@@ -414,6 +414,16 @@ def its_first_line_says_what_runs():
         check(text.endswith(f"; configuration {path}; preset minimal; sinks all (file)\n"), text)
 
 
+def errors_at_the_end_and_at_the_start_cannot_steer_the_terminal_either():
+    with Place() as place:
+        for args in (["--set", "flush_interval=\x1b[31m1\nfapilog-collector: all is well"], ["--rings", "/no\x1b[31m/such"],
+                     ["--set", "plugins=/no\x1b[31m/such", "--help"], ["--replay", "/no\x1b[31m/such"]):
+            collector = place.collector(*args)
+            _, text = collector.communicate(timeout=30)
+            check("\\x1b[31m" in text and "\x1b" not in text, repr(text))
+            check(text.count("\nfapilog-collector: ") == 0, repr(text))
+
+
 def names_of_files_cannot_steer_the_terminal():
     with Place() as place:
         with open(os.path.join(place.rings, "1-\x1b[31m\nnonsense.ring"), "wb") as f:
@@ -535,6 +545,7 @@ if __name__ == "__main__":
         rings_that_fill_their_file_system_can_be_drained,
         a_damaged_segment_is_refused_and_others_go_on,
         its_first_line_says_what_runs,
+        errors_at_the_end_and_at_the_start_cannot_steer_the_terminal_either,
         names_of_files_cannot_steer_the_terminal,
         delivered_rings_are_kept_when_asked,
         the_console_gets_json_lines_when_it_is_no_terminal,
