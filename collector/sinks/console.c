@@ -240,9 +240,12 @@ static int console_close(struct sink *s, struct err *e)
     return r < 0 ? err_sys(e, r, "console: close") : 0;
 }
 
+static const char *const env_prefixes[] = {"FAPILOG_CONSOLE__", NULL};
+
 const struct sink_ops sink_console = {
     .abi = SINK_ABI,
     .scheme = "console",
+    .env_prefixes = env_prefixes,
     .aliases = console_aliases, .alias_options = console_alias_options,
     .summary = "Writes to standard output or standard error.",
     .format_default = "fapilog",

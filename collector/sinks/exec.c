@@ -369,8 +369,10 @@ static const struct sink_remote_ops exec_remote = { .limits = exec_limits, .send
 
 static const struct sink_default exec_defaults[] = { { "max_in_flight", "1" }, { NULL, NULL } };
 
+static const char *const env_prefixes[] = {"FAPILOG_EXEC__", NULL};
+
 const struct sink_ops sink_exec = {
-    .abi = SINK_ABI, .scheme = "exec", .defaults = exec_defaults,
+    .abi = SINK_ABI, .scheme = "exec", .env_prefixes = env_prefixes, .defaults = exec_defaults,
     .summary = "Writes to the standard input of a program.", .format_default = "fapilog",
     .opts = exec_opts, .cfg_size = sizeof(struct exec_cfg), .state_size = sizeof(struct exec_state),
     .check = exec_check, .remote = &exec_remote, .open = exec_open, .close = exec_close,

@@ -279,9 +279,12 @@ static uint64_t mmap_room(struct sink *s)
     return end < cfg->max_size ? cfg->max_size - end : 0;
 }
 
+static const char *const env_prefixes[] = {"FAPILOG_MMAP__", NULL};
+
 const struct sink_ops sink_mmap = {
     .abi = SINK_ABI,
     .scheme = "mmap",
+    .env_prefixes = env_prefixes,
     .summary = "Stores lines into a mapped file that grows in steps.",
     .format_default = "fapilog", .format_check = sink_needs_lines,
     .opts = mmap_opts,

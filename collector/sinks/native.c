@@ -346,8 +346,11 @@ static int native_close(struct sink *s, struct err *e)
     return r;
 }
 
+static const char *const env_prefixes[] = {"FAPILOG_NATIVE__", NULL};
+
 const struct sink_ops sink_native = {
-    .abi = SINK_ABI, .scheme = "native", .summary = "Writes binary files: records as they lie in the ring.",
+    .abi = SINK_ABI, .scheme = "native", .env_prefixes = env_prefixes,
+    .summary = "Writes binary files: records as they lie in the ring.",
     .wants_raw = true, .opts = native_opts,
     .cfg_size = sizeof(struct native_cfg), .state_size = sizeof(struct native_state),
     .check = native_check, .open = native_open, .recover = native_recover, .room = native_room,

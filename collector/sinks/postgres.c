@@ -255,9 +255,11 @@ static const struct sink_remote_ops postgres_remote = {
 };
 
 static const char *const postgres_aliases[] = { "postgres", NULL };
-static const char *const postgres_env[] = { "FAPILOG_POSTGRES__", NULL };
+static const char *const postgres_env[] = { "FAPILOG_POSTGRES__", "FAPILOG_POSTGRESQL__", NULL };
 static const struct sink_default postgres_defaults[] = {
-    { "batch_size", "5000" }, { "timeout", "30s" }, { NULL, NULL },
+    { "batch_size", "5000" }, { "timeout", "30s" },
+    { "max_in_flight", "64" }, /* max_pool_size alone decides, limits() */
+    { NULL, NULL },
 };
 
 const struct sink_ops sink_postgresql = {

@@ -175,10 +175,13 @@ static const struct sink_default defaults[] = {
 
 static const struct sink_derived derived[] = {HTTP_REQUEST_DERIVED("endpoint"), HTTP_PEER_DERIVED, {NULL, NULL}};
 
+static const char *const env_prefixes[] = {"FAPILOG_WEBHOOK__", NULL};
+
 const struct sink_ops sink_webhook = {
     .abi = SINK_ABI,
     .scheme = "webhook",
     .aliases = aliases,
+    .env_prefixes = env_prefixes,
     .defaults = defaults,
     .derived = derived,
     .summary = "POSTs records as JSON with a signature (HMAC-SHA256).",

@@ -81,6 +81,18 @@ def the_environment_overrides_the_file_and_the_command_line_the_environment():
             check(any(x.startswith(line + " ") and x.endswith(source) for x in text.splitlines()), f"{line} {source}: {text}")
 
 
+def every_sink_has_variables_of_its_name():
+    """Beside FAPILOG_SINK_CONFIG__: who has seen FAPILOG_LOKI__ tries FAPILOG_WEBHOOK__ as well, and must not do so in vain."""
+    example = {"console": "console:", "file": "file:///tmp/a", "native": "native:///tmp/b", "mmap": "mmap:///tmp/c",
+               "exec": "exec:///bin/true", "cloudwatch": "cloudwatch://eu-west-1/group/stream", "http": "http://h/in",
+               "webhook": "webhook+http://h/in"}
+    for sink, _ in sinks_with("min_severity"):
+        name = f"FAPILOG_{sink.upper()}__MIN_SEVERITY"
+        text = execute([COLLECTOR, "--check", "--sink", example.get(sink, f"{sink}://h")], env={name: "ERROR"}, status=0)
+        check(re.search(rf"^sinks.{sink}.min_severity = ERROR +# {name}$", text.out.decode(), re.MULTILINE),
+              f"{name}: {text.err.decode()}")
+
+
 def sinks_with(option):
     """Type and names of options of every sink that has this one."""
     schema = json.loads(execute([COLLECTOR, "--schema"], status=0).out)
@@ -358,6 +370,7 @@ if __name__ == "__main__":
         records_reach_the_sinks_of_the_file,
         routes_and_stages_of_the_file_are_followed,
         the_environment_overrides_the_file_and_the_command_line_the_environment,
+        every_sink_has_variables_of_its_name,
         what_a_url_holds_comes_from_where_the_url_does,
         what_is_wrong_is_status_1_with_its_place,
         a_dsn_that_libpq_cannot_read_is_refused_and_not_shown,

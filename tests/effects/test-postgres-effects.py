@@ -111,7 +111,7 @@ def there_are_no_more_connections():
         delivered(PG.uri("table=e8"))
         lock.stdin.write("BEGIN; LOCK TABLE e8;\n") # rows wait, so each request needs a connection of its own
         lock.stdin.flush()
-        c = place.collector(sink=PG.uri("table=e8&max_pool_size=1&batch_size=1&batch_interval=0s&max_in_flight=4"))
+        c = place.collector(sink=PG.uri("table=e8&max_pool_size=1&batch_size=1&batch_interval=0s"))
         place.wait_ready(c)
         place.load_done("--records", 20)
 
