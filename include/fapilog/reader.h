@@ -3,7 +3,8 @@
  * A view: all texts point into the ring (or into a private copy of it) and are valid until the
  * space is released or the next record is decoded, whichever the function that filled it says.
  * Texts come from another process: they are bounded, not NUL-terminated, and not promised to be
- * valid UTF-8; bytes may even change while they are read, so each is loaded once. */
+ * valid UTF-8; bytes may even change while they are read, so each is loaded once. Only the names of
+ * fields stay as they are. */
 #ifndef FAPILOG_READER_H
 #define FAPILOG_READER_H
 

@@ -56,6 +56,7 @@ void lane_cursor_done(struct lane_cursor *c)
         lane_copies_release(c, UINT64_MAX);
     free(c->copy);
     free(c->large);
+    free(c->names);
     free(c->context.bytes);
     memset(c, 0, sizeof *c);
 }

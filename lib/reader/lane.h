@@ -7,8 +7,8 @@
  *         use(&rec);                            // valid until the next lane_next() on this cursor
  *
  * Zero-copy by default: texts point into the ring and stay valid until the reader publishes a head
- * beyond them, but the record's field array, context and reassembled fragments belong to the cursor
- * and are valid until its next lane_next(). With LANE_COPY (always used for overwrite lanes, and by
+ * beyond them, but the record's field array with the names in it, context and reassembled fragments belong
+ * to the cursor and are valid until its next lane_next(). With LANE_COPY (always used for overwrite lanes, and by
  * tools that do not own the lane) blocks are copied first and kept only if the intent rule says that
  * the copy is whole (O1 -> O2).
  *
@@ -85,6 +85,8 @@ struct lane_cursor {
     struct fapilog_field fields[FAPILOG_FIELDS_MAX];
     struct fapilog_field inline_fields[FAPILOG_FIELDS_MAX];
     struct fapilog_context_info inline_context;
+    uint8_t *names; /* of fields that bring their own; names are looked at again and again and must not change */
+    uint32_t names_max;
 };
 
 /* Starts at `pos`: 0, a block boundary, or a position that an earlier cursor reached (the block that

@@ -149,6 +149,45 @@ static int event_decode(struct lane_cursor *c, const uint8_t *rec, uint64_t w, u
     return 0;
 }
 
+/* Dynamic records and those with a context of their own bring the names of their fields along. */
+static bool has_names(uint64_t w)
+{
+    return FAPILOG_WORD0_KIND(w) == FAPILOG_KIND_DYNAMIC || FAPILOG_WORD0_FLAGS(w) & FAPILOG_FLAG_CONTEXT;
+}
+
+static uint32_t names_bytes(const struct fapilog_field *fields, uint32_t count)
+{
+    uint32_t sum = 0; /* all of them lie in one record */
+    for (uint32_t i = 0; i < count; i++)
+        sum += fields[i].name.len;
+    return sum;
+}
+
+static uint8_t *names_copy(struct fapilog_field *fields, uint32_t count, uint8_t *to)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t len = fields[i].name.len;
+        if (len)
+            memcpy(to, fields[i].name.data, len);
+        fields[i].name.data = (const char *)to;
+        to += len;
+    }
+    return to;
+}
+
+/* Formats find out how long a record may become, where each field goes and what is masked by looking at names: one
+ * that its producer changes in between would be another each time. */
+static int names_keep(struct lane_cursor *c, uint64_t w, const struct fapilog_record *r)
+{
+    const uint32_t own = FAPILOG_WORD0_KIND(w) == FAPILOG_KIND_DYNAMIC ? r->fields_count : 0;
+    const uint32_t bound = FAPILOG_WORD0_FLAGS(w) & FAPILOG_FLAG_CONTEXT ? c->inline_context.fields_count : 0;
+    const uint32_t bytes = names_bytes(c->fields, own) + names_bytes(c->inline_fields, bound);
+    if (reserve(&c->names, &c->names_max, bytes + 1) < 0)
+        return -ENOMEM;
+    (void)names_copy(c->inline_fields, bound, names_copy(c->fields, own, c->names));
+    return 0;
+}
+
 static void record_identify(struct lane_cursor *c, struct fapilog_record *ret)
 {
     ret->thread = (struct fapilog_text){c->owner.thread, c->thread_len};
@@ -238,6 +277,8 @@ int lane_record_take(struct lane_cursor *c, const uint8_t *rec, uint64_t w, uint
     case FAPILOG_KIND_EVENT:
     case FAPILOG_KIND_DYNAMIC:
         r = event_decode(c, rec, w, size, ret);
+        if (unlikely(has_names(w)) && r == 0 && names_keep(c, w, ret) < 0)
+            return -ENOMEM;
         if (likely(r == 0)) {
             record_identify(c, ret);
             c->pos += size;

@@ -299,6 +299,46 @@ static void shared_lanes_carry_thread_and_context_in_the_record(void **state)
     assert_int_equal(rec.context->fields[0].v.u64, 31);
 }
 
+/* In the ring, as a producer could do it at any time. */
+static void rename_field(const char *name, char to)
+{
+    uint8_t *const at = memmem(builder_at(&b, 0, 0), 4096, name, strlen(name));
+    assert_non_null(at);
+    *at = (uint8_t)to;
+}
+
+/* Formats ask a name twice: how much room its field takes, and what it is called. */
+static void names_of_fields_do_not_change_under_those_who_look(void **state)
+{
+    (void)state;
+    static struct payload list;
+    build(&(struct builder_options){.lane_flags = FAPILOG_LANE_SHARED});
+    start(0, 0);
+    payload_list_init(&list);
+    payload_name(&list, FAPILOG_TYPE_U32, FAPILOG_ROLE_DATA, "tenant");
+    payload_u32(&list, 31);
+    payload_init(&p);
+    payload_ext(&p, 0, 3);
+    payload_u64(&p, 9001);
+    payload_u32(&p, list.len);
+    payload_u32(&p, 1);
+    payload_put(&p, list.bytes, list.len, 8);
+    payload_dynamic(&p, 2, "m");
+    payload_name(&p, FAPILOG_TYPE_U64, 0, "order_");
+    payload_u64(&p, 17);
+    payload_name(&p, FAPILOG_TYPE_NULL, 0, "");
+    builder_put(&b, 0, FAPILOG_KIND_DYNAMIC, 9, FAPILOG_FLAG_EXT | FAPILOG_FLAG_TID | FAPILOG_FLAG_CONTEXT, 0, &p);
+    expect_n(17);
+    rename_field("order_", 'b');
+    rename_field("tenant", 't' - 1);
+    assert_int_equal(rec.fields_count, 2);
+    assert_int_equal(rec.fields[0].name.len, 6);
+    assert_memory_equal(rec.fields[0].name.data, "order_", 6);
+    assert_int_equal(rec.fields[1].name.len, 0);
+    assert_int_equal(rec.context->fields[0].name.len, 6);
+    assert_memory_equal(rec.context->fields[0].name.data, "tenant", 6);
+}
+
 static void fragments_become_one_record_again(void **state)
 {
     (void)state;
@@ -610,6 +650,7 @@ int main(void)
         T(a_cursor_that_resumes_within_a_block_knows_its_context),
         T(the_context_of_a_former_thread_is_not_taken_for_the_next),
         T(shared_lanes_carry_thread_and_context_in_the_record),
+        T(names_of_fields_do_not_change_under_those_who_look),
         T(fragments_become_one_record_again),
         T(an_overwriting_lane_yields_what_is_whole_and_counts_the_rest),
         T(what_is_left_of_an_overwritten_chain_is_lost_and_no_damage),
