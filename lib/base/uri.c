@@ -38,7 +38,8 @@ static int parse_scheme(char **at, struct uri *u, struct err *e)
 {
     char *text = *at, *p = text;
     if (!isalpha((unsigned char)*p))
-        return err_set(e, -EINVAL, "URI scheme: '%.40s' does not begin with a scheme such as file:", text);
+        return err_set(e, -EINVAL, "URI scheme: '%.*s' does not begin with a scheme such as file:",
+                       (int)strcspn(text, "/:?@"), text);
     for (; isalnum((unsigned char)*p) || *p == '+' || *p == '-' || *p == '.' || *p == '_'; p++)
         *p = (char)tolower((unsigned char)*p);
     if (*p != ':')
@@ -56,8 +57,9 @@ static int parse_port(const char *text, struct uri *u, struct err *e)
     if (!*text)
         return 0;
     const unsigned long port = strtoul(text, &end, 10);
-    if (*end || !isdigit((unsigned char)*text) || port < 1 || port > 65535)
-        return err_set(e, -EINVAL, "URI port: '%s' is not in 1..65535", text);
+    if (*end || !isdigit((unsigned char)*text) || port < 1 || port > 65535) /* not shown: it may be half a password */
+        return err_set(e, -EINVAL, "URI port: what follows the ':' of the host is not in 1..65535; in a password write "
+                       "/ as %%2F, ? as %%3F, # as %%23");
     u->port = (uint16_t)port;
     return 0;
 }
@@ -116,7 +118,8 @@ static int parse_query(char *text, struct uri *u, struct err *e)
     u->params = calloc(count, sizeof *u->params);
     if (!u->params)
         return err_set(e, -ENOMEM, "URI query: out of memory");
-    for (char *next; text; text = next) {
+    unsigned place = 1;
+    for (char *next; text; text = next, place++) {
         next = strchr(text, '&');
         if (next)
             *next++ = '\0';
@@ -124,7 +127,7 @@ static int parse_query(char *text, struct uri *u, struct err *e)
             continue;
         char *value = strchr(text, '=');
         if (!value || value == text)
-            return err_set(e, -EINVAL, "URI query: '%.60s' is not key=value", text);
+            return err_set(e, -EINVAL, "URI query: parameter %u is not key=value; in a password write ? as %%3F", place);
         *value++ = '\0';
         int r = decode(text, "query", e);
         if (r == 0)
