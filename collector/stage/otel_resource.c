@@ -1,5 +1,6 @@
 /* otel_resource: OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME. docs/stages/otel_resource.md */
 #include "collector/stage/enrich/enriched.h"
+#include "lib/base/bytes_text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,14 +18,6 @@ static const struct opt otel_resource_opts[] = {
     OPT_END,
 };
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* -1: a % without its two digits. */
 static long decode(const char *text, size_t len, char *out)
 {
@@ -34,10 +27,10 @@ static long decode(const char *text, size_t len, char *out)
             out[n++] = text[i];
             continue;
         }
-        const int high = i + 2 < len ? hex_digit(text[i + 1]) : -1, low = i + 2 < len ? hex_digit(text[i + 2]) : -1;
-        if (high < 0 || low < 0)
+        uint8_t byte;
+        if (i + 2 >= len || !hex_read(text + i + 1, 1, &byte))
             return -1;
-        out[n++] = (char)(high * 16 + low);
+        out[n++] = (char)byte;
         i += 2;
     }
     return (long)n;

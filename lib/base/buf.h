@@ -1,5 +1,5 @@
-/* A growable byte buffer for paths that may allocate (tools, control data, tests). Output of the
- * collector's hot path goes into fixed I/O buffers instead: see collector/format/out.h. */
+/* A growable byte buffer for paths that may allocate (tools, control data, tests). Formats write into the fixed
+ * buffers of collector/delivery/buffers.h instead. */
 #ifndef FAPILOG_BASE_BUF_H
 #define FAPILOG_BASE_BUF_H
 

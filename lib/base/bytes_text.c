@@ -172,8 +172,8 @@ static int hex_value(char c)
 bool hex_read(const char *text, size_t len, uint8_t *ret)
 {
     for (size_t i = 0; i < len; i++) {
-        const int high = hex_value(text[2 * i]), low = hex_value(text[2 * i + 1]);
-        if (high < 0 || low < 0)
+        const int high = hex_value(text[2 * i]), low = high < 0 ? -1 : hex_value(text[2 * i + 1]);
+        if (low < 0)
             return false;
         ret[i] = (uint8_t)(high << 4 | low);
     }

@@ -17,7 +17,7 @@ char *uuid_write_words(uint64_t first, uint64_t second, char *out);
 char *ipv4_write(const uint8_t address[4], char *out);
 char *ipv6_write(const uint8_t address[16], char *out);   /* RFC 5952 */
 
-/* Reads 2 * len hexadecimal digits of either case; false when one of them is none. */
+/* Reads 2 * len hexadecimal digits of either case; false when one of them is none, behind which nothing is read. */
 bool hex_read(const char *text, size_t len, uint8_t *ret);
 
 #endif

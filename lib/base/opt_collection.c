@@ -2,7 +2,9 @@
  * JSON form: an array of strings, or an object whose values are strings, numbers, true or false; what an
  * entry holds is then free. */
 #include "lib/base/opt.h"
+#include "lib/base/bytes_text.h"
 #include "lib/base/opt_collection.h"
+#include "lib/base/utf8.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -88,36 +90,15 @@ static char *copy_trimmed(const char *from, const char *to)
 
 /* ---- JSON ---- */
 
-static int hex4(const char *p, unsigned *ret)
+/* Four hexadecimal digits; false where they are not all there. */
+static bool take_unit(const char **p, unsigned *ret)
 {
-    *ret = 0;
-    for (unsigned i = 0; i < 4; i++) {
-        if (!isxdigit((unsigned char)p[i]))
-            return -EINVAL;
-        const char c = (char)tolower((unsigned char)p[i]);
-        *ret = *ret * 16 + (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
-    }
-    return 0;
-}
-
-static char *put_utf8(char *out, unsigned c)
-{
-    if (c < 0x80) {
-        *out++ = (char)c;
-    } else if (c < 0x800) {
-        *out++ = (char)(0xc0 | c >> 6);
-        *out++ = (char)(0x80 | (c & 63));
-    } else if (c < 0x10000) {
-        *out++ = (char)(0xe0 | c >> 12);
-        *out++ = (char)(0x80 | (c >> 6 & 63));
-        *out++ = (char)(0x80 | (c & 63));
-    } else {
-        *out++ = (char)(0xf0 | c >> 18);
-        *out++ = (char)(0x80 | (c >> 12 & 63));
-        *out++ = (char)(0x80 | (c >> 6 & 63));
-        *out++ = (char)(0x80 | (c & 63));
-    }
-    return out;
+    uint8_t bytes[2];
+    if (!hex_read(*p, 2, bytes))
+        return false;
+    *ret = (unsigned)bytes[0] << 8 | bytes[1];
+    *p += 4;
+    return true;
 }
 
 /* \uXXXX, or two of them for a character beyond U+FFFF; p stands behind the 'u'. NUL has no place in an
@@ -125,16 +106,17 @@ static char *put_utf8(char *out, unsigned c)
 static int json_unicode(const char **p, char **out)
 {
     unsigned c, low;
-    if (hex4(*p, &c) < 0 || c == 0 || (c >= 0xdc00 && c < 0xe000))
+    if (!take_unit(p, &c) || c == 0 || (c >= 0xdc00 && c < 0xe000))
         return -EINVAL;
-    *p += 4;
     if (c >= 0xd800 && c < 0xdc00) {
-        if ((*p)[0] != '\\' || (*p)[1] != 'u' || hex4(*p + 2, &low) < 0 || low < 0xdc00 || low > 0xdfff)
+        if ((*p)[0] != '\\' || (*p)[1] != 'u')
             return -EINVAL;
-        *p += 6;
+        *p += 2;
+        if (!take_unit(p, &low) || low < 0xdc00 || low > 0xdfff)
+            return -EINVAL;
         c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
     }
-    *out = put_utf8(*out, c);
+    *out = utf8_put(*out, c);
     return 0;
 }
 

@@ -1,17 +1,11 @@
 #include "lib/base/uri.h"
 
+#include "lib/base/bytes_text.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)tolower((unsigned char)c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* Decodes in place. `part` is for the message only. */
 static int decode(char *text, const char *part, struct err *e)
@@ -22,12 +16,12 @@ static int decode(char *text, const char *part, struct err *e)
             *out++ = *in;
             continue;
         }
-        const int high = hex(in[1]), low = high < 0 ? -1 : hex(in[2]);
-        if (low < 0)
+        uint8_t byte;
+        if (!hex_read(in + 1, 1, &byte))
             return err_set(e, -EINVAL, "URI %s: '%%' must be followed by two hex digits", part);
-        if (high == 0 && low == 0)
+        if (byte == 0)
             return err_set(e, -EINVAL, "URI %s: '%%00' is not allowed", part);
-        *out++ = (char)(high << 4 | low);
+        *out++ = (char)byte;
         in += 2;
     }
     *out = '\0';

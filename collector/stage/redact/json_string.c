@@ -1,5 +1,8 @@
 #include "collector/stage/redact/json_string.h"
 
+#include "lib/base/bytes_text.h"
+#include "lib/base/utf8.h"
+
 #include <string.h>
 
 bool json_string_skip(const char **p, const char *end)
@@ -15,47 +18,13 @@ bool json_string_skip(const char **p, const char *end)
     return false;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Four digits behind \u; negative where there are none. */
+/* \u and four digits at p; negative where they are not. */
 static int32_t read_unit(const char *p, const char *end)
 {
-    int32_t v = 0;
-    if (end - p < 6 || p[0] != '\\' || p[1] != 'u')
+    uint8_t bytes[2];
+    if (end - p < 6 || p[0] != '\\' || p[1] != 'u' || !hex_read(p + 2, 2, bytes))
         return -1;
-    for (int i = 2; i < 6; i++) {
-        const int d = hex_digit(p[i]);
-        if (d < 0)
-            return -1;
-        v = v * 16 + d;
-    }
-    return v;
-}
-
-static char *put_utf8(char *out, uint32_t c)
-{
-    if (c < 0x80) {
-        *out++ = (char)c;
-        return out;
-    }
-    if (c >= 0x10000) {
-        *out++ = (char)(0xf0 | c >> 18);
-        *out++ = (char)(0x80 | (c >> 12 & 0x3f));
-        *out++ = (char)(0x80 | (c >> 6 & 0x3f));
-    } else if (c >= 0x800) {
-        *out++ = (char)(0xe0 | c >> 12);
-        *out++ = (char)(0x80 | (c >> 6 & 0x3f));
-    } else {
-        *out++ = (char)(0xc0 | c >> 6);
-    }
-    *out++ = (char)(0x80 | (c & 0x3f));
-    return out;
+    return bytes[0] << 8 | bytes[1];
 }
 
 /* At a backslash; p ends behind the escape. */
@@ -73,7 +42,7 @@ static char *decode_escape(const char **p, const char *end, char *out)
         } else if (c >= 0xd800 && c < 0xe000) {
             c = 0xfffd;
         }
-        return put_utf8(out, c);
+        return utf8_put(out, c);
     }
     if (end - *p < 2) {
         *out++ = *(*p)++;
