@@ -13,8 +13,10 @@ static inline int grow(void **array, uint32_t *cap, uint32_t need, size_t size)
     if (need <= *cap)
         return 0;
     uint32_t to = *cap ? *cap : 64;
-    while (to < need)
+    while (to < need && to <= UINT32_MAX / 2)
         to *= 2;
+    if (to < need)
+        return -ENOMEM;
     void *more = realloc(*array, to * size);
     if (!more)
         return -ENOMEM;

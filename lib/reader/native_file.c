@@ -2,6 +2,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/fd_io.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,27 +15,10 @@
 
 enum { SCAN_BYTES = 65536, ALIGN = FAPILOG_NATIVE_ALIGN };
 
-/* Bytes read, fewer than len only at the end of the file. */
-static ssize_t read_at(int fd, void *to, size_t len, uint64_t offset)
-{
-    size_t have = 0;
-    while (have < len) {
-        const ssize_t n = pread(fd, (char *)to + have, len - have, (off_t)(offset + have));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            break;
-        have += (size_t)n;
-    }
-    return (ssize_t)have;
-}
-
 static int check_header(struct native_file *f, const char *name, struct err *e)
 {
     struct fapilog_native_header *h = &f->header;
-    const ssize_t n = read_at(f->fd, h, sizeof *h, 0);
+    const ssize_t n = fd_pread_full(f->fd, h, sizeof *h, 0);
     if (n < 0)
         return err_sys(e, (int)n, "read %s", name);
     if (n < (ssize_t)sizeof *h || h->magic != FAPILOG_NATIVE_MAGIC)
@@ -124,7 +108,7 @@ static int resync(struct native_file *f, uint64_t from, uint64_t *ret)
     if (reserved < 0)
         return reserved;
     for (uint64_t at = from;;) {
-        const ssize_t n = read_at(f->fd, f->stored, SCAN_BYTES, at);
+        const ssize_t n = fd_pread_full(f->fd, f->stored, SCAN_BYTES, at);
         if (n < (ssize_t)sizeof(struct fapilog_native_block))
             return n < 0 ? (int)n : 0;
         const size_t last = (size_t)n - sizeof(struct fapilog_native_block);
@@ -177,7 +161,7 @@ static int read_block(struct native_file *f, const struct fapilog_native_block *
     const int r = reserve(&f->stored, &f->stored_room, (size_t)h->stored_bytes + 1);
     if (r < 0)
         return r;
-    const ssize_t n = read_at(f->fd, f->stored, h->stored_bytes, f->offset + sizeof *h);
+    const ssize_t n = fd_pread_full(f->fd, f->stored, h->stored_bytes, f->offset + sizeof *h);
     if (n < 0)
         return (int)n;
     if (n < (ssize_t)h->stored_bytes)
@@ -213,7 +197,7 @@ static void give(struct native_file *f, const struct fapilog_native_block *h, st
 static int is_boundary(struct native_file *f, uint64_t offset)
 {
     struct fapilog_native_block h;
-    const ssize_t n = read_at(f->fd, &h, sizeof h, offset);
+    const ssize_t n = fd_pread_full(f->fd, &h, sizeof h, offset);
     if (n < 0)
         return (int)n;
     return n == 0 || (n == (ssize_t)sizeof h && is_block(&h));
@@ -251,7 +235,7 @@ int native_file_next(struct native_file *f, struct native_block *ret)
     for (;;) {
         struct fapilog_native_block h;
         enum verdict verdict = DAMAGED;
-        const ssize_t n = read_at(f->fd, &h, sizeof h, f->offset);
+        const ssize_t n = fd_pread_full(f->fd, &h, sizeof h, f->offset);
         if (n < 0)
             return (int)n;
         if (n < (ssize_t)sizeof h)
@@ -275,7 +259,7 @@ int native_file_load(struct native_file *f, uint64_t offset, uint8_t **ret, uint
     struct fapilog_native_block h;
     enum verdict verdict = DAMAGED;
     const uint64_t next = f->offset;
-    const ssize_t n = read_at(f->fd, &h, sizeof h, offset);
+    const ssize_t n = fd_pread_full(f->fd, &h, sizeof h, offset);
     if (n < 0)
         return (int)n;
     if (n < (ssize_t)sizeof h || !is_block(&h))

@@ -1,6 +1,7 @@
 #include "lib/reader/native_stream.h"
 
 #include "lib/base/check.h"
+#include "lib/base/grow.h"
 #include "lib/reader/native_cache.h"
 
 #include <errno.h>
@@ -89,22 +90,6 @@ void native_stream_close(struct native_stream *s)
     free(s);
 }
 
-/* Makes room for one more element. */
-static bool grow(void *array, uint32_t count, uint32_t *max, size_t size)
-{
-    void *old, *more;
-    if (count < *max)
-        return true;
-    const uint32_t wanted = *max ? 2 * *max : 16;
-    memcpy(&old, array, sizeof old);
-    more = realloc(old, wanted * size);
-    if (!more)
-        return false;
-    memcpy(array, &more, sizeof more);
-    *max = wanted;
-    return true;
-}
-
 static struct native_segment *segment_find(const struct native_stream *s, uint64_t uuid_hi, uint64_t uuid_lo)
 {
     for (uint32_t i = s->segments_count; i-- > 0;) {
@@ -158,7 +143,7 @@ static int registry_take(struct native_stream *s, const struct native_block *b)
     struct native_registry v;
     struct native_segment *g;
     if (native_registry_view(b, &v) < 0 || !(g = segment_find(s, v.uuid[0], v.uuid[1])) ||
-        v.to > g->seg.sb.registry_size || v.from > v.to)
+        v.to > g->seg.sb.registry_size)
         return -EBADMSG;
     memcpy(g->registry + v.from, v.data, v.to - v.from);
     if (v.to > g->registry_tail)
@@ -218,8 +203,8 @@ static int place_add(struct native_stream *s, struct native_lane *l, const struc
 {
     if (l->places_next == l->places_count)
         l->places_next = l->places_count = 0;
-    if (!grow(&l->places, l->places_count, &l->places_max, sizeof l->places[0]) ||
-        !grow(&s->fresh, s->fresh_count, &s->fresh_max, sizeof(struct native_lane *)))
+    if (grow((void **)&l->places, &l->places_max, l->places_count + 1, sizeof *l->places) < 0 ||
+        grow((void **)&s->fresh, &s->fresh_max, s->fresh_count + 1, sizeof(struct native_lane *)) < 0)
         return -ENOMEM;
     struct native_place *p = &l->places[l->places_count++];
     *p = (struct native_place){.head = span->head, .block = b->offset, .at = (uint32_t)(span->data - b->data),
