@@ -154,11 +154,13 @@ static void on_resolved(void *owner, int error, const char *text, struct addrinf
         freeaddrinfo(list);
     if (error < 0)
         pg_conn_fail(c, SINK_RETRY, 0, error == -ENOMEM ? "out of memory" : text);
+    else if (!*c->address) /* libpq would look the name up itself, and wait for it */
+        pg_conn_fail(c, SINK_RETRY, 0, "none of its addresses can be written in digits");
     else
         conn_connect(c);
 }
 
-/* libpq would look a name up itself, and wait for it. A path is a Unix socket. */
+/* Names are looked up aside: libpq would wait for them. A path is a Unix socket. */
 void pg_conn_open(struct pg_conn *c)
 {
     const struct pg_cfg *cfg = c->pool->cfg;
