@@ -66,8 +66,7 @@ class Victoria:
     def start(self):
         self.process = self.place.start(
             [self.program, f"-storageDataPath={self.data}/vl", f"-httpListenAddr=127.0.0.1:{self.port}",
-             "-memory.allowedBytes=64MB"],
-            stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+             "-memory.allowedBytes=64MB"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         wait_http(f"http://127.0.0.1:{self.port}/health", self.process)
 
     def stop(self):
