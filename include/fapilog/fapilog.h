@@ -36,6 +36,7 @@
 #include <fapilog/inline.h>
 #include <fapilog/fields.h>
 #include <fapilog/each.h>
+#include <fapilog/ratelimit.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -104,6 +105,16 @@ FAPILOGI_API fapilog_t *fapilog_logger(fapilog_t *log, const char *name);
  * itself is returned when they do not fit or the registry is full. Not signal safe. */
 FAPILOGI_API fapilog_t *fapilog_with(fapilog_t *log, const struct fapilog_field *fields, uint32_t count)
     FAPILOGI_USE_RESULT;
+
+/* Changes the threshold of `log`'s name and of the names below it, from the next call of each thread on; OFF lets
+ * nothing pass. It holds for loggers below that are made later, too, and until the last fapilog_close(). The last word
+ * counts: what a collector is told of levels later (`level`, `levels`, POST /level) replaces this, as this replaces
+ * what it was told before. 0; -EINVAL; -ENOTCONN without a segment; -ENOSPC when the name has no threshold of its own
+ * (FAPILOG_LOGGERS_MAX). Not signal safe. */
+FAPILOGI_API int fapilog_set_level(fapilog_t *log, uint32_t level);
+/* "debug": FAPILOG_LEVEL_DEBUG, for options of programs. The names are those of FAPILOG_LEVEL, upper or lower case; 0
+ * for another text. */
+FAPILOGI_API uint32_t fapilog_level_from_text(const char *text);
 
 /* Prepares the calling thread for real-time use: claims its lane, touches and locks the lane's memory, and
  * loads what FL_STACK needs. From then on its log calls never wake the collector and never wait, whatever the
@@ -271,6 +282,11 @@ FAPILOGI_API void fapilog_capture_stop(void);
 #define FL_TENANT_ID(text) ("tenant_id", fapilogi_make_role(text, FAPILOG_ROLE_TENANT_ID))
 #define FL_CORRELATION_ID(text) ("correlation_id", fapilogi_make_role(text, FAPILOG_ROLE_CORRELATION_ID))
 
+/* Log calls of the macros below this level are not compiled in: -DFAPILOG_COMPILE_LEVEL=FAPILOG_LEVEL_INFO. */
+#ifndef FAPILOG_COMPILE_LEVEL
+#define FAPILOG_COMPILE_LEVEL 1
+#endif
+
 /* The message must be a string literal of up to 65535 bytes; up to 64 fields. Values are evaluated once, and only when
  * the level passes the logger's threshold; they may log themselves: their record comes first. Signal safe. */
 #define FAPILOG_TRACE(log, ...) FAPILOGI_AT(log, FAPILOG_LEVEL_TRACE, __VA_ARGS__)
@@ -296,6 +312,17 @@ FAPILOGI_API void fapilog_capture_stop(void);
 #define FAPILOG_AUDITF(log, ...) FAPILOGI_ATF(log, FAPILOG_LEVEL_AUDIT, __VA_ARGS__)
 #define FAPILOG_SECURITYF(log, ...) FAPILOGI_ATF(log, FAPILOG_LEVEL_SECURITY, __VA_ARGS__)
 #define FAPILOG_LOGF(log, level, ...) FAPILOGI_LOGF(log, level, 0, __VA_ARGS__)
+
+/* A statement that runs the first time it is come to; the first time, and then each `n`-th time; at most once in
+ * `interval_ns` nanoseconds. All threads count together, for each place in the program, also while the level does not
+ * pass:
+ *     FAPILOG_ONCE(FAPILOG_WARNING(log, "option -x is deprecated"));
+ *     FAPILOG_EVERY(1000, FAPILOG_INFO(log, "still at it", FL("rows", rows)));
+ *     FAPILOG_LIMIT(1000000000, FAPILOG_WARNING(log, "queue full", FL("suppressed", fapilog_suppressed)));
+ * fapilog_suppressed, a uint64_t, is how often the statement was passed over since it ran last. Signal safe. */
+#define FAPILOG_ONCE(...) FAPILOGI_ONCE(__VA_ARGS__)
+#define FAPILOG_EVERY(n, ...) FAPILOGI_EVERY(n, __VA_ARGS__)
+#define FAPILOG_LIMIT(interval_ns, ...) FAPILOGI_LIMIT(interval_ns, __VA_ARGS__)
 
 /* `fields, count` for the functions that take a list. The list lives until the end of the enclosing
  * block in C, of the full expression in C++. */

@@ -198,6 +198,8 @@ public:
     /* A logger with these fields in front of every record, as fapilog_with(). */
     template <typename... T> logger with(const named<T> &...fields) const noexcept;
 
+    int set_level(uint32_t level) const noexcept { return fapilog_set_level(handle(), level); }
+
     int flush(std::chrono::nanoseconds timeout, struct fapilog_flush_report *ret = nullptr) const noexcept
     {
         return fapilog_flush(handle(), timeout.count() < 0 ? 0 : static_cast<uint64_t>(timeout.count()), ret);

@@ -43,7 +43,8 @@
         FAPILOGI_CHECK_CALL(level_, __VA_ARGS__); \
         const struct fapilogi_logger *const fapilogi_log = (log); \
         const uint32_t fapilogi_level = FAPILOGI_CAST(uint32_t, level_); \
-        if (fapilogi_enabled(fapilogi_log, fapilogi_level)) { \
+        if (fapilogi_level >= FAPILOGI_CAST(uint32_t, FAPILOG_COMPILE_LEVEL) && \
+            fapilogi_enabled(fapilogi_log, fapilogi_level)) { \
             static const char fapilogi_message[] = "" FAPILOGI_FIRST(__VA_ARGS__); \
             int fapilogi_prev = 0, fapilogi_index = 0; \
             FAPILOGI_EACH_REST(do_carry, __VA_ARGS__) \

@@ -5,6 +5,7 @@
 #include "lib/base/atomics.h"
 #include "lib/ring/rules.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,8 @@ struct logger {
     struct logger *next;
     const struct logger *parent;
     uint32_t slot;
+    bool shares_level; /* there was no level word left: the slot is its parent's */
+    bool level_is_set; /* by fapilog_set_level() */
     uint32_t fields_count;
     size_t fields_size;
     uint8_t *fields; /* encoded */
@@ -38,25 +41,42 @@ static struct logger *find(const struct logger *parent, const char *service, con
     return NULL;
 }
 
-static uint32_t level_for(const char *name)
+/* Of the longest rule that governs the name; or, where the program has set the level of a name that is longer or as
+ * long, what that has become since. */
+static uint32_t level_for(const char *service, const char *name)
 {
-    return rules_level(process.ctl, name, strlen(name), process.level);
+    uint32_t level = process.level;
+    int best = rules_find(process.ctl, name, strlen(name), &level);
+    for (const struct logger *l = loggers; l; l = l->next) {
+        const int len = l->level_is_set && strcmp(l->service, service) == 0 ? (int)strlen(l->name) : -1;
+        if (len >= 0 && len >= best && rules_fit(l->name, (size_t)len, name, strlen(name))) {
+            best = len;
+            level = load_rlx(&process.ctl->level[l->slot]); /* order: relaxed - a threshold */
+        }
+    }
+    return level;
 }
 
 /* The threshold of a name: that of another logger of the service with the same name, else a word of its
  * own, else the parent's. */
-static uint32_t slot_for(const struct logger *parent, const char *service, const char *name)
+static void take_slot(struct logger *to, const struct logger *parent)
 {
-    for (const struct logger *l = loggers; l; l = l->next)
-        if (strcmp(l->service, service) == 0 && strcmp(l->name, name) == 0)
-            return l->slot;
-    if (slots_used == FAPILOG_LOGGERS_MAX)
-        return parent ? parent->slot : 0;
-    const uint32_t slot = slots_used++;
+    for (const struct logger *l = loggers; l; l = l->next) {
+        if (strcmp(l->service, to->service) == 0 && strcmp(l->name, to->name) == 0) {
+            to->slot = l->slot;
+            to->shares_level = l->shares_level;
+            return;
+        }
+    }
+    to->shares_level = slots_used == FAPILOG_LOGGERS_MAX;
+    if (to->shares_level) {
+        to->slot = parent ? parent->slot : 0;
+        return;
+    }
+    to->slot = slots_used++;
     if (process.mode != MODE_CLOSED)
         /* order: relaxed - a threshold */
-        store_rlx(&process.ctl->level[slot], level_for(name));
-    return slot;
+        store_rlx(&process.ctl->level[to->slot], level_for(to->service, to->name));
 }
 
 /* A call begins with a look at its logger. After a pause, to find the page of one on the heap took longer than all else
@@ -127,7 +147,7 @@ static struct logger *add(const struct logger *parent, const char *service, cons
         return NULL;
     l->parent = parent;
     l->fields_count = count;
-    l->slot = slot_for(parent, service, name);
+    take_slot(l, parent);
     l->pub->level = &process.ctl->level[l->slot];
     const bool first = !loggers; /* the root logger of the process's first service needs no entry */
     if (!first) {
@@ -162,9 +182,11 @@ void fapilogi_reset_levels(void)
 {
     for (uint32_t i = 0; i < FAPILOG_LOGGERS_MAX; i++)
         store_rlx(&process.ctl->level[i], process.level); /* order: relaxed - a threshold */
+    for (struct logger *l = loggers; l; l = l->next)
+        l->level_is_set = false;
     for (const struct logger *l = loggers; l; l = l->next)
         /* order: relaxed - a threshold */
-        store_rlx(&process.ctl->level[l->slot], level_for(l->name));
+        store_rlx(&process.ctl->level[l->slot], level_for(l->service, l->name));
 }
 
 /* Drops everything: of a process without memory for loggers, and of a caller without one. */
@@ -196,6 +218,30 @@ fapilog_t *fapilog_logger(fapilog_t *log, const char *name)
         l = strcmp(parent->name, name) == 0 ? NULL : add(parent, parent->service, name, NULL, 0, 0);
     fapilogi_unlock();
     return l ? l->pub : log;
+}
+
+/* Of its name, and of those of the service below it that have a word of their own. */
+static void set_levels(struct logger *of_these, uint32_t level)
+{
+    of_these->level_is_set = true;
+    for (const struct logger *l = loggers; l; l = l->next)
+        if (!l->shares_level && strcmp(l->service, of_these->service) == 0 &&
+            rules_fit(of_these->name, strlen(of_these->name), l->name, strlen(l->name)))
+            store_rlx(&process.ctl->level[l->slot], level); /* order: relaxed - a threshold */
+}
+
+int fapilog_set_level(fapilog_t *log, uint32_t level)
+{
+    if (!log || level < FAPILOG_LEVEL_TRACE || level > FAPILOG_LEVEL_OFF)
+        return -EINVAL;
+    fapilogi_lock();
+    const bool is_ready = fapilogi_ready(); /* in a forked child the words are its parent's until now */
+    struct logger *const l = of(log);
+    const int r = !is_ready ? -ENOTCONN : !l ? -EINVAL : l->shares_level ? -ENOSPC : 0;
+    if (r == 0)
+        set_levels(l, level);
+    fapilogi_unlock();
+    return r;
 }
 
 static size_t list_size(const struct fapilog_field *fields, uint32_t count)

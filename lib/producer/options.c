@@ -103,6 +103,14 @@ static const struct word policies[] = {{"discard", FAPILOG_ON_FULL_DISCARD},
                                        {"block", FAPILOG_ON_FULL_BLOCK},
                                        {NULL, 0}};
 
+uint32_t fapilog_level_from_text(const char *text)
+{
+    for (const struct word *w = levels; text && w->text; w++)
+        if (strcasecmp(text, w->text) == 0)
+            return w->value;
+    return 0;
+}
+
 /* The value of the word in the environment, 0 when there is none. */
 static uint32_t environment_word(const char *name, const struct word *words, const char *allowed)
 {

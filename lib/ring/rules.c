@@ -4,30 +4,33 @@
 
 #include <string.h>
 
-static int prefix_fits(const char *prefix, size_t len, const char *name, size_t name_len)
+bool rules_fit(const char *prefix, size_t len, const char *name, size_t name_len)
 {
     if (len == 0)
-        return 1;
+        return true;
     return len <= name_len && memcmp(prefix, name, len) == 0 && (len == name_len || name[len] == '.');
 }
 
-uint32_t rules_level(const struct fapilog_ctl *ctl, const char *name, size_t name_len, uint32_t otherwise)
+int rules_find(const struct fapilog_ctl *ctl, const char *name, size_t name_len, uint32_t *ret)
 {
-    uint32_t level = otherwise;
-    size_t best = 0;
-    int found = 0;
+    int best = -1;
     for (uint32_t i = 0; i < FAPILOG_LEVEL_RULES_MAX; i++) {
         const struct fapilog_level_rule *rule = &ctl->rule[i];
         /* order: acquire, pairs with the release of `used` by whoever wrote the rule */
         if (!load_acq(&rule->used))
             continue;
-        const size_t len = strnlen(rule->prefix, sizeof rule->prefix);
-        if (!prefix_fits(rule->prefix, len, name, name_len) || (found && len < best))
+        const int len = (int)strnlen(rule->prefix, sizeof rule->prefix);
+        if (!rules_fit(rule->prefix, (size_t)len, name, name_len) || len < best)
             continue;
         /* order: relaxed - a lone number */
-        level = load_rlx(&rule->level);
+        *ret = load_rlx(&rule->level);
         best = len;
-        found = 1;
     }
-    return level;
+    return best;
+}
+
+uint32_t rules_level(const struct fapilog_ctl *ctl, const char *name, size_t name_len, uint32_t otherwise)
+{
+    (void)rules_find(ctl, name, name_len, &otherwise);
+    return otherwise;
 }

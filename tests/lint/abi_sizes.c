@@ -29,6 +29,7 @@ LAYOUT(fapilog_site_desc, reserved, 48, 56);
 LAYOUT(fapilogi_lane, count, 56, 64);
 LAYOUT(fapilogi_module, linked, 24, 32);
 LAYOUT(fapilogi_ptext, hex, 12, 32);
+LAYOUT(fapilogi_limit, suppressed, 8, 16);
 
 /* ---- plug-ins */
 LAYOUT(fapilog_error, text, 0, 512);

@@ -26,6 +26,13 @@ void every_macro(fapilog_t *log, const char *text, char *mutable_text, const voi
     FAPILOG_AUDITF(log, "audit");
     FAPILOG_SECURITYF(log, "security");
     FAPILOG_LOGF(log, level, "%d", 1);
+    FAPILOG_ONCE(FAPILOG_INFO(log, "once", FL("n", 1)));
+    FAPILOG_EVERY(100, { FAPILOG_INFOF(log, "%d", 1); FAPILOG_INFO(log, "and this", FL("n", 1)); });
+    FAPILOG_LIMIT(1000000000, FAPILOG_WARNING(log, "limit", FL("suppressed", fapilog_suppressed)));
+    if (level)
+        FAPILOG_ONCE(FAPILOG_INFO(log, "one statement, too"));
+    else
+        FAPILOG_LIMIT(1, FAPILOG_INFO(log, "without a use of fapilog_suppressed"));
     if (level)
         FAPILOG_INFO(log, "a macro is one statement");
     else
@@ -56,6 +63,7 @@ void every_field(fapilog_t *log, const char *text, const unsigned char *bytes)
 
 int every_list(fapilog_t *log, const unsigned char *bytes)
 {
+    const int changed = fapilog_set_level(log, fapilog_level_from_text("debug"));
     struct fapilog_counters counters;
     fapilog_t *const venue = fapilog_with(log, FAPILOG_FIELDS(FL("venue", "XETRA"), FL("gateway", 7), FL("on", true),
                                                               FL_UUID("uuid", bytes), FL_DURATION("limit", 5)));
@@ -66,5 +74,5 @@ int every_list(fapilog_t *log, const unsigned char *bytes)
     r |= fapilog_log(venue, FAPILOG_LEVEL_INFO, "dynamic", 7, FAPILOG_FIELDS(FL("n", 1), FL_STACK("stack")));
     fapilog_get_counters(venue, &counters);
     fapilog_context_pop(&scope);
-    return r;
+    return r | changed;
 }

@@ -1,7 +1,6 @@
 #!/bin/sh
 # producer-setuid.sh PROGRAM: the environment chooses where a program logs and what, but not where it has more rights
-# than the user who starts it: then it could name a directory of that other user, or switch off what is logged of this
-# one.
+# than the user who starts it: then it could name a directory of that other user, or switch logging off.
 # 77: no root, no setpriv, or no place where setuid programs get their rights.
 set -eu
 work=$(mktemp -d /var/tmp/fapilog-test-XXXXXX)
