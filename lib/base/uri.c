@@ -121,7 +121,8 @@ static int parse_query(char *text, struct uri *u, struct err *e)
             continue;
         char *value = strchr(text, '=');
         if (!value || value == text)
-            return err_set(e, -EINVAL, "URI query: parameter %u is not key=value; in a password write ? as %%3F", place);
+            return err_set(e, -EINVAL, "URI query: parameter %u is not key=value; in a password write ? as %%3F",
+                           place);
         *value++ = '\0';
         int r = decode(text, "query", e);
         if (r == 0)

@@ -98,8 +98,9 @@ static void no_message_shows_a_part_of_a_password(void **state)
 {
     (void)state;
     static const char *const uris[] = {
-        "postgresql://app:hunter2/x@db/logs", "postgresql://app:hunter2?x@db/logs", "postgresql://app:hunter2#x@db/logs",
-        "postgresql://app:77777/hunter2@db", "http://app:1?hunter2@h/", "http://app:1?hunter2&a=b@h/", "://app:hunter2@h",
+        "postgresql://app:hunter2/x@db/logs", "postgresql://app:hunter2?x@db/logs",
+        "postgresql://app:hunter2#x@db/logs", "postgresql://app:77777/hunter2@db", "http://app:1?hunter2@h/",
+        "http://app:1?hunter2&a=b@h/", "://app:hunter2@h",
         "//app:hunter2@h/", "http://app:hunter2%zz@h/", "http://app:hunter2@h:x/"};
     for (size_t i = 0; i < ARRAY_COUNT(uris); i++) {
         struct uri u = {0};
