@@ -3,7 +3,13 @@
  * One call in some hundreds comes here, so that all it touches has grown cold: what counts is the number of cache
  * lines and pages, not of instructions. As a rule they are this code, which lies together, the first two lines of
  * the writer, the lane's tail and the lines that the record goes to. Everything else - the collector's head, the
- * clock, a context, memory for the first lap, the bell - is asked for where there is no way around it. */
+ * clock, a context, memory for the first lap, the bell - is asked for where there is no way around it.
+ *
+ *   | block header | records ...                          limit[0] |   EARLY   | limit[1], the next block
+ *                                                                  `- look_ahead(), then limit[0] = limit[1]
+ *
+ * A call comes here a first time shortly before the end. What the next block needs is sent for then and not waited
+ * for, so that the call which opens it finds it nearly as near as any other call does what it looks at. */
 #include "lib/producer/internal.h"
 
 #include "lib/base/atomics.h"
@@ -17,6 +23,7 @@ enum {
     HEADER = sizeof(struct fapilog_record_header),
     ANCHOR_SECONDS_MAX = 4,
     RECORD_MAX = sizeof(struct fapilog_block) + HEADER + sizeof(struct fapilog_ext) + 8, /* all but the arguments */
+    EARLY = 1023, /* bytes; odd, so that no other limit is like it */
 };
 
 static inline bool is_anchor_old(const struct writer *w, uint64_t now)
@@ -89,7 +96,22 @@ void fapilogi_block_begin(struct writer *w, uint64_t pos)
 static inline void open_whole(struct writer *w, uint64_t pos, uint64_t end)
 {
     begin(w, pos);
-    w->hot.limit[0] = w->hot.limit[1] = end;
+    w->hot.limit[0] = end - EARLY;
+    w->hot.limit[1] = end;
+}
+
+/* False: it has been done for this block, or does not belong to it. Limits that a context, a full lane or another
+ * owner has set since the block was opened are even. */
+static inline bool look_ahead(struct writer *w)
+{
+    if (!(w->hot.limit[0] & 1))
+        return false;
+    const uint64_t pos = w->hot.limit[1];
+    __builtin_prefetch(w->hot.data + (pos & w->hot.mask), 1);
+    if (pos + w->block - 1 >= w->open_until && w->ahead)
+        __builtin_prefetch(w->slot);
+    w->hot.limit[0] = pos;
+    return true;
 }
 
 /* What the short way, below, has no room for. */
@@ -153,7 +175,7 @@ struct fapilogi_pending *fapilogi_slow(struct fapilogi_lane *lane, const struct 
         return slower(w, log, site, level, args_size);
     w->hot.busy = 1;
     FAPILOGI_BARRIER(); /* a signal handler from here on leaves the lane alone: what we look at stays as it is */
-    const bool is_open = open_short(w, site, args_size);
+    const bool is_open = look_ahead(w) || open_short(w, site, args_size);
     FAPILOGI_BARRIER();
     w->hot.busy = 0;
     return likely(is_open) ? FAPILOGI_AGAIN : slower(w, log, site, level, args_size);

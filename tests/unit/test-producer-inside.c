@@ -227,7 +227,7 @@ static void open_beside_collector(void *arg)
     if (w->open_until != much)
         _exit(2);
     (void)next_block(log);
-    if (w->open_until != much + w->block || w->hot.limit[0] != block_end(w))
+    if (w->open_until != much + w->block || w->hot.limit[1] != block_end(w))
         _exit(3);
     while (w->lane->dropped == 0)
         FAPILOG_INFO(log, "filler", FL("i", 1));
@@ -238,6 +238,46 @@ static void open_beside_collector(void *arg)
     if (w->lane->dropped != 1)
         _exit(5);
     fapilog_close(log);
+}
+
+/* Records of `size` bytes and of one level, across two ends of a block. */
+static void fill_blocks(fapilog_t *log, uint32_t level, const char *text, uint64_t size)
+{
+    const struct writer *w = self_writer();
+    uint64_t before = w->hot.tail;
+    for (int blocks = 0; blocks < 2; before = w->hot.tail) {
+        const uint64_t end = block_end(w);
+        FAPILOG_LOG(log, level, "filler", FL("text", text));
+        const bool is_next = block_end(w) != end;
+        if (w->hot.tail - (is_next ? end + sizeof(struct fapilog_block) : before) != size)
+            _exit(1);
+        if (is_next && end - before >= size)
+            _exit(2); /* it had fitted in */
+        blocks += is_next;
+    }
+}
+
+static void look_ahead_and_go_on(void *arg)
+{
+    (void)arg;
+    fapilog_t *log = fapilog_open("svc", &(struct fapilog_options){.size = sizeof(struct fapilog_options),
+                                                                   .on_full = FAPILOG_ON_FULL_OVERWRITE});
+    char text[4000];
+    FAPILOG_INFO(log, "first");
+    (void)next_block(log);
+    for (uint64_t len = 4; len < sizeof text; len += 800) { /* with its length, at multiples of 8 */
+        memset(text, 'x', sizeof text);
+        text[len] = 0;
+        fill_blocks(log, FAPILOG_LEVEL_INFO, text, 16 + len + 4);
+        fill_blocks(log, FAPILOG_LEVEL_ERROR, text, 16 + len + 4);
+    }
+    fapilog_close(log);
+}
+
+static void looking_ahead_costs_no_room(void **state)
+{
+    scenario_run(*state, look_ahead_and_go_on, NULL);
+    (void)walk_one(*state);
 }
 
 static void head_is_read_when_it_matters(void **state)
@@ -319,9 +359,10 @@ static bool is_whole(const struct writer *w)
     return b->pos == before && b->seq + records_in_block(w, before) + records_in_block(w, open) == w->hot.count;
 }
 
+/* With less than *arg bytes left in the block. */
 static void interrupt_openings(void *arg)
 {
-    (void)arg;
+    const uint64_t *left = arg;
     const struct sigaction on_begin = {.sa_sigaction = step_begin, .sa_flags = SA_SIGINFO};
     const struct sigaction on_step = {.sa_sigaction = step, .sa_flags = SA_SIGINFO};
     (void)sigaction(SIGUSR2, &on_begin, NULL);
@@ -333,7 +374,7 @@ static void interrupt_openings(void *arg)
     const struct writer *w = self_writer();
     struct fapilog_lane_slot *slot = walk_slot(view, w->index);
     for (int k = 1; k <= STEPS; k++) {
-        for (int i = 0; w->hot.tail < w->cap || block_end(w) - w->hot.tail >= 24; i++) { /* its memory is there then */
+        for (int i = 0; w->hot.tail < w->cap || block_end(w) - w->hot.tail >= *left; i++) { /* its memory is there then */
             FAPILOG_INFO(stepped, "filler", FL("i", i));
             slot->head = w->hot.tail / w->block * w->block; /* as a collector that keeps up */
         }
@@ -354,8 +395,12 @@ static void interrupt_openings(void *arg)
 static void a_signal_in_the_midst_of_an_opening_loses_nothing(void **state)
 {
     struct scenario *s = *state;
-    scenario_wait(s, scenario_start(interrupt_openings, NULL));
-    assert_int_equal(s->status, 0);
+    enum { RECORD = 24 };
+    uint64_t left[] = {RECORD, 1023 + RECORD}; /* the block is opened, the next one is looked ahead for */
+    for (unsigned i = 0; i < 2; i++) {
+        scenario_wait(s, scenario_start(interrupt_openings, &left[i]));
+        assert_int_equal(s->status, 0);
+    }
 }
 #endif
 
@@ -627,6 +672,7 @@ int main(void)
         TEST(an_anchor_of_the_collector_is_taken_while_it_is_young),
         TEST(memory_comes_as_it_is_needed),
         TEST(head_is_read_when_it_matters),
+        TEST(looking_ahead_costs_no_room),
         TEST(waiting_for_room_keeps_errno),
 #if defined(__x86_64__)
         TEST(a_signal_in_the_midst_of_an_opening_loses_nothing),
