@@ -82,7 +82,7 @@ static char *put_stack(const struct fapilog_record *r, const struct fapilog_fiel
         for (uint32_t i = 0; i < f->len / 8; i++) {
             if (i > 0)
                 out = put_lit(out, "\\n");
-            out = value_frame(r, value_stack_address(f, i), out, flags);
+            out = value_frame(r, value_stack_address(f, i), json_escape, out, flags);
         }
         *out++ = '"';
         return out;
@@ -108,7 +108,7 @@ static char *put_frames(const struct fapilog_record *r, const struct fapilog_fie
             *out++ = ',';
         out = put_lit(out, "{\"code\":null,\"file\":\"");
         char *const frame = out;
-        out = value_frame(r, value_stack_address(f, i), out, flags);
+        out = value_frame(r, value_stack_address(f, i), json_escape, out, flags);
         char *plus = out - 1; /* of path+0xoffset; an address of no known module has none */
         while (plus > frame && *plus != '+')
             plus--;

@@ -13,9 +13,7 @@ static const struct fapilog_text own_names[] = {
 
 static void build_text(struct build *b, struct fapilog_text value)
 {
-    if (text_is_bare(value.data, value.len) && utf8_valid(value.data, value.len))
-        build_clean(b, value);
-    else
+    if (!build_bare(b, value))
         build_quoted(b, value);
 }
 
@@ -45,9 +43,8 @@ static void build_name(struct build *b, struct fapilog_text name)
 
 static char *put_text(const char *text, size_t len, char *out, unsigned *flags)
 {
-    if (text_is_bare(text, len) && utf8_valid(text, len))
-        return text_clean(text, len, out, flags);
-    return value_quoted((struct fapilog_text){text, (uint32_t)len}, out, flags);
+    char *const end = text_bare(text, len, out);
+    return end ? end : value_quoted((struct fapilog_text){text, (uint32_t)len}, out, flags);
 }
 
 static char *logfmt_value(const struct fapilog_record *r, const struct fapilog_field *f, char *out, unsigned *flags)

@@ -62,7 +62,7 @@ static unsigned hex_4(const char *p)
 }
 
 /* The content of a JSON string in its shortest form, [p, end) without quotes, as text. Half pairs of
- * surrogates are gone by now, and pairs are UTF-8. out may be p. */
+ * surrogates are gone by now, and pairs are UTF-8. */
 static char *put_unescaped(const char *p, const char *end, char *out)
 {
     while (p < end) {
@@ -191,8 +191,8 @@ static char *put_stack(const struct fapilog_record *r, const struct fapilog_fiel
     for (uint32_t i = 0; i < f->len / 8; i++) {
         char *const value = proto_open(out, OTLP_LIST_VALUES);
         char *const text = proto_open(value, OTLP_ANY_STRING);
-        char *const end = value_frame(r, value_stack_address(f, i), text, flags); /* escaped as in JSON */
-        out = proto_close(value, proto_close(text, put_unescaped(text, end, text)));
+        char *const end = value_frame(r, value_stack_address(f, i), otlp_proto_utf8, text, flags);
+        out = proto_close(value, proto_close(text, end));
     }
     return proto_close(list, out);
 }

@@ -128,7 +128,7 @@ static char *stack_any(const struct fapilog_record *r, const struct fapilog_fiel
         if (i > 0)
             *out++ = ',';
         out = put_lit(out, "{\"stringValue\":\"");
-        out = value_frame(r, value_stack_address(f, i), out, flags);
+        out = value_frame(r, value_stack_address(f, i), json_escape, out, flags);
         out = put_lit(out, "\"}");
     }
     return put_lit(out, "]}}");

@@ -223,6 +223,16 @@ void build_clean(struct build *b, struct fapilog_text text)
         build_advance(b, text_clean(text.data, text.len, b->out, b->flags));
 }
 
+bool build_bare(struct build *b, struct fapilog_text text)
+{
+    if (!build_room(b, (size_t)text.len * JSON_ESCAPE_FACTOR))
+        return true;
+    char *const end = text_bare(text.data, text.len, b->out);
+    if (end)
+        build_advance(b, end);
+    return end != NULL;
+}
+
 void build_key(struct build *b, struct fapilog_text name)
 {
     build_quoted(b, name);

@@ -139,6 +139,7 @@ static inline void build_bytes(struct build *b, const char *text, size_t len)
 
 void build_quoted(struct build *b, struct fapilog_text text); /* JSON string */
 void build_clean(struct build *b, struct fapilog_text text);  /* as text_clean() */
+bool build_bare(struct build *b, struct fapilog_text text); /* as text_bare(); false: nothing is written */
 void build_u64(struct build *b, uint64_t v);
 void build_slot(struct build *b, enum plan_slot slot, unsigned index);
 void build_value(struct build *b, const struct gather_entry *e);

@@ -89,9 +89,8 @@ static char *put_head(struct format *f, const struct fapilog_record *r, char *ou
 
 char *pretty_string(struct fapilog_text text, char *out, unsigned *flags)
 {
-    if (text_is_bare(text.data, text.len))
-        return text_clean(text.data, text.len, out, flags);
-    return text_quoted(text.data, text.len, '\'', out, flags);
+    char *const end = text_bare(text.data, text.len, out);
+    return end ? end : text_quoted(text.data, text.len, '\'', out, flags);
 }
 
 char *pretty_name(const struct format *f, struct fapilog_text name, char *out, unsigned *flags)
@@ -141,7 +140,7 @@ static char *put_stack(const struct fapilog_record *r, const struct gather_entry
     out = put_lit(out, ":\n");
     for (uint32_t i = 0; i < e->field->len / 8; i++) {
         out = put_lit(out, "      ");
-        out = value_frame(r, value_stack_address(e->field, i), out, flags);
+        out = value_frame(r, value_stack_address(e->field, i), text_clean, out, flags);
         *out++ = '\n';
     }
     return out;
@@ -208,6 +207,10 @@ static char *pretty_write(struct format *f, const struct fapilog_record *r, char
     *out++ = '\n';
     for (unsigned i = 0; i < g->count; i++)
         out = put_stack(r, &g->entry[i], out, &flags);
+    for (unsigned role = 1; role < FAPILOG_ROLE_COUNT; role++) {
+        if (g->by_role[role].field)
+            out = put_stack(r, &g->by_role[role], out, &flags);
+    }
     return out;
 }
 

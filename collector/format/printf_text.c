@@ -249,7 +249,7 @@ static char *put_real(const struct spec *s, double v, char *out)
     return put_body(s, number, sign + hex, number + sign + hex, len - sign - hex, s->zero && v - v == 0, out);
 }
 
-static char *put_string(const struct spec *s, const char *data, size_t len, printf_text_fn *text, char *out,
+static char *put_string(const struct spec *s, const char *data, size_t len, value_text_fn *text, char *out,
                         unsigned *flags)
 {
     if (s->precision >= 0 && len > (size_t)s->precision)
@@ -262,7 +262,7 @@ static char *put_string(const struct spec *s, const char *data, size_t len, prin
 }
 
 static char *put_argument(const struct fapilog_record *r, const struct spec *s, const struct fapilog_field *f,
-                          printf_text_fn *text, char *out, unsigned *flags)
+                          value_text_fn *text, char *out, unsigned *flags)
 {
     const char kind = s->conversion;
     if (f->type == FAPILOG_TYPE_STRING || f->type == FAPILOG_TYPE_JSON)
@@ -281,7 +281,7 @@ static char *put_argument(const struct fapilog_record *r, const struct spec *s, 
         for (uint32_t i = 0; i < f->len / 8; i++) {
             if (i > 0)
                 *out++ = ' ';
-            out = value_frame(r, value_stack_address(f, i), out, flags);
+            out = value_frame(r, value_stack_address(f, i), text, out, flags);
         }
         return out;
     }
@@ -291,7 +291,7 @@ static char *put_argument(const struct fapilog_record *r, const struct spec *s, 
     return out;
 }
 
-char *printf_text_write(const struct fapilog_record *r, printf_text_fn *text, char *out, unsigned *flags)
+char *printf_text_write(const struct fapilog_record *r, value_text_fn *text, char *out, unsigned *flags)
 {
     struct arguments a = {.r = r};
     const char *p = r->message.data;

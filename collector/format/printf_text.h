@@ -4,18 +4,13 @@
 #ifndef COLLECTOR_FORMAT_PRINTF_TEXT_H
 #define COLLECTOR_FORMAT_PRINTF_TEXT_H
 
-#include <fapilog/reader.h>
-
-#include <stddef.h>
-
-/* How text goes into the output: json_escape or text_clean. */
-typedef char *printf_text_fn(const char *src, size_t len, char *out, unsigned *flags);
+#include "collector/format/values.h"
 
 /* What formatting adds at most to the bound of message and fields. */
 size_t printf_text_bound(const struct fapilog_record *r);
 
-/* Writes r->message with the record's unnamed fields put in. */
-char *printf_text_write(const struct fapilog_record *r, printf_text_fn *text, char *out, unsigned *flags);
+/* Writes r->message with the record's unnamed fields put in. `text`: how text goes into the output. */
+char *printf_text_write(const struct fapilog_record *r, value_text_fn *text, char *out, unsigned *flags);
 
 /* Calls visit for each conversion that printf_text_write() puts an argument in for: where its % stands, and the number
  * of the argument, counted from 0. */

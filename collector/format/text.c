@@ -2,6 +2,7 @@
 
 #include "lib/base/utf8.h"
 
+#include <stdbool.h>
 #include <string.h>
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -141,7 +142,7 @@ char *text_quoted(const char *src, size_t len, char quote, char *out, unsigned *
     return out;
 }
 
-bool text_is_bare(const char *src, size_t len)
+static bool is_bare(const char *src, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         const uint8_t c = (uint8_t)src[i];
@@ -149,4 +150,14 @@ bool text_is_bare(const char *src, size_t len)
             return false;
     }
     return len > 0;
+}
+
+/* What was written decides: the source may change, and control characters have become escapes. */
+char *text_bare(const char *src, size_t len, char *out)
+{
+    unsigned flags = 0;
+    if (!is_bare(src, len))
+        return NULL;
+    char *const end = text_clean(src, len, out, &flags);
+    return flags == 0 && is_bare(out, (size_t)(end - out)) ? end : NULL;
 }

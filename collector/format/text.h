@@ -2,7 +2,6 @@
 #ifndef COLLECTOR_FORMAT_TEXT_H
 #define COLLECTOR_FORMAT_TEXT_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /* Copies the bytes up to the first that is not printable ASCII or is one of `others` (0x7f for none). Returns how many;
@@ -17,8 +16,8 @@ char *text_clean(const char *src, size_t len, char *out, unsigned *flags);
 /* The same between quotes: the quote and the backslash are escaped too. */
 char *text_quoted(const char *src, size_t len, char quote, char *out, unsigned *flags);
 
-/* Whether a value can stand bare in a key=value list: not empty, and no space, quote, '=', backslash
- * or control character in it. */
-bool text_is_bare(const char *src, size_t len);
+/* Copies a value that can stand bare in a key=value list: UTF-8, not empty, and no space, quote, '=', backslash or
+ * control character in it. NULL: it cannot; anything may be at out then. */
+char *text_bare(const char *src, size_t len, char *out);
 
 #endif

@@ -46,7 +46,7 @@ uint64_t value_stack_address(const struct fapilog_field *f, uint32_t i)
     return address;
 }
 
-char *value_frame(const struct fapilog_record *r, uint64_t address, char *out, unsigned *flags)
+char *value_frame(const struct fapilog_record *r, uint64_t address, value_text_fn *text, char *out, unsigned *flags)
 {
     enum { PATH_SHOWN_MAX = 128 }; /* bytes: escaped they still fit into VALUE_FRAME_MAX */
     struct fapilog_text path;
@@ -64,7 +64,7 @@ char *value_frame(const struct fapilog_record *r, uint64_t address, char *out, u
             path.len--;
         }
     }
-    out = json_escape(path.data, path.len, out, flags);
+    out = text(path.data, path.len, out, flags);
     out = put_lit(out, "+0x");
     return num_hex(out, offset);
 }
@@ -77,7 +77,7 @@ static char *stack_json(const struct fapilog_record *r, const struct fapilog_fie
         if (i > 0)
             *out++ = ',';
         *out++ = '"';
-        out = value_frame(r, value_stack_address(f, i), out, flags);
+        out = value_frame(r, value_stack_address(f, i), json_escape, out, flags);
         *out++ = '"';
     }
     *out++ = ']';

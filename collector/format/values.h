@@ -53,8 +53,11 @@ char *value_json(const struct fapilog_record *r, const struct fapilog_field *f, 
  * and STACK. Durations and times are for people. False: not of these types, nothing written. */
 bool value_plain(const struct fapilog_field *f, enum num_style style, char **out);
 
-/* One return address: path+0xoffset, or 0xaddress where no module is known. Escaped as in JSON. */
-char *value_frame(const struct fapilog_record *r, uint64_t address, char *out, unsigned *flags);
+/* How text goes into the output: json_escape(), text_clean() ... At most JSON_ESCAPE_FACTOR * len bytes. */
+typedef char *value_text_fn(const char *src, size_t len, char *out, unsigned *flags);
+
+/* One return address: path+0xoffset, or 0xaddress where no module is known. */
+char *value_frame(const struct fapilog_record *r, uint64_t address, value_text_fn *text, char *out, unsigned *flags);
 /* Frame i of a STACK field. */
 uint64_t value_stack_address(const struct fapilog_field *f, uint32_t i);
 

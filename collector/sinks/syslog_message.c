@@ -71,13 +71,12 @@ static char *put_pairs(const struct fapilog_record *r, const struct gather *g, c
         unsigned flags = 0;
         char *end = out;
         const struct fapilog_field *f = g->entry[i].field;
-        if (f->type == FAPILOG_TYPE_STRING && !text_is_bare(f->v.data, f->len))
-            end = value_quoted((struct fapilog_text){ f->v.data, f->len }, out, &flags);
+        if (f->type == FAPILOG_TYPE_STRING && (end = text_bare(f->v.data, f->len, out)))
+            out = end;
         else if (f->type == FAPILOG_TYPE_STRING)
-            end = text_clean(f->v.data, f->len, out, &flags);
-        else if (!value_plain(f, NUM_POINT, &end))
-            end = value_json(r, f, VALUE_SORTED, out, &flags);
-        out = end;
+            out = value_quoted((struct fapilog_text){ f->v.data, f->len }, out, &flags);
+        else
+            out = value_plain(f, NUM_POINT, &end) ? end : value_json(r, f, VALUE_SORTED, out, &flags);
     }
     return out;
 }

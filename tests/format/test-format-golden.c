@@ -224,6 +224,54 @@ static void pretty_shows_stacks_below_and_colours(void **state)
     sample_free(s);
 }
 
+/* A module's path comes from the process; U+009B begins a command to a terminal. */
+static bool hostile_module(const void *arg, uint64_t address, struct fapilog_text *ret_path, uint64_t *ret_offset)
+{
+    (void)arg;
+    *ret_path = sample_text("/a\xc2\x9b" "2J\x7f\"\xff");
+    *ret_offset = address;
+    return true;
+}
+
+static void frames_are_disarmed_like_other_text(void **state)
+{
+    (void)state;
+    static const uint64_t frames[] = {0x10};
+    struct sample *s = sample_new(SAMPLE_EMPTY);
+    s->r.module_of = hostile_module;
+    s->r.message = sample_text("m");
+    sample_add(s, sample_bytes("user_id", FAPILOG_TYPE_STACK, frames, sizeof frames));
+    check("pretty", NULL, s, "2026-11-21 08:37:04.123456 | INFO     | m\n    user_id:\n"
+          "      /a\\u009b2J\\x7f\"\xef\xbf\xbd+0x10\n");
+    check("json", NULL, s, "{\"time\":\"2026-11-21T08:37:04.123456789Z\",\"level\":\"INFO\",\"message\":\"m\","
+          "\"user_id\":[\"/a\xc2\x9b" "2J\x7f\\\"\xef\xbf\xbd+0x10\"],\"invalid\":\"utf8\"}\n");
+    sample_free(s);
+    s = sample_new(SAMPLE_EMPTY);
+    s->r.module_of = hostile_module;
+    sample_add(s, sample_bytes("", FAPILOG_TYPE_STACK, frames, sizeof frames));
+    sample_set_site(s, "%p", true);
+    check("pretty", NULL, s, "2026-11-21 08:37:04.123456 | INFO     | /a\\u009b2J\\x7f\"\xef\xbf\xbd+0x10 invalid=utf8\n");
+    sample_free(s);
+}
+
+/* An escape in a bare value would be read as these characters. */
+static void values_with_controls_stand_in_quotes(void **state)
+{
+    (void)state;
+    struct sample *const s = sample_new(SAMPLE_EMPTY);
+    s->r.message = sample_text("m");
+    sample_add(s, sample_string("a", "x\xc2\x85y"));
+    sample_add(s, sample_string("b", "x\xc3\xa9y"));
+    sample_bind(s, sample_string("c", "\xc2\x9b"));
+    s->logger = (struct fapilog_logger_info){.name = sample_text("l\xc2\x9b"), .fields = s->bound, .fields_count = 1};
+    s->r.logger = &s->logger;
+    check("logfmt", NULL, s, "time=2026-11-21T08:37:04.123456789Z level=INFO logger=\"l\xc2\x9b\" msg=\"m\" "
+          "a=\"x\xc2\x85y\" b=x\xc3\xa9y c=\"\xc2\x9b\"\n");
+    check("pretty", NULL, s, "2026-11-21 08:37:04.123456 | INFO     | l\\u009b: m a='x\\u0085y' b=x\xc3\xa9y "
+          "c='\\u009b'\n");
+    sample_free(s);
+}
+
 static void pretty_flattens_maps_and_disarms_controls(void **state)
 {
     (void)state;
@@ -380,6 +428,8 @@ int main(void)
         cmocka_unit_test(dagstack_orders_keys_as_utf16),
         cmocka_unit_test(pretty_shows_stacks_below_and_colours),
         cmocka_unit_test(pretty_flattens_maps_and_disarms_controls),
+        cmocka_unit_test(frames_are_disarmed_like_other_text),
+        cmocka_unit_test(values_with_controls_stand_in_quotes),
         cmocka_unit_test(pretty_repeats_long_paths_for_every_leaf),
         cmocka_unit_test(context_and_bound_fields_go_where_they_belong),
         cmocka_unit_test(errors_make_up_the_exception_of_the_envelope),
