@@ -150,12 +150,28 @@ static bool scan_digits(struct scan *s)
     return s->p > start;
 }
 
-/* RFC 8785 takes numbers for doubles; whole numbers of 64 bits are kept exactly, as D-15 wants. */
-static bool put_canonical_number(struct scan *s, const char *text, size_t len, bool whole)
+bool json_text_is_whole(const char *text, size_t len, bool *ret_negative, uint64_t *ret)
 {
-    const bool negative = *text == '-';
-    if (whole && len <= 19u + negative) {
-        if (negative && text[1] == '0')
+    uint64_t v = 0;
+    const bool negative = len > 0 && *text == '-';
+    for (size_t i = negative; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9' || __builtin_mul_overflow(v, 10u, &v) ||
+            __builtin_add_overflow(v, (unsigned)(text[i] - '0'), &v))
+            return false;
+    }
+    *ret_negative = negative;
+    *ret = negative ? 0 - v : v;
+    return len > negative && (!negative || v <= UINT64_C(1) << 63);
+}
+
+/* RFC 8785 takes numbers for doubles. Whole numbers of 64 bits are kept exactly all the same: they are ids and times,
+ * and a field of type u64 with that value has all its digits too. */
+static bool put_canonical_number(struct scan *s, const char *text, size_t len)
+{
+    bool negative;
+    uint64_t whole;
+    if (json_text_is_whole(text, len, &negative, &whole)) {
+        if (negative && whole == 0)
             text++, len--;
         memcpy(s->out, text, len);
         s->out += len;
@@ -181,17 +197,12 @@ static bool put_canonical_number(struct scan *s, const char *text, size_t len, b
 static bool scan_number(struct scan *s)
 {
     const char *const start = s->p;
-    bool whole = true;
     (void)scan_byte(s, '-');
     if (!scan_byte(s, '0') && !scan_digits(s))
         return false;
-    if (scan_byte(s, '.')) {
-        whole = false;
-        if (!scan_digits(s))
-            return false;
-    }
+    if (scan_byte(s, '.') && !scan_digits(s))
+        return false;
     if (s->p < s->end && (*s->p | 0x20) == 'e') {
-        whole = false;
         s->p++;
         if (!scan_byte(s, '+'))
             (void)scan_byte(s, '-');
@@ -200,7 +211,7 @@ static bool scan_number(struct scan *s)
     }
     const size_t len = (size_t)(s->p - start);
     if (s->style == VALUE_RFC8785)
-        return put_canonical_number(s, start, len, whole);
+        return put_canonical_number(s, start, len);
     memcpy(s->out, start, len);
     s->out += len;
     return true;

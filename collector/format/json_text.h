@@ -4,7 +4,9 @@
 #ifndef COLLECTOR_FORMAT_JSON_TEXT_H
 #define COLLECTOR_FORMAT_JSON_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { JSON_TEXT_DEPTH_MAX = 64 };
 
@@ -13,6 +15,9 @@ size_t json_text_bound(size_t len);
 /* style is an enum value_style: it decides the order of keys, and whether numbers keep their digits
  * (VALUE_SORTED) or are written as RFC 8785 wants them. Sets TEXT_INVALID_UTF8, TEXT_INVALID_JSON. */
 char *json_text_write(const char *src, size_t len, int style, char *out, unsigned *flags);
+
+/* Whether a JSON number is a whole one that 64 bits hold, signed or not. *ret is its value, modulo 2^64. */
+bool json_text_is_whole(const char *text, size_t len, bool *ret_negative, uint64_t *ret);
 
 /* For text that json_text_write() made: p stands at a value (a key is one too); returns its end. */
 const char *json_text_skip(const char *p);

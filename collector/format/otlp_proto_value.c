@@ -1,6 +1,7 @@
 #include "collector/format/otlp_proto_value.h"
 
 #include "collector/format/json_text.h"
+#include "collector/format/otlp_value.h"
 #include "collector/format/proto.h"
 #include "collector/format/values.h"
 #include "lib/base/check.h"
@@ -12,7 +13,6 @@ enum {
     JSON_WRAP = 96,
     JSON_DEPTH_MAX = 24, /* common decoders take no more than 100 messages inside each other: 6 around the value, and
                             3 for each map in it. What is deeper travels as JSON text. */
-    WHOLE_DIGITS_MAX = 18, /* longer numbers are doubles, as in otlp-json */
     NUMBER_MAX = 400,
 };
 
@@ -132,13 +132,13 @@ static char *put_json_number(const char **p, char *out)
 {
     char copy[NUMBER_MAX];
     const size_t len = strspn(*p, "+-.0123456789eE");
-    const bool is_whole = strcspn(*p, ".eE") >= len && len <= WHOLE_DIGITS_MAX;
+    int64_t whole;
     CHECK(len > 0 && len < sizeof copy); /* canonical numbers are short */
     memcpy(copy, *p, len);
     copy[len] = '\0';
     *p += len;
-    if (is_whole)
-        return proto_number(out, OTLP_ANY_INT, (uint64_t)strtoll(copy, NULL, 10));
+    if (otlp_is_int(copy, len, &whole))
+        return proto_number(out, OTLP_ANY_INT, (uint64_t)whole);
     return put_double(out, strtod(copy, NULL));
 }
 

@@ -62,15 +62,22 @@ static char *put_any_map(const char **p, char *out)
     return put_lit(out, "]}}");
 }
 
+bool otlp_is_int(const char *text, size_t len, int64_t *ret)
+{
+    bool negative;
+    uint64_t v;
+    if (!json_text_is_whole(text, len, &negative, &v) || (!negative && v > INT64_MAX))
+        return false;
+    *ret = (int64_t)v;
+    return true;
+}
+
 static char *put_any_number(const char **p, char *out)
 {
-    const char *const start = *p;
-    bool whole = true;
-    const char *end = start;
-    for (; *end && strchr("+-.0123456789eE", *end); end++)
-        whole = whole && *end != '.' && (*end | 0x20) != 'e';
+    const char *const start = *p, *const end = json_text_skip(start);
+    int64_t whole;
     *p = end;
-    if (!whole || end - start > 18) {
+    if (!otlp_is_int(start, (size_t)(end - start), &whole)) {
         out = put_lit(out, "{\"doubleValue\":");
         out = put_span(out, start, end);
         *out++ = '}';

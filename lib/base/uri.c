@@ -51,7 +51,8 @@ static int parse_port(const char *text, struct uri *u, struct err *e)
     if (!*text)
         return 0;
     const unsigned long port = strtoul(text, &end, 10);
-    if (*end || !isdigit((unsigned char)*text) || port < 1 || port > 65535) /* not shown: it may be half a password */
+    /* Not shown: it may be half a password. */
+    if (*end || !isdigit((unsigned char)*text) || port < 1 || port > 65535)
         return err_set(e, -EINVAL, "URI port: what follows the ':' of the host is not in 1..65535; in a password write "
                        "/ as %%2F, ? as %%3F, # as %%23");
     u->port = (uint16_t)port;

@@ -90,6 +90,32 @@ static void otlp_json_nests_as_the_protocol_does(void **state)
     sample_free(s);
 }
 
+/* Ids and times in nanoseconds have 19 digits, of which a double keeps 16. */
+static void otlp_json_keeps_whole_numbers_that_its_integers_hold(void **state)
+{
+    (void)state;
+    static const struct { const char *json, *value; } cases[] = {
+        {"1795250224123456789", "{\"intValue\":\"1795250224123456789\"}"},
+        {"9223372036854775807", "{\"intValue\":\"9223372036854775807\"}"},
+        {"-9223372036854775808", "{\"intValue\":\"-9223372036854775808\"}"},
+        {"-0", "{\"intValue\":\"0\"}"},
+        {"9223372036854775808", "{\"doubleValue\":9223372036854775808}"},
+        {"1e2", "{\"intValue\":\"100\"}"},
+        {"-9223372036854775809", "{\"doubleValue\":-9223372036854776000}"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct sample *const s = sample_new(SAMPLE_EMPTY);
+        char want[128];
+        (void)snprintf(want, sizeof want, "{\"key\":\"j\",\"value\":%s}", cases[i].value);
+        sample_add(s, sample_bytes("j", FAPILOG_TYPE_JSON, cases[i].json, (uint32_t)strlen(cases[i].json)));
+        char *const line = line_of("otlp-json", NULL, &s->r);
+        if (!strstr(line, want))
+            fail_msg("no %s in %s", want, line);
+        free(line);
+        sample_free(s);
+    }
+}
+
 /* The golden line of the DagStack specification, which has neither scope nor observed time. */
 static void the_least_that_dagstack_allows(void **state)
 {
@@ -250,7 +276,8 @@ static void frames_are_disarmed_like_other_text(void **state)
     s->r.module_of = hostile_module;
     sample_add(s, sample_bytes("", FAPILOG_TYPE_STACK, frames, sizeof frames));
     sample_set_site(s, "%p", true);
-    check("pretty", NULL, s, "2026-11-21 08:37:04.123456 | INFO     | /a\\u009b2J\\x7f\"\xef\xbf\xbd+0x10 invalid=utf8\n");
+    check("pretty", NULL, s, "2026-11-21 08:37:04.123456 | INFO     | "
+          "/a\\u009b2J\\x7f\"\xef\xbf\xbd+0x10 invalid=utf8\n");
     sample_free(s);
 }
 
@@ -420,6 +447,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_readme_record_in_every_format),
         cmocka_unit_test(otlp_json_nests_as_the_protocol_does),
+        cmocka_unit_test(otlp_json_keeps_whole_numbers_that_its_integers_hold),
         cmocka_unit_test(the_least_that_dagstack_allows),
         cmocka_unit_test(dagstack_names_the_root_logger_and_the_trace),
         cmocka_unit_test(enriched_fields_stand_by_the_process),

@@ -174,6 +174,29 @@ static void nested_json_becomes_lists(void **state)
     end();
 }
 
+static void whole_numbers_that_an_integer_holds_keep_all_digits(void **state)
+{
+    static const char json[] = "[1795250224123456789,-9223372036854775808,9223372036854775808]";
+    struct sample *s = sample_new(SAMPLE_EMPTY);
+    struct proto_field list;
+    (void)state;
+    start("");
+    sample_add(s, sample_bytes("j", FAPILOG_TYPE_JSON, json, sizeof json - 1));
+    entry[0] = remote_run_encode(&run, &s->r);
+    const struct proto_field record = payload_of(entry[0]);
+    assert_true(attribute(&record, "j", &list));
+    const char *at = list.data;
+    static const struct { unsigned field; uint64_t value; } want[] = {
+        {3, UINT64_C(1795250224123456789)}, {3, UINT64_C(1) << 63}, {4, UINT64_C(0x43e0000000000000)}};
+    for (size_t i = 0; i < ARRAY_COUNT(want); i++) {
+        const struct proto_field any = next(&at, list.data + list.len, 1);
+        const char *p = any.data;
+        assert_int_equal(next(&p, any.data + any.len, want[i].field).value, want[i].value);
+    }
+    sample_free(s);
+    end();
+}
+
 static void json_too_deep_for_decoders_is_text_inside(void **state)
 {
     struct proto_field v;
@@ -509,6 +532,7 @@ int main(void)
         cmocka_unit_test(a_time_before_1970_is_not_known),
         cmocka_unit_test(ids_and_flags_have_places_of_their_own_when_they_are_well_formed),
         cmocka_unit_test(nested_json_becomes_lists),
+        cmocka_unit_test(whole_numbers_that_an_integer_holds_keep_all_digits),
         cmocka_unit_test(json_too_deep_for_decoders_is_text_inside),
         cmocka_unit_test(every_record_is_well_formed_and_within_its_bound),
         cmocka_unit_test(a_group_too_long_for_the_head_is_part_of_the_payload),
