@@ -63,6 +63,16 @@ int uring_new(const struct io_config *cfg, struct io **ret, struct err *e);
 int plain_new(const struct io_config *cfg, struct io **ret, struct err *e);
 int sim_new(const struct io_config *cfg, struct io **ret, struct err *e);
 
+static inline uint64_t io_req_bytes(const struct io_req *req)
+{
+    uint64_t sum = 0;
+    if (req->op != IO_WRITEV)
+        return req->len;
+    for (uint32_t i = 0; i < req->len; i++)
+        sum += req->iov[i].iov_len;
+    return sum;
+}
+
 void io_list_append(struct io_list *l, struct io_req *req);
 void io_list_remove(struct io_list *l, struct io_req *req);
 

@@ -166,14 +166,10 @@ static void rw_run(struct plain *p, struct io_req *req, uint32_t len)
         io_finish(&p->io, req, n < 0 ? -errno : (int)n);
 }
 
-static uint32_t req_bytes(const struct io_req *req)
+static uint32_t bytes_of(const struct io_req *req)
 {
-    uint64_t sum = 0;
+    const uint64_t sum = io_req_bytes(req);
 
-    if (req->op != IO_WRITEV)
-        return req->len;
-    for (uint32_t i = 0; i < req->len; i++)
-        sum += req->iov[i].iov_len;
     return sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX - 1;
 }
 
@@ -191,7 +187,7 @@ static void execute(struct plain *p, struct io_req *req)
     const bool sync = req->op == IO_FSYNC || req->op == IO_FDATASYNC || req->op == IO_WRITEBACK;
     const enum io_call call = sync ? IO_CALL_SYNC : req->op == IO_READ ? IO_CALL_READ : IO_CALL_WRITE;
     uint32_t len = req->op == IO_WRITEV ? UINT32_MAX : req->len;
-    int r = p->fault ? p->fault(p, call, sync ? 0 : req_bytes(req), &len) : 0;
+    int r = p->fault ? p->fault(p, call, sync ? 0 : bytes_of(req), &len) : 0;
 
     if (r < 0)
         io_finish(&p->io, req, r);

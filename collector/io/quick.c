@@ -63,22 +63,12 @@ static ssize_t make(const struct io_req *req, int flags)
     return n < 0 ? -errno : n;
 }
 
-static uint64_t bytes_of(const struct io_req *req)
-{
-    uint64_t sum = 0;
-    if (req->op != IO_WRITEV)
-        return req->len;
-    for (uint32_t i = 0; i < req->len; i++)
-        sum += req->iov[i].iov_len;
-    return sum;
-}
-
 bool quick_write(struct quick *q, const struct io_req *req, int *ret_result)
 {
     const uint64_t start = clock_mono_ns();
     if (start < q->not_until_ns)
         return false;
-    const enum quick_way way = quick_choose(q, bytes_of(req));
+    const enum quick_way way = quick_choose(q, io_req_bytes(req));
     ssize_t n = make(req, way == QUICK_UNCACHED ? RWF_DONTCACHE : 0);
     if (n == -EOPNOTSUPP && way == QUICK_UNCACHED) {
         q->is_refused = true;
