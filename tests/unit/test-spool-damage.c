@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <sys/stat.h>
+#include <xxhash.h>
 
 enum { BLOCKS = 3, RECORDS = 4, ALL = BLOCKS * RECORDS };
 
@@ -207,11 +208,23 @@ static void a_disk_that_fails_at_any_call_costs_nothing(void **state)
     }
 }
 
+static void a_head_of_another_length_counts_as_damaged(void **state)
+{
+    struct spool_file_head h = { .kind = SPOOL_ENTRIES };
+    (void)state;
+    spool_file_head_seal(&h);
+    assert_true(spool_file_head_is_valid(&h));
+    h.head_bytes += 8;
+    h.xxh3 = XXH3_64bits(&h, offsetof(struct spool_file_head, xxh3));
+    assert_false(spool_file_head_is_valid(&h));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cut_at_any_byte_the_blocks_before_are_delivered),
         cmocka_unit_test(of_a_flipped_bit_only_its_block_suffers),
+        cmocka_unit_test(a_head_of_another_length_counts_as_damaged),
         cmocka_unit_test(a_damaged_cursor_costs_no_record),
         cmocka_unit_test(a_disk_that_fails_at_any_call_costs_nothing),
     };

@@ -45,7 +45,7 @@ void spool_file_head_seal(struct spool_file_head *h)
 bool spool_file_head_is_valid(const struct spool_file_head *h)
 {
     return h->magic == SPOOL_FILE_MAGIC && h->endian == SPOOL_ENDIAN && h->major >= 1 && h->major <= SPOOL_MAJOR &&
-           h->xxh3 == XXH3_64bits(h, offsetof(struct spool_file_head, xxh3));
+           h->head_bytes == sizeof *h && h->xxh3 == XXH3_64bits(h, offsetof(struct spool_file_head, xxh3));
 }
 
 size_t spool_block_bound(size_t raw_len)
