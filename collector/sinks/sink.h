@@ -139,7 +139,7 @@ struct sink_ops {
 /* Common options of every sink; rows in sink_common_opts. */
 struct sink_common {
     const char *name;       /* NULL until the core names it: scheme, with -2, -3 ... when taken */
-    const char *format;     /* sink_new() fills in the sink's default; NULL for wants_raw */
+    const char *format;     /* sink_finish() fills in the sink's default; NULL for wants_raw */
     uint8_t min_severity;   /* a record's level number must be at least this */
     struct opt_list levels; /* names; none = all */
     uint32_t level_mask;    /* derived from min_severity and levels: bit = level number */
@@ -201,12 +201,8 @@ int sink_needs_lines(const void *cfg, const struct format_ops *f, struct err *e)
 /* Level names; none, or NULL, allows all. */
 int sink_level_mask(uint8_t min_severity, const struct opt_list *levels, uint32_t *ret, struct err *e);
 
-/* Parses a URI into a new sink (configured, not opened). `source` says where the text came from, for
- * messages. */
-int sink_new(const char *uri, const char *source, struct sink **ret, struct err *e);
-/* The same in steps, for sinks that are put together from several sources: a sink with its defaults; values
- * from anywhere in rising precedence by sink_option() and opt_set(), or of a URI by sink_set_uri(); then the
- * checks and what is derived. */
+/* A sink with its defaults; values from anywhere follow in rising precedence by sink_option() and opt_set(), or of a
+ * URI by sink_set_uri(); then the checks and what is derived. */
 int sink_new_empty(const struct sink_ops *ops, struct sink **ret, struct err *e);
 int sink_set_alias(struct sink *s, const char *alias, struct err *e); /* alias_options; any name may be given */
 int sink_set_uri(struct sink *s, const char *uri, struct err *e);

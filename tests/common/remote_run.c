@@ -2,6 +2,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+#include "tests/common/sink_new.h"
 
 #include <stdio.h>
 #include <stdlib.h>

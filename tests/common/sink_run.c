@@ -3,6 +3,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/check.h"
+#include "tests/common/sink_new.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -5,6 +5,7 @@
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "tests/common/record_sample.h"
+#include "tests/common/sink_new.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

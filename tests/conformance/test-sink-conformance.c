@@ -3,6 +3,7 @@
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
 #include "tests/common/native_run.h"
+#include "tests/common/sink_new.h"
 #include "tests/common/sink_run.h"
 #include "tests/conformance/sink_options.h"
 

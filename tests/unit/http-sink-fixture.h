@@ -6,6 +6,7 @@
 #include "lib/base/clock.h"
 #include "tests/common/http_server.h"
 #include "tests/common/remote_run.h"
+#include "tests/common/sink_new.h"
 
 #include <errno.h>
 #include <jansson.h>

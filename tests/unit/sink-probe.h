@@ -6,6 +6,7 @@
 
 #include "collector/sinks/sink.h"
 #include "lib/base/check.h"
+#include "tests/common/sink_new.h"
 
 enum { PROBE_RECORDS_MAX = 4096, PROBE_CHUNKS = 2 };
 

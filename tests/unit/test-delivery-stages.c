@@ -1,5 +1,6 @@
 #include "collector/delivery/pipeline_internal.h"
 #include "tests/common/delivery_world.h"
+#include "tests/common/sink_new.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -4,6 +4,7 @@
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "tests/common/remote_run.h"
+#include "tests/common/sink_new.h"
 
 #include <errno.h>
 #include <poll.h>

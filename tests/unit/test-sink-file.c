@@ -1,6 +1,7 @@
 #include "collector/sinks/fileset.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+#include "tests/common/sink_new.h"
 #include "tests/common/sink_run.h"
 #include "tests/unit/sink-file-fixture.h"
 

@@ -6,6 +6,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/utf8.h"
 #include "tests/common/record_sample.h"
+#include "tests/common/sink_new.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
