@@ -2,7 +2,6 @@
  * looks like a misspelt one, is said on stderr and counts as not given. */
 #include "lib/producer/internal.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,15 +127,15 @@ static uint32_t environment_word(const char *name, const struct word *words, con
 static bool parse_size(const char *text, uint64_t *ret)
 {
     char *end;
-    if (!isdigit((unsigned char)*text))
+    if (*text < '0' || *text > '9')
         return false;
     uint64_t n = strtoull(text, &end, 10);
     while (*end == ' ')
         end++;
-    const char *const units = "kmg";
-    const char *unit = *end ? strchr(units, tolower((unsigned char)*end)) : NULL;
+    const char *const units = "kmgKMG";
+    const char *unit = *end ? strchr(units, *end) : NULL;
     if (unit) {
-        const unsigned shift = 10 * (unsigned)(unit - units + 1);
+        const unsigned shift = 10 * (unsigned)((unit - units) % 3 + 1);
         if (n > UINT64_MAX >> shift)
             return false;
         n <<= shift;

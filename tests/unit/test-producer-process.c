@@ -419,6 +419,26 @@ static void a_misspelt_variable_is_said_once(void **state)
     assert_int_equal(lines(shared->text), sizeof wrong / sizeof *wrong);
 }
 
+static void sizes_have_units_of_either_case(void **state)
+{
+    static const struct {
+        const char *text;
+        unsigned log2, said;
+    } sizes[] = {{"65536", 16, 0}, {"64K", 16, 0}, {"64 KiB", 16, 0}, {"1mb", 20, 0}, {"1M", 20, 0}, {"64x", 19, 1},
+                 {"k", 19, 1}, {"-64k", 19, 1}, {"64kk", 19, 1}, {"2G", 19, 1}, {"99999999999999999999g", 19, 1}};
+    for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct scenario s;
+        scenario_init(&s);
+        setenv("FAPILOG_LANE_SIZE", sizes[i].text, 1);
+        run_with_stderr(&s, bad_environment);
+        assert_int_equal(lines(shared->text), sizes[i].said);
+        assert_int_equal(s.seg[0].lanes[4].cap_log2, sizes[i].log2);
+        scenario_done(&s);
+    }
+    unsetenv("FAPILOG_LANE_SIZE");
+    assert_int_equal(setenv("FAPILOG_RING_DIR", ((struct scenario *)*state)->dir, 1), 0);
+}
+
 static void open_and_log(void *arg)
 {
     (void)arg;
@@ -697,6 +717,8 @@ int main(void)
         TEST(wrong_options_are_said_and_ignored),
         TEST(a_wrong_environment_is_said_and_the_default_used),
         TEST(a_misspelt_variable_is_said_once),
+=======
+        TEST(sizes_have_units_of_either_case),
         TEST(the_number_of_lanes_is_a_choice),
         TEST(ring_directories_that_others_can_write_are_refused),
         TEST(the_ring_directory_is_chosen_in_order),
