@@ -2,8 +2,8 @@
  *
  *     2026-11-21 08:37:04.123456 | INFO     | orders.matching: order accepted order_id=42 note='two words'
  *
- * followed, for each STACK, by its frames on indented lines. With colours the level is coloured, time
- * and logger are dim. */
+ * followed, for each STACK and a text named error.stack, by its frames on indented lines. With colours the
+ * level is coloured, time and logger are dim. */
 #include "collector/format/enriched.h"
 #include "collector/format/level.h"
 #include "collector/format/plan.h"
@@ -131,13 +131,41 @@ static char *put_field(const struct format *f, const struct gather_entry *e, cha
     return put_value(e->field, out, flags);
 }
 
+/* What other languages have as their trace: lines. */
+static bool is_stack_text(const struct gather_entry *e)
+{
+    static const char name[] = "error.stack";
+    return e->field->type == FAPILOG_TYPE_STRING && e->name.len == sizeof name - 1 &&
+           memcmp(e->name.data, name, sizeof name - 1) == 0;
+}
+
+/* An empty line has no indent: so each byte of the text takes JSON_ESCAPE_FACTOR bytes at most, as in other fields. */
+static char *put_lines(const struct fapilog_field *f, char *out, unsigned *flags)
+{
+    const char *at = f->v.data, *const end = at + f->len;
+    while (at < end) {
+        const char *const feed = memchr(at, '\n', (size_t)(end - at));
+        const char *const stop = feed ? feed : end;
+        if (stop > at) {
+            out = put_lit(out, "      ");
+            out = text_clean(at, (size_t)(stop - at), out, flags);
+        }
+        *out++ = '\n';
+        at = feed ? feed + 1 : end;
+    }
+    return out;
+}
+
 static char *put_stack(const struct fapilog_record *r, const struct gather_entry *e, char *out, unsigned *flags)
 {
-    if (e->field->type != FAPILOG_TYPE_STACK)
+    const bool is_text = is_stack_text(e);
+    if (e->field->type != FAPILOG_TYPE_STACK && !is_text)
         return out;
     out = put_lit(out, "    ");
     out = text_clean(e->name.data, e->name.len, out, flags);
     out = put_lit(out, ":\n");
+    if (is_text)
+        return put_lines(e->field, out, flags);
     for (uint32_t i = 0; i < e->field->len / 8; i++) {
         out = put_lit(out, "      ");
         out = value_frame(r, value_stack_address(e->field, i), text_clean, out, flags);
@@ -196,8 +224,12 @@ static char *pretty_write(struct format *f, const struct fapilog_record *r, char
     out = put_head(f, r, out, &flags);
     out = plan_message_is_format(r) ? printf_text_write(r, text_clean, out, &flags)
                                     : text_clean(r->message.data, r->message.len, out, &flags);
-    for (unsigned i = 0; i < g->count; i++)
-        out = put_field(f, &g->entry[i], out, &flags);
+    for (unsigned i = 0; i < g->count; i++) {
+        if (is_stack_text(&g->entry[i]))
+            (void)put_lines(g->entry[i].field, out, &flags); /* what is invalid in it stands in the notes before it */
+        else
+            out = put_field(f, &g->entry[i], out, &flags);
+    }
     for (unsigned role = 1; role < FAPILOG_ROLE_COUNT; role++) {
         if (g->by_role[role].field)
             out = put_field(f, &g->by_role[role], out, &flags);

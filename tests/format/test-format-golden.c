@@ -299,6 +299,24 @@ static void values_with_controls_stand_in_quotes(void **state)
     sample_free(s);
 }
 
+/* S-12: what other languages hand over as their trace. */
+static void pretty_shows_a_trace_as_lines(void **state)
+{
+    (void)state;
+    struct sample *s = sample_new(SAMPLE_STACK);
+    s->call[0] = sample_string("error.stack", "Traceback:\n  File \"a.py\"\n\nValueError: \x1b[1mbad\xff\n");
+    check("pretty", NULL, s,
+          "2026-11-21 08:37:04.123456 | INFO     | orders.matching: it broke after='the stack' invalid=utf8\n"
+          "    error.stack:\n      Traceback:\n        File \"a.py\"\n\n      ValueError: \\x1b[1mbad\xef\xbf\xbd\n"
+          "    empty:\n");
+    sample_free(s);
+    s = sample_new(SAMPLE_STACK);
+    s->call[0] = sample_string("error.stack", "");
+    check("pretty", NULL, s, "2026-11-21 08:37:04.123456 | INFO     | orders.matching: it broke after='the stack'\n"
+          "    error.stack:\n    empty:\n");
+    sample_free(s);
+}
+
 static void pretty_flattens_maps_and_disarms_controls(void **state)
 {
     (void)state;
@@ -455,6 +473,7 @@ int main(void)
         cmocka_unit_test(an_id_of_zeros_is_no_id),
         cmocka_unit_test(dagstack_orders_keys_as_utf16),
         cmocka_unit_test(pretty_shows_stacks_below_and_colours),
+        cmocka_unit_test(pretty_shows_a_trace_as_lines),
         cmocka_unit_test(pretty_flattens_maps_and_disarms_controls),
         cmocka_unit_test(frames_are_disarmed_like_other_text),
         cmocka_unit_test(values_with_controls_stand_in_quotes),
