@@ -29,9 +29,14 @@ static const char prefix[] = "FAPILOG_";
 static const char variables[][NAME_ROOM] = {"RING_DIR", "SERVICE", "ENV", "VERSION",
                                             "LEVEL",    "ON_FULL", "LANES", "LANE_SIZE"};
 
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
 static bool is_letter(char a, char b)
 {
-    return toupper((unsigned char)a) == b;
+    return lower(a) == lower(b);
 }
 
 /* Whether so many edits (insert, delete, replace, swap of neighbours) make the word out of the name. */
@@ -78,10 +83,14 @@ static void look_for_misspelt(void)
     static bool has_looked;
     const size_t begin = sizeof prefix - 1;
     for (char **v = has_looked ? NULL : environ; v && *v; v++) {
+        char name[sizeof prefix + NAME_ROOM + NEAR];
         const size_t len = strcspn(*v, "=");
         const char *near = strncmp(*v, prefix, begin) == 0 ? meant(*v + begin, len - begin) : NULL;
-        if (near)
-            (void)fprintf(stderr, "fapilog: %.*s has no effect; did you mean %s%s?\n", (int)len, *v, prefix, near);
+        if (!near)
+            continue;
+        (void)snprintf(name, sizeof name, "%.*s", (int)len, *v);
+        if (environment(name))
+            (void)fprintf(stderr, "fapilog: %s has no effect; did you mean %s%s?\n", name, prefix, near);
     }
     has_looked = true;
 }
@@ -132,8 +141,8 @@ static bool parse_size(const char *text, uint64_t *ret)
     uint64_t n = strtoull(text, &end, 10);
     while (*end == ' ')
         end++;
-    const char *const units = "kmgKMG";
-    const char *unit = *end ? strchr(units, *end) : NULL;
+    const char *const units = "kmg";
+    const char *unit = *end ? strchr(units, lower(*end)) : NULL;
     if (unit) {
         const unsigned shift = 10 * (unsigned)((unit - units) % 3 + 1);
         if (n > UINT64_MAX >> shift)
