@@ -144,7 +144,7 @@ static bool parse_size(const char *text, uint64_t *ret)
     const char *const units = "kmg";
     const char *unit = *end ? strchr(units, lower(*end)) : NULL;
     if (unit) {
-        const unsigned shift = 10 * (unsigned)((unit - units) % 3 + 1);
+        const unsigned shift = 10 * (unsigned)(unit - units + 1);
         if (n > UINT64_MAX >> shift)
             return false;
         n <<= shift;

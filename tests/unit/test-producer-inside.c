@@ -374,7 +374,8 @@ static void interrupt_openings(void *arg)
     const struct writer *w = self_writer();
     struct fapilog_lane_slot *slot = walk_slot(view, w->index);
     for (int k = 1; k <= STEPS; k++) {
-        for (int i = 0; w->hot.tail < w->cap || block_end(w) - w->hot.tail >= *left; i++) { /* its memory is there then */
+        /* Its memory is there then. */
+        for (int i = 0; w->hot.tail < w->cap || block_end(w) - w->hot.tail >= *left; i++) {
             FAPILOG_INFO(stepped, "filler", FL("i", i));
             slot->head = w->hot.tail / w->block * w->block; /* as a collector that keeps up */
         }
