@@ -13,7 +13,7 @@
     OPT_TEXT_(T, m.directory, "directory", NULL, OPT_OUTPUT_DIR, \
               "Where files with dated names go; made when missing."), \
     OPT_TEXT_ALIAS_(T, m.prefix, "prefix", "filename_prefix", default_prefix, 0, "Begin of dated names."), \
-    FILESET_NUM_(OPT_SIZE, T, m.max_bytes, "max_bytes", NULL, "auto", 0, \
+    FILESET_NUM_(OPT_SIZE, T, m.max_bytes, "max_bytes", "size", "auto", 0, \
                  "Begin a new file rather than pass this size; 0: never; auto: 10MB if dated, else never."), \
     FILESET_NUM_(OPT_DURATION, T, m.interval_ns, "interval", "interval_seconds", "none", 1000000000, \
                  "Begin a new file at each multiple of this since 1970 (UTC): hourly, daily, 15m ..."), \

@@ -155,7 +155,17 @@ static void names_of_the_reference_are_understood(void **state)
     shows(&c, "shutdown_timeout = 3s", "FAPILOG_CORE__SHUTDOWN_TIMEOUT_SECONDS");
     shows(&c, "level = WARNING", "FAPILOG_CORE__LOG_LEVEL");
     config_free(&c);
-    loads(&c, "sinks: {a: {type: stdout_pretty}}\n", NULL);
+}
+
+/* S-02, S-105 */
+static void a_file_takes_the_names_of_either_reference(void **state)
+{
+    (void)state;
+    struct config c;
+    loads(&c, "sinks: {a: {type: stdout_pretty}, b: {type: file, path: /b, size: 100MB, keep: 10}}\n", NULL);
+    shows(&c, "sinks.a.mode = pretty", line(1));
+    shows(&c, "sinks.b.max_bytes = 100MB", line(1));
+    shows(&c, "sinks.b.max_files = 10", line(1));
     config_free(&c);
 }
 
@@ -428,6 +438,7 @@ int main(void)
         T(the_command_line_replaces_the_sinks_of_environment_and_file),
         T(without_sinks_the_environment_chooses_one),
         T(names_of_the_reference_are_understood),
+        T(a_file_takes_the_names_of_either_reference),
         T(maps_and_lists_of_the_environment_are_json_or_commas),
         T(routes_of_the_environment_replace_those_of_the_file),
         T(levels_are_merged_by_logger),
