@@ -3,6 +3,7 @@
 the new one."""
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -99,6 +100,22 @@ def a_request_under_way_holds_nothing_up():
             check(len(there.records) == left + 100, f"{on_full}: {len(there.records)} arrived")
 
 
+def a_dead_server_holds_up_neither_reloads_nor_the_end():
+    """fluent-bit#10670."""
+    with Place() as place, BrokenServer() as server:
+        c, admin = start(place, web=server.uri(SMALL_QUEUE), before=place.uri("before.jsonl"))
+        place.load_done("--records", COUNT, "--block")
+        wait_for("some of it is spooled", lambda: spooled(admin) > COUNT / 2)
+        for name in ("first", "second", "third"):
+            configure(place, web=server.uri(SMALL_QUEUE), **{name: place.uri(name + ".jsonl")})
+            c.send_signal(signal.SIGHUP)
+            wait_for(f"{name} is there", lambda: os.path.exists(place.file(name + ".jsonl"))) # pylint: disable=cell-var-from-loop
+        written = place.load_done("--id", 2, "--records", 100, "--block")
+        wait_for("the last file has it", lambda: line_count(place.file("third.jsonl")) == written)
+        check(not server.records, "the server is not dead")
+        stop(c)
+
+
 def what_a_sink_that_drops_held_is_told_and_counted():
     """Its successor goes on from its counters; those of one that has none stay in the books."""
     with Place() as place, BrokenServer() as away, BrokenServer(is_broken=False) as there:
@@ -182,6 +199,7 @@ def whatever_happens_in_whatever_order_nothing_is_lost():
 
 if __name__ == "__main__":
     sys.exit(run([what_waits_goes_to_the_new_url, a_sink_comes_and_the_dead_one_goes_and_comes_back,
-                  a_request_under_way_holds_nothing_up, what_a_sink_that_drops_held_is_told_and_counted,
+                  a_request_under_way_holds_nothing_up, a_dead_server_holds_up_neither_reloads_nor_the_end,
+                  what_a_sink_that_drops_held_is_told_and_counted,
                   what_does_not_open_leaves_the_old_one_at_work,
                   who_blocks_is_named, whatever_happens_in_whatever_order_nothing_is_lost]))
