@@ -717,7 +717,6 @@ int main(void)
         TEST(wrong_options_are_said_and_ignored),
         TEST(a_wrong_environment_is_said_and_the_default_used),
         TEST(a_misspelt_variable_is_said_once),
-=======
         TEST(sizes_have_units_of_either_case),
         TEST(the_number_of_lanes_is_a_choice),
         TEST(ring_directories_that_others_can_write_are_refused),
