@@ -161,7 +161,7 @@ static void on_done(struct io_req *req, int result)
 
 static void request(struct seglog *l, enum seglog_step step, enum io_op op, int fd)
 {
-    const bool is_sealed = l->group_done >= l->group_len;
+    const bool is_sealed = l->sealed && l->group_done >= l->group_len;
     l->step = step;
     l->req.op = op;
     l->req.fd = fd;
