@@ -315,6 +315,31 @@ static void without_room_on_the_disk_there_is_none(void **state)
     assert_int_equal(access(path, F_OK), -1);
 }
 
+/* Each that is not costs the thread that stores there a page fault in the file system. */
+static void its_pages_are_in_the_page_cache_before_the_first_block(void **state)
+{
+    enum { PAGES = JOURNAL_BYTES / 4096 };
+    static unsigned char is_there[PAGES];
+    const char *tmp = getenv("TMPDIR");
+    char on_disk[256];
+    struct journal j = { .guard = -1 };
+    struct err e;
+    (void)state;
+    (void)snprintf(on_disk, sizeof on_disk, "%s/fapilog-journal-XXXXXX", tmp ? tmp : "/var/tmp");
+    if (sysconf(_SC_PAGESIZE) != 4096 || !mkdtemp(on_disk))
+        skip();
+    const int r = journal_create(&j, on_disk, &whose, &e);
+    if (r == 0)
+        assert_int_equal(mincore(j.map, JOURNAL_BYTES, is_there), 0);
+    journal_discard(&j, on_disk);
+    assert_int_equal(rmdir(on_disk), 0);
+    if (r == -EOPNOTSUPP)
+        skip(); /* a network file system, or one that cannot reserve */
+    assert_int_equal(r, 0);
+    for (uint32_t i = 0; i < PAGES; i++)
+        assert_true(is_there[i] & 1);
+}
+
 static void one_that_was_cut_is_seen_and_does_not_kill(void **state)
 {
     struct journal j;
@@ -718,6 +743,7 @@ int main(void)
         cmocka_unit_test(what_lies_in_a_file_already_is_not_in_it_any_more),
         cmocka_unit_test(that_of_another_sink_is_left_alone),
         cmocka_unit_test(without_room_on_the_disk_there_is_none),
+        cmocka_unit_test(its_pages_are_in_the_page_cache_before_the_first_block),
         cmocka_unit_test(one_that_was_cut_is_seen_and_does_not_kill),
         cmocka_unit_test(a_file_system_that_cannot_but_cache_is_asked_once),
         cmocka_unit_test(what_comes_fast_does_not_stay_in_the_page_cache),

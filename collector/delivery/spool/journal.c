@@ -5,18 +5,22 @@
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fault.h"
+#include "lib/base/fd_io.h"
 #include "lib/reader/guard.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
+
+enum { BRING_BYTES = 1 << 20 }; /* a write, and so the largest folio */
 
 static void path_of(const char *dir, char ret[PATH_MAX])
 {
@@ -78,6 +82,19 @@ static int reserve(int fd, const char *path, struct err *e)
     return r < 0 ? err_sys(e, r, "allocate %s", path) : 0;
 }
 
+/* A first store into a page that is not in the page cache costs the thread about 4 us, under load, 9 ms in all (ext4 of
+ * Linux 6.18); large writes bring the same pages, in large folios, in 1 ms. */
+static int pages_bring(int fd, const char *path, struct err *e)
+{
+    auto_free char *zeros = calloc(1, BRING_BYTES);
+    int r = zeros ? 0 : -ENOMEM;
+    for (size_t left = JOURNAL_BYTES, n; left && r == 0; left -= n) {
+        n = left < BRING_BYTES ? left : BRING_BYTES;
+        r = fd_write_all(fd, zeros, n);
+    }
+    return r < 0 ? err_sys(e, r, "write %s", path) : 0;
+}
+
 static bool is_ours(const struct journal_map *m, const struct spool_file_head *whose)
 {
     if (journal_head_is_valid(m))
@@ -118,6 +135,8 @@ int journal_create(struct journal *j, const char *dir, const struct spool_file_h
     if (fd < 0)
         return err_sys(e, -errno, "open %s", path);
     int r = reserve(fd, path, e);
+    if (r == 0)
+        r = pages_bring(fd, path, e);
     if (r == 0)
         r = map_file(j, fd, path, e);
     if (r < 0) {
