@@ -90,8 +90,23 @@ const char *tables_suggest(const struct tables *t, const char *name)
     return near;
 }
 
+static bool is_of_remote_sinks(const struct tables *t, const char *name)
+{
+    bool is_sink = false;
+    for (unsigned i = 0; i < t->count; i++) {
+        if (t->rows[i] == sink_delivery_opts)
+            return false;
+        is_sink |= t->rows[i] == sink_common_opts;
+    }
+    return is_sink && opt_find(sink_delivery_opts, name);
+}
+
 static void unknown(struct build *b, const struct tables *t, const char *place, const char *path, const char *name)
 {
+    if (is_of_remote_sinks(t, name)) {
+        build_problem(b, -EINVAL, "%s: %s%s: no such option here: " SINK_REMOTE_ONLY, place, path, name);
+        return;
+    }
     char allowed[700] = "";
     size_t used = 0;
     for (unsigned i = 0; i < t->count; i++)

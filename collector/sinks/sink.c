@@ -120,6 +120,8 @@ static int refuse_key(struct sink *s, const char *key, struct err *e)
     const struct opt *rows;
     const char *near = NULL;
     void *cfg;
+    if (!s->ops->remote && opt_find(sink_delivery_opts, key))
+        return err_set(e, -EINVAL, "%s: no such option here: " SINK_REMOTE_ONLY, key);
     for (unsigned i = 0; (rows = sink_table(s, i, &cfg)); i++) {
         near = near ? near : opt_suggest(rows, key);
         list_names(rows, allowed, sizeof allowed);

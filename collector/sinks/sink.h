@@ -147,6 +147,8 @@ struct sink_common {
 };
 extern const struct opt sink_common_opts[];
 extern const struct opt sink_delivery_opts[]; /* of struct sink_delivery; remote sinks only */
+/* What is said of one of these rows to a sink without requests, which would leave it without effect. */
+#define SINK_REMOTE_ONLY "only sinks that speak to a server have it; what this one cannot write waits in the rings"
 
 struct sink {
     const struct sink_ops *ops;

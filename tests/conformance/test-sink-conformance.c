@@ -125,6 +125,11 @@ static void an_unknown_key_is_refused_with_what_is_allowed(void **state)
     assert_non_null(strstr(e.text, "min_severity"));
     assert_non_null(strstr(e.text, ops->opts[0].name));
     assert_non_null(strstr(e.text, "FAPILOG_SINKS"));
+    if (ops->remote)
+        return;
+    (void)snprintf(uri, sizeof uri, "%s%sbatch_size=1", uri_of(ops), strchr(uri_of(ops), '?') ? "&" : "?");
+    assert_int_equal(sink_new(uri, "FAPILOG_SINKS", &s, &e), -EINVAL);
+    assert_non_null(strstr(e.text, "speak to a server"));
 }
 
 static void its_page_lists_every_option(void **state)

@@ -27,6 +27,7 @@ static const struct wrong mistakes[] = {
     {"x-base: {a: 1, a: 2}\n", {":1:16: ", "first in line 1"}},
     {"x-base: &b {capcity: 1}\nstages:\n  - rate_limit: {<<: *b}\n", {":1:13: ", "stages.rate_limit", "capcity"}},
     {"sinks:\n  a: {type: loki, x-b: 1}\n", {":2:19: ", "sinks.a.x-b", "no such option"}},
+    {"sinks:\n  a: {type: console, on_full: spool}\n", {":2:", "sinks.a.on_full", "speak to a server"}},
     {"stage: []\n", {":1:1: ", "'stages'"}},
     {"io: plain\nflush_interval: 1h\n", {":2:17: ", "flush_interval", "'1h'", "1ms..1m"}},
     {"flush_interval: [1s]\n", {":1:17: ", "a list where a single value"}},

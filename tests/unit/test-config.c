@@ -248,10 +248,12 @@ static void variables_of_the_reference_are_told_what_replaces_them(void **state)
     assert_int_equal(setenv("FAPILOG_CORE__WORKER_COUNT", "4", 1), 0);
     assert_int_equal(setenv("fapilog_observability__metrics__enabled", "1", 1), 0);
     assert_int_equal(setenv("FAPILOG_CORE__REDACTION_MAX_DEPTH", "3", 1), 0);
+    assert_int_equal(setenv("FAPILOG_POSTGRES__MIN_POOL_SIZE", "3", 1), 0);
     loads(&c, NULL, NULL);
-    assert_int_equal(c.warnings_count, 3);
+    assert_int_equal(c.warnings_count, 4);
     for (unsigned i = 0; i < c.warnings_count; i++)
         assert_non_null(strstr(c.warning[i], " has no effect: "));
+    assert_non_null(strstr(c.warning[3], "opened when there is work")); /* not: did you mean MAX_POOL_SIZE? */
     config_free(&c);
     fixture_clear();
 }
