@@ -2,6 +2,7 @@
 """Real servers that are frozen (SIGSTOP), stopped and started again, or whose disk is full, while records come: the file beside
 them does not wait, everything arrives, what comes twice has the same id, and the books balance to the record."""
 import contextlib
+import importlib
 import json
 import os
 import re
@@ -32,10 +33,10 @@ def books(place):
 class World:
     """A collector with a file and sinks of one server; `numbers` tells which records that server has, with their ids."""
 
-    def __init__(self, place, *uris):
+    def __init__(self, place, *uris, env=None):
         self.place, self.written = place, 0
         more = [word for uri in uris for word in ("--sink", uri)]
-        self.collector = place.collector(*more)
+        self.collector = place.collector(*more, env=env)
         place.wait_ready(self.collector)
 
     def log(self):
@@ -139,10 +140,30 @@ def family(pid):
         return [pid, *map(int, f.read().split())]
 
 
-def postgresql_frozen_and_killed():
+def tablespace(pg, disk):
+    """Tables of this server's user lie on that disk from now on."""
+    path = os.path.join(disk, "tables")
+    os.mkdir(path)
+    if pg.user:
+        shutil.chown(path, pg.user)
+        os.chmod(os.path.dirname(disk), 0o711)
+    pg.sql(f"CREATE TABLESPACE small LOCATION '{path}'")
+    pg.sql("ALTER ROLE fapilog SET default_tablespace = small")
+
+
+def fill_up(path):
+    with contextlib.suppress(OSError), open(path, "wb", buffering=0) as f:
+        while True:
+            f.write(bytes(4096))
+
+
+def postgresql_frozen_killed_and_full():
     if not postgres.programs():
         raise Skip("PostgreSQL is not installed; tools/setup test")
-    with harness.Place() as place, postgres.Postgres() as pg:
+    with harness.Place() as place, harness.small_disk(place, "16m") as disk, postgres.Postgres() as pg:
+        if disk:
+            tablespace(pg, disk)
+        ballast = os.path.join(disk or place.out, "ballast")
         world = World(place, pg.uri(f"table=frozen&{QUICK}"))
 
         def signal_all(sig):
@@ -154,8 +175,19 @@ def postgresql_frozen_and_killed():
         def numbers():
             return pg.sql("SELECT DISTINCT event->'data'->>'producer', event->'data'->>'n' FROM frozen").split("\n")
 
-        for what, away, back in (("frozen", lambda: signal_all(signal.SIGSTOP), lambda: signal_all(signal.SIGCONT)),
-                                 ("killed", lambda: pg.stop("immediate"), pg.start)):
+        def has_refused():
+            with open(os.path.join(pg.path, "log"), encoding="utf-8") as f:
+                return "No space left" in f.read()
+
+        def empty():
+            harness.wait_for("its disk is full", has_refused)
+            os.unlink(ballast)
+
+        outages = [("frozen", lambda: signal_all(signal.SIGSTOP), lambda: signal_all(signal.SIGCONT)),
+                   ("killed", lambda: pg.stop("immediate"), pg.start)]
+        if disk:
+            outages.append(("full", lambda: fill_up(ballast), empty))
+        for what, away, back in outages:
             world.log()
             harness.wait_for("the table is there", lambda: pg.sql("SELECT to_regclass('frozen') IS NOT NULL") == "t")
             away()
@@ -165,6 +197,33 @@ def postgresql_frozen_and_killed():
         world.end(1)
         count = pg.sql("SELECT count(*) FROM frozen")
         harness.check(count == str(world.written), f"{count} rows for {world.written} records")
+        return f"{world.written} records"
+
+
+# ---- moto, which keeps nothing that a restart would find ----
+
+def cloudwatch_frozen():
+    cloudwatch = importlib.import_module("test-cloudwatch")
+    with harness.Place() as place:
+        port = cloudwatch.moto(place)
+        server = place.processes[-1]
+        uri = f"cloudwatch://eu-west-1/group/stream?endpoint_url=http%3A%2F%2F127.0.0.1%3A{port}&{QUICK}"
+        world = World(place, uri.replace("timeout=500ms", "timeout=2s"), env=cloudwatch.KEYS)
+
+        def numbers():
+            ids = {}
+            for event in map(json.loads, (e["message"] for e in cloudwatch.events(port, "group", "stream"))):
+                ids.setdefault((event["data"]["producer"], event["data"]["n"]), set()).add(event["context"]["message_id"])
+            return ids
+
+        world.log()
+        world.wait_all("at first", numbers)
+        server.send_signal(signal.SIGSTOP)
+        world.log()
+        server.send_signal(signal.SIGCONT)
+        world.wait_all("frozen", numbers)
+        world.end(1)
+        harness.check(all(len(ids) == 1 for ids in numbers().values()), "a record came again with another id")
         return f"{world.written} records"
 
 
@@ -197,4 +256,5 @@ def rsyslog_frozen_and_stopped():
 
 
 if __name__ == "__main__":
-    sys.exit(run([victorialogs_frozen_stopped_and_full, postgresql_frozen_and_killed, rsyslog_frozen_and_stopped]))
+    sys.exit(run([victorialogs_frozen_stopped_and_full, postgresql_frozen_killed_and_full, cloudwatch_frozen,
+                  rsyslog_frozen_and_stopped]))
