@@ -8,8 +8,25 @@
 #include "lib/base/str.h"
 #include "lib/ring/ringdir.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+/* What the start would say of it; it need not be there yet. Whoever checks may be somebody else than the collector. */
+static void try_rings(const struct options *o, const struct ringdir *dir)
+{
+    struct err why = { 0 };
+    char text[ERR_TEXT_MAX + 64];
+    if (o->privileges.is_done)
+        return;
+    const int fd = ringdir_open(dir, false, &why);
+    if (fd >= 0) {
+        (void)close(fd);
+    } else if (fd != -ENOENT) {
+        (void)snprintf(text, sizeof text, "%s; looked at as uid %u", why.text, (unsigned)geteuid());
+        say_line(stderr, text);
+    }
+}
 
 /* Where nobody gives a directory; one that root would make for the user does not have to be there. */
 static int print_rings(const struct options *o, const struct config *c, FILE *f, struct err *e)
@@ -18,6 +35,8 @@ static int print_rings(const struct options *o, const struct config *c, FILE *f,
     struct ringdir dir;
     const int r = ringdir_choose(&dir, c->settings.rings, e);
     const char *env = env_text("FAPILOG_RING_DIR");
+    if (r == 0)
+        try_rings(o, &dir);
     if (r == 0 && !c->settings.rings)
         (void)fprintf(f, "rings = %s  # %s\n",
                       o->privileges.is_done ? private_dirs_rings(c, &o->privileges.user, path) : dir.path,

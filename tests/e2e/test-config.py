@@ -221,6 +221,17 @@ def two_sinks_on_one_file_are_refused_however_it_is_spelt():
         check("sinks.http-2.spool_dir" in r.err.decode(), f"{r.err}")
 
 
+def a_ring_directory_that_cannot_be_used_is_told():
+    with Place() as place:
+        shared = os.path.join(place.path, "shared")
+        os.mkdir(shared)
+        os.chmod(shared, 0o777)
+        for rings, why in ((__file__, "Not a directory"), (shared, "is writable by others"), (place.path + "/none", "")):
+            r = execute([COLLECTOR, "--rings", rings, "--check"], status=0)
+            said = r.err.decode()
+            check((why in said and "looked at as uid" in said) if why else not said, f"{rings}: {said}")
+
+
 def a_program_that_cannot_be_run_is_told_before_there_are_records():
     with Place() as place:
         with open(place.file("text"), "w", encoding="utf-8"):
@@ -377,6 +388,7 @@ if __name__ == "__main__":
         a_misspelt_variable_is_told_of,
         check_tries_what_only_opening_a_stage_tells, a_format_that_a_sink_cannot_use_is_refused,
         two_sinks_on_one_file_are_refused_however_it_is_spelt,
+        a_ring_directory_that_cannot_be_used_is_told,
         a_program_that_cannot_be_run_is_told_before_there_are_records,
         check_says_where_rings_and_spools_are,
         a_secret_is_shown_nowhere,

@@ -172,6 +172,34 @@ static void directories_of_all_sinks_are_read_one_after_the_other(void **state)
     assert_non_null(strstr(out, "no rings and no native files in"));
 }
 
+/* As long as every server takes what it gets. */
+static void where_nothing_waits_it_is_said(void **state)
+{
+    static const char *const below[] = { "spool", "dead", "spool/other", "dead/other" };
+    char path[2 * FAKE_PATH + 64];
+    struct ledger *l;
+    struct err e;
+    (void)state;
+    fake_stop(f);
+    (void)snprintf(path, sizeof path, "rm -r %s/spool/fake %s/dead/fake", f->state, f->state);
+    assert_int_equal(system(path), 0);
+    assert_int_equal(ledger_open(f->state, &l, &e), 0);
+    ledger_close(l);
+    for (size_t i = 0; i < 2; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s/other", f->state, below[i]);
+        assert_int_equal(mkdir(path, 0700), 0);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(below); i++) {
+        assert_int_equal(run("", below[i]), 0);
+        if (!strstr(out, "fapilog-dump: ") || !strstr(out, "/other: empty\n"))
+            fail_msg("%s: %s", below[i], out);
+        assert_int_equal(run("--stats", below[i]), 0);
+        if (strstr(out, "fapilog-dump: ") || !strstr(out, "/other: empty\n"))
+            fail_msg("%s: %s", below[i], out);
+    }
+    assert_int_equal(fake_start(f, &e), 0); /* for the teardown */
+}
+
 static void who_asks_a_ledger_for_records_is_told_where_they_are(void **state)
 {
     struct ledger *l;
@@ -221,6 +249,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(damage_is_found_and_told, setup, teardown),
         cmocka_unit_test_setup_teardown(what_waits_in_the_journal_is_shown, setup, teardown),
         cmocka_unit_test_setup_teardown(directories_of_all_sinks_are_read_one_after_the_other, setup, teardown),
+        cmocka_unit_test_setup_teardown(where_nothing_waits_it_is_said, setup, teardown),
         cmocka_unit_test_setup_teardown(who_asks_a_ledger_for_records_is_told_where_they_are, setup, teardown),
         cmocka_unit_test_setup_teardown(the_books_are_shown, setup, teardown),
         cmocka_unit_test_setup_teardown(what_makes_no_sense_is_refused, setup, teardown),

@@ -10,6 +10,7 @@
 #include "tools/dump/safe_text.h"
 #include "tools/dump/sources.h"
 #include "tools/dump/spool.h"
+#include "tools/dump/spool_paths.h"
 #include "tools/dump/stats.h"
 #include "tools/dump/verify.h"
 

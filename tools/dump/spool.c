@@ -12,75 +12,11 @@
 #include "lib/base/json_escape.h"
 #include "lib/base/time_text.h"
 #include "tools/dump/safe_text.h"
+#include "tools/dump/spool_paths.h"
 
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
-
-static bool ends_with(const char *name, const char *suffix)
-{
-    const size_t a = strlen(name), b = strlen(suffix);
-    return a >= b && strcmp(name + a - b, suffix) == 0;
-}
-
-static const char *base(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
-static bool name_is_ours(const char *name)
-{
-    uint64_t sequence;
-    return spool_name_parse(name, &sequence) || strcmp(name, LEDGER_FILE) == 0 || strcmp(name, JOURNAL_FILE) == 0;
-}
-
-/* Under another name, by its head. */
-static bool file_is_ours(const char *path)
-{
-    struct spool_file f;
-    if (spool_file_open(&f, path, 0, NULL) < 0)
-        return false;
-    spool_file_close(&f);
-    return true;
-}
-
-static bool is_dir_of_ours(const char *path)
-{
-    auto_dir dir = opendir(path);
-    for (const struct dirent *d; dir && (d = readdir(dir));)
-        if (name_is_ours(d->d_name) || strcmp(d->d_name, CURSOR_FILE) == 0)
-            return true;
-    return false;
-}
-
-/* STATE/spool and STATE/dead: a directory for each sink, and nothing else. */
-static bool is_parent_of_ours(const char *path)
-{
-    bool is = false;
-    auto_dir dir = opendir(path);
-    for (const struct dirent *d; dir && (d = readdir(dir));) {
-        char below[PATH_MAX];
-        struct stat st;
-        if (*d->d_name == '.')
-            continue;
-        if (snprintf(below, sizeof below, "%s/%s", path, d->d_name) >= (int)sizeof below || stat(below, &st) < 0 ||
-            !S_ISDIR(st.st_mode))
-            return false;
-        is |= is_dir_of_ours(below);
-    }
-    return is;
-}
-
-bool spool_path_is_ours(const char *path)
-{
-    struct stat st;
-    if (stat(path, &st) < 0)
-        return false;
-    if (S_ISDIR(st.st_mode))
-        return is_dir_of_ours(path) || is_parent_of_ours(path);
-    return name_is_ours(base(path)) || file_is_ours(path);
-}
 
 static int text_append(struct buf *out, const char *key, const char *text, size_t len)
 {
@@ -235,7 +171,7 @@ static int file_check(const struct options *o, const char *path, uint64_t *last_
     struct spool_file f;
     struct file_sum s;
     uint64_t sequence;
-    int n = spool_file_open(&f, path, spool_name_parse(base(path), &sequence), e);
+    int n = spool_file_open(&f, path, spool_name_parse(spool_path_base(path), &sequence), e);
     if (n < 0)
         return n;
     n = file_sum(&f, last_sequence, &s);
@@ -325,8 +261,20 @@ static bool has_ledger(const char *path)
     if (stat(path, &st) < 0)
         return false;
     if (!S_ISDIR(st.st_mode))
-        return ends_with(path, LEDGER_FILE);
+        return strcmp(spool_path_base(path), LEDGER_FILE) == 0;
     return snprintf(file, sizeof file, "%s/" LEDGER_FILE, path) < (int)sizeof file && stat(file, &st) == 0;
+}
+
+static int one_dump(const struct options *o, const char *path, uint64_t *bad, struct err *e)
+{
+    const bool is_table = o->stats || o->verify, is_empty = spool_dir_is_empty(path);
+    if (is_empty && is_table)
+        printf("%s: empty\n", path);
+    else if (is_empty)
+        (void)fprintf(stderr, "fapilog-dump: %s: empty\n", path);
+    else
+        return is_table ? path_check(o, path, bad, e) : entries_print(o, path, e);
+    return 0;
 }
 
 static int is_visible(const struct dirent *d)
@@ -343,8 +291,7 @@ static int children_dump(const struct options *o, const char *path, uint64_t *ba
     for (int i = 0; i < count; i++) {
         char below[PATH_MAX + 256 + 2];
         (void)snprintf(below, sizeof below, "%s/%s", path, names[i]->d_name);
-        if (n == 0 && is_dir_of_ours(below))
-            n = o->stats || o->verify ? path_check(o, below, bad, e) : entries_print(o, below, e);
+        n = n == 0 ? one_dump(o, below, bad, e) : n;
         free(names[i]);
     }
     if (count >= 0)
@@ -372,12 +319,9 @@ static int ledger_refuse(const char *path, struct err *e)
 
 static int path_dump(const struct options *o, const char *path, uint64_t *bad, struct err *e)
 {
-    struct stat st;
     if (has_ledger(path))
         return o->stats ? ledger_print(path, e) : ledger_refuse(path, e);
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode) && !is_dir_of_ours(path))
-        return children_dump(o, path, bad, e);
-    return o->stats || o->verify ? path_check(o, path, bad, e) : entries_print(o, path, e);
+    return spool_dir_is_of_all_sinks(path) ? children_dump(o, path, bad, e) : one_dump(o, path, bad, e);
 }
 
 int spool_dump(const struct options *o, struct err *e)

@@ -4,9 +4,8 @@
 
 #include "tools/dump/options.h"
 
-/* Whether a path is one of those: a file of them, or a directory that has such files. */
-bool spool_path_is_ours(const char *path);
-/* Entries as JSON lines, or with --verify and --stats what is in the files. All paths of o are ours. */
+/* Entries as JSON lines, or with --verify and --stats what is in the files. All paths of o are ours
+ * (tools/dump/spool_paths.h). */
 int spool_dump(const struct options *o, struct err *e);
 
 #endif
