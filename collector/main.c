@@ -106,5 +106,10 @@ int main(int argc, char **argv)
         (void)fputs("Try 'fapilog-collector --help'.\n", stderr);
         break;
     }
+    errno = 0;
+    if (status == EXIT_DONE && (fflush(stdout) != 0 || ferror(stdout))) {
+        (void)err_sys(&e, errno ? -errno : -EIO, "write to stdout");
+        status = complain(&e, EXIT_FAILED);
+    }
     return status;
 }

@@ -378,6 +378,18 @@ static void wrong_usage_exits_2_and_says_why_on_stderr(void **state)
     }
 }
 
+static void a_time_without_its_minus_is_told_how_to_write_it(void **state)
+{
+    struct child c;
+    (void)state;
+    assert_int_equal(RUN(&c, "--since", "5m"), 2);
+    assert_non_null(strstr(buf_cstr(&c.err_text), "--since: '5m' is no time; did you mean '-5m'? Write "));
+    child_done(&c);
+    assert_int_equal(RUN(&c, "--until", "noon"), 2);
+    assert_non_null(strstr(buf_cstr(&c.err_text), "--until: 'noon' is no time. Write "));
+    child_done(&c);
+}
+
 static void help_and_version_go_to_stdout(void **state)
 {
     (void)state;
@@ -751,7 +763,8 @@ int main(int argc, char **argv)
         T(records_of_all_lanes_and_processes_come_in_order_of_time), T(filters_leave_what_they_name),
         T(last_shows_the_youngest_of_what_is_selected), T(pretty_lines_of_several_processes_say_whose_they_are),
         T(an_empty_answer_says_why), T(every_format_prints_every_record), T(wrong_usage_exits_2_and_says_why_on_stderr),
-        T(help_and_version_go_to_stdout), T(what_is_missing_is_an_error_not_silence),
+        T(a_time_without_its_minus_is_told_how_to_write_it), T(help_and_version_go_to_stdout),
+        T(what_is_missing_is_an_error_not_silence),
         T(a_damaged_ring_gives_what_it_has_and_verify_tells), T(one_unreadable_file_does_not_hide_the_others),
         T(rings_that_the_collector_put_aside_are_shown_too),
         T(follow_shows_new_records_and_new_processes_until_it_is_told_to_stop),

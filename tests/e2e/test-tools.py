@@ -190,6 +190,28 @@ def a_closed_standard_stream_is_no_place_for_records():
         check("standard input" in r.err.decode(), r.err.decode())
 
 
+def what_cannot_be_written_is_status_1():
+    with Place() as place:
+        cat(place, b"line\n")
+        rings = ("--rings", place.rings)
+        for argv in ([COLLECTOR, "--help"], [COLLECTOR, "--help", "file"], [COLLECTOR, "--check", *rings], [COLLECTOR, "--sample"],
+                     [COLLECTOR, "--schema"], [COLLECTOR, "--version"], [DUMP, "--help"], [DUMP, "--version"], [CAT, "--help"],
+                     [DUMP, *rings], [DUMP, "--stats", *rings], [DUMP, "--verify", *rings]):
+            r = execute(["sh", "-c", 'exec "$0" "$@" >/dev/full', *argv], status=1)
+            check("write to stdout: No space left on device" in r.err.decode(), f"{argv}: {r.err}")
+
+
+def who_has_seen_enough_ends_follow():
+    """Also while there is nothing new to write."""
+    with Place() as place:
+        cat(place, b"line\n")
+        for more in [], ["--stats"]:
+            p = place.start([DUMP, "--rings", place.rings, "--follow", *more])
+            check(p.stdout.readline(), "nothing is shown")
+            p.stdout.close()
+            check(p.wait(timeout=30) == 0, f"{more}: ended with {p.returncode}: {p.stderr.read()}")
+
+
 if __name__ == "__main__":
     sys.exit(run([
         help_is_on_standard_output_and_fits_a_terminal,
@@ -202,4 +224,6 @@ if __name__ == "__main__":
         check_prints_the_values_in_effect,
         manual_pages_and_help_name_the_same_options,
         a_closed_standard_stream_is_no_place_for_records,
+        what_cannot_be_written_is_status_1,
+        who_has_seen_enough_ends_follow,
     ]))

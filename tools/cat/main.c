@@ -131,6 +131,7 @@ int main(int argc, char **argv)
         return 1;
     switch (cat_options_parse(&c.options, argc, argv)) {
     case CAT_EXIT_OK: return 0;
+    case CAT_EXIT_FAILED: return 1;
     case CAT_EXIT_USAGE: return 2;
     case CAT_RUN: break;
     }

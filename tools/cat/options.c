@@ -2,6 +2,7 @@
 
 #include "lib/base/opt.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +26,14 @@ static const char help[] =
     "\n"
     "A FILE of - is standard input. What does not fit a record (1 MiB) is cut and marked.\n"
     "Exit status: 0 all is logged, 1 something was dropped or could not be read, 2 wrong usage.\n";
+
+static enum cat_parse answer(const char *text)
+{
+    if (fputs(text, stdout) >= 0 && fflush(stdout) == 0)
+        return CAT_EXIT_OK;
+    fprintf(stderr, "fapilog-cat: write to stdout: %s\n", strerror(errno));
+    return CAT_EXIT_FAILED;
+}
 
 static enum cat_parse usage(const char *what, const char *value)
 {
@@ -85,8 +94,8 @@ enum cat_parse cat_options_parse(struct cat_options *o, int argc, char **argv)
                 return usage(o->fields_count == FAPILOG_FIELDS_MAX ? "--field: at most 64" : "--field: wants KEY=VALUE",
                              optarg);
             break;
-        case 'h': fputs(help, stdout); return CAT_EXIT_OK;
-        case VERSION: puts("fapilog-cat " FAPILOG_VERSION); return CAT_EXIT_OK;
+        case 'h': return answer(help);
+        case VERSION: return answer("fapilog-cat " FAPILOG_VERSION "\n");
         default: return refuse(c, argv[optind > 1 ? optind - 1 : 1], options);
         }
     }

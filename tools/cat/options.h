@@ -16,7 +16,7 @@ struct cat_options {
     char **files;        /* NULL-terminated; empty: standard input */
 };
 
-enum cat_parse { CAT_RUN, CAT_EXIT_OK, CAT_EXIT_USAGE };
+enum cat_parse { CAT_RUN, CAT_EXIT_OK, CAT_EXIT_FAILED, CAT_EXIT_USAGE };
 
 /* Prints help and usage errors itself, where they belong. */
 enum cat_parse cat_options_parse(struct cat_options *o, int argc, char **argv);

@@ -3,8 +3,10 @@
 #include "lib/base/clock.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { POLL_MS_MIN = 10, POLL_MS_MAX = 200, FILES_MS = 1 };
 
@@ -36,12 +38,19 @@ bool follow_is_stopped(void)
     return stopped != 0;
 }
 
+/* Whoever read our output is gone (head): nothing would tell before there is something to write. */
+static bool is_output_closed(void)
+{
+    struct pollfd p = {.fd = STDOUT_FILENO};
+    return poll(&p, 1, 0) > 0 && p.revents & (POLLERR | POLLHUP);
+}
+
 bool follow_sleep(unsigned ms)
 {
     struct timespec ts = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
     while (!stopped && nanosleep(&ts, &ts) < 0 && errno == EINTR)
         ;
-    return !stopped;
+    return !stopped && !is_output_closed();
 }
 
 static int64_t hold_ns(const struct reader *r)
@@ -83,5 +92,5 @@ bool follow_wait(struct reader *r)
         ms = POLL_MS_MIN;
         (void)follow_sleep(FILES_MS); /* others may come with it */
     }
-    return !stopped;
+    return !stopped && !is_output_closed();
 }

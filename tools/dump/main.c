@@ -40,6 +40,12 @@ static int fail(const struct err *e)
     return EXIT_FAILURE;
 }
 
+static int fail_output(struct err *e)
+{
+    (void)err_sys(e, -errno, "write to stdout");
+    return fail(e);
+}
+
 /* What could not be shown, for people; also what makes the output incomplete. */
 static void losses_report(const struct reader *r)
 {
@@ -204,13 +210,12 @@ int main(int argc, char **argv)
         (void)fail(&e);
         return EXIT_USAGE;
     }
-    if (o.help) {
-        options_help();
-        return EXIT_SUCCESS;
-    }
-    if (o.version) {
-        (void)puts("fapilog-dump " FAPILOG_VERSION);
-        return EXIT_SUCCESS;
+    if (o.help || o.version) {
+        if (o.help)
+            options_help();
+        else
+            (void)puts("fapilog-dump " FAPILOG_VERSION);
+        return fflush(stdout) == 0 ? EXIT_SUCCESS : fail_output(&e);
     }
     (void)signal(SIGPIPE, SIG_IGN);
     const int n = run(&o, &e);

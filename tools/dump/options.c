@@ -56,11 +56,15 @@ void options_help(void)
 
 static int time_option(const char *name, const char *text, int64_t now_ns, int64_t *ret, struct err *e)
 {
-    if (times_parse(text, now_ns, ret) < 0)
-        return err_set(e, -EINVAL,
-                       "--%s: '%s' is no time: write 2026-11-21T08:15:00Z, seconds since the epoch, or -5m",
-                       name, text);
-    return 0;
+    char ago[64];
+    int64_t ignored;
+    if (times_parse(text, now_ns, ret) == 0)
+        return 0;
+    (void)snprintf(ago, sizeof ago, "-%s", text);
+    const bool is_near = times_parse(ago, now_ns, &ignored) == 0;
+    return err_set(e, -EINVAL, "--%s: '%s' is no time%s%s%s Write 2026-11-21T08:15:00Z, 2026-11-21, seconds since the "
+                   "epoch, or -5m", name, text, is_near ? "; did you mean '" : "", is_near ? ago : "",
+                   is_near ? "'?" : ".");
 }
 
 static int last_option(const char *text, uint32_t *ret, struct err *e)
