@@ -215,19 +215,20 @@ static int gave_up(const struct daemon *d, struct err *e)
 }
 
 /* What lies in a spool is not delivered, nor is what was refused or given up. */
-static int have_delivered(const struct target *t, struct err *e)
+static int have_delivered(const struct daemon *d, const struct target *t, struct err *e)
 {
+    const char *const name = t->sink->common.name;
     struct remote_stats s;
     remote_stats(t->remote, &s);
     const uint64_t given_up = given_up_sum(&s);
     if (!remote_is_idle(t->remote, true))
-        return err_set(e, -EIO, "sink %s: %" PRIu64 " records stay in its spool; last: %s", t->sink->common.name,
-                       s.spooled_records, s.last_reason);
+        return err_set(e, -EIO, "sink %s: %" PRIu64 " records stay in its spool; last: %s", name, s.spooled_records,
+                       s.last_reason);
     if (s.dead)
-        return err_set(e, -EIO, "sink %s: %" PRIu64 " records were refused for good; fapilog-dump shows the dead "
-                       "letters with their reasons", t->sink->common.name, s.dead);
-    return given_up ? err_set(e, -EIO, "sink %s: %" PRIu64 " records were given up; last: %s", t->sink->common.name,
-                              given_up, s.last_reason) : 0;
+        return err_set(e, -EIO, "sink %s: %" PRIu64 " records were refused for good; fapilog-dump %s/dead/%s says why, "
+                       "--replay sends them again", name, s.dead, d->state_dir, name);
+    return given_up ? err_set(e, -EIO, "sink %s: %" PRIu64 " records were given up; last: %s", name, given_up,
+                              s.last_reason) : 0;
 }
 
 /* With --drain: who calls it wants to know. */
@@ -236,7 +237,7 @@ static int check_delivered(const struct daemon *d, struct err *e)
     int r = 0;
     for (uint32_t i = 0; d->options->drain && r == 0 && i < d->pipeline.targets_count; i++)
         if (d->pipeline.target[i].remote)
-            r = have_delivered(&d->pipeline.target[i], e);
+            r = have_delivered(d, &d->pipeline.target[i], e);
     return r;
 }
 

@@ -236,6 +236,12 @@ static void say_start(struct daemon *d)
     buf_done(&text);
 }
 
+/* Rights are another matter for root, who tries what the collector may not. */
+static int explain_rights(int r, struct err *e)
+{
+    return r == -EACCES || r == -EPERM ? err_wrap(e, r, "the collector runs as uid %u", (unsigned)geteuid()) : r;
+}
+
 int daemon_open(struct daemon *d, const struct options *o, struct err *e)
 {
     memset(d, 0, sizeof *d);
@@ -267,7 +273,7 @@ int daemon_open(struct daemon *d, const struct options *o, struct err *e)
     if (r == 0)
         r = open_rings(d, e);
     if (r == 0)
-        r = open_pipeline(d, e);
+        r = explain_rights(open_pipeline(d, e), e);
     if (r == 0)
         r = drain_init(&d->drain, &d->segments, d->pipeline.outputs.level_mask,
                        outputs_are_spans(&d->pipeline.outputs), e);

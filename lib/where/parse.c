@@ -18,8 +18,10 @@ struct parser {
 
 static int refuse(const struct parser *p, const char *what)
 {
-    return err_set(p->err, -EINVAL, "where: %s at '%.20s' (column %zu)", what, *p->at ? p->at : "end",
-                   (size_t)(p->at - p->text) + 1);
+    const size_t column = (size_t)(p->at - p->text) + 1;
+    if (!*p->at)
+        return err_set(p->err, -EINVAL, "where: %s at the end (column %zu)", what, column);
+    return err_set(p->err, -EINVAL, "where: %s at '%.20s' (column %zu)", what, p->at, column);
 }
 
 static void space_skip(struct parser *p)

@@ -176,6 +176,10 @@ static void what_is_no_expression_is_refused_with_its_place(void **state)
     char deep[4096];
     struct where *w;
     struct err e;
+    assert_int_equal(where_parse("a ==", now, &w, &e), -EINVAL);
+    assert_non_null(strstr(e.text, " at the end (column 5)"));
+    assert_int_equal(where_parse("a == end end", now, &w, &e), -EINVAL);
+    assert_non_null(strstr(e.text, " at 'end' (column 10)"));
     memset(deep, '(', sizeof deep);
     deep[sizeof deep - 1] = '\0';
     assert_int_equal(where_parse(deep, now, &w, &e), -EINVAL);

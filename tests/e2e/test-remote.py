@@ -159,7 +159,7 @@ def drain_tells_when_something_was_not_delivered():
     with Place() as place, BrokenServer(is_broken=False, refuses=lambda r: r["data"]["n"] == 7) as server:
         place.load_done("--records", 50)
         text = drain(place, server, 1, "")
-        check("sink http: 1 records were refused for good" in text, text)
+        check(f"sink http: 1 records were refused for good; fapilog-dump {place.path}/state/dead/http says why" in text, text)
         check(len(server.records) == 49, f"{len(server.records)} of 49 arrived")
         server.is_broken = True
         place.load_done("--records", 50)

@@ -245,6 +245,9 @@ def missing_directories_are_made_where_only_root_may_write():
             os.mkdir(dead, 0o700)
             _, said = place.said([*argv, "--replay", dead], 1)
             check("Permission denied" in said and not os.listdir(base), f"{os.listdir(base)} {said}")
+            root_only = [COLLECTOR, "--rings", os.path.join(base, "rings"), "--sink", "file:///root/fapilog-e2e.jsonl", *argv[-4:]]
+            _, said = place.said([*root_only, "--drain"], 1)
+            check("/root: Permission denied; sink file; the collector runs as uid " in said, said)
             c = place.with_user(argv)
             place.wait_ready(c)
             written = place.load_done("--records", 50)
