@@ -1,9 +1,11 @@
 /* How what a key holds compares with a literal. */
 #include "lib/base/check.h"
+#include "lib/base/num.h"
+#include "lib/base/opt.h"
+#include "lib/base/time_text.h"
 #include "lib/where/glob.h"
 #include "lib/where/internal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,18 +67,43 @@ static bool numbers_compare(const struct where_node *n, const struct where_value
     return accepts(n, v->number < want ? -1 : v->number > want);
 }
 
+enum { MADE_MAX = 64 };
+_Static_assert(MADE_MAX > (int)TIME_TEXT_MAX && MADE_MAX > (int)NUM_DOUBLE_MAX, "all that is made fits");
+
+static char *put_number(long double n, char *out)
+{
+    if (n >= -0x1p63L && n < 0x1p63L && n == (long double)(int64_t)n)
+        return num_i64(out, (int64_t)n);
+    if (n > 0 && n < 0x1p64L && n == (long double)(uint64_t)n)
+        return num_u64(out, (uint64_t)n);
+    return num_f64(out, (double)n, NUM_ECMA);
+}
+
+/* What is no text as it is shown; `made` may be used for it. */
+static struct fapilog_text text_of(const struct where_value *v, char made[MADE_MAX])
+{
+    struct time_text time = {0};
+    const char *name = NULL;
+    switch (v->kind) {
+    case WHERE_VALUE_TEXT:  return (struct fapilog_text){v->data, (uint32_t)v->len};
+    case WHERE_VALUE_NULL:  name = "null"; break;
+    case WHERE_VALUE_BOOL:  name = v->number != 0 ? "true" : "false"; break;
+    case WHERE_VALUE_LEVEL: name = opt_level_name((uint8_t)v->number); break;
+    case WHERE_VALUE_ERRNO: name = errno_name(v); break;
+    case WHERE_VALUE_TIME:
+        return (struct fapilog_text){made, (uint32_t)(time_text_write(&time, (int64_t)v->number, 9, made) - made)};
+    default: break;
+    }
+    return name ? (struct fapilog_text){name, (uint32_t)strlen(name)} :
+           (struct fapilog_text){made, (uint32_t)(put_number(v->number, made) - made)};
+}
 
 static bool like(const struct where_literal *l, const struct where_value *v)
 {
-    char made[64];
-    const char *data = v->data;
-    size_t len = v->len;
-    if (v->kind == WHERE_VALUE_ERRNO && (data = errno_name(v))) {
-        len = strlen(data);
-    } else if (v->kind != WHERE_VALUE_TEXT) {
-        len = (size_t)snprintf(made, sizeof made, "%.17Lg", v->number);
-        data = made;
-    }
+    char made[MADE_MAX];
+    const struct fapilog_text text = text_of(v, made);
+    const char *const data = text.data;
+    const size_t len = text.len;
     if (l->is_pattern)
         return glob_matches(l->text, l->len, data, len);
     return l->len == 0 || (len && memmem(data, len, l->text, l->len) != NULL);

@@ -1,10 +1,10 @@
 #include "lib/where/key.h"
 
+#include "lib/base/bytes_text.h"
 #include "lib/base/check.h"
 #include "lib/reader/role.h"
 #include "lib/where/where.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,9 +72,16 @@ bool where_key_is_field(const struct where_key *k)
     return k->member == MEMBER_NONE;
 }
 
-bool where_key_is_level(const struct where_key *k)
+enum where_kind where_key_kind(const struct where_key *k)
 {
-    return k->member == MEMBER_LEVEL;
+    switch (k->member) {
+    case MEMBER_NONE:  return WHERE_VALUE_NONE;
+    case MEMBER_LEVEL: return WHERE_VALUE_LEVEL;
+    case MEMBER_TIME:  return WHERE_VALUE_TIME;
+    case MEMBER_PID: case MEMBER_TID: case MEMBER_LINE:
+        return WHERE_VALUE_NUMBER;
+    default:           return WHERE_VALUE_TEXT;
+    }
 }
 
 /* ---- values ---- */
@@ -92,22 +99,10 @@ static void set_text(struct where_value *v, struct fapilog_text t)
     v->len = t.len;
 }
 
-static void set_hex(struct where_value *v, const struct fapilog_field *f, bool is_uuid)
+/* In v->scratch, up to `end`; by the functions that formats use, so that what is shown is what is compared. */
+static void set_made(struct where_value *v, const char *end)
 {
-    char *out = v->scratch;
-    for (uint32_t i = 0; i < f->len && i < 16; i++) {
-        if (is_uuid && (i == 4 || i == 6 || i == 8 || i == 10))
-            *out++ = '-';
-        *out++ = "0123456789abcdef"[(uint8_t)f->v.data[i] >> 4];
-        *out++ = "0123456789abcdef"[(uint8_t)f->v.data[i] & 15];
-    }
-    set_text(v, (struct fapilog_text){v->scratch, (uint32_t)(out - v->scratch)});
-}
-
-static void set_address(struct where_value *v, int family, const char *bytes)
-{
-    if (inet_ntop(family, bytes, v->scratch, sizeof v->scratch))
-        set_text(v, (struct fapilog_text){v->scratch, (uint32_t)strlen(v->scratch)});
+    set_text(v, (struct fapilog_text){v->scratch, (uint32_t)(end - v->scratch)});
 }
 
 static void set_field(struct where_value *v, const struct fapilog_field *f)
@@ -133,11 +128,11 @@ static void set_field(struct where_value *v, const struct fapilog_field *f)
         v->scratch[0] = (char)f->v.u64;
         set_text(v, (struct fapilog_text){v->scratch, 1});
         break;
-    case FAPILOG_TYPE_IPV4: set_address(v, AF_INET, f->v.data); break;
-    case FAPILOG_TYPE_IPV6: set_address(v, AF_INET6, f->v.data); break;
-    case FAPILOG_TYPE_UUID: set_hex(v, f, true); break;
-    case FAPILOG_TYPE_TRACE_ID:
-    case FAPILOG_TYPE_SPAN_ID: set_hex(v, f, false); break;
+    case FAPILOG_TYPE_IPV4: set_made(v, ipv4_write((const uint8_t *)f->v.data, v->scratch)); break;
+    case FAPILOG_TYPE_IPV6: set_made(v, ipv6_write((const uint8_t *)f->v.data, v->scratch)); break;
+    case FAPILOG_TYPE_UUID: set_made(v, uuid_write((const uint8_t *)f->v.data, v->scratch)); break;
+    case FAPILOG_TYPE_TRACE_ID: set_made(v, hex_write(f->v.data, 16, v->scratch)); break;
+    case FAPILOG_TYPE_SPAN_ID: set_made(v, hex_write(f->v.data, 8, v->scratch)); break;
     case FAPILOG_TYPE_STRING:
     case FAPILOG_TYPE_BYTES:
     case FAPILOG_TYPE_JSON:

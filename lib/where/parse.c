@@ -118,13 +118,35 @@ static void shortcut_find(struct where_node *n)
     n->accepts = accepts[n->op];
     if (n->op == WHERE_LIKE)
         return;
-    if (where_key_is_level(n->key) && v->level) {
+    if (where_key_kind(n->key) == WHERE_VALUE_LEVEL) {
         n->shortcut = WHERE_SHORT_LEVEL;
     } else if (where_key_is_field(n->key) && v->is_integer && !v->quoted && v->number >= (long double)INT64_MIN &&
                v->number <= (long double)INT64_MAX) {
         n->shortcut = WHERE_SHORT_INTEGER;
         v->integer = (int64_t)v->number;
     }
+}
+
+/* A member of the record is always of one kind: what cannot be compared with it would never match, or always. */
+static int literal_check(const struct parser *p, const struct where_node *n, const char *at)
+{
+    const char *what = NULL;
+    const struct where_literal *const v = &n->value;
+    switch (n->op == WHERE_LIKE ? WHERE_VALUE_NONE : where_key_kind(n->key)) {
+    case WHERE_VALUE_LEVEL:
+        what = v->level ? NULL : "level (TRACE, DEBUG, INFO, WARNING, ERROR, CRITICAL, AUDIT, SECURITY or 1..31)";
+        break;
+    case WHERE_VALUE_TIME:
+        what = v->is_time ? NULL : "time (2026-11-21T08:15:00Z, 1763712900, -5m or now)";
+        break;
+    case WHERE_VALUE_NUMBER:
+        what = v->is_number && !v->quoted ? NULL : "number";
+        break;
+    default:
+        break;
+    }
+    return what ? err_set(p->err, -EINVAL, "where: '%.40s' is not a %s (column %zu)", v->text, what,
+                          (size_t)(at - p->text) + 1) : 0;
 }
 
 static int comparison_parse(struct parser *p)
@@ -147,10 +169,15 @@ static int comparison_parse(struct parser *p)
     n->op = op_take(p);
     if (n->op == WHERE_SET)
         return i;
+    space_skip(p);
+    const char *const at = p->at;
     r = text_take(p, &n->value.text, &n->value.len, &n->value.quoted);
     if (r < 0)
         return r;
     literal_understand(p, &n->value);
+    r = literal_check(p, n, at);
+    if (r < 0)
+        return r;
     shortcut_find(n);
     return i;
 }

@@ -75,6 +75,12 @@ static bool zone_take(const char **s, int *ret)
     return true;
 }
 
+static bool is_day(struct tm tm)
+{
+    const int day = tm.tm_mday;
+    return timegm(&tm) != -1 && tm.tm_mday == day; /* the 31st of a shorter month is moved into the next */
+}
+
 static int date_parse(const char *s, int64_t *ret_ns)
 {
     struct tm tm = {0};
@@ -99,6 +105,8 @@ static int date_parse(const char *s, int64_t *ret_ns)
         return -EINVAL;
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;
+    if (!is_day((struct tm){.tm_year = tm.tm_year, .tm_mon = tm.tm_mon, .tm_mday = tm.tm_mday}))
+        return -EINVAL;
     *ret_ns = ((int64_t)timegm(&tm) - zone) * ns_per_s + ns;
     return 0;
 }

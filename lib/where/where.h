@@ -6,9 +6,10 @@
  * message, logger, service, host, env, version, pid, tid, thread, time, file, line, function, the name
  * of a field, bound field or context field, and fields.NAME for a field that has the name of one of
  * those. Values: numbers, true, false, null, quoted text, or a bare word. A value is compared as the
- * type of what the key holds. `~` looks for a part of the text; with * or ? the value is a pattern for
- * all of it. A key alone asks whether it is there and neither false, 0, null nor empty. A comparison
- * with a key that the record lacks is false. */
+ * type of what the key holds. `~` looks for a part of the text, or of what is shown where that is no text;
+ * with * or ? the value is a pattern for all of it. A key alone asks whether it is there and neither false,
+ * 0, null nor empty. A comparison with a key that the record lacks is false; level, time, pid, tid and line
+ * take nothing that they cannot be compared with. */
 #ifndef LIB_WHERE_WHERE_H
 #define LIB_WHERE_WHERE_H
 
