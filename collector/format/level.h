@@ -1,4 +1,4 @@
-/* Names of levels, as each wire wants them (features: TRACE ... SECURITY; OTel severities). */
+/* level.h - names of levels as each format wants them: ours, TRACE ... SECURITY, and OpenTelemetry's severities. */
 #ifndef COLLECTOR_FORMAT_LEVEL_H
 #define COLLECTOR_FORMAT_LEVEL_H
 

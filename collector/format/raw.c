@@ -1,7 +1,7 @@
 /* raw.c - a record as it lies in the ring, for debugging: where it is, its header, its typed fields in
  * their order, nothing merged and nothing interpreted.
  *
- *     3.1+4096 pid=1234 tid=77 t=1795250224123456789 cycles=993 INFO(9) flags=-- site=8 a.c:3 main
+ *     3.1+4096 pid=1234 tid=77 t=1795250224123456789 cycles=993 INFO(9) flags=----- site=8 a.c:3 main
  *     logger=0"orders" "order accepted" {order_id:i32=42 price:f64=9.53} context#2{trace_id:...} */
 #include "collector/format/level.h"
 #include "collector/format/plan.h"

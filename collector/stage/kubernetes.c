@@ -1,5 +1,6 @@
 /* kubernetes: pod, namespace, node, container, cluster, deployment. docs/stages/kubernetes.md */
 #include "collector/stage/enrich/enriched.h"
+#include "lib/base/check.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -54,10 +55,12 @@ static size_t deployment_len(const char *pod)
 static int add(struct enrichment *en, const char *prefix, const char *what, const char *value, size_t len,
                struct err *e)
 {
-    char name[128];
+    enum { PREFIX_MAX = 100, NAME_MAX_ = 16 };
+    char name[PREFIX_MAX + NAME_MAX_];
     const size_t n = strlen(prefix), rest = strlen(what);
-    if (n + rest > sizeof name)
-        return err_set(e, -EINVAL, "prefix: '%.60s...' is longer than 100 bytes", prefix);
+    CHECK(rest <= NAME_MAX_);
+    if (n > PREFIX_MAX)
+        return err_set(e, -EINVAL, "prefix: '%.60s...' is longer than %d bytes", prefix, PREFIX_MAX);
     memcpy(name, prefix, n);
     memcpy(name + n, what, rest);
     return enrichment_add(en, name, n + rest, value, len, e);

@@ -80,7 +80,7 @@ struct stage {
     void *state;
     enum stage_failure on_failure;
     bool changes;          /* ops->changes, unless open() finds that its options rule it out */
-    unsigned slot;         /* its cache slot, if uses_slot was set by open(); see stage_take_slot() */
+    unsigned slot;         /* its cache slot, if open() has taken one: stage_take_slot() */
     struct stage_counters counters;
     struct stages *chain;
     struct {

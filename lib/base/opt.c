@@ -162,6 +162,13 @@ static int copy_text(const struct opt *row, const char *value, char **ret, struc
     return r < 0 ? err_set(e, r, "%s: %s", row->name, why.text) : 0;
 }
 
+static void free_text(const struct opt *row, const char *text)
+{
+    if (text && row->flags & OPT_SECRET)
+        explicit_bzero((void *)(uintptr_t)text, strlen(text));
+    free((void *)(uintptr_t)text);
+}
+
 static int set_text(const struct opt *row, const char **at, const char *value, struct err *e)
 {
     char *copy = NULL;
@@ -172,7 +179,7 @@ static int set_text(const struct opt *row, const char **at, const char *value, s
         if (r < 0)
             return r;
     }
-    free((void *)*at);
+    free_text(row, *at);
     *at = copy;
     return 0;
 }
@@ -272,7 +279,7 @@ static void clear(const struct opt *row, void *cfg)
     char *at = (char *)cfg + row->offset;
     switch (row->type) {
     case OPT_TEXT:
-        free((void *)*(const char **)at);
+        free_text(row, *(const char **)at);
         *(const char **)at = NULL;
         break;
     case OPT_REAL: *(double *)at = 0; break;

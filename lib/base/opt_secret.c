@@ -20,6 +20,20 @@ static int from_environment(const char *name, char **ret, struct err *e)
 }
 
 /* One line feed at the end belongs to the file, not to the secret. */
+static int take_content(const char *data, size_t len, const char *path, char **ret, struct err *e)
+{
+    if (len > SECRET_BYTES_MAX)
+        return err_set(e, -EFBIG, "%s: is longer than %d bytes", path, SECRET_BYTES_MAX);
+    if (len && data[len - 1] == '\n')
+        len--;
+    if (len && data[len - 1] == '\r')
+        len--;
+    if (memchr(data, '\0', len))
+        return err_set(e, -EINVAL, "%s: has a byte of value 0", path);
+    *ret = strndup(data, len);
+    return *ret ? 0 : err_set(e, -ENOMEM, "out of memory");
+}
+
 static int from_file(const char *path, char **ret, struct err *e)
 {
     auto_fd fd = keep_open(path);
@@ -31,18 +45,9 @@ static int from_file(const char *path, char **ret, struct err *e)
     const ssize_t n = fd_read_full(fd, data, SECRET_BYTES_MAX + 1);
     if (n < 0)
         return err_sys(e, (int)n, "%s: cannot be read", path);
-    size_t len = (size_t)n;
-    if (len > SECRET_BYTES_MAX)
-        return err_set(e, -EFBIG, "%s: is longer than %d bytes", path, SECRET_BYTES_MAX);
-    if (len && data[len - 1] == '\n')
-        len--;
-    if (len && data[len - 1] == '\r')
-        len--;
-    if (memchr(data, '\0', len))
-        return err_set(e, -EINVAL, "%s: has a byte of value 0", path);
-    *ret = strndup(data, len);
+    const int r = take_content(data, (size_t)n, path, ret, e);
     explicit_bzero(data, SECRET_BYTES_MAX + 1);
-    return *ret ? 0 : err_set(e, -ENOMEM, "out of memory");
+    return r;
 }
 
 int opt_reference(enum opt_reference kind, const char *where, char **ret, struct err *e)

@@ -171,7 +171,7 @@ int decode_prefix(const uint8_t *rec, uint32_t off, uint32_t end, unsigned flags
         if (ret->context_bytes > end - off || ret->context_count > FAPILOG_FIELDS_MAX)
             return -EBADMSG;
         ret->context_off = off;
-        off = (off + ret->context_bytes + 7) & ~7u; /* a record's length is a multiple of 8, so <= end */
+        off = (off + ret->context_bytes + 7) & ~7u; /* of a chain, whose length is any, up to 7 bytes beyond its end */
     }
     ret->end = off;
     return 0;

@@ -17,7 +17,7 @@ struct decode_prefix {
     uint32_t context_off;   /* inline context: its field list */
     uint32_t context_bytes;
     uint32_t context_count;
-    uint32_t end;           /* where arguments start */
+    uint32_t end;           /* where arguments start; behind the record's end: there are none */
 };
 int decode_prefix(const uint8_t *rec, uint32_t off, uint32_t end, unsigned flags, struct decode_prefix *ret);
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEGMENTS_MAX = 4096, REGISTRY_BYTES_MAX = 64 << 20, ANCHORS_MAX = 4096 };
+enum { REGISTRY_BYTES_MAX = 64 << 20, ANCHORS_MAX = 4096 };
 
 struct native_segment {
     struct segment seg;     /* registry, clock, process and superblock only */
@@ -106,11 +106,12 @@ static struct native_segment *segment_find(const struct native_stream *s, uint64
 static int segment_take(struct native_stream *s, const struct native_block *b)
 {
     struct fapilog_superblock sb;
-    if (native_segment_view(b, &sb) < 0 || sb.registry_size > REGISTRY_BYTES_MAX ||
-        s->segments_count == SEGMENTS_MAX)
+    if (native_segment_view(b, &sb) < 0 || sb.registry_size > REGISTRY_BYTES_MAX)
         return -EBADMSG;
     if (segment_find(s, sb.uuid_hi, sb.uuid_lo))
         return 0; /* an earlier run of the writer told it already */
+    if (s->segments_count == NATIVE_SEGMENTS_MAX)
+        return -EBADMSG;
     struct native_segment **more = realloc(s->segments, (s->segments_count + 1) * sizeof *more);
     if (!more)
         return -ENOMEM;

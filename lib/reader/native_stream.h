@@ -10,6 +10,8 @@
 #include "lib/reader/lane.h"
 #include "lib/reader/native_file.h"
 
+enum { NATIVE_SEGMENTS_MAX = 4096 }; /* processes of one file; what further ones have logged counts as damaged */
+
 struct native_stream;
 struct native_payload;
 

@@ -105,6 +105,15 @@ static void n03_kubernetes_reads_the_environment(void **state)
     setenv("POD_NAMESPACE", "ns", 1);
     CHECK_STAGE(true, "\"k8s_deployment\":\"web\",\"k8s_namespace\":\"ns\",\"k8s_node\":\"n\","
                       "\"k8s_pod\":\"web-7d4b9c6f5-x2x9z\"", "k8s");
+    for (int len = 100; len <= 101; len++) { /* the longest, and one more */
+        struct stage_run run = {0};
+        struct err e = {0};
+        char prefix[128];
+        (void)snprintf(prefix, sizeof prefix, "%0*d", len, 0);
+        assert_int_equal(stage_run_add(&run, &e, "kubernetes", "prefix", prefix, NULL), 0);
+        assert_int_equal(stage_run_open(&run, &e), len == 100 ? 0 : -EINVAL);
+        stage_run_close(&run);
+    }
     CHECK_STAGE(true, "\"x.pod\":\"web-7d4b9c6f5-x2x9z\"", "kubernetes", "prefix", "x.");
 }
 

@@ -1,5 +1,6 @@
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
+#include "lib/reader/native_stream.h"
 #include "lib/reader/reader.h"
 #include "tests/common/segment_builder.h"
 
@@ -588,6 +589,27 @@ static void random_bytes_under_good_hashes_are_survived(void **state)
     assert_true(n > events * 100); /* most are far from what was changed */
 }
 
+static void a_file_holds_as_many_processes_as_the_limit_says(void **state)
+{
+    (void)state;
+    static _Alignas(8) uint8_t block[FAPILOG_NATIVE_SEGMENT_BYTES];
+    struct fapilog_superblock sb = {.clock_kind = FAPILOG_CLOCK_MONOTONIC, .registry_size = 64};
+    struct native_stream *s;
+    assert_int_equal(native_stream_new(&s), 0);
+    for (unsigned i = 0; i <= NATIVE_SEGMENTS_MAX; i++) {
+        sb.uuid_lo = i;
+        memcpy(block, &sb, sizeof block);
+        native_stream_begin(s);
+        assert_int_equal(native_stream_feed(s, FAPILOG_NATIVE_KIND_SEGMENT, block, sizeof block),
+                         i < NATIVE_SEGMENTS_MAX ? 0 : -EBADMSG);
+    }
+    sb.uuid_lo = 7; /* known already */
+    memcpy(block, &sb, sizeof block);
+    native_stream_begin(s);
+    assert_int_equal(native_stream_feed(s, FAPILOG_NATIVE_KIND_SEGMENT, block, sizeof block), 0);
+    native_stream_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -600,6 +622,7 @@ int main(void)
         T(bytes_that_come_twice_are_read_once),
         T(chains_of_fragments_may_cross_spans), T(what_is_left_at_the_end_of_a_block_is_no_record),
         T(a_growing_file_is_followed),
+        T(a_file_holds_as_many_processes_as_the_limit_says),
         T(order_is_by_time_wherever_in_the_files_records_stand),
         T(a_lane_is_read_as_written_whatever_the_files_clocks_say),
         T(a_file_that_is_there_twice_is_shown_twice_in_order),

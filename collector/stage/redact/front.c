@@ -70,8 +70,8 @@ int redact_add_values(struct values *v, const struct opt_list *list, bool is_uns
 int redact_take_kinds(const char *name, const struct opt_list *list, unsigned *ret, struct err *e)
 {
     for (uint32_t i = 0; i < list->count; i++) {
-        const unsigned kind = strcmp(list->item[i],
-                                     "all") == 0 ? (VALUE_ASSIGNMENT - 1u) : value_kind_of(list->item[i]);
+        const bool is_all = strcmp(list->item[i], "all") == 0;
+        const unsigned kind = is_all ? VALUE_ASSIGNMENT - 1u : value_kind_of(list->item[i]);
         if (!kind)
             return err_set(e, -EINVAL, "%s: '%.100s' is not one of all, %s", name, list->item[i], value_kind_names);
         *ret |= kind;

@@ -27,7 +27,7 @@ struct redact_setup {
     struct values *values;
     const char *block;     /* what NAME_BLOCK puts; NULL: the mask */
     uint64_t max_string;   /* OPT_UNSET: none */
-    bool other_texts;      /* names of threads and loggers too */
+    bool other_texts;      /* names of threads too */
 };
 
 struct redactor;

@@ -138,7 +138,6 @@ unsigned values_kinds(const struct values *v)
     return v->kinds;
 }
 
-
 static int find_patterns(struct values *v, const char *text, uint32_t len, struct spans *s)
 {
     if (len > v->copy_room) {

@@ -10,7 +10,7 @@ enum value_kind {
     VALUE_CARD = 1,        /* 13 to 19 digits, in groups or not, of a known issuer, Luhn holds */
     VALUE_EMAIL = 2,
     VALUE_JWT = 4,
-    VALUE_BEARER = 8,      /* what follows Bearer, Basic, Digest, Token in an Authorization header */
+    VALUE_BEARER = 8,      /* what follows Bearer, Basic, Digest, Negotiate or ApiKey and looks like a credential */
     VALUE_API_TOKEN = 16,  /* tokens that say whose they are: ghp_, xoxb-, sk_live_, AIza ... */
     VALUE_AWS_KEY = 32,    /* AKIA..., ASIA... */
     VALUE_PRIVATE_KEY = 64,/* -----BEGIN ... PRIVATE KEY----- to its end */
