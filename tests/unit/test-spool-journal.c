@@ -1,6 +1,6 @@
 /* The journal of a spool: what is in it survives the process at any store, whatever has become of the file's bytes, and
  * what cannot be in it takes the way without. */
-#include "tests/unit/remote-fixture.h"
+#include "tests/unit/journal-fixture.h"
 
 #include "collector/delivery/spool/internal.h"
 #include "lib/base/cleanup.h"
@@ -463,38 +463,6 @@ static void what_comes_fast_does_not_stay_in_the_page_cache(void **state)
 }
 
 /* ---- in a spool ---- */
-
-static void spool_path(char ret[FAKE_PATH + 64], const char *name)
-{
-    (void)snprintf(ret, FAKE_PATH + 64, "%s/spool/fake/%s", f->state, name);
-}
-
-static void put_image(uint32_t count, struct fake_ticket *t)
-{
-    fake_put_parcel(f, fake_image(f, count, 100), t);
-}
-
-static void assert_each_delivered_once(uint64_t from, uint64_t to)
-{
-    for (uint64_t n = from; n < to; n++)
-        assert_int_equal(f->delivered[n], 1);
-}
-
-static bool has_journal(void)
-{
-    char path[FAKE_PATH + 64];
-    spool_path(path, JOURNAL_FILE);
-    return access(path, F_OK) == 0;
-}
-
-/* A file that cannot be made: a directory has its name. */
-static void obstacle(uint64_t sequence, bool is_there)
-{
-    char name[32], path[FAKE_PATH + 64];
-    (void)snprintf(name, sizeof name, "%016x" SPOOL_SUFFIX, (unsigned)sequence);
-    spool_path(path, name);
-    assert_int_equal(is_there ? mkdir(path, 0700) : rmdir(path), 0);
-}
 
 static void an_image_is_safe_before_a_file_can_be_written(void **state)
 {

@@ -46,6 +46,7 @@ struct spool {
     struct spool_counts counts;
     uint32_t evicted;         /* of those held, blocks whose file is gone */
     struct journal journal;
+    struct seglog_segment journal_part; /* no file: of its blocks, what is live or held */
     uint32_t drain_blocks;  /* of the journal, that are being written into a file */
     uint64_t drain_records;
     uint64_t drain_ns;      /* when the next one is due; 0: not known */

@@ -5,7 +5,8 @@
  *   file   struct journal_map | zeros | area
  *   area   a ring of blocks as they will lie in a file of the spool, each in one piece
  *
- * A block counts from when its slot names it until the slot is cleared: then it lies in a file. */
+ * A block counts from when its slot names it until the slot is cleared: then it lies in a file, or nothing is left of
+ * it to deliver. */
 #ifndef COLLECTOR_DELIVERY_SPOOL_JOURNAL_H
 #define COLLECTOR_DELIVERY_SPOOL_JOURNAL_H
 
@@ -86,7 +87,7 @@ bool journal_is_damaged(const struct journal *j);
 int journal_add(struct journal *j, struct spool_block_head *h, const struct iovec *piece, uint32_t count);
 /* The oldest blocks, as far as they lie in one piece that is not longer than `max`, at least one; how many they are. */
 uint32_t journal_peek(const struct journal *j, uint64_t max, const char **ret, size_t *ret_len, uint64_t *ret_records);
-/* The oldest ones lie in a file. */
+/* The oldest ones lie in a file, or are delivered. */
 void journal_release(struct journal *j, uint32_t blocks);
 
 /* ---- reading: journal_read.c ---- */

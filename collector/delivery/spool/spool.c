@@ -208,6 +208,7 @@ int spool_open(const struct spool_config *cfg, struct spool **ret, struct err *e
     s->cfg = *cfg;
     s->reader.fd = -1;
     s->journal.guard = -1;
+    s->journal_part.pins = 1;
     s->group.last = &s->group.first;
     cursor_open(&s->cursor, cfg->dir, &why); /* again below, when there was no directory yet */
     log_config(s, &log);

@@ -37,7 +37,9 @@ void spool_journal_open(struct spool *s, uint64_t found)
         spool_say(s, "spool of %s: %" PRIu32 " damaged blocks in the journal", s->cfg.sink, lost);
     if (!spool_journal_waits(s))
         return;
-    s->counts.records += s->journal.records;
+    for (uint64_t i = s->journal.first; i < s->journal.next; i++)
+        s->journal_part.live += cursor_unsettled(&s->cursor, i, journal_at(&s->journal, i)->records);
+    s->counts.records += s->journal_part.live;
     if (s->log.next_sequence < s->journal.next)
         s->log.next_sequence = s->journal.next;
     seglog_drop_begun(&s->log, s->journal.first);
@@ -65,12 +67,10 @@ static bool is_ready(struct spool *s)
 /* Somebody has cut the file: what was in it is gone. */
 static void journal_lose(struct spool *s)
 {
-    const uint64_t records = s->journal.records;
+    const uint64_t records = s->journal_part.live - spool_held_records(s, &s->journal_part);
     spool_say(s, "spool of %s: its journal was cut while it was in use; %" PRIu64 " records are counted as dropped",
               s->cfg.sink, records);
-    CHECK(s->counts.records >= records);
-    s->counts.records -= records;
-    s->counts.dropped_corrupt += records;
+    spool_lose(s, &s->journal_part, records, &s->counts.dropped_corrupt);
     s->journal_error = 0;
     s->drain_ns = 0;
     s->is_put_blocked = false;
@@ -92,6 +92,7 @@ int spool_journal_put(struct spool *s, struct spool_block_head *h, const struct 
     if (r == 0) {
         s->log.next_sequence++;
         s->counts.records += h->records;
+        s->journal_part.live += h->records;
         return 0;
     }
     if (r == -ENOTSUP && spool_journal_waits(s))
@@ -133,11 +134,28 @@ static bool is_much(const struct spool *s, size_t len)
     return len >= DRAIN_WORTH && s->log.sync != SINK_SYNC_NEVER;
 }
 
+/* The oldest blocks of which nothing is left to deliver need no file. */
+static void pass_settled(struct spool *s)
+{
+    const struct spool_block *b;
+    if (!spool_journal_waits(s) || s->drain_blocks)
+        return;
+    while (!journal_is_empty(&s->journal) && s->journal.first < s->reader.sequence &&
+           (!(b = spool_held(s, s->journal.first)) || !b->left))
+        journal_release(&s->journal, 1);
+    if (!journal_is_empty(&s->journal))
+        return;
+    s->journal_error = 0; /* nobody would try again */
+    s->drain_ns = 0;
+    s->is_put_blocked = false;
+}
+
 void spool_journal_start(struct spool *s, uint64_t now_ns)
 {
     const uint64_t max = s->cfg.delivery->spool_max_bytes, part = max / PART_OF_LIMIT;
     const char *blocks;
     size_t len;
+    pass_settled(s);
     if (!is_due(s, now_ns))
         return;
     s->drain_ns = 0;
@@ -162,12 +180,32 @@ uint64_t spool_journal_deadline(const struct spool *s)
     return spool_journal_waits(s) && s->log.step == SEGLOG_IDLE ? s->drain_ns : UINT64_MAX;
 }
 
+/* The block lies in a file now: what is live in it is the file's. */
+static void move_live(struct spool *s, uint64_t sequence)
+{
+    struct seglog_segment *to = s->log.last;
+    struct spool_block *b = spool_held(s, sequence);
+    uint64_t live = 0;
+    if (b && b->left) {
+        live = b->left;
+        b->seg = to;
+        to->pins++;
+        seglog_unpin(&s->journal_part);
+    } else if (sequence >= s->reader.sequence) {
+        live = cursor_unsettled(&s->cursor, sequence, journal_at(&s->journal, sequence)->records);
+    }
+    CHECK(s->journal_part.live >= live);
+    s->journal_part.live -= live;
+    to->live += live;
+}
+
 void spool_journal_end(struct spool *s, uint64_t now_ns)
 {
     const int r = s->drain_blocks ? seglog_poll(&s->log) : -EAGAIN;
     if (r != -EAGAIN) {
         if (r == 0) {
-            s->log.last->live += s->drain_records;
+            for (uint32_t i = 0; i < s->drain_blocks; i++)
+                move_live(s, s->journal.first + i);
             journal_release(&s->journal, s->drain_blocks);
             s->journal_error = 0;
         } else if (r == -EFAULT) {

@@ -61,9 +61,14 @@ static bool files_have_unread(const struct spool *s)
     return false;
 }
 
+static bool journal_has_unread(const struct spool *s)
+{
+    return spool_journal_waits(s) && s->reader.sequence < s->journal.next;
+}
+
 bool spool_has_unread(const struct spool *s)
 {
-    return files_have_unread(s) || spool_journal_waits(s);
+    return files_have_unread(s) || journal_has_unread(s);
 }
 
 bool spool_is_reading(const struct spool *s)
@@ -202,22 +207,22 @@ static bool block_next(struct spool *s, struct spool_block_head *h)
 }
 
 /* What the block holds beside what is settled; 0: nothing that is to be read. */
-static uint32_t block_live(struct spool *s, const struct spool_block_head *h)
+static uint32_t block_live(struct spool *s, const struct spool_block_head *h, struct seglog_segment *seg)
 {
     const uint64_t max = s->cfg.delivery->spool_max_age_ns;
     if (h->sequence < s->reader.sequence || spool_held(s, h->sequence))
         return 0;
     uint32_t live = cursor_unsettled(&s->cursor, h->sequence, h->records);
-    live = live < s->reader.seg->live ? live : (uint32_t)s->reader.seg->live;
+    live = live < seg->live ? live : (uint32_t)seg->live;
     if (max == OPT_UNSET || (int64_t)clock_real_ns() - h->time_ns <= (int64_t)max)
         return live;
-    spool_lose(s, s->reader.seg, live, &s->counts.dropped_age);
+    spool_lose(s, seg, live, &s->counts.dropped_age);
     return 0;
 }
 
 /* Entries of raw that are not settled; what is missing of `live` is lost. */
-static uint32_t block_count(struct spool *s, const struct spool_block_head *h, const char *raw, uint32_t len,
-                            uint32_t live)
+static uint32_t block_count(struct spool *s, const struct spool_block_head *h, struct seglog_segment *seg,
+                            const char *raw, uint32_t len, uint32_t live)
 {
     struct spool_item item;
     size_t at = 0;
@@ -227,18 +232,19 @@ static uint32_t block_count(struct spool *s, const struct spool_block_head *h, c
         n += !cursor_is_settled(&s->cursor, h->sequence, i);
     n = n < live ? n : live;
     if (n < live)
-        spool_lose(s, s->reader.seg, live - n, &s->counts.dropped_corrupt);
+        spool_lose(s, seg, live - n, &s->counts.dropped_corrupt);
     return n;
 }
 
 /* What the block holds, as entries. *ret NULL: it is damaged. */
-static int block_load(struct spool *s, const struct spool_block_head *h, char **ret, uint32_t *ret_len)
+static int block_load(struct spool *s, const struct spool_block_head *h, const char *stored, char **ret,
+                      uint32_t *ret_len)
 {
     auto_free char *raw = malloc(h->raw_bytes + 1u);
     *ret = NULL;
     if (!raw)
         return -ENOMEM;
-    if (spool_block_unpack(h, s->reader.buf + s->reader.at + sizeof *h, raw) < 0)
+    if (spool_block_unpack(h, stored, raw) < 0)
         return 0;
     if (h->kind == SPOOL_IMAGE)
         return s->cfg.expand(s->cfg.expand_arg, raw, h->raw_bytes, h->records, ret, ret_len);
@@ -247,33 +253,79 @@ static int block_load(struct spool *s, const struct spool_block_head *h, char **
     return 0;
 }
 
+/* The block lies in seg. 1: there is something in it, which is held now; -EBADMSG: it is damaged; -ENOMEM. */
+static int block_hold(struct spool *s, const struct spool_block_head *h, struct seglog_segment *seg, const char *stored,
+                      uint32_t live, struct spool_block **ret, char **ret_raw, uint32_t *ret_len)
+{
+    auto_free char *raw = NULL;
+    auto_free struct spool_block *b = live ? spool_block_new() : NULL;
+    if (!live)
+        return 0;
+    if (!b || block_load(s, h, stored, &raw, ret_len) < 0)
+        return -ENOMEM;
+    if (!raw)
+        return -EBADMSG;
+    *b = (struct spool_block){ .seg = seg, .sequence = h->sequence, .time_ns = h->time_ns, .records = h->records,
+                               .left = block_count(s, h, seg, raw, *ret_len, live) };
+    if (!b->left)
+        return 0;
+    spool_hold(s, b);
+    *ret = take_ptr(b);
+    *ret_raw = take_ptr(raw);
+    return 1;
+}
+
+static void block_passed(struct spool *s, uint64_t sequence)
+{
+    struct spool_reader *r = &s->reader;
+    r->sequence = sequence >= r->sequence ? sequence + 1 : r->sequence;
+    spool_advance(s);
+}
+
 /* The block at buf + at: 1 when there is something in it. */
 static int block_take(struct spool *s, const struct spool_block_head *h, struct spool_block **ret, char **ret_raw,
                       uint32_t *ret_len)
 {
     struct spool_reader *r = &s->reader;
-    const uint32_t live = block_live(s, h);
-    auto_free char *raw = NULL;
-    auto_free struct spool_block *b = live ? spool_block_new() : NULL;
-    if (live && (!b || block_load(s, h, &raw, ret_len) < 0))
-        return -ENOMEM;
-    if (live && !raw) {
+    const uint32_t live = block_live(s, h, r->seg);
+    int n = block_hold(s, h, r->seg, r->buf + r->at + sizeof *h, live, ret, ret_raw, ret_len);
+    if (n == -ENOMEM)
+        return n;
+    if (n == -EBADMSG) {
         damage_tell(s, "a block is damaged");
         spool_lose(s, r->seg, live, &s->counts.dropped_corrupt);
-    } else if (live) {
-        *b = (struct spool_block){ .seg = r->seg, .sequence = h->sequence, .time_ns = h->time_ns,
-                                   .records = h->records, .left = block_count(s, h, raw, *ret_len, live) };
+        n = 0;
     }
     skip(r, r->want);
-    r->sequence = h->sequence >= r->sequence ? h->sequence + 1 : r->sequence;
-    const bool is_some = b && b->left;
-    if (is_some) {
-        spool_hold(s, b);
-        *ret = take_ptr(b);
-        *ret_raw = take_ptr(raw);
+    block_passed(s, h->sequence);
+    return n;
+}
+
+/* Out of the journal, while that can be written into no file: a server that is there again need not wait for the
+ * disk. What is damaged there is left to whoever writes it. */
+static int journal_take(struct spool *s, uint64_t now_ns, struct spool_block **ret, char **ret_raw, uint32_t *ret_len)
+{
+    struct journal *j = &s->journal;
+    struct spool_block_head h;
+    int n = 0;
+    while (n == 0 && journal_has_unread(s)) {
+        const uint64_t sequence = s->reader.sequence > j->first ? s->reader.sequence : j->first;
+        const struct journal_block *b = journal_at(j, sequence);
+        const char *block = j->area + b->offset;
+        size_t at = 0;
+        if (b->bytes) {
+            if (!spool_block_find(block, b->bytes, SPOOL_ENTRIES, &at, &h) || at || h.sequence != sequence)
+                return 0;
+            n = block_hold(s, &h, &s->journal_part, block + sizeof h, block_live(s, &h, &s->journal_part), ret, ret_raw,
+                           ret_len);
+        }
+        if (n == -ENOMEM)
+            s->reader.again_ns = now_ns + READ_AGAIN_NS;
+        if (n < 0)
+            return 0;
+        block_passed(s, sequence);
     }
-    spool_advance(s);
-    return is_some;
+    return n;
 }
 
 int spool_read(struct spool *s, uint64_t now_ns, struct spool_block **ret, char **ret_raw, uint32_t *ret_len)
@@ -306,5 +358,7 @@ int spool_read(struct spool *s, uint64_t now_ns, struct spool_block **ret, char 
     }
     if (r->seg && r->offset >= r->seg->bytes && !r->seg->next && s->log.fd < 0)
         file_end(s); /* nothing will be added to it */
+    if (s->journal_error && !r->again_ns && !files_have_unread(s))
+        return journal_take(s, now_ns, ret, ret_raw, ret_len);
     return 0;
 }

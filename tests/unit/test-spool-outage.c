@@ -1,0 +1,208 @@
+/* A disk that takes nothing, and a server that is there again: what lies in the journal of a spool is delivered from
+ * there, once, whatever comes and goes meanwhile. */
+#include "tests/unit/journal-fixture.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+
+/* The server is back, the disk is not. */
+static void what_can_be_written_nowhere_is_delivered_out_of_the_journal(void **state)
+{
+    struct fake_ticket t[3];
+    (void)state;
+    fake_option(f, "batch_size", "7");
+    f->limits.in_flight = 1;
+    f->script = always_fail;
+    start();
+    obstacle(1, true);
+    for (unsigned i = 0; i < 2; i++) {
+        put_image(20, &t[i]);
+        fake_until(f, 0, t[i].settled);
+    }
+    fake_until(f, NS_PER_MS, strstr(f->message, "records stay in the rings"));
+    f->script = NULL;
+    fake_until(f, 100 * NS_PER_MS, remote_is_idle(f->r, true));
+    assert_each_delivered_once(0, 40);
+    assert_int_equal(f->order_breaks, 0);
+    assert_true(fake_is_balanced(f));
+    obstacle(3, true);
+    f->script = always_fail; /* what comes now waits in the journal as ever */
+    put_image(20, &t[2]);
+    fake_until(f, NS_PER_S, t[2].settled);
+    f->script = NULL;
+    fake_until(f, 100 * NS_PER_MS, remote_is_idle(f->r, true));
+    assert_each_delivered_once(40, 60);
+    assert_true(fake_is_balanced(f));
+    obstacle(1, false);
+    obstacle(3, false);
+    fake_stop(f);
+    assert_false(has_journal());
+}
+
+static bool answer_once(struct fake *g, struct sink_request *q, struct sink_result *a)
+{
+    return g->delivered_cap && g->delivered[0] ? always_fail(g, q, a) : true;
+}
+
+static void what_the_journal_has_delivered_in_part(bool is_disk_back)
+{
+    struct fake_ticket t;
+    fake_option(f, "batch_size", "7");
+    f->limits.in_flight = 1;
+    f->script = always_fail;
+    start();
+    obstacle(1, true);
+    put_image(20, &t);
+    fake_until(f, 0, t.settled);
+    fake_until(f, NS_PER_MS, strstr(f->message, "records stay in the rings"));
+    f->script = answer_once;
+    fake_until(f, 100 * NS_PER_MS, fake_stats(f).delivered > 0);
+    assert_in_range(fake_stats(f).delivered, 1, 19);
+    const uint64_t left = 20 - fake_stats(f).delivered;
+    fake_stop(f);
+    if (is_disk_back)
+        obstacle(1, false);
+    start();
+    assert_int_equal(fake_stats(f).spooled_records, left);
+    f->script = NULL;
+    fake_until(f, 100 * NS_PER_MS, remote_is_idle(f->r, true));
+    assert_each_delivered_once(0, 20);
+    assert_int_equal(fake_stats(f).dropped_corrupt, 0);
+    assert_true(fake_is_balanced(f));
+    if (!is_disk_back)
+        obstacle(1, false);
+}
+
+static void what_the_journal_has_delivered_in_part_the_next_run_delivers_out_of_it(void **state)
+{
+    (void)state;
+    what_the_journal_has_delivered_in_part(false);
+}
+
+static void what_the_journal_has_delivered_in_part_the_next_run_delivers_out_of_a_file(void **state)
+{
+    (void)state;
+    what_the_journal_has_delivered_in_part(true);
+}
+
+/* ---- server, disk and collector come and go ---- */
+
+static uint32_t draw;
+static bool is_server_up;
+
+static uint32_t draw_next(uint32_t below)
+{
+    draw = draw * 1664525u + 1013904223u;
+    return (draw >> 8) % below;
+}
+
+static bool answer_some(struct fake *g, struct sink_request *q, struct sink_result *a)
+{
+    return is_server_up && draw_next(4) ? true : always_fail(g, q, a);
+}
+
+/* Maps are written to all the same. */
+static void disk_takes(bool anything)
+{
+    static struct rlimit all;
+    if (!all.rlim_max)
+        assert_int_equal(getrlimit(RLIMIT_FSIZE, &all), 0);
+    const struct rlimit none = { 0, all.rlim_max };
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, anything ? &all : &none), 0);
+}
+
+enum { STORY_STEPS = 3000, STORY_IMAGES = 500, STORY_RECORDS = 60 };
+
+struct story {
+    struct fake_ticket ticket[STORY_IMAGES];
+    uint64_t from[STORY_IMAGES + 1];
+    unsigned count, written_off; /* images; those before were settled, or were not when their collector died */
+    bool is_disk_up;
+    bool is_gone[STORY_IMAGES * STORY_RECORDS];
+};
+
+/* A ring would give what was not settled again; here it is gone, unless it was delivered. Answers have been taken: what
+ * is in flight comes twice. */
+static void collector_dies(struct story *s)
+{
+    is_server_up = false;
+    for (unsigned i = 0; i < 3; i++)
+        fake_run(f, 0);
+    fake_stop(f);
+    for (; s->written_off < s->count; s->written_off++) {
+        const unsigned i = s->written_off;
+        for (uint64_t n = s->from[i]; n < s->from[i + 1] && !s->ticket[i].settled; n++)
+            s->is_gone[n - s->from[0]] = true;
+    }
+    disk_takes(true);
+    start();
+    disk_takes(s->is_disk_up);
+}
+
+static void story_step(struct story *s, unsigned *stops)
+{
+    switch (draw_next(16)) {
+    case 0:
+        is_server_up = !is_server_up;
+        break;
+    case 1:
+        disk_takes(s->is_disk_up = !s->is_disk_up);
+        break;
+    case 2:
+        if (!has_journal())
+            break;
+        collector_dies(s);
+        ++*stops;
+        break;
+    case 3: case 4: case 5:
+        if (s->count == STORY_IMAGES || (s->count && !s->ticket[s->count - 1].settled))
+            break;
+        put_image(1 + draw_next(STORY_RECORDS), &s->ticket[s->count++]);
+        s->from[s->count] = f->next;
+        break;
+    default:
+        fake_run(f, draw_next(2) ? NS_PER_MS : 300 * NS_PER_MS);
+    }
+    assert_true(fake_is_balanced(f));
+}
+
+static void whatever_comes_and_goes_each_record_is_delivered_once(void **state)
+{
+    unsigned stops = 0, direct = 0;
+    (void)state;
+    fake_option(f, "batch_size", "13");
+    fake_option(f, "retry_max_delay", "100ms");
+    fake_option(f, "breaker_recovery", "50ms");
+    f->script = answer_some;
+    for (draw = 1; stops < 20 || direct < 20;) {
+        static struct story s;
+        s = (struct story){ .is_disk_up = true };
+        s.from[0] = f->next;
+        start();
+        for (unsigned i = 0; i < STORY_STEPS; i++) {
+            const uint64_t before = fake_stats(f).delivered;
+            story_step(&s, &stops);
+            direct += !s.is_disk_up && has_journal() && fake_stats(f).delivered > before;
+        }
+        disk_takes(true);
+        is_server_up = true;
+        fake_until(f, 100 * NS_PER_MS, remote_is_idle(f->r, true));
+        for (uint64_t n = s.from[0]; n < f->next; n++)
+            assert_true(f->delivered[n] == 1 || (s.is_gone[n - s.from[0]] && !f->delivered[n]));
+        assert_true(fake_is_balanced(f));
+        assert_int_equal(fake_stats(f).dropped_corrupt, 0);
+        fake_stop(f);
+    }
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_can_be_written_nowhere_is_delivered_out_of_the_journal),
+        cmocka_unit_test(what_the_journal_has_delivered_in_part_the_next_run_delivers_out_of_it),
+        cmocka_unit_test(what_the_journal_has_delivered_in_part_the_next_run_delivers_out_of_a_file),
+        cmocka_unit_test(whatever_comes_and_goes_each_record_is_delivered_once),
+    };
+    return run_on_every_backend(tests, ARRAY_COUNT(tests));
+}
