@@ -239,8 +239,9 @@ FAPILOGI_API void fapilog_capture_stop(void);
 /* ---- macros -------------------------------------------------------------------------------------- */
 
 /* A field; the type comes from the value: integers of up to 64 bits, bool, char, float, double (long double
- * becomes double), C strings (NULL becomes "(null)"), void pointers. Enumerators are integers; signed char and unsigned
- * char, int8_t and uint8_t, are numbers. Of other types, wide strings among them, the compiler says what to do; FL_PTR
+ * becomes double), C strings (NULL becomes "(null)"), void pointers. Enumerators are integers, and so are, in C,
+ * comparisons, `true` before C23 and 'c': FL_BOOL and FL_CHAR say what is meant. signed char and unsigned char, int8_t
+ * and uint8_t, are numbers. Of other types, wide strings among them, the compiler says what to do; FL_PTR
  * takes any pointer. A bit-field must be cast (in C), since gcc gives it a type of its own. In a log call the name must
  * be a literal of up to 255 bytes; in lists of fields it may be any text that outlives the list. */
 #define FL(name, ...) (name, (__VA_ARGS__))
