@@ -1,6 +1,6 @@
 /* A collector with private rings on /dev/shm that writes into the session's directory: JSON lines in the
  * default envelope, flat JSON lines for the peer fapilog-json, binary files for fapilog-native and, with zstd,
- * for fapilog-zstd.
+ * for fapilog-zstd; fapilog-shared is fapilog-native with the shared library.
  * FAPILOG_COLLECTOR and FAPILOG_DUMP name other programs than those of this build; FAPILOG_ON_FULL and
  * the other FAPILOG_ variables reach the producers. */
 #include <errno.h>
@@ -28,7 +28,8 @@ static const char *program(const char *variable, const char *built)
 
 static bool is_native(const struct session *s)
 {
-    return strcmp(s->peer, "fapilog-native") == 0 || strcmp(s->peer, "fapilog-zstd") == 0;
+    return strcmp(s->peer, "fapilog-native") == 0 || strcmp(s->peer, "fapilog-zstd") == 0 ||
+           strcmp(s->peer, "fapilog-shared") == 0;
 }
 
 /* It has the lock of the rings. Producers that start earlier find nobody there to wait for, and drop. */
