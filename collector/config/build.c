@@ -131,7 +131,7 @@ void build_text(struct build *b, const struct tables *t, const char *path, const
     }
     const int r = opt_set(row, cfg, value, &why);
     if (r < 0)
-        build_problem(b, r, "%s: %s%s", source, path, why.text);
+        build_problem(b, r, "%s: %s%s", source, path, config_behind_source(source, why.text));
     else
         sources_set(b->c, path, row->name, source);
 }

@@ -48,8 +48,8 @@ static int read_preset(struct build *b, struct err *e)
         return 0;
     const char *text = preset_text(name);
     if (!*text)
-        return err_set(e, -EINVAL, "%s: preset: '%s' is not one of %s, none", place, name, preset_names(names,
-                sizeof names));
+        return err_set(e, -EINVAL, "%s: %s'%s' is not one of %s, none", place,
+                       strcmp(place, "--preset") == 0 ? "" : "preset: ", name, preset_names(names, sizeof names));
     (void)snprintf(title, sizeof title, "preset %s", name);
     const int r = tree_parse(text, strlen(text), title, &b->preset, e);
     if (r < 0)

@@ -68,6 +68,9 @@ int config_check_set(const char *text, struct err *e);
 /* Where the value of a key comes from: "flush_interval", "sinks.archive.path", "stages.level.min", "routes[0]";
  * "default" when nobody gave it. */
 const char *config_source(const struct config *c, const char *key);
+/* What a message says behind "source: ": the same text, without the key in front of it where the source is the
+ * key's own argument, for "--user: user: " says it twice. */
+const char *config_behind_source(const char *source, const char *why);
 /* All values in effect with their sources, secrets as ***. */
 void config_print(const struct config *c, FILE *f);
 

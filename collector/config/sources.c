@@ -40,6 +40,14 @@ const char *config_source(const struct config *c, const char *key)
     return s ? s->source : "default";
 }
 
+const char *config_behind_source(const char *source, const char *why)
+{
+    if (strncmp(source, "--", 2) != 0)
+        return why;
+    const size_t len = strlen(source + 2);
+    return strncmp(why, source + 2, len) == 0 && strncmp(why + len, ": ", 2) == 0 ? why + len + 2 : why;
+}
+
 /* For people only: without memory the last one that was noted is shown. */
 void sources_set(struct config *c, const char *path, const char *name, const char *source)
 {

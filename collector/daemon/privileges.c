@@ -164,16 +164,17 @@ int privileges_enter(void *arg, const struct config *look, struct err *e)
 {
     struct privileges *p = arg;
     struct err why = { 0 };
+    const char *const source = config_source(look, "user");
     int r = user_find(look->settings.user, &p->user, &why);
     if (r < 0)
-        return err_set(e, r, "%s: %s", config_source(look, "user"), why.text);
+        return err_set(e, r, "%s: %s", source, config_behind_source(source, why.text));
     if (geteuid() == p->user.uid && getegid() == p->user.gid)
         return 0;
     if (geteuid() != 0)
         return p->is_trial ? 0 : refuse(&p->user, e);
     if (p->user.uid == 0)
-        return err_set(e, -EINVAL, "%s: user: '%s' is root, which has nothing to drop; give the user of the services",
-                       config_source(look, "user"), look->settings.user);
+        return err_set(e, -EINVAL, "%s: %s'%s' is root, which has nothing to drop; give the user of the services",
+                       source, config_behind_source(source, "user: "), look->settings.user);
     r = drop(p, look, e);
     if (r < 0)
         return r;

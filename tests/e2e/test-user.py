@@ -314,7 +314,7 @@ def what_cannot_be_is_said():
     with UserPlace() as place:
         argv = [COLLECTOR, "--rings", place.rings, "--sink", place.uri(), "--drain"]
         _, said = place.said([*argv, "--user", "no-such"], 1)
-        check("--user: user: 'no-such': there is no user 'no-such'" in said, said)
+        check("--user: 'no-such': there is no user 'no-such'" in said, said)
         _, said = place.said([*argv], 1)
         check(f"belongs to uid {UID}, not to us (uid 0)" in said and "as the user of the services: see --user" in said, said)
         os.chmod(place.rings, 0o755)

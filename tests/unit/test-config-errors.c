@@ -202,12 +202,24 @@ static void a_wrong_argument_is_refused(void **state)
         {{.set = {"sinks.console.mode=loud"}, .sets_count = 1}, "pretty"},
         {{.set = {"sinks.console.name="}, .sets_count = 1}, "is called 'console'"},
         {{.sink = {"nope:"}, .sinks_count = 1}, "nope"},
-        {{.preset = "nope"}, "--preset"},
+        {{.preset = "nope"}, "--preset: 'nope' is not one of"},
         {{.file = "/no/such"}, "--config"},
         {{.file = "/"}, "Is a directory"},
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
         refused(NULL, &cases[i].args, (const char *const[]){cases[i].said, NULL});
+}
+
+static void a_key_is_named_once_where_its_own_argument_is_wrong(void **state)
+{
+    (void)state;
+    assert_string_equal(config_behind_source("--user", "user: 'x': no"), "'x': no");
+    assert_string_equal(config_behind_source("--user", "user: "), "");
+    assert_string_equal(config_behind_source("--user", "users: 'x'"), "users: 'x'");
+    assert_string_equal(config_behind_source("--user", "root only"), "root only");
+    assert_string_equal(config_behind_source("--set", "user: 'x': no"), "user: 'x': no");
+    assert_string_equal(config_behind_source("/a.yaml:1:7", "user: 'x': no"), "user: 'x': no");
+    assert_string_equal(config_behind_source("FAPILOG_USER", "user: 'x': no"), "user: 'x': no");
 }
 
 static void secrets_are_in_no_message(void **state)
@@ -269,6 +281,7 @@ int main(void)
         T(a_wrong_variable_is_refused_by_name),
         T(a_variable_that_contradicts_a_uri_is_named),
         T(a_wrong_argument_is_refused),
+        T(a_key_is_named_once_where_its_own_argument_is_wrong),
         T(secrets_are_in_no_message),
         T(limits_of_the_text_are_held),
     };
