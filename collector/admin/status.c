@@ -141,6 +141,7 @@ static void add_remote(json_t *o, const struct remote_stats *r)
 static json_t *sink_object(const struct target *t)
 {
     static struct remote_stats stats; /* large; the collector has one thread */
+    char reason[TARGET_REASON_MAX];
     json_t *o = json_object();
     add(o, "name", json_string(t->sink->common.name));
     add(o, "type", json_string(t->sink->ops->scheme));
@@ -153,7 +154,8 @@ static json_t *sink_object(const struct target *t)
     add(o, "records", number(t->records));
     add(o, "bytes", number(t->bytes));
     add(o, "errors", number(t->errors));
-    add(o, "last_reason", json_string(t->is_failing ? strerror(-t->last_error) : ""));
+    const char *const why = t->is_failing ? target_reason(t, reason) : "";
+    add(o, "last_reason", text((struct fapilog_text){ why, (uint32_t)strlen(why) })); /* a path may be any bytes */
     return o;
 }
 

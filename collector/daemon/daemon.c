@@ -192,24 +192,14 @@ static uint64_t next_deadline(const struct daemon *d, uint64_t now_ns)
     return at <= now_ns ? 0 : at;
 }
 
-static const char *reason_of(const struct target *t, char *ret, size_t size)
-{
-    struct remote_stats stats;
-    if (!t->remote)
-        return strerror(-t->last_error);
-    remote_stats(t->remote, &stats);
-    (void)snprintf(ret, size, "%s", stats.last_reason);
-    return ret;
-}
-
 static int gave_up(const struct daemon *d, struct err *e)
 {
-    char reason[256];
+    char reason[TARGET_REASON_MAX];
     const uint64_t pending = segments_pending_bytes(&d->segments);
     const struct target *t = pipeline_failing(&d->pipeline);
     if (t)
         return err_set(e, -EIO, "sink %s: %s; %" PRIu64 " bytes of records stay in their rings",
-                       t->sink->common.name, reason_of(t, reason, sizeof reason), pending);
+                       t->sink->common.name, target_reason(t, reason), pending);
     return err_set(e, -ETIMEDOUT, "stopped before everything was delivered; %" PRIu64
                    " bytes of records stay in their rings", pending);
 }

@@ -126,12 +126,12 @@ static const char *why_given_up(const struct remote_stats *s, char *ret, size_t 
 static void look_at_sink(struct daemon *d, uint64_t now_ns, const struct target *t)
 {
     static struct remote_stats s; /* large; the collector has one thread */
-    char waits[128], why[256], dead_dir[PATH_MAX + 64];
+    char waits[128], why[256], dead_dir[PATH_MAX + 64], reason[TARGET_REASON_MAX];
     target_stats(t, &s);
     (void)snprintf(dead_dir, sizeof dead_dir, "%s/dead/%s", d->state_dir, t->sink->common.name);
     outages_look(d->outages, now_ns, &(struct outage_facts){
         .name = t->sink->common.name, .is_failing = t->is_failing, .is_told = !t->remote,
-        .reason = t->remote ? s.last_reason : strerror(-t->last_error),
+        .reason = t->remote ? s.last_reason : target_reason(t, reason),
         .waits = where_they_wait(t->sink, waits, sizeof waits), .waiting = s.queued_records + s.spooled_records,
         .spooled = s.spooled_records, .spooled_bytes = s.spooled_bytes,
         .spool_max_bytes = t->sink->delivery.spool_max_bytes,

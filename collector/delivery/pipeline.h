@@ -15,6 +15,8 @@
 #include "collector/stage/stage.h"
 #include "lib/base/clock.h"
 
+#include <limits.h>
+
 #define PIPELINE_RETRY_FIRST_NS (100 * NS_PER_MS)
 #define PIPELINE_RETRY_MAX_NS (5 * NS_PER_S)
 #define PIPELINE_TICK_NS (250 * NS_PER_MS)
@@ -195,6 +197,9 @@ int pipeline_reconfigure(struct pipeline *p, struct sink *const *sinks, uint32_t
 
 void pipeline_want_reopen(struct pipeline *p);
 void pipeline_want_rotate(struct pipeline *p);
+/* Why it is failing, for people; a local sink's has the place: "/var/log/a.jsonl: No space left on device". */
+enum { TARGET_REASON_MAX = PATH_MAX + 128 };
+const char *target_reason(const struct target *t, char ret[TARGET_REASON_MAX]);
 uint64_t target_errors(const struct target *t); /* failed writes or requests */
 /* The first failing sink, or NULL. */
 const struct target *pipeline_failing(const struct pipeline *p);

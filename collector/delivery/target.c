@@ -7,6 +7,25 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char *place_of(const struct sink *s)
+{
+    const char *place = s->ops->place ? s->ops->place(s) : NULL;
+    return place ? place : "";
+}
+
+const char *target_reason(const struct target *t, char ret[TARGET_REASON_MAX])
+{
+    static struct remote_stats stats; /* large; the collector has one thread */
+    if (t->remote) {
+        remote_stats(t->remote, &stats);
+        (void)snprintf(ret, TARGET_REASON_MAX, "%s", stats.last_reason);
+        return ret;
+    }
+    const char *place = place_of(t->sink);
+    (void)snprintf(ret, TARGET_REASON_MAX, "%s%s%s", place, *place ? ": " : "", strerror(-t->last_error));
+    return ret;
+}
+
 static void failed(struct target *t, int error)
 {
     struct pipeline *p = t->pipeline;
@@ -21,9 +40,9 @@ static void failed(struct target *t, int error)
     t->state = TARGET_WAITING;
     p->status_version++;
     if (is_first) {
-        char text[256];
+        char text[TARGET_REASON_MAX + 256], reason[TARGET_REASON_MAX];
         (void)snprintf(text, sizeof text, "sink %s: %s; trying again, the records wait in their rings",
-                       t->sink->common.name, strerror(-error));
+                       t->sink->common.name, target_reason(t, reason));
         pipeline_say(p, text);
     }
 }

@@ -152,6 +152,12 @@ static int file_rotate(struct sink *s, struct err *e)
     return fileset_rotate(&st->set, e);
 }
 
+static const char *file_place(const struct sink *s)
+{
+    const struct file_state *st = s->state;
+    return fileset_place(&st->set);
+}
+
 static int file_close(struct sink *s, struct err *e)
 {
     struct file_state *st = s->state;
@@ -171,5 +177,5 @@ const struct sink_ops sink_file = {
     .cfg_size = sizeof(struct file_cfg), .state_size = sizeof(struct file_state),
     .check = file_check, .open = file_open, .recover = file_recover, .room = file_room,
     .write = file_write, .mark = file_mark, .tick = file_tick, .reopen = file_reopen,
-    .rotate = file_rotate, .close = file_close,
+    .rotate = file_rotate, .close = file_close, .place = file_place,
 };

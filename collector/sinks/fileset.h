@@ -112,6 +112,7 @@ void fileset_append(struct fileset *f, const struct piece *pieces, unsigned coun
 void fileset_tick(struct fileset *f);
 int fileset_reopen(struct fileset *f, struct err *e);
 int fileset_rotate(struct fileset *f, struct err *e);
+const char *fileset_place(const struct fileset *f); /* see sink_ops.place */
 int fileset_close(struct fileset *f, struct err *e);
 
 /* Tells the core of trouble that costs no record: retention, compression, rotation put off. */

@@ -389,6 +389,11 @@ int fileset_reopen(struct fileset *f, struct err *e)
     return r < 0 ? err_sys(e, r, "reopen %s", f->live) : 0;
 }
 
+const char *fileset_place(const struct fileset *f)
+{
+    return f->cfg.is_dated && f->fd < 0 ? f->cfg.directory : f->live;
+}
+
 int fileset_rotate(struct fileset *f, struct err *e)
 {
     f->is_rotation_due = f->size > 0;

@@ -151,6 +151,12 @@ static int restore_size(struct sink *s)
     return mmap_file_cut(s->io, f, (uint64_t)now.st_size < f->written ? (uint64_t)now.st_size : f->written);
 }
 
+static const char *mmap_place(const struct sink *s)
+{
+    const struct mmap_cfg *const cfg = s->cfg;
+    return cfg->path;
+}
+
 static int make_room(struct sink *s, uint64_t bytes)
 {
     const struct mmap_cfg *const cfg = s->cfg;
@@ -297,4 +303,5 @@ const struct sink_ops sink_mmap = {
     .mark = mmap_mark,
     .reopen = mmap_reopen,
     .close = mmap_close,
+    .place = mmap_place,
 };

@@ -332,6 +332,12 @@ static int native_rotate(struct sink *s, struct err *e)
     return fileset_rotate(&st->set, e);
 }
 
+static const char *native_place(const struct sink *s)
+{
+    const struct native_state *st = s->state;
+    return fileset_place(&st->set);
+}
+
 static int native_close(struct sink *s, struct err *e)
 {
     struct native_state *st = s->state;
@@ -355,5 +361,5 @@ const struct sink_ops sink_native = {
     .cfg_size = sizeof(struct native_cfg), .state_size = sizeof(struct native_state),
     .check = native_check, .open = native_open, .recover = native_recover, .room = native_room,
     .write = native_write, .mark = native_mark, .tick = native_tick, .reopen = native_reopen,
-    .rotate = native_rotate, .close = native_close,
+    .rotate = native_rotate, .close = native_close, .place = native_place,
 };

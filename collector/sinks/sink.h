@@ -132,6 +132,9 @@ struct sink_ops {
     void (*tick)(struct sink *s, uint64_t now_ns);
     int (*reopen)(struct sink *s, struct err *e); /* SIGHUP: external rotation moved the file */
     int (*rotate)(struct sink *s, struct err *e); /* SIGUSR1 */
+    /* The file, or the directory of the next one, that a failed write was meant for: messages name it. NULL: the
+     * sink's name says all. */
+    const char *(*place)(const struct sink *s);
     /* Flushes and closes; called with no batch under way. Also after a failed open. */
     int (*close)(struct sink *s, struct err *e);
 };

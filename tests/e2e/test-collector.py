@@ -307,7 +307,9 @@ def a_sink_that_cannot_write_keeps_the_records_and_fails_the_drain():
             return "SKIPPED: cannot mount a small tmpfs"
         written = place.load_done("--records", 1000)
         text = place.drain("--set", "shutdown_timeout=300ms", sink=f"file://{small}/log.jsonl", status=1)
-        check("stay in their rings" in text and "No space" in text, f"message: {text}")
+        why = f"sink file: {small}/log.jsonl: No space left on device; "
+        check(why + "trying again" in text and "stay in their rings" in text, f"message: {text}")
+        check(text.count(why) == 2, f"not both lines name the file: {text}")
         check(len(rings(place)) == 1, "the ring is gone")
         place.drain()
         check(len(place.lines()) + len(read_lines(f"{small}/log.jsonl")) >= written, "records are lost")

@@ -497,6 +497,24 @@ static void a_full_disk_keeps_the_records_and_work_resumes(void **state)
     run_state_free(s);
 }
 
+static void the_file_that_a_write_was_meant_for_can_be_named(void **state)
+{
+    (void)state;
+    char path[300];
+    struct run_state *s = run_state_new();
+    struct run *r = start(s, "file:$/a.jsonl");
+    path_of(path, "a.jsonl");
+    assert_string_equal(r->sink->ops->place(r->sink), path);
+    stop(r);
+    r = start(s, "file:?directory=$&prefix=app");
+    assert_string_equal(r->sink->ops->place(r->sink), dir); /* no file yet */
+    assert_int_equal(run_batch(r, 1), 0);
+    path_of(path, "app-20251121-093000.jsonl");
+    assert_string_equal(r->sink->ops->place(r->sink), path);
+    stop(r);
+    run_state_free(s);
+}
+
 static void two_sinks_cannot_share_a_file(void **state)
 {
     (void)state;
@@ -636,6 +654,7 @@ int main(void)
         T(recovery_never_cuts_a_file_with_other_content),
         T(an_unfinished_line_does_not_swallow_the_next),
         T(a_full_disk_keeps_the_records_and_work_resumes),
+        T(the_file_that_a_write_was_meant_for_can_be_named),
         T(two_sinks_cannot_share_a_file),
         T(retention_spares_the_live_file_of_another_sink),
         T(a_symbolic_link_is_followed),

@@ -230,6 +230,7 @@ static void the_size_limit_refuses_a_batch_whole_and_says_why_once(void **state)
     assert_int_equal(p->warnings, 1);
     assert_non_null(strstr(p->warning.text, "max_size 4096"));
     assert_non_null(strstr(p->warning.text, path));
+    assert_string_equal(p->sink->ops->place(p->sink), path);
     assert_int_equal(sink_probe_write(p, 3, "12345\n"), 0); /* what fits is taken, to the last byte */
     assert_int_equal(p->sink->ops->room(p->sink), 0);
     assert_int_equal(sink_probe_close(p), 0);
