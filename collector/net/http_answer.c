@@ -1,11 +1,14 @@
 /* http_answer.c - what an answer, or the lack of one, means: as -errno, as a class, and in words. */
 #include "collector/net/http_private.h"
+#include "collector/net/tls.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+#include <openssl/x509_vfy.h>
 
 int http_errno(CURLcode code, long os_errno, bool is_sent)
 {
@@ -124,11 +127,35 @@ static void quote(const struct buf *answer, char *ret, size_t size)
     ret[n] = '\0';
 }
 
-void http_explain(struct http_request *q, const char *curl_text)
+/* Those of X509_V_ERR_...; another library's are other numbers. */
+static long verify_result(CURL *easy)
+{
+    const char *library = curl_version_info(CURLVERSION_NOW)->ssl_version;
+    long server = X509_V_OK, proxy = X509_V_OK;
+    if (!library || strncmp(library, "OpenSSL", 7) != 0)
+        return X509_V_OK;
+    (void)curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &server);
+    (void)curl_easy_getinfo(easy, CURLINFO_PROXY_SSL_VERIFYRESULT, &proxy);
+    return server > X509_V_ERR_UNSPECIFIED ? server : proxy; /* unspecified: it did not come to that */
+}
+
+const char *http_tls_advice(CURL *easy, CURLcode code, const char *curl_text)
+{
+    if (code == CURLE_SSL_CONNECT_ERROR)
+        return tls_handshake_advice(curl_text);
+    if (code != CURLE_PEER_FAILED_VERIFICATION)
+        return "";
+    /* Curl compares names by itself, before it takes over OpenSSL's result. */
+    return tls_verify_advice(strstr(curl_text, "subject name") ? X509_V_ERR_HOSTNAME_MISMATCH : verify_result(easy));
+}
+
+void http_explain(struct http_request *q, const char *curl_text, const char *advice)
 {
     char text[400];
     if (q->error) {
-        (void)snprintf(q->reason, sizeof q->reason, "%.*s", (int)sizeof q->reason - 1, curl_text);
+        const size_t behind = *advice ? strlen(advice) + 2 : 0;
+        (void)snprintf(q->reason, sizeof q->reason, "%.*s%s%s", (int)(sizeof q->reason - 1 - behind), curl_text,
+                       *advice ? "; " : "", advice);
         return;
     }
     if (q->status == 407) {

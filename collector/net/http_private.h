@@ -70,7 +70,9 @@ int http_errno(CURLcode code, long os_errno, bool is_sent);
 int http_proxy_error(struct http_request *q, long connect_status);
 /* Whether its value is nothing to be shown, by its name. */
 bool http_header_is_secret(const char *header);
-/* Fills in q->reason from curl's text, or from status and answer. */
-void http_explain(struct http_request *q, const char *curl_text);
+/* Fills in q->reason from curl's text with the advice behind it (may be ""), or from status and answer. */
+void http_explain(struct http_request *q, const char *curl_text, const char *advice);
+/* What to do about TLS that failed; "" where it did not, or where the text says enough. */
+const char *http_tls_advice(CURL *easy, CURLcode code, const char *curl_text);
 
 #endif

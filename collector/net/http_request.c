@@ -287,8 +287,9 @@ void http_call_end(struct http_call *c, CURLcode code)
     q->status = q->error ? 0 : (int)status;
     if (retry_after > 0)
         q->retry_after_ns = (uint64_t)(retry_after < RETRY_AFTER_MAX_S ? retry_after : RETRY_AFTER_MAX_S) * NS_PER_S;
-    http_explain(q, !c->stop && code == CURLE_OPERATION_TIMEDOUT ? progress(c) :
-                    *c->error ? c->error : curl_easy_strerror(code));
+    const char *text = *c->error ? c->error : curl_easy_strerror(code);
+    http_explain(q, !c->stop && code == CURLE_OPERATION_TIMEDOUT ? progress(c) : text,
+                 http_tls_advice(c->easy, code, text));
     if (q->error && !c->stop && connect_status)
         q->error = http_proxy_error(q, connect_status);
     (void)curl_multi_remove_handle(c->http->multi, c->easy);
@@ -303,7 +304,7 @@ void http_call_abort(struct http_call *c, int error, const char *reason)
         calls_remove(&c->http->active, c);
     }
     c->q->error = error;
-    http_explain(c->q, reason);
+    http_explain(c->q, reason, "");
     finish(c);
 }
 
@@ -313,7 +314,7 @@ static struct http_call no_call = {.state = HTTP_CALL_FINISHED};
 static void refuse(struct http *h, struct http_request *q)
 {
     q->error = -ENOMEM;
-    http_explain(q, "out of memory");
+    http_explain(q, "out of memory", "");
     q->private_ = &no_call;
     q->private_next = h->refused;
     h->refused = q;

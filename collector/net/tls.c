@@ -124,18 +124,35 @@ int tls_session(SSL_CTX *ctx, const struct tls_config *cfg, const char *name, SS
     return 0;
 }
 
-/* What came in the place of its first record is none. */
-static bool is_no_tls(const SSL *ssl, unsigned long code)
+const char *tls_verify_advice(long verify_result)
 {
-    if (!ssl || SSL_is_init_finished(ssl) || ERR_GET_LIB(code) != ERR_LIB_SSL)
-        return false;
-    switch (ERR_GET_REASON(code)) {
-    case SSL_R_WRONG_VERSION_NUMBER: case SSL_R_BAD_RECORD_TYPE: case SSL_R_PACKET_LENGTH_TOO_LONG:
-    case SSL_R_HTTP_REQUEST:
-        return true;
+    switch (verify_result) {
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT: case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE: case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN: case X509_V_ERR_CERT_UNTRUSTED:
+        return "give the certificate of the authority that signed it as tls_ca_file";
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+        return "the server needs a new one, unless the clock here is wrong";
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        return "is the clock here right?";
+    case X509_V_ERR_HOSTNAME_MISMATCH: case X509_V_ERR_IP_ADDRESS_MISMATCH:
+        return "the host that is given here must be a name or an address in the certificate";
     default:
-        return false;
+        return "";
     }
+}
+
+/* Of OpenSSL, for what came in the place of the first record and is none. */
+const char *tls_handshake_advice(const char *text)
+{
+    static const int reasons[] = { SSL_R_WRONG_VERSION_NUMBER, SSL_R_BAD_RECORD_TYPE, SSL_R_PACKET_LENGTH_TOO_LONG,
+                                   SSL_R_HTTP_REQUEST };
+    for (unsigned i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+        const char *reason = ERR_reason_error_string(ERR_PACK(ERR_LIB_SSL, 0, reasons[i]));
+        if (reason && strstr(text, reason))
+            return "the peer does not speak TLS on this port";
+    }
+    return "";
 }
 
 const char *tls_reason(const SSL *ssl, char *ret, size_t size)
@@ -143,11 +160,13 @@ const char *tls_reason(const SSL *ssl, char *ret, size_t size)
     const long verify = ssl ? SSL_get_verify_result(ssl) : X509_V_OK;
     const unsigned long code = ERR_get_error();
     const char *text = code ? ERR_reason_error_string(code) : NULL;
+    const char *prefix = verify != X509_V_OK ? "certificate refused: " : "", *advice = "";
+    text = verify != X509_V_OK ? X509_verify_cert_error_string(verify) : text ? text : "connection closed";
     if (verify != X509_V_OK)
-        (void)snprintf(ret, size, "certificate refused: %s", X509_verify_cert_error_string(verify));
-    else
-        (void)snprintf(ret, size, "%s%s", is_no_tls(ssl, code) ? "the peer does not speak TLS on this port: " : "",
-                       text ? text : "connection closed");
+        advice = tls_verify_advice(verify);
+    else if (ssl && !SSL_is_init_finished(ssl))
+        advice = tls_handshake_advice(text);
+    (void)snprintf(ret, size, "%s%s%s%s", prefix, text, *advice ? "; " : "", advice);
     ERR_clear_error();
     return ret;
 }

@@ -24,8 +24,12 @@ int tls_check_files(const struct tls_config *cfg, struct err *e);
 int tls_context(const struct tls_config *cfg, SSL_CTX **ret, struct err *e);
 /* A session of the context for a server called `name` (a host name or an address in digits). */
 int tls_session(SSL_CTX *ctx, const struct tls_config *cfg, const char *name, SSL **ret, struct err *e);
+/* What the operator can do where a certificate was refused (X509_V_ERR_...), or a handshake failed with this text of
+ * OpenSSL's: for every client here, with the names that options have in all sinks. "": the text says enough. */
+const char *tls_verify_advice(long verify_result);
+const char *tls_handshake_advice(const char *text);
 /* What went wrong, for people: the verification's result, else the oldest error of OpenSSL's queue, which is
- * emptied. Returns ret. */
+ * emptied, with the advice. Returns ret. */
 const char *tls_reason(const SSL *ssl, char *ret, size_t size);
 
 #endif

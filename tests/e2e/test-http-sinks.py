@@ -3,8 +3,11 @@
 import base64
 import json
 import os
+import socket
+import ssl
 import subprocess
 import sys
+import threading
 
 from receiver import SERVERS, Receiver, Skip, check_each, check_outcomes, harness, need, run, send
 from faultproxy import FaultProxy
@@ -98,6 +101,77 @@ def trust_certificates_and_passwords_of_nginx():
             harness.check("wrong-secret" not in str(results), "a password in a message")
         results = send(place, f"{url}/open?{ca}", 1, 1, 1, 5000)
         harness.check([r["status"] for r in results] == [413] and results[0]["outcome"] == "refused", str(results))
+
+
+class Handshakes:
+    """Greets clients by TLS with a certificate, or not at all, and hangs up."""
+    def __init__(self, certificate=None, key=None):
+        self.context = None
+        if certificate:
+            self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.context.load_cert_chain(certificate, key)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        while True:
+            try:
+                client = self.listener.accept()[0]
+            except OSError:
+                return
+            with client:
+                client.settimeout(10)
+                try:
+                    if self.context:
+                        self.context.wrap_socket(client, server_side=True).recv(1)
+                    else:
+                        client.recv(1)
+                        client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                except OSError: # the client has refused
+                    pass
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join(10)
+
+
+def make_flawed_certificates(folder):
+    """Of the authority of make_certificates(): expired.pem and other.pem, which is for another host; alone.pem is its own."""
+    for name, alt, days in (("expired", "DNS:localhost,IP:127.0.0.1", -1), ("other", "DNS:elsewhere.example", 2)):
+        with open(f"{folder}/san", "w", encoding="utf-8") as f:
+            f.write(f"subjectAltName={alt}\n")
+        subprocess.run(["openssl", "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+                        "-days", str(days), "-out", f"{name}.pem", "-extfile", "san"], check=True, capture_output=True,
+                       cwd=folder, timeout=60)
+    subprocess.run(["openssl", "x509", "-req", "-in", "server.csr", "-signkey", "server.key", "-days", "2", "-out", "alone.pem"],
+                   check=True, capture_output=True, cwd=folder, timeout=60)
+
+
+def tls_that_fails_says_what_helps():
+    with harness.Place() as place:
+        if not make_certificates(place.path):
+            raise Skip("openssl is not installed; tools/setup test")
+        make_flawed_certificates(place.path)
+        trust = "give the certificate of the authority that signed it as tls_ca_file"
+        for name, ca, outcome, words in [
+                ("server", "", "broken", trust), ("alone", "", "broken", trust), ("alone", "ca", "broken", trust),
+                ("expired", "ca", "broken", "the server needs a new one, unless the clock here is wrong"),
+                ("other", "ca", "broken", "the host that is given here must be a name or an address in the certificate"),
+                (None, "ca", "retry", "the peer does not speak TLS on this port")]:
+            server = Handshakes(name and f"{place.path}/{name}.pem", f"{place.path}/server.key")
+            try:
+                for scheme in ("https", "otlp+grpcs", "syslog+tls"):
+                    for host in ("localhost", "127.0.0.1"):
+                        trusted = f"?tls_ca_file={place.path}/{ca}.pem" if ca else ""
+                        results = send(place, f"{scheme}://{host}:{server.port}{trusted}", 1, 1)
+                        harness.check(len(results) == 1, f"{scheme} {name}: {results}")
+                        check_outcomes(results, outcome, f"{scheme} {name}")
+                        harness.check(results[0]["reason"].endswith("; " + words), f"{scheme} {name} {ca}: {results}")
+            finally:
+                server.close()
 
 
 def files_that_are_of_no_use_are_found_before_the_start():
@@ -205,5 +279,5 @@ if __name__ == "__main__":
     sys.exit(run([nothing_is_lost_in_a_network_that_fails, nothing_is_lost_in_a_network_that_is_slow,
                   a_server_that_says_nothing_is_left_and_tried_again,
                   resends_have_the_same_key, a_poisoned_record_costs_only_itself, trust_certificates_and_passwords_of_nginx,
-                  files_that_are_of_no_use_are_found_before_the_start, a_secret_is_in_no_message, standardwebhooks_verifies,
-                  octokit_verifies]))
+                  tls_that_fails_says_what_helps, files_that_are_of_no_use_are_found_before_the_start, a_secret_is_in_no_message,
+                  standardwebhooks_verifies, octokit_verifies]))

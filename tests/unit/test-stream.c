@@ -1,5 +1,6 @@
 /* A connection to a name with several addresses, of which some lead nowhere. */
 #include "collector/net/stream.h"
+#include "collector/net/tls.h"
 
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
@@ -15,6 +16,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <openssl/x509_vfy.h>
 
 #include <cmocka.h>
 
@@ -210,6 +213,16 @@ static void where_none_answers_it_ends_in_time(void **state)
     on_each_backend(time_out);
 }
 
+/* The others are seen in tests/e2e/test-http-sinks.py; this one needs a certificate of tomorrow. */
+static void advice_is_given_where_there_is_some(void **state)
+{
+    (void)state;
+    assert_string_equal(tls_verify_advice(X509_V_ERR_CERT_NOT_YET_VALID), "is the clock here right?");
+    assert_string_equal(tls_verify_advice(X509_V_ERR_CERT_REVOKED), "");
+    assert_string_equal(tls_verify_advice(X509_V_OK), "");
+    assert_string_equal(tls_handshake_advice("sslv3 alert handshake failure"), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +230,7 @@ int main(void)
         cmocka_unit_test(so_is_one_that_refuses),
         cmocka_unit_test(a_name_of_the_loopback_of_ipv6_alone_is_reached),
         cmocka_unit_test(where_none_answers_it_ends_in_time),
+        cmocka_unit_test(advice_is_given_where_there_is_some),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
