@@ -72,6 +72,16 @@ bool where_key_is_field(const struct where_key *k)
     return k->member == MEMBER_NONE;
 }
 
+const char *where_key_name(const struct where_key *k)
+{
+    return k->name;
+}
+
+const char *where_key_member(unsigned i)
+{
+    return i + 1 < MEMBER_COUNT ? member_names[i + 1] : NULL;
+}
+
 enum where_kind where_key_kind(const struct where_key *k)
 {
     switch (k->member) {

@@ -35,6 +35,8 @@ struct where_key;
 int where_key_new(const char *name, bool field_only, struct where_key **ret);
 void where_key_free(struct where_key *k); /* NULL allowed */
 bool where_key_is_field(const struct where_key *k); /* not a member of the record */
+const char *where_key_name(const struct where_key *k);
+const char *where_key_member(unsigned i); /* names of members of the record; NULL behind the last */
 enum where_kind where_key_kind(const struct where_key *k); /* WHERE_VALUE_NONE: that differs, as a field's does */
 void where_key_find(struct where_key *k, const struct fapilog_record *r, struct where_value *ret);
 /* Only the field, if the name is no member of the record; NULL: there is none. */

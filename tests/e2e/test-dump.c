@@ -338,6 +338,35 @@ static void an_empty_answer_says_why(void **state)
     builder_done(&b);
 }
 
+static void a_key_that_no_record_has_is_named(void **state)
+{
+    (void)state;
+#define NONE "fapilog-dump: none of the 6 records there matches\n"
+#define NO_RECORD NONE "fapilog-dump: --where: no record there has "
+    static const char *const cases[][2] = {
+        {"mesage ~ \"x\"", NO_RECORD "'mesage'; did you mean 'message'?\n"},
+        {"Level >= ERROR", NO_RECORD "'Level'; did you mean 'level'?\n"},
+        {"order_idd == 2 && symbol", NO_RECORD "'order_idd'\n"}, /* only members are known without the records */
+        {"xyz == 1 && !(tme > 3) || xyz == 2", NO_RECORD "'xyz'\nfapilog-dump: --where: no record there has 'tme'; "
+                                               "did you mean 'time'?\n"},
+        {"order_id == 99 && message ~ nowhere && symbol != \"\"", NONE}, /* some have them */
+        {"\"\x1b[31m\" == 1", NO_RECORD "'\\x1b[31m'\n"},
+    };
+    struct segment_builder b;
+    struct child c;
+    sample("1-1.ring", &b);
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        assert_int_equal(RUN(&c, "--where", cases[i][0]), 0);
+        assert_int_equal(c.out_text.len, 0);
+        assert_string_equal(buf_cstr(&c.err_text), cases[i][1]);
+        child_done(&c);
+    }
+    assert_int_equal(RUN(&c, "--where", "xyz == 1 || order_id"), 0); /* an answer needs no explanation */
+    assert_true(lines(&c) > 0 && c.err_text.len == 0);
+    child_done(&c);
+    builder_done(&b);
+}
+
 static void every_format_prints_every_record(void **state)
 {
     (void)state;
@@ -762,7 +791,8 @@ int main(int argc, char **argv)
         T(the_ring_directory_and_single_files_are_read_alike), T(nothing_is_written_to_a_ring),
         T(records_of_all_lanes_and_processes_come_in_order_of_time), T(filters_leave_what_they_name),
         T(last_shows_the_youngest_of_what_is_selected), T(pretty_lines_of_several_processes_say_whose_they_are),
-        T(an_empty_answer_says_why), T(every_format_prints_every_record), T(wrong_usage_exits_2_and_says_why_on_stderr),
+        T(an_empty_answer_says_why), T(a_key_that_no_record_has_is_named),
+        T(every_format_prints_every_record), T(wrong_usage_exits_2_and_says_why_on_stderr),
         T(a_time_without_its_minus_is_told_how_to_write_it), T(help_and_version_go_to_stdout),
         T(what_is_missing_is_an_error_not_silence),
         T(a_damaged_ring_gives_what_it_has_and_verify_tells), T(one_unreadable_file_does_not_hide_the_others),

@@ -78,8 +78,11 @@ static int records_print(const struct options *o, struct reader *r, struct outpu
                          struct err *e)
 {
     struct fapilog_record rec;
+    bool explains = !o->follow && o->where;
     int n;
     while ((n = reader_next(r, &rec, e)) > 0) {
+        if (explains) /* see selection_tell() */
+            explains = !out->records && where_look_for_keys(o->where, &rec);
         if (options_select(o, &rec) && (n = output_record(out, &rec, e)) < 0)
             return n;
         if (!is_last && follow_is_stopped())
@@ -111,13 +114,27 @@ static bool is_of_many(const struct options *o)
     return o->rings || o->paths_count != 1 || (stat(o->paths[0], &st) == 0 && S_ISDIR(st.st_mode));
 }
 
+static void keys_tell(const struct where *w)
+{
+    unsigned at = 0;
+    for (const char *near, *name; (name = where_missing_key(w, &at, &near)) != NULL;) {
+        char line[ERR_TEXT_MAX];
+        (void)snprintf(line, sizeof line, "--where: no record there has '%.200s'%s%s%s", name,
+                       near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+        on_warning(NULL, line);
+    }
+}
+
 /* An empty answer may be to the wrong question. */
 static void selection_tell(const struct options *o, const struct reader *r, const struct output *out)
 {
     struct reader_totals t;
     reader_totals(r, &t);
-    if (!o->follow && !out->records && t.records)
-        (void)fprintf(stderr, "fapilog-dump: none of the %" PRIu64 " records there matches\n", t.records);
+    if (o->follow || out->records || !t.records)
+        return;
+    (void)fprintf(stderr, "fapilog-dump: none of the %" PRIu64 " records there matches\n", t.records);
+    if (o->where)
+        keys_tell(o->where);
 }
 
 static int dump(const struct options *o, struct reader *r, struct err *e)

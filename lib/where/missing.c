@@ -1,0 +1,62 @@
+/* Keys that no record has, for a program that has to explain why nothing matched. */
+#include "lib/base/opt.h"
+#include "lib/where/internal.h"
+
+#include <string.h>
+
+enum { SHORT_LEN = 5 }; /* of a short name only one letter may be wrong */
+
+static bool is_sought(const struct where_node *n)
+{
+    return n->key && where_key_is_field(n->key) && !n->was_found;
+}
+
+bool where_look_for_keys(struct where *w, const struct fapilog_record *r)
+{
+    bool is_missing = false;
+    for (unsigned i = 0; i < w->count; i++) {
+        struct where_node *n = &w->nodes[i];
+        if (!is_sought(n))
+            continue;
+        n->was_found = where_key_field(n->key, r) != NULL;
+        is_missing |= !n->was_found;
+    }
+    return is_missing;
+}
+
+static bool is_told(const struct where *w, unsigned end)
+{
+    const char *name = where_key_name(w->nodes[end].key);
+    for (unsigned i = 0; i < end; i++)
+        if (is_sought(&w->nodes[i]) && strcmp(where_key_name(w->nodes[i].key), name) == 0)
+            return true;
+    return false;
+}
+
+static const char *near_member(const char *name)
+{
+    unsigned limit = strlen(name) <= SHORT_LEN ? 1 : 2;
+    const char *nearest = NULL, *member;
+    for (unsigned i = 0; (member = where_key_member(i)) != NULL; i++) {
+        const unsigned d = opt_distance(member, name);
+        if (d > limit || (nearest && d == limit))
+            continue;
+        nearest = member;
+        limit = d;
+    }
+    return nearest;
+}
+
+const char *where_missing_key(const struct where *w, unsigned *at, const char **ret_near)
+{
+    for (; *at < w->count; ++*at) {
+        const struct where_node *n = &w->nodes[*at];
+        if (!is_sought(n) || is_told(w, *at))
+            continue;
+        const char *name = where_key_name(n->key);
+        *ret_near = near_member(name);
+        ++*at;
+        return name;
+    }
+    return NULL;
+}
