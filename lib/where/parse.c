@@ -137,7 +137,7 @@ static int literal_check(const struct parser *p, const struct where_node *n, con
         what = v->level ? NULL : "level (TRACE, DEBUG, INFO, WARNING, ERROR, CRITICAL, AUDIT, SECURITY or 1..31)";
         break;
     case WHERE_VALUE_TIME:
-        what = v->is_time ? NULL : "time (2026-11-21T08:15:00Z, 1763712900, -5m or now)";
+        what = v->is_time ? NULL : "time (2026-11-21T08:15:00Z, 14:00, today, 1763712900, -5m or now)";
         break;
     case WHERE_VALUE_NUMBER:
         what = v->is_number && !v->quoted ? NULL : "number";

@@ -11,6 +11,7 @@
 #include <time.h>
 
 static const int64_t ns_per_s = INT64_C(1000000000);
+static const int64_t s_per_day = 86400;
 
 /* The digits after a point as nanoseconds; further ones are cut. */
 static int64_t fraction_take(const char **s)
@@ -81,6 +82,40 @@ static bool is_day(struct tm tm)
     return timegm(&tm) != -1 && tm.tm_mday == day; /* the 31st of a shorter month is moved into the next */
 }
 
+/* "hh:mm", "hh:mm:ss", "hh:mm:ss.fff" */
+static bool clock_take(const char **s, struct tm *tm, int64_t *ret_ns)
+{
+    *ret_ns = 0;
+    if (!number_take(s, 2, &tm->tm_hour) || *(*s)++ != ':' || !number_take(s, 2, &tm->tm_min))
+        return false;
+    if (**s == ':') {
+        (*s)++;
+        if (!number_take(s, 2, &tm->tm_sec))
+            return false;
+        *ret_ns = fraction_take(s);
+    }
+    return tm->tm_hour <= 23 && tm->tm_min <= 59 && tm->tm_sec <= 60;
+}
+
+/* The second in which the day of `now_ns` began, in a zone that is so far ahead of UTC. */
+static int64_t midnight(int64_t now_ns, int zone)
+{
+    const int64_t now = now_ns / ns_per_s + zone;
+    return now - now % s_per_day - zone;
+}
+
+/* A time of this day. */
+static int clock_parse(const char *s, int64_t now_ns, int64_t *ret_ns)
+{
+    struct tm tm = {0};
+    int zone;
+    int64_t ns;
+    if (!clock_take(&s, &tm, &ns) || !zone_take(&s, &zone) || *s)
+        return -EINVAL;
+    *ret_ns = (midnight(now_ns, zone) + tm.tm_hour * 3600 + tm.tm_min * 60 + tm.tm_sec) * ns_per_s + ns;
+    return 0;
+}
+
 static int date_parse(const char *s, int64_t *ret_ns)
 {
     struct tm tm = {0};
@@ -91,17 +126,11 @@ static int date_parse(const char *s, int64_t *ret_ns)
         return -EINVAL;
     if (*s == 'T' || *s == 't' || *s == ' ') {
         s++;
-        if (!number_take(&s, 2, &tm.tm_hour) || *s++ != ':' || !number_take(&s, 2, &tm.tm_min))
+        if (!clock_take(&s, &tm, &ns))
             return -EINVAL;
-        if (*s == ':') {
-            s++;
-            if (!number_take(&s, 2, &tm.tm_sec))
-                return -EINVAL;
-            ns = fraction_take(&s);
-        }
     }
     if (!zone_take(&s, &zone) || *s || tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 ||
-        tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60 || tm.tm_year < 1970 || tm.tm_year > 2261)
+        tm.tm_year < 1970 || tm.tm_year > 2261)
         return -EINVAL;
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;
@@ -124,5 +153,12 @@ int times_parse(const char *text, int64_t now_ns, int64_t *ret_ns)
         *ret_ns = now_ns - (int64_t)ago;
         return 0;
     }
-    return epoch_parse(text, ret_ns) == 0 ? 0 : date_parse(text, ret_ns);
+    const bool is_yesterday = strcmp(text, "yesterday") == 0;
+    if (is_yesterday || strcmp(text, "today") == 0) {
+        *ret_ns = (midnight(now_ns, 0) - (is_yesterday ? s_per_day : 0)) * ns_per_s;
+        return 0;
+    }
+    if (epoch_parse(text, ret_ns) == 0 || clock_parse(text, now_ns, ret_ns) == 0)
+        return 0;
+    return date_parse(text, ret_ns);
 }

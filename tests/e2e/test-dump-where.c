@@ -7,7 +7,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -116,7 +118,8 @@ static void levels_times_and_durations_have_their_own_values(void **state)
     (void)state;
     static const char *const yes[] = {
         "level == WARNING", "level >= info", "level < ERROR", "level == 13", "time >= -5m", "time <= now",
-        "time == 2026-09-21T14:13:20Z", "time > 2026-09-21", "took > 1ms", "took == 1500000", "took < 2ms",
+        "time == 2026-09-21T14:13:20Z", "time > 2026-09-21", "time >= 14:13", "time < 14:14",
+        "time >= today", "took > 1ms", "took == 1500000", "took < 2ms",
         "due == 2026-09-21T16:13:20+02:00", "ok == true", "ok == 1", "nothing == null"};
     static const char *const no[] = {"level > WARNING", "time > now", "took > 1s",
                                      "ok == false",
@@ -203,7 +206,7 @@ static void members_are_compared_with_nothing_of_another_kind(void **state)
     static const struct { const char *text, *words; } bad[] = {
         {"level >= EROR", "'EROR' is not a level (TRACE"}, {"level != 'x'", "is not a level"},
         {"level == 32", "is not a level"}, {"pid == 1 || level == ", "missing"},
-        {"time > yesterday", "'yesterday' is not a time (2026"}, {"time < 2026-02-30", "is not a time"},
+        {"time > tomorrow", "'tomorrow' is not a time (2026"}, {"time < 2026-02-30", "is not a time"},
         {"pid == abc", "'abc' is not a number (column 8)"}, {"line != '7'", "is not a number"},
         {"ok && tid =  x", "(column 14)"}};
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
@@ -266,7 +269,8 @@ static void times_are_read_in_each_form(void **state)
                                       "2026-02-29", "2026-04-31",
                                       "2026-01-01T24:00",
                                       "2026-01-01T", "2026-01-01T10:00:00+", "2026-01-01T10:00:00Zx", "1e9",
-                                      " 1",
+                                      " 1", "24:00", "14:60", "14:00:61", "1:00", "14:", "14:00:", "14:00x", "14:00 ",
+                                      "-14:00", "14:00+2", "todays", "Today", "today 14:00",
                                       "99999999999999999999", "1790000000123.5"};
     int64_t ns;
     for (size_t i = 0; i < ARRAY_COUNT(good); i++) {
@@ -291,6 +295,44 @@ static bool selected(const char *option, const char *value)
     const bool yes = options_select(&o, &record);
     options_done(&o);
     return yes;
+}
+
+/* What it is in the zone of whoever asks does not matter: without an offset times are UTC. */
+static void days_and_times_of_day_turn_at_midnight(void **state)
+{
+    (void)state;
+    static const struct { const char *now, *text, *means; } cases[] = {
+        {"2026-09-21T14:13:20Z", "14:00", "2026-09-21T14:00:00Z"},
+        {"2026-09-21T14:13:20Z", "23:59:60", "2026-09-22T00:00:00Z"}, /* still to come */
+        {"2026-09-21T14:13:20Z", "08:15:00.5", "2026-09-21T08:15:00.5Z"},
+        {"2026-09-21T14:13:20Z", "08:15Z", "2026-09-21T08:15:00Z"},
+        {"2026-09-21T00:00:00Z", "today", "2026-09-21"},
+        {"2026-09-21T00:00:00Z", "yesterday", "2026-09-20"},
+        {"2026-09-21T00:00:00Z", "00:00", "2026-09-21"},
+        {"2026-09-20T23:59:59.999999999Z", "today", "2026-09-20"},
+        {"2026-09-20T23:59:59.999999999Z", "yesterday", "2026-09-19"},
+        {"2026-09-20T23:59:59.999999999Z", "00:00", "2026-09-20"},
+        {"2024-03-01T00:00:00Z", "yesterday", "2024-02-29"},
+        {"2026-09-21T23:30:00Z", "00:15+02:00", "2026-09-22T00:15:00+02:00"}, /* the day after has begun there */
+        {"2026-09-21T21:59:59Z", "00:15+02:00", "2026-09-21T00:15:00+02:00"},
+        {"2026-09-21T02:00:00Z", "23:00-0330", "2026-09-20T23:00:00-03:30"},
+        {"1970-01-02T00:00:00Z", "yesterday", "1970-01-01"},
+    };
+    static const char *const zones[] = {"UTC0", "EST5EDT", "<+14>-14"};
+    for (size_t z = 0; z < ARRAY_COUNT(zones); z++) {
+        assert_int_equal(setenv("TZ", zones[z], 1), 0);
+        tzset();
+        for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+            int64_t at, ns, want;
+            assert_int_equal(times_parse(cases[i].now, 0, &at), 0);
+            assert_int_equal(times_parse(cases[i].means, 0, &want), 0);
+            if (times_parse(cases[i].text, at, &ns) < 0 || ns != want)
+                fail_msg("TZ=%s: '%s' at %s: %lld, not %s", zones[z], cases[i].text, cases[i].now, (long long)ns,
+                         cases[i].means);
+        }
+    }
+    assert_int_equal(unsetenv("TZ"), 0);
+    tzset();
 }
 
 static void records_are_selected_by_level_logger_and_time(void **state)
@@ -326,6 +368,7 @@ int main(void)
         cmocka_unit_test(what_is_no_text_is_searched_as_it_is_shown),
         cmocka_unit_test(printf_style_messages_are_searched_as_they_read),
         cmocka_unit_test(times_are_read_in_each_form),
+        cmocka_unit_test(days_and_times_of_day_turn_at_midnight),
         cmocka_unit_test(records_are_selected_by_level_logger_and_time),
     };
     return cmocka_run_group_tests_name("dump-where", tests, NULL, NULL);

@@ -28,8 +28,9 @@ static const char help_text[] =
     "  --logger PREFIX   only this logger and those below it\n"
     "  --where EXPR      only what matches: 'order_id == 42 && symbol ~ \"AC\"'\n"
     "                    (~ is: has this in it; all of it in the man page)\n"
-    "  --since TIME      from this time on: RFC 3339, seconds since the epoch,\n"
-    "  --until TIME      or relative: -5m\n"
+    "  --since TIME      from this time on: RFC 3339, a date, 14:00 (of today),\n"
+    "  --until TIME      today, yesterday, seconds since the epoch, or relative:\n"
+    "                    -5m; UTC without an offset\n"
     "  --last N, -n N    the last N of them; with --follow, and then what comes\n"
     "  --stats           a table of processes and lanes instead of records\n"
     "  --verify          check all structures; exit 1 when something is damaged\n"
@@ -62,9 +63,9 @@ static int time_option(const char *name, const char *text, int64_t now_ns, int64
         return 0;
     (void)snprintf(ago, sizeof ago, "-%s", text);
     const bool is_near = times_parse(ago, now_ns, &ignored) == 0;
-    return err_set(e, -EINVAL, "--%s: '%s' is no time%s%s%s Write 2026-11-21T08:15:00Z, 2026-11-21, seconds since the "
-                   "epoch, or -5m", name, text, is_near ? "; did you mean '" : "", is_near ? ago : "",
-                   is_near ? "'?" : ".");
+    return err_set(e, -EINVAL, "--%s: '%s' is no time%s%s%s Write 2026-11-21T08:15:00Z, 2026-11-21, 08:15 (of "
+                   "today, UTC), today, yesterday, seconds since the epoch, or -5m", name, text,
+                   is_near ? "; did you mean '" : "", is_near ? ago : "", is_near ? "'?" : ".");
 }
 
 static int last_option(const char *text, uint32_t *ret, struct err *e)
