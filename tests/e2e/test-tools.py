@@ -201,6 +201,19 @@ def what_cannot_be_written_is_status_1():
             check("write to stdout: No space left on device" in r.err.decode(), f"{argv}: {r.err}")
 
 
+def a_misspelt_variable_of_the_ring_directory_is_told_by_each():
+    with Place() as place:
+        commands = {"fapilog-dump": [DUMP], "fapilog": [CAT], "fapilog-collector": [COLLECTOR, "--check", "--sink", place.uri()]}
+        for name, argv in commands.items():
+            for wrong in "FAPILOG_RING_DIRR", "FAPILOG_RNIG_DIR", "FAPILOG_RING_DI":
+                r = execute(argv, env={"FAPILOG_RING_DIR": place.rings, wrong: "/no/such"}, status=0)
+                check(f"{name}: {wrong} has no effect; did you mean FAPILOG_RING_DIR?" in r.err.decode(), f"{argv}: {r.err}")
+        quiet = {"FAPILOG_RING_DIR": place.rings, "FAPILOG_RING": "x", "FAPILOG_ENV": "x", "FAPILOG_RING_DIRR": ""}
+        check("no effect" not in execute([DUMP], env=quiet, status=0).err.decode(), "dump names what is right, far off or empty")
+        r = execute([DUMP, "--rings", place.rings], env={"FAPILOG_RING_DIRR": "x"}, status=0)
+        check("no effect" not in r.err.decode(), f"it was not asked: {r.err}")
+
+
 def who_has_seen_enough_ends_follow():
     """Also while there is nothing new to write."""
     with Place() as place:
@@ -225,5 +238,6 @@ if __name__ == "__main__":
         manual_pages_and_help_name_the_same_options,
         a_closed_standard_stream_is_no_place_for_records,
         what_cannot_be_written_is_status_1,
+        a_misspelt_variable_of_the_ring_directory_is_told_by_each,
         who_has_seen_enough_ends_follow,
     ]))

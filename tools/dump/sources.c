@@ -1,5 +1,6 @@
 #include "tools/dump/sources.h"
 
+#include "lib/base/opt.h"
 #include "lib/ring/ringdir.h"
 
 #include <ctype.h>
@@ -7,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What is typed for a path at night. */
 static bool is_number(const char *text)
@@ -28,6 +30,23 @@ static bool is_text(const char *path)
     return n > 0;
 }
 
+/* As the library says it to a service: rings that are not found may be where a misspelt variable points. */
+static void look_for_misspelt(void)
+{
+    static const char variable[] = "FAPILOG_RING_DIR", prefix[] = "FAPILOG_";
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+    enum { NEAR = 2 };
+    for (char **v = environ; v && *v; v++) {
+        char name[sizeof variable + NEAR];
+        const size_t len = strspn(*v, letters);
+        if (len >= sizeof name || (*v)[len] != '=' || !(*v)[len + 1] || strncmp(*v, prefix, sizeof prefix - 1) != 0)
+            continue;
+        (void)snprintf(name, sizeof name, "%.*s", (int)len, *v);
+        if (strcmp(name, variable) != 0 && opt_distance(name, variable) <= NEAR)
+            (void)fprintf(stderr, "fapilog-dump: %s has no effect; did you mean %s?\n", name, variable);
+    }
+}
+
 int sources_add(struct reader *r, const struct options *o, struct err *e)
 {
     int n = 0;
@@ -40,6 +59,8 @@ int sources_add(struct reader *r, const struct options *o, struct err *e)
     }
     if (n < 0 || (o->paths_count && !o->rings))
         return n;
+    if (!o->rings)
+        look_for_misspelt();
     struct ringdir dir;
     n = ringdir_choose(&dir, o->rings, e);
     if (n == 0)
