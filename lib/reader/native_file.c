@@ -13,7 +13,11 @@
 #include <xxhash.h>
 #include <zstd.h>
 
-enum { SCAN_BYTES = 65536, ALIGN = FAPILOG_NATIVE_ALIGN };
+enum {
+    SCAN_BYTES_MIN = 512, /* the next header may be near, */
+    SCAN_BYTES = 65536,   /* or far away */
+    ALIGN = FAPILOG_NATIVE_ALIGN,
+};
 
 static int check_header(struct native_file *f, const char *name, struct err *e)
 {
@@ -107,8 +111,9 @@ static int resync(struct native_file *f, uint64_t from, uint64_t *ret)
     const int reserved = reserve(&f->stored, &f->stored_room, SCAN_BYTES);
     if (reserved < 0)
         return reserved;
-    for (uint64_t at = from;;) {
-        const ssize_t n = fd_pread_full(f->fd, f->stored, SCAN_BYTES, at);
+    size_t bytes = SCAN_BYTES_MIN;
+    for (uint64_t at = from;; bytes = bytes < SCAN_BYTES ? 2 * bytes : SCAN_BYTES) {
+        const ssize_t n = fd_pread_full(f->fd, f->stored, bytes, at);
         if (n < (ssize_t)sizeof(struct fapilog_native_block))
             return n < 0 ? (int)n : 0;
         const size_t last = (size_t)n - sizeof(struct fapilog_native_block);
@@ -121,7 +126,7 @@ static int resync(struct native_file *f, uint64_t from, uint64_t *ret)
                 return 1;
             }
         }
-        if (n < SCAN_BYTES)
+        if (n < (ssize_t)bytes)
             return 0;
         at += i;
     }
@@ -216,9 +221,25 @@ static int skip(struct native_file *f, const struct fapilog_native_block *h)
     if (r > 0) {
         f->skipped_bytes += next - f->offset;
         f->skipped_blocks += h != NULL;
+        f->vain_bytes += h ? h->stored_bytes : 0;
         f->offset = next;
     }
     return r;
+}
+
+/* Headers that lie are soon written: one every few bytes, each with the rest of the file as its payload. Once more has
+ * been hashed in vain than damage explains, only a header is still believed that another one, or the end of the file,
+ * confirms: from there the walk goes on behind its payload, so nothing is hashed twice for such. */
+static int is_worth_hashing(struct native_file *f, const struct fapilog_native_block *h)
+{
+    struct stat st;
+    if (f->vain_bytes == 0)
+        return 1;
+    if (fstat(f->fd, &st) < 0)
+        return -errno;
+    if (f->vain_bytes + h->stored_bytes <= NATIVE_FILE_VAIN_FACTOR * (uint64_t)st.st_size)
+        return 1;
+    return is_boundary(f, block_end(f->offset, h));
 }
 
 static int end_here(struct native_file *f)
@@ -240,8 +261,10 @@ int native_file_next(struct native_file *f, struct native_block *ret)
             return (int)n;
         if (n < (ssize_t)sizeof h)
             return end_here(f);
-        const bool good = is_block(&h);
-        int r = good ? read_block(f, &h, &verdict) : 0;
+        int r = is_block(&h) ? is_worth_hashing(f, &h) : 0;
+        const bool good = r > 0;
+        if (good)
+            r = read_block(f, &h, &verdict);
         if (r < 0)
             return r;
         if (good && verdict == WHOLE) {

@@ -5,7 +5,9 @@
  *             for (struct native_spans it = ...; native_spans_next(&it, &span) > 0;) ...
  *
  * Everything read is checked before it is used. A damaged block costs itself: the walk goes on at the
- * next place where a block header with a good checksum stands, and reports the bytes between. */
+ * next place where a block header with a good checksum stands, and reports the bytes between. Payloads that turn out
+ * bad are hashed up to NATIVE_FILE_VAIN_FACTOR times the file's size; beyond that a block that neither another one nor
+ * the end of the file follows counts as damaged as well. */
 #ifndef LIB_READER_NATIVE_FILE_H
 #define LIB_READER_NATIVE_FILE_H
 
@@ -16,6 +18,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum { NATIVE_FILE_VAIN_FACTOR = 4 }; /* torn blocks that later ones cut into hardly come to 2 */
+
 struct native_file {
     struct fapilog_native_header header;
     uint64_t offset;        /* where the next block is looked for */
@@ -25,6 +29,7 @@ struct native_file {
     uint64_t torn_bytes;    /* behind the last whole block when the walk ended: unfinished or growing */
     /* private */
     int fd;
+    uint64_t vain_bytes;    /* hashed of payloads that were bad */
     bool has_sequence;
     uint64_t sequence;      /* expected next */
     uint8_t *stored, *raw;
