@@ -78,6 +78,11 @@ static uint64_t entry_word0(const struct registry *r, uint64_t off)
     return load_acq((const uint64_t *)(const void *)(r->base + off));
 }
 
+static bool is_whole(const uint8_t *entry, uint64_t word0)
+{
+    return (XXH3_64bits(entry + 8, FAPILOG_ENTRY_BYTES(word0) - 8) & 0xffffff) == FAPILOG_ENTRY_HASH(word0);
+}
+
 /* Copies the entry at offset `off` and checks it. The caller frees the copy. NULL: not complete,
  * damaged, or over quota. */
 static uint8_t *entry_copy(struct registry *r, uint64_t off, uint32_t kind, uint32_t *ret_bytes)
@@ -97,7 +102,7 @@ static uint8_t *entry_copy(struct registry *r, uint64_t off, uint32_t kind, uint
         return NULL;
     memcpy(copy, &word0, 8);
     memcpy(copy + 8, from + 8, bytes - 8);
-    if ((XXH3_64bits(copy + 8, bytes - 8) & 0xffffff) != FAPILOG_ENTRY_HASH(word0)) {
+    if (!is_whole(copy, word0)) {
         free(copy);
         return NULL;
     }
@@ -292,9 +297,10 @@ static void module_add(struct registry *r, uint64_t off)
     r->heap_bytes += sizeof m + m.path.len + m.build_id.len;
 }
 
-/* A thread killed while it registered leaves a gap without a length, so the search goes on in steps
- * of eight bytes; the hash tells an entry from what looks like one. */
-static uint64_t entry_step(const struct registry *r, uint64_t off, uint32_t *ret_kind)
+/* A thread killed while it registered leaves a gap without a length, so the search goes on in steps of eight bytes; the
+ * hash tells an entry from what looks like one and would hide those behind it. What was hashed of such adds up in
+ * `vain`: beyond the bound a length is believed, or a registry full of false ones would take us the square of it. */
+static uint64_t entry_step(const struct registry *r, uint64_t off, uint64_t *vain, uint32_t *ret_kind)
 {
     const uint64_t word0 = entry_word0(r, off);
     const uint32_t kind = FAPILOG_ENTRY_KIND(word0), bytes = FAPILOG_ENTRY_BYTES(word0);
@@ -302,6 +308,10 @@ static uint64_t entry_step(const struct registry *r, uint64_t off, uint32_t *ret
     if (kind < FAPILOG_ENTRY_SITE || kind > FAPILOG_ENTRY_MODULE || bytes < 16 ||
         bytes > REGISTRY_ENTRY_BYTES_MAX || bytes > r->bytes - off)
         return 8;
+    if (*vain + bytes <= REGISTRY_VAIN_FACTOR * r->bytes && !is_whole(r->base + off, word0)) {
+        *vain += bytes;
+        return 8;
+    }
     *ret_kind = kind;
     return ((uint64_t)bytes + 7) & ~UINT64_C(7);
 }
@@ -318,7 +328,7 @@ static void modules_scan(struct registry *r)
     uint64_t off = r->modules_scanned ? r->modules_scanned : FAPILOG_REGISTRY_PREAMBLE;
     while (off < end) {
         uint32_t kind;
-        const uint64_t step = entry_step(r, off, &kind);
+        const uint64_t step = entry_step(r, off, &r->modules_vain, &kind);
         if (kind == FAPILOG_ENTRY_MODULE)
             module_add(r, off);
         off += step;
@@ -357,14 +367,18 @@ bool registry_module_of(const void *arg, uint64_t address, struct fapilog_text *
 void registry_verify(struct registry *r, uint64_t *ret_good, uint64_t *ret_bad)
 {
     const uint64_t end = scan_end(r);
-    uint64_t good = 0, bad = 0;
+    uint64_t good = 0, bad = 0, vain = 0;
+    bool is_gap = false; /* counts once, however many words of it are not zero */
     for (uint64_t off = FAPILOG_REGISTRY_PREAMBLE, step; off < end; off += step) {
         uint32_t kind, bytes;
-        step = entry_step(r, off, &kind);
+        step = entry_step(r, off, &vain, &kind);
         if (!kind) {
-            bad += entry_word0(r, off) != 0;
+            const bool is_junk = entry_word0(r, off) != 0;
+            bad += is_junk && !is_gap;
+            is_gap |= is_junk;
             continue;
         }
+        is_gap = false;
         auto_free uint8_t *copy = entry_copy(r, off, kind, &bytes);
         const uint32_t id = (uint32_t)(off / 8);
         const bool ok = copy && (kind == FAPILOG_ENTRY_SITE ? registry_site(r, id) != NULL

@@ -15,6 +15,7 @@
 enum {
     REGISTRY_ENTRY_BYTES_MAX = 1 << 20,
     REGISTRY_PARENTS_MAX = 16,       /* depth of the logger tree */
+    REGISTRY_VAIN_FACTOR = 4,        /* times its size may be hashed of what only looks like an entry */
     REGISTRY_BOUND_FIELDS_MAX = 256, /* bound fields of a logger and all its parents */
 };
 
@@ -47,6 +48,7 @@ struct registry {
     struct registry_module *modules;
     uint32_t modules_count;
     uint64_t modules_scanned; /* bytes of the registry already searched for modules */
+    uint64_t modules_vain;    /* bytes hashed in that search that were no entry */
 };
 
 /* 0 or -ENOMEM. `service` is what the root logger answers with. */

@@ -8,12 +8,24 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include <cmocka.h>
 
 static struct segment_builder b;
 static struct segment *seg;
 static struct payload p;
+
+XXH64_hash_t __real_XXH3_64bits(const void *data, size_t len);
+XXH64_hash_t __wrap_XXH3_64bits(const void *data, size_t len);
+
+static uint64_t hashed;
+
+XXH64_hash_t __wrap_XXH3_64bits(const void *data, size_t len)
+{
+    hashed += len;
+    return __real_XXH3_64bits(data, len);
+}
 
 static int build(void **state)
 {
@@ -244,6 +256,46 @@ static void addresses_are_named_by_their_module(void **state)
     assert_true(module_of(UINT64_MAX, 0x30fff, &path, &offset));
 }
 
+/* What a killed thread has left is half an entry; its words may look like the head of one. */
+static void what_looks_like_an_entry_hides_none_behind_it(void **state)
+{
+    (void)state;
+    uint64_t good, bad;
+    struct fapilog_text path;
+    uint64_t offset;
+    uint64_t *const gap = (uint64_t *)(void *)entry((uint32_t)(b.sb->registry_tail / 8));
+    memset(gap, 0, 64);
+    gap[1] = FAPILOG_ENTRY_WORD0(4096, FAPILOG_ENTRY_SITE, 0x123456);
+    gap[2] = FAPILOG_ENTRY_WORD0(512, FAPILOG_ENTRY_MODULE, 0x123456);
+    b.sb->registry_tail += 64;
+    builder_module(&b, "/lib/liba.so", 0x10000, 0x1000);
+    assert_true(module_of(UINT64_MAX, 0x10010, &path, &offset));
+    assert_true(text_is(path, "/lib/liba.so"));
+    registry_verify(&seg->registry, &good, &bad);
+    assert_int_equal(good, 1);
+    assert_int_equal(bad, 1);
+}
+
+/* Every word claims all that follows. */
+static void a_registry_of_lies_is_hashed_a_few_times_only(void **state)
+{
+    (void)state;
+    struct fapilog_text path;
+    uint64_t offset, good, bad;
+    const uint32_t ids = b.opt.registry_bytes / 8;
+    for (uint32_t id = FAPILOG_REGISTRY_PREAMBLE / 8; id < ids - 2; id++)
+        *(uint64_t *)(void *)entry(id) = FAPILOG_ENTRY_WORD0((ids - id) * 8, FAPILOG_ENTRY_SITE, 1);
+    b.sb->registry_tail = b.opt.registry_bytes;
+    hashed = 0;
+    assert_false(module_of(UINT64_MAX, 0x10010, &path, &offset));
+    assert_in_range(hashed, b.opt.registry_bytes, REGISTRY_VAIN_FACTOR * (uint64_t)b.opt.registry_bytes);
+    hashed = 0;
+    registry_verify(&seg->registry, &good, &bad);
+    assert_in_range(hashed, b.opt.registry_bytes, (REGISTRY_VAIN_FACTOR + 1) * (uint64_t)b.opt.registry_bytes);
+    assert_int_equal(good, 0);
+    assert_true(bad > 0);
+}
+
 static void of_modules_in_one_place_the_one_at_the_time_of_the_record_is_named(void **state)
 {
     (void)state;
@@ -295,7 +347,8 @@ int main(void)
         T(an_entry_that_is_not_complete_yet_is_found_later), T(every_flipped_bit_of_an_entry_is_noticed),
         T(counts_and_lengths_that_leave_the_entry_are_refused),
         T(entries_may_lie_over_each_other_but_cost_no_more_than_the_quota),
-        T(addresses_are_named_by_their_module),
+        T(addresses_are_named_by_their_module), T(what_looks_like_an_entry_hides_none_behind_it),
+        T(a_registry_of_lies_is_hashed_a_few_times_only),
         T(of_modules_in_one_place_the_one_at_the_time_of_the_record_is_named),
         T(verification_counts_good_and_bad_entries),
     };
