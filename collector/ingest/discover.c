@@ -4,6 +4,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
@@ -40,8 +41,10 @@ static int scan(struct discover *d, struct err *e)
     fd = -1; /* the stream owns it */
     const struct dirent *entry;
     segments_look_begin(d->segments);
-    while ((entry = readdir(dir)))
+    while ((errno = 0, entry = readdir(dir)))
         try_attach(d, entry->d_name);
+    if (errno)
+        return err_sys(e, -errno, "read directory %s", d->segments->dir);
     segments_look_end(d->segments);
     return 0;
 }

@@ -224,7 +224,7 @@ static int dir_scan(struct reader *r, const char *dir, bool quiet, struct err *e
     auto_dir d = opendir(dir);
     if (!d)
         return err_sys(e, -errno, "directory %s", dir);
-    for (const struct dirent *entry; (entry = readdir(d));) {
+    for (const struct dirent *entry; (errno = 0, entry = readdir(d));) {
         char path[PATH_MAX];
         struct stat st;
         struct err why = {0};
@@ -242,7 +242,7 @@ static int dir_scan(struct reader *r, const char *dir, bool quiet, struct err *e
             reader_warn(r, "%s", why.text);
         }
     }
-    return 0;
+    return errno ? err_sys(e, -errno, "read directory %s", dir) : 0;
 }
 
 static int dir_add(struct reader *r, const char *path, struct err *e)

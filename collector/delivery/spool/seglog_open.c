@@ -42,11 +42,13 @@ static int names_read(const struct seglog *l, struct name_list *names, struct er
     auto_dir dir = opendir(l->dir);
     if (!dir)
         return err_sys(e, -errno, "open %s", l->dir);
-    for (const struct dirent *d; (d = readdir(dir));) {
+    for (const struct dirent *d; (errno = 0, d = readdir(dir));) {
         uint64_t sequence;
         if (spool_name_parse(d->d_name, &sequence) == l->kind && name_add(names, sequence) < 0)
             return err_set(e, -ENOMEM, "%s: out of memory", l->dir);
     }
+    if (errno) /* without the others, one of those found would pass for the last one */
+        return err_sys(e, -errno, "read directory %s", l->dir);
     if (names->count)
         qsort(names->sequence, names->count, sizeof *names->sequence, compare);
     return 0;
