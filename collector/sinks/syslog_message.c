@@ -41,7 +41,7 @@ static char *head_3164(struct sink *s, const struct fapilog_record *r, char *out
 {
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     const struct syslog_cfg *cfg = s->cfg;
-    const time_t seconds = (time_t)(r->time_ns / 1000000000);
+    const time_t seconds = (time_t)(r->time_ns / 1000000000 - (r->time_ns % 1000000000 < 0)); /* rounded down */
     struct tm tm;
     *out++ = '<';
     out = num_u64(out, cfg->facility * 8 + syslog_severity(r->level));

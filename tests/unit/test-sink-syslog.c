@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -402,6 +403,29 @@ static void rfc_3164_has_the_old_head_and_pairs(void **state)
     assert_int_equal(pri, 3 * 8 + 6);
     assert_string_equal(tag, "orders[1234]:");
     assert_non_null(strstr(text, "="));
+}
+
+static void a_second_before_1970_is_the_one_that_it_lies_in(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t time_ns;
+        const char *want;
+    } cases[] = {
+        {-1, "Dec 31 23:59:59 "}, {-1000000000, "Dec 31 23:59:59 "}, {-1000000001, "Dec 31 23:59:58 "},
+        {0, "Jan  1 00:00:00 "}, {999999999, "Jan  1 00:00:00 "}};
+    (void)setenv("TZ", "UTC", 1);
+    tzset();
+    open_sink("syslog+unix:///dev/log?protocol=rfc3164");
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct sample *s = sample_new(SAMPLE_SIMPLE);
+        s->r.time_ns = cases[i].time_ns;
+        struct entry_head *h = encode(&s->r);
+        const char *const stamp = memchr(entry_payload(h), '>', h->payload_len);
+        assert_memory_equal(stamp + 1, cases[i].want, strlen(cases[i].want));
+        free(h);
+        sample_free(s);
+    }
 }
 
 static void levels_have_severities(void **state)
@@ -810,6 +834,7 @@ int main(void)
         TEST(the_element_of_the_fields_has_its_name),
         TEST(a_message_may_be_the_record_in_a_format),
         TEST(rfc_3164_has_the_old_head_and_pairs),
+        TEST(a_second_before_1970_is_the_one_that_it_lies_in),
         TEST(levels_have_severities),
         TEST(tcp_messages_are_counted_and_acknowledged),
         TEST(an_acknowledgement_that_does_not_come_is_not_waited_for_in_a_loop),
