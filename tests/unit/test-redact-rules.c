@@ -314,6 +314,29 @@ static void r62_disabling_every_suffix_is_said(void **state)
     stage_run_close(&run);
 }
 
+/* As a field of type double is one, whatever is behind its point. */
+static void a_card_number_in_json_is_one_in_any_notation(void **state)
+{
+    (void)state;
+    static const char *const cards[] = {
+        "4111111111111111", "4111111111111111.0", "4111111111111111.75", "4.111111111111111e15",
+        "4.111111111111111E+15", "4111111111111111000e-3", "0.0004111111111111111e19", "41111111111111110e-1",
+        "6304000000000000000", "6304000000000000000.9", "6.304e18"};
+    static const char *const others[] = {
+        "4111111111111112.0", "4.111111111111112e15", "-4111111111111111.0", "4.111111111111111e14",
+        "4.111111111111111e16", "63040000000000000000", "6.304e19", "4.111111111111111e99999999999999999999",
+        "4.111111111111111e-99999999999999999999", "0e99999999999999999999", "true", "false", "null", "1e5",
+        "41111111.11111111"};
+    for (size_t i = 0; i < ARRAY_COUNT(cards) + ARRAY_COUNT(others); i++) {
+        char json[100], want[100];
+        const bool is_card = i < ARRAY_COUNT(cards);
+        const char *const number = is_card ? cards[i] : others[i - ARRAY_COUNT(cards)];
+        const int len = snprintf(json, sizeof json, "[%s]", number);
+        (void)snprintf(want, sizeof want, "\"a\":[%s]", is_card ? "\"***\"" : number);
+        CHECK_STAGE(sample_bytes("a", FAPILOG_TYPE_JSON, json, (size_t)len), want, "redact", "values", "card");
+    }
+}
+
 /* effect: redact.allowed_fields redact.block_fields redact.fields redact.patterns redact.suffixes */
 /* effect: redact.url_credentials redact.url_max_length redact.value_patterns redact.values */
 static void redact_takes_every_kind_of_rule(void **state)
@@ -439,6 +462,7 @@ int main(void)
         cmocka_unit_test(r60_r62_suffixes_are_dagstacks),
         cmocka_unit_test(r62_disabling_every_suffix_is_said),
         cmocka_unit_test(redact_takes_every_kind_of_rule),
+        cmocka_unit_test(a_card_number_in_json_is_one_in_any_notation),
         cmocka_unit_test(value_mask_masks_by_looks),
         cmocka_unit_test(other_texts_are_masked_where_asked),
         cmocka_unit_test(new_rules_do_not_use_what_old_ones_cached),

@@ -149,19 +149,61 @@ static bool walk_string(struct walk *w)
     return true;
 }
 
+static bool exponent_parse(const char *p, const char *end, int64_t *ret)
+{
+    const bool is_negative = p < end && *p == '-';
+    int64_t v = 0;
+    if (p < end && (*p == '-' || *p == '+'))
+        p++;
+    if (p == end)
+        return false;
+    for (; p < end; p++) {
+        if (*p < '0' || *p > '9')
+            return false;
+        v = v < INT32_MAX ? v * 10 + (*p - '0') : v; /* no text has as many digits for it to matter */
+    }
+    *ret = is_negative ? -v : v;
+    return true;
+}
+
+/* What is in front of the point of a number in any notation, exactly: 410 of 4.107e2 as of 410.7. False: it is
+ * negative, no number, or has more than the 19 digits of the longest card. */
+static bool number_whole(const char *p, const char *end, uint64_t *ret)
+{
+    const uint64_t full = UINT64_C(1000000000000000000);
+    const char *e = p;
+    int64_t exponent = 0;
+    uint64_t v = 0;
+    while (e < end && *e != 'e' && *e != 'E')
+        e++;
+    if (e < end && !exponent_parse(e + 1, end, &exponent))
+        return false;
+    const char *const point = memchr(p, '.', (size_t)(e - p));
+    int64_t left = (point ? point : e) - p + exponent;
+    for (; p < e; p++) {
+        if (p == point)
+            continue;
+        if (*p < '0' || *p > '9' || (left > 0 && v >= full))
+            return false;
+        if (left-- > 0)
+            v = v * 10 + (uint64_t)(*p - '0');
+    }
+    for (; left > 0 && v; left--, v *= 10)
+        if (v >= full)
+            return false;
+    *ret = v;
+    return true;
+}
+
 static bool walk_number(struct walk *w)
 {
     const char *const from = w->p;
-    uint64_t v = 0;
-    bool whole = true;
-    while (w->p < w->end && !strchr(" \t\r\n,:]}", *w->p)) {
-        const char c = *w->p++;
-        whole = whole && c >= '0' && c <= '9' && w->p - from <= 19;
-        v = whole ? v * 10 + (uint64_t)(c - '0') : 0;
-    }
+    uint64_t v;
+    while (w->p < w->end && !strchr(" \t\r\n,:]}", *w->p))
+        w->p++;
     if (w->p == from)
         return false;
-    if (whole && w->rules->values && values_hit_number(w->rules->values, v)) {
+    if (w->rules->values && number_whole(from, w->p, &v) && values_hit_number(w->rules->values, v)) {
         w->is_changed = true;
         put_mask(w, w->rules->mask);
     } else {
