@@ -69,7 +69,7 @@ struct sink_remote_ops {
      * [out, out + room), where that cannot be told cheaply. May be NULL. As write_within() of a format. */
     char *(*encode_within)(struct sink *s, const struct fapilog_record *r, char *out, size_t room,
                            uint16_t *ret_group_len, uint16_t *ret_meta_len);
-    void (*limits)(struct sink *s, struct sink_limits *ret); /* NULL: none */
+    void (*limits)(struct sink *s, struct sink_limits *ret); /* told by its options: not only when open; NULL: none */
     /* Starts a request. Ends in exactly one sink_request_done(), not before send() has returned or from
      * inside it: both are allowed. */
     void (*send)(struct sink *s, struct sink_request *q);
