@@ -71,13 +71,29 @@ static void check_bound(struct build *b, struct sink *s, const char *option, boo
                       option, value, part, bound, most, from);
 }
 
+/* What a request cannot hold by its protocol would never take effect. */
+static void check_limit(struct build *b, struct sink *s, const char *option, uint64_t wanted, uint64_t most,
+                        const char *of_what)
+{
+    char value[64];
+    const char *source = given(b->c, s, option, value, sizeof value);
+    if (most && wanted > most && source)
+        build_problem(b, -EINVAL, "%s: sinks.%s.%s: %s; a request of %s holds at most %llu %s", source, s->common.name,
+                      option, value, s->ops->scheme, (unsigned long long)most, of_what);
+}
+
 static void check_delivery(struct build *b)
 {
     for (uint32_t i = 0; i < b->c->sinks_count; i++) {
         struct sink *s = b->c->sink[i];
         const struct sink_delivery *d = &s->delivery;
+        struct sink_limits most = {0};
         if (!s->ops->remote)
             continue;
+        if (s->ops->remote->limits)
+            s->ops->remote->limits(s, &most);
+        check_limit(b, s, "batch_size", d->batch_size, most.records, "records");
+        check_limit(b, s, "batch_bytes", d->batch_bytes, most.bytes, "bytes");
         check_bound(b, s, "retry_base_delay", d->retry_base_delay_ns > d->retry_max_delay_ns, "", "retry_max_delay");
         check_bound(b, s, "spool_segment_bytes", d->spool_segment_bytes > d->spool_max_bytes / SINK_SPOOL_FILES_MIN,
                     "a quarter of ", "spool_max_bytes");

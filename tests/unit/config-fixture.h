@@ -107,7 +107,15 @@ static int fake_open(struct sink *s, struct err *e)
     return 0;
 }
 
-static const struct sink_remote_ops fake_remote = {0};
+enum { FAKE_RECORDS_MAX = 500, FAKE_BYTES_MAX = 4096 }; /* below the defaults */
+
+static void fake_limits(struct sink *s, struct sink_limits *ret)
+{
+    (void)s;
+    *ret = (struct sink_limits){.records = FAKE_RECORDS_MAX, .bytes = FAKE_BYTES_MAX};
+}
+
+static const struct sink_remote_ops fake_remote = {.limits = fake_limits}, fake_remote_without_limits = {0};
 static const char *const fake_loki_aliases[] = {"grafana_loki", "loki+https", NULL};
 static const char *const fake_loki_prefixes[] = {"FAPILOG_LOKI__", NULL};
 static const char *const fake_http_prefixes[] = {"FAPILOG_HTTP__", NULL};
@@ -122,8 +130,8 @@ static const struct sink_ops fake_loki = {
 static const struct sink_ops fake_http = {
     .abi = SINK_ABI, .scheme = "http", .env_prefixes = fake_http_prefixes, .defaults = fake_http_defaults,
     .summary = "A sink that does nothing.", .format_default = "json", .opts = fake_sink_opts,
-    .cfg_size = sizeof(struct fake_sink_cfg), .from_uri = fake_from_uri, .remote = &fake_remote, .open = fake_open,
-    .close = fake_open,
+    .cfg_size = sizeof(struct fake_sink_cfg), .from_uri = fake_from_uri, .remote = &fake_remote_without_limits,
+    .open = fake_open, .close = fake_open,
 };
 
 extern const struct sink_ops sink_console, sink_file, sink_native;

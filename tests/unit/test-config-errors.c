@@ -20,6 +20,15 @@ static void refused(const char *text, const struct config_args *args, const char
             fail_msg("%s\nis refused with: %s\nwithout: %s", text, e.text, *said);
 }
 
+static void accepted(const char *text)
+{
+    struct config c;
+    struct err e;
+    if (load(&c, text, NULL, &e) < 0)
+        fail_msg("%s\n%s", text, e.text);
+    config_free(&c);
+}
+
 static const struct wrong mistakes[] = {
     {"flush_intervall: 1s\n", {":1:1: ", "flush_intervall", "'flush_interval'", "merge_window"}},
     {"y-base: 1\n", {":1:1: ", "y-base: no such key", "x-... for anchors"}},
@@ -97,7 +106,6 @@ static void every_mistake_in_a_file_says_where_and_what_is_right(void **state)
                                                               mistakes[i].said[2], mistakes[i].said[3], NULL});
 }
 
-/* See collector/config/yaml.c: without these, values would be others than were written, or memory would be damaged. */
 /* A default gives way to what is asked for. */
 static void two_values_of_a_sink_that_exclude_each_other_are_refused(void **state)
 {
@@ -119,15 +127,29 @@ static void two_values_of_a_sink_that_exclude_each_other_are_refused(void **stat
     };
     for (unsigned i = 0; i < ARRAY_COUNT(cases); i++)
         refused(cases[i].text, NULL, cases[i].said);
-    for (unsigned i = 0; i < ARRAY_COUNT(taken); i++) {
-        struct config c;
-        struct err e;
-        if (load(&c, taken[i], NULL, &e) < 0)
-            fail_msg("%s\n%s", taken[i], e.text);
-        config_free(&c);
-    }
+    for (unsigned i = 0; i < ARRAY_COUNT(taken); i++)
+        accepted(taken[i]);
 }
 
+/* A default gives way here, too. */
+static void what_no_request_can_hold_is_refused(void **state)
+{
+    (void)state;
+    static const struct wrong cases[] = {
+        {"sinks:\n  a: {type: loki, batch_size: 501}\n",
+         {":2: sinks.a.batch_size: 501; a request of loki holds at most 500 records"}},
+        {"sinks:\n  a: {type: loki, batch_bytes: 4097}\n",
+         {":2: sinks.a.batch_bytes: 4097; a request of loki holds at most 4096 bytes"}},
+        {"sinks:\n  a: {uri: 'loki://h?batch_size=10000'}\n", {"URI", "sinks.a.batch_size: 10000; "}},
+    };
+    for (unsigned i = 0; i < ARRAY_COUNT(cases); i++)
+        refused(cases[i].text, NULL, cases[i].said);
+    accepted("sinks:\n  a: {type: loki, batch_size: 500, batch_bytes: 4096}\n");
+    accepted("sinks:\n  a: {type: loki}\n");
+    accepted("sinks:\n  a: {type: http, batch_size: 501, batch_bytes: 4097}\n");
+}
+
+/* See collector/config/yaml.c: without these, values would be others than were written, or memory would be damaged. */
 static void what_the_yaml_library_reads_wrongly_is_refused(void **state)
 {
     (void)state;
@@ -275,6 +297,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(every_mistake_in_a_file_says_where_and_what_is_right),
         T(two_values_of_a_sink_that_exclude_each_other_are_refused),
+        T(what_no_request_can_hold_is_refused),
         T(what_the_yaml_library_reads_wrongly_is_refused),
         T(all_mistakes_are_told_at_once),
         T(many_mistakes_are_told_as_far_as_there_is_room),
