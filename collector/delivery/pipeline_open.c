@@ -49,7 +49,7 @@ static size_t path_len(const char *path)
     return len;
 }
 
-/* The same directory by another name is found when it is locked. */
+/* The same directory by another name: collector/config/outputs.c looks for it, and the lock finds it. */
 static bool have_one_spool(const struct sink *a, const struct sink *b)
 {
     const char *one = a->delivery.spool_dir, *other = b->delivery.spool_dir;

@@ -163,13 +163,13 @@ static enum stage_verdict dedupe_run(struct stage *s, struct stage_record *sr)
         p->since_ns = sr->now_ns;
         return STAGE_PASS;
     }
+    if (!p && table_is_full(&t->table)) {
+        p = table_oldest(&t->table);
+        if (!may_finish(s, p))
+            return STAGE_FAILED;
+    }
     if (p)
         finish(s, p);
-    else if (table_is_full(&t->table)) {
-        if (!may_finish(s, table_oldest(&t->table)))
-            return STAGE_FAILED;
-        finish(s, table_oldest(&t->table));
-    }
     p = table_add(&t->table, key);
     p->since_ns = sr->now_ns;
     return STAGE_PASS;

@@ -273,14 +273,12 @@ static void the_context_of_a_former_thread_is_not_taken_for_the_next(void **stat
     assert_true(rec.context->lost);
 }
 
-static void shared_lanes_carry_thread_and_context_in_the_record(void **state)
+/* What a record of a shared lane begins with: its epoch, its thread, and a context of one field. */
+static void put_shared_extensions(const char *name)
 {
-    (void)state;
-    build(&(struct builder_options){.lane_flags = FAPILOG_LANE_SHARED});
-    start(0, 0);
     static struct payload list;
     payload_list_init(&list);
-    payload_name(&list, FAPILOG_TYPE_U32, FAPILOG_ROLE_DATA, "k");
+    payload_name(&list, FAPILOG_TYPE_U32, FAPILOG_ROLE_DATA, name);
     payload_u32(&list, 31);
     payload_init(&p);
     payload_ext(&p, 0, 3);
@@ -288,6 +286,14 @@ static void shared_lanes_carry_thread_and_context_in_the_record(void **state)
     payload_u32(&p, list.len);
     payload_u32(&p, 1);
     payload_put(&p, list.bytes, list.len, 8);
+}
+
+static void shared_lanes_carry_thread_and_context_in_the_record(void **state)
+{
+    (void)state;
+    build(&(struct builder_options){.lane_flags = FAPILOG_LANE_SHARED});
+    start(0, 0);
+    put_shared_extensions("k");
     payload_u64(&p, 17);
     builder_put(&b, 0, FAPILOG_KIND_EVENT, 9, FAPILOG_FLAG_EXT | FAPILOG_FLAG_TID | FAPILOG_FLAG_CONTEXT,
                 site_u64, &p);
@@ -311,18 +317,9 @@ static void rename_field(const char *name, char to)
 static void names_of_fields_do_not_change_under_those_who_look(void **state)
 {
     (void)state;
-    static struct payload list;
     build(&(struct builder_options){.lane_flags = FAPILOG_LANE_SHARED});
     start(0, 0);
-    payload_list_init(&list);
-    payload_name(&list, FAPILOG_TYPE_U32, FAPILOG_ROLE_DATA, "tenant");
-    payload_u32(&list, 31);
-    payload_init(&p);
-    payload_ext(&p, 0, 3);
-    payload_u64(&p, 9001);
-    payload_u32(&p, list.len);
-    payload_u32(&p, 1);
-    payload_put(&p, list.bytes, list.len, 8);
+    put_shared_extensions("tenant");
     payload_dynamic(&p, 2, "m");
     payload_name(&p, FAPILOG_TYPE_U64, 0, "order_");
     payload_u64(&p, 17);
