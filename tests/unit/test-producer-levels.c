@@ -118,12 +118,14 @@ static void set_level_where_it_cannot_be(void *arg)
     int status;
     WANT(waitpid(pid, &status, 0) == pid && status == 0 && is_threshold(log, FAPILOG_LEVEL_ERROR));
     char name[32];
-    fapilog_t *last = log;
+    fapilog_t *last = log, *above = fapilog_logger(log, "logger");
     for (int i = 0; i < FAPILOG_LOGGERS_MAX; i++) {
         (void)snprintf(name, sizeof name, "logger.%d", i);
         last = fapilog_logger(log, name);
     }
     WANT(fapilog_set_level(last, FAPILOG_LEVEL_DEBUG) == -ENOSPC && is_threshold(log, FAPILOG_LEVEL_ERROR));
+    WANT(fapilog_set_level(above, FAPILOG_LEVEL_DEBUG) == 0); /* below it are some that have their word from log */
+    WANT(is_threshold(above, FAPILOG_LEVEL_DEBUG) && is_threshold(log, FAPILOG_LEVEL_ERROR));
     fapilog_close(log);
     WANT(fapilog_set_level(log, FAPILOG_LEVEL_DEBUG) == -ENOTCONN && !fapilog_enabled(log, 30));
     log = fapilog_open("svc", NULL); /* as its options say again */
