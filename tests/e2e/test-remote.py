@@ -51,7 +51,8 @@ class Server(BrokenServer):
         many there are."""
         first, again, last, twice = {}, {}, {}, 0
         with self.lock:
-            requests = list(enumerate(self.requests))
+            # What an earlier collector had sent may be taken later than what its successor sends: threads take them.
+            requests = sorted(enumerate(self.requests), key=lambda r: r[1][0])
         for number, (life, lines) in requests:
             for line in lines:
                 key = json.loads(line)["context"]["message_id"]
