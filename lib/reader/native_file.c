@@ -195,6 +195,7 @@ static void give(struct native_file *f, const struct fapilog_native_block *h, st
     };
     f->offset = block_end(f->offset, h);
     f->torn_bytes = 0;
+    f->is_tail_damaged = false;
     count_sequence(f, h);
 }
 
@@ -242,12 +243,14 @@ static int is_worth_hashing(struct native_file *f, const struct fapilog_native_b
     return is_boundary(f, block_end(f->offset, h));
 }
 
-static int end_here(struct native_file *f)
+/* A block is written from its beginning on: one that is unfinished has a good header, or less than a header. */
+static int end_here(struct native_file *f, bool may_grow)
 {
     struct stat st;
     if (fstat(f->fd, &st) < 0)
         return -errno;
     f->torn_bytes = (uint64_t)st.st_size > f->offset ? (uint64_t)st.st_size - f->offset : 0;
+    f->is_tail_damaged = !may_grow && f->torn_bytes;
     return 0;
 }
 
@@ -260,7 +263,7 @@ int native_file_next(struct native_file *f, struct native_block *ret)
         if (n < 0)
             return (int)n;
         if (n < (ssize_t)sizeof h)
-            return end_here(f);
+            return end_here(f, true);
         int r = is_block(&h) ? is_worth_hashing(f, &h) : 0;
         const bool good = r > 0;
         if (good)
@@ -273,7 +276,7 @@ int native_file_next(struct native_file *f, struct native_block *ret)
         }
         r = skip(f, good && verdict == DAMAGED ? &h : NULL);
         if (r <= 0)
-            return r < 0 ? r : end_here(f);
+            return r < 0 ? r : end_here(f, good && verdict == UNFINISHED);
     }
 }
 

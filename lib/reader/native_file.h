@@ -27,6 +27,7 @@ struct native_file {
     uint64_t skipped_blocks;/* headers that were good while their payload was not */
     uint64_t lost_blocks;   /* by gaps in the sequence */
     uint64_t torn_bytes;    /* behind the last whole block when the walk ended: unfinished or growing */
+    bool is_tail_damaged;   /* no block that is being written: they begin with no good header */
     /* private */
     int fd;
     uint64_t vain_bytes;    /* hashed of payloads that were bad */

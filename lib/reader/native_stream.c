@@ -389,9 +389,9 @@ void native_stream_totals(const struct native_stream *s, struct native_totals *r
 {
     static const struct native_file none;
     const struct native_file *f = s->file ? s->file : &none;
-    ret->damaged = s->damaged + f->skipped_blocks + f->lost_blocks + (f->skipped_bytes != 0);
-    ret->skipped_bytes = s->skipped_bytes + f->skipped_bytes;
-    ret->unfinished_bytes = f->torn_bytes;
+    ret->damaged = s->damaged + f->skipped_blocks + f->lost_blocks + (f->skipped_bytes != 0) + f->is_tail_damaged;
+    ret->skipped_bytes = s->skipped_bytes + f->skipped_bytes + (f->is_tail_damaged ? f->torn_bytes : 0);
+    ret->unfinished_bytes = f->is_tail_damaged ? 0 : f->torn_bytes;
     for (uint32_t i = 0; i < s->segments_count; i++) {
         const struct native_segment *g = s->segments[i];
         for (uint32_t k = 0; k < g->lanes_max; k++) {

@@ -20,7 +20,7 @@ ssize_t __wrap_fd_pread_full(int fd, void *to, size_t size, uint64_t offset);
 
 static uint64_t bytes_read;
 static _Alignas(8) uint8_t image[FILE_BYTES + 4096];
-static size_t len;
+static size_t len, a_end;
 
 ssize_t __wrap_fd_pread_full(int fd, void *to, size_t size, uint64_t offset)
 {
@@ -133,6 +133,41 @@ static void a_block_in_front_of_damage_is_read_until_too_much_was_in_vain(void *
     }
 }
 
+/* Block a, and then up to `end` what is no whole block. What a writer adds (64 bytes) makes one of it, or does not. */
+static void expect_tail(size_t end, bool is_damaged, int after)
+{
+    struct native_file *f;
+    struct native_block b;
+    const int fd = memfd_create("native", MFD_CLOEXEC);
+    assert_int_equal(write(fd, image, end), end);
+    assert_int_equal(native_file_open_fd(fd, "native", &f, NULL), 0);
+    assert_int_equal(native_file_next(f, &b), 1);
+    assert_int_equal(native_file_next(f, &b), 0);
+    assert_int_equal(f->torn_bytes, end - a_end);
+    assert_int_equal(f->is_tail_damaged, is_damaged);
+    assert_int_equal(write(fd, image + end, LIE_EVERY), LIE_EVERY);
+    assert_int_equal(native_file_next(f, &b), after);
+    assert_int_equal(f->is_tail_damaged, is_damaged);
+    native_file_close(f);
+}
+
+static void what_stands_behind_the_last_block_is_unfinished_or_damaged(void **state)
+{
+    enum { HEAD = sizeof(struct fapilog_native_block), BLOCK = HEAD + PAYLOAD_BYTES };
+    (void)state;
+    put_block('a');
+    a_end = len;
+    put_block('b');
+    expect_tail(a_end + HEAD, false, 1);
+    expect_tail(a_end + HEAD - 8, false, 0);
+    image[a_end + BLOCK - 1] ^= 1; /* the last byte of b, of which something follows that is no header */
+    expect_tail(a_end + BLOCK + LIE_EVERY, true, 0);
+    image[a_end + 20] ^= 1; /* how long b is */
+    expect_tail(a_end + BLOCK, true, 0);
+    memset(image + a_end, 0, BLOCK);
+    expect_tail(a_end + HEAD, true, 0);
+}
+
 #define T(name) cmocka_unit_test_setup(name, begin)
 
 int main(void)
@@ -141,6 +176,7 @@ int main(void)
         T(heads_that_lie_cost_no_more_than_the_file_is_long),
         T(heads_that_lie_up_to_a_header_are_passed_over),
         T(a_block_in_front_of_damage_is_read_until_too_much_was_in_vain),
+        T(what_stands_behind_the_last_block_is_unfinished_or_damaged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
