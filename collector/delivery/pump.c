@@ -117,9 +117,11 @@ static int put_through_stages(struct pipeline *p, struct drain *d, struct batch 
             res = put_staged(p, b, &p->staged, drain_peek_source(d)->seg, &fits, e);
         if (res < 0 || !fits)
             return res < 0 ? res : 1;
-        b->filtered += p->staged.is_filtered;
-        b->unrouted += p->staged.is_unrouted;
-        b->records += !r->internal && !p->staged.is_filtered && !p->staged.is_unrouted;
+        if (!r->internal) { /* no service has written our own reports */
+            b->filtered += p->staged.is_filtered;
+            b->unrouted += p->staged.is_unrouted;
+            b->records += !p->staged.is_filtered && !p->staged.is_unrouted;
+        }
         p->staged.of = NULL;
         b->ring_bytes += drain_accept(d);
         if (is_full(d, b))
