@@ -717,6 +717,9 @@ static void stats_tell_states_counts_and_drops(void **state)
     assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
     assert_int_equal(RUN(&c, "--stats"), 0);
     assert_non_null(strstr(buf_cstr(&c.out_text), "alive"));
+    (void)snprintf(want, sizeof want, " 12 dropped, %llu bytes waiting\n",
+                   (unsigned long long)(b.lanes[1].pos - 8192 - 72));
+    assert_non_null(strstr(buf_cstr(&c.out_text), want)); /* what is delivered does not wait */
     assert_non_null(strstr(buf_cstr(&c.out_text), "records from 2023-11-14T22:13:20.000Z to 2023-11-14T22:13:20.499Z"));
     assert_null(strstr(buf_cstr(&c.out_text), "processes")); /* there is one */
     child_done(&c);

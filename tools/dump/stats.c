@@ -59,7 +59,7 @@ static void table_print(const struct reader_segment *s, const struct segment_fig
     printf("%s pid %" PRIu32 "  %s, %s  %" PRIu64 " records, %.0f/s, %" PRIu64 " dropped, %" PRIu64
            " bytes waiting\n",
            safe_clean(p->service.data, p->service.len, text), p->pid, f->state,
-           f->has_collector ? "collected" : "no collector", f->seq, f->rate, f->dropped, f->fill);
+           f->has_collector ? "collected" : "no collector", f->seq, f->rate, f->dropped, f->lag);
     printf("  %s\n", safe_clean(s->path, strlen(s->path), text));
     times_print(f);
     if (f->orphans || f->truncated || f->unregistered)
@@ -134,14 +134,14 @@ static void who_print(const char *what, const struct look *l)
 static void sum_print(const struct look *looks, size_t count)
 {
     const struct look *dropper = NULL, *lagger = NULL;
-    uint64_t seq = 0, dropped = 0, fill = 0;
+    uint64_t seq = 0, dropped = 0, lag = 0;
     unsigned alive = 0, uncollected = 0;
     time_text_buf age;
     for (size_t i = 0; i < count; i++) {
         const struct segment_figures *f = &looks[i].figures;
         seq += f->seq;
         dropped += f->dropped;
-        fill += f->fill;
+        lag += f->lag;
         alive += strcmp(f->state, "alive") == 0;
         uncollected += !f->has_collector;
         if (f->dropped && (!dropper || f->dropped > dropper->figures.dropped))
@@ -153,7 +153,7 @@ static void sum_print(const struct look *looks, size_t count)
            uncollected, seq, dropped);
     if (dropper)
         who_print(", most by", dropper);
-    printf("; %" PRIu64 " bytes waiting", fill);
+    printf("; %" PRIu64 " bytes waiting", lag);
     if (lagger) {
         who_print(", longest those of", lagger);
         printf(" (%s)", age_print(lagger->figures.undelivered_ns, age));
