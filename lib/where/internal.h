@@ -38,7 +38,7 @@ struct where_node {
     enum where_op op;
     enum where_short shortcut;
     uint8_t accepts; /* of comparisons: bit 0 less, 1 equal, 2 greater */
-    bool was_found;  /* by where_look_for_keys() */
+    bool was_found;  /* by where_look_for_keys(): a field of that name, also where the name means a member */
     unsigned left, right;
     struct where_key *key;
     struct where_literal value;

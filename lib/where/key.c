@@ -236,6 +236,15 @@ const struct fapilog_field *where_key_field(struct where_key *k, const struct fa
     return NULL;
 }
 
+bool where_key_hides_field(const struct where_key *k, const struct fapilog_record *r)
+{
+    if (k->member == MEMBER_NONE)
+        return false;
+    return index_in(k, r->fields, r->fields_count) != NOT_THERE ||
+           (r->context && index_in(k, r->context->fields, r->context->fields_count) != NOT_THERE) ||
+           (r->logger && index_in(k, r->logger->fields, r->logger->fields_count) != NOT_THERE);
+}
+
 /* ---- members ---- */
 
 /* A printf-style message is what its reader would see, not its format string. */

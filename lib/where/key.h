@@ -41,6 +41,8 @@ enum where_kind where_key_kind(const struct where_key *k); /* WHERE_VALUE_NONE: 
 void where_key_find(struct where_key *k, const struct fapilog_record *r, struct where_value *ret);
 /* Only the field, if the name is no member of the record; NULL: there is none. */
 const struct fapilog_field *where_key_field(struct where_key *k, const struct fapilog_record *r);
+/* The name is a member of the record, which has a field of that name as well. */
+bool where_key_hides_field(const struct where_key *k, const struct fapilog_record *r);
 /* The value of a field, in the same way. */
 void where_value_of(const struct fapilog_field *f, struct where_value *ret);
 

@@ -1,4 +1,5 @@
-/* Keys that no record has, for a program that has to explain why nothing matched. */
+/* Keys that no record has, or that mean something else than fields of that name, for a program that has to explain
+ * why nothing matched. */
 #include "lib/base/opt.h"
 #include "lib/where/internal.h"
 
@@ -16,19 +17,24 @@ bool where_look_for_keys(struct where *w, const struct fapilog_record *r)
     bool is_missing = false;
     for (unsigned i = 0; i < w->count; i++) {
         struct where_node *n = &w->nodes[i];
-        if (!is_sought(n))
+        if (!n->key || n->was_found)
             continue;
-        n->was_found = where_key_field(n->key, r) != NULL;
+        n->was_found = where_key_field(n->key, r) || where_key_hides_field(n->key, r);
         is_missing |= !n->was_found;
     }
     return is_missing;
 }
 
-static bool is_told(const struct where *w, unsigned end)
+static bool is_hiding(const struct where_node *n)
+{
+    return n->key && !where_key_is_field(n->key) && n->was_found;
+}
+
+static bool is_told(const struct where *w, unsigned end, bool (*is_it)(const struct where_node *n))
 {
     const char *name = where_key_name(w->nodes[end].key);
     for (unsigned i = 0; i < end; i++)
-        if (is_sought(&w->nodes[i]) && strcmp(where_key_name(w->nodes[i].key), name) == 0)
+        if (is_it(&w->nodes[i]) && strcmp(where_key_name(w->nodes[i].key), name) == 0)
             return true;
     return false;
 }
@@ -51,12 +57,20 @@ const char *where_missing_key(const struct where *w, unsigned *at, const char **
 {
     for (; *at < w->count; ++*at) {
         const struct where_node *n = &w->nodes[*at];
-        if (!is_sought(n) || is_told(w, *at))
+        if (!is_sought(n) || is_told(w, *at, is_sought))
             continue;
         const char *name = where_key_name(n->key);
         *ret_near = near_member(name);
         ++*at;
         return name;
     }
+    return NULL;
+}
+
+const char *where_hiding_key(const struct where *w, unsigned *at)
+{
+    for (; *at < w->count; ++*at)
+        if (is_hiding(&w->nodes[*at]) && !is_told(w, *at, is_hiding))
+            return where_key_name(w->nodes[(*at)++].key);
     return NULL;
 }

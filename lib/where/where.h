@@ -27,10 +27,13 @@ void where_free(struct where *w); /* NULL allowed */
 /* Not const: where a name is in the records of a call site is looked up once and remembered. */
 bool where_matches(struct where *w, const struct fapilog_record *r);
 
-/* Notes which fields that it names a record has; whether there are any that none had so far. */
+/* Notes which fields a record has that it names, or hides by the name of a member; whether there are any that none had
+ * so far. */
 bool where_look_for_keys(struct where *w, const struct fapilog_record *r);
 /* Those, one after the other from *at = 0 on, each with the member of records that has nearly this name, or NULL. */
 const char *where_missing_key(const struct where *w, unsigned *at, const char **ret_near);
+/* Members, in the same way, whose name fields of records have, too. */
+const char *where_hiding_key(const struct where *w, unsigned *at);
 
 /* A printf-style message as its reader will see it, in memory for free(), or NULL. How messages are formatted is
  * not known here: programs set this once, to printf_text_make(). Without it `message` is the format string. */

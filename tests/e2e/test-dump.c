@@ -367,6 +367,30 @@ static void a_key_that_no_record_has_is_named(void **state)
     builder_done(&b);
 }
 
+static void a_member_that_hides_a_field_of_its_name_is_named(void **state)
+{
+    (void)state;
+#define NONE_OF_1 "fapilog-dump: none of the 1 records there matches\n"
+    static const char *const cases[][2] = {
+        {"thread == 3 || thread == 4", NONE_OF_1 "fapilog-dump: --where: 'thread' means the thread of the record; for "
+                                                 "the field of that name write 'fields.thread'\n"},
+        {"fields.thread == 4 || level == ERROR", NONE_OF_1},
+        {"fields.thread == 3 && thread == worker", ""},
+    };
+    struct segment_builder b;
+    struct child c;
+    const int fd = file_new("1-1.ring");
+    builder_init(&b, fd, &(struct builder_options){.lanes = 2});
+    (void)close(fd);
+    put_n(&b, 1, builder_site(&b, 9, "tick", 1, &(struct builder_field){FAPILOG_TYPE_U64, "thread"}), 3);
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        assert_int_equal(RUN(&c, "--where", cases[i][0]), 0);
+        assert_string_equal(buf_cstr(&c.err_text), cases[i][1]);
+        child_done(&c);
+    }
+    builder_done(&b);
+}
+
 static void every_format_prints_every_record(void **state)
 {
     (void)state;
@@ -795,6 +819,7 @@ int main(int argc, char **argv)
         T(records_of_all_lanes_and_processes_come_in_order_of_time), T(filters_leave_what_they_name),
         T(last_shows_the_youngest_of_what_is_selected), T(pretty_lines_of_several_processes_say_whose_they_are),
         T(an_empty_answer_says_why), T(a_key_that_no_record_has_is_named),
+        T(a_member_that_hides_a_field_of_its_name_is_named),
         T(every_format_prints_every_record), T(wrong_usage_exits_2_and_says_why_on_stderr),
         T(a_time_without_its_minus_is_told_how_to_write_it), T(help_and_version_go_to_stdout),
         T(what_is_missing_is_an_error_not_silence),

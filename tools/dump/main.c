@@ -123,6 +123,13 @@ static void keys_tell(const struct where *w)
                        near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
         on_warning(NULL, line);
     }
+    at = 0;
+    for (const char *name; (name = where_hiding_key(w, &at)) != NULL;) {
+        char line[ERR_TEXT_MAX];
+        (void)snprintf(line, sizeof line, "--where: '%s' means the %s of the record; for the field of that name write "
+                       "'fields.%s'", name, name, name);
+        on_warning(NULL, line);
+    }
 }
 
 /* An empty answer may be to the wrong question. */
