@@ -19,6 +19,7 @@
 #include <malloc.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #define LAST_WRITES_NS NS_PER_S
 
@@ -65,9 +66,12 @@ static void keep_memory(void)
 }
 
 /* Rings are read by nobody but the user whose services write them. */
-static int explain_dir(const struct daemon *d, int r, struct err *e)
+static int explain_dir(const struct daemon *d, const char *path, int r, struct err *e)
 {
     const struct privileges *p = &d->options->privileges;
+    struct stat st;
+    if (stat(path, &st) == 0 && st.st_uid == geteuid())
+        return r;
     if (r == -EPERM || r == -EACCES)
         return p->is_done ? err_wrap(e, r, "it must belong to the user that the collector has become: chown %s",
                                      p->user.name)
@@ -92,7 +96,7 @@ static int open_dir(struct daemon *d, struct err *e)
         return r;
     const int fd = ringdir_open(&dir, true, e);
     if (fd < 0)
-        return explain_dir(d, fd, e);
+        return explain_dir(d, dir.path, fd, e);
     (void)close(fd);
     (void)snprintf(d->dir, sizeof d->dir, "%s", dir.path);
     d->lock_fd = lock_acquire(d->dir, e);

@@ -68,9 +68,13 @@ int ringdir_open(const struct ringdir *dir, bool create, struct err *e)
     if (st.st_uid != geteuid())
         return err_set(e, -EPERM, "ring directory: %s belongs to uid %u, not to us (uid %u)", dir->path,
                            (unsigned)st.st_uid, (unsigned)geteuid());
-    if (st.st_mode & 022)
+    const unsigned mode = st.st_mode & 07777;
+    if ((mode & 022) && (mode & S_ISVTX))
         return err_set(e, -EPERM, "ring directory: %s is writable by others (mode %o, want 0750 or less): name one "
-                           "of your own, which may lie below it", dir->path, (unsigned)(st.st_mode & 07777));
+                           "of your own, which may lie below it", dir->path, mode);
+    if (mode & 022)
+        return err_set(e, -EPERM, "ring directory: %s is writable by others (mode %o, want 0750 or less): "
+                           "chmod go-w %s", dir->path, mode, dir->path);
     return take_fd(fd);
 }
 

@@ -476,6 +476,10 @@ static void ring_directories_that_others_can_write_are_refused(void **state)
     assert_int_equal(chmod(d.path, 0777), 0);
     assert_int_equal(ringdir_open(&d, true, &e), -EPERM);
     assert_non_null(strstr(e.text, "writable by others"));
+    assert_non_null(strstr(e.text, ": chmod go-w "));
+    assert_int_equal(chmod(d.path, 01777), 0); /* it is meant for all */
+    assert_int_equal(ringdir_open(&d, true, &e), -EPERM);
+    assert_non_null(strstr(e.text, ": name one of your own, which may lie below it"));
     assert_int_equal(chmod(d.path, 0750), 0);
     snprintf(link, sizeof link, "%s/link", s->dir);
     assert_int_equal(symlink(d.path, link), 0);
