@@ -88,7 +88,6 @@ struct config_diff {
     int stage_from[STAGES_MAX];
     bool are_stages_reordered;
     bool settings, levels, routes, adaptive; /* any change in them */
-    bool needs_restart;            /* a setting that only a start reads: rings, io, user */
 };
 
 void config_diff(const struct config *before, const struct config *after, struct config_diff *ret);

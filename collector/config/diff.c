@@ -88,9 +88,6 @@ void config_diff(const struct config *before, const struct config *after, struct
     ret->levels = levels_differ(before, after);
     ret->routes = routes_differ(before, after);
     ret->adaptive = compare(pressure_opts, &before->adaptive, &after->adaptive) != CONFIG_SAME;
-    ret->needs_restart = before->settings.io != after->settings.io ||
-                         !opt_equal(opt_find(settings_opts, "user"), &before->settings, &after->settings) ||
-                         !opt_equal(opt_find(settings_opts, "rings"), &before->settings, &after->settings);
 }
 
 static void move_live(const struct opt *row, void *a, void *b)

@@ -5,6 +5,7 @@
 #include "collector/daemon/endpoint.h"
 #include "collector/ingest/levels.h"
 #include "lib/base/keep.h"
+#include "lib/ring/ringdir.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -57,15 +58,25 @@ static bool stages_differ(const struct config *before, const struct config *afte
     return differ;
 }
 
+/* Another way to name the same ring directory is none. */
+static bool rings_differ(const struct daemon *d, const struct settings *next)
+{
+    struct ringdir dir;
+    return ringdir_choose(&dir, next->rings, NULL) < 0 || strcmp(dir.path, d->dir) != 0;
+}
+
 static int check_restart(const struct daemon *d, const struct reload *l, struct err *e)
 {
+    static const char *const of_a_start[] = {"rings", "io", "user", "window_batches", "admin"};
     const struct settings *now = &d->config.settings, *next = &l->config.settings;
-    if (l->diff.needs_restart)
-        return err_set(e, -ENOTSUP, "rings, io and user change with a restart only");
-    if (next->delivery.window != now->delivery.window)
-        return err_set(e, -ENOTSUP, "window_batches changes with a restart only");
-    if (!opt_equal(opt_find(settings_opts, "admin"), now, next))
-        return err_set(e, -ENOTSUP, "admin changes with a restart only");
+    char names[100] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(of_a_start); i++)
+        if (!opt_equal(opt_find(settings_opts, of_a_start[i]), now, next) && (i > 0 || rings_differ(d, next)))
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used ? ", " : "", of_a_start[i]);
+    if (used)
+        return err_set(e, -ENOTSUP, "%s: changed, which takes a restart: restart the collector, or take it back",
+                       names);
     if (d->state_fd < 0 && config_has_remote_sink(&l->config))
         return err_set(e, -ENOTSUP, "the first remote sink needs the state directory: it comes with a restart only");
     return 0;

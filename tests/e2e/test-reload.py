@@ -105,7 +105,8 @@ def what_is_wrong_changes_nothing():
         below_a_file = f", path: {place.file('file/log')}"  # found out when it is opened
         wrong = [([("log", ", max_bytes: much")], "", "max_bytes"),
                  ([("log", ", max_bytes: much, sync: seldom")], "", "sync"),  # the second thing has a line of its own
-                 ([("log", "")], "window_batches: 9\n", "window_batches"),
+                 ([("log", "")], "window_batches: 9\n", "window_batches: changed, which takes a restart"),
+                 ([("log", "")], "admin: none\nwindow_batches: 9\n", "window_batches, admin: changed"),
                  ([("log", ""), ("other", below_a_file)], "", "sink other")]
         for sinks, more, words in wrong:
             configure(place, *sinks, more=more)
@@ -118,6 +119,24 @@ def what_is_wrong_changes_nothing():
         stop(collector)
         check_books(place.lines(), written)
         return f"{written} records"
+
+
+def the_same_ring_directory_may_be_named_otherwise():
+    with Place() as place:
+        path = configure(place, ("log", ""))
+        collector = place.start([COLLECTOR, "--config", path], env={"FAPILOG_RING_DIR": place.rings})
+        place.wait_ready(collector)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(f"sinks: {{log: 'file://{place.file('other.jsonl')}'}}\n")
+        collector.send_signal(signal.SIGHUP)
+        said = read_stderr(collector, "taken over")
+        check("configuration taken over" in said, said)
+        with open(path, "a", encoding="utf-8") as f:
+            f.write(f"rings: {place.path}\n")
+        collector.send_signal(signal.SIGHUP)
+        said = read_stderr(collector, "taken over")
+        check("configuration not taken over: rings: changed, which takes a restart" in said, said)
+        stop(collector)
 
 
 def stages_change_under_load():
@@ -183,4 +202,5 @@ def a_signal_during_a_reload_is_followed_by_another_reload():
 
 if __name__ == "__main__":
     sys.exit(run([sinks_come_and_go_under_load, stages_change_under_load, other_options_of_a_sink_take_effect_and_it_goes_on,
-                  what_is_wrong_changes_nothing, a_signal_during_a_reload_is_followed_by_another_reload]))
+                  what_is_wrong_changes_nothing, the_same_ring_directory_may_be_named_otherwise,
+                  a_signal_during_a_reload_is_followed_by_another_reload]))
