@@ -382,7 +382,11 @@ int uring_new(const struct io_config *cfg, struct io **ret, struct err *e)
         return err_set(e, -ENOMEM, "out of memory");
     r = ring_setup(&u->ring, cfg->queue_depth, &features);
     if (r < 0)
-        return err_sys(e, r, "io_uring_setup with %u entries", cfg->queue_depth);
+        (void)err_sys(e, r, "io_uring_setup with %u entries", cfg->queue_depth);
+    if (r == -EPERM)
+        (void)err_wrap(e, r, "kernel.io_uring_disabled, or the seccomp filter of a container, forbids it");
+    if (r < 0)
+        return r;
     if ((features & needed) != needed) {
         io_uring_queue_exit(&u->ring);
         return err_set(e, -ENOSYS, "io_uring of this kernel is older than Linux 5.11");

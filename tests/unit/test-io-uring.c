@@ -217,7 +217,8 @@ static void a_blocked_io_uring_is_named_as_the_reason(void **state)
     (void)unsetenv("FAPILOG_IO");
     setup_error = -EPERM;
     assert_int_equal(io_new(&uring, &io, &e), -EPERM);
-    assert_string_equal(e.text, "io_uring_setup with 256 entries: Operation not permitted");
+    assert_string_equal(e.text, "io_uring_setup with 256 entries: Operation not permitted; kernel.io_uring_disabled, "
+                                "or the seccomp filter of a container, forbids it");
     assert_int_equal(io_new(&any, &io, &e), 0);
     assert_string_equal(io_name(io), "plain");
     assert_string_equal(io_reason(io), e.text);
