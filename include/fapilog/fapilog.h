@@ -275,9 +275,10 @@ FAPILOGI_API void fapilog_capture_stop(void);
 #define FL_ERROR_CAUSE(text) ("error.cause", (text)) /* type of what caused it */
 #define FL_ERROR_STACK() ("error.stack", fapilogi_make_stack())
 #define FL_TAGS(text) ("tags", (text)) /* "payment,eu"; or FL_JSON("tags", "[\"payment\",\"eu\"]") */
-/* The standard fields, for contexts. */
-#define FL_TRACE_ID(bytes16) ("trace_id", fapilogi_make_trace(bytes16))
-#define FL_SPAN_ID(bytes8) ("span_id", fapilogi_make_span(bytes8))
+/* The standard fields, for contexts. Ids that come as hex digits are texts: FL("trace_id", text) and
+ * FL("span_id", text). */
+#define FL_TRACE_ID(bytes16) ("trace_id", fapilogi_make_trace(FAPILOGI_NO_DIGITS(bytes16, 33, FAPILOGI_TRACE_DIGITS)))
+#define FL_SPAN_ID(bytes8) ("span_id", fapilogi_make_span(FAPILOGI_NO_DIGITS(bytes8, 17, FAPILOGI_SPAN_DIGITS)))
 #define FL_REQUEST_ID(text) ("request_id", fapilogi_make_role(text, FAPILOG_ROLE_REQUEST_ID))
 #define FL_USER_ID(text) ("user_id", fapilogi_make_role(text, FAPILOG_ROLE_USER_ID))
 #define FL_TENANT_ID(text) ("tenant_id", fapilogi_make_role(text, FAPILOG_ROLE_TENANT_ID))

@@ -131,6 +131,15 @@ FAPILOGI_INLINE struct fapilogi_stack stack() { return fapilogi_make_stack(); }
 /* The standard fields, for contexts. */
 inline named<fapilogi_trace> trace_id(const void *bytes16) { return {"trace_id", fapilogi_make_trace(bytes16)}; }
 inline named<fapilogi_span> span_id(const void *bytes8) { return {"span_id", fapilogi_make_span(bytes8)}; }
+/* Hex digits are a text, field("trace_id", digits): do not compile. */
+template <typename Digit> named<fapilogi_trace> trace_id(const Digit (&digits)[33])
+{
+    return {"trace_id", fapilogi_make_trace(digits)};
+}
+template <typename Digit> named<fapilogi_span> span_id(const Digit (&digits)[17])
+{
+    return {"span_id", fapilogi_make_span(digits)};
+}
 inline named<fapilogi_role> request_id(const char *text)
 {
     return {"request_id", fapilogi_make_role(text, FAPILOG_ROLE_REQUEST_ID)};

@@ -35,6 +35,10 @@
     "fapilog: a value of this type cannot be logged: FL() takes numbers, bool, char, C strings and void pointers; " \
     "FL_PTR() takes any pointer, FL_BYTES() any bytes; " FAPILOGI_OTHER_TYPES
 
+/* An array of the length that hex digits have holds these, not the bytes of an id. */
+#define FAPILOGI_TRACE_DIGITS "fapilog: FL_TRACE_ID() takes 16 bytes; 32 hex digits are a text: FL(\"trace_id\", text)"
+#define FAPILOGI_SPAN_DIGITS "fapilog: FL_SPAN_ID() takes 8 bytes; 16 hex digits are a text: FL(\"span_id\", text)"
+
 /* Of the fields of a list, which may have any name; the value is how many there are. */
 #define FAPILOGI_LIST_COUNT(max, ...) \
     __extension__({ \
@@ -80,8 +84,25 @@ template <typename Value, typename Carrier> struct fapilogi_loggable {
                                     !std::is_void<target>::value);
 };
 
+#define FAPILOGI_NO_DIGITS(bytes, length, text) (bytes)
+template <typename Digit> fapilogi_trace fapilogi_make_trace(const Digit (&)[33])
+{
+    static_assert(sizeof(Digit) == 0, FAPILOGI_TRACE_DIGITS);
+    return fapilogi_trace();
+}
+template <typename Digit> fapilogi_span fapilogi_make_span(const Digit (&)[17])
+{
+    static_assert(sizeof(Digit) == 0, FAPILOGI_SPAN_DIGITS);
+    return fapilogi_span();
+}
+
 #else
 
+#define FAPILOGI_NO_DIGITS(bytes, length, text) \
+    __extension__({ \
+        FAPILOG_STATIC_ASSERT(sizeof(__typeof__(bytes)) != (length), text); \
+        (const void *)(bytes); \
+    })
 #define FAPILOGI_OTHER_TYPES "a bit-field must be cast" /* gcc has types of its own for them */
 #define FAPILOGI_CHECK_LISTED(value) FAPILOGI_CHECK_VALUE(value);
 #define FAPILOGI_IS_LITERAL(text) __builtin_types_compatible_p(__typeof__(text), char[sizeof(text)])

@@ -55,6 +55,11 @@ MISTAKES = [
     ('FAPILOG_INFO(log, "m", FL("wide", L"text"));', TYPE, 'c c++'),
     ('FAPILOG_SCOPE(FL("time", *p));', TYPE, 'c c++'),
     ('struct { unsigned b : 3; } s = {1}; FAPILOG_INFO(log, "m", FL("bits", s.b));', 'a bit-field must be cast', 'gcc'),
+    ('FAPILOG_INFO(log, "m", FL_TRACE_ID("%s"));' % ('0' * 32), 'FL_TRACE_ID() takes 16 bytes', 'c c++'),
+    ('char id[33] = "0"; FAPILOG_SCOPE(FL_TRACE_ID(id));', 'FL_TRACE_ID() takes 16 bytes', 'c c++'),
+    ('char id[17] = "0"; fapilog_set_span_id(id);', 'FL_SPAN_ID() takes 8 bytes', 'c c++'),
+    ('fapilog::scope s(fapilog::trace_id("%s"));' % ('0' * 32), 'FL_TRACE_ID() takes 16 bytes', 'hpp'),
+    ('fapilog::scope s(fapilog::span_id("%s"));' % ('0' * 16), 'FL_SPAN_ID() takes 8 bytes', 'hpp'),
     ('fapilog::logger(log).info("m", fapilog::field("time", p));', TYPE, 'hpp'),
     ('fapilog::logger(log).info("m", fapilog::field("time", *p));', TYPE, 'hpp'),
     ('fapilog::logger(log).info("m"%s);' % (', fapilog::field("n", 1)' * 65), 'a record holds at most 64 fields', 'hpp'),
@@ -77,6 +82,9 @@ CORRECT = [
     ('FAPILOG_INFO(log, "m", FL("lambda", [&] { return level; }())); FAPILOG_SCOPE(FL("l", [] { return 1; }()));', 'c++'),
     ('static constexpr const char *N = "n"; FAPILOG_INFO(log, "m", FL(N, 1));', 'c++'),
     ('fapilog::logger(log).info("m"%s);' % (', fapilog::field("n", 1)' * 64), 'hpp'),
+    ('uint8_t id[16] = {1}; FAPILOG_SCOPE(FL_TRACE_ID(id), FL_SPAN_ID(name)); fapilog_set_trace_id(id + 0);', 'c c++'),
+    ('FAPILOG_INFO(log, "m", FL_TRACE_ID("0123456789abcdef"), FL_SPAN_ID(&level), FL("trace_id", name));', 'c c++'),
+    ('unsigned char id[16] = {1}; fapilog::scope s(fapilog::trace_id(id), fapilog::span_id(name));', 'hpp'),
 ]
 
 
