@@ -34,8 +34,8 @@ struct pg_conn {
     struct buf hosts;  /* as many times the host's name */
     struct sink_request *q;
     bool is_staged;    /* the job of q */
-    bool has_record_id, has_event;
-    uint32_t columns_found;
+    bool has_table, has_record_id, has_event;
+    uint32_t columns_found; /* a bit for each */
     char unfit[160];   /* why a column does not take what we would send; "": all do */
     struct pg_step step[PG_STEPS_MAX];
     unsigned steps_count, step_at;

@@ -177,26 +177,45 @@ static void read_own_column(struct pg_conn *c, const char *name, const char *typ
 static void read_columns(struct pg_conn *c, const PGresult *res)
 {
     const struct pg_state *st = c->pool->st;
+    c->has_table = PQntuples(res) > 0;
     for (int i = 0; i < PQntuples(res); i++) {
         const char *name = PQgetvalue(res, i, 0), *type = PQgetvalue(res, i, 2);
         read_own_column(c, name, type);
         for (uint32_t k = 0; k < st->columns_count; k++) {
             if (strcmp(name, st->column[k].name))
                 continue;
-            c->columns_found++;
+            c->columns_found |= UINT32_C(1) << k;
             if (!is_fit(st->column[k].type, *PQgetvalue(res, i, 1)))
                 unfit(c, name, type, st->column[k].type == PG_TIMESTAMPTZ ? "times: timestamptz" : "texts: text");
         }
     }
 }
 
+/* The first that is wanted and not there; NULL: all are. */
+static const char *missing_column(const struct pg_conn *c)
+{
+    const struct pg_state *st = c->pool->st;
+    if (!c->has_event)
+        return "event";
+    for (uint32_t k = 0; k < st->columns_count; k++)
+        if (!(c->columns_found >> k & 1))
+            return st->column[k].name;
+    return NULL;
+}
+
 static void setup_end(struct pg_conn *c)
 {
     const struct pg_cfg *cfg = c->pool->cfg;
+    const char *missing = missing_column(c);
     char reason[256];
-    if (!c->has_event || c->columns_found < c->pool->st->columns_count) {
-        (void)snprintf(reason, sizeof reason, "table %.60s.%.60s is not there, or lacks the column event or one of "
-                       "extract_fields; create_table=true makes it, where the user may", cfg->schema, cfg->table);
+    if (missing && !c->has_table)
+        (void)snprintf(reason, sizeof reason, "table %.60s.%.60s is not there; create_table=true makes it, where the "
+                       "user may", cfg->schema, cfg->table);
+    else if (missing)
+        (void)snprintf(reason, sizeof reason, "table %.60s.%.60s has no column %.60s; add it%s", cfg->schema,
+                       cfg->table, missing, strcmp(missing, "event") && strcmp(missing, "timestamp")
+                       ? ", or take it out of extract_fields" : "");
+    if (missing) {
         pg_conn_fail(c, SINK_BROKEN, 0, reason);
         return;
     }

@@ -87,11 +87,15 @@ def entries_of_other_columns_are_all_refused(pg):
 
 def a_table_of_somebody_else_is_used_as_it_is(pg):
     said = send(pg.uri("table=t7&create_table=false"), "add", SIMPLE, 1, "send")
-    check(said[0]["outcome"] == "broken" and "create_table" in said[0]["reason"], f"{said}")
+    check(said[0]["outcome"] == "broken" and "t7 is not there; create_table=true" in said[0]["reason"], f"{said}")
     pg.sql("CREATE TABLE t7 (timestamp TIMESTAMPTZ, message TEXT, event JSONB NOT NULL)")
     uri = pg.uri("table=t7&create_table=false&extract_fields=message")
     check(outcome(uri, "add", SIMPLE, 4, "send") == ["delivered"], "without record ids")
     check(pg.sql("SELECT count(*) FROM t7") == "4", "rows")
+    for fields, name, way in (("message,user_id", "user_id", ", or take it out of extract_fields"), ("message", "event", "")):
+        said = send(pg.uri(f"table=t7&create_table=false&extract_fields={fields}"), "add", SIMPLE, 1, "send")[0]
+        check(said["outcome"] == "broken" and said["reason"].endswith(f"t7 has no column {name}; add it{way}"), f"{said}")
+        pg.sql("ALTER TABLE t7 DROP COLUMN IF EXISTS event")
 
 
 def who_may_only_insert_needs_nothing_made(pg):
