@@ -3,6 +3,7 @@
 #include "lib/base/atomics.h"
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/grow.h"
 #include "lib/reader/decode.h"
 
 #include <errno.h>
@@ -25,6 +26,7 @@ int registry_init(struct registry *r, const uint8_t *base, uint64_t bytes, const
     CHECK(((uintptr_t)base & 7) == 0);
     *r = (struct registry){.base = base, .bytes = bytes & ~UINT64_C(7), .tail = tail};
     r->heap_bytes_max = (size_t)bytes * 4 + (1u << 20);
+    r->modules_scanned = FAPILOG_REGISTRY_PREAMBLE;
     r->root.service = service;
     r->root.name.data = "";
     if (r->bytes / 8 > UINT32_MAX)
@@ -68,6 +70,7 @@ void registry_done(struct registry *r)
     for (uint32_t i = 0; i < r->modules_count; i++)
         free((void *)(uintptr_t)r->modules[i].path.data);
     free(r->modules);
+    free(r->gaps);
     *r = (struct registry){0};
 }
 
@@ -299,17 +302,27 @@ static void module_add(struct registry *r, uint64_t off)
 
 /* A thread killed while it registered leaves a gap without a length, so the search goes on in steps of eight bytes; the
  * hash tells an entry from what looks like one and would hide those behind it. What was hashed of such adds up in
- * `vain`: beyond the bound a length is believed, or a registry full of false ones would take us the square of it. */
-static uint64_t entry_step(const struct registry *r, uint64_t off, uint64_t *vain, uint32_t *ret_kind)
+ * `vain`: beyond the bound a length is believed, or a range full of false ones would take us the square of it. */
+struct walk {
+    uint64_t at, end;
+    uint64_t vain, vain_max;
+};
+
+static struct walk walk_range(uint64_t from, uint64_t end)
 {
-    const uint64_t word0 = entry_word0(r, off);
+    return (struct walk){from, end, 0, REGISTRY_VAIN_FACTOR * (end - from)};
+}
+
+static uint64_t entry_step(const struct registry *r, struct walk *w, uint32_t *ret_kind)
+{
+    const uint64_t word0 = entry_word0(r, w->at);
     const uint32_t kind = FAPILOG_ENTRY_KIND(word0), bytes = FAPILOG_ENTRY_BYTES(word0);
     *ret_kind = 0;
     if (kind < FAPILOG_ENTRY_SITE || kind > FAPILOG_ENTRY_MODULE || bytes < 16 ||
-        bytes > REGISTRY_ENTRY_BYTES_MAX || bytes > r->bytes - off)
+        bytes > REGISTRY_ENTRY_BYTES_MAX || bytes > w->end - w->at)
         return 8;
-    if (*vain + bytes <= REGISTRY_VAIN_FACTOR * r->bytes && !is_whole(r->base + off, word0)) {
-        *vain += bytes;
+    if (w->vain + bytes <= w->vain_max && !is_whole(r->base + w->at, word0)) {
+        w->vain += bytes;
         return 8;
     }
     *ret_kind = kind;
@@ -322,18 +335,48 @@ static uint64_t scan_end(const struct registry *r)
     return tail < r->bytes ? tail & ~UINT64_C(7) : r->bytes;
 }
 
-static void modules_scan(struct registry *r)
+/* Without memory for it what it holds stays unknown. */
+static void gap_add(struct registry *r, uint64_t from, uint64_t to)
 {
-    const uint64_t end = scan_end(r);
-    uint64_t off = r->modules_scanned ? r->modules_scanned : FAPILOG_REGISTRY_PREAMBLE;
-    while (off < end) {
+    if (from == to || grow((void **)&r->gaps, &r->gaps_cap, r->gaps_count + 1, sizeof *r->gaps) < 0)
+        return;
+    r->gaps[r->gaps_count++] = (struct registry_gap){from, to};
+    r->gaps_bytes += to - from;
+}
+
+/* Adds the modules of the range, and as gaps what holds no entry, or none yet. */
+static void modules_scan(struct registry *r, struct walk w)
+{
+    uint64_t gap = w.at;
+    for (uint64_t step; w.at < w.end; w.at += step) {
         uint32_t kind;
-        const uint64_t step = entry_step(r, off, &r->modules_vain, &kind);
+        step = entry_step(r, &w, &kind);
+        if (!kind)
+            continue;
+        gap_add(r, gap, w.at);
         if (kind == FAPILOG_ENTRY_MODULE)
-            module_add(r, off);
-        off += step;
+            module_add(r, w.at);
+        gap = w.at + step;
     }
-    r->modules_scanned = off;
+    gap_add(r, gap, w.end);
+}
+
+/* An entry that its thread was still writing when we came by is complete before a record that needs it. A gap that a
+ * killed thread has left looks the same and stays, so a look costs what all of them hold: a few words as a rule;
+ * where a registry is full of them, a look has to be paid for by many records. */
+static void gaps_scan(struct registry *r)
+{
+    r->gaps_credit += REGISTRY_GAPS_BYTES;
+    if (r->gaps_credit < r->gaps_bytes)
+        return;
+    struct registry_gap *const gaps = r->gaps;
+    const uint32_t count = r->gaps_count;
+    r->gaps = NULL;
+    r->gaps_count = r->gaps_cap = 0;
+    r->gaps_bytes = r->gaps_credit = 0;
+    for (uint32_t i = 0; i < count; i++)
+        modules_scan(r, walk_range(gaps[i].from, gaps[i].to));
+    free(gaps);
 }
 
 /* Of those that were in this place one after the other, the last one before the record. */
@@ -351,11 +394,17 @@ static const struct registry_module *module_at(const struct registry *r, uint64_
 bool registry_module_of(const void *arg, uint64_t address, struct fapilog_text *ret_path,
                         uint64_t *ret_offset)
 {
-    const struct registry_moment *moment = arg;
     /* The record view is const for formats; what is learned here is a cache. */
+    struct registry_moment *moment = (struct registry_moment *)(uintptr_t)arg;
     struct registry *r = moment->registry;
-    if (scan_end(r) > r->modules_scanned)
-        modules_scan(r);
+    const uint64_t end = scan_end(r);
+    if (!moment->is_scanned && r->gaps_count)
+        gaps_scan(r);
+    if (end > r->modules_scanned) {
+        modules_scan(r, walk_range(r->modules_scanned, end));
+        r->modules_scanned = end;
+    }
+    moment->is_scanned = true;
     const struct registry_module *m = module_at(r, address, moment->cycles);
     if (!m)
         return false;
@@ -366,21 +415,21 @@ bool registry_module_of(const void *arg, uint64_t address, struct fapilog_text *
 
 void registry_verify(struct registry *r, uint64_t *ret_good, uint64_t *ret_bad)
 {
-    const uint64_t end = scan_end(r);
-    uint64_t good = 0, bad = 0, vain = 0;
+    struct walk w = walk_range(FAPILOG_REGISTRY_PREAMBLE, scan_end(r));
+    uint64_t good = 0, bad = 0;
     bool is_gap = false; /* counts once, however many words of it are not zero */
-    for (uint64_t off = FAPILOG_REGISTRY_PREAMBLE, step; off < end; off += step) {
+    for (uint64_t step; w.at < w.end; w.at += step) {
         uint32_t kind, bytes;
-        step = entry_step(r, off, &vain, &kind);
+        step = entry_step(r, &w, &kind);
         if (!kind) {
-            const bool is_junk = entry_word0(r, off) != 0;
+            const bool is_junk = entry_word0(r, w.at) != 0;
             bad += is_junk && !is_gap;
             is_gap |= is_junk;
             continue;
         }
         is_gap = false;
-        auto_free uint8_t *copy = entry_copy(r, off, kind, &bytes);
-        const uint32_t id = (uint32_t)(off / 8);
+        auto_free uint8_t *copy = entry_copy(r, w.at, kind, &bytes);
+        const uint32_t id = (uint32_t)(w.at / 8);
         const bool ok = copy && (kind == FAPILOG_ENTRY_SITE ? registry_site(r, id) != NULL
                                  : kind == FAPILOG_ENTRY_LOGGER ? registry_logger(r, id) != NULL : true);
         good += ok;

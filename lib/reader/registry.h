@@ -16,6 +16,7 @@ enum {
     REGISTRY_ENTRY_BYTES_MAX = 1 << 20,
     REGISTRY_PARENTS_MAX = 16,       /* depth of the logger tree */
     REGISTRY_VAIN_FACTOR = 4,        /* times its size may be hashed of what only looks like an entry */
+    REGISTRY_GAPS_BYTES = 4096,      /* of gaps that one record may have searched again */
     REGISTRY_BOUND_FIELDS_MAX = 256, /* bound fields of a logger and all its parents */
 };
 
@@ -35,6 +36,11 @@ struct registry_module {
     struct fapilog_text path, build_id;
 };
 
+/* Where no complete entry lay when we came by. */
+struct registry_gap {
+    uint64_t from, to;
+};
+
 struct registry {
     const uint8_t *base;   /* of the mapped registry, 8-byte aligned */
     uint64_t bytes;
@@ -47,8 +53,11 @@ struct registry {
     struct fapilog_logger_info root;
     struct registry_module *modules;
     uint32_t modules_count;
-    uint64_t modules_scanned; /* bytes of the registry already searched for modules */
-    uint64_t modules_vain;    /* bytes hashed in that search that were no entry */
+    uint64_t modules_scanned; /* bytes of the registry already searched for modules, but for these: */
+    struct registry_gap *gaps;
+    uint32_t gaps_count, gaps_cap;
+    uint64_t gaps_bytes;  /* of all of them */
+    uint64_t gaps_credit; /* bytes that the records since the last look at them have paid for */
 };
 
 /* 0 or -ENOMEM. `service` is what the root logger answers with. */
@@ -85,9 +94,10 @@ static inline struct fapilog_logger_info *registry_logger(struct registry *r, ui
 struct registry_moment {
     struct registry *registry;
     uint64_t cycles;
+    bool is_scanned; /* all modules that this record can know of were looked for */
 };
 
-/* Fits fapilog_record.module_of; arg is a moment. */
+/* Fits fapilog_record.module_of; arg is a moment, and no const one. */
 bool registry_module_of(const void *arg, uint64_t address, struct fapilog_text *ret_path,
                         uint64_t *ret_offset);
 

@@ -231,7 +231,7 @@ static void entries_may_lie_over_each_other_but_cost_no_more_than_the_quota(void
 
 static bool module_of(uint64_t cycles, uint64_t address, struct fapilog_text *ret_path, uint64_t *ret_offset)
 {
-    const struct registry_moment moment = {&seg->registry, cycles};
+    struct registry_moment moment = {.registry = &seg->registry, .cycles = cycles};
     return registry_module_of(&moment, address, ret_path, ret_offset);
 }
 
@@ -254,6 +254,68 @@ static void addresses_are_named_by_their_module(void **state)
     assert_false(module_of(UINT64_MAX, 0xffff, &path, &offset));
     builder_module(&b, "/lib/libc.so", 0x30000, 0x1000); /* loaded later */
     assert_true(module_of(UINT64_MAX, 0x30fff, &path, &offset));
+}
+
+/* Takes an entry back as if its thread were still writing it; returns what makes it complete. */
+static uint64_t unpublish(uint32_t id)
+{
+    uint64_t word0;
+    memcpy(&word0, entry(id), 8);
+    memset(entry(id), 0, 8);
+    return word0;
+}
+
+static void a_module_that_is_complete_only_after_the_search_is_found(void **state)
+{
+    (void)state;
+    struct fapilog_text path;
+    uint64_t offset;
+    builder_module_since(&b, "/lib/old.so", 0x10000, 0x1000, 100);
+    const uint32_t site = builder_site(&b, 9, "never complete", 0, NULL);
+    (void)unpublish(site);
+    const uint32_t first = builder_module_since(&b, "/lib/new.so", 0x10000, 0x1000, 200);
+    const uint32_t second = builder_module_since(&b, "/lib/other.so", 0x20000, 0x1000, 200);
+    const uint64_t first_word0 = unpublish(first), second_word0 = unpublish(second);
+    builder_module(&b, "/lib/last.so", 0x30000, 0x1000);
+    assert_true(module_of(300, 0x30010, &path, &offset));
+    assert_false(module_of(300, 0x20010, &path, &offset));
+    memcpy(entry(second), &second_word0, 8);
+    assert_true(module_of(300, 0x20010, &path, &offset));
+    assert_true(text_is(path, "/lib/other.so"));
+    assert_true(module_of(300, 0x10010, &path, &offset)); /* known, but another one by now */
+    assert_true(text_is(path, "/lib/old.so"));
+    memcpy(entry(first), &first_word0, 8);
+    assert_true(module_of(300, 0x10010, &path, &offset));
+    assert_true(text_is(path, "/lib/new.so"));
+    assert_true(module_of(300, 0x30010, &path, &offset));
+    assert_int_equal(seg->registry.modules_count, 4); /* each of them once */
+    assert_int_equal(seg->registry.gaps_count, 1);
+}
+
+/* All frames of a record know of the same modules; and many bytes without entries are not searched for each record. */
+static void gaps_cost_a_record_no_more_than_their_bound(void **state)
+{
+    (void)state;
+    struct fapilog_text path;
+    uint64_t offset;
+    const uint32_t hole = (uint32_t)(b.sb->registry_tail / 8);
+    const uint64_t hole_bytes = 3 * REGISTRY_GAPS_BYTES;
+    memset(entry(hole), 0, hole_bytes);
+    b.sb->registry_tail += hole_bytes;
+    assert_false(module_of(300, 0x10010, &path, &offset));
+    const uint64_t tail = b.sb->registry_tail;
+    b.sb->registry_tail = (uint64_t)hole * 8;
+    (void)builder_module(&b, "/lib/a.so", 0x10000, 0x1000);
+    b.sb->registry_tail = tail;
+    assert_false(module_of(300, 0x10010, &path, &offset));
+    assert_false(module_of(300, 0x10010, &path, &offset));
+    assert_true(module_of(300, 0x10010, &path, &offset)); /* the third has paid for it */
+    struct registry_moment moment = {.registry = &seg->registry, .cycles = 300};
+    b.sb->registry_tail = (uint64_t)hole * 8 + 64;
+    (void)builder_module(&b, "/lib/b.so", 0x20000, 0x1000);
+    b.sb->registry_tail = tail;
+    for (unsigned frames = 0; frames < 10; frames++)
+        assert_false(registry_module_of(&moment, 0x20010, &path, &offset));
 }
 
 /* What a killed thread has left is half an entry; its words may look like the head of one. */
@@ -347,7 +409,9 @@ int main(void)
         T(an_entry_that_is_not_complete_yet_is_found_later), T(every_flipped_bit_of_an_entry_is_noticed),
         T(counts_and_lengths_that_leave_the_entry_are_refused),
         T(entries_may_lie_over_each_other_but_cost_no_more_than_the_quota),
-        T(addresses_are_named_by_their_module), T(what_looks_like_an_entry_hides_none_behind_it),
+        T(addresses_are_named_by_their_module), T(a_module_that_is_complete_only_after_the_search_is_found),
+        T(gaps_cost_a_record_no_more_than_their_bound),
+        T(what_looks_like_an_entry_hides_none_behind_it),
         T(a_registry_of_lies_is_hashed_a_few_times_only),
         T(of_modules_in_one_place_the_one_at_the_time_of_the_record_is_named),
         T(verification_counts_good_and_bad_entries),
