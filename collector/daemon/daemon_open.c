@@ -7,7 +7,6 @@
 #include "collector/daemon/run_ledger.h"
 #include "collector/delivery/state_dir.h"
 #include "collector/format/printf_text.h"
-#include "collector/ingest/dead.h"
 #include "collector/ingest/levels.h"
 #include "lib/base/buf.h"
 #include "lib/base/check.h"
@@ -161,7 +160,7 @@ static int open_rings(struct daemon *d, struct err *e)
     if (r == 0)
         r = discover_open(&d->discover, &d->segments, e);
     if (r == 0)
-        dead_prune(d->segments.dir_fd, d->config.settings.ingest.keep_dead);
+        segments_prune(&d->segments);
     return r;
 }
 

@@ -1,7 +1,9 @@
 #include "collector/ingest/dead.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/base/grow.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
@@ -27,38 +29,38 @@ static bool is_dead_name(const char *name)
            !strcmp(name + len - suffix, SEGMENT_DEAD_SUFFIX);
 }
 
-static DIR *open_dir(int dir_fd)
+static int names_read(int dir_fd, const char *dir, struct dead_file **all, uint32_t *count, struct err *e)
 {
     auto_fd fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    if (d)
-        fd = -1; /* the stream owns it */
-    return d;
-}
-
-void dead_prune(int dir_fd, uint64_t keep)
-{
-    auto_dir dir = open_dir(dir_fd);
-    auto_free struct dead_file *all = NULL;
-    size_t count = 0, cap = 0;
-    const struct dirent *entry;
-    while (dir && (entry = readdir(dir))) {
+    auto_dir stream = fd < 0 ? NULL : fdopendir(fd);
+    uint32_t cap = 0;
+    if (!stream)
+        return err_sys(e, -errno, "open directory %s", dir);
+    fd = -1; /* the stream owns it */
+    for (const struct dirent *entry; (errno = 0, entry = readdir(stream));) {
         struct stat st;
         if (!is_dead_name(entry->d_name) || fstatat(dir_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
             continue;
-        if (count == cap) {
-            cap = cap ? cap * 2 : 64;
-            struct dead_file *more = realloc(all, cap * sizeof *all);
-            if (!more)
-                return;
-            all = more;
-        }
-        all[count].renamed = st.st_ctim;
-        (void)snprintf(all[count++].name, sizeof all->name, "%s", entry->d_name);
+        if (grow((void **)all, &cap, *count + 1, sizeof **all) < 0)
+            return err_set(e, -ENOMEM, "%s: out of memory", dir);
+        struct dead_file *const f = &(*all)[(*count)++];
+        f->renamed = st.st_ctim;
+        (void)snprintf(f->name, sizeof f->name, "%s", entry->d_name);
     }
-    if (count <= keep)
-        return;
+    return errno ? err_sys(e, -errno, "read directory %s", dir) : 0;
+}
+
+int dead_prune(int dir_fd, const char *dir, uint64_t keep, struct err *e)
+{
+    auto_free struct dead_file *all = NULL;
+    uint32_t count = 0;
+    int r = names_read(dir_fd, dir, &all, &count, e);
+    if (r < 0 || count <= keep)
+        return r;
     qsort(all, count, sizeof *all, newest_first);
-    for (size_t i = keep; i < count; i++)
-        (void)unlinkat(dir_fd, all[i].name, 0);
+    for (uint64_t i = keep; i < count; i++) {
+        if (unlinkat(dir_fd, all[i].name, 0) < 0 && errno != ENOENT)
+            r = err_sys(e, -errno, "remove %s/%s", dir, all[i].name);
+    }
+    return r;
 }

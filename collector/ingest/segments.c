@@ -278,6 +278,13 @@ static void rename_to(struct segments *t, struct source *s, const char *suffix)
     s->is_unlinked = true;
 }
 
+void segments_prune(const struct segments *t)
+{
+    struct err e = { 0 };
+    if (dead_prune(t->dir_fd, t->dir, t->settings->keep_dead, &e) < 0 && t->on_message)
+        t->on_message(t->arg, e.text);
+}
+
 /* All that a dead segment held is delivered. */
 static void source_dispose(struct segments *t, struct source *s)
 {
@@ -286,7 +293,7 @@ static void source_dispose(struct segments *t, struct source *s)
         return;
     if (t->settings->keep_dead) {
         rename_to(t, s, SEGMENT_DEAD_SUFFIX);
-        dead_prune(t->dir_fd, t->settings->keep_dead);
+        segments_prune(t);
         return;
     }
     char path[4096];

@@ -172,6 +172,8 @@ void segments_vanished(struct segments *t, const char *name);
 void segments_probe(struct segments *t, uint64_t now_ns, bool is_final);
 /* When the collector ends: what is dead and delivered need not wait for the next one. 0 or -errno. */
 int segments_remove_delivered(struct segments *t);
+/* Keeps only so many files of dead segments as it is configured to; says why when it cannot. */
+void segments_prune(const struct segments *t);
 void segments_quarantine(struct segments *t, struct source *s, const char *why);
 /* A turn found damaged records in a lane of this source. */
 void segments_strike(struct segments *t, struct source *s, uint64_t turn);

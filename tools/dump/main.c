@@ -197,11 +197,13 @@ static int check_any(const struct options *o, const struct reader *r, struct err
 static int run(const struct options *o, struct err *e)
 {
     struct reader *r;
-    if (o->paths_count && spool_path_is_ours(o->paths[0])) {
-        const int ours = spool_dump(o, e);
-        return ours == -EPIPE ? 0 : ours;
+    int n = o->paths_count ? spool_path_is_ours(o->paths[0], e) : 0;
+    if (n > 0) {
+        n = spool_dump(o, e);
+        return n == -EPIPE ? 0 : n;
     }
-    int n = reader_new(&r, on_warning, NULL, e);
+    if (n == 0)
+        n = reader_new(&r, on_warning, NULL, e);
     if (n < 0)
         return n;
     n = sources_add(r, o, e);

@@ -267,7 +267,10 @@ static bool has_ledger(const char *path)
 
 static int one_dump(const struct options *o, const char *path, uint64_t *bad, struct err *e)
 {
-    const bool is_table = o->stats || o->verify, is_empty = spool_dir_is_empty(path);
+    const bool is_table = o->stats || o->verify;
+    const int is_empty = spool_dir_is_empty(path, e);
+    if (is_empty < 0)
+        return is_empty;
     if (is_empty && is_table)
         printf("%s: empty\n", path);
     else if (is_empty)
@@ -321,7 +324,10 @@ static int path_dump(const struct options *o, const char *path, uint64_t *bad, s
 {
     if (has_ledger(path))
         return o->stats ? ledger_print(path, e) : ledger_refuse(path, e);
-    return spool_dir_is_of_all_sinks(path) ? children_dump(o, path, bad, e) : one_dump(o, path, bad, e);
+    const int is_of_all = spool_dir_is_of_all_sinks(path, e);
+    if (is_of_all < 0)
+        return is_of_all;
+    return is_of_all ? children_dump(o, path, bad, e) : one_dump(o, path, bad, e);
 }
 
 int spool_dump(const struct options *o, struct err *e)
@@ -331,11 +337,14 @@ int spool_dump(const struct options *o, struct err *e)
     if (o->follow || o->where || o->logger || o->format || o->last)
         return err_set(e, -EINVAL, "--follow, --where, --logger, --format and --last do not work on spools and dead "
                        "letters");
-    for (int i = 0; i < o->paths_count && n == 0; i++)
-        n = spool_path_is_ours(o->paths[i])
-                ? path_dump(o, o->paths[i], &bad, e)
-                : err_set(e, -EINVAL, "%s: neither a spool nor dead letters nor a ledger; show them apart from rings",
-                          o->paths[i]);
+    for (int i = 0; i < o->paths_count && n == 0; i++) {
+        n = spool_path_is_ours(o->paths[i], e);
+        if (n > 0)
+            n = path_dump(o, o->paths[i], &bad, e);
+        else if (n == 0)
+            n = err_set(e, -EINVAL, "%s: neither a spool nor dead letters nor a ledger; show them apart from rings",
+                        o->paths[i]);
+    }
     if (n == 0 && fflush(stdout) != 0)
         return err_sys(e, -errno, "write to stdout");
     if (n == 0 && bad)

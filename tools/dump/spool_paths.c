@@ -7,6 +7,7 @@
 #include "lib/base/cleanup.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,13 +41,16 @@ static bool file_is_ours(const char *path)
     return true;
 }
 
-static bool any_in(const char *path, bool (*is)(const char *name))
+/* 1: a name in this directory is one of these; 0: none is. */
+static int any_in(const char *path, bool (*is)(const char *name), struct err *e)
 {
     auto_dir dir = opendir(path);
-    for (const struct dirent *d; dir && (d = readdir(dir));)
+    if (!dir)
+        return err_sys(e, -errno, "open directory %s", path);
+    for (const struct dirent *d; (errno = 0, d = readdir(dir));)
         if (is(d->d_name))
-            return true;
-    return false;
+            return 1;
+    return errno ? err_sys(e, -errno, "read directory %s", path) : 0;
 }
 
 /* STATE/spool or STATE/dead, by name and the ledger beside it: nothing needs to be in it. */
@@ -62,29 +66,35 @@ static bool is_parent_by_name(const char *real)
 }
 
 /* Copied elsewhere: nothing but directories, and in one of them what a sink leaves. */
-static bool is_parent_by_content(const char *path)
+static int is_parent_by_content(const char *path, struct err *e)
 {
-    bool is = false;
+    int is = 0;
     auto_dir dir = opendir(path);
-    for (const struct dirent *d; dir && (d = readdir(dir));) {
+    if (!dir)
+        return err_sys(e, -errno, "open directory %s", path);
+    for (const struct dirent *d; is >= 0 && (errno = 0, d = readdir(dir));) {
         char below[PATH_MAX];
         struct stat st;
         if (*d->d_name == '.')
             continue;
         if (snprintf(below, sizeof below, "%s/%s", path, d->d_name) >= (int)sizeof below || stat(below, &st) < 0 ||
             !S_ISDIR(st.st_mode))
-            return false;
-        is |= any_in(below, name_is_ours);
+            return 0;
+        is = is ? is : any_in(below, name_is_ours, e);
     }
-    return is;
+    return is >= 0 && errno ? err_sys(e, -errno, "read directory %s", path) : is;
 }
 
-bool spool_dir_is_of_all_sinks(const char *path)
+int spool_dir_is_of_all_sinks(const char *path, struct err *e)
 {
     auto_free char *real = realpath(path, NULL);
     struct stat st;
-    return real && stat(real, &st) == 0 && S_ISDIR(st.st_mode) && !any_in(real, name_is_ours) &&
-           (is_parent_by_name(real) || is_parent_by_content(real));
+    if (!real || stat(real, &st) < 0 || !S_ISDIR(st.st_mode))
+        return 0;
+    const int has_ours = any_in(real, name_is_ours, e);
+    if (has_ours)
+        return has_ours < 0 ? has_ours : 0;
+    return is_parent_by_name(real) ? 1 : is_parent_by_content(real, e);
 }
 
 /* Nothing has to be in it any more, or ever was. */
@@ -98,19 +108,25 @@ static bool is_child_by_name(const char *path)
     return is_parent_by_name(real);
 }
 
-bool spool_path_is_ours(const char *path)
+int spool_path_is_ours(const char *path, struct err *e)
 {
     struct stat st;
     if (stat(path, &st) < 0)
-        return false;
+        return 0;
     if (!S_ISDIR(st.st_mode))
         return (name_is_ours(spool_path_base(path)) && strcmp(spool_path_base(path), CURSOR_FILE) != 0) ||
                file_is_ours(path);
-    return any_in(path, name_is_ours) || spool_dir_is_of_all_sinks(path) || is_child_by_name(path);
+    int is = any_in(path, name_is_ours, e);
+    if (is == 0)
+        is = spool_dir_is_of_all_sinks(path, e);
+    return is ? is : is_child_by_name(path);
 }
 
-bool spool_dir_is_empty(const char *path)
+int spool_dir_is_empty(const char *path, struct err *e)
 {
     struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode) && !any_in(path, has_records);
+    if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+        return 0;
+    const int has = any_in(path, has_records, e);
+    return has < 0 ? has : !has;
 }

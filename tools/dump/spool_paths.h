@@ -2,13 +2,15 @@
 #ifndef TOOLS_DUMP_SPOOL_PATHS_H
 #define TOOLS_DUMP_SPOOL_PATHS_H
 
-#include <stdbool.h>
+#include "lib/base/err.h"
 
 const char *spool_path_base(const char *path); /* behind the last slash */
-bool spool_path_is_ours(const char *path);
+
+/* 1, 0, or -errno of a directory that cannot be read to its end: half a listing says nothing. */
+int spool_path_is_ours(const char *path, struct err *e);
 /* STATE/spool or STATE/dead: a directory for each sink in it. */
-bool spool_dir_is_of_all_sinks(const char *path);
+int spool_dir_is_of_all_sinks(const char *path, struct err *e);
 /* A directory in which no record can be. */
-bool spool_dir_is_empty(const char *path);
+int spool_dir_is_empty(const char *path, struct err *e);
 
 #endif

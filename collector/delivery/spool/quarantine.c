@@ -4,6 +4,7 @@
 #include "lib/base/cleanup.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,15 +22,15 @@ static uint64_t bad_sequence(const char *name)
     return spool_name_parse(plain, &sequence) == SPOOL_ENTRIES ? sequence : 0;
 }
 
-/* The oldest of them, where there are too many. */
-static bool find_surplus(const struct spool *s, char ret[PATH_MAX])
+/* 1: the oldest of them, where there are too many; 0: there are not. */
+static int find_surplus(const struct spool *s, char ret[PATH_MAX])
 {
     auto_dir dir = opendir(s->log.dir);
     uint64_t oldest = UINT64_MAX;
     unsigned count = 0;
     if (!dir)
-        return false;
-    for (const struct dirent *d; (d = readdir(dir));) {
+        return -errno;
+    for (const struct dirent *d; (errno = 0, d = readdir(dir));) {
         const uint64_t sequence = bad_sequence(d->d_name);
         count += sequence != 0;
         if (!sequence || sequence >= oldest)
@@ -37,7 +38,7 @@ static bool find_surplus(const struct spool *s, char ret[PATH_MAX])
         oldest = sequence;
         (void)snprintf(ret, PATH_MAX, "%s/%s", s->log.dir, d->d_name);
     }
-    return count > SPOOL_BAD_MAX;
+    return errno ? -errno : count > SPOOL_BAD_MAX; /* the oldest of half of them may be one of the newest */
 }
 
 void spool_quarantine(struct spool *s, const struct seglog_segment *seg)
@@ -48,6 +49,9 @@ void spool_quarantine(struct spool *s, const struct seglog_segment *seg)
     if (io_rename(s->cfg.io, path, bad) < 0)
         return; /* it goes as every file that is done with */
     spool_say(s, "%s: kept for inspection", bad);
-    while (find_surplus(s, path) && io_unlink(s->cfg.io, path) == 0)
+    int r;
+    while ((r = find_surplus(s, path)) > 0 && (r = io_unlink(s->cfg.io, path)) == 0)
         ;
+    if (r < 0)
+        spool_say(s, "%s: more than %d damaged files are kept: %s", s->log.dir, SPOOL_BAD_MAX, strerror(-r));
 }
