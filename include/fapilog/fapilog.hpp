@@ -4,10 +4,11 @@
  *     log.info("order accepted", fapilog::field("symbol", symbol), fapilog::field("took", now - start));
  *     FAPILOG_INFO(log, "order accepted", FL("symbol", symbol), FL("took", now - start));
  *
- * The functions need no macro; a record of theirs describes itself. The macros of fapilog.h describe the call once
- * and for all, so that a record holds its values alone, and evaluate them only when the level passes: they are
- * for hot paths. Both take, beside the values of C: std::string, durations and times of the system clock of
- * std::chrono, enum classes, from C++17 on std::string_view, and your own types with a function of yours beside them:
+ * The functions need no macro; a record of theirs describes itself, and names no file, line or function, which would
+ * have to go with each record. The macros of fapilog.h describe the call once and for all, so that a record holds its
+ * values alone, and evaluate them only when the level passes: they are for hot paths, and where `source` is wanted.
+ * Both take, beside the values of C: std::string, durations and times of the system clock of std::chrono, enum classes,
+ * from C++17 on std::string_view, and your own types with a function of yours beside them:
  *
  *     double fapilog_value(const price &p) { return p.ticks / 100.0; }
  *
