@@ -111,7 +111,7 @@ int spool_journal_blocks(struct spool *s)
 
 static void drain_failed(struct spool *s, int error, uint64_t now_ns)
 {
-    s->journal_error = error;
+    s->journal_error = s->trouble = error;
     s->is_put_blocked = false; /* whoever tries is told */
     s->drain_ns = now_ns + AGAIN_NS;
 }
@@ -145,7 +145,7 @@ static void pass_settled(struct spool *s)
         journal_release(&s->journal, 1);
     if (!journal_is_empty(&s->journal))
         return;
-    s->journal_error = 0; /* nobody would try again */
+    s->journal_error = 0; /* nobody would try again; that it works is not known */
     s->drain_ns = 0;
     s->is_put_blocked = false;
 }
@@ -207,7 +207,7 @@ void spool_journal_end(struct spool *s, uint64_t now_ns)
             for (uint32_t i = 0; i < s->drain_blocks; i++)
                 move_live(s, s->journal.first + i);
             journal_release(&s->journal, s->drain_blocks);
-            s->journal_error = 0;
+            s->journal_error = s->trouble = 0;
         } else if (r == -EFAULT) {
             s->journal.damaged = 1;
         } else {
@@ -221,5 +221,5 @@ void spool_journal_end(struct spool *s, uint64_t now_ns)
 
 int spool_trouble(const struct spool *s)
 {
-    return s->journal_error;
+    return s->trouble;
 }

@@ -234,8 +234,10 @@ int spool_poll(struct spool *s)
     const int r = seglog_poll(&s->log);
     if (r == -EAGAIN)
         return r;
-    if (r == 0)
+    if (r == 0) {
         group_place(s);
+        s->trouble = 0;
+    }
     group_clear(s);
     return r;
 }
