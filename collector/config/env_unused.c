@@ -2,6 +2,7 @@
 #include "collector/config/build.h"
 #include "collector/config/env_reference.h"
 #include "lib/base/check.h"
+#include "lib/base/edit_distance.h"
 
 #include <string.h>
 #include <strings.h>
@@ -31,10 +32,10 @@ static const char *nearest(const char *name, unsigned limit)
 {
     const char *near = NULL;
     for (size_t i = 0; i < ARRAY_COUNT(of_ours); i++)
-        if (opt_distance(of_ours[i], name) <= limit)
+        if (edit_distance(of_ours[i], name) <= limit)
             near = of_ours[i];
     for (const struct opt *row = settings_opts; row->type != OPT_END_ROW && !near; row++)
-        if (opt_distance(row->name, name) <= limit)
+        if (edit_distance(row->name, name) <= limit)
             near = row->name;
     return near;
 }
@@ -70,7 +71,7 @@ static bool told(struct build *b, const struct env_var *v, const char *kind, con
         if (!end || (size_t)(end + 2 - v->name) >= sizeof begin)
             continue;
         (void)snprintf(begin, sizeof begin, "%.*s", (int)(end + 2 - v->name), v->name);
-        if (opt_distance(begin, *p) <= NEAR) {
+        if (edit_distance(begin, *p) <= NEAR) {
             build_warn(b, "%s has no effect; did you mean %s%s?", v->name, *p, end + 2);
             return true;
         }

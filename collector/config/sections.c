@@ -1,6 +1,7 @@
 /* The settings, and the levels of services: what stands at the top of a file. */
 #include "collector/config/build.h"
 #include "lib/base/check.h"
+#include "lib/base/edit_distance.h"
 
 #include <errno.h>
 #include <string.h>
@@ -30,7 +31,7 @@ static void unknown(struct build *b, const struct node *key)
     size_t used = 0;
     for (size_t i = 0; i < ARRAY_COUNT(sections); i++) {
         used += (size_t)snprintf(allowed + used, sizeof allowed - used, "%s, ", sections[i]);
-        if (opt_distance(sections[i], key->text) <= 2)
+        if (edit_distance(sections[i], key->text) <= 2)
             near = sections[i];
     }
     for (const struct opt *row = settings_opts; row->type != OPT_END_ROW && used < sizeof allowed; row++)

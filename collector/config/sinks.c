@@ -3,6 +3,7 @@
 #include "collector/config/build.h"
 #include "collector/delivery/pipeline.h"
 #include "lib/base/check.h"
+#include "lib/base/edit_distance.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -31,7 +32,7 @@ static void choose_name(const struct config *c, const struct draft *d, const str
 {
     const char *given = d->name;
     for (unsigned i = 0; !given && i < u->params_count; i++)
-        if (opt_distance(u->params[i].key, "name") == 0 && *u->params[i].value)
+        if (edit_distance(u->params[i].key, "name") == 0 && *u->params[i].value)
             given = u->params[i].value;
     (void)snprintf(ret, size, "%s", given ? given : ops->scheme);
     for (unsigned n = 2; !given && is_taken(c, ret); n++)
@@ -140,7 +141,7 @@ static int alias_of(struct build *b, const struct draft *d, struct sink *s, cons
                     struct err *e)
 {
     for (const struct sink_alias *a = s->ops->alias_options; a && a->alias; a++)
-        if (opt_distance(a->alias, type) == 0)
+        if (edit_distance(a->alias, type) == 0)
             sources_set(b->c, path, a->name, d->source);
     return sink_set_alias(s, type, e);
 }

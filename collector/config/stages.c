@@ -3,6 +3,7 @@
  * are not there yet. So adding a stage never takes redaction away. */
 #include "collector/config/build.h"
 #include "lib/base/check.h"
+#include "lib/base/edit_distance.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -27,7 +28,7 @@ static void unknown(struct build *b, const struct node *at, const char *kind)
     const char *near = NULL;
     for (const struct stage_ops *const *ops = stage_list; *ops && used < sizeof built_in; ops++) {
         used += (size_t)snprintf(built_in + used, sizeof built_in - used, "%s%s", used ? ", " : "", (*ops)->kind);
-        if (!near && opt_distance((*ops)->kind, kind) <= 2)
+        if (!near && edit_distance((*ops)->kind, kind) <= 2)
             near = (*ops)->kind;
     }
     build_problem_at(b, -EINVAL, at, "stages: %s: no such stage%s%s%s (built in: %s, and enrich for a list of "

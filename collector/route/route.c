@@ -2,6 +2,7 @@
 
 #include "collector/route/internal.h"
 #include "lib/base/clock.h"
+#include "lib/base/edit_distance.h"
 #include "lib/base/level_mask.h"
 
 #include <errno.h>
@@ -36,7 +37,7 @@ static int refuse_sink(const char *key, const char *name, const struct names *n,
     const unsigned limit = strlen(name) > 2 * NEAR ? NEAR : 0; /* of short names each is near to each */
     size_t used = 0;
     for (uint32_t i = 0; i < n->count; i++) {
-        if (!near && limit && opt_distance(n->name[i], name) <= limit)
+        if (!near && limit && edit_distance(n->name[i], name) <= limit)
             near = n->name[i];
         if (used < sizeof all)
             used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", i ? ", " : "", n->name[i]);

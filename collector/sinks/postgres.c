@@ -2,6 +2,8 @@
  * twice after a repeated try. */
 #include "collector/sinks/postgres.h"
 
+#include "lib/base/edit_distance.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,7 +153,7 @@ static const char *suggest_key(const char *why, PQconninfoOption **ret_all)
     if (!begin || sscanf(begin, "\"%31[a-zA-Z_]\"", word) != 1 || !(*ret_all = PQconninfoParse("", NULL)))
         return NULL;
     for (const PQconninfoOption *o = *ret_all; o->keyword; o++)
-        if (opt_distance(o->keyword, word) <= 2)
+        if (edit_distance(o->keyword, word) <= 2)
             return o->keyword;
     return NULL;
 }

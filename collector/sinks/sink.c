@@ -2,6 +2,7 @@
 
 #include "collector/format/format.h"
 #include "lib/base/check.h"
+#include "lib/base/edit_distance.h"
 #include "lib/base/level_mask.h"
 #include "lib/base/uri.h"
 
@@ -25,7 +26,7 @@ const struct opt sink_common_opts[] = {
 static bool has_alias(const struct sink_ops *ops, const char *scheme)
 {
     for (const char *const *alias = ops->aliases; alias && *alias; alias++)
-        if (opt_distance(*alias, scheme) == 0)
+        if (edit_distance(*alias, scheme) == 0)
             return true;
     return false;
 }
@@ -267,11 +268,11 @@ int sink_lookup(const char *scheme, const struct sink_ops **ret, struct err *e)
     if (*ret)
         return 0;
     for (const struct sink_absent *a = sink_absent_list; a->scheme; a++)
-        if (opt_distance(a->scheme, scheme) == 0)
+        if (edit_distance(a->scheme, scheme) == 0)
             return err_set(e, -EPROTONOSUPPORT, "%s: this build has no such sink: it did not find %s", scheme,
                            a->missing);
     for (const struct sink_ops *const *ops = sink_list; *ops && !near; ops++)
-        if (opt_distance((*ops)->scheme, scheme) <= 2)
+        if (edit_distance((*ops)->scheme, scheme) <= 2)
             near = (*ops)->scheme;
     return err_set(e, -EPROTONOSUPPORT, "%s: no such sink%s%s%s (built in: %s)", scheme,
                    near ? "; did you mean '" : "", near ? near : "", near ? ":'?" : "",
@@ -314,7 +315,7 @@ int sink_set_alias(struct sink *s, const char *alias, struct err *e)
     int r = 0;
     for (const struct sink_alias *a = s->ops->alias_options; a && a->alias && r == 0; a++) {
         void *cfg;
-        if (opt_distance(a->alias, alias) != 0)
+        if (edit_distance(a->alias, alias) != 0)
             continue;
         const struct opt *row = sink_option(s, a->name, &cfg);
         CHECK(row != NULL);

@@ -1,6 +1,7 @@
 #include "collector/stage/stage.h"
 
 #include "lib/base/check.h"
+#include "lib/base/edit_distance.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,10 +11,10 @@
 /* Names are alike when they differ only in case and in '-' for '_'. */
 static bool is_called(const struct stage_ops *ops, const char *kind)
 {
-    if (opt_distance(ops->kind, kind) == 0)
+    if (edit_distance(ops->kind, kind) == 0)
         return true;
     for (const char *const *alias = ops->aliases; alias && *alias; alias++)
-        if (opt_distance(*alias, kind) == 0)
+        if (edit_distance(*alias, kind) == 0)
             return true;
     return false;
 }

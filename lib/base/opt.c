@@ -1,6 +1,7 @@
 #include "lib/base/opt.h"
 
 #include "lib/base/check.h"
+#include "lib/base/edit_distance.h"
 #include "lib/base/opt_collection.h"
 #include "lib/base/opt_secret.h"
 
@@ -12,17 +13,12 @@
 #include <string.h>
 #include <strings.h>
 
-enum { WORD_MAX = 64, VALUE_MAX = 64 };
-
-static char fold(char c)
-{
-    return c == '-' ? '_' : (char)tolower((unsigned char)c);
-}
+enum { VALUE_MAX = 64 };
 
 static bool same_name(const char *a, const char *b)
 {
     for (; *a && *b; a++, b++)
-        if (fold(*a) != fold(*b))
+        if (edit_fold(*a) != edit_fold(*b))
             return false;
     return *a == *b;
 }
@@ -402,32 +398,6 @@ void opt_free(const struct opt *rows, void *cfg)
             clear(row, cfg);
 }
 
-unsigned opt_distance(const char *a, const char *b)
-{
-    unsigned row[3][WORD_MAX + 1];
-    const size_t la = strnlen(a, WORD_MAX), lb = strnlen(b, WORD_MAX);
-    for (size_t j = 0; j <= lb; j++)
-        row[1][j] = (unsigned)j;
-    for (size_t i = 1; i <= la; i++) {
-        const unsigned *before = row[(i + 2) % 3], *last = row[i % 3];
-        unsigned *now = row[(i + 1) % 3];
-        now[0] = (unsigned)i;
-        for (size_t j = 1; j <= lb; j++) {
-            const bool same = fold(a[i - 1]) == fold(b[j - 1]);
-            unsigned best = last[j - 1] + !same;
-            if (last[j] + 1 < best)
-                best = last[j] + 1;
-            if (now[j - 1] + 1 < best)
-                best = now[j - 1] + 1;
-            if (i > 1 && j > 1 && fold(a[i - 1]) == fold(b[j - 2]) && fold(a[i - 2]) == fold(b[j - 1]) &&
-                before[j - 2] + 1 < best)
-                best = before[j - 2] + 1;
-            now[j] = best;
-        }
-    }
-    return row[(la + 1) % 3][lb];
-}
-
 /* Edits up to which a name counts as near to a misspelt one. */
 static unsigned near_limit(size_t len)
 {
@@ -436,13 +406,13 @@ static unsigned near_limit(size_t len)
 
 const char *opt_suggest_long(const struct option *rows, const char *given)
 {
-    char name[WORD_MAX + 1];
+    char name[EDIT_WORD_MAX + 1];
     const char *nearest = NULL;
     given += strspn(given, "-");
     (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(given, "="), given);
     unsigned limit = near_limit(strlen(name)) + 1;
     for (; rows->name; rows++) {
-        const unsigned d = opt_distance(rows->name, name);
+        const unsigned d = edit_distance(rows->name, name);
         if (d < limit) {
             nearest = rows->name;
             limit = d;
@@ -467,8 +437,8 @@ const char *opt_suggest(const struct opt *rows, const char *name)
     const size_t len = strlen(name);
     unsigned limit = near_limit(len);
     for (const struct opt *row = rows; row->type != OPT_END_ROW; row++) {
-        unsigned d = opt_distance(row->name, name);
-        const unsigned other = row->alias ? opt_distance(row->alias, name) : limit + 1;
+        unsigned d = edit_distance(row->name, name);
+        const unsigned other = row->alias ? edit_distance(row->alias, name) : limit + 1;
         if (other < d)
             d = other;
         if (d > limit && is_part(row->name, name, len))

@@ -138,8 +138,6 @@ const char *opt_suggest_long(const struct option *rows, const char *given);
 
 /* Writes what a row accepts: "1..100", "one of none, gzip, zstd". Returns ret. */
 const char *opt_allowed(const struct opt *row, char *ret, size_t size);
-/* Edits (insert, delete, replace, swap of neighbours) between two words, case and '-'/'_' alike. */
-unsigned opt_distance(const char *a, const char *b);
 
 /* The grammars by themselves. 0 or -EINVAL / -ERANGE. */
 int opt_parse_real(const char *text, double *ret);

@@ -2,6 +2,8 @@
  * looks like a misspelt one, is said on stderr and counts as not given. */
 #include "lib/producer/internal.h"
 
+#include "lib/base/edit_distance.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,31 +31,6 @@ static const char prefix[] = "FAPILOG_";
 static const char variables[][NAME_ROOM] = {"RING_DIR", "SERVICE", "ENV", "VERSION",
                                             "LEVEL",    "ON_FULL", "LANES", "LANE_SIZE"};
 
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-static bool is_letter(char a, char b)
-{
-    return lower(a) == lower(b);
-}
-
-/* Whether so many edits (insert, delete, replace, swap of neighbours) make the word out of the name. */
-static bool is_near(const char *name, size_t len, const char *word, unsigned edits)
-{
-    while (len && *word && is_letter(*name, *word))
-        name++, len--, word++;
-    if (!len && !*word)
-        return true;
-    if (!edits--)
-        return false;
-    return (len && is_near(name + 1, len - 1, word, edits)) || (*word && is_near(name, len, word + 1, edits)) ||
-           (len && *word && is_near(name + 1, len - 1, word + 1, edits)) ||
-           (len > 1 && *word && is_letter(name[1], word[0]) && is_letter(name[0], word[1]) &&
-            is_near(name + 2, len - 2, word + 2, edits));
-}
-
 static bool is_word(const char *name, size_t len, const char *word)
 {
     return strlen(word) == len && strncmp(name, word, len) == 0;
@@ -63,6 +40,8 @@ static bool is_word(const char *name, size_t len, const char *word)
 static const char *meant(const char *name, size_t len)
 {
     const unsigned most = len <= SHORT_LEN ? 1 : NEAR;
+    const char *nearest = NULL;
+    char copy[NAME_ROOM + NEAR];
     if (is_word(name, len, "LEVELS")) /* the collector's */
         return NULL;
     if (is_word(name, len, "LOG_LEVEL")) /* by habit */
@@ -70,11 +49,18 @@ static const char *meant(const char *name, size_t len)
     for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
         if (is_word(name, len, variables[i]))
             return NULL;
-    for (unsigned edits = 0; edits <= most; edits++)
-        for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
-            if (is_near(name, len, variables[i], edits))
-                return variables[i];
-    return NULL;
+    if (len >= sizeof copy)
+        return NULL;
+    (void)snprintf(copy, sizeof copy, "%.*s", (int)len, name);
+    unsigned least = most + 1;
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+        const unsigned edits = edit_distance(copy, variables[i]);
+        if (edits < least) {
+            least = edits;
+            nearest = variables[i];
+        }
+    }
+    return nearest;
 }
 
 /* Once in a process. */
@@ -142,7 +128,7 @@ static bool parse_size(const char *text, uint64_t *ret)
     while (*end == ' ')
         end++;
     const char *const units = "kmg";
-    const char *unit = *end ? strchr(units, lower(*end)) : NULL;
+    const char *unit = *end ? strchr(units, edit_fold(*end)) : NULL;
     if (unit) {
         const unsigned shift = 10 * (unsigned)(unit - units + 1);
         if (n > UINT64_MAX >> shift)

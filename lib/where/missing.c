@@ -1,6 +1,6 @@
 /* Keys that no record has, or that mean something else than fields of that name, for a program that has to explain
  * why nothing matched. */
-#include "lib/base/opt.h"
+#include "lib/base/edit_distance.h"
 #include "lib/where/internal.h"
 
 #include <string.h>
@@ -44,7 +44,7 @@ static const char *near_member(const char *name)
     unsigned limit = strlen(name) <= SHORT_LEN ? 1 : 2;
     const char *nearest = NULL, *member;
     for (unsigned i = 0; (member = where_key_member(i)) != NULL; i++) {
-        const unsigned d = opt_distance(member, name);
+        const unsigned d = edit_distance(member, name);
         if (d > limit || (nearest && d == limit))
             continue;
         nearest = member;

@@ -1,4 +1,5 @@
 #include "lib/base/check.h"
+#include "lib/base/edit_distance.h"
 #include "lib/base/opt.h"
 
 #include <errno.h>
@@ -222,10 +223,10 @@ static void misspelt_names_get_a_suggestion(void **state)
     assert_string_equal(opt_suggest(rows, "severity"), "min_severity"); /* its end */
     assert_null(opt_suggest(rows, "endpoint"));
     assert_null(opt_suggest(rows, "x"));
-    assert_int_equal(opt_distance("abcd", "abcd"), 0);
-    assert_int_equal(opt_distance("abcd", "acbd"), 1);
-    assert_int_equal(opt_distance("", "abc"), 3);
-    assert_int_equal(opt_distance("kitten", "sitting"), 3);
+    assert_int_equal(edit_distance("abcd", "abcd"), 0);
+    assert_int_equal(edit_distance("abcd", "acbd"), 1);
+    assert_int_equal(edit_distance("", "abc"), 3);
+    assert_int_equal(edit_distance("kitten", "sitting"), 3);
 }
 
 static void sizes_follow_the_grammar(void **state)

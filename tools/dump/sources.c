@@ -1,6 +1,6 @@
 #include "tools/dump/sources.h"
 
-#include "lib/base/opt.h"
+#include "lib/base/edit_distance.h"
 #include "lib/ring/ringdir.h"
 
 #include <ctype.h>
@@ -42,7 +42,7 @@ static void look_for_misspelt(void)
         if (len >= sizeof name || (*v)[len] != '=' || !(*v)[len + 1] || strncmp(*v, prefix, sizeof prefix - 1) != 0)
             continue;
         (void)snprintf(name, sizeof name, "%.*s", (int)len, *v);
-        if (strcmp(name, variable) != 0 && opt_distance(name, variable) <= NEAR)
+        if (strcmp(name, variable) != 0 && edit_distance(name, variable) <= NEAR)
             (void)fprintf(stderr, "fapilog-dump: %s has no effect; did you mean %s?\n", name, variable);
     }
 }

@@ -1,6 +1,6 @@
 #include "collector/stage/redact/presets.h"
 
-#include "lib/base/opt.h"
+#include "lib/base/edit_distance.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@ struct chain { /* of presets that extend each other, outermost last */
 static const struct redact_preset *find(const struct redact_preset *table, const char *name)
 {
     for (; table->name; table++) {
-        if (opt_distance(table->name, name) == 0)
+        if (edit_distance(table->name, name) == 0)
             return table;
     }
     return NULL;
