@@ -75,8 +75,8 @@ void spool_give_up(struct spool *s, struct spool_block *b, uint32_t index);
 /* The record leaves memory without being settled: a later run finds it in the spool, if it is still there. */
 void spool_forget(struct spool *s, struct spool_block *b, uint32_t index);
 bool spool_has_records(const struct spool *s); /* not settled */
-/* Why the last write out of the journal failed, or 0: none has, or one has succeeded since, of the journal or not. It is
- * repeated as long as something lies there. */
+/* Why the last write out of the journal failed, or 0: none has, or one has succeeded since, of the journal or not. It
+ * is repeated as long as something lies there. */
 int spool_trouble(const struct spool *s);
 /* There are records in it that are in no file yet, so that nobody can read them. */
 bool spool_journal_waits(const struct spool *s);
