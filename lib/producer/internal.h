@@ -304,9 +304,11 @@ void fapilogi_context_thread_exit(void);
 
 /* wait.c */
 void fapilogi_futex_wait(uint32_t *word, uint32_t value, uint64_t timeout_ns);
-bool fapilogi_collector_alive(uint64_t now_ns);
 void fapilogi_bell(void);
 bool fapilogi_wait_head(struct writer *w, uint64_t want, uint64_t *ret_head);
+
+/* pulse.c */
+bool fapilogi_collector_alive(uint64_t now_ns);
 
 /* text.c */
 void fapilogi_backtrace_prime(bool always);

@@ -12,8 +12,7 @@
 
 enum {
     SPIN_NS = 1000,
-    HEARTBEAT_NS_MAX = 2000000000, /* a collector that is silent for longer is gone */
-    FUTEX_NS = 10000000,           /* then look at the heartbeat again */
+    FUTEX_NS = 10000000, /* then look at the heartbeat again */
 };
 
 /* Not FUTEX_PRIVATE: the word is shared with the collector. */
@@ -51,13 +50,6 @@ void fapilogi_urgent(void)
     const struct writer *w = self_writer();
     if (process.mode == MODE_RING && !(w && w->realtime))
         fapilogi_bell();
-}
-
-bool fapilogi_collector_alive(uint64_t now_ns)
-{
-    /* order: relaxed - a time stamp, nothing is read through it */
-    const uint64_t beat = load_rlx(&process.ctl->heartbeat_ns);
-    return beat != 0 && (beat >= now_ns || now_ns - beat < HEARTBEAT_NS_MAX);
 }
 
 static uint32_t *low_word(uint64_t *head)

@@ -2,6 +2,9 @@
 #include <fapilog/fapilog.h>
 
 #include "lib/base/atomics.h"
+#include "lib/base/clock.h"
+#include "lib/ring/clock.h"
+#include "lib/ring/liveness.h"
 #include "tests/common/scenario.h"
 
 #include <setjmp.h>
@@ -13,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -201,25 +205,77 @@ static void consume_slowly(struct walk *w)
     }
 }
 
-static void a_blocking_producer_loses_nothing_while_the_collector_lives(void **state)
+typedef uint64_t beat_func(void);
+
+static void beat(struct walk *w, beat_func *next)
 {
-    struct scenario *s = *state;
+    store_rlx(&w->ctl->heartbeat_ns, next()); /* order: relaxed - a time stamp */
+}
+
+static void loses_nothing(struct scenario *s, beat_func *next)
+{
     const pid_t pid = scenario_start(fill_block, NULL);
     assert_true(SCENARIO_UNTIL(shared->stage == 1));
     scenario_open(s);
     assert_int_equal(s->segs, 1);
-    walk_beat(&s->seg[0]);
+    beat(&s->seg[0], next);
     shared->stage = 2;
     /* order: relaxed - a counter */
-    assert_true(SCENARIO_UNTIL((walk_beat(&s->seg[0]), load_rlx(&s->seg[0].lanes[FAPILOG_SHARED_LANES].blocked))));
+    assert_true(SCENARIO_UNTIL((beat(&s->seg[0], next), load_rlx(&s->seg[0].lanes[FAPILOG_SHARED_LANES].blocked))));
     while (waitpid(pid, &s->status, WNOHANG) == 0) {
-        walk_beat(&s->seg[0]);
+        beat(&s->seg[0], next);
         consume_slowly(&s->seg[0]);
     }
     assert_int_equal(s->status, 0);
     assert_int_equal(shared->counters.written, 20000);
     assert_int_equal(shared->counters.dropped, 0);
     assert_true(shared->counters.blocked > 0);
+}
+
+static void a_blocking_producer_loses_nothing_while_the_collector_lives(void **state)
+{
+    loses_nothing(*state, clock_mono_ns);
+}
+
+static uint64_t an_hour_ahead(void)
+{
+    return clock_mono_ns() + 3600 * NS_PER_S;
+}
+
+static uint64_t just_booted(void)
+{
+    static uint64_t ns;
+    return ++ns; /* changes, as it does every 400 ms */
+}
+
+static void a_collector_whose_clock_is_ahead_is_waited_for(void **state)
+{
+    loses_nothing(*state, an_hour_ahead);
+}
+
+static void a_collector_whose_clock_is_behind_is_waited_for(void **state)
+{
+    const struct scenario *s = *state;
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/" FAPILOG_COLLECTOR_LOCK, s->dir);
+    const int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(liveness_take(lock), 0);
+    loses_nothing(*state, just_booted);
+    (void)close(lock);
+}
+
+static void a_collector_whose_clock_was_ahead_is_given_up_when_it_is_gone(void **state)
+{
+    struct scenario *s = *state;
+    const pid_t pid = scenario_start(fill_block, NULL);
+    assert_true(SCENARIO_UNTIL(shared->stage == 1));
+    scenario_open(s);
+    beat(&s->seg[0], an_hour_ahead);
+    shared->stage = 2;
+    assert_true(SCENARIO_UNTIL(waitpid(pid, &s->status, WNOHANG) != 0));
+    assert_int_equal(s->status, 0);
+    assert_true(shared->counters.written > 0);
+    assert_int_equal(shared->counters.written + shared->counters.dropped, 20000);
 }
 
 static void a_blocking_producer_without_a_collector_drops_at_once(void **state)
@@ -382,6 +438,9 @@ int main(void)
         TEST(released_space_is_used_again_and_the_books_stay_exact),
         TEST(a_flight_recorder_holds_the_newest_without_a_gap),
         TEST(a_blocking_producer_loses_nothing_while_the_collector_lives),
+        TEST(a_collector_whose_clock_is_ahead_is_waited_for),
+        TEST(a_collector_whose_clock_is_behind_is_waited_for),
+        TEST(a_collector_whose_clock_was_ahead_is_given_up_when_it_is_gone),
         TEST(a_blocking_producer_without_a_collector_drops_at_once),
         TEST(fragments_join_at_every_size_around_the_limits),
         TEST(large_dynamic_records_join_too),

@@ -56,7 +56,6 @@ int main(void)
     pthread_t producer, collector;
     collector_init();
     producer_init(&writer, FAPILOG_MODE_BLOCK);
-    segment_ctl.ctl.heartbeat_ns = UINT64_MAX;
     for (uint64_t n = 1; n < CALLS; n++)
         producer_log(&writer, FAPILOG_LEVEL_INFO, n);
     pthread_create(&producer, NULL, produce, NULL);

@@ -1,0 +1,49 @@
+/* Whether a collector lives: by its heartbeat, a time on CLOCK_MONOTONIC. A collector in another time namespace
+ * (time_namespaces(7)) has another such clock, which says too late or too early for ever; so what counts is when a
+ * heartbeat was first seen here, and its own time where that can be true. */
+#include "lib/producer/internal.h"
+
+#include "lib/base/atomics.h"
+#include "lib/ring/clock.h"
+#include "lib/ring/liveness.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define SILENCE_NS_MAX UINT64_C(2000000000) /* a collector that is silent for longer is gone */
+
+static struct {
+    uint64_t beat;     /* the last one that was seen */
+    uint64_t until_ns; /* it counts so long by our clock; 0: not at all */
+} pulse;
+
+static bool is_lock_held(void)
+{
+    const int saved = errno, dir = ringdir_open(&process.dir, false, NULL);
+    const bool is_held = dir >= 0 && liveness_probe_collector(dir) > 0;
+    if (dir >= 0)
+        (void)close(dir);
+    errno = saved;
+    return is_held;
+}
+
+static uint64_t counts_until(uint64_t beat, uint64_t now_ns)
+{
+    if (beat <= now_ns && now_ns - beat < SILENCE_NS_MAX)
+        return beat + SILENCE_NS_MAX;
+    return beat > now_ns || is_lock_held() ? now_ns + SILENCE_NS_MAX : 0;
+}
+
+bool fapilogi_collector_alive(uint64_t now_ns)
+{
+    /* order: relaxed - a time stamp, nothing is read through it */
+    const uint64_t beat = load_rlx(&process.ctl->heartbeat_ns);
+    if (beat == 0)
+        return false;
+    /* order: V2 acquire, pairs with V1 - until_ns belongs to this beat, or to a later one */
+    if (load_acq(&pulse.beat) != beat) {
+        store_rlx(&pulse.until_ns, counts_until(beat, now_ns)); /* order: relaxed - V1 comes after it */
+        store_rel(&pulse.beat, beat); /* order: V1 release, pairs with V2 */
+    }
+    return now_ns < load_rlx(&pulse.until_ns); /* order: relaxed - V2 came before it */
+}
