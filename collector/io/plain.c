@@ -257,16 +257,6 @@ void plain_cancel_all(struct plain *p)
     }
 }
 
-static void timers_fire(struct plain *p)
-{
-    const uint64_t now = p->timers.count > 0 ? clock_mono_ns() : 0;
-
-    for (struct io_req *req; (req = timers_first(&p->timers)) && req->deadline_ns <= now;) {
-        timers_remove(&p->timers, req);
-        io_finish(&p->io, req, 0);
-    }
-}
-
 static void fd_ready(struct plain *p, const struct epoll_event *ev)
 {
     const int fd = ev->data.fd;
@@ -312,7 +302,6 @@ static int wait_for_events(struct plain *p, struct epoll_event *evs, uint64_t wa
 int plain_gather(struct plain *p, uint64_t deadline_ns)
 {
     struct epoll_event evs[EVENTS_PER_WAIT];
-    const struct io_req *first;
     uint64_t wait_ns = 0;
     int n;
 
@@ -322,13 +311,11 @@ int plain_gather(struct plain *p, uint64_t deadline_ns)
         io_list_remove(&p->queued, req);
         execute(p, req);
     }
-    timers_fire(p);
+    timers_fire(&p->timers, &p->io);
     if (p->io.finished.count == 0 && deadline_ns > 0) {
         const uint64_t now = clock_mono_ns();
 
-        first = timers_first(&p->timers);
-        if (first && first->deadline_ns < deadline_ns)
-            deadline_ns = first->deadline_ns;
+        deadline_ns = timers_deadline(&p->timers, deadline_ns);
         wait_ns = deadline_ns <= now ? 0 : deadline_ns - now;
         if (wait_ns > wait_ns_max)
             wait_ns = wait_ns_max;
@@ -338,7 +325,7 @@ int plain_gather(struct plain *p, uint64_t deadline_ns)
         return n;
     for (int i = 0; i < n; i++)
         fd_ready(p, &evs[i]);
-    timers_fire(p);
+    timers_fire(&p->timers, &p->io);
     return 0;
 }
 

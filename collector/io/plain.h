@@ -3,18 +3,13 @@
 #define COLLECTOR_IO_PLAIN_H
 
 #include "collector/io/io_ops.h"
+#include "collector/io/timers.h"
 
 enum { PLAIN_PLACE_QUEUED = IO_PLACE_BACKEND, PLAIN_PLACE_TIMER, PLAIN_PLACE_PARKED, PLAIN_PLACE_NEXT };
 
 /* Requests that wait for one descriptor to become ready. */
 struct plain_fd {
     struct io_list parked;
-};
-
-struct plain_timers {
-    struct io_req **heap; /* earliest deadline first; equal ones by order of submission */
-    uint32_t count, cap;
-    uint64_t submitted;
 };
 
 struct plain {
@@ -24,7 +19,7 @@ struct plain {
     struct io_list queued;
     struct plain_fd *fds; /* by descriptor */
     uint32_t fds_count;
-    struct plain_timers timers;
+    struct io_timers timers;
     /* Asked before a read, write or sync is first made: 0 = make it with at most *len bytes, or the
      * negative errno it is to end in. NULL: always make it. */
     int (*fault)(struct plain *p, enum io_call call, uint32_t bytes, uint32_t *len);
@@ -37,11 +32,5 @@ void plain_cancel(struct io *io, struct io_req *req);
 void plain_cancel_all(struct plain *p);
 /* Makes the calls, waits as io_turn() does, and leaves what completed in io.finished. 0 or -errno. */
 int plain_gather(struct plain *p, uint64_t deadline_ns);
-
-int timers_add(struct plain_timers *t, struct io_req *req);
-void timers_remove(struct plain_timers *t, struct io_req *req);
-/* The earliest request, or NULL. */
-struct io_req *timers_first(const struct plain_timers *t);
-void timers_done(struct plain_timers *t);
 
 #endif

@@ -3,22 +3,23 @@
  *
  * A request is in `waiting` until it has a submission entry, then in `kernel` until its completion
  * was read. Cancelling needs an entry too; requests whose cancellation found the queue full are in
- * `cancelling` instead of `kernel`. */
+ * `cancelling` instead of `kernel`. Timers stay here: to arm one in the kernel costs two system calls' work, and in a
+ * virtual machine an exit, and most are moved or cancelled before they expire. */
 #include "collector/io/io_ops.h"
 #include "collector/io/quick.h"
+#include "collector/io/timers.h"
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 
 #include <errno.h>
 #include <liburing.h>
-#include <string.h>
 #include <time.h>
 
 /* liburing 2.3 knows neither the operation (Linux 6.7) nor its flag word (linux/futex.h). */
 enum { URING_OP_FUTEX_WAIT = 51, URING_FUTEX2_SIZE_U32 = 0x02 };
 
-enum { PLACE_WAITING = IO_PLACE_BACKEND, PLACE_KERNEL, PLACE_CANCELLING };
+enum { PLACE_WAITING = IO_PLACE_BACKEND, PLACE_KERNEL, PLACE_CANCELLING, PLACE_TIMER };
 
 /* One wait never lasts longer, so that a far deadline cannot overflow the kernel's relative time. */
 static const uint64_t wait_ns_max = 3600 * NS_PER_S;
@@ -29,6 +30,7 @@ struct uring {
     struct io io;
     struct io_uring ring;
     struct io_list waiting, kernel, cancelling;
+    struct io_timers timers;
     struct quick quick;
     bool buffers_registered;
 };
@@ -51,19 +53,6 @@ static void fill_futex_wait(struct io_uring_sqe *sqe, const struct io_req *req)
 {
     io_uring_prep_rw(URING_OP_FUTEX_WAIT, sqe, URING_FUTEX2_SIZE_U32, req->futex, 0, req->futex_value);
     sqe->addr3 = UINT32_MAX; /* any waker's bit set */
-}
-
-/* The kernel reads the time when the entry is submitted, so it lives in the request. */
-static void fill_timeout(struct io_uring_sqe *sqe, struct io_req *req)
-{
-    struct __kernel_timespec ts = {
-        .tv_sec = (int64_t)(req->deadline_ns / NS_PER_S),
-        .tv_nsec = (long long)(req->deadline_ns % NS_PER_S),
-    };
-
-    _Static_assert(sizeof ts == 2 * sizeof req->private_[0], "a deadline takes two private words");
-    memcpy(&req->private_[2], &ts, sizeof ts);
-    io_uring_prep_timeout(sqe, (struct __kernel_timespec *)(void *)&req->private_[2], 0, IORING_TIMEOUT_ABS);
 }
 
 static void sqe_fill(struct uring *u, struct io_uring_sqe *sqe, struct io_req *req)
@@ -92,11 +81,10 @@ static void sqe_fill(struct uring *u, struct io_uring_sqe *sqe, struct io_req *r
     case IO_POLL:
         io_uring_prep_poll_add(sqe, req->fd, req->events);
         break;
-    case IO_TIMEOUT:
-        fill_timeout(sqe, req);
-        break;
     case IO_FUTEX_WAIT:
         fill_futex_wait(sqe, req);
+        break;
+    case IO_TIMEOUT: /* has no entry */
         break;
     }
     io_uring_sqe_set_data(sqe, req);
@@ -145,11 +133,25 @@ static bool write_at_once(struct uring *u, struct io_req *req)
     return true;
 }
 
+static void timer_submit(struct uring *u, struct io_req *req)
+{
+    const int r = timers_add(&u->timers, req);
+
+    if (r < 0)
+        io_finish(&u->io, req, r);
+    else
+        io_place_set(req, PLACE_TIMER);
+}
+
 static void uring_submit(struct io *io, struct io_req *req)
 {
     struct uring *const u = uring_of(io);
     struct io_uring_sqe *sqe;
 
+    if (req->op == IO_TIMEOUT) {
+        timer_submit(u, req);
+        return;
+    }
     if (req->op == IO_FUTEX_WAIT && !io->has_futex_wait) {
         io_finish(io, req, -EOPNOTSUPP);
         return;
@@ -172,6 +174,10 @@ static void uring_cancel(struct io *io, struct io_req *req)
     switch (io_place(req)) {
     case PLACE_WAITING:
         io_list_remove(&u->waiting, req);
+        io_finish(io, req, -ECANCELED);
+        break;
+    case PLACE_TIMER:
+        timers_remove(&u->timers, req);
         io_finish(io, req, -ECANCELED);
         break;
     case PLACE_KERNEL:
@@ -209,12 +215,6 @@ static void pass_held_back(struct uring *u)
     }
 }
 
-static int cqe_result(const struct io_req *req, int res)
-{
-    /* The kernel reports an expired timer as -ETIME. */
-    return req->op == IO_TIMEOUT && res == -ETIME ? 0 : res;
-}
-
 static int reap(struct uring *u)
 {
     int completed = 0;
@@ -232,7 +232,7 @@ static int reap(struct uring *u)
         if (!req)
             continue;
         io_list_remove(io_place(req) == PLACE_CANCELLING ? &u->cancelling : &u->kernel, req);
-        io_complete(&u->io, req, cqe_result(req, res));
+        io_complete(&u->io, req, res);
         completed++;
     }
     return completed;
@@ -273,7 +273,10 @@ static int uring_turn(struct io *io, uint64_t deadline_ns)
     bool refused;
 
     pass_held_back(u);
+    timers_fire(&u->timers, io);
+    deadline_ns = timers_deadline(&u->timers, deadline_ns);
     r = enter(u, deadline_ns);
+    timers_fire(&u->timers, io);
     refused = r == -EBUSY || r == -EAGAIN; /* the entries stay queued for the next turn */
     if (r < 0 && !refused && r != -EINTR && r != -ETIME)
         return r;
@@ -312,6 +315,8 @@ static void uring_free(struct io *io)
 
         while (u->waiting.head)
             uring_cancel(io, u->waiting.head);
+        while (u->timers.count > 0)
+            uring_cancel(io, timers_first(&u->timers));
         for (struct io_req *req = u->kernel.head; req; req = next) {
             next = req->next_;
             uring_cancel(io, req);
@@ -319,6 +324,7 @@ static void uring_free(struct io *io)
         /* A cancellation can miss a request that is just changing hands; ask again after a while. */
         CHECK(uring_turn(io, clock_mono_ns() + 50 * NS_PER_MS) >= 0);
     }
+    timers_done(&u->timers);
     io_uring_queue_exit(&u->ring);
     free(u);
 }

@@ -31,6 +31,7 @@ static int test_queue_init_params(unsigned entries, struct io_uring *ring, struc
 
 #include "tests/unit/io-probe.h"
 
+#include <poll.h>
 #include <sys/mman.h>
 
 /* Set-up flags that a kernel does not know are -EINVAL; everything is refused where a sandbox blocks it. */
@@ -103,19 +104,47 @@ static void freeing_a_refused_queue_completes_all(void **state)
 {
     struct io *const io = new_or_skip(IO_URING);
     struct probe p[40];
+    int fds[2];
 
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
     refusal = -EBUSY;
     for (size_t i = 0; i < ARRAY_COUNT(p); i++) {
-        p[i] = probe_timer(UINT64_MAX);
+        p[i] = i % 4 == 3 ? probe_timer(UINT64_MAX) : probe_poll(fds[0], POLLIN);
         probe_submit(io, &p[i]);
     }
     io_cancel(io, &p[0].req);
     refusal = 0;
     io_free(io);
+    close(fds[0]);
+    close(fds[1]);
     for (size_t i = 0; i < ARRAY_COUNT(p); i++) {
         assert_int_equal(p[i].calls, 1);
         assert_int_equal(p[i].result, -ECANCELED);
     }
+}
+
+/* The kernel knows of none of them. */
+static void timers_end_whatever_the_kernel_refuses(void **state)
+{
+    enum { COUNT = 100 };
+    struct io *const io = new_or_skip(IO_URING);
+    struct probe p[COUNT];
+
+    refusal = -EBUSY;
+    for (unsigned i = 0; i < COUNT; i++) {
+        p[i] = probe_timer(i % 2 ? UINT64_MAX : clock_mono_ns() + i * NS_PER_MS / 10);
+        probe_submit(io, &p[i]);
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        if (i % 2)
+            io_cancel(io, &p[i].req);
+        probe_wait(io, &p[i], 1);
+        assert_int_equal(p[i].result, i % 2 ? -ECANCELED : 0);
+        assert_true(i % 2 || p[i].when >= p[i].req.deadline_ns);
+    }
+    assert_int_equal(io_inflight(io), 0);
+    refusal = 0;
+    io_free(io);
 }
 
 static void a_quick_write_is_made_at_once_and_reported_in_a_turn(void **state)
@@ -233,6 +262,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_the_kernel_refuses_is_passed_later),
         cmocka_unit_test(freeing_a_refused_queue_completes_all),
+        cmocka_unit_test(timers_end_whatever_the_kernel_refuses),
         cmocka_unit_test(a_quick_write_is_made_at_once_and_reported_in_a_turn),
         cmocka_unit_test(where_quick_writes_were_slow_the_kernel_makes_them),
         cmocka_unit_test(an_uncached_write_is_asked_for_and_made_or_refused),
