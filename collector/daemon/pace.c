@@ -2,7 +2,9 @@
 
 #include "collector/ingest/bell.h"
 
-#define LANE_TARGET_BYTES (64u << 10) /* what a turn likes to find in the fullest lane */
+#define LANE_TARGET_BYTES (64u << 10) /* what a turn likes to find in the fullest lane, */
+#define LANE_TARGET_SHARE 16          /* or such a part of a large one, */
+#define LANE_TARGET_MAX (128u << 10)  /* but no more: a turn has its price, and a larger one leaves the cache */
 #define NAP_MIN_NS (50 * NS_PER_US)
 #define NAP_MAX_NS NS_PER_MS             /* a longer sleep is worth a ring of the bell */
 #define TIMER_ONLY_NS (10 * NS_PER_MS)   /* longest sleep where nobody can wake us */
@@ -14,12 +16,18 @@ static bool has_next(const struct drain *d)
     return d->has_more || d->is_fenced || (d->held_ns == INT64_MAX && drain_waiting(d) >= LANE_TARGET_BYTES);
 }
 
+static uint64_t target_of(const struct drain *d)
+{
+    const uint64_t share = d->bytes_cap / LANE_TARGET_SHARE;
+    return share < LANE_TARGET_BYTES ? LANE_TARGET_BYTES : share > LANE_TARGET_MAX ? LANE_TARGET_MAX : share;
+}
+
 /* At the present pace, the time until the fullest lane holds what a turn likes to find. */
 static uint64_t predict(const struct drain *d, uint64_t since_last_ns)
 {
     if (!d->bytes_max)
         return UINT64_MAX;
-    return since_last_ns * LANE_TARGET_BYTES / d->bytes_max;
+    return since_last_ns * target_of(d) / d->bytes_max;
 }
 
 static void choose(struct daemon *d)

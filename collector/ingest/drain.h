@@ -83,7 +83,8 @@ struct drain {
     bool is_fenced;      /* the turn reads up to a fence */
     bool is_open;        /* a turn is under way */
     bool has_more;       /* a budget ended before its lane did */
-    uint64_t bytes_max;  /* that one lane had waiting at the start of the turn */
+    uint64_t bytes_max;  /* that one lane had waiting at the start of the turn, */
+    uint64_t bytes_cap;  /* of so many that it can hold */
     uint64_t bytes;      /* taken in this turn */
     double fill;         /* of the fullest lane since it was last asked for, see fill.h */
 };

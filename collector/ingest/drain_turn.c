@@ -50,8 +50,10 @@ static uint64_t budget_of(const struct drain *d, const struct lane *l)
 static void lane_begin(struct drain *d, struct lane *l)
 {
     const uint64_t waiting = l->tail - l->taken;
-    if (waiting > d->bytes_max)
+    if (waiting > d->bytes_max) {
         d->bytes_max = waiting;
+        d->bytes_cap = UINT64_C(1) << l->source->seg->lanes[l->index].cap_log2;
+    }
     if (lane_reader_get(l) < 0) {
         segments_quarantine(d->segments, l->source, "a lane without geometry has data");
         return;

@@ -129,6 +129,32 @@ static void what_nobody_can_read_is_not_waited_for(void **state)
     assert_false(is_next_at_once(p));
 }
 
+/* The pause, where the last one has brought so many bytes into the lane: in percent of that one. */
+static unsigned pause_percent(struct place *p, uint64_t bytes, uint64_t cap)
+{
+    struct daemon *d = &p->daemon;
+    uint64_t since_ns;
+    d->drain.bytes_max = bytes;
+    d->drain.bytes_cap = cap;
+    do { /* where nobody can ring, the longest pause is 10 ms: not to be had while we were kept from running */
+        const uint64_t before_ns = d->turn_ended_ns = clock_mono_ns() - 2 * NS_PER_MS;
+        pace_next_turn(d);
+        since_ns = d->turn_ended_ns - before_ns;
+    } while (since_ns > 5 * NS_PER_MS);
+    return (unsigned)((d->turn_at_ns - d->turn_ended_ns) * 100 / since_ns);
+}
+
+/* A turn has a price of its own. */
+static void in_a_large_lane_more_may_come_before_the_next_turn(void **state)
+{
+    struct place *p = *state;
+    assert_int_equal(turn(p), 0);
+    assert_in_range(pause_percent(p, 64 << 10, 512 << 10), 74, 75); /* a bit less than for 64 KiB */
+    assert_in_range(pause_percent(p, 64 << 10, 1536 << 10), 111, 112);
+    assert_in_range(pause_percent(p, 64 << 10, 2 << 20), 149, 150);
+    assert_in_range(pause_percent(p, 64 << 10, 64 << 20), 149, 150);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -136,6 +162,7 @@ int main(void)
         T(what_came_during_a_turn_is_worth_the_next),
         T(records_that_wait_for_their_time_are_not_looked_at_without_pause),
         T(what_nobody_can_read_is_not_waited_for),
+        T(in_a_large_lane_more_may_come_before_the_next_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
