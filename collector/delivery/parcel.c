@@ -64,6 +64,18 @@ void parcel_seal(struct parcel *p, uint64_t now_ns)
     p->cap = p->bytes;
 }
 
+void parcel_seal_within(struct parcel *p, uint64_t now_ns, uint64_t *slack)
+{
+    const uint64_t behind = p->cap - p->bytes;
+    if (p->slack || behind < SEAL_WASTE_MIN || *slack + behind > PARCEL_SLACK_BYTES) {
+        parcel_seal(p, now_ns);
+        return;
+    }
+    p->sealed_ns = now_ns;
+    p->slack = slack;
+    *slack += behind;
+}
+
 struct parcel *parcel_ref(struct parcel *p)
 {
     p->refs++;
@@ -77,6 +89,8 @@ void parcel_unref(struct parcel *p)
     CHECK(p->refs > 0);
     if (--p->refs > 0)
         return;
+    if (p->slack)
+        *p->slack -= p->cap - p->bytes;
     free(p->data);
     free(p);
 }

@@ -9,7 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PARCEL_BYTES = 1 << 20 };
+enum {
+    PARCEL_BYTES = 1 << 20,
+    PARCEL_SLACK_BYTES = 4 << 20, /* of parcel_seal_within() */
+};
 
 struct parcel {
     uint32_t refs;
@@ -20,6 +23,7 @@ struct parcel {
     uint64_t payload_bytes;
     int64_t oldest_ns, youngest_ns; /* CLOCK_REALTIME of its records */
     uint64_t sealed_ns;   /* CLOCK_MONOTONIC */
+    uint64_t *slack;      /* of parcel_seal_within(), while it counts there */
     char *data;           /* 8-aligned */
 };
 
@@ -31,6 +35,9 @@ int parcel_reserve(struct parcel *p, uint64_t more); /* room behind what is used
  * of parcels that were filled side by side are holes too small for the next ones, and the heap takes many times what
  * it holds. */
 void parcel_seal(struct parcel *p, uint64_t now_ns);
+/* The same, but as long as the memory behind what is used adds up to little, it stays, and the copy is saved. *slack
+ * counts it, and outlives the parcel. */
+void parcel_seal_within(struct parcel *p, uint64_t now_ns, uint64_t *slack);
 struct parcel *parcel_ref(struct parcel *p);
 void parcel_unref(struct parcel *p); /* NULL allowed */
 

@@ -114,6 +114,7 @@ struct pipeline {
     uint64_t pressure_at_ns;
     uint64_t next_turn_ns; /* set by the owner: when the rings are looked at again, 0 at once */
     bool is_full; /* the drain waits for a batch */
+    uint64_t parcel_slack;     /* see parcel_seal_within() */
     uint64_t pressed_until_ns; /* a batch was long lately: the collector has to hurry */
     bool is_paused, is_set_aside; /* remote sinks have been told to put aside what they hold */
     uint64_t paused_ns;

@@ -240,7 +240,7 @@ int remotes_put(struct pipeline *p, struct batch *b, uint64_t now_ns)
             return -ENOMEM;
     for (uint32_t i = p->outputs.text_count; i < p->outputs.serialized_count; i++) {
         if (b->chunk[i].parcel)
-            parcel_seal(b->chunk[i].parcel, now_ns);
+            parcel_seal_within(b->chunk[i].parcel, now_ns, &p->parcel_slack);
     }
     for (uint32_t i = 0; i < p->targets_count; i++) {
         struct target *t = &p->target[i];

@@ -119,6 +119,35 @@ static void sealed_parcels_take_little_more_than_they_hold(void **state)
     }
 }
 
+/* What a sink holds that keeps up is not copied. */
+static void sealed_parcels_stay_as_they_are_while_the_slack_is_small(void **state)
+{
+    enum { USED = 100 << 10, FREE = PARCEL_BYTES - USED, LOOSE = PARCEL_SLACK_BYTES / FREE, COUNT = LOOSE + 3 };
+    struct parcel *kept[COUNT];
+    uint64_t slack = 0;
+    (void)state;
+    for (unsigned i = 0; i < COUNT; i++) {
+        kept[i] = parcel_new(PARCEL_BYTES);
+        assert_non_null(kept[i]);
+        kept[i]->bytes = USED;
+        parcel_seal_within(kept[i], 1, &slack);
+        assert_int_equal(kept[i]->cap, i < LOOSE ? PARCEL_BYTES : USED);
+        assert_int_equal(slack, (i < LOOSE ? i + 1 : LOOSE) * (uint64_t)FREE);
+    }
+    parcel_unref(kept[COUNT - 1]);
+    assert_int_equal(slack, LOOSE * (uint64_t)FREE);
+    parcel_unref(kept[0]); /* makes room for another one */
+    kept[0] = parcel_new(PARCEL_BYTES);
+    assert_non_null(kept[0]);
+    kept[0]->bytes = PARCEL_BYTES - 8; /* next to nothing is behind it */
+    parcel_seal_within(kept[0], 2, &slack);
+    assert_int_equal(kept[0]->sealed_ns, 2);
+    assert_int_equal(slack, (LOOSE - 1) * (uint64_t)FREE);
+    for (unsigned i = 0; i < COUNT - 1; i++)
+        parcel_unref(kept[i]);
+    assert_int_equal(slack, 0);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -127,6 +156,7 @@ int main(void)
         TEST(a_while_after_the_last_wave_it_goes_back),
         TEST(what_is_in_use_keeps_its_memory),
         cmocka_unit_test(sealed_parcels_take_little_more_than_they_hold),
+        cmocka_unit_test(sealed_parcels_stay_as_they_are_while_the_slack_is_small),
     };
 
     return cmocka_run_group_tests_name("output buffers", tests, NULL, NULL);
