@@ -87,8 +87,10 @@ void answered_entries(const struct answered_stream *s, uint64_t at, const struct
 {
     struct gathering g = { .s = s, .from = at };
     const struct entry_head *h = first;
-    for (uint64_t number = at; number < at + n; number++, h = (const void *)((const char *)h + h->bytes))
+    for (uint64_t number = at; number < at + n; number++, h = (const void *)((const char *)h + h->bytes)) {
+        entry_read_ahead(h);
         add_entry(&g, number, h);
+    }
     flush(&g, at + n);
 }
 

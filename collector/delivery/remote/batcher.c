@@ -58,7 +58,7 @@ static bool fits(const struct remote *r, const struct fill *f, const struct entr
     const int64_t youngest = h->time_ns > f->youngest_ns ? h->time_ns : f->youngest_ns;
     if (f->records == 0)
         return true;
-    if (f->records >= f->most || f->payload + h->payload_len > r->d->batch_bytes)
+    if (f->payload + h->payload_len > r->d->batch_bytes)
         return false;
     if (l->bytes && f->bytes + h->payload_len + l->entry_overhead > l->bytes)
         return false;
@@ -94,18 +94,19 @@ uint64_t batcher_deadline(const struct remote *r, const struct queue *q)
 
 static bool take_next(struct remote *r, struct queue *q, struct fill *f, struct bundle *b)
 {
-    struct item i;
-    if (!queue_open(r, q) || !queue_peek(q, &i) || !fits(r, f, i.entry))
+    struct item *const i = &b->items[b->count];
+    if (f->records >= f->most || !queue_open(r, q) || !queue_peek(q, i) || !fits(r, f, i->entry))
         return false;
+    entry_read_ahead(i->entry);
     queue_pop(q);
-    struct doom *d = too_long(r, i.entry);
+    struct doom *d = too_long(r, i->entry);
     if (d) {
-        doom_item(r, &i, d);
+        doom_item(r, i, d);
         doom_unref(d);
         return true;
     }
-    fill_add(r, f, i.entry);
-    b->items[b->count++] = i;
+    fill_add(r, f, i->entry);
+    b->count++;
     return true;
 }
 
