@@ -270,8 +270,25 @@ static inline int texts_put(struct batch *b, struct buffers *buffers, const stru
     return 1;
 }
 
-int batch_put(struct batch *b, struct buffers *buffers, const struct outputs *o, const struct fapilog_record *r,
-              uint32_t among, bool *ret_fits)
+/* Of a collector whose only output it is: the common case, in which nothing has to agree with others. */
+static inline int entry_put_alone(struct batch_chunk *c, const struct output *o, const struct fapilog_record *r,
+                                  uint32_t among, bool *ret_fits)
+{
+    struct entries_written written;
+    int res = 1;
+    *ret_fits = true;
+    if (unlikely(!(o->level_mask >> (r->level & 31) & among & 1)))
+        return 0;
+    res = entry_write(c, o, r, &written);
+    *ret_fits = res > 0;
+    if (unlikely(res <= 0))
+        return res;
+    entries_take(c->parcel, r, written.group_len, written.meta_len, written.end);
+    return 0;
+}
+
+static int put_all(struct batch *b, struct buffers *buffers, const struct outputs *o, const struct fapilog_record *r,
+                   uint32_t among, bool *ret_fits)
 {
     const uint32_t wants = outputs_wanting(o, r) & among;
     const uint32_t texts = wants & (uint32_t)((UINT64_C(1) << o->text_count) - 1);
@@ -292,10 +309,18 @@ int batch_put(struct batch *b, struct buffers *buffers, const struct outputs *o,
         b->chunk[i].image_records++;
     for (EACH_BIT(i, entries))
         entries_take(b->chunk[i].parcel, r, written[i].group_len, written[i].meta_len, written[i].end);
-    if (unlikely(shared) && entries_share(b, o, r, shared) < 0)
-        return -ENOMEM;
-    FAULT_POINT("serialize");
-    return 0;
+    return unlikely(shared) && entries_share(b, o, r, shared) < 0 ? -ENOMEM : 0;
+}
+
+int batch_put(struct batch *b, struct buffers *buffers, const struct outputs *o, const struct fapilog_record *r,
+              uint32_t among, bool *ret_fits)
+{
+    const bool is_alone = o->serialized_count == 1 && !o->text_count && !b->images;
+    const int res = is_alone ? entry_put_alone(&b->chunk[0], &o->output[0], r, among, ret_fits)
+                             : put_all(b, buffers, o, r, among, ret_fits);
+    if (likely(res == 0 && *ret_fits))
+        FAULT_POINT("serialize");
+    return res;
 }
 
 uint64_t batch_output_bytes(const struct batch *b, const struct outputs *o, uint32_t output)
