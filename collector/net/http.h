@@ -33,6 +33,8 @@ struct http_peer {
 enum http_encoding { HTTP_PLAIN, HTTP_GZIP, HTTP_ZSTD };
 
 typedef void http_done_fn(struct http_request *q);
+/* The next bytes of a body, at most `room`; with out NULL: begin again, as after a connection that was lost. */
+typedef size_t http_read_fn(struct http_request *q, char *out, size_t room);
 
 /* Caller-owned, zeroed before the first use; must stay put until done. */
 struct http_request {
@@ -44,6 +46,7 @@ struct http_request {
                                  another scheme, host or port they stay behind, as do those that look secret */
     const char *body;   /* stays valid until done; already encoded */
     size_t body_len;
+    http_read_fn *read; /* NULL, or where the body comes from instead, in portions: worth its while where it is long */
     uint64_t timeout_ns;
     const struct http_peer *peer; /* NULL: all defaults */
     http_done_fn *done;

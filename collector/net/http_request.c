@@ -5,6 +5,7 @@
 #include "lib/base/clock.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -157,15 +158,46 @@ static void set_peer(CURL *easy, const struct http_peer *p)
         (void)curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, p->unix_socket);
 }
 
-static void set_body(CURL *easy, const struct http_request *q)
+static size_t on_read(char *out, size_t size, size_t count, void *user)
 {
+    struct http_request *const q = ((struct http_call *)user)->q;
+    return q->read(q, out, size * count);
+}
+
+/* Curl goes back to the beginning only. */
+static int on_seek(void *user, curl_off_t offset, int origin)
+{
+    struct http_request *const q = ((struct http_call *)user)->q;
+    if (offset || origin != SEEK_SET)
+        return CURL_SEEKFUNC_CANTSEEK;
+    (void)q->read(q, NULL, 0);
+    return CURL_SEEKFUNC_OK;
+}
+
+static void set_source(struct http_call *c)
+{
+    struct http_request *const q = c->q;
+    (void)q->read(q, NULL, 0);
+    (void)curl_easy_setopt(c->easy, CURLOPT_READFUNCTION, on_read);
+    (void)curl_easy_setopt(c->easy, CURLOPT_READDATA, c);
+    (void)curl_easy_setopt(c->easy, CURLOPT_SEEKFUNCTION, on_seek);
+    (void)curl_easy_setopt(c->easy, CURLOPT_SEEKDATA, c);
+}
+
+static void set_body(struct http_call *c)
+{
+    const struct http_request *q = c->q;
+    CURL *const easy = c->easy;
     if (strcmp(q->method, "GET") == 0) {
         (void)curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
         return;
     }
     (void)curl_easy_setopt(easy, CURLOPT_POST, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body_len);
-    (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, q->body ? q->body : "");
+    if (q->read)
+        set_source(c);
+    else
+        (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, q->body ? q->body : "");
     (void)curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)HTTP_UPLOAD_BUFFER);
     if (strcmp(q->method, "POST") != 0)
         (void)curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, q->method);
@@ -192,7 +224,7 @@ static int set_up(struct http_call *c)
     (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, c);
     (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(timeout_ms < 86400000 ? timeout_ms : 86400000));
     set_peer(easy, q->peer ? q->peer : &defaults);
-    set_body(easy, q);
+    set_body(c);
     if (curl_easy_setopt(easy, CURLOPT_URL, q->url) != CURLE_OK)
         return -ENOMEM;
     return set_headers(c, false);
@@ -234,6 +266,8 @@ static bool follow(struct http_call *c)
     const bool is_elsewhere = !is_same_server(c->q->url, to);
     c->q->answer.len = 0;
     (void)curl_multi_remove_handle(c->http->multi, c->easy);
+    if (c->q->read)
+        (void)c->q->read(c->q, NULL, 0);
     if (curl_easy_setopt(c->easy, CURLOPT_URL, to) != CURLE_OK || set_headers(c, is_elsewhere) < 0 ||
         curl_multi_add_handle(c->http->multi, c->easy) != CURLM_OK)
         http_call_abort(c, -ENOMEM, "out of memory");

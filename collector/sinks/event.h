@@ -46,4 +46,15 @@ struct event_frame {
 size_t events_bound(const struct sink_request *r, const struct event_frame *f);
 char *events_write(const struct sink_request *r, const struct event_frame *f, char *out);
 
+/* The same text in portions, out of the entries. */
+struct event_reader {
+    const struct sink_request *r;
+    const struct event_frame *f;
+    uint32_t part; /* 0: opening, then the events, then closing */
+    uint32_t at;   /* bytes of it that are read */
+};
+size_t events_len(const struct sink_request *r, const struct event_frame *f);
+/* The next bytes, up to `room`; 0: all were read. */
+size_t events_read(struct event_reader *x, char *out, size_t room);
+
 #endif

@@ -115,21 +115,54 @@ static int http_close(struct sink *s, struct err *e)
     return 0;
 }
 
+static struct event_reader reader_of(struct http_send *m)
+{
+    const struct http_state *st = m->sink->state;
+    return (struct event_reader){.r = m->request, .f = &st->frame};
+}
+
+static size_t on_read(struct http_request *q, char *out, size_t room)
+{
+    struct http_send *m = q->owner;
+    if (out)
+        return events_read(&m->reader, out, room);
+    m->reader = reader_of(m);
+    return 0;
+}
+
+/* Long bodies are never there as a whole: each copy of one drives what comes next out of the nearer caches. */
+static bool set_body(struct http_send *m, const struct http_cfg *c)
+{
+    enum { SHORT_BYTES = 64 << 10 }; /* go in one piece with their headers */
+    const struct http_state *st = m->sink->state;
+    const struct sink_request *r = m->request;
+    if (c->http.compression == HTTP_PLAIN && r->bytes > SHORT_BYTES) {
+        m->q.read = on_read;
+        m->q.body_len = events_len(r, &st->frame);
+        return true;
+    }
+    if (buf_reserve(&m->body, events_bound(r, &st->frame)) < 0) {
+        http_send_fail(m, SINK_RETRY, "out of memory");
+        return false;
+    }
+    m->body.len = (size_t)(events_write(r, &st->frame, m->body.data) - m->body.data);
+    return http_send_encode(m, c->http.compression);
+}
+
 static void http_send(struct sink *s, struct sink_request *r)
 {
     const struct http_cfg *c = s->cfg;
     struct http_state *st = s->state;
     char id[ENTRY_ID_MAX];
-    struct http_send *m = http_send_new(&st->http, s, r, events_bound(r, &st->frame));
+    struct http_send *m = http_send_new(&st->http, s, r, 0);
     if (!m)
         return;
-    m->body.len = (size_t)(events_write(r, &st->frame, m->body.data) - m->body.data);
     http_send_header(m, "Content-Type: %s", st->content_type);
     if (*c->id_header) {
         http_send_id(r, id);
         http_send_header(m, "%s: %s", c->id_header, id);
     }
-    if (http_send_encode(m, c->http.compression))
+    if (set_body(m, c))
         http_send_start(m, c->http.url);
 }
 

@@ -4,6 +4,7 @@
 #define COLLECTOR_SINKS_HTTP_SEND_H
 
 #include "collector/net/http.h"
+#include "collector/sinks/event.h"
 #include "collector/sinks/http_options.h"
 #include "collector/sinks/sink.h"
 
@@ -33,6 +34,7 @@ struct http_send {
     struct sink *sink;
     struct http_sink *http;
     struct sink_request *request;
+    struct event_reader reader;      /* of a sink whose body is read from the entries */
     struct buf body, encoded, lines; /* lines: of headers, each with a NUL */
     size_t line_at[HTTP_HEADERS_MAX];
     const char *header[HTTP_HEADERS_MAX];

@@ -1,10 +1,13 @@
 /* The http and webhook sinks: the bytes that go out, and what answers mean. */
 #include "tests/unit/http-sink-fixture.h"
 
+#include "collector/sinks/event.h"
+#include "collector/sinks/http_send.h"
 #include "lib/base/bytes_text.h"
 
 #include <libdeflate.h>
 #include <openssl/hmac.h>
+#include <xxhash.h>
 
 /* How the server answers: by the statuses, one after the other, then 200. */
 static int status[10];
@@ -126,6 +129,31 @@ static void a_resend_carries_the_same_id(void **state)
     end();
 }
 
+enum { ID_BYTES = sizeof(struct entry_head) - offsetof(struct entry_head, uuid) };
+
+/* However many ids are hashed at once. */
+static void the_id_of_many_is_the_hash_of_their_ids(void **state)
+{
+    static const uint32_t counts[] = {2, 31, 32, 33, 64, 100};
+    static char ids[100 * ID_BYTES];
+    const struct entry_head *all[100];
+    (void)state;
+    start("http", "", ARRAY_COUNT(entry));
+    for (unsigned i = 0; i < ARRAY_COUNT(all); i++) {
+        all[i] = entry[i * 7 % ARRAY_COUNT(entry)];
+        memcpy(ids + i * ID_BYTES, all[i]->uuid, ID_BYTES);
+    }
+    for (unsigned k = 0; k < ARRAY_COUNT(counts); k++) {
+        char id[ENTRY_ID_MAX], want[33];
+        XXH128_canonical_t hash;
+        XXH128_canonicalFromHash(&hash, XXH3_128bits(ids, counts[k] * (size_t)ID_BYTES));
+        *hex_write(hash.digest, sizeof hash.digest, want) = '\0';
+        http_send_id(&(struct sink_request){.entry = all, .count = counts[k]}, id);
+        assert_string_equal(id, want);
+    }
+    end();
+}
+
 static void answers_become_outcomes(void **state)
 {
     static const struct { int status; enum sink_outcome outcome; } cases[] = {
@@ -143,6 +171,103 @@ static void answers_become_outcomes(void **state)
         assert_int_equal(r->retry_after_ns, cases[i].status == 429 ? 3 * NS_PER_S : 0);
         assert_non_null(strstr(r->reason, cases[i].status == 407 ? "proxy_user" : "told"));
     }
+    end();
+}
+
+/* ---- long bodies ---- */
+
+enum { LONG_BYTES = 9000 }; /* of a text; all entries make one that is read in portions */
+
+static void start_long(const char *parameters)
+{
+    start("http", parameters, 0);
+    for (unsigned i = 0; i < ARRAY_COUNT(entry); i++)
+        entry[i] = remote_run_entry(&run, i, BASE_NS, LONG_BYTES + i);
+}
+
+static void a_body_read_in_portions_is_the_same(void **state)
+{
+    static const size_t rooms[] = {1, 2, 3, 100, 409, 410, 411, 412, 413, 1000, 1 << 20};
+    const struct event_frame frames[] = {
+        {.separator = '\n'}, {{"[", 1}, {"]", 1}, ',', false}, {{"{\"logs\":[", 9}, {"]}", 2}, ',', true}};
+    static char whole[20000], read[20000];
+    (void)state;
+    start("http", "", 5);
+    for (unsigned k = 0; k < ARRAY_COUNT(frames) * ARRAY_COUNT(rooms); k++) {
+        const struct event_frame *f = &frames[k % ARRAY_COUNT(frames)];
+        const size_t room = rooms[k / ARRAY_COUNT(frames)];
+        for (uint32_t count = 0; count <= 5; count++) {
+            const struct sink_request q = {.entry = (const struct entry_head *const *)entry, .count = count};
+            struct event_reader x = {.r = &q, .f = f};
+            const size_t len = (size_t)(events_write(&q, f, whole) - whole);
+            size_t n, at = 0;
+            assert_true(len < sizeof whole);
+            assert_int_equal(events_len(&q, f), len);
+            while ((n = events_read(&x, read + at, room < len - at ? room : len - at)) > 0)
+                at += n;
+            assert_int_equal(at, len);
+            assert_memory_equal(read, whole, len);
+        }
+    }
+    end();
+}
+
+static void a_long_body_is_what_a_compressed_one_holds(void **state)
+{
+    static const char *const how[] = {"?batch_format=ndjson", "?batch_format=array&envelope=true",
+                                      "?batch_format=wrapped&batch_wrapper_key=all"};
+    static char first[1 << 18], plain[1 << 18];
+    struct libdeflate_decompressor *d = libdeflate_alloc_decompressor();
+    (void)state;
+    for (unsigned k = 0; k < ARRAY_COUNT(how); k++) {
+        char parameters[100];
+        size_t len;
+        start_long(how[k]);
+        assert_int_equal(send_all(ARRAY_COUNT(entry), 1)->outcome, SINK_DELIVERED);
+        const size_t first_len = seen.body_len;
+        assert_true(first_len > ARRAY_COUNT(entry) * LONG_BYTES && first_len < sizeof first);
+        assert_int_equal(strtoul(header("Content-Length"), NULL, 10), first_len);
+        memcpy(first, seen.body, first_len);
+        end();
+        (void)snprintf(parameters, sizeof parameters, "%s&compression=gzip", how[k]);
+        start_long(parameters);
+        assert_int_equal(send_all(ARRAY_COUNT(entry), 1)->outcome, SINK_DELIVERED);
+        assert_int_equal(libdeflate_gzip_decompress(d, seen.body, seen.body_len, plain, sizeof plain, &len), 0);
+        assert_int_equal(len, first_len);
+        assert_memory_equal(first, plain, len);
+        end();
+    }
+    libdeflate_free_decompressor(d);
+}
+
+/* Takes what comes over a connection that was used before, and closes it without a word. */
+static enum http_server_then close_used(void *arg, const struct http_server_request *q, struct buf *answer)
+{
+    (void)arg;
+    note(q);
+    if (q->number == 1)
+        return HTTP_SERVER_RESET;
+    http_server_answer(answer, 200, "", "told");
+    return HTTP_SERVER_KEEP;
+}
+
+static void a_long_body_begins_again_where_a_kept_connection_was_closed(void **state)
+{
+    static char first[1 << 18];
+    char uri[100];
+    (void)state;
+    (void)snprintf(uri, sizeof uri, "http://127.0.0.1:%u/in?batch_format=ndjson", start_server(close_used));
+    open_sink(uri);
+    for (unsigned i = 0; i < ARRAY_COUNT(entry); i++)
+        entry[i] = remote_run_entry(&run, i, BASE_NS, LONG_BYTES);
+    assert_int_equal(send_all(ARRAY_COUNT(entry), 1)->outcome, SINK_DELIVERED);
+    const size_t len = seen.body_len;
+    assert_true(len < sizeof first);
+    memcpy(first, seen.body, len);
+    assert_int_equal(send_all(ARRAY_COUNT(entry), 1)->outcome, SINK_DELIVERED);
+    assert_int_equal(seen.requests, 3);
+    assert_int_equal(seen.body_len, len);
+    assert_memory_equal(seen.body, first, len);
     end();
 }
 
@@ -441,7 +566,11 @@ int main(void)
         cmocka_unit_test(ndjson_has_no_line_feed_at_its_end),
         cmocka_unit_test(other_formats_go_as_lines_only),
         cmocka_unit_test(a_resend_carries_the_same_id),
+        cmocka_unit_test(the_id_of_many_is_the_hash_of_their_ids),
         cmocka_unit_test(answers_become_outcomes),
+        cmocka_unit_test(a_body_read_in_portions_is_the_same),
+        cmocka_unit_test(a_long_body_is_what_a_compressed_one_holds),
+        cmocka_unit_test(a_long_body_begins_again_where_a_kept_connection_was_closed),
         cmocka_unit_test(headers_authentication_and_compression_are_as_asked),
         cmocka_unit_test(a_redirect_takes_headers_to_the_same_server_only),
         cmocka_unit_test(a_user_in_the_url_becomes_an_option),
