@@ -41,28 +41,9 @@ int pipeline_name_sinks(struct sink *const *sinks, uint32_t count, struct err *e
     return 0;
 }
 
-static size_t path_len(const char *path)
-{
-    size_t len = strlen(path);
-    while (len > 1 && path[len - 1] == '/')
-        len--;
-    return len;
-}
-
-/* The same directory by another name: collector/config/outputs.c looks for it, and the lock finds it. */
-static bool have_one_spool(const struct sink *a, const struct sink *b)
-{
-    const char *one = a->delivery.spool_dir, *other = b->delivery.spool_dir;
-    if (!a->ops->remote || !b->ops->remote || !one || !other)
-        return false;
-    return path_len(one) == path_len(other) && strncmp(one, other, path_len(one)) == 0;
-}
-
+/* Directories of spools, and one file by two names, are told apart by collector/config/outputs.c, and locked. */
 static int check_place(const struct sink *a, const struct sink *b, struct err *e)
 {
-    if (have_one_spool(a, b))
-        return err_set(e, -EEXIST, "sinks %s and %s have the same spool_dir; each needs one of its own",
-                       a->common.name, b->common.name);
     if (!b->ops->mark || sink_identity(a) != sink_identity(b))
         return 0;
     return err_set(e, -EEXIST, "sinks %s and %s write to the same place; give one another path, or leave it out",

@@ -227,8 +227,11 @@ def nobody_else_writes_to_a_spool():
             p = where.start([COLLECTOR, "--rings", where.rings, *args])
             out, text = p.communicate(timeout=20)
             check(p.returncode == 1 and words in text, f"{args}: {p.returncode}: {out}{text}")
-        refused(place, "sinks a and b have the same spool_dir", "--check", *sink("a", spool), *sink("b", spool + "/"))
-        refused(place, "is where sink a writes to as well", "--check", *sink("a", spool), *sink("b", link))
+        for other in (spool, spool + "/", link):
+            refused(place, f"sinks.b.spool_dir: {other} is where sink a writes to as well ({spool} there); give one "
+                    "another spool_dir", "--check", *sink("a", spool), *sink("b", other))
+        new = os.path.join(place.path, "new") # is not there yet
+        refused(place, f"{new}/ is where sink a writes to as well", *sink("a", new), *sink("b", new + "/"))
         c = place.start([COLLECTOR, "--rings", place.rings, *sink("a", spool)])
         place.wait_ready(c)
         refused(elsewhere, "another sink or collector uses it", *sink("a", spool))
