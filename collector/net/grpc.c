@@ -1,5 +1,6 @@
 #include "collector/net/grpc_private.h"
 
+#include "collector/net/connect.h"
 #include "lib/base/check.h"
 
 #include <errno.h>
@@ -7,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OUT_BYTES = 64 << 10 };
+enum { OUT_BYTES = 64 << 10, AUTHORITY_SHOWN = 60 };
 
 /* ---- the end of calls ---- */
 
@@ -137,8 +138,10 @@ static void on_closed(void *owner, int error, const char *reason)
 {
     struct grpc_link *l = owner;
     struct grpc *g = l->grpc;
+    char text[sizeof ((struct grpc_call *)0)->reason];
+    (void)snprintf(text, sizeof text, "%.*s: %s", AUTHORITY_SHOWN, g->cfg.authority, reason);
     enter(g);
-    finish_all(l, error ? error : -ECONNRESET, reason);
+    finish_all(l, error ? error : -ECONNRESET, text);
     leave(g);
 }
 
@@ -228,17 +231,32 @@ static bool is_under_way(const struct grpc_call *c)
     return at != NULL;
 }
 
+/* How far it had come when the time was over. */
+static const char *progress(const struct grpc_call *c, bool is_silent, char *ret, size_t size)
+{
+    const struct grpc_link *l = c->link;
+    char to[AUTHORITY_SHOWN + 1], late[sizeof to + 60];
+    if (stream_is_shaking(l->stream))
+        return CONNECT_SHAKES_TOO_LONG;
+    if (stream_is_open(l->stream))
+        return is_silent ? "no answer in time; the server says nothing at all" : "no answer in time";
+    (void)snprintf(to, sizeof to, "%s", l->grpc->cfg.authority);
+    (void)snprintf(ret, size, "%s; %s", connect_late(late, sizeof late, to, c->timeout_ns, "timeout"),
+                   connect_advice(-ETIMEDOUT));
+    return ret;
+}
+
 void grpc_cancel(struct grpc *g, struct grpc_call *c)
 {
     struct grpc_link *l = c->link;
+    char text[sizeof c->reason];
     if (!is_under_way(c))
         return;
     enter(g);
     const bool is_silent = l->heard == c->heard;
     if (c->id > 0)
         (void)nghttp2_submit_rst_stream(l->session, NGHTTP2_FLAG_NONE, c->id, NGHTTP2_CANCEL);
-    grpc_finish(c, -ECANCELED, stream_is_shaking(l->stream) ? STREAM_SHAKES_TOO_LONG :
-                is_silent ? "no answer in time; the server says nothing at all" : "no answer in time");
+    grpc_finish(c, -ECANCELED, progress(c, is_silent, text, sizeof text));
     if (is_silent)
         finish_all(l, -ETIMEDOUT, "the server says nothing");
     flush(l);

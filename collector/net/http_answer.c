@@ -1,4 +1,5 @@
 /* http_answer.c - what an answer, or the lack of one, means: as -errno, as a class, and in words. */
+#include "collector/net/connect.h"
 #include "collector/net/http_private.h"
 #include "collector/net/tls.h"
 
@@ -139,14 +140,30 @@ static long verify_result(CURL *easy)
     return server > X509_V_ERR_UNSPECIFIED ? server : proxy; /* unspecified: it did not come to that */
 }
 
-const char *http_tls_advice(CURL *easy, CURLcode code, const char *curl_text)
+/* What a port does to a plain request that it cannot read. */
+#define WANTS_HTTPS "where the port wants TLS, the URL has to begin with https"
+
+const char *http_advice(CURL *easy, CURLcode code, long os_errno, const char *curl_text)
 {
-    if (code == CURLE_SSL_CONNECT_ERROR)
-        return tls_handshake_advice(curl_text);
-    if (code != CURLE_PEER_FAILED_VERIFICATION)
+    const char *scheme = NULL;
+    (void)curl_easy_getinfo(easy, CURLINFO_SCHEME, &scheme);
+    const bool is_plain = scheme && strcasecmp(scheme, "http") == 0;
+    switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST: case CURLE_COULDNT_RESOLVE_PROXY:
+        return CONNECT_NAME_ADVICE;
+    case CURLE_COULDNT_CONNECT:
+        return connect_advice(-(int)os_errno);
+    case CURLE_SSL_CONNECT_ERROR:
+        return strstr(curl_text, "SSL_ERROR_SYSCALL") || strstr(curl_text, "reset") ? TLS_HANGUP_ADVICE :
+               tls_handshake_advice(curl_text);
+    case CURLE_PEER_FAILED_VERIFICATION: /* curl compares names by itself, before it takes over OpenSSL's result */
+        return tls_verify_advice(strstr(curl_text, "subject name") ? X509_V_ERR_HOSTNAME_MISMATCH
+                                                                   : verify_result(easy));
+    case CURLE_GOT_NOTHING: case CURLE_RECV_ERROR: case CURLE_UNSUPPORTED_PROTOCOL:
+        return is_plain ? WANTS_HTTPS : "";
+    default:
         return "";
-    /* Curl compares names by itself, before it takes over OpenSSL's result. */
-    return tls_verify_advice(strstr(curl_text, "subject name") ? X509_V_ERR_HOSTNAME_MISMATCH : verify_result(easy));
+    }
 }
 
 void http_explain(struct http_request *q, const char *curl_text, const char *advice)

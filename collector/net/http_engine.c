@@ -200,7 +200,7 @@ static void on_shutdown(struct io_service *service)
 {
     struct http *h = (struct http *)service;
     while (h->active.head)
-        http_call_abort(h->active.head, -ECANCELED, "the collector stops");
+        http_call_abort(h->active.head, -ECANCELED, "the collector stops", "");
     h->is_closing = true;
     while (h->finished.head || h->refused)
         http_run_finished(h);

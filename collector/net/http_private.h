@@ -59,7 +59,7 @@ void http_engine_arm(struct http *h);
 /* The call has ended: takes the answer over from curl. Its done runs in this turn or the next. */
 void http_call_end(struct http_call *c, CURLcode code);
 /* The same without an answer. */
-void http_call_abort(struct http_call *c, int error, const char *reason);
+void http_call_abort(struct http_call *c, int error, const char *reason, const char *advice);
 /* Runs the done of what had finished when it was called. */
 void http_run_finished(struct http *h);
 void http_call_free(struct http_call *c);
@@ -72,7 +72,7 @@ int http_proxy_error(struct http_request *q, long connect_status);
 bool http_header_is_secret(const char *header);
 /* Fills in q->reason from curl's text with the advice behind it (may be ""), or from status and answer. */
 void http_explain(struct http_request *q, const char *curl_text, const char *advice);
-/* What to do about TLS that failed; "" where it did not, or where the text says enough. */
-const char *http_tls_advice(CURL *easy, CURLcode code, const char *curl_text);
+/* What the operator can do about it; "" where the text says enough. */
+const char *http_advice(CURL *easy, CURLcode code, long os_errno, const char *curl_text);
 
 #endif

@@ -1,4 +1,5 @@
 /* http_request.c - one request: from its description to a curl handle, and from curl's answer back. */
+#include "collector/net/connect.h"
 #include "collector/net/http_private.h"
 
 #include "lib/base/check.h"
@@ -270,7 +271,7 @@ static bool follow(struct http_call *c)
         (void)c->q->read(c->q, NULL, 0);
     if (curl_easy_setopt(c->easy, CURLOPT_URL, to) != CURLE_OK || set_headers(c, is_elsewhere) < 0 ||
         curl_multi_add_handle(c->http->multi, c->easy) != CURLM_OK)
-        http_call_abort(c, -ENOMEM, "out of memory");
+        http_call_abort(c, -ENOMEM, "out of memory", "");
     return true;
 }
 
@@ -290,14 +291,65 @@ static bool is_cut_refusal(CURLcode code, long status)
     return status >= 400 && (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_PARTIAL_FILE);
 }
 
-/* How far it had come when the time was over, in the same words whether curl or who cancels has noticed first. */
-static const char *progress(const struct http_call *c)
+static bool has_proxy(const struct http_call *c)
 {
-    curl_off_t started = 0;
+    return c->q->peer && c->q->peer->proxy && *c->q->peer->proxy;
+}
+
+/* Where it would have been connected to: "host port 80". */
+static void name_peer(const struct http_call *c, char *ret, size_t size)
+{
+    const struct http_peer *p = c->q->peer;
+    const char *const url = has_proxy(c) ? p->proxy : c->q->url;
+    CURLU *u = curl_url();
+    char *host = NULL, *port = NULL;
+    if (p && p->unix_socket)
+        (void)snprintf(ret, size, "%s", p->unix_socket);
+    else if (u && curl_url_set(u, CURLUPART_URL, url, CURLU_GUESS_SCHEME) == CURLUE_OK &&
+             curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+             curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK)
+        (void)snprintf(ret, size, "%s%.80s port %s", url == c->q->url ? "" : "the proxy ", host, port);
+    else
+        (void)snprintf(ret, size, "the server");
+    curl_free(host);
+    curl_free(port);
+    curl_url_cleanup(u);
+}
+
+/* How far it had come when the time was over, in the same words whether curl or who cancels has noticed first. Returns
+ * the advice. */
+static const char *progress(const struct http_call *c, char *ret, size_t size)
+{
+    curl_off_t found = 0, connected = 0, started = 0;
     long answered = 0;
+    char to[120];
+    (void)curl_easy_getinfo(c->easy, CURLINFO_NAMELOOKUP_TIME_T, &found);
+    (void)curl_easy_getinfo(c->easy, CURLINFO_CONNECT_TIME_T, &connected);
     (void)curl_easy_getinfo(c->easy, CURLINFO_PRETRANSFER_TIME_T, &started);
     (void)curl_easy_getinfo(c->easy, CURLINFO_HEADER_SIZE, &answered);
-    return !started ? "no connection in time" : !answered ? "no answer in time" : "no whole answer in time";
+    if (started || connected) {
+        (void)snprintf(ret, size, "%s", answered ? "no whole answer in time" : started ? "no answer in time" :
+                       has_proxy(c) ? "no way through the proxy in time" : CONNECT_SHAKES_TOO_LONG);
+        return "";
+    }
+    name_peer(c, to, sizeof to);
+    (void)connect_late(ret, size, to, c->q->timeout_ns, "timeout");
+    return found ? connect_advice(-ETIMEDOUT) : CONNECT_NAME_ADVICE;
+}
+
+static void explain(struct http_call *c, CURLcode code, long os_errno)
+{
+    char text[CURL_ERROR_SIZE + 100];
+    const char *advice;
+    if (!c->stop && code == CURLE_OPERATION_TIMEDOUT) {
+        advice = progress(c, text, sizeof text);
+    } else {
+        const char *const why = code == CURLE_COULDNT_CONNECT && os_errno > 0 ? strerror((int)os_errno) : "";
+        (void)snprintf(text, sizeof text, "%s%s%s", *c->error ? c->error : curl_easy_strerror(code), *why ? ": " : "",
+                       why);
+        advice = http_advice(c->easy, code, os_errno, text);
+    }
+    http_explain(c->q, text, advice);
 }
 
 void http_call_end(struct http_call *c, CURLcode code)
@@ -321,9 +373,7 @@ void http_call_end(struct http_call *c, CURLcode code)
     q->status = q->error ? 0 : (int)status;
     if (retry_after > 0)
         q->retry_after_ns = (uint64_t)(retry_after < RETRY_AFTER_MAX_S ? retry_after : RETRY_AFTER_MAX_S) * NS_PER_S;
-    const char *text = *c->error ? c->error : curl_easy_strerror(code);
-    http_explain(q, !c->stop && code == CURLE_OPERATION_TIMEDOUT ? progress(c) : text,
-                 http_tls_advice(c->easy, code, text));
+    explain(c, code, os_errno);
     if (q->error && !c->stop && connect_status)
         q->error = http_proxy_error(q, connect_status);
     (void)curl_multi_remove_handle(c->http->multi, c->easy);
@@ -331,14 +381,14 @@ void http_call_end(struct http_call *c, CURLcode code)
     finish(c);
 }
 
-void http_call_abort(struct http_call *c, int error, const char *reason)
+void http_call_abort(struct http_call *c, int error, const char *reason, const char *advice)
 {
     if (c->state == HTTP_CALL_ACTIVE) {
         (void)curl_multi_remove_handle(c->http->multi, c->easy);
         calls_remove(&c->http->active, c);
     }
     c->q->error = error;
-    http_explain(c->q, reason, "");
+    http_explain(c->q, reason, advice);
     finish(c);
 }
 
@@ -393,21 +443,24 @@ void http_submit(struct http *h, struct http_request *q)
     q->private_ = c;
     const int r = h->is_closing ? -ECANCELED : set_up(c);
     if (r < 0) {
-        http_call_abort(c, r, r == -ENOMEM ? "out of memory" : "the collector stops");
+        http_call_abort(c, r, r == -ENOMEM ? "out of memory" : "the collector stops", "");
         return;
     }
     c->state = HTTP_CALL_ACTIVE;
     calls_add(&h->active, c);
     if (curl_multi_add_handle(h->multi, c->easy) != CURLM_OK)
-        http_call_abort(c, -ENOMEM, "out of memory");
+        http_call_abort(c, -ENOMEM, "out of memory", "");
 }
 
 void http_cancel(struct http *h, struct http_request *q)
 {
     struct http_call *c = q->private_;
     (void)h;
-    if (c && c->state == HTTP_CALL_ACTIVE)
-        http_call_abort(c, -ECANCELED, progress(c));
+    if (c && c->state == HTTP_CALL_ACTIVE) {
+        char text[200];
+        const char *const advice = progress(c, text, sizeof text);
+        http_call_abort(c, -ECANCELED, text, advice);
+    }
 }
 
 void http_request_done(struct http_request *q)

@@ -1,5 +1,6 @@
 #include "collector/net/stream.h"
 
+#include "collector/net/connect.h"
 #include "collector/net/resolve.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
@@ -98,6 +99,13 @@ static void stream_fail(struct stream *st, int error, const char *reason)
     st->events.closed(st->owner, error, reason);
 }
 
+static void fail_to_connect(struct stream *st, int error, const char *what, const char *advice)
+{
+    char reason[300];
+    (void)snprintf(reason, sizeof reason, "%s%s%s", what, *advice ? "; " : "", advice);
+    stream_fail(st, error, reason);
+}
+
 /* ---- connecting ---- */
 
 static void arm(struct stream *st, struct io_req *req, bool *armed, uint32_t events);
@@ -178,7 +186,7 @@ static void connect_next(struct stream *st, int error)
             return;
         }
     }
-    stream_fail(st, error, strerror(-error));
+    fail_to_connect(st, error, strerror(-error), connect_advice(error));
 }
 
 static void address_leave(struct stream *st)
@@ -220,9 +228,9 @@ static void on_resolved(void *owner, int error, const char *text, struct addrinf
     st->calls++;
     st->list = st->next = list;
     if (error < 0) {
-        char reason[300];
-        (void)snprintf(reason, sizeof reason, "%s: %s", st->cfg.host, text);
-        stream_fail(st, error == -ENOENT ? -EHOSTUNREACH : error, reason);
+        char what[200];
+        (void)snprintf(what, sizeof what, "%.100s: %s", st->cfg.host, text);
+        fail_to_connect(st, error == -ENOENT ? -EHOSTUNREACH : error, what, CONNECT_NAME_ADVICE);
     } else {
         connect_next(st, -EHOSTUNREACH);
     }
@@ -237,6 +245,16 @@ static void connect_unix(struct stream *st)
     const int r = try_address(st, AF_UNIX, 0, (const struct sockaddr *)&sa, sizeof sa);
     if (r < 0)
         stream_fail(st, r, strerror(-r));
+}
+
+static void connect_too_late(struct stream *st)
+{
+    char what[100];
+    if (st->state == SHAKING)
+        stream_fail(st, -ETIMEDOUT, CONNECT_SHAKES_TOO_LONG);
+    else
+        fail_to_connect(st, -ETIMEDOUT, connect_late(what, sizeof what, NULL, st->cfg.connect_timeout_ns, NULL),
+                        st->state == RESOLVING ? CONNECT_NAME_ADVICE : connect_advice(-ETIMEDOUT));
 }
 
 /* Also the start of a Unix stream: connect() there answers at once, and callbacks wait for io_turn(). */
@@ -254,7 +272,7 @@ static void on_timer(struct io_req *req, int result)
         st->is_address_over = true;
         io_cancel(st->io, &st->out);
     } else if (st->state < OPEN && result == 0) {
-        stream_fail(st, -ETIMEDOUT, st->state == SHAKING ? STREAM_SHAKES_TOO_LONG : "no answer");
+        connect_too_late(st);
     }
     st->calls--;
     stream_release(st);
@@ -345,8 +363,10 @@ static void shake(struct stream *st)
     const int n = SSL_connect(st->ssl);
     if (n != 1) {
         const ssize_t r = tls_result(st, n, reason, sizeof reason);
-        if (r != -EAGAIN)
-            stream_fail(st, r == 0 ? -ECONNRESET : (int)r, r == 0 ? "closed during the TLS handshake" : reason);
+        if (r == 0 || r == -ECONNRESET || r == -EPIPE)
+            fail_to_connect(st, -ECONNRESET, r == 0 ? "closed during the TLS handshake" : reason, TLS_HANGUP_ADVICE);
+        else if (r != -EAGAIN)
+            stream_fail(st, (int)r, reason);
         return;
     }
     const unsigned char *alpn;

@@ -41,7 +41,6 @@ void stream_free(struct stream *st); /* NULL allowed */
 bool stream_is_open(const struct stream *st);
 /* Connected, and the peer has not done its part of the TLS handshake yet. */
 bool stream_is_shaking(const struct stream *st);
-#define STREAM_SHAKES_TOO_LONG "the TLS handshake takes too long; does the peer speak TLS on this port?"
 /* One at a time: the next after `sent`. The data stays valid until then, or until stream_free(). */
 void stream_send(struct stream *st, const char *data, size_t len);
 /* Bytes that the peer's kernel has not acknowledged (TCP), or its program not read (Unix). */

@@ -152,7 +152,8 @@ const char *tls_handshake_advice(const char *text)
         if (reason && strstr(text, reason))
             return "the peer does not speak TLS on this port";
     }
-    return "";
+    const char *eof = ERR_reason_error_string(ERR_PACK(ERR_LIB_SSL, 0, SSL_R_UNEXPECTED_EOF_WHILE_READING));
+    return eof && strstr(text, eof) ? TLS_HANGUP_ADVICE : "";
 }
 
 const char *tls_reason(const SSL *ssl, char *ret, size_t size)

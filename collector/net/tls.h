@@ -26,6 +26,7 @@ int tls_context(const struct tls_config *cfg, SSL_CTX **ret, struct err *e);
 int tls_session(SSL_CTX *ctx, const struct tls_config *cfg, const char *name, SSL **ret, struct err *e);
 /* What the operator can do where a certificate was refused (X509_V_ERR_...), or a handshake failed with this text of
  * OpenSSL's: for every client here, with the names that options have in all sinks. "": the text says enough. */
+#define TLS_HANGUP_ADVICE "the peer hung up in the handshake; does it speak TLS on this port?"
 const char *tls_verify_advice(long verify_result);
 const char *tls_handshake_advice(const char *text);
 /* What went wrong, for people: the verification's result, else the oldest error of OpenSSL's queue, which is

@@ -8,6 +8,7 @@
  *   Unix stream  the peer has read it;
  *   datagrams    the kernel has taken it, and knows of no refusal.
  * One request is under way at a time, which keeps the order. */
+#include "collector/net/connect.h"
 #include "collector/net/resolve.h"
 #include "collector/sinks/syslog.h"
 #include "lib/base/buf.h"
@@ -422,8 +423,11 @@ void syslog_link_cancel(struct syslog_link *l, struct sink_request *q)
         return;
     const bool is_open = l->stream ? stream_is_open(l->stream) : l->fd >= 0;
     const bool is_shaking = l->stream && stream_is_shaking(l->stream);
+    char late[100], text[200];
+    (void)snprintf(text, sizeof text, "%s; %s",
+                   connect_late(late, sizeof late, NULL, l->sink->delivery.timeout_ns, "timeout"),
+                   connect_advice(-ETIMEDOUT));
     drop_stream(l);
     drop_socket(l);
-    fail(l, -ETIMEDOUT, is_open ? "no acknowledgement in time" :
-         is_shaking ? STREAM_SHAKES_TOO_LONG : "no connection in time");
+    fail(l, -ETIMEDOUT, is_open ? "no acknowledgement in time" : is_shaking ? CONNECT_SHAKES_TOO_LONG : text);
 }

@@ -174,6 +174,62 @@ def tls_that_fails_says_what_helps():
                 server.close()
 
 
+class OneLine:
+    """Answers every connection with these bytes, or hangs up at once."""
+    def __init__(self, line=b""):
+        self.line = line
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        while True:
+            try:
+                client = self.listener.accept()[0]
+            except OSError:
+                return
+            with client:
+                client.settimeout(10)
+                try:
+                    client.sendall(self.line)
+                    client.shutdown(socket.SHUT_WR)
+                    while client.recv(4096): # a close with something unread would be a reset
+                        pass
+                except OSError:
+                    pass
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join(10)
+
+
+def a_port_of_another_kind_is_told():
+    silent, other = OneLine(), OneLine(b"220 at your service\r\n")
+    plain = "; where the port wants TLS, the URL has to begin with https"
+    hung_up = "; the peer hung up in the handshake; does it speak TLS on this port?"
+    no_tls = "; the peer does not speak TLS on this port"
+    closed = "; is the server running, and is this its port?"
+    with socket.socket() as nobody, harness.Place() as place:
+        nobody.bind(("127.0.0.1", 0)) # and does not listen
+        refusing = nobody.getsockname()[1]
+        try:
+            for scheme, port, words in [
+                    ("http", silent.port, plain), ("http", other.port, plain), ("http", refusing, closed),
+                    ("https", silent.port, hung_up), ("https", other.port, no_tls), ("https", refusing, closed),
+                    ("otlp+grpcs", silent.port, hung_up), ("otlp+grpcs", other.port, no_tls), ("otlp+grpc", refusing, closed),
+                    ("syslog+tls", silent.port, hung_up), ("syslog+tls", other.port, no_tls), ("syslog+tcp", refusing, closed)]:
+                results = send(place, f"{scheme}://127.0.0.1:{port}", 1, 1)
+                harness.check(len(results) == 1 and results[0]["reason"].endswith(words), f"{scheme}: {results}, not {words}")
+                check_outcomes(results, "retry", scheme)
+                if port == refusing:
+                    harness.check(str(port) in results[0]["reason"], f"which port? {results}")
+        finally:
+            silent.close()
+            other.close()
+
+
 def files_that_are_of_no_use_are_found_before_the_start():
     with harness.Place() as place:
         if not make_certificates(place.path):
@@ -279,5 +335,6 @@ if __name__ == "__main__":
     sys.exit(run([nothing_is_lost_in_a_network_that_fails, nothing_is_lost_in_a_network_that_is_slow,
                   a_server_that_says_nothing_is_left_and_tried_again,
                   resends_have_the_same_key, a_poisoned_record_costs_only_itself, trust_certificates_and_passwords_of_nginx,
-                  tls_that_fails_says_what_helps, files_that_are_of_no_use_are_found_before_the_start, a_secret_is_in_no_message,
+                  tls_that_fails_says_what_helps, a_port_of_another_kind_is_told,
+                  files_that_are_of_no_use_are_found_before_the_start, a_secret_is_in_no_message,
                   standardwebhooks_verifies, octokit_verifies]))

@@ -2,6 +2,7 @@
 #include "collector/net/http.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+#include "tests/common/hole.h"
 #include "tests/common/http_server.h"
 
 #include <curl/curl.h>
@@ -281,6 +282,36 @@ static void a_server_that_hangs_runs_into_the_timeout(void **state)
     end();
 }
 
+/* Whether curl's time is over first or that of who waits for it. */
+static void where_nothing_takes_a_connection_it_is_said_which_and_what_to_look_at(void **state)
+{
+    struct sockaddr_in address;
+    struct hole hole;
+    char want[200];
+    (void)state;
+    start(echo, NULL);
+    hole_dig(&hole, &address);
+    (void)snprintf(bed.url, sizeof bed.url, "http://u:secret@127.0.0.1:%u/in", ntohs(address.sin_port));
+    (void)snprintf(want, sizeof want, "no connection to 127.0.0.1 port %u within 0.25 s (timeout); look for a "
+                   "firewall, and at the routes", ntohs(address.sin_port));
+    for (unsigned i = 0; i < 2; i++) {
+        bed.q[i] = (struct http_request){.method = "POST", .url = bed.url, .body = "x", .body_len = 1,
+                                         .timeout_ns = 250 * NS_PER_MS, .done = on_done};
+        http_submit(bed.http, &bed.q[i]);
+    }
+    const uint64_t until = clock_mono_ns() + 50 * NS_PER_MS;
+    while (clock_mono_ns() < until)
+        CHECK(io_turn(bed.io, until) >= 0);
+    http_cancel(bed.http, &bed.q[1]);
+    wait_for(2);
+    assert_int_equal(bed.q[0].error, -ETIMEDOUT);
+    assert_string_equal(bed.q[0].reason, want);
+    assert_int_equal(bed.q[1].error, -ECANCELED);
+    assert_string_equal(bed.q[1].reason, want);
+    hole_fill(&hole);
+    end();
+}
+
 static void nobody_listens_and_no_such_url(void **state)
 {
     (void)state;
@@ -293,6 +324,7 @@ static void nobody_listens_and_no_such_url(void **state)
     assert_int_equal(bed.done, 0);
     wait_for(2);
     assert_int_equal(bed.q[0].error, -ECONNREFUSED);
+    assert_non_null(strstr(bed.q[0].reason, "Connection refused; is the server running, and is this its port?"));
     assert_int_equal(http_classify(&bed.q[0]), HTTP_CLASS_RETRY);
     assert_int_equal(bed.q[1].error, -EINVAL);
     assert_int_equal(http_classify(&bed.q[1]), HTTP_CLASS_BROKEN);
@@ -556,6 +588,7 @@ int main(void)
         cmocka_unit_test(an_answer_that_is_too_long_counts_by_its_status),
         cmocka_unit_test(what_a_server_has_said_counts_when_it_closes_early),
         cmocka_unit_test(a_server_that_hangs_runs_into_the_timeout),
+        cmocka_unit_test(where_nothing_takes_a_connection_it_is_said_which_and_what_to_look_at),
         cmocka_unit_test(nobody_listens_and_no_such_url),
         cmocka_unit_test(cancel_and_shutdown_end_each_request_once),
         cmocka_unit_test(without_memory_a_request_ends_like_any_other),

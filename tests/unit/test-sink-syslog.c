@@ -5,6 +5,7 @@
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/utf8.h"
+#include "tests/common/hole.h"
 #include "tests/common/record_sample.h"
 #include "tests/common/sink_new.h"
 
@@ -614,9 +615,31 @@ static void a_refused_connection_is_tried_again_later(void **state)
     send_request();
     wait_done(1);
     assert_int_equal(run.result.outcome, SINK_RETRY);
-    assert_non_null(strstr(run.result.reason, "refused"));
+    assert_non_null(strstr(run.result.reason, "refused; is the server running"));
     send_request();
     wait_done(2);
+}
+
+static void a_connection_that_is_not_taken_in_time_is_named(void **state)
+{
+    struct sockaddr_in address;
+    struct hole hole;
+    char uri[100], want[200];
+    (void)state;
+    hole_dig(&hole, &address);
+    const unsigned port = ntohs(address.sin_port);
+    (void)snprintf(uri, sizeof uri, "syslog+tcp://127.0.0.1:%u?timeout=3s", port);
+    open_sink(uri);
+    add_sample(SAMPLE_SIMPLE);
+    send_request();
+    turn();
+    run.sink->ops->remote->cancel(run.sink, &run.request); /* its time is over */
+    wait_done(1);
+    assert_int_equal(run.result.outcome, SINK_RETRY);
+    (void)snprintf(want, sizeof want, "127.0.0.1 port %u: no connection within 3 s (timeout); look for a firewall, "
+                   "and at the routes", port);
+    assert_string_equal(run.result.reason, want);
+    hole_fill(&hole);
 }
 
 /* Whether it greets its clients or waits for them. */
@@ -841,6 +864,7 @@ int main(void)
         TEST(what_a_peer_never_takes_is_not_delivered),
         TEST(a_peer_that_does_not_speak_tls_is_told_from_one_that_is_slow),
         TEST(a_refused_connection_is_tried_again_later),
+        TEST(a_connection_that_is_not_taken_in_time_is_named),
         TEST(what_a_connection_had_that_did_not_last_is_not_delivered),
         TEST(a_datagram_that_nobody_wants_is_not_delivered),
         TEST(names_are_looked_up_without_waiting),

@@ -1,10 +1,12 @@
 /* A connection to a name with several addresses, of which some lead nowhere. */
+#include "collector/net/connect.h"
 #include "collector/net/stream.h"
 #include "collector/net/tls.h"
 
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
+#include "tests/common/hole.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,7 +23,7 @@
 
 #include <cmocka.h>
 
-enum { ADDRESSES_MAX = 3, FILLERS = 4 };
+enum { ADDRESSES_MAX = 3 };
 
 static struct sockaddr_in address[ADDRESSES_MAX];
 static struct sockaddr_in6 local6; /* the C library's AI_ADDRCONFIG would leave it out; sin6_port 0: there is none */
@@ -70,37 +72,6 @@ static void on_closed(void *owner, int error, const char *text)
     (void)snprintf(reason, sizeof reason, "%s", text);
 }
 
-static int listen_at(struct sockaddr_in *ret, int backlog)
-{
-    socklen_t len = sizeof *ret;
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    *ret = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    CHECK(fd >= 0 && bind(fd, (struct sockaddr *)ret, len) == 0 && listen(fd, backlog) == 0);
-    CHECK(getsockname(fd, (struct sockaddr *)ret, &len) == 0);
-    return fd;
-}
-
-/* A listener whose queue is full: the kernel drops what else wants in. */
-struct hole {
-    int fd, filler[FILLERS];
-};
-
-static void hole_dig(struct hole *h, struct sockaddr_in *ret)
-{
-    h->fd = listen_at(ret, 0);
-    for (unsigned i = 0; i < FILLERS; i++) {
-        h->filler[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        CHECK(connect(h->filler[i], (struct sockaddr *)ret, sizeof *ret) == 0 || errno == EINPROGRESS);
-    }
-}
-
-static void hole_fill(struct hole *h)
-{
-    for (unsigned i = 0; i < FILLERS; i++)
-        (void)close(h->filler[i]);
-    (void)close(h->fd);
-}
-
 static struct stream *start(struct io *io, uint64_t timeout_ns)
 {
     static const struct stream_events events = { on_opened, on_received, on_sent, on_closed };
@@ -132,7 +103,7 @@ static void reach_behind(struct io *io)
     struct hole first, second;
     hole_dig(&first, &address[0]);
     hole_dig(&second, &address[1]);
-    const int fd = listen_at(&address[2], 4);
+    const int fd = hole_listen(&address[2], 4);
     addresses = 3;
     struct stream *st = start(io, 60 * NS_PER_S);
     assert_int_equal(opened, 1);
@@ -150,13 +121,29 @@ static void an_address_that_takes_no_connection_is_left_for_the_next(void **stat
 
 static void refused_first(struct io *io)
 {
-    (void)close(listen_at(&address[0], 1));
-    const int fd = listen_at(&address[1], 4);
+    (void)close(hole_listen(&address[0], 1));
+    const int fd = hole_listen(&address[1], 4);
     addresses = 2;
     struct stream *st = start(io, 60 * NS_PER_S);
     assert_int_equal(opened, 1);
     stream_free(st);
     (void)close(fd);
+}
+
+static void all_refuse(struct io *io)
+{
+    (void)close(hole_listen(&address[0], 1));
+    addresses = 1;
+    struct stream *st = start(io, 60 * NS_PER_S);
+    assert_int_equal(closed, 1);
+    assert_string_equal(reason, "Connection refused; is the server running, and is this its port?");
+    stream_free(st);
+}
+
+static void where_all_refuse_it_says_so(void **state)
+{
+    (void)state;
+    on_each_backend(all_refuse);
 }
 
 static void so_is_one_that_refuses(void **state)
@@ -200,7 +187,8 @@ static void time_out(struct io *io)
     for (uint64_t ms = 100; ms <= 500; ms += 400) { /* before the second is tried, and while it is */
         struct stream *st = start(io, ms * NS_PER_MS);
         assert_int_equal(closed, 1);
-        assert_string_equal(reason, "no answer");
+        assert_string_equal(reason, ms == 100 ? "no connection within 0.1 s; look for a firewall, and at the routes"
+                                              : "no connection within 0.5 s; look for a firewall, and at the routes");
         stream_free(st);
     }
     hole_fill(&first);
@@ -221,13 +209,16 @@ static void advice_is_given_where_there_is_some(void **state)
     assert_string_equal(tls_verify_advice(X509_V_ERR_CERT_REVOKED), "");
     assert_string_equal(tls_verify_advice(X509_V_OK), "");
     assert_string_equal(tls_handshake_advice("sslv3 alert handshake failure"), "");
+    assert_string_equal(connect_advice(-ECONNREFUSED), "is the server running, and is this its port?");
+    assert_string_equal(connect_advice(-ENETUNREACH), "look for a firewall, and at the routes");
+    assert_string_equal(connect_advice(-EMFILE), "");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_that_takes_no_connection_is_left_for_the_next),
-        cmocka_unit_test(so_is_one_that_refuses),
+        cmocka_unit_test(so_is_one_that_refuses), cmocka_unit_test(where_all_refuse_it_says_so),
         cmocka_unit_test(a_name_of_the_loopback_of_ipv6_alone_is_reached),
         cmocka_unit_test(where_none_answers_it_ends_in_time),
         cmocka_unit_test(advice_is_given_where_there_is_some),
