@@ -1,5 +1,7 @@
 /* One connection: its socket on the reactor, its end, and how it is made. */
+#include "collector/net/connect.h"
 #include "collector/net/resolve.h"
+#include "collector/net/tls.h"
 #include "collector/sinks/postgres_conn.h"
 #include "lib/base/keep.h"
 
@@ -7,6 +9,9 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
+
+#define CERTIFICATE_REFUSED "certificate verify failed" /* OpenSSL's words, which libpq hands on */
+#define HOST_REFUSED "does not match host name"         /* its own */
 
 static void conn_run(struct pg_conn *c);
 
@@ -95,6 +100,45 @@ void pg_conn_fail(struct pg_conn *c, enum sink_outcome outcome, int status, cons
 
 /* ---- connecting ---- */
 
+/* libpq says that a certificate is refused, and not why; no other error of connect() than its text. */
+static void fail_to_connect(struct pg_conn *c, const SSL *ssl)
+{
+    static const int errors[] = { ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH };
+    const char *const text = PQerrorMessage(c->pg);
+    const int len = (int)strcspn(text, "\r\n");
+    const long refused = ssl && memmem(text, (size_t)len, CERTIFICATE_REFUSED, sizeof CERTIFICATE_REFUSED - 1)
+                             ? SSL_get_verify_result(ssl) : X509_V_OK;
+    const bool is_other = memmem(text, (size_t)len, HOST_REFUSED, sizeof HOST_REFUSED - 1) != NULL;
+    const char *advice = tls_verify_advice(is_other ? X509_V_ERR_HOSTNAME_MISMATCH : refused);
+    char reason[sizeof ((struct sink_result *)0)->reason];
+    for (unsigned i = 0; i < sizeof errors / sizeof errors[0] && !*advice; i++) {
+        const char *const known = strerror(errors[i]);
+        advice = memmem(text, (size_t)len, known, strlen(known)) ? connect_advice(-errors[i]) : "";
+    }
+    (void)snprintf(reason, sizeof reason, "%.*s%s%s%s%s", len, text, refused != X509_V_OK ? ": " : "",
+                   refused != X509_V_OK ? X509_verify_cert_error_string(refused) : "", *advice ? "; " : "", advice);
+    pg_conn_fail(c, SINK_RETRY, 0, reason);
+}
+
+void pg_conn_late(struct pg_conn *c)
+{
+    const struct pg_cfg *cfg = c->pool->cfg;
+    const bool is_looking = c->state == PG_CONN_RESOLVING;
+    char to[120], late[200], reason[sizeof ((struct sink_result *)0)->reason];
+    if (!is_looking && (c->state != PG_CONN_CONNECTING || PQstatus(c->pg) != CONNECTION_STARTED)) {
+        pg_conn_fail(c, SINK_RETRY, 0, "no answer in time");
+        return;
+    }
+    if (is_looking)
+        (void)snprintf(to, sizeof to, "%.100s port %u", cfg->host, (unsigned)cfg->port);
+    else
+        (void)snprintf(to, sizeof to, "%.100s port %s", PQhost(c->pg), PQport(c->pg));
+    (void)snprintf(reason, sizeof reason, "%s; %s",
+                   connect_late(late, sizeof late, to, c->pool->sink->delivery.timeout_ns, "timeout"),
+                   is_looking ? CONNECT_NAME_ADVICE : connect_advice(-ETIMEDOUT));
+    pg_conn_fail(c, SINK_RETRY, 0, reason);
+}
+
 /* "relation exists already, skipping": libpq would print it. */
 static void on_notice(void *arg, const PGresult *res)
 {
@@ -119,8 +163,12 @@ static void conn_connect(struct pg_conn *c)
         "UTF8", NULL,
     };
     c->pg = PQconnectStartParams(keys, values, 1);
-    if (!c->pg || PQstatus(c->pg) == CONNECTION_BAD) {
-        pg_conn_fail(c, SINK_RETRY, 0, c->pg ? PQerrorMessage(c->pg) : "out of memory");
+    if (!c->pg) {
+        pg_conn_fail(c, SINK_RETRY, 0, "out of memory");
+        return;
+    }
+    if (PQstatus(c->pg) == CONNECTION_BAD) {
+        fail_to_connect(c, NULL);
         return;
     }
     c->state = PG_CONN_CONNECTING;
@@ -152,8 +200,10 @@ static void on_resolved(void *owner, int error, const char *text, struct addrinf
         error = add_address(c, a);
     if (list)
         freeaddrinfo(list);
+    char reason[200];
+    (void)snprintf(reason, sizeof reason, "%.100s: %s; " CONNECT_NAME_ADVICE, c->pool->cfg->host, text ? text : "");
     if (error < 0)
-        pg_conn_fail(c, SINK_RETRY, 0, error == -ENOMEM ? "out of memory" : text);
+        pg_conn_fail(c, SINK_RETRY, 0, error == -ENOMEM ? "out of memory" : reason);
     else if (!*c->address) /* libpq would look the name up itself, and wait for it */
         pg_conn_fail(c, SINK_RETRY, 0, "none of its addresses can be written in digits");
     else
@@ -182,6 +232,9 @@ static void conn_run(struct pg_conn *c)
         pg_job_work(c);
         return;
     }
+    SSL *const ssl = PQsslStruct(c->pg, "OpenSSL"); /* from its hello on; it is gone from libpq when it has failed */
+    if (ssl)
+        (void)SSL_up_ref(ssl);
     switch (PQconnectPoll(c->pg)) {
     case PGRES_POLLING_READING:
         stop_waiting(c);
@@ -198,6 +251,7 @@ static void conn_run(struct pg_conn *c)
             pg_job_work(c);
         break;
     default:
-        pg_conn_fail(c, SINK_RETRY, 0, PQerrorMessage(c->pg));
+        fail_to_connect(c, ssl);
     }
+    SSL_free(ssl);
 }

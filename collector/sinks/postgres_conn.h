@@ -76,6 +76,8 @@ void pg_conn_open(struct pg_conn *c);
 void pg_conn_close(struct pg_conn *c); /* no-op when it is closed */
 /* Closes it, and ends its request, if it has one, with this outcome. */
 void pg_conn_fail(struct pg_conn *c, enum sink_outcome outcome, int status, const char *reason);
+/* Its request's time is over. */
+void pg_conn_late(struct pg_conn *c);
 /* Ends its request, if it has one. */
 void pg_conn_end(struct pg_conn *c, struct sink_result *result);
 void pg_conn_wait_in(struct pg_conn *c);

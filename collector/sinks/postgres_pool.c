@@ -100,5 +100,5 @@ void pg_pool_cancel(struct pg_pool *p, struct sink_request *q)
 {
     for (uint32_t i = 0; i < p->conns_count; i++)
         if (p->conn[i].q == q)
-            pg_conn_fail(&p->conn[i], SINK_RETRY, 0, "no answer in time");
+            pg_conn_late(&p->conn[i]);
 }

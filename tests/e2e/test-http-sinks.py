@@ -11,7 +11,7 @@ import threading
 
 from receiver import SERVERS, Receiver, Skip, check_each, check_outcomes, harness, need, run, send
 from faultproxy import FaultProxy
-from loopback import make_certificates
+from loopback import make_certificates, make_flawed_certificates
 from nginx import PROGRAM, Nginx
 
 FAST = "retry_base_delay=1ms&retry_max_delay=20ms&batch_interval=10ms&breaker_enabled=false&timeout=2s"
@@ -136,18 +136,6 @@ class Handshakes:
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         self.thread.join(10)
-
-
-def make_flawed_certificates(folder):
-    """Of the authority of make_certificates(): expired.pem and other.pem, which is for another host; alone.pem is its own."""
-    for name, alt, days in (("expired", "DNS:localhost,IP:127.0.0.1", -1), ("other", "DNS:elsewhere.example", 2)):
-        with open(f"{folder}/san", "w", encoding="utf-8") as f:
-            f.write(f"subjectAltName={alt}\n")
-        subprocess.run(["openssl", "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-                        "-days", str(days), "-out", f"{name}.pem", "-extfile", "san"], check=True, capture_output=True,
-                       cwd=folder, timeout=60)
-    subprocess.run(["openssl", "x509", "-req", "-in", "server.csr", "-signkey", "server.key", "-days", "2", "-out", "alone.pem"],
-                   check=True, capture_output=True, cwd=folder, timeout=60)
 
 
 def tls_that_fails_says_what_helps():

@@ -8,6 +8,7 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "servers"))
 import postgres
+from loopback import make_certificates, make_flawed_certificates
 
 SEND = os.environ["FAPILOG_SINK_SEND"]
 SIMPLE, TYPES, LAYERS, HOSTILE, HUGE, PRINTF, JSON, KINDS = 0, 2, 4, 7, 8, 9, 12, 24
@@ -163,6 +164,25 @@ def it_connects_again_after_a_restart(pg):
     check(pg.sql("SELECT count(*) FROM t9") == "20", "the first ten are the same records")
 
 
+def certificates_that_are_refused_say_why_and_what_helps(pg):
+    with tempfile.TemporaryDirectory() as folder:
+        if not make_certificates(folder):
+            return "skipped: openssl is not installed; tools/setup test"
+        make_flawed_certificates(folder)
+        uri = pg.uri(f"table=t9&sslmode=verify-full&tls_ca_file={folder}/ca.pem")
+        for name, words in (
+                ("expired", "certificate has expired; the server needs a new one, unless the clock here is wrong"),
+                ("alone", "self-signed certificate; give the certificate of the authority that signed it as tls_ca_file"),
+                ("other", 'does not match host name "127.0.0.1"; the host that is given here must be a name or an address '
+                          "in the certificate")):
+            pg.use_certificate(f"{folder}/{name}.pem", f"{folder}/server.key")
+            (said,) = send(uri, "add", SIMPLE, 1, "send")
+            check(said["outcome"] == "retry" and words in said["reason"].replace("self signed", "self-signed"), f"{name}: {said}")
+        pg.use_certificate(f"{folder}/server.pem", f"{folder}/server.key")
+        check(outcome(uri, "add", SIMPLE, 1, "send") == ["delivered"], "a good one")
+    return ""
+
+
 def main():
     if not postgres.programs():
         print("PostgreSQL's server is not installed (Debian package postgresql)")
@@ -173,7 +193,8 @@ def main():
                      entries_of_other_columns_are_all_refused, a_table_of_somebody_else_is_used_as_it_is, what_fails_is_told_apart,
                      who_may_only_insert_needs_nothing_made, a_column_of_another_type_is_no_place_for_a_text,
                      a_table_of_the_other_json_type_refuses_no_record,
-                     every_address_of_a_name_is_tried, it_connects_again_after_a_restart):
+                     every_address_of_a_name_is_tried, certificates_that_are_refused_say_why_and_what_helps,
+                     it_connects_again_after_a_restart):
             print("ok", test.__name__, test(pg) or "")
     return 0
 

@@ -33,3 +33,15 @@ def make_certificates(path):
         openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-out",
                 f"{name}.pem", "-extfile", "san")
     return True
+
+
+def make_flawed_certificates(folder):
+    """Of the authority of make_certificates(): expired.pem and other.pem, which is for another host; alone.pem is its own."""
+    for name, alt, days in (("expired", "DNS:localhost,IP:127.0.0.1", -1), ("other", "DNS:elsewhere.example", 2)):
+        with open(f"{folder}/san", "w", encoding="utf-8") as f:
+            f.write(f"subjectAltName={alt}\n")
+        subprocess.run(["openssl", "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+                        "-days", str(days), "-out", f"{name}.pem", "-extfile", "san"], check=True, capture_output=True,
+                       cwd=folder, timeout=60)
+    subprocess.run(["openssl", "x509", "-req", "-in", "server.csr", "-signkey", "server.key", "-days", "2", "-out", "alone.pem"],
+                   check=True, capture_output=True, cwd=folder, timeout=60)

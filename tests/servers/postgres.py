@@ -50,6 +50,18 @@ class Postgres:
                 "-X", "-A", "-t", "-F", "|", "-v", "ON_ERROR_STOP=1", "-c", text]
         return subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
 
+    def use_certificate(self, certificate, key):
+        for name, source in (("server.pem", certificate), ("server.key", key)):
+            to = os.path.join(self.data, name)
+            shutil.copy(source, to)
+            os.chmod(to, 0o600)
+            if self.user:
+                shutil.chown(to, self.user)
+        for option, value in (("ssl_cert_file", "server.pem"), ("ssl_key_file", "server.key"), ("ssl", "on")):
+            self.sql(f"ALTER SYSTEM SET {option} = '{value}'")
+        self.stop() # a reload takes its time
+        self.start()
+
     def cpu(self):
         """CPU seconds of all its processes, those that have ended too."""
         with open(os.path.join(self.data, "postmaster.pid"), encoding="utf-8") as f:

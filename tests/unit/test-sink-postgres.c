@@ -1,5 +1,7 @@
 /* The postgresql sink where there is no server: what it hands to libpq, and what it does not. */
 #include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "tests/common/hole.h"
 #include "tests/common/remote_run.h"
 
 #include <libpq-fe.h>
@@ -13,13 +15,14 @@
 #include <cmocka.h>
 
 static struct remote_run run;
-static bool has_digits;
+static bool has_digits, is_real;
 static unsigned connects;
 static char host[64], address[64];
 
 int __wrap_getnameinfo(const struct sockaddr *, socklen_t, char *, socklen_t, char *, socklen_t, int);
 int __real_getnameinfo(const struct sockaddr *, socklen_t, char *, socklen_t, char *, socklen_t, int);
 PGconn *__wrap_PQconnectStartParams(const char *const *, const char *const *, int);
+PGconn *__real_PQconnectStartParams(const char *const *, const char *const *, int);
 
 int __wrap_getnameinfo(const struct sockaddr *a, socklen_t len, char *name, socklen_t name_len, char *service,
                        socklen_t service_len, int flags)
@@ -29,8 +32,9 @@ int __wrap_getnameinfo(const struct sockaddr *a, socklen_t len, char *name, sock
 
 PGconn *__wrap_PQconnectStartParams(const char *const *keys, const char *const *values, int expand)
 {
-    (void)expand;
     connects++;
+    if (is_real)
+        return __real_PQconnectStartParams(keys, values, expand);
     for (unsigned i = 0; keys[i]; i++) {
         if (!strcmp(keys[i], "host"))
             (void)snprintf(host, sizeof host, "%s", values[i]);
@@ -40,7 +44,8 @@ PGconn *__wrap_PQconnectStartParams(const char *const *keys, const char *const *
     return NULL;
 }
 
-static struct sink_result send_one(const char *uri)
+/* Waits for the end, or lets the time of the request be over once libpq is at it. */
+static struct sink_result send_one_until(const char *uri, bool is_cancelled)
 {
     struct err e = { 0 };
     connects = 0;
@@ -48,11 +53,20 @@ static struct sink_result send_one(const char *uri)
         fail_msg("%s", e.text);
     struct entry_head *const entry = remote_run_entry(&run, 1, 1000, 10);
     struct remote_run_request *const q = remote_run_send(&run, &entry, 1, 1);
+    while (is_cancelled && !connects)
+        CHECK(io_turn(run.io, clock_mono_ns() + NS_PER_S) >= 0);
+    if (is_cancelled)
+        run.sink->ops->remote->cancel(run.sink, &q->q);
     remote_run_wait(&run);
     const struct sink_result result = q->result;
     remote_run_close(&run);
     free(entry);
     return result;
+}
+
+static struct sink_result send_one(const char *uri)
+{
+    return send_one_until(uri, false);
 }
 
 static void a_name_is_handed_over_with_its_address(void **state)
@@ -76,11 +90,35 @@ static void a_name_without_an_address_is_not_handed_over(void **state)
     assert_int_equal(connects, 0);
 }
 
+static void a_connection_that_does_not_come_about_says_where_and_what_to_look_at(void **state)
+{
+    struct sockaddr_in at;
+    struct hole hole;
+    char uri[100], want[200];
+    (void)state;
+    has_digits = is_real = true;
+    hole_dig(&hole, &at);
+    (void)snprintf(uri, sizeof uri, "postgresql://user@127.0.0.1:%u/db?timeout=3s", ntohs(at.sin_port));
+    (void)snprintf(want, sizeof want, "no connection to 127.0.0.1 port %u within 3 s (timeout); look for a firewall, "
+                   "and at the routes", ntohs(at.sin_port));
+    struct sink_result result = send_one_until(uri, true);
+    hole_fill(&hole);
+    assert_int_equal(result.outcome, SINK_RETRY);
+    assert_string_equal(result.reason, want);
+    (void)close(hole_listen(&at, 1));
+    (void)snprintf(uri, sizeof uri, "postgresql://user@127.0.0.1:%u/db", ntohs(at.sin_port));
+    result = send_one(uri);
+    assert_int_equal(result.outcome, SINK_RETRY);
+    assert_non_null(strstr(result.reason, "Connection refused; is the server running, and is this its port?"));
+    is_real = false;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_name_is_handed_over_with_its_address),
         cmocka_unit_test(a_name_without_an_address_is_not_handed_over),
+        cmocka_unit_test(a_connection_that_does_not_come_about_says_where_and_what_to_look_at),
     };
     return cmocka_run_group_tests_name("sink-postgres", tests, NULL, NULL);
 }
