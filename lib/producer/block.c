@@ -26,6 +26,9 @@ enum {
     EARLY = 1023, /* bytes; odd, so that no other limit is like it */
 };
 
+/* In the page of fapilogi_slow(), which is at hand then. */
+#define BESIDE_SLOW __attribute__((section(".text.hot.fapilogi"), aligned(64)))
+
 static inline bool is_anchor_old(const struct writer *w, uint64_t now)
 {
     return now - w->anchor.cycles >= w->anchor_cycles;
@@ -35,14 +38,14 @@ static inline bool is_anchor_old(const struct writer *w, uint64_t now)
 static bool take_collectors_anchor(struct writer *w, uint64_t now)
 {
     uint64_t cycles, real_ns;
-    if (!anchor_peek(process.ctl, &cycles, &real_ns) || now - cycles >= w->anchor_cycles)
+    if (!anchor_peek(w->ctl, &cycles, &real_ns) || now - cycles >= w->anchor_cycles)
         return false;
     w->anchor.cycles = cycles;
     w->anchor.real_ns = real_ns;
     return true;
 }
 
-static void take_own_anchor(struct writer *w)
+__attribute__((noinline)) static void take_own_anchor(struct writer *w)
 {
     const struct clock_anchor now = clock_anchor_pair(process.clock_kind);
     w->anchor.cycles = now.cycles;
@@ -51,11 +54,11 @@ static void take_own_anchor(struct writer *w)
 
 /* One reading of the clock serves the blocks that follow soon: the counter is steady, and the more of it was
  * seen, the longer. */
-__attribute__((noinline)) static void refresh_anchor(struct writer *w, uint64_t now)
+BESIDE_SLOW __attribute__((noinline)) static void refresh_anchor(struct writer *w, uint64_t now)
 {
-    const uint64_t least = process.counter_hz / 64, most = process.counter_hz * ANCHOR_SECONDS_MAX;
     if (!take_collectors_anchor(w, now))
         take_own_anchor(w);
+    const uint64_t hz = w->counter_hz, least = hz / 64, most = hz * ANCHOR_SECONDS_MAX;
     w->anchor_cycles = w->anchor_cycles < least ? least : w->anchor_cycles < most ? w->anchor_cycles * 2 : most;
 }
 
@@ -110,6 +113,8 @@ static inline bool look_ahead(struct writer *w)
     __builtin_prefetch(w->hot.data + (pos & w->hot.mask), 1);
     if (pos + w->block - 1 >= w->open_until && w->ahead)
         __builtin_prefetch(w->slot);
+    if (is_anchor_old(w, FAPILOGI_COUNTER() + w->anchor_cycles / 4)) /* or will be when the block is opened */
+        __builtin_prefetch(&w->ctl->anchor_cycles);
     w->hot.limit[0] = pos;
     return true;
 }
@@ -166,7 +171,7 @@ static inline bool open_short(struct writer *w, const struct fapilog_site_desc *
     return true;
 }
 
-__attribute__((section(".text.hot.fapilogi"), aligned(64)))
+BESIDE_SLOW
 struct fapilogi_pending *fapilogi_slow(struct fapilogi_lane *lane, const struct fapilogi_logger *log,
                                        struct fapilog_site_desc *site, uint32_t level, size_t args_size)
 {

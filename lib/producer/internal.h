@@ -89,6 +89,8 @@ struct writer {
     bool realtime;
     struct fapilog_lane_slot *slot;
     uint64_t ahead;            /* how far beyond head open_until may lie; 0: not to be moved without more questions */
+    const struct fapilog_ctl *ctl; /* as struct process has it, whose page has grown cold */
+    uint64_t counter_hz;           /* likewise */
     struct fapilog_lane *lane; /* NULL: the thread has no lane of its own */
     uint64_t cap;
     uint64_t populated;     /* what lies before has memory; UINT64_MAX: all of the lane */

@@ -32,6 +32,8 @@ static void bind_lane(struct writer *w, uint32_t index)
     struct fapilog_lane *lane = &a->lanes[index];
     store_rlx(&w->lane, lane); /* order: relaxed - others only look whether there is one */
     w->slot = slot_of(index);
+    w->ctl = process.ctl;
+    w->counter_hz = process.counter_hz;
     w->index = index;
     w->cap = UINT64_C(1) << lane->cap_log2;
     w->block = UINT32_C(1) << lane->block_log2;

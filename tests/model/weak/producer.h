@@ -87,6 +87,7 @@ static void producer_init(struct writer *w, uint32_t mode)
 {
     w->lane = &shared_lane;
     w->slot = &shared_slot;
+    w->ctl = &segment_ctl.ctl;
     w->cap = LANE_BYTES;
     w->block = BLOCK_BYTES;
     w->index = FAPILOG_SHARED_LANES;
