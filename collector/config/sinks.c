@@ -359,6 +359,15 @@ static void derived_of(struct config *c, struct sink *s, const char *path)
     }
 }
 
+/* Where the sink is from; or the option whose name begins the text, when that stands far from the sink. */
+static const char *source_of_problem(const struct config *c, const char *path, const char *text)
+{
+    char option[400];
+    (void)snprintf(option, sizeof option, "%s.%.*s", path, (int)strcspn(text, ": "), text);
+    const char *source = config_source(c, option);
+    return strcmp(source, "--set") == 0 ? source : config_source(c, path);
+}
+
 static void finish(struct build *b)
 {
     struct err why = {0};
@@ -368,7 +377,7 @@ static void finish(struct build *b)
         const int r = sink_finish(b->c->sink[i], &why);
         const char *variable = sources_variable(b->c, path);
         if (r < 0)
-            build_problem(b, r, "%s: %s: %s%s%s%s", config_source(b->c, path), path, why.text,
+            build_problem(b, r, "%s: %s: %s%s%s%s", source_of_problem(b->c, path, why.text), path, why.text,
                           variable ? " (the environment has " : "", variable ? variable : "", variable ? ")" : "");
         else
             derived_of(b->c, b->c->sink[i], path);

@@ -222,6 +222,7 @@ static void a_wrong_argument_is_refused(void **state)
         {{.set = {"stages.nope.rate=1"}, .sets_count = 1}, "no such stage"},
         {{.set = {"sinks.console.mde=json"}, .sets_count = 1}, "'mode'"},
         {{.set = {"sinks.console.mode=loud"}, .sets_count = 1}, "pretty"},
+        {{.set = {"sinks.console.format=xml"}, .sets_count = 1}, "--set: sinks.console: format: 'xml' is not one of"},
         {{.set = {"sinks.console.name="}, .sets_count = 1}, "is called 'console'"},
         {{.sink = {"nope:"}, .sinks_count = 1}, "nope"},
         {{.preset = "nope"}, "--preset: 'nope' is not one of"},
