@@ -238,6 +238,8 @@ static int size_and_map(struct making *m, struct err *e)
         r = allocate(m->fd, g->lane_off, g->data_off - g->lane_off);
     if (r < 0) {
         r = err_sys(e, r, "segment: %llu bytes in %s", (unsigned long long)g->file_size, process.dir.path);
+        if (r == -ENOSPC)
+            return err_wrap(e, r, "the file system is full: make it larger, or remove other files from it");
         return r == -EFBIG ? err_wrap(e, r, "see ulimit -f, or take fewer or smaller lanes") : r;
     }
     m->base = mmap(process.segment_place, g->file_size, PROT_READ | PROT_WRITE, MAP_SHARED, m->fd, 0);

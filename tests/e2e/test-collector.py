@@ -480,6 +480,16 @@ def spans_of_overwritten_lanes_are_counted_too():
             check(f"native delivered {delivered} records" in text, text)
 
 
+def a_service_without_room_for_a_ring_says_what_to_do():
+    with Place() as place, small_disk(place, "16k") as small:
+        if not small:
+            return "SKIPPED: cannot mount a small tmpfs"
+        os.chmod(small, 0o700)
+        _, err = place.start([LOAD, "--records", "1", small]).communicate(timeout=30)
+        check("logging is off: segment: " in err and "No space left on device; the file system is full: make it larger" in err,
+              err)
+
+
 def a_flush_tells_when_a_sink_fails():
     with Place() as place, small_disk(place, "16k") as small:
         if not small:
@@ -554,7 +564,7 @@ if __name__ == "__main__":
         spans_go_to_the_native_sink,
         a_native_sink_takes_the_levels_that_it_asks_for,
         spans_of_overwritten_lanes_are_counted_too,
-        a_flush_tells_when_a_sink_fails,
+        a_flush_tells_when_a_sink_fails, a_service_without_room_for_a_ring_says_what_to_do,
         wrong_usage_is_status_2_and_says_why,
         sinks_come_from_the_environment,
     ]))
