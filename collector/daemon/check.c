@@ -9,7 +9,10 @@
 #include "lib/ring/ringdir.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* What the start would say of it; it need not be there yet. Whoever checks may be somebody else than the collector. */
@@ -60,6 +63,39 @@ static int print_state(const struct options *o, const struct config *c, FILE *f,
     return 0;
 }
 
+/* Whether a file there can be written or made, or files in that directory; 0 or -errno. */
+static int try_output(const char *path, struct err *why)
+{
+    char above[PATH_MAX];
+    struct stat st;
+    (void)snprintf(above, sizeof above, "%s", path);
+    const bool is_there = stat(path, &st) == 0;
+    if (!is_there && errno != ENOENT)
+        return err_sys(why, -errno, "%s", path);
+    const char *at = is_there ? path : dirname(above);
+    const int mode = is_there && !S_ISDIR(st.st_mode) ? W_OK : W_OK | X_OK;
+    return faccessat(AT_FDCWD, at, mode, AT_EACCESS) < 0 ? err_sys(why, -errno, "%s", at) : 0;
+}
+
+/* A warning only: it may be mended before the start, and a directory that is missing root makes for the user. */
+static void try_outputs(const struct options *o, struct sink *s)
+{
+    const struct opt *rows;
+    void *cfg;
+    for (unsigned i = 0; (rows = sink_table(s, i, &cfg)); i++)
+        for (; rows->type != OPT_END_ROW; rows++) {
+            char text[ERR_TEXT_MAX + 400];
+            struct err why = { 0 };
+            const char *const *path = (const char *const *)(const void *)((const char *)cfg + rows->offset);
+            const int r = rows->flags & (OPT_OUTPUT | OPT_OUTPUT_DIR) && *path ? try_output(*path, &why) : 0;
+            if (r == 0 || (r == -ENOENT && o->privileges.is_done))
+                continue;
+            (void)snprintf(text, sizeof text, "sinks.%s.%s: %s; looked at as uid %u", s->common.name, rows->name,
+                           why.text, (unsigned)geteuid());
+            say_line(stderr, text);
+        }
+}
+
 int check_write(const struct options *o, FILE *f, struct err *e)
 {
     struct config c;
@@ -72,6 +108,8 @@ int check_write(const struct options *o, FILE *f, struct err *e)
     if (c.settings.user && u->uid != geteuid())
         (void)fprintf(stderr, "fapilog-collector: user: only root can become %s; checked as uid %u\n", u->name,
                       (unsigned)geteuid());
+    for (uint32_t i = 0; i < c.sinks_count; i++)
+        try_outputs(o, c.sink[i]);
     r = endpoint_check(&c, e);
     if (r == 0)
         r = chain_try(&c, e);

@@ -232,6 +232,20 @@ def a_ring_directory_that_cannot_be_used_is_told():
             check((why in said and "looked at as uid" in said) if why else not said, f"{rings}: {said}")
 
 
+def a_file_that_cannot_be_written_is_told_by_a_check():
+    with Place() as place:
+        open(place.file("file"), "w", encoding="utf-8").close()
+        for uri, said in ((f"file://{place.out}/no/log.jsonl", f"sinks.file.path: {place.out}/no: No such file or directory"),
+                          (f"mmap://{place.out}/file/log.jsonl", f"sinks.mmap.path: {place.out}/file/log.jsonl: Not a directory"),
+                          (f"file:?directory={place.out}/file/logs", f"sinks.file.directory: {place.out}/file/logs: Not a dir"),
+                          (f"native://{place.out}/file/", f"sinks.native.path: {place.out}/file/: Not a directory"),
+                          (place.uri("file"), ""), (place.uri("new"), ""), (f"native://{place.out}/", ""),
+                          (f"file:?directory={place.out}/new", ""), ("file:///dev/null", ""), ("console:", "")):
+            r = execute([COLLECTOR, "--rings", place.rings, "--sink", uri, "--check"], status=0)
+            err = r.err.decode()
+            check((said in err and "looked at as uid" in err) if said else not err, f"{uri}: {err!r}")
+
+
 def a_program_that_cannot_be_run_is_told_before_there_are_records():
     with Place() as place:
         with open(place.file("text"), "w", encoding="utf-8"):
@@ -389,7 +403,7 @@ if __name__ == "__main__":
         check_tries_what_only_opening_a_stage_tells, a_format_that_a_sink_cannot_use_is_refused,
         two_sinks_on_one_file_are_refused_however_it_is_spelt,
         a_ring_directory_that_cannot_be_used_is_told,
-        a_program_that_cannot_be_run_is_told_before_there_are_records,
+        a_program_that_cannot_be_run_is_told_before_there_are_records, a_file_that_cannot_be_written_is_told_by_a_check,
         check_says_where_rings_and_spools_are,
         a_secret_is_shown_nowhere,
         every_preset_is_valid_with_what_is_built_in,
