@@ -226,6 +226,9 @@ static int size_and_map(struct making *m, struct err *e)
 {
     const struct geometry *g = &process.geometry;
     struct rlimit most;
+    if (g->file_size > GEOMETRY_FILE_MAX)
+        return err_set(e, -EINVAL, "segment: %llu bytes, at most %llu are read: take fewer or smaller lanes",
+                       (unsigned long long)g->file_size, (unsigned long long)GEOMETRY_FILE_MAX);
     int r = liveness_take(m->fd);
     if (r == 0 && getrlimit(RLIMIT_FSIZE, &most) == 0 && most.rlim_cur < g->file_size)
         r = -EFBIG; /* ftruncate() would raise SIGXFSZ */

@@ -1,6 +1,7 @@
 /* The rules a superblock must satisfy before anything in the file is used. */
 #include "lib/base/check.h"
 #include "lib/reader/segment.h"
+#include "lib/ring/geometry.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -95,7 +96,7 @@ int segment_check(const struct fapilog_superblock *sb, uint64_t file_bytes, unsi
     if (sb->file_size > file_bytes && !salvage)
         return err_set(e, -EBADMSG, "file has %" PRIu64 " bytes, its superblock says %" PRIu64, file_bytes,
                        sb->file_size);
-    const uint64_t file_max = limits && limits->file_bytes_max ? limits->file_bytes_max : UINT64_C(64) << 30;
+    const uint64_t file_max = limits && limits->file_bytes_max ? limits->file_bytes_max : GEOMETRY_FILE_MAX;
     if (sb->file_size > file_max)
         return err_set(e, -EBADMSG, "%" PRIu64 " bytes, allowed are %" PRIu64, sb->file_size, file_max);
     if (sb->clock_kind < FAPILOG_CLOCK_TSC || sb->clock_kind > FAPILOG_CLOCK_MONOTONIC)

@@ -15,6 +15,9 @@ enum {
     GEOMETRY_REGISTRY_MAX = 1 << 24,
 };
 
+/* Of a segment file. Readers refuse a larger one, so that a size out of a damaged file costs no address space. */
+#define GEOMETRY_FILE_MAX (UINT64_C(64) << 30)
+
 struct geometry {
     /* chosen */
     uint32_t lane_count; /* including the shared lanes */

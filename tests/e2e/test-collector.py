@@ -490,6 +490,18 @@ def a_service_without_room_for_a_ring_says_what_to_do():
               err)
 
 
+def a_ring_that_no_collector_would_read_is_not_made():
+    """64 GB of address space, hardly any memory: four lanes are shared."""
+    with Place() as place:
+        for lanes in 59, 60:
+            out, err = place.load("--records", 5, "--lane-bytes", 1 << 30, "--lanes", lanes).communicate(timeout=30)
+            is_made = lanes == 59
+            check(err == "" if is_made else "logging is off: segment: " in err and "take fewer or smaller lanes" in err, err)
+            check(len(rings(place)) == is_made, f"{os.listdir(place.rings)}")
+            text = place.drain("--verbose")
+            check(f"processed {5 * is_made}" in text and "allowed are" not in text, text)
+
+
 def a_flush_tells_when_a_sink_fails():
     with Place() as place, small_disk(place, "16k") as small:
         if not small:
@@ -564,7 +576,9 @@ if __name__ == "__main__":
         spans_go_to_the_native_sink,
         a_native_sink_takes_the_levels_that_it_asks_for,
         spans_of_overwritten_lanes_are_counted_too,
-        a_flush_tells_when_a_sink_fails, a_service_without_room_for_a_ring_says_what_to_do,
+        a_flush_tells_when_a_sink_fails,
+        a_service_without_room_for_a_ring_says_what_to_do,
+        a_ring_that_no_collector_would_read_is_not_made,
         wrong_usage_is_status_2_and_says_why,
         sinks_come_from_the_environment,
     ]))
