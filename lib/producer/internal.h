@@ -13,6 +13,7 @@
  *   P1 -> P2   the process lock is released           and taken
  *   F1 -> F2   a child's segment stands               its other threads use it
  *   K1 -> K2   the capture list is unlocked           and locked
+ *   V1 -> V2   a heartbeat is seen for the first time others know how long it counts
  *   M1 -> M2   process.mode: records have a place     a log call, which a lowered threshold let in, looks for it
  *
  *   fapilogi_self -> writer (one per thread) -> lane in mapping A
