@@ -101,7 +101,7 @@ static void stream_fail(struct stream *st, int error, const char *reason)
 
 static void fail_to_connect(struct stream *st, int error, const char *what, const char *advice)
 {
-    char reason[300];
+    char reason[400];
     (void)snprintf(reason, sizeof reason, "%s%s%s", what, *advice ? "; " : "", advice);
     stream_fail(st, error, reason);
 }
