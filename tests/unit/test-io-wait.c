@@ -234,6 +234,21 @@ static void a_turn_waits_until_its_deadline(void **state)
     assert_true(clock_mono_ns() >= deadline);
 }
 
+static void a_turn_ends_with_the_first_timer(void **state)
+{
+    const uint64_t now = clock_mono_ns();
+    struct probe near = probe_timer(now + 20 * NS_PER_MS), far = probe_timer(now + 3600 * NS_PER_S);
+
+    NEED_IO();
+    probe_submit(io, &far);
+    probe_submit(io, &near);
+    while (near.calls == 0)
+        (void)io_turn(io, now + 3600 * NS_PER_S); /* or the test never ends */
+    assert_int_equal(far.calls, 0);
+    io_cancel(io, &far.req);
+    probe_wait(io, &far, 1);
+}
+
 static void on_alarm(int sig)
 {
     (void)sig;
@@ -276,6 +291,7 @@ int main(void)
         cmocka_unit_test(timers_end_in_the_order_of_their_deadlines_and_never_early),
         cmocka_unit_test(a_deadline_in_the_past_ends_at_once),
         cmocka_unit_test(a_turn_waits_until_its_deadline),
+        cmocka_unit_test(a_turn_ends_with_the_first_timer),
         cmocka_unit_test(a_signal_ends_the_wait),
     };
 
