@@ -1,6 +1,7 @@
 /* The Loki sink: labels, the order inside a stream, both encodings of a push, and what answers mean. */
 #include "tests/unit/http-sink-fixture.h"
 
+#include "collector/sinks/event.h"
 #include "collector/sinks/loki.h"
 
 #include <snappy-c.h>
@@ -310,6 +311,47 @@ static void the_length_of_a_stream_is_as_short_as_it_can_be(void **state)
     end();
 }
 
+/* Whatever length the numbers of a time have, before 1970 the greatest. */
+static void times_of_all_lengths_are_what_they_were(void **state)
+{
+    static const int64_t seconds[] = {-1, 0, 127, 128, 16383, 16384, 2097151, 2097152, 268435455, 268435456,
+                                      9000000000};
+    static const int64_t nanos[] = {0, 1, 127, 128, 16383, 16384, 2097151, 2097152, 268435455, 268435456, 999999999};
+    (void)state;
+    start("", "?labels=app=x");
+    for (unsigned k = 0; k < ARRAY_COUNT(seconds) * ARRAY_COUNT(nanos); k++) {
+        const int64_t s = seconds[k / ARRAY_COUNT(nanos)], ns = nanos[k % ARRAY_COUNT(nanos)];
+        struct loki_push push = {0};
+        struct buf body = {0};
+        unsigned number;
+        size_t n;
+        entry[0] = remote_run_entry(&run, 0, s * 1000000000 + ns, 10);
+        const struct sink_request q = {.entry = (const struct entry_head *const *)entry, .count = 1};
+        assert_int_equal(loki_push_sort(&push, &q), 0);
+        assert_int_equal(loki_push_protobuf(&push, &q, &body), 0);
+        const char *at = body.data, *stream = field(&at, at + body.len, &number, &n);
+        assert_ptr_equal(at, body.data + body.len);
+        (void)field(&stream, at, &number, &n); /* labels */
+        const char *one = field(&stream, at, &number, &n), *stamp = field(&one, at, &number, &n);
+        const char *const stamp_end = stamp + n;
+        (void)field(&stamp, at, &number, &n);
+        assert_true(number == 1 && (int64_t)n == s);
+        if (ns) {
+            (void)field(&stamp, at, &number, &n);
+            assert_true(number == 2 && (int64_t)n == ns);
+        }
+        assert_ptr_equal(stamp, stamp_end);
+        (void)field(&one, at, &number, &n);
+        assert_true(number == 2 && n == event_of_entry(entry[0], false).len);
+        assert_ptr_equal(one, at);
+        buf_done(&body);
+        loki_push_done(&push);
+        free(entry[0]);
+    }
+    entry[0] = NULL;
+    end();
+}
+
 static void neighbours_of_other_streams_find_their_own(void **state)
 {
     struct loki_push push = {0};
@@ -393,6 +435,7 @@ int main(void)
         cmocka_unit_test(damaged_metadata_spoils_nothing_else),
         cmocka_unit_test(protobuf_says_the_same),
         cmocka_unit_test(the_length_of_a_stream_is_as_short_as_it_can_be),
+        cmocka_unit_test(times_of_all_lengths_are_what_they_were),
         cmocka_unit_test(neighbours_of_other_streams_find_their_own),
         cmocka_unit_test(an_answer_that_names_the_oldest_rejects_these_only),
         cmocka_unit_test(only_200_and_204_count_as_taken),
