@@ -26,25 +26,34 @@ static uint64_t rusage_ns(const struct rusage *u)
     return timeval_ns(u->ru_utime) + timeval_ns(u->ru_stime);
 }
 
-__attribute__((noreturn)) static void child_exec(const char *const argv[], const char *stdout_path)
+/* NULL: to standard error. */
+static void redirect(int to, const char *path)
 {
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    const int fd = stdout_path ? open(stdout_path, O_WRONLY | O_CREAT | O_TRUNC, 0600) : dup(2);
-    if (fd < 0 || dup2(fd, 1) < 0)
+    const int fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600) : dup(2);
+    if (fd < 0 || dup2(fd, to) < 0)
         _exit(126);
     close(fd);
+}
+
+__attribute__((noreturn)) static void child_exec(const char *const argv[], const char *stdout_path,
+                                                 const char *stderr_path)
+{
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    redirect(2, stderr_path);
+    redirect(1, stdout_path);
     execvp(argv[0], (char *const *)argv);
     fprintf(stderr, "fapilog-bench: cannot run %s: %s\n", argv[0], strerror(errno));
     _exit(127);
 }
 
-int proc_spawn(const char *const argv[], const char *stdout_path, pid_t *ret_pid, struct err *e)
+int proc_spawn(const char *const argv[], const char *stdout_path, const char *stderr_path, pid_t *ret_pid,
+               struct err *e)
 {
     const pid_t pid = fork();
     if (pid < 0)
         return err_sys(e, -errno, "start %s", argv[0]);
     if (pid == 0)
-        child_exec(argv, stdout_path);
+        child_exec(argv, stdout_path, stderr_path);
     *ret_pid = pid;
     return 0;
 }
@@ -92,7 +101,7 @@ int proc_stop(pid_t pid, const char *what, struct err *e)
 int proc_run(const char *const argv[], const char *stdout_path, uint64_t *cpu_ns, struct err *e)
 {
     pid_t pid = 0;
-    const int r = proc_spawn(argv, stdout_path, &pid, e);
+    const int r = proc_spawn(argv, stdout_path, NULL, &pid, e);
     return r < 0 ? r : proc_wait(pid, argv[0], 0, cpu_ns, e);
 }
 

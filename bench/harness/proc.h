@@ -7,9 +7,10 @@
 
 #include "lib/base/err.h"
 
-/* Starts argv[0] (searched in PATH). The child gets SIGTERM when we die. Its standard output goes to
- * stdout_path, to stderr where that is NULL. */
-int proc_spawn(const char *const argv[], const char *stdout_path, pid_t *ret_pid, struct err *e);
+/* Starts argv[0] (searched in PATH). The child gets SIGTERM when we die. Its standard error goes to stderr_path, to
+ * ours where that is NULL; its standard output to stdout_path, to its standard error where that is NULL. */
+int proc_spawn(const char *const argv[], const char *stdout_path, const char *stderr_path, pid_t *ret_pid,
+               struct err *e);
 
 /* Waits for the end; a child that exits with something else than 0 is an error (as is a signal, unless
  * it is `signal_ok`). Adds its CPU time and that of its children to *cpu_ns where that is not NULL. */

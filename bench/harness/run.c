@@ -70,7 +70,7 @@ static int start_producers(struct run *run, struct err *e)
         snprintf(index, sizeof index, "%u", i);
         const char *const argv[] = {program, run->peer->name, run->session.out, index,
                         run->session.block ? "block" : "discard", fd, NULL};
-        r = proc_spawn(argv, NULL, &run->pid[i], e);
+        r = proc_spawn(argv, NULL, NULL, &run->pid[i], e);
     }
     return r;
 }
@@ -219,6 +219,8 @@ int run_peer(const struct peer *peer, const struct run_config *cfg, struct run_r
             kill(run.pid[i], SIGKILL);
             (void)waitpid(run.pid[i], NULL, 0);
         }
+    if (r < 0)
+        session_show_log(&run.session);
     session_close(&run.session);
     if (run.shared)
         munmap(run.shared, run.shared_size);

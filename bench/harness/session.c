@@ -13,8 +13,10 @@
 #include <linux/magic.h>
 
 #include "bench/harness/outputs.h"
+#include "bench/harness/proc.h"
 #include "bench/harness/tick.h"
 #include "lib/base/check.h"
+#include "lib/base/cleanup.h"
 
 static int make_dir(char *path, size_t size, const char *parent, struct err *e)
 {
@@ -38,6 +40,27 @@ int session_open(struct session *s, const char *peer, const char *tmp, bool bloc
     }
     snprintf(s->out, sizeof s->out, "%.*s/out", (int)sizeof s->root - 8, s->root);
     return mkdir(s->out, 0700) < 0 ? err_sys(e, -errno, "make %s", s->out) : 0;
+}
+
+static void log_path(const struct session *s, char ret[SESSION_PATH_MAX + 16])
+{
+    snprintf(ret, SESSION_PATH_MAX + 16, "%s/consumer.log", s->root);
+}
+
+int session_consumer_start(struct session *s, const char *const argv[], const char *stdout_path, struct err *e)
+{
+    char path[SESSION_PATH_MAX + 16];
+    log_path(s, path);
+    return proc_spawn(argv, stdout_path, path, &s->consumer, e);
+}
+
+void session_show_log(const struct session *s)
+{
+    char path[SESSION_PATH_MAX + 16], line[1024];
+    log_path(s, path);
+    auto_stream f = s->root[0] ? fopen(path, "re") : NULL;
+    while (f && fgets(line, sizeof line, f))
+        fputs(line, stderr);
 }
 
 void session_close(struct session *s)

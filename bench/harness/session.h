@@ -7,6 +7,10 @@
 #include "bench/harness/peer.h"
 
 int session_open(struct session *s, const char *peer, const char *tmp, bool block, struct err *e);
+/* Starts the consumer. What it says on standard error is kept in the session. */
+int session_consumer_start(struct session *s, const char *const argv[], const char *stdout_path, struct err *e);
+/* Shows what the consumer has said, for a run that has failed. */
+void session_show_log(const struct session *s);
 /* Kills what still runs and removes the directories. Fine after a failed open. */
 void session_close(struct session *s);
 

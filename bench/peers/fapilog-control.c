@@ -56,7 +56,7 @@ static int fapilog_start(struct session *s, struct err *e)
     setenv("FAPILOG_ON_FULL", s->block ? "block" : "discard", 0);
     const char *const argv[] = {
         program("FAPILOG_COLLECTOR", FAPILOG_COLLECTOR_BUILT), "--rings", s->rings, "--sink", uri, NULL};
-    const int r = proc_spawn(argv, NULL, &s->consumer, e);
+    const int r = session_consumer_start(s, argv, NULL, e);
     return r < 0 ? r : session_wait(s, has_lock, SETTLE_SECONDS_MAX, "fapilog-collector does not begin", e);
 }
 

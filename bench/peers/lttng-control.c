@@ -42,7 +42,7 @@ static int start_daemon(struct session *s, struct err *e)
     if (daemon_answers(s) > 0)
         return err_set(e, -EEXIST, "an lttng-sessiond is running; stop it, the measured one must be our own");
     const char *const argv[] = {"lttng-sessiond", "--no-kernel", "--quiet", NULL};
-    int r = proc_spawn(argv, "/dev/null", &s->consumer, e);
+    int r = session_consumer_start(s, argv, "/dev/null", e);
     return r < 0 ? r : session_wait(s, daemon_answers, 10, "lttng-sessiond does not open its socket", e);
 }
 

@@ -30,7 +30,7 @@ static int outside_start(struct session *s, struct err *e)
     if (!companion(s, "consumer", program))
         return 0;
     const char *const argv[] = {program, s->out, s->rings, NULL};
-    return proc_spawn(argv, NULL, &s->consumer, e);
+    return session_consumer_start(s, argv, NULL, e);
 }
 
 static int outside_drain(struct session *s, struct err *e)

@@ -43,7 +43,7 @@ static int syslog_start(struct session *s, struct err *e)
     if (r < 0)
         return r;
     const char *const argv[] = {"rsyslogd", "-n", "-f", path, "-i", pid, NULL};
-    r = proc_spawn(argv, NULL, &s->consumer, e);
+    r = session_consumer_start(s, argv, NULL, e);
     return r < 0 ? r : session_wait(s, socket_ready, 10, "rsyslogd does not open its socket", e);
 }
 
