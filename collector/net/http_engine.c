@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 static const char engine_kind;
 
@@ -94,12 +95,30 @@ static struct http_socket *socket_new(struct http *h, curl_socket_t fd)
     return s;
 }
 
+bool http_is_connected(const struct http_call *c, curl_socket_t fd)
+{
+    struct sockaddr_storage peer = {0};
+    socklen_t len = sizeof peer;
+    return fd >= 0 && getpeername(fd, (struct sockaddr *)&peer, &len) == 0 &&
+           (peer.ss_family != AF_UNIX || (c->q->peer && c->q->peer->unix_socket));
+}
+
+static void note_socket(CURL *easy, curl_socket_t fd, int what)
+{
+    struct http_call *c = NULL;
+    (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&c);
+    if (!c || !c->q)
+        return;
+    c->is_connected |= http_is_connected(c, fd);
+    c->fd = what == CURL_POLL_REMOVE ? -1 : fd;
+}
+
 /* curl's: it wants this socket watched in another way. */
 static int on_watch(CURL *easy, curl_socket_t fd, int what, void *user, void *socket_user)
 {
     struct http *h = user;
     struct http_socket *s = socket_user;
-    (void)easy;
+    note_socket(easy, fd, what);
     if (what == CURL_POLL_REMOVE) {
         if (!s)
             return 0;

@@ -23,6 +23,8 @@ struct http_call {
     struct curl_slist *headers;
     enum http_call_state state;
     unsigned redirects;            /* that were followed */
+    curl_socket_t fd;              /* that curl has watched last for it, or -1 */
+    bool is_connected;             /* the socket before that one was; curl tells it only after the handshake */
     int stop;                      /* why the answer was not read to its end: -EMSGSIZE, -ENOMEM */
     char error[CURL_ERROR_SIZE];
 };
@@ -54,6 +56,8 @@ struct http {
 };
 
 
+/* Whether the socket is one to a peer that has taken the connection; no pair of curl's own. */
+bool http_is_connected(const struct http_call *c, curl_socket_t fd);
 /* Sets the timer for what is next. */
 void http_engine_arm(struct http *h);
 /* The call has ended: takes the answer over from curl. Its done runs in this turn or the next. */

@@ -213,6 +213,8 @@ static int set_up(struct http_call *c)
     c->error[0] = '\0';
     c->stop = 0;
     c->redirects = 0;
+    c->fd = -1;
+    c->is_connected = false;
     (void)curl_easy_setopt(easy, CURLOPT_PRIVATE, c);
     (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, c->error);
     /* A redirect never takes encryption away. */
@@ -320,14 +322,13 @@ static void name_peer(const struct http_call *c, char *ret, size_t size)
  * the advice. */
 static const char *progress(const struct http_call *c, char *ret, size_t size)
 {
-    curl_off_t found = 0, connected = 0, started = 0;
+    curl_off_t found = 0, started = 0;
     long answered = 0;
     char to[120];
     (void)curl_easy_getinfo(c->easy, CURLINFO_NAMELOOKUP_TIME_T, &found);
-    (void)curl_easy_getinfo(c->easy, CURLINFO_CONNECT_TIME_T, &connected);
     (void)curl_easy_getinfo(c->easy, CURLINFO_PRETRANSFER_TIME_T, &started);
     (void)curl_easy_getinfo(c->easy, CURLINFO_HEADER_SIZE, &answered);
-    if (started || connected) {
+    if (started || c->is_connected || http_is_connected(c, c->fd)) {
         (void)snprintf(ret, size, "%s", answered ? "no whole answer in time" : started ? "no answer in time" :
                        has_proxy(c) ? "no way through the proxy in time" : CONNECT_SHAKES_TOO_LONG);
         return "";

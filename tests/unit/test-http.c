@@ -312,6 +312,29 @@ static void where_nothing_takes_a_connection_it_is_said_which_and_what_to_look_a
     end();
 }
 
+static void a_handshake_that_is_not_answered_is_no_missing_connection(void **state)
+{
+    struct sockaddr_in address;
+    (void)state;
+    start(echo, NULL);
+    const int fd = hole_listen(&address, 4); /* the kernel takes connections, and nobody reads */
+    (void)snprintf(bed.url, sizeof bed.url, "https://127.0.0.1:%u/in", ntohs(address.sin_port));
+    for (unsigned i = 0; i < 2; i++) {
+        bed.q[i] = (struct http_request){.method = "POST", .url = bed.url, .body = "x", .body_len = 1,
+                                         .timeout_ns = 250 * NS_PER_MS, .done = on_done};
+        http_submit(bed.http, &bed.q[i]);
+    }
+    const uint64_t until = clock_mono_ns() + 100 * NS_PER_MS;
+    while (clock_mono_ns() < until)
+        CHECK(io_turn(bed.io, until) >= 0);
+    http_cancel(bed.http, &bed.q[1]);
+    wait_for(2);
+    for (unsigned i = 0; i < 2; i++)
+        assert_string_equal(bed.q[i].reason, "the TLS handshake takes too long; does the peer speak TLS on this port?");
+    (void)close(fd);
+    end();
+}
+
 static void nobody_listens_and_no_such_url(void **state)
 {
     (void)state;
@@ -589,6 +612,7 @@ int main(void)
         cmocka_unit_test(what_a_server_has_said_counts_when_it_closes_early),
         cmocka_unit_test(a_server_that_hangs_runs_into_the_timeout),
         cmocka_unit_test(where_nothing_takes_a_connection_it_is_said_which_and_what_to_look_at),
+        cmocka_unit_test(a_handshake_that_is_not_answered_is_no_missing_connection),
         cmocka_unit_test(nobody_listens_and_no_such_url),
         cmocka_unit_test(cancel_and_shutdown_end_each_request_once),
         cmocka_unit_test(without_memory_a_request_ends_like_any_other),
