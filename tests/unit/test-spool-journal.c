@@ -480,7 +480,7 @@ static void an_image_is_safe_before_a_file_can_be_written(void **state)
     assert_false(t[1].settled);
     obstacle(1, false);
     fake_until(f, NS_PER_S, t[1].settled);
-    assert_non_null(strstr(f->message, "it can be written again"));
+    assert_non_null(strstr(f->message, "spool: it can be written again"));
     assert_true(fake_is_balanced(f));
     f->script = NULL;
     fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
@@ -488,33 +488,6 @@ static void an_image_is_safe_before_a_file_can_be_written(void **state)
     assert_true(fake_is_balanced(f));
     fake_stop(f);
     assert_false(has_journal());
-}
-
-/* That the server has taken all of it says nothing of the disk. */
-static void a_disk_counts_as_mended_once_it_has_taken_a_write(void **state)
-{
-    struct fake_ticket t;
-    (void)state;
-    f->script = always_fail;
-    start();
-    obstacle(1, true);
-    put_image(20, &t);
-    fake_until(f, NS_PER_MS, strstr(f->message, "records stay in the rings"));
-    f->script = NULL;
-    fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
-    assert_each_delivered_once(0, 20);
-    assert_non_null(strstr(f->message, "records stay in the rings"));
-    f->script = always_fail;
-    put_image(20, &t);
-    fake_until(f, 0, t.settled);
-    fake_run(f, 2 * NS_PER_S);
-    assert_non_null(strstr(f->message, "records stay in the rings"));
-    obstacle(1, false);
-    fake_until(f, NS_PER_S, strstr(f->message, "it can be written again"));
-    f->script = NULL;
-    fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
-    assert_each_delivered_once(20, 40);
-    assert_true(fake_is_balanced(f));
 }
 
 static void what_no_file_has_got_the_next_run_delivers(void **state)
@@ -721,7 +694,6 @@ int main(void)
 {
     struct CMUnitTest spools[] = {
         cmocka_unit_test(an_image_is_safe_before_a_file_can_be_written),
-        cmocka_unit_test(a_disk_counts_as_mended_once_it_has_taken_a_write),
         cmocka_unit_test(what_no_file_has_got_the_next_run_delivers),
         cmocka_unit_test(a_file_that_was_just_begun_is_begun_again),
         cmocka_unit_test(what_a_file_has_as_well_is_delivered_once),

@@ -39,6 +39,32 @@ static void what_can_be_written_nowhere_is_delivered_out_of_the_journal(void **s
     assert_false(has_journal());
 }
 
+/* That the server has taken all of it says nothing of the disk. */
+static void a_disk_counts_as_mended_once_it_has_taken_a_write(void **state)
+{
+    struct fake_ticket t[2];
+    (void)state;
+    f->script = always_fail;
+    start();
+    obstacle(1, true);
+    put_image(20, &t[0]);
+    fake_until(f, NS_PER_MS, strstr(f->message, "records stay in the rings"));
+    f->script = NULL;
+    fake_until(f, 100 * NS_PER_MS, remote_is_idle(f->r, true));
+    fake_run(f, 0);
+    assert_int_equal(f->messages, 1);
+    obstacle(1, false);
+    f->script = always_fail;
+    put_image(20, &t[1]);
+    fake_until(f, NS_PER_S, t[1].settled);
+    fake_until(f, NS_PER_S, strstr(f->message, "spool: it can be written again"));
+    assert_int_equal(f->messages, 2);
+    f->script = NULL;
+    fake_until(f, 100 * NS_PER_MS, remote_is_idle(f->r, true));
+    assert_each_delivered_once(0, 40);
+    assert_true(fake_is_balanced(f));
+}
+
 static bool answer_once(struct fake *g, struct sink_request *q, struct sink_result *a)
 {
     return g->delivered_cap && g->delivered[0] ? always_fail(g, q, a) : true;
@@ -199,6 +225,7 @@ static void whatever_comes_and_goes_each_record_is_delivered_once(void **state)
 int main(void)
 {
     struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_disk_counts_as_mended_once_it_has_taken_a_write),
         cmocka_unit_test(what_can_be_written_nowhere_is_delivered_out_of_the_journal),
         cmocka_unit_test(what_the_journal_has_delivered_in_part_the_next_run_delivers_out_of_it),
         cmocka_unit_test(what_the_journal_has_delivered_in_part_the_next_run_delivers_out_of_a_file),
