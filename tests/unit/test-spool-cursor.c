@@ -54,6 +54,21 @@ static void assert_settled(uint64_t sequence, uint32_t index)
     assert_int_equal(cursor_unsettled(&c, sequence, RECORDS), RECORDS - 1);
 }
 
+static void the_next_number_is_behind_all_that_were_begun(void **state)
+{
+    (void)state;
+    assert_int_equal(cursor_next(&c), 1);
+    cursor_begin(&c, 3);
+    cursor_begin(&c, 2);
+    open_again();
+    assert_int_equal(cursor_next(&c), 4);
+    cursor_begin(&c, BEHIND); /* in a far slot */
+    open_again();
+    assert_int_equal(cursor_next(&c), BEHIND + 1);
+    c.map->slot[0].sequence = UINT64_MAX; /* damage must not use up the numbers */
+    assert_int_equal(cursor_next(&c), BEHIND + 1);
+}
+
 static void what_is_settled_far_ahead_of_the_oldest_block_is_kept(void **state)
 {
     (void)state;
@@ -121,6 +136,7 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        T(the_next_number_is_behind_all_that_were_begun),
         T(what_is_settled_far_ahead_of_the_oldest_block_is_kept),
         T(one_block_more_is_not_kept_before_another_is_done),
         T(a_block_that_comes_near_keeps_what_was_settled_when_it_was_far),

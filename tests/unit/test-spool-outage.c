@@ -2,6 +2,8 @@
  * there, once, whatever comes and goes meanwhile. */
 #include "tests/unit/journal-fixture.h"
 
+#include "collector/delivery/remote/internal.h"
+
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -111,6 +113,60 @@ static void what_the_journal_has_delivered_in_part_the_next_run_delivers_out_of_
     what_the_journal_has_delivered_in_part(true);
 }
 
+/* Maps are written to all the same. */
+static void disk_takes(bool anything)
+{
+    static struct rlimit all;
+    if (!all.rlim_max)
+        assert_int_equal(getrlimit(RLIMIT_FSIZE, &all), 0);
+    const struct rlimit none = { 0, all.rlim_max };
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, anything ? &all : &none), 0);
+}
+
+/* What comes of the first image fails. */
+static bool answer_all_but_the_first(struct fake *g, struct sink_request *q, struct sink_result *a)
+{
+    for (uint32_t i = 0; i < q->count; i++)
+        if (fake_number(q->entry[i]) < 20)
+            return always_fail(g, q, a);
+    return true;
+}
+
+/* The number of a block that was delivered out of the journal, of which no file tells, is not given to another one: its
+ * records would be settled already. */
+static void what_comes_after_a_restart_is_not_taken_for_what_the_journal_has_delivered(void **state)
+{
+    struct fake_ticket t[3];
+    (void)state;
+    fake_option(f, "batch_size", "10");
+    fake_option(f, "breaker_enabled", "false");
+    fake_option(f, "retry_base_delay", "1h"); /* the others overtake */
+    fake_option(f, "retry_max_delay", "1h");
+    f->script = always_fail;
+    start();
+    put_image(20, &t[0]);
+    fake_until(f, NS_PER_MS, t[0].settled && !spool_journal_waits(f->r->spool)); /* in a file */
+    disk_takes(false);
+    put_image(20, &t[1]);
+    fake_until(f, NS_PER_MS, strstr(f->message, "records stay in the rings"));
+    f->script = answer_all_but_the_first;
+    fake_until(f, NS_PER_MS, fake_stats(f).delivered == 20);
+    assert_each_delivered_once(20, 40);
+    fake_until(f, 0, !spool_journal_waits(f->r->spool));
+    fake_stop(f);
+    disk_takes(true);
+    f->script = always_fail;
+    start();
+    assert_int_equal(fake_stats(f).spooled_records, 20);
+    put_image(20, &t[2]);
+    fake_until(f, NS_PER_MS, t[2].settled);
+    f->script = NULL;
+    fake_until(f, 60 * NS_PER_S, remote_is_idle(f->r, true));
+    assert_each_delivered_once(0, 60);
+    assert_true(fake_is_balanced(f));
+}
+
 /* ---- server, disk and collector come and go ---- */
 
 static uint32_t draw;
@@ -125,17 +181,6 @@ static uint32_t draw_next(uint32_t below)
 static bool answer_some(struct fake *g, struct sink_request *q, struct sink_result *a)
 {
     return is_server_up && draw_next(4) ? true : always_fail(g, q, a);
-}
-
-/* Maps are written to all the same. */
-static void disk_takes(bool anything)
-{
-    static struct rlimit all;
-    if (!all.rlim_max)
-        assert_int_equal(getrlimit(RLIMIT_FSIZE, &all), 0);
-    const struct rlimit none = { 0, all.rlim_max };
-    (void)signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, anything ? &all : &none), 0);
 }
 
 enum { STORY_STEPS = 3000, STORY_IMAGES = 500, STORY_RECORDS = 60 };
@@ -193,6 +238,12 @@ static void story_step(struct story *s, unsigned *stops)
     assert_true(fake_is_balanced(f));
 }
 
+/* The fake counts up to the last that has come. */
+static unsigned deliveries(uint64_t n)
+{
+    return n < f->delivered_cap ? f->delivered[n] : 0;
+}
+
 static void whatever_comes_and_goes_each_record_is_delivered_once(void **state)
 {
     unsigned stops = 0, direct = 0;
@@ -215,7 +266,7 @@ static void whatever_comes_and_goes_each_record_is_delivered_once(void **state)
         is_server_up = true;
         fake_until(f, 100 * NS_PER_MS, remote_is_idle(f->r, true));
         for (uint64_t n = s.from[0]; n < f->next; n++)
-            assert_true(f->delivered[n] == 1 || (s.is_gone[n - s.from[0]] && !f->delivered[n]));
+            assert_true(deliveries(n) == 1 || (s.is_gone[n - s.from[0]] && !deliveries(n)));
         assert_true(fake_is_balanced(f));
         assert_int_equal(fake_stats(f).dropped_corrupt, 0);
         fake_stop(f);
@@ -229,6 +280,7 @@ int main(void)
         cmocka_unit_test(what_can_be_written_nowhere_is_delivered_out_of_the_journal),
         cmocka_unit_test(what_the_journal_has_delivered_in_part_the_next_run_delivers_out_of_it),
         cmocka_unit_test(what_the_journal_has_delivered_in_part_the_next_run_delivers_out_of_a_file),
+        cmocka_unit_test(what_comes_after_a_restart_is_not_taken_for_what_the_journal_has_delivered),
         cmocka_unit_test(whatever_comes_and_goes_each_record_is_delivered_once),
     };
     return run_on_every_backend(tests, ARRAY_COUNT(tests));

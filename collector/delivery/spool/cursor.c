@@ -13,6 +13,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#define SEQUENCE_MAX (UINT64_MAX / 2) /* beyond it is damage */
+
 static struct cursor_map *map_file(const char *path, struct err *e)
 {
     auto_fd fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -76,6 +78,17 @@ void cursor_close(struct cursor *c)
     if (c->map)
         (void)munmap(c->map, sizeof *c->map);
     c->map = NULL;
+}
+
+uint64_t cursor_next(const struct cursor *c)
+{
+    uint64_t last = 0;
+    for (unsigned i = 0; i < CURSOR_SLOTS; i++) {
+        const uint64_t sequence = c->map->slot[i].sequence;
+        if (sequence > last && sequence < SEQUENCE_MAX)
+            last = sequence;
+    }
+    return last + 1;
 }
 
 void cursor_set_base(struct cursor *c, uint64_t sequence)

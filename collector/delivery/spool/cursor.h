@@ -48,6 +48,9 @@ struct cursor {
 /* Where the file cannot be made or mapped, memory takes its place and the reason is in e: nothing fails. */
 void cursor_open(struct cursor *c, const char *dir, struct err *e);
 void cursor_close(struct cursor *c);
+/* Behind all blocks of which something was ever noted here. What is settled of them must not be taken for what has come
+ * since, when neither a file nor the journal has them any more. */
+uint64_t cursor_next(const struct cursor *c);
 void cursor_set_base(struct cursor *c, uint64_t sequence);
 void cursor_set_noted(struct cursor *c, uint64_t sequence);
 /* Makes room for the block's bits; without (all far slots are in use) its acknowledgements are not kept. */

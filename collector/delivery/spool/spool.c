@@ -198,6 +198,13 @@ static void found_report(struct spool *s)
         spool_say(s, "%s: %u files cannot be read and are left alone", s->cfg.dir, s->log.unreadable);
 }
 
+/* Those before are taken, whatever has become of the files. */
+static void numbers_skip(struct spool *s, uint64_t next)
+{
+    if (s->log.next_sequence < next)
+        s->log.next_sequence = next;
+}
+
 int spool_open(const struct spool_config *cfg, struct spool **ret, struct err *e)
 {
     struct spool *s = calloc(1, sizeof *s);
@@ -225,9 +232,9 @@ int spool_open(const struct spool_config *cfg, struct spool **ret, struct err *e
     if (!s->cursor.is_file)
         spool_say(s, "spool of %s: %s; after a crash records that were delivered may be sent again", cfg->sink,
                   why.text);
-    const uint64_t known = s->cursor.base > s->cursor.noted ? s->cursor.base : s->cursor.noted;
-    if (s->log.next_sequence < known)
-        s->log.next_sequence = known; /* these numbers are taken, whatever has become of the files */
+    numbers_skip(s, s->cursor.base);
+    numbers_skip(s, s->cursor.noted);
+    numbers_skip(s, cursor_next(&s->cursor));
     s->reader.sequence = s->cursor.base;
     if (s->found_sequence + 1 < s->cursor.base)
         s->found_sequence = s->cursor.base - 1;
