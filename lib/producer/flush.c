@@ -66,6 +66,7 @@ static int wait_done(const uint64_t *until, uint64_t timeout_ns, uint64_t *ret_p
 static int flush_ring(uint64_t timeout_ns, struct fapilog_flush_report *report)
 {
     const uint32_t count = process.geometry.lane_count;
+    const uint64_t beat = fapilogi_heartbeat();
     uint64_t *until = calloc(count, sizeof *until);
     if (!until)
         return -ENOMEM;
@@ -77,7 +78,7 @@ static int flush_ring(uint64_t timeout_ns, struct fapilog_flush_report *report)
     fapilogi_bell();
     int r = wait_done(until, timeout_ns, &report->pending_bytes);
     report_sinks(report);
-    if (r == -ETIMEDOUT && !fapilogi_collector_alive(clock_mono_ns()))
+    if (r == -ETIMEDOUT && !fapilogi_collector_was_seen(beat, clock_mono_ns()))
         r = -ENOTCONN;
     else if (r == -ETIMEDOUT && report->failing_count)
         r = -EIO;

@@ -311,7 +311,11 @@ void fapilogi_bell(void);
 bool fapilogi_wait_head(struct writer *w, uint64_t want, uint64_t *ret_head);
 
 /* pulse.c */
+/* Whether it is worth while to wait for a collector: one that only seems to be gone gets a moment to show itself. */
 bool fapilogi_collector_alive(uint64_t now_ns);
+/* For a wait that has come to its end: whether one was there at all. `since` is the heartbeat at its begin. */
+bool fapilogi_collector_was_seen(uint64_t since, uint64_t now_ns);
+uint64_t fapilogi_heartbeat(void);
 
 /* text.c */
 void fapilogi_backtrace_prime(bool always);

@@ -5,39 +5,42 @@
 
 #include "lib/base/atomics.h"
 #include "lib/ring/clock.h"
-#include "lib/ring/liveness.h"
-
-#include <errno.h>
-#include <unistd.h>
 
 #define SILENCE_NS_MAX UINT64_C(2000000000) /* a collector that is silent for longer is gone */
+#define NEXT_BEAT_NS UINT64_C(1000000000)   /* one that only seems to be shows another one in 0.4 s */
 
 static struct {
     uint64_t beat;     /* the last one that was seen */
-    uint64_t until_ns; /* it counts so long by our clock; 0: not at all */
+    uint64_t until_ns; /* it counts so long by our clock */
 } pulse;
 
-static bool is_lock_held(void)
+static bool is_fresh(uint64_t beat, uint64_t now_ns)
 {
-    const int saved = errno, dir = ringdir_open(&process.dir, false, NULL);
-    const bool is_held = dir >= 0 && liveness_probe_collector(dir) > 0;
-    if (dir >= 0)
-        (void)close(dir);
-    errno = saved;
-    return is_held;
+    return beat != 0 && (beat > now_ns || now_ns - beat < SILENCE_NS_MAX);
 }
 
 static uint64_t counts_until(uint64_t beat, uint64_t now_ns)
 {
-    if (beat <= now_ns && now_ns - beat < SILENCE_NS_MAX)
-        return beat + SILENCE_NS_MAX;
-    return beat > now_ns || is_lock_held() ? now_ns + SILENCE_NS_MAX : 0;
+    if (beat > now_ns)
+        return now_ns + SILENCE_NS_MAX;
+    return is_fresh(beat, now_ns) ? beat + SILENCE_NS_MAX : now_ns + NEXT_BEAT_NS;
+}
+
+uint64_t fapilogi_heartbeat(void)
+{
+    /* order: relaxed - a time stamp, nothing is read through it */
+    return load_rlx(&process.ctl->heartbeat_ns);
+}
+
+bool fapilogi_collector_was_seen(uint64_t since, uint64_t now_ns)
+{
+    const uint64_t beat = fapilogi_heartbeat();
+    return beat != since || is_fresh(beat, now_ns);
 }
 
 bool fapilogi_collector_alive(uint64_t now_ns)
 {
-    /* order: relaxed - a time stamp, nothing is read through it */
-    const uint64_t beat = load_rlx(&process.ctl->heartbeat_ns);
+    const uint64_t beat = fapilogi_heartbeat();
     if (beat == 0)
         return false;
     /* order: V2 acquire, pairs with V1 - until_ns belongs to this beat, or to a later one */

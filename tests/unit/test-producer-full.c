@@ -4,7 +4,6 @@
 #include "lib/base/atomics.h"
 #include "lib/base/clock.h"
 #include "lib/ring/clock.h"
-#include "lib/ring/liveness.h"
 #include "tests/common/scenario.h"
 
 #include <setjmp.h>
@@ -16,7 +15,6 @@
 
 #include <cmocka.h>
 
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -255,27 +253,30 @@ static void a_collector_whose_clock_is_ahead_is_waited_for(void **state)
 
 static void a_collector_whose_clock_is_behind_is_waited_for(void **state)
 {
-    const struct scenario *s = *state;
-    char path[128];
-    (void)snprintf(path, sizeof path, "%s/" FAPILOG_COLLECTOR_LOCK, s->dir);
-    const int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    assert_int_equal(liveness_take(lock), 0);
     loses_nothing(*state, just_booted);
-    (void)close(lock);
 }
 
-static void a_collector_whose_clock_was_ahead_is_given_up_when_it_is_gone(void **state)
+static void gives_up(struct scenario *s, beat_func *last)
 {
-    struct scenario *s = *state;
     const pid_t pid = scenario_start(fill_block, NULL);
     assert_true(SCENARIO_UNTIL(shared->stage == 1));
     scenario_open(s);
-    beat(&s->seg[0], an_hour_ahead);
+    beat(&s->seg[0], last);
     shared->stage = 2;
     assert_true(SCENARIO_UNTIL(waitpid(pid, &s->status, WNOHANG) != 0));
     assert_int_equal(s->status, 0);
     assert_true(shared->counters.written > 0);
     assert_int_equal(shared->counters.written + shared->counters.dropped, 20000);
+}
+
+static void a_collector_whose_clock_was_ahead_is_given_up_when_it_is_gone(void **state)
+{
+    gives_up(*state, an_hour_ahead);
+}
+
+static void a_collector_that_has_been_gone_for_long_is_given_up(void **state)
+{
+    gives_up(*state, just_booted);
 }
 
 static void a_blocking_producer_without_a_collector_drops_at_once(void **state)
@@ -441,6 +442,7 @@ int main(void)
         TEST(a_collector_whose_clock_is_ahead_is_waited_for),
         TEST(a_collector_whose_clock_is_behind_is_waited_for),
         TEST(a_collector_whose_clock_was_ahead_is_given_up_when_it_is_gone),
+        TEST(a_collector_that_has_been_gone_for_long_is_given_up),
         TEST(a_blocking_producer_without_a_collector_drops_at_once),
         TEST(fragments_join_at_every_size_around_the_limits),
         TEST(large_dynamic_records_join_too),

@@ -1,6 +1,7 @@
 /* Opening, closing, where the rings lie, what happens without them, flush, modules. */
 #include <fapilog/fapilog.h>
 
+#include "lib/base/atomics.h"
 #include "lib/base/clock.h"
 #include "lib/ring/liveness.h"
 #include "lib/ring/ringdir.h"
@@ -633,6 +634,27 @@ static void flush_times_out_and_tells_when_nobody_is_there(void **state)
     setenv("FAPILOG_RING_DIR", ((struct scenario *)*state)->dir, 1);
 }
 
+/* Long ago by our clock, either way. */
+static void flush_tells_a_collector_that_is_gone_from_one_whose_clock_is_behind(void **state)
+{
+    for (uint64_t beats = 1; beats <= 2; beats++) {
+        struct scenario s;
+        pid_t pid;
+        scenario_init(&s);
+        shared->stage = 0;
+        struct walk *w = start_flush(&s, &pid);
+        w->ctl->heartbeat_ns = 1;
+        shared->stage = 2;
+        assert_true(SCENARIO_UNTIL(w->sb->flush_seq == 1));
+        store_rlx(&w->ctl->heartbeat_ns, beats); /* order: relaxed - a time stamp */
+        assert_true(SCENARIO_UNTIL(shared->stage == 3));
+        assert_int_equal(shared->result, beats == 1 ? -ENOTCONN : -ETIMEDOUT);
+        scenario_wait(&s, pid);
+        scenario_done(&s);
+    }
+    setenv("FAPILOG_RING_DIR", ((struct scenario *)*state)->dir, 1);
+}
+
 /* ---- modules ----------------------------------------------------------------------------------------- */
 
 static void load_plugin(void *arg)
@@ -729,6 +751,7 @@ int main(void)
         TEST(flush_returns_when_everything_is_done),
         TEST(flush_names_the_sinks_that_fail),
         TEST(flush_times_out_and_tells_when_nobody_is_there),
+        TEST(flush_tells_a_collector_that_is_gone_from_one_whose_clock_is_behind),
         TEST(a_loaded_module_registers_its_sites_and_can_be_unloaded),
         TEST(one_logging_thread_needs_less_than_a_mebibyte),
     };
