@@ -41,7 +41,7 @@ static void what_can_be_written_nowhere_is_delivered_out_of_the_journal(void **s
     assert_false(has_journal());
 }
 
-/* That the server has taken all of it says nothing of the disk. */
+/* That the server has taken all of it says nothing of the disk; and nothing is wrong any more. */
 static void a_disk_counts_as_mended_once_it_has_taken_a_write(void **state)
 {
     struct fake_ticket t[2];
@@ -51,18 +51,22 @@ static void a_disk_counts_as_mended_once_it_has_taken_a_write(void **state)
     obstacle(1, true);
     put_image(20, &t[0]);
     fake_until(f, NS_PER_MS, strstr(f->message, "records stay in the rings"));
+    assert_true(remote_is_failing(f->r));
     f->script = NULL;
     fake_until(f, 100 * NS_PER_MS, remote_is_idle(f->r, true));
-    fake_run(f, 0);
-    assert_int_equal(f->messages, 1);
-    obstacle(1, false);
+    fake_until(f, NS_PER_S, strstr(f->message, "spool: what could not be written is delivered"));
+    assert_false(remote_is_failing(f->r));
     f->script = always_fail;
+    obstacle(2, true);
     put_image(20, &t[1]);
-    fake_until(f, NS_PER_S, t[1].settled);
-    fake_until(f, NS_PER_S, strstr(f->message, "spool: it can be written again"));
-    assert_int_equal(f->messages, 2);
+    fake_until(f, NS_PER_MS, strstr(f->message, "records stay in the rings"));
+    obstacle(2, false);
+    fake_until(f, NS_PER_S, t[1].settled && strstr(f->message, "spool: it can be written again"));
+    assert_int_equal(f->messages, 4);
+    obstacle(1, false);
     f->script = NULL;
     fake_until(f, 100 * NS_PER_MS, remote_is_idle(f->r, true));
+    assert_false(remote_is_failing(f->r));
     assert_each_delivered_once(0, 40);
     assert_true(fake_is_balanced(f));
 }

@@ -178,10 +178,10 @@ static void on_failure(struct remote *r, int error)
     r->was_told_spool = true;
 }
 
-static void written_again(struct remote *r)
+static void trouble_over(struct remote *r, bool is_mended)
 {
     if (r->was_told_spool)
-        remote_say(r, "spool: it can be written again");
+        remote_say(r, "spool: %s", is_mended ? "it can be written again" : "what could not be written is delivered");
     r->was_told_spool = false;
 }
 
@@ -192,7 +192,7 @@ static void trouble_see(struct remote *r)
     if (trouble && !r->is_spool_troubled && !r->spilled_count)
         on_failure(r, trouble);
     else if (!trouble && r->is_spool_troubled)
-        written_again(r);
+        trouble_over(r, spool_is_mended(r->spool));
     r->is_spool_troubled = trouble;
 }
 
@@ -251,7 +251,7 @@ static void on_written(struct remote *r)
     }
     stretch_end(r, &spooled);
     spilling_end(r);
-    written_again(r);
+    trouble_over(r, true);
 }
 
 static void spill_start(struct remote *r)

@@ -51,8 +51,8 @@ struct spool {
     uint64_t drain_records;
     uint64_t drain_ns;      /* when the next one is due; 0: not known */
     uint64_t journal_again_ns;
-    int journal_error;      /* of the last write out of it, while something waits in it */
-    int trouble;            /* the same, until a write has succeeded */
+    int journal_error;      /* of the last write out of it */
+    bool is_mended;         /* one has succeeded since */
     bool is_put_blocked;    /* by blocks in the journal */
     bool is_journal_left, was_told_journal;
     uint64_t found_sequence; /* the last that files had at the start */

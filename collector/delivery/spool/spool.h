@@ -75,9 +75,11 @@ void spool_give_up(struct spool *s, struct spool_block *b, uint32_t index);
 /* The record leaves memory without being settled: a later run finds it in the spool, if it is still there. */
 void spool_forget(struct spool *s, struct spool_block *b, uint32_t index);
 bool spool_has_records(const struct spool *s); /* not settled */
-/* Why the last write out of the journal failed, or 0: none has, or one has succeeded since, of the journal or not. It
- * is repeated as long as something lies there. */
+/* Why what lies in the journal cannot be written, or 0. The write is repeated. */
 int spool_trouble(const struct spool *s);
+/* A write has succeeded since one out of the journal failed; else that nothing lies there any more is the server's
+ * doing. */
+bool spool_is_mended(const struct spool *s);
 /* There are records in it that are in no file yet, so that nobody can read them. */
 bool spool_journal_waits(const struct spool *s);
 /* Whether spool_read() may have more than what it has given so far. */

@@ -111,7 +111,8 @@ int spool_journal_blocks(struct spool *s)
 
 static void drain_failed(struct spool *s, int error, uint64_t now_ns)
 {
-    s->journal_error = s->trouble = error;
+    s->journal_error = error;
+    s->is_mended = false;
     s->is_put_blocked = false; /* whoever tries is told */
     s->drain_ns = now_ns + AGAIN_NS;
 }
@@ -207,7 +208,8 @@ void spool_journal_end(struct spool *s, uint64_t now_ns)
             for (uint32_t i = 0; i < s->drain_blocks; i++)
                 move_live(s, s->journal.first + i);
             journal_release(&s->journal, s->drain_blocks);
-            s->journal_error = s->trouble = 0;
+            s->journal_error = 0;
+            s->is_mended = true;
         } else if (r == -EFAULT) {
             s->journal.damaged = 1;
         } else {
@@ -221,5 +223,10 @@ void spool_journal_end(struct spool *s, uint64_t now_ns)
 
 int spool_trouble(const struct spool *s)
 {
-    return s->trouble;
+    return s->journal_error;
+}
+
+bool spool_is_mended(const struct spool *s)
+{
+    return s->is_mended;
 }

@@ -236,7 +236,7 @@ int spool_poll(struct spool *s)
         return r;
     if (r == 0) {
         group_place(s);
-        s->trouble = 0;
+        s->is_mended = true;
     }
     group_clear(s);
     return r;
