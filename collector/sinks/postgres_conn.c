@@ -100,23 +100,28 @@ void pg_conn_fail(struct pg_conn *c, enum sink_outcome outcome, int status, cons
 
 /* ---- connecting ---- */
 
-/* libpq says that a certificate is refused, and not why; no other error of connect() than its text. */
+static bool says(const char *text, int len, const char *words)
+{
+    return memmem(text, (size_t)len, words, strlen(words)) != NULL;
+}
+
+/* libpq says that a certificate is refused, and not why; no other error of connect() than its text. ssl: of the
+ * handshake, or NULL where libpq has begun and ended it in one call. */
 static void fail_to_connect(struct pg_conn *c, const SSL *ssl)
 {
     static const int errors[] = { ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH };
     const char *const text = PQerrorMessage(c->pg);
     const int len = (int)strcspn(text, "\r\n");
-    const long refused = ssl && memmem(text, (size_t)len, CERTIFICATE_REFUSED, sizeof CERTIFICATE_REFUSED - 1)
-                             ? SSL_get_verify_result(ssl) : X509_V_OK;
-    const bool is_other = memmem(text, (size_t)len, HOST_REFUSED, sizeof HOST_REFUSED - 1) != NULL;
-    const char *advice = tls_verify_advice(is_other ? X509_V_ERR_HOSTNAME_MISMATCH : refused);
+    const bool is_refused = says(text, len, CERTIFICATE_REFUSED);
+    const long why = is_refused && ssl ? SSL_get_verify_result(ssl) : X509_V_OK;
+    const char *advice = tls_verify_advice(says(text, len, HOST_REFUSED) ? X509_V_ERR_HOSTNAME_MISMATCH : why);
     char reason[sizeof ((struct sink_result *)0)->reason];
-    for (unsigned i = 0; i < sizeof errors / sizeof errors[0] && !*advice; i++) {
-        const char *const known = strerror(errors[i]);
-        advice = memmem(text, (size_t)len, known, strlen(known)) ? connect_advice(-errors[i]) : "";
-    }
-    (void)snprintf(reason, sizeof reason, "%.*s%s%s%s%s", len, text, refused != X509_V_OK ? ": " : "",
-                   refused != X509_V_OK ? X509_verify_cert_error_string(refused) : "", *advice ? "; " : "", advice);
+    if (is_refused && why == X509_V_OK)
+        advice = "has it expired, or does tls_ca_file not hold the authority that signed it?";
+    for (unsigned i = 0; i < sizeof errors / sizeof errors[0] && !*advice; i++)
+        advice = says(text, len, strerror(errors[i])) ? connect_advice(-errors[i]) : "";
+    (void)snprintf(reason, sizeof reason, "%.*s%s%s%s%s", len, text, why != X509_V_OK ? ": " : "",
+                   why != X509_V_OK ? X509_verify_cert_error_string(why) : "", *advice ? "; " : "", advice);
     pg_conn_fail(c, SINK_RETRY, 0, reason);
 }
 

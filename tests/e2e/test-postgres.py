@@ -164,6 +164,9 @@ def it_connects_again_after_a_restart(pg):
     check(pg.sql("SELECT count(*) FROM t9") == "20", "the first ten are the same records")
 
 
+UNKNOWN = "certificate verify failed; has it expired, or does tls_ca_file not hold the authority that signed it?"
+
+
 def certificates_that_are_refused_say_why_and_what_helps(pg):
     with tempfile.TemporaryDirectory() as folder:
         if not make_certificates(folder):
@@ -176,8 +179,12 @@ def certificates_that_are_refused_say_why_and_what_helps(pg):
                 ("other", 'does not match host name "127.0.0.1"; the host that is given here must be a name or an address '
                           "in the certificate")):
             pg.use_certificate(f"{folder}/{name}.pem", f"{folder}/server.key")
-            (said,) = send(uri, "add", SIMPLE, 1, "send")
-            check(said["outcome"] == "retry" and words in said["reason"].replace("self signed", "self-signed"), f"{name}: {said}")
+            for _ in range(100): # in a handshake that libpq begins and ends in one call nothing can be asked
+                (said,) = send(uri, "add", SIMPLE, 1, "send")
+                check(said["outcome"] == "retry", f"{name}: {said}")
+                if not said["reason"].endswith(UNKNOWN):
+                    break
+            check(words in said["reason"].replace("self signed", "self-signed"), f"{name}: {said}")
         pg.use_certificate(f"{folder}/server.pem", f"{folder}/server.key")
         check(outcome(uri, "add", SIMPLE, 1, "send") == ["delivered"], "a good one")
     return ""
