@@ -103,13 +103,9 @@ def trust_certificates_and_passwords_of_nginx():
         harness.check([r["status"] for r in results] == [413] and results[0]["outcome"] == "refused", str(results))
 
 
-class Handshakes:
-    """Greets clients by TLS with a certificate, or not at all, and hangs up."""
-    def __init__(self, certificate=None, key=None):
-        self.context = None
-        if certificate:
-            self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self.context.load_cert_chain(certificate, key)
+class Peer:
+    """Takes connections, and does with each what greet() of its kind does."""
+    def __init__(self):
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.thread = threading.Thread(target=self.serve, daemon=True)
@@ -124,11 +120,7 @@ class Handshakes:
             with client:
                 client.settimeout(10)
                 try:
-                    if self.context:
-                        self.context.wrap_socket(client, server_side=True).recv(1)
-                    else:
-                        client.recv(1)
-                        client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                    self.greet(client)
                 except OSError: # the client has refused
                     pass
 
@@ -136,6 +128,23 @@ class Handshakes:
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         self.thread.join(10)
+
+
+class Handshakes(Peer):
+    """Greets clients by TLS with a certificate, or not at all, and hangs up."""
+    def __init__(self, certificate=None, key=None):
+        self.context = None
+        if certificate:
+            self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.context.load_cert_chain(certificate, key)
+        super().__init__()
+
+    def greet(self, client):
+        if self.context:
+            self.context.wrap_socket(client, server_side=True).recv(1)
+        else:
+            client.recv(1)
+            client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
 
 def tls_that_fails_says_what_helps():
@@ -162,35 +171,17 @@ def tls_that_fails_says_what_helps():
                 server.close()
 
 
-class OneLine:
+class OneLine(Peer):
     """Answers every connection with these bytes, or hangs up at once."""
     def __init__(self, line=b""):
         self.line = line
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.thread = threading.Thread(target=self.serve, daemon=True)
-        self.thread.start()
+        super().__init__()
 
-    def serve(self):
-        while True:
-            try:
-                client = self.listener.accept()[0]
-            except OSError:
-                return
-            with client:
-                client.settimeout(10)
-                try:
-                    client.sendall(self.line)
-                    client.shutdown(socket.SHUT_WR)
-                    while client.recv(4096): # a close with something unread would be a reset
-                        pass
-                except OSError:
-                    pass
-
-    def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        self.thread.join(10)
+    def greet(self, client):
+        client.sendall(self.line)
+        client.shutdown(socket.SHUT_WR)
+        while client.recv(4096): # a close with something unread would be a reset
+            pass
 
 
 def a_port_of_another_kind_is_told():
