@@ -58,6 +58,15 @@ struct sink_span {
                                    no registry, and its length says nothing about where the next one begins */
 };
 
+/* Counters of a lane, or of a segment, that have moved: what was lost there since it was made. */
+struct sink_loss {
+    const struct fapilog_superblock *super; /* of the segment; immutable part */
+    uint32_t lane;      /* UINT32_MAX: the segment's own */
+    int64_t last_ns;    /* CLOCK_REALTIME of the last one that the lane refused, 0: unknown */
+    uint64_t dropped, overwritten;             /* of a lane */
+    uint64_t no_lane, unregistered, truncated; /* of a segment */
+};
+
 struct sink_batch {
     uint64_t id;      /* rises by one per batch */
     uint64_t records; /* in all chunks or spans */
@@ -66,6 +75,8 @@ struct sink_batch {
     uint32_t chunks_count;
     const struct sink_span *spans; /* wants_raw only */
     uint32_t spans_count;
+    const struct sink_loss *losses; /* wants_raw only; a batch may have nothing else */
+    uint32_t losses_count;
 };
 
 /* Opaque to the core. 8 words; word meaning is the sink's. All zero: nothing written yet. */

@@ -21,7 +21,7 @@ extern "C" {
 #define FAPILOG_NATIVE_SYNC UINT64_C(0xb1d7c3a95e28f46b)  /* starts every block */
 #define FAPILOG_NATIVE_TRAILER UINT64_C(0x2144444e45504146) /* "FAPENDD!": last word of a finished file */
 #define FAPILOG_NATIVE_MAJOR 1
-#define FAPILOG_NATIVE_MINOR 1
+#define FAPILOG_NATIVE_MINOR 2
 
 enum {
     FAPILOG_NATIVE_ALIGN = 8,
@@ -78,6 +78,7 @@ struct fapilog_native_block {
 #define FAPILOG_NATIVE_KIND_REGISTRY 2 /* struct fapilog_native_registry, then bytes [from, to) of the registry */
 #define FAPILOG_NATIVE_KIND_SPANS 3    /* struct fapilog_native_spans, `count` span heads, then their bytes in order */
 #define FAPILOG_NATIVE_KIND_INDEX 4    /* struct fapilog_native_index, `count` entries, struct fapilog_native_trailer */
+#define FAPILOG_NATIVE_KIND_LOSSES 5   /* struct fapilog_native_losses, `count` struct fapilog_native_loss; since 1.2 */
 
 struct fapilog_native_registry {
     uint64_t uuid_hi, uuid_lo; /* segment */
@@ -107,6 +108,26 @@ struct fapilog_native_span {
     uint64_t anchor_cycles;    /* the segment's counter and CLOCK_REALTIME at one instant after the last */
     uint64_t anchor_real_ns;   /* record was written; both 0: none (a segment of another boot) */
     char thread[32];           /* name, NUL-terminated */
+};
+
+struct fapilog_native_losses {
+    uint32_t count;
+    uint32_t stride; /* bytes from entry to entry: a later version may add fields at their end */
+};
+
+/* What a lane, or with FAPILOG_NATIVE_LANE_NONE the segment itself, had lost since it was made. */
+#define FAPILOG_NATIVE_LANE_NONE UINT32_MAX
+struct fapilog_native_loss {
+    uint64_t uuid_hi, uuid_lo; /* segment */
+    uint32_t lane;
+    uint32_t reserved0;
+    uint64_t last_ns;          /* CLOCK_REALTIME of the last one that the lane refused, 0: unknown */
+    uint64_t dropped;          /* lane: refused since it was full */
+    uint64_t overwritten;      /* lane: written over before they were read */
+    uint64_t no_lane;          /* segment: refused since no lane was free */
+    uint64_t unregistered;     /* segment: refused since the registry was full */
+    uint64_t truncated;        /* segment: records that were cut, not lost */
+    uint64_t reserved1;
 };
 
 struct fapilog_native_index {
@@ -143,6 +164,8 @@ FAPILOG_STATIC_ASSERT(sizeof(struct fapilog_native_spans) == 8, "spans");
 FAPILOG_STATIC_ASSERT(offsetof(struct fapilog_native_span, position) == 24, "position moved");
 FAPILOG_STATIC_ASSERT(offsetof(struct fapilog_native_span, anchor_cycles) == 48, "anchor moved");
 FAPILOG_STATIC_ASSERT(sizeof(struct fapilog_native_span) == 96, "span");
+FAPILOG_STATIC_ASSERT(sizeof(struct fapilog_native_losses) == 8, "losses");
+FAPILOG_STATIC_ASSERT(sizeof(struct fapilog_native_loss) == 80, "loss");
 FAPILOG_STATIC_ASSERT(sizeof(struct fapilog_native_index) == 16, "index");
 FAPILOG_STATIC_ASSERT(sizeof(struct fapilog_native_index_entry) == 24, "index entry");
 FAPILOG_STATIC_ASSERT(sizeof(struct fapilog_native_trailer) == 16, "trailer");
