@@ -364,6 +364,29 @@ int native_spans_next(struct native_spans *it, struct native_span *ret)
     return 1;
 }
 
+int native_losses_view(const struct native_block *b, struct native_losses *ret)
+{
+    struct fapilog_native_losses top;
+    if (b->kind != FAPILOG_NATIVE_KIND_LOSSES || b->len < sizeof top)
+        return -EBADMSG;
+    memcpy(&top, b->data, sizeof top);
+    if (top.stride < sizeof(struct fapilog_native_loss) ||
+        sizeof top + (uint64_t)top.count * top.stride != b->len)
+        return -EBADMSG;
+    *ret = (struct native_losses){top.count, top.stride, b->data + sizeof top};
+    return 0;
+}
+
+int native_losses_next(struct native_losses *it, struct fapilog_native_loss *ret)
+{
+    if (it->left == 0)
+        return 0;
+    memcpy(ret, it->entry, sizeof *ret);
+    it->entry += it->stride;
+    it->left--;
+    return 1;
+}
+
 int native_index_view(const struct native_block *b, struct native_index *ret)
 {
     struct fapilog_native_index head;

@@ -86,6 +86,14 @@ int native_spans_view(const struct native_block *b, struct native_spans *ret);
 /* 1: *ret is the next span; 0: there are no more. */
 int native_spans_next(struct native_spans *it, struct native_span *ret);
 
+struct native_losses {
+    uint32_t left, stride;
+    const uint8_t *entry;
+};
+int native_losses_view(const struct native_block *b, struct native_losses *ret);
+/* 1: *ret is the next one; 0: there are no more. */
+int native_losses_next(struct native_losses *it, struct fapilog_native_loss *ret);
+
 struct native_index {
     uint64_t records;
     uint64_t count;

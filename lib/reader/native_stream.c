@@ -15,6 +15,7 @@ struct native_segment {
     struct segment seg;     /* registry, clock, process and superblock only */
     uint8_t *registry;      /* what of it has passed by; the rest is zero */
     uint64_t registry_tail;
+    struct native_losses_told losses;
     struct native_lane **lanes;
     uint32_t lanes_max;
 };
@@ -221,6 +222,28 @@ static int place_add(struct native_stream *s, struct native_lane *l, const struc
     return 0;
 }
 
+static void raise_to(uint64_t *word, uint64_t value)
+{
+    if (*word < value)
+        *word = value;
+}
+
+/* The header of a ring block says how many records its lane had refused by then. */
+static void span_losses_take(struct native_lane *l, const struct native_span *span)
+{
+    enum { BLOCK_MIN = 1 << FAPILOG_BLOCK_LOG2_MIN };
+    const uint64_t from = span->head.position, end = from + span->head.bytes;
+    for (uint64_t pos = (from + BLOCK_MIN - 1) & ~(uint64_t)(BLOCK_MIN - 1); pos < end; pos += BLOCK_MIN) {
+        struct fapilog_block h;
+        if (end - pos < sizeof h)
+            break;
+        memcpy(&h, span->data + (pos - from), sizeof h);
+        if (FAPILOG_WORD0_KIND(h.word0) == FAPILOG_KIND_BLOCK && FAPILOG_WORD0_SIZE(h.word0) == sizeof h &&
+            h.pos == pos)
+            raise_to(&l->losses.dropped, h.dropped);
+    }
+}
+
 static int span_take(struct native_stream *s, const struct native_block *b, const struct native_span *span,
                      bool is_apart)
 {
@@ -239,6 +262,8 @@ static int span_take(struct native_stream *s, const struct native_block *b, cons
         s->figures.to_ns = (int64_t)h->anchor_real_ns;
     }
     s->figures.records += h->records;
+    if (s->file && !is_apart)
+        span_losses_take(l, span);
     return place_add(s, l, b, span, is_apart);
 }
 
@@ -252,6 +277,46 @@ static int spans_take(struct native_stream *s, const struct native_block *b)
         if (r == -EBADMSG) { /* this span only */
             s->damaged++;
             s->skipped_bytes += span.head.bytes;
+            r = 0;
+        }
+    }
+    return r;
+}
+
+/* ---- blocks of losses ---- */
+
+static void losses_raise(struct native_losses_told *to, const struct fapilog_native_loss *from)
+{
+    raise_to(&to->dropped, from->dropped);
+    raise_to(&to->overwritten, from->overwritten);
+    raise_to(&to->no_lane, from->no_lane);
+    raise_to(&to->unregistered, from->unregistered);
+    raise_to(&to->truncated, from->truncated);
+    if (from->last_ns <= INT64_MAX && (int64_t)from->last_ns > to->last_ns)
+        to->last_ns = (int64_t)from->last_ns;
+}
+
+static int loss_take(struct native_stream *s, const struct fapilog_native_loss *loss)
+{
+    struct native_segment *g = segment_find(s, loss->uuid_hi, loss->uuid_lo);
+    if (!g || (loss->lane != FAPILOG_NATIVE_LANE_NONE && loss->lane >= FAPILOG_LANES_MAX))
+        return -EBADMSG;
+    struct native_lane *l = loss->lane == FAPILOG_NATIVE_LANE_NONE ? NULL : lane_get(s, g, loss->lane);
+    if (!l && loss->lane != FAPILOG_NATIVE_LANE_NONE)
+        return -ENOMEM;
+    losses_raise(l ? &l->losses : &g->losses, loss);
+    return 0;
+}
+
+static int losses_take(struct native_stream *s, const struct native_block *b)
+{
+    struct native_losses it;
+    struct fapilog_native_loss loss;
+    int r = native_losses_view(b, &it);
+    while (r >= 0 && (r = native_losses_next(&it, &loss)) > 0) {
+        r = loss_take(s, &loss);
+        if (r == -EBADMSG) { /* this one only */
+            s->damaged++;
             r = 0;
         }
     }
@@ -273,6 +338,7 @@ static int block_take(struct native_stream *s, const struct native_block *b)
     case FAPILOG_NATIVE_KIND_SEGMENT: return segment_take(s, b);
     case FAPILOG_NATIVE_KIND_REGISTRY: return registry_take(s, b);
     case FAPILOG_NATIVE_KIND_SPANS: return spans_take(s, b);
+    case FAPILOG_NATIVE_KIND_LOSSES: return losses_take(s, b);
     default: return 0;
     }
 }
@@ -371,9 +437,19 @@ int native_lane_next(struct native_lane *l, struct fapilog_record *ret)
 
 /* ---- for tools ---- */
 
+static uint64_t lost_of(const struct native_segment *g)
+{
+    uint64_t lost = g->losses.no_lane + g->losses.unregistered;
+    for (uint32_t i = 0; i < g->lanes_max; i++)
+        lost += g->lanes[i] ? g->lanes[i]->losses.dropped + g->lanes[i]->losses.overwritten : 0;
+    return lost;
+}
+
 void native_stream_figures(const struct native_stream *s, struct native_figures *ret)
 {
     *ret = s->figures;
+    for (uint32_t i = 0; i < s->segments_count; i++)
+        ret->lost += lost_of(s->segments[i]);
     ret->file_bytes = s->file ? s->file->offset + s->file->torn_bytes : 0;
 }
 
@@ -381,7 +457,8 @@ void native_stream_segments(const struct native_stream *s, native_segment_func *
 {
     for (uint32_t i = 0; i < s->segments_count; i++) {
         const struct native_segment *g = s->segments[i];
-        func(arg, &g->seg.process, g->lanes, g->lanes_max);
+        const struct native_process p = {&g->seg.process, g->losses, g->lanes, g->lanes_max};
+        func(arg, &p);
     }
 }
 

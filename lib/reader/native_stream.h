@@ -25,6 +25,14 @@ struct native_place {
     uint64_t cycles; /* no record of it is older */
 };
 
+/* What was lost before a record could get into a file. They only rise over the life of a lane or segment, so that of
+ * several files, or blocks, the highest count. */
+struct native_losses_told {
+    uint64_t dropped, overwritten;             /* of a lane */
+    uint64_t no_lane, unregistered, truncated; /* of a segment */
+    int64_t last_ns;                           /* CLOCK_REALTIME of the last one dropped, 0: not known */
+};
+
 /* A lane of one segment, for as long as the file is open. */
 struct native_lane {
     struct lane_cursor cursor;
@@ -32,6 +40,7 @@ struct native_lane {
     void *user;       /* of the caller; the stream frees it with free() */
     uint64_t records; /* and bytes that the spans hold, as they say */
     uint64_t bytes;
+    struct native_losses_told losses; /* as ring block headers and loss blocks say */
     uint32_t tid;     /* of the last span */
     char thread[32];
     /* Private: */
@@ -81,11 +90,16 @@ void native_stream_totals(const struct native_stream *s, struct native_totals *r
 struct native_figures {
     uint64_t records, blocks, raw_bytes, file_bytes;
     int64_t from_ns, to_ns; /* wall clock of the first and the last span's anchor; 0: none */
+    uint64_t lost;          /* records that its processes have lost until its end, for whatever reason */
 };
 void native_stream_figures(const struct native_stream *s, struct native_figures *ret);
-/* Each segment with its lanes; NULL entries: not used. */
-typedef void native_segment_func(void *arg, const struct fapilog_process_info *process,
-                                 struct native_lane *const *lanes, uint32_t lanes_count);
+struct native_process {
+    const struct fapilog_process_info *info;
+    struct native_losses_told losses; /* the segment's own */
+    struct native_lane *const *lanes; /* NULL entries: not used */
+    uint32_t lanes_count;
+};
+typedef void native_segment_func(void *arg, const struct native_process *p);
 void native_stream_segments(const struct native_stream *s, native_segment_func *func, void *arg);
 
 #endif

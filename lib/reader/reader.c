@@ -365,12 +365,3 @@ struct native_stream *reader_native_stream(const struct reader *r, size_t i, con
     *ret_path = r->natives[i]->path;
     return r->natives[i]->stream;
 }
-
-void reader_natives(const struct reader *r, reader_native_func *func, void *arg)
-{
-    for (size_t i = 0; i < r->natives_count; i++) {
-        struct reader_totals t = {0};
-        reader_native_totals(r->natives[i], &t);
-        func(arg, r->natives[i]->path, &t);
-    }
-}

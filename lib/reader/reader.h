@@ -73,9 +73,5 @@ size_t reader_natives_count(const struct reader *r);
 int reader_natives_scan(struct reader *r, struct err *e);
 struct native_stream *reader_native_stream(const struct reader *r, size_t i, const char **ret_path);
 
-/* Calls func for each native file with what was wrong in it so far. */
-typedef void reader_native_func(void *arg, const char *path, const struct reader_totals *t);
-void reader_natives(const struct reader *r, reader_native_func *func, void *arg);
-
 
 #endif

@@ -16,6 +16,8 @@ static void block_touch(const struct native_block *b)
     struct native_spans spans;
     struct native_span span;
     struct native_index index;
+    struct native_losses losses;
+    struct fapilog_native_loss loss;
     touch(b->data, b->len);
     if (native_segment_view(b, &super) == 0)
         touch(&super, sizeof super);
@@ -23,6 +25,9 @@ static void block_touch(const struct native_block *b)
         touch(registry.data, registry.to - registry.from);
     if (native_index_view(b, &index) == 0)
         touch(index.entry, index.count * sizeof *index.entry);
+    if (native_losses_view(b, &losses) == 0)
+        while (native_losses_next(&losses, &loss) > 0)
+            touch(&loss, sizeof loss);
     if (native_spans_view(b, &spans) < 0)
         return;
     while (native_spans_next(&spans, &span) > 0) {
@@ -87,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 #ifndef FUZZ_WITHOUT_MAIN
-enum { SPAN_BYTES = 1024, BLOCKS = 6 };
+enum { SPAN_BYTES = 1024, BLOCKS = 7 };
 
 static void head_seal(struct fapilog_native_block *h, const void *stored)
 {
@@ -149,6 +154,11 @@ static void valid_make(void)
         struct fapilog_native_index_entry entry[3];
         struct fapilog_native_trailer end;
     } index = {{3, 2}, {{0}}, {0, FAPILOG_NATIVE_TRAILER}};
+    const struct {
+        struct fapilog_native_losses top;
+        struct fapilog_native_loss loss[2];
+    } losses = {{2, sizeof losses.loss[0]},
+                {{.lane = 1, .dropped = 3}, {.lane = FAPILOG_NATIVE_LANE_NONE, .no_lane = 2}}};
     memcpy(valid, &h, sizeof h);
     header_seal(valid);
     valid_bytes = sizeof h;
@@ -157,7 +167,8 @@ static void valid_make(void)
     block_add(2, FAPILOG_NATIVE_KIND_SPANS, &spans, sizeof spans, false);
     block_add(3, FAPILOG_NATIVE_KIND_REGISTRY, &registry, sizeof registry, true);
     block_add(4, FAPILOG_NATIVE_KIND_SPANS, &spans, sizeof spans, true);
-    block_add(5, FAPILOG_NATIVE_KIND_INDEX, &index, sizeof index, false);
+    block_add(5, FAPILOG_NATIVE_KIND_LOSSES, &losses, sizeof losses, false);
+    block_add(6, FAPILOG_NATIVE_KIND_INDEX, &index, sizeof index, false);
 }
 
 /* Mutants whose checksums are right get deeper. */

@@ -610,6 +610,103 @@ static void a_file_holds_as_many_processes_as_the_limit_says(void **state)
     native_stream_close(s);
 }
 
+static void put_losses(const struct fapilog_native_loss *loss, uint32_t count, uint32_t stride)
+{
+    uint8_t block[512] = {0};
+    const struct fapilog_native_losses top = {count, stride};
+    memcpy(block, &top, sizeof top);
+    for (uint32_t i = 0; i < count; i++)
+        memcpy(block + sizeof top + (size_t)i * stride, &loss[i], sizeof *loss);
+    put_block(FAPILOG_NATIVE_KIND_LOSSES, 0, block, (uint32_t)sizeof top + count * stride);
+}
+
+static void losses_take(void *arg, const struct native_process *p)
+{
+    struct native_losses_told *told = arg;
+    told[0] = p->losses;
+    for (uint32_t i = 0; i < 2 && i < p->lanes_count; i++)
+        if (p->lanes[i])
+            told[i + 1] = p->lanes[i]->losses;
+}
+
+static void expect_losses(uint64_t lost, struct native_losses_told ret[3])
+{
+    const char *name;
+    struct native_figures f;
+    const struct native_stream *s = reader_native_stream(reader, 0, &name);
+    native_stream_figures(s, &f);
+    assert_int_equal(f.lost, lost);
+    memset(ret, 0, 3 * sizeof ret[0]);
+    native_stream_segments(s, losses_take, ret);
+}
+
+static void losses_are_those_of_headers_and_of_the_blocks_behind_them(void **state)
+{
+    (void)state;
+    struct native_losses_told told[3];
+    b.lanes[0].dropped = 7; /* as the next header says */
+    for (uint64_t n = 0; n < 10; n++)
+        put_n(0, n);
+    put_described();
+    put_spans(&(struct piece){.lane = 0, .from = 0, .to = b.lanes[0].pos}, 1);
+    start(path);
+    expect_losses(7, told);
+    assert_int_equal(told[1].dropped, 7);
+    const struct fapilog_native_loss losses[] = {
+        {.uuid_hi = b.sb->uuid_hi, .uuid_lo = b.sb->uuid_lo, .lane = 0, .dropped = 9, .last_ns = 5},
+        {.uuid_hi = b.sb->uuid_hi, .uuid_lo = b.sb->uuid_lo, .lane = 1, .dropped = 1, .overwritten = 100},
+        {.uuid_hi = b.sb->uuid_hi, .uuid_lo = b.sb->uuid_lo, .lane = FAPILOG_NATIVE_LANE_NONE, .no_lane = 1000,
+         .unregistered = 10000, .truncated = 100000},
+    };
+    put_losses(losses, 3, sizeof losses[0] + 8); /* of a later version */
+    put_losses(losses, 3, sizeof losses[0]); /* they count from the begin on: told twice, they are no more */
+    struct err e = {0};
+    assert_int_equal(reader_refresh(reader, &e), 0);
+    expect_losses(9 + 1 + 100 + 1000 + 10000, told);
+    assert_int_equal(told[0].truncated, 100000);
+    assert_int_equal(told[1].dropped, 9);
+    assert_int_equal(told[1].last_ns, 5);
+    assert_int_equal(told[2].overwritten, 100);
+    for (uint64_t n = 0; n < 10; n++)
+        expect_n(n);
+    assert_int_equal(next(), 0);
+    expect_damage(0);
+}
+
+static void losses_that_lie_are_refused(void **state)
+{
+    (void)state;
+    struct native_losses_told told[3];
+    const struct fapilog_native_loss losses[] = {
+        {.uuid_hi = b.sb->uuid_hi + 1, .uuid_lo = b.sb->uuid_lo, .dropped = 1},
+        {.uuid_hi = b.sb->uuid_hi, .uuid_lo = b.sb->uuid_lo, .lane = FAPILOG_LANES_MAX, .dropped = 1},
+        {.uuid_hi = b.sb->uuid_hi, .uuid_lo = b.sb->uuid_lo, .lane = 0, .dropped = 2, .last_ns = UINT64_MAX},
+    };
+    put_described();
+    put_losses(losses, 3, sizeof losses[0]);
+    put_losses(losses, 3, sizeof losses[0] - 8);
+    put_block(FAPILOG_NATIVE_KIND_LOSSES, 0, losses, 4);
+    put_block(FAPILOG_NATIVE_KIND_LOSSES, 0, &(struct fapilog_native_losses){UINT32_MAX, UINT32_MAX & ~7u}, 8);
+    start(path);
+    expect_losses(2, told);
+    assert_int_equal(told[1].last_ns, 0);
+    expect_damage(5);
+}
+
+static void blocks_of_an_unknown_kind_are_passed_over(void **state)
+{
+    (void)state;
+    put_n(0, 1);
+    put_block(77, 0, "what comes later", 16);
+    put_described();
+    put_spans(&(struct piece){.lane = 0, .from = 0, .to = b.lanes[0].pos}, 1);
+    put_block(78, 0, "", 0);
+    start(path);
+    expect_n(1);
+    assert_int_equal(next(), 0);
+    expect_damage(0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -631,6 +728,9 @@ int main(void)
         T(what_is_damaged_costs_itself),
         T(a_damaged_record_costs_itself_and_not_its_span),
         T(spans_that_lie_are_refused),
+        T(losses_are_those_of_headers_and_of_the_blocks_behind_them),
+        T(losses_that_lie_are_refused),
+        T(blocks_of_an_unknown_kind_are_passed_over),
         T(random_bytes_under_good_hashes_are_survived),
     };
     return cmocka_run_group_tests_name("reader-native", tests, NULL, NULL);
