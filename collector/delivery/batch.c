@@ -51,7 +51,7 @@ void batch_begin(struct batch *b, const struct outputs *o, uint64_t id)
     b->records = b->filtered = b->unrouted = b->emitted = b->ring_bytes = 0;
     b->settled = b->waits = 0;
     b->ring_limit = BATCH_RING_BYTES;
-    b->spans_count = 0;
+    b->spans_count = b->losses_count = 0;
     memset(b->span_first, 0, sizeof b->span_first);
     memset(b->span_bytes, 0, sizeof b->span_bytes);
     memset(b->span_records, 0, sizeof b->span_records);
@@ -77,6 +77,9 @@ void batch_done(struct batch *b, struct buffers *buffers)
     free(b->span);
     b->span = NULL;
     b->spans_cap = 0;
+    free(b->loss);
+    b->loss = NULL;
+    b->losses_cap = 0;
     free(b->encoded.record);
     b->encoded = (struct batch_encoded){ .count = 0 };
     image_used_done(&b->used);

@@ -60,6 +60,8 @@ struct batch {
     uint32_t images; /* entry outputs whose records are not serialized but copied, when the batch is closed */
     struct image_used used;
     struct image_draft draft;
+    struct sink_loss *loss; /* for raw outputs: what the checkpoint says of them */
+    uint32_t losses_count, losses_cap;
     struct checkpoint checkpoint;
     struct batch_ticket *tickets; /* see remotes.c */
 };

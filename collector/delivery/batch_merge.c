@@ -2,6 +2,7 @@
  * and the ring allow, and not as many batches as another sink has settled meanwhile. */
 #include "collector/delivery/batch.h"
 
+#include "collector/delivery/losses.h"
 #include "lib/base/check.h"
 
 #include <stdlib.h>
@@ -98,10 +99,12 @@ bool batch_merge(struct batch *b, struct batch *next, struct buffers *buffers, c
     }
     const size_t spans = (size_t)b->spans_count + next->spans_count;
     struct sink_span *span = malloc((spans ? spans : 1) * sizeof *span);
-    if (!span || checkpoint_merge(&b->checkpoint, &next->checkpoint) < 0) {
+    if (!span || losses_reserve(b, b->losses_count + next->losses_count) < 0 ||
+        checkpoint_merge(&b->checkpoint, &next->checkpoint) < 0) {
         free(span);
         return false;
     }
+    losses_fill(b, o);
     for (uint32_t i = 0; i < o->text_count; i++) {
         if (wanted >> i & 1)
             text_append(&b->chunk[i], &next->chunk[i], buffers);

@@ -1,6 +1,7 @@
 #include "collector/delivery/pump.h"
 
 #include "collector/delivery/encoded.h"
+#include "collector/delivery/losses.h"
 #include "collector/delivery/pipeline_internal.h"
 #include "collector/delivery/raw.h"
 #include "lib/base/check.h"
@@ -23,6 +24,8 @@ static int close_batch(struct pipeline *p, struct drain *d, struct err *e)
     int r = drain_checkpoint(d, &b->checkpoint, e);
     if (r == 0)
         r = p->outputs.encodes_raw ? encoded_collect(b, &p->outputs, e) : raw_collect(b, &p->outputs, d, e);
+    if (r == 0)
+        r = losses_collect(b, &p->outputs, e);
     drain_release_copies(&b->checkpoint);
     return r < 0 ? r : pipeline_close_batch(p, e);
 }

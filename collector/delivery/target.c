@@ -129,6 +129,8 @@ static void share(struct target *t, const struct batch *b)
         t->view.records = t->view.chunks->records;
         t->view.bytes = t->view.chunks->len;
     } else {
+        t->view.losses = b->loss;
+        t->view.losses_count = b->losses_count;
         t->view.spans = b->span + b->span_first[i];
         t->view.spans_count = b->span_first[i + 1] - b->span_first[i];
         t->view.records = b->span_records[i];
@@ -196,7 +198,7 @@ bool target_run(struct target *t, uint64_t now_ns)
         share(t, b);
         if (b->settled & t->bit)
             t->next++; /* of a former run */
-        else if (!t->view.bytes)
+        else if (!t->view.bytes && !t->view.losses_count)
             settle(t);
         else
             start(t);

@@ -46,6 +46,7 @@ int checkpoint_merge(struct checkpoint *c, struct checkpoint *next)
         const uint32_t place = *place_of(&next->item[i]);
         if (place) {
             c->position[place - 1] = next->position[i];
+            c->item[place - 1].has_losses |= next->item[i].has_losses;
             next->item[i].source->refs--;
         } else {
             c->position[c->count] = next->position[i];

@@ -25,6 +25,7 @@ struct checkpoint_item {
     uint64_t delivered; /* lane: before `from` */
     uint32_t mark;      /* lane: its first in drain.mark, from 1; 0: none */
     bool is_rough;      /* lane: see lane.rough_to */
+    bool has_losses;    /* counters of what is lost have moved */
 };
 
 /* How many records a lane had given before this position, a block of it: where spans are to end at the latest, so that

@@ -16,6 +16,8 @@ void drain_touch_lane_first(struct drain *d, struct lane *l)
     if (l->reader)
         l->reader->runs_count = 0;
     l->span_delivered = l->marked = l->delivered;
+    l->span_dropped = l->dropped_told;
+    l->span_lost = l->lost_told;
     l->mark = l->last_mark = 0;
     d->touched[d->touched_count++] = (struct checkpoint_item){ .source = l->source, .lane = l };
 }
@@ -68,10 +70,13 @@ int drain_checkpoint(struct drain *d, struct checkpoint *c, struct err *e)
             item.delivered = item.lane->span_delivered;
             item.mark = item.lane->mark;
             item.is_rough = item.lane->rough_to > item.from;
+            item.has_losses = item.lane->dropped_told != item.lane->span_dropped ||
+                              item.lane->lost_told != item.lane->span_lost;
             item.lane->is_touched = false;
             *p = lane_position(item.lane);
         } else {
             item.source->is_touched = false;
+            item.has_losses = true; /* it is touched for nothing else */
             *p = source_position(item.source);
         }
         p->uuid_hi = item.source->seg->sb.uuid_hi;

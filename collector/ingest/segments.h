@@ -66,6 +66,7 @@ struct lane {
     uint64_t taken;
     uint64_t span_from; /* taken before the present batch */
     uint64_t span_delivered; /* delivered before it */
+    uint64_t span_dropped, span_lost; /* told before it */
     uint64_t delivered;
     uint64_t block_end; /* of the block of the last record taken */
     uint32_t generation; /* of that block */

@@ -234,6 +234,33 @@ static int add_spans(struct native_state *st, const struct sink_span *span, unsi
     return native_blocks_add(&st->blocks, &info, st->part, n + 1);
 }
 
+/* The counters of lanes whose last drops no block header tells, and of segments, which no header has. */
+static int add_losses(struct native_state *st, const struct sink_loss *loss, uint32_t count)
+{
+    const struct native_block_info info = {.kind = FAPILOG_NATIVE_KIND_LOSSES};
+    struct fapilog_native_losses *top;
+    struct fapilog_native_loss *to;
+    const size_t bytes = sizeof *top + (size_t)count * sizeof *to;
+    int r = 0;
+    for (uint32_t i = 0; i < count && r == 0; i++)
+        r = native_segments_need_super(&st->segments, &st->blocks, loss[i].super);
+    if (r < 0)
+        return r;
+    top = arena_alloc(&st->blocks.arena, bytes);
+    if (!top)
+        return -ENOMEM;
+    *top = (struct fapilog_native_losses){.count = count, .stride = sizeof *to};
+    to = (struct fapilog_native_loss *)(void *)(top + 1);
+    for (uint32_t i = 0; i < count; i++)
+        to[i] = (struct fapilog_native_loss){
+            .uuid_hi = loss[i].super->uuid_hi, .uuid_lo = loss[i].super->uuid_lo, .lane = loss[i].lane,
+            .last_ns = (uint64_t)loss[i].last_ns, .dropped = loss[i].dropped, .overwritten = loss[i].overwritten,
+            .no_lane = loss[i].no_lane, .unregistered = loss[i].unregistered, .truncated = loss[i].truncated,
+        };
+    const struct piece part = {top, (uint32_t)bytes, -1};
+    return native_blocks_add(&st->blocks, &info, &part, 1);
+}
+
 static int lay_out(struct native_state *st, struct fileset *f)
 {
     const struct sink_batch *b = st->batch;
@@ -253,6 +280,8 @@ static int lay_out(struct native_state *st, struct fileset *f)
         r = add_header(st);
     for (unsigned i = 0, taken = 0; i < b->spans_count && r == 0; i += taken)
         r = add_spans(st, &b->spans[i], b->spans_count - i, &taken);
+    if (r == 0 && b->losses_count)
+        r = add_losses(st, b->losses, b->losses_count);
     return r;
 }
 

@@ -120,13 +120,13 @@ static int add_registry(struct native_segment *s, struct native_blocks *b, const
     return r;
 }
 
-static int add_super(struct native_segment *s, struct native_blocks *b, const struct sink_span *span)
+static int add_super(struct native_segment *s, struct native_blocks *b, const struct fapilog_superblock *super)
 {
     const struct native_block_info info = {.kind = FAPILOG_NATIVE_KIND_SEGMENT};
     void *copy = arena_alloc(&b->arena, FAPILOG_NATIVE_SEGMENT_BYTES);
     if (!copy)
         return -ENOMEM;
-    memcpy(copy, span->super, FAPILOG_NATIVE_SEGMENT_BYTES);
+    memcpy(copy, super, FAPILOG_NATIVE_SEGMENT_BYTES);
     const struct piece part = {copy, FAPILOG_NATIVE_SEGMENT_BYTES, -1};
     s->has_super = true;
     return native_blocks_add(b, &info, &part, 1);
@@ -138,10 +138,17 @@ struct native_segment *native_segments_need(struct native_segments *t, struct na
     struct native_segment *s = find(t, span->super);
     *r = s ? 0 : -ENOMEM;
     if (*r == 0 && !s->has_super)
-        *r = add_super(s, b, span);
+        *r = add_super(s, b, span->super);
     if (*r == 0 && !span->is_apart) /* which holds what nobody has masked */
         *r = add_registry(s, b, span);
     return *r == 0 ? s : NULL;
+}
+
+int native_segments_need_super(struct native_segments *t, struct native_blocks *b,
+                               const struct fapilog_superblock *super)
+{
+    struct native_segment *s = find(t, super);
+    return !s ? -ENOMEM : s->has_super ? 0 : add_super(s, b, super);
 }
 
 int native_segments_before(struct native_segment *s, const struct sink_span *span, uint32_t *ret)

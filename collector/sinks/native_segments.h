@@ -33,6 +33,9 @@ void native_segments_forget(struct native_segments *t);
 /* Adds the blocks that the span needs before it. NULL: r holds -errno. */
 struct native_segment *native_segments_need(struct native_segments *t, struct native_blocks *b,
                                             const struct sink_span *span, int *r);
+/* Adds the segment block that a counter of it needs before it. -errno. */
+int native_segments_need_super(struct native_segments *t, struct native_blocks *b,
+                               const struct fapilog_superblock *super);
 /* How much of span->before has to be repeated in front of the span; notes the span as stored. */
 int native_segments_before(struct native_segment *s, const struct sink_span *span, uint32_t *ret);
 

@@ -88,6 +88,7 @@ void native_run_fill(struct run *r, uint64_t end)
 {
     static struct sink_span spans[LANES];
     static struct fapilog_process_info process;
+    static struct sink_loss loss;
     uint64_t room = r->sink->ops->room ? r->sink->ops->room(r->sink) : UINT64_MAX;
     build();
     CHECK(room > 0);
@@ -110,6 +111,13 @@ void native_run_fill(struct run *r, uint64_t end)
         };
         r->batch.bytes += to - from;
     }
+    loss = (struct sink_loss){.super = &super, .lane = r->batch.id % 3 ? 0 : UINT32_MAX, .last_ns = 1};
+    if (r->batch.id % 3)
+        loss.dropped = r->next + n;
+    else
+        loss.no_lane = r->next + n;
+    r->batch.losses = &loss;
+    r->batch.losses_count = 1;
 }
 
 struct check {
@@ -117,6 +125,7 @@ struct check {
     uint8_t *seen;
     uint64_t end;
     bool has_super;
+    uint64_t told; /* highest count of losses in any file */
     uint8_t known[REGISTRY]; /* 1: stored in this file */
     bool good;
 };
@@ -178,6 +187,21 @@ static void check_span(struct check *c, const struct native_span *s)
         complain(c, "count of records", records);
 }
 
+static void check_losses(struct check *c, const struct native_block *b)
+{
+    struct native_losses it;
+    struct fapilog_native_loss loss;
+    if (native_losses_view(b, &it) < 0 || !c->has_super || b->records)
+        complain(c, "losses", b->offset);
+    else
+        while (native_losses_next(&it, &loss) > 0) {
+            const uint64_t count = loss.lane == FAPILOG_NATIVE_LANE_NONE ? loss.no_lane : loss.dropped;
+            if (loss.uuid_hi != super.uuid_hi || loss.uuid_lo != super.uuid_lo || count > c->end)
+                complain(c, "loss", count);
+            c->told = c->told > count ? c->told : count;
+        }
+}
+
 static void check_block(struct check *c, const struct native_block *b)
 {
     struct fapilog_superblock sb;
@@ -201,6 +225,9 @@ static void check_block(struct check *c, const struct native_block *b)
         else
             while (native_spans_next(&spans, &span) > 0)
                 check_span(c, &span);
+        break;
+    case FAPILOG_NATIVE_KIND_LOSSES:
+        check_losses(c, b);
         break;
     default:
         break;
@@ -247,6 +274,8 @@ bool native_run_check(const char *directory, uint64_t end)
     for (uint64_t i = 0; i < end && c.good; i++)
         if (!c.seen[i])
             complain(&c, "record is missing", i);
+    if (c.good && c.told != end) /* each batch tells as many as records there are until its end */
+        complain(&c, "losses told", c.told);
     free(c.seen);
     return c.good;
 }

@@ -1,6 +1,7 @@
 /* The spans of an image need no walk over the ring where the drain has counted what lies in them: they are those that
  * a walk finds. */
 #include "collector/delivery/batch.h"
+#include "collector/delivery/losses.h"
 #include "collector/delivery/raw.h"
 #include "tests/unit/ingest-fixture.h"
 
@@ -266,6 +267,72 @@ static void damage_is_walked_over(void **state)
     spans_free(s);
 }
 
+static const struct outputs raw = { .count = 1, .output = { { .kind = OUTPUT_RAW, .level_mask = UINT32_MAX } } };
+
+/* A turn with so many drops before it and its losses; the batch is its owner. */
+static struct spans *turn_with_drops(struct place *p, const struct outputs *o, uint64_t dropped)
+{
+    struct err e = { 0 };
+    struct spans *s = spans_new();
+    s->batch.images = 0;
+    builder_lane(&p->builder[0], 1)->dropped = dropped;
+    put(&p->builder[0], 0, FAPILOG_LEVEL_INFO, dropped);
+    begin(p, DRAIN_ALL);
+    (void)take_some(p, s, 100);
+    assert_int_equal(drain_checkpoint(&p->drain, &s->batch.checkpoint, NULL), 0);
+    assert_int_equal(losses_collect(&s->batch, o, &e), 0);
+    return s;
+}
+
+static void losses_are_told_when_they_move(void **state)
+{
+    struct place *p = *state;
+    (void)make(p, &(struct builder_options){ .lanes = 2 });
+    put(&p->builder[0], 1, FAPILOG_LEVEL_INFO, 0);
+    assert_int_equal(attach(p, 0), 0);
+    static const uint64_t dropped[] = { 0, 5, 5, 9 }, told[] = { 0, 1, 0, 1 };
+    for (unsigned i = 0; i < 4; i++) {
+        struct spans *s = turn_with_drops(p, &raw, dropped[i]);
+        assert_int_equal(s->batch.losses_count, told[i]);
+        if (told[i]) {
+            assert_int_equal(s->batch.loss[0].lane, 1);
+            assert_int_equal(s->batch.loss[0].dropped, dropped[i]);
+            assert_ptr_equal(s->batch.loss[0].super, &p->segments.source[0]->seg->sb);
+        }
+        committed(p, s);
+        spans_free(s);
+    }
+    p->builder[0].sb->orphan_dropped = 3;
+    struct spans *s = turn_with_drops(p, &raw, 9);
+    assert_int_equal(s->batch.losses_count, 1);
+    assert_int_equal(s->batch.loss[0].lane, UINT32_MAX);
+    assert_int_equal(s->batch.loss[0].no_lane, 3);
+    committed(p, s);
+    spans_free(s);
+    s = turn_with_drops(p, &outputs, 12); /* no output takes spans: they are told by records */
+    assert_int_equal(s->batch.losses_count, 0);
+    committed(p, s);
+    spans_free(s);
+}
+
+static void batches_that_become_one_tell_the_losses_of_both(void **state)
+{
+    struct place *p = *state;
+    (void)make(p, &(struct builder_options){ .lanes = 2 });
+    put(&p->builder[0], 1, FAPILOG_LEVEL_INFO, 0);
+    assert_int_equal(attach(p, 0), 0);
+    static const uint64_t dropped[][2] = { { 5, 9 }, { 9, 11 }, { 12, 12 }, { 12, 13 } };
+    for (unsigned i = 0; i < 4; i++) {
+        struct spans *a = turn_with_drops(p, &raw, dropped[i][0]), *b = turn_with_drops(p, &raw, dropped[i][1]);
+        assert_true(batch_merge(&a->batch, &b->batch, &a->buffers, &raw, 1));
+        assert_int_equal(a->batch.losses_count, 1);
+        assert_int_equal(a->batch.loss[0].dropped, dropped[i][1]);
+        committed(p, a);
+        spans_free(b);
+        spans_free(a);
+    }
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -274,6 +341,8 @@ int main(void)
         T(spans_of_many_records_are_divided),
         T(the_ring_is_not_walked),
         T(damage_is_walked_over),
+        T(losses_are_told_when_they_move),
+        T(batches_that_become_one_tell_the_losses_of_both),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -190,6 +190,48 @@ static void an_unfinished_registry_entry_is_written_again_when_complete(void **s
     run_state_free(s);
 }
 
+/* What was dropped behind the last record is in the file, though no record comes with it. */
+static void losses_without_records_are_written_behind_their_segment(void **state)
+{
+    (void)state;
+    struct fapilog_superblock super = {.uuid_hi = 7, .uuid_lo = 8};
+    const struct sink_loss losses[] = {
+        {.super = &super, .lane = 3, .last_ns = 99, .dropped = 5, .overwritten = 6},
+        {.super = &super, .lane = UINT32_MAX, .no_lane = 1, .unregistered = 2, .truncated = 4},
+    };
+    struct native_block b;
+    struct native_losses it;
+    struct fapilog_native_loss loss;
+    struct run_state *s = run_state_new();
+    struct run *r = start(s, "native:%s/a.fnl");
+    r->batch = (struct sink_batch){.id = 1, .losses = losses, .losses_count = ARRAY_COUNT(losses)};
+    r->is_done = false;
+    r->sink->ops->write(r->sink, &r->batch);
+    while (!r->is_done)
+        assert_true(io_turn(r->io, UINT64_MAX) >= 0);
+    assert_int_equal(r->result, 0);
+    stop(r);
+    struct native_file *f = open_file("a.fnl");
+    assert_int_equal(native_file_next(f, &b), 1);
+    assert_int_equal(b.kind, FAPILOG_NATIVE_KIND_SEGMENT);
+    assert_int_equal(native_file_next(f, &b), 1);
+    assert_int_equal(native_losses_view(&b, &it), 0);
+    assert_int_equal(native_losses_next(&it, &loss), 1);
+    assert_int_equal(loss.uuid_lo, 8);
+    assert_int_equal(loss.lane, 3);
+    assert_int_equal(loss.last_ns, 99);
+    assert_int_equal(loss.dropped, 5);
+    assert_int_equal(loss.overwritten, 6);
+    assert_int_equal(native_losses_next(&it, &loss), 1);
+    assert_int_equal(loss.lane, FAPILOG_NATIVE_LANE_NONE);
+    assert_int_equal(loss.no_lane, 1);
+    assert_int_equal(loss.unregistered, 2);
+    assert_int_equal(loss.truncated, 4);
+    assert_int_equal(native_losses_next(&it, &loss), 0);
+    native_file_close(f);
+    run_state_free(s);
+}
+
 enum { CUT_PAGES = 8, PAGE = 4096 };
 
 /* A batch of two spans: of a segment in a file, which is cut to one page under the write, and of another. */
@@ -313,7 +355,8 @@ static void a_new_file_repeats_the_begin_of_the_ring_block(void **state)
         assert_memory_equal(span.data, native_run_lane(0), span.head.bytes);
     }
     assert_int_equal(kinds, 1 << FAPILOG_NATIVE_KIND_SEGMENT | 1 << FAPILOG_NATIVE_KIND_REGISTRY |
-                            1 << FAPILOG_NATIVE_KIND_SPANS | 1 << FAPILOG_NATIVE_KIND_INDEX);
+                            1 << FAPILOG_NATIVE_KIND_SPANS | 1 << FAPILOG_NATIVE_KIND_LOSSES |
+                            1 << FAPILOG_NATIVE_KIND_INDEX);
     native_file_close(f);
     assert_true(native_run_check(dir, 15));
     run_state_free(s);
@@ -626,6 +669,7 @@ int main(void)
         T(spans_come_back_as_they_lay_in_the_ring),
         T(compressed_blocks_hold_the_same_and_less_bytes),
         T(an_unfinished_registry_entry_is_written_again_when_complete),
+        T(losses_without_records_are_written_behind_their_segment),
         T(a_ring_cut_short_under_the_write_costs_only_itself),
         T(every_file_decodes_alone),
         T(retention_counts_files),
