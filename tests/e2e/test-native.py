@@ -72,6 +72,92 @@ def stats_tell_what_the_files_hold():
         check(text.count("native file, ") == len(files), text)
 
 
+def losses(files):
+    """Of several files: their counts go on from one to the next."""
+    told = {}
+    for f in files:
+        for p in f["processes"]:
+            own = [("own", p["orphans"] + p["unregistered"])]
+            for who, n in own + [(l["lane"], l["dropped"] + l["lost"]) for l in p["lanes"]]:
+                told[p["uuid"], who] = max(n, told.get((p["uuid"], who), 0))
+    return sum(told.values())
+
+
+def check_native_books(place, written, what=""):
+    """Written = in the files + lost, by the native files alone."""
+    files = dump(place, "--stats", "--format", "json")
+    records, lost = sum(f["records"] for f in files), losses(files)
+    check(records + lost == written, f"{what}: written {written}, but {records} are there and {lost} lost")
+    text = subprocess.run([DUMP, "--stats", place.out], capture_output=True, text=True).stdout
+    check(f" {records} records, {lost} lost\n" in text if len(files) > 1 else f", {lost} lost, " in text, text)
+    return lost
+
+
+def what_was_dropped_stands_in_the_files():
+    """Most of it behind the last record of its lane, and some where there was no lane."""
+    for what, args in (("own lanes", ["--threads", 4]), ("lanes of all", ["--threads", 12, "--lanes", 4]),
+                       ("overwritten", ["--threads", 2, "--overwrite"])):
+        for options in ("", "max_bytes=100KB", "compress=zstd&max_bytes=20KB"):
+            with Place() as place:
+                written = place.load_done("--records", 5000, "--lane-bytes", 65536, *args)
+                place.drain("--set", "lane_budget=16KB", sink=f"native://{place.out}/?{options}")
+                lost = check_native_books(place, written, f"{what}, {options}")
+                check(lost > written // 4, f"{what}: only {lost} of {written} were lost")
+                p = place.start([DUMP, "--verify", place.out])
+                out, _ = p.communicate(timeout=60)
+                check(p.returncode == 0 and out.count(": good") == len(os.listdir(place.out)), out)
+                check("records by its end, see --stats" in out, out)
+
+
+def drops_without_records_reach_a_file_while_the_service_lives():
+    with Place() as place:
+        load = place.load("--records", 20000, "--lane-bytes", 65536, "--wait")
+        wait_for("all is written", lambda: load.stdout.readline().startswith("written"))
+        place.drain(sink=f"native://{place.file('a.fnl')}")
+        check_native_books(place, 20000)
+        before = os.path.getsize(place.file("a.fnl"))
+        place.drain(sink=f"native://{place.file('a.fnl')}")
+        check(os.path.getsize(place.file("a.fnl")) == before, "what did not change was told again")
+
+
+def killed_collectors_leave_the_books_of_native_files_right():
+    with Place() as place:
+        running = [place.load("--id", i, "--threads", 2, "--records", 0, "--lane-bytes", 65536, "--burst", 2000,
+                              "--pause-us", 3000) for i in range(2)]
+        points = ["write", "sink-done", "written", "persist-torn", "persist-after", "mark-changed", "settled"]
+        kills = 0
+        for i in range(3 * len(points)):
+            c = place.collector(sink=f"native://{place.out}/?max_bytes=500KB", env={
+                "FAPILOG_FAULT": f"{points[i % len(points)]}:{1 + i // len(points) * 3}"})
+            try:
+                kills += c.wait(timeout=0.5) != 0
+            except subprocess.TimeoutExpired:
+                c.kill()
+                c.wait()
+        for p in running:
+            p.terminate()
+        written = sum(written_by(p) for p in running)
+        place.drain(sink=f"native://{place.out}/?max_bytes=500KB")
+        check(kills > len(points), f"{kills} kills")
+        lost = check_native_books(place, written)
+        check(lost > 0, "nothing was lost")
+        return f"{written} records, {lost} lost, {kills} kills, {len(os.listdir(place.out))} files"
+
+
+def behind_stages_the_losses_are_told_too():
+    with Place() as place:
+        written = place.load_done("--threads", 2, "--records", 5000, "--lane-bytes", 65536)
+        config = os.path.join(place.path, "stages.yaml")
+        with open(config, "w") as f:
+            f.write("stages: [field_mask: {fields: [payload]}]\n")
+        place.drain("--config", config, sink=f"native://{place.out}/")
+        lines = dump(place, "--format", "json")
+        loads = sum(r["message"] == "load" for r in lines)
+        reports = sum(r["count"] for r in lines if r["message"] == "records dropped")
+        lost = losses(dump(place, "--stats", "--format", "json"))
+        check(loads + lost == written and reports == lost, f"{loads} and {lost} of {written}, reported {reports}")
+
+
 def following_files_shows_records_in_order():
     with Place() as place:
         with open(os.path.join(place.path, "shown"), "w") as out:
@@ -181,6 +267,10 @@ if __name__ == "__main__":
     sys.exit(run([
         records_of_many_files_are_in_order_of_time,
         stats_tell_what_the_files_hold,
+        what_was_dropped_stands_in_the_files,
+        drops_without_records_reach_a_file_while_the_service_lives,
+        killed_collectors_leave_the_books_of_native_files_right,
+        behind_stages_the_losses_are_told_too,
         following_files_shows_records_in_order,
         verify_tells_of_a_file_that_ends_inside_of_a_block,
         archives_with_numbers_are_shown_with_their_live_file,

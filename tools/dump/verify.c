@@ -1,5 +1,6 @@
 #include "tools/dump/verify.h"
 
+#include "lib/reader/native_stream.h"
 #include "tools/dump/safe_text.h"
 
 #include <errno.h>
@@ -36,17 +37,23 @@ static uint64_t segment_report(const struct reader_segment *s)
     return file + bad + damaged;
 }
 
-static void native_report(void *arg, const char *path, const struct reader_totals *t)
+static uint64_t native_report(const char *path, const struct native_stream *s)
 {
-    uint64_t *bad = arg;
+    struct native_totals t = {0};
+    struct native_figures f;
     safe_text text;
-    printf("%s: %s", safe_clean(path, strlen(path), text), t->damaged ? "DAMAGED" : "good");
-    if (t->damaged)
-        printf("; %" PRIu64 " damaged places, %" PRIu64 " bytes skipped", t->damaged, t->skipped_bytes);
-    if (t->unfinished_bytes)
-        printf("; the last %" PRIu64 " bytes are no whole block: being written, or cut off", t->unfinished_bytes);
+    native_stream_totals(s, &t);
+    native_stream_figures(s, &f);
+    printf("%s: %s, %" PRIu64 " records", safe_clean(path, strlen(path), text), t.damaged ? "DAMAGED" : "good",
+           f.records);
+    if (t.damaged)
+        printf("; %" PRIu64 " damaged places, %" PRIu64 " bytes skipped", t.damaged, t.skipped_bytes);
+    if (t.unfinished_bytes)
+        printf("; the last %" PRIu64 " bytes are no whole block: being written, or cut off", t.unfinished_bytes);
+    if (f.lost)
+        printf("; its processes had lost %" PRIu64 " records by its end, see --stats", f.lost);
     printf("\n");
-    *bad += t->damaged;
+    return t.damaged;
 }
 
 int verify(struct reader *r, struct err *e)
@@ -63,7 +70,11 @@ int verify(struct reader *r, struct err *e)
     const size_t count = reader_segments(r, &segments);
     for (size_t i = 0; i < count; i++)
         bad += segments[i]->seg ? segment_report(segments[i]) : 0;
-    reader_natives(r, native_report, &bad);
+    for (size_t i = 0; i < reader_natives_count(r); i++) {
+        const char *path;
+        const struct native_stream *s = reader_native_stream(r, i, &path);
+        bad += native_report(path, s);
+    }
     reader_totals(r, &t);
     if (fflush(stdout) != 0)
         return err_sys(e, -errno, "write to stdout");
