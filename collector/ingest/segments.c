@@ -207,6 +207,8 @@ int segments_attach(struct segments *t, const char *name)
         if (r == -ENOENT) /* gone before we looked */
             return r;
         t->stats.refused++;
+        if (r == -ELOOP)
+            (void)err_wrap(&e, r, "remove it, and let a collector work on the directory of its target");
         say(t, name, e.text);
         return r;
     }

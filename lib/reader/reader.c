@@ -214,6 +214,8 @@ static int entry_add(struct reader *r, int dir_fd, const char *name, const char 
     if (is_segment_name(name))
         return reader_segment_add(r, dir_fd, name, path, e);
     auto_fd fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0 && errno == ELOOP)
+        return err_set(e, -ELOOP, "%s is a symbolic link, and links are not followed in a directory", path);
     if (fd < 0)
         return err_sys(e, -errno, "%s", path);
     return is_empty_yet(fd) ? 0 : reader_native_add_fd(r, take_fd(fd), path, false, e);
@@ -239,7 +241,8 @@ static int dir_scan(struct reader *r, const char *dir, bool quiet, struct err *e
             return err_set(e, n, "%s", why.text);
         if (n < 0 && n != -ENOENT && !quiet) { /* not unlinked meanwhile, nor told before */
             r->closed.refused++;
-            reader_warn(r, "%s", why.text);
+            reader_warn(r, "%s%s%s", why.text, n == -ELOOP ? "; to read what it leads to, give its path: " : "",
+                        n == -ELOOP ? path : "");
         }
     }
     return errno ? err_sys(e, -errno, "read directory %s", dir) : 0;

@@ -33,6 +33,8 @@ static int file_open(int dir_fd, const char *name, int oflags, struct err *e)
             return err_set(e, -EXDEV, "%s: not a name within the ring directory", name);
         fd = openat(dir_fd, name, oflags);
     }
+    if (fd < 0 && errno == ELOOP)
+        return err_set(e, -ELOOP, "%s is a symbolic link, and links are not followed in a ring directory", name);
     return fd < 0 ? err_sys(e, -errno, "open %s", name) : fd;
 }
 

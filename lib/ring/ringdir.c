@@ -53,6 +53,15 @@ int ringdir_choose(struct ringdir *ret, const char *given, struct err *e)
     return set(ret, true, e, "/tmp/fapilog-%u", uid);
 }
 
+/* The kernel calls a link "not a directory". */
+static int explain_open(const char *path, int r, struct err *e)
+{
+    struct stat st;
+    if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+        return err_set(e, r, "ring directory: %s is a symbolic link: name the directory that it leads to", path);
+    return err_sys(e, r, "ring directory: open %s", path);
+}
+
 int ringdir_open(const struct ringdir *dir, bool create, struct err *e)
 {
     if (create && mkdir(dir->path, dir->in_tmp ? 0700 : 0750) < 0 && errno != EEXIST) {
@@ -64,7 +73,7 @@ int ringdir_open(const struct ringdir *dir, bool create, struct err *e)
     auto_fd fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0)
-        return err_sys(e, -errno, "ring directory: open %s", dir->path);
+        return explain_open(dir->path, -errno, e);
     if (st.st_uid != geteuid())
         return err_set(e, -EPERM, "ring directory: %s belongs to uid %u, not to us (uid %u)", dir->path,
                            (unsigned)st.st_uid, (unsigned)geteuid());

@@ -214,6 +214,26 @@ def a_misspelt_variable_of_the_ring_directory_is_told_by_each():
         check("no effect" not in r.err.decode(), f"it was not asked: {r.err}")
 
 
+def a_symbolic_link_is_called_by_its_name():
+    with Place() as place:
+        cat(place, b"line\n")
+        ring, = glob.glob(place.rings + "/*.ring")
+        linked = os.path.join(place.path, "linked")
+        os.mkdir(linked, 0o750)
+        for name in ("a.ring", "a.fnl"):
+            os.symlink(ring, os.path.join(linked, name))
+        os.symlink(place.rings, os.path.join(place.path, "way"))
+        err = execute([DUMP, linked], status=1).err.decode()
+        for name in ("a.ring", linked + "/a.fnl"):
+            check(f"{name} is a symbolic link" in err, err)
+        check(f"to read what it leads to, give its path: {linked}/a.ring\n" in err, err)
+        check("line" in execute([DUMP, linked + "/a.ring"], status=0).out.decode(), "the advice is not good")
+        err = execute([COLLECTOR, "--rings", linked, "--drain"], status=0).err.decode()
+        check("a.ring is a symbolic link" in err and "; remove it" in err and "Too many" not in err, err)
+        err = execute([COLLECTOR, "--rings", place.path + "/way", "--drain"], status=1).err.decode()
+        check("/way is a symbolic link: name the directory that it leads to" in err, err)
+
+
 def who_has_seen_enough_ends_follow():
     """Also while there is nothing new to write."""
     with Place() as place:
