@@ -47,19 +47,35 @@ static int print_rings(const struct options *o, const struct config *c, FILE *f,
     return r;
 }
 
+/* One that is missing is made by root for the user, or told at the start. */
+static void try_state(const struct options *o, const char *path)
+{
+    struct err why = { 0 };
+    struct stat st;
+    char text[ERR_TEXT_MAX + 64];
+    if (o->privileges.is_done && stat(path, &st) < 0 && errno == ENOENT)
+        return;
+    if (state_dir_try(path, &why) == 0)
+        return;
+    (void)snprintf(text, sizeof text, "%s; looked at as uid %u", why.text, (unsigned)geteuid());
+    say_line(stderr, text);
+}
+
 /* Spools and dead letters: whoever looks for them should not have to go through the rules. */
 static int print_state(const struct options *o, const struct config *c, FILE *f, struct err *e)
 {
     char path[PATH_MAX];
-    const char *source = "default";
-    if (!config_has_remote_sink(c) || c->settings.delivery.state_dir) /* which stands among the settings */
+    const char *source = "default", *given = c->settings.delivery.state_dir;
+    if (!config_has_remote_sink(c))
         return 0;
     if (!(o->privileges.is_done && private_dirs_state(c, &o->privileges.user, path))) {
-        const int r = state_dir_choose(NULL, path, &source, e);
+        const int r = state_dir_choose(given, path, &source, e);
         if (r < 0)
             return err_wrap(e, r, "state directory");
     }
-    (void)fprintf(f, "state_dir = %s  # %s\n", path, source);
+    try_state(o, path);
+    if (!given) /* else it stands among the settings */
+        (void)fprintf(f, "state_dir = %s  # %s\n", path, source);
     return 0;
 }
 

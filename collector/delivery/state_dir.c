@@ -59,6 +59,22 @@ int state_dir_make(const char *path, struct err *e)
     return 0;
 }
 
+int state_dir_try(const char *path, struct err *e)
+{
+    char at[PATH_MAX];
+    struct stat st;
+    (void)snprintf(at, sizeof at, "%s", path);
+    while (stat(at, &st) < 0) {
+        char *slash = strrchr(at, '/');
+        if (errno != ENOENT || !slash)
+            return err_sys(e, -errno, "state_dir: %s", at);
+        slash[slash == at] = '\0';
+    }
+    if (!S_ISDIR(st.st_mode))
+        return err_set(e, -ENOTDIR, "state_dir: %s is not a directory", at);
+    return faccessat(AT_FDCWD, at, W_OK | X_OK, AT_EACCESS) < 0 ? err_sys(e, -errno, "state_dir: %s", at) : 0;
+}
+
 static int lock_refused(int fd, const char *path, struct err *e)
 {
     char pid[24] = "";

@@ -15,6 +15,8 @@
 int state_dir_choose(const char *given, char ret[PATH_MAX], const char **ret_source, struct err *e);
 /* Makes it, with its parents. */
 int state_dir_make(const char *path, struct err *e);
+/* Whether that could be done; makes nothing. */
+int state_dir_try(const char *path, struct err *e);
 /* The descriptor that holds the lock until it is closed; -EBUSY names the pid of who has it. */
 int state_dir_lock(const char *path, struct err *e);
 

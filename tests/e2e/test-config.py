@@ -246,6 +246,25 @@ def a_file_that_cannot_be_written_is_told_by_a_check():
             check((said in err and "looked at as uid" in err) if said else not err, f"{uri}: {err!r}")
 
 
+def a_state_directory_that_cannot_be_used_is_told_by_a_check():
+    uri = "exec:///bin/cat"
+    with Place() as place:
+        file = place.file("file")
+        open(file, "w", encoding="utf-8").close()
+        for state, said in ((file, f"state_dir: {file} is not a directory"), (file + "/x", f"state_dir: {file}/x: Not a directory"),
+                            (place.out + "/new/one", ""), (place.out, "")):
+            for argv in (["--set", "state_dir=" + state], []):
+                r = execute([COLLECTOR, "--rings", place.rings, "--sink", uri, "--check", *argv], status=0,
+                            env={"FAPILOG_STATE_DIR": state})
+                err = r.err.decode()
+                check((said in err and "looked at as uid" in err) if said else not err, f"{state}: {err!r}")
+            check(not os.path.exists(place.out + "/new"), "a check makes nothing")
+        r = execute([COLLECTOR, "--rings", place.rings, "--sink", uri, "--check", "--set", "state_dir=x"], status=1)
+        check("state_dir: 'x' is not an absolute path" in r.err.decode(), f"{r.err}")
+        r = execute([COLLECTOR, "--rings", place.rings, "--sink", "console:", "--check", "--set", "state_dir=" + file], status=0)
+        check(not r.err, f"nothing is kept there: {r.err}")
+
+
 def a_program_that_cannot_be_run_is_told_before_there_are_records():
     with Place() as place:
         with open(place.file("text"), "w", encoding="utf-8"):

@@ -162,6 +162,32 @@ static void the_state_directory_is_the_first_that_is_set(void **state)
     assert_int_equal(state_dir_choose("relative", chosen, &from, &e), -EINVAL);
 }
 
+/* What the start would say, without making anything. */
+static void a_state_directory_can_be_tried(void **state)
+{
+    struct err e, told;
+    char below[256];
+    (void)state;
+    (void)snprintf(below, sizeof below, "%s/a/b/", dir);
+    assert_int_equal(state_dir_try(dir, &e), 0);
+    assert_int_equal(state_dir_try(below, &e), 0);
+    assert_int_equal(access(below, F_OK), -1);
+    assert_int_equal(state_dir_try("/dev/null", &e), -ENOTDIR);
+    assert_int_equal(state_dir_make("/dev/null", &told), -ENOTDIR);
+    assert_string_equal(e.text, told.text);
+    assert_int_equal(state_dir_try("/dev/null/a", &e), -ENOTDIR);
+    assert_int_equal(chmod(dir, 0500), 0);
+    if (getuid() == 0)
+        assert_int_equal(seteuid(65534), 0);
+    const int there = state_dir_try(dir, &e), not_there = state_dir_try(below, &e);
+    if (getuid() == 0)
+        assert_int_equal(seteuid(0), 0);
+    assert_int_equal(chmod(dir, 0700), 0);
+    assert_int_equal(there, -EACCES);
+    assert_int_equal(not_there, -EACCES);
+    assert_non_null(strstr(e.text, "state_dir: "));
+}
+
 static void a_state_directory_has_one_collector(void **state)
 {
     struct err e;
@@ -187,6 +213,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(killed_inside_a_store_the_page_before_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(a_flipped_bit_never_gives_false_books, setup, teardown),
         cmocka_unit_test(the_state_directory_is_the_first_that_is_set),
+        cmocka_unit_test_setup_teardown(a_state_directory_can_be_tried, setup, teardown),
         cmocka_unit_test_setup_teardown(a_state_directory_has_one_collector, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
