@@ -157,14 +157,29 @@ static const char *mmap_place(const struct sink *s)
     return cfg->path;
 }
 
+/* In steps, and on a disk that has no room for one by what the batch needs. */
+static int grow(struct sink *s, uint64_t need)
+{
+    enum { PAGE_BYTES = 4096 };
+    const struct mmap_cfg *const cfg = s->cfg;
+    struct mmap_file *const f = &((struct mmap_state *)s->state)->file;
+    const uint64_t steps = (need - f->size + cfg->growth_chunk - 1) / cfg->growth_chunk;
+    const uint64_t wanted = f->size + steps * cfg->growth_chunk;
+    const uint64_t least = (need + PAGE_BYTES - 1) & -(uint64_t)PAGE_BYTES;
+    int r = mmap_file_resize(s->io, f, f->size, wanted < cfg->max_size ? wanted : cfg->max_size);
+
+    if (mmap_file_is_full(r))
+        r = mmap_file_resize(s->io, f, f->size, least < cfg->max_size ? least : cfg->max_size);
+    return r;
+}
+
 static int make_room(struct sink *s, uint64_t bytes)
 {
     const struct mmap_cfg *const cfg = s->cfg;
     struct mmap_state *const st = s->state;
-    struct mmap_file *const f = &st->file;
+    const struct mmap_file *const f = &st->file;
     const uint64_t need = f->written + bytes;
     struct err e = { 0 };
-    uint64_t size = f->size;
 
     if (need > cfg->max_size) {
         (void)err_set(&e, -ENOSPC, "%s: %" PRIu64 " more bytes would exceed max_size %" PRIu64, cfg->path,
@@ -175,12 +190,7 @@ static int make_room(struct sink *s, uint64_t bytes)
         return -ENOSPC;
     }
     st->has_warned = false;
-    if (need <= size)
-        return 0;
-    size += (need - size + cfg->growth_chunk - 1) / cfg->growth_chunk * cfg->growth_chunk;
-    if (size > cfg->max_size)
-        size = cfg->max_size;
-    return mmap_file_resize(s->io, f, f->size, size);
+    return need <= f->size ? 0 : grow(s, need);
 }
 
 /* A file that was here before may end without a line feed. */

@@ -116,9 +116,31 @@ static int reserve(int fd, uint64_t from, uint64_t to)
     return -posix_fallocate(fd, (off_t)from, (off_t)(to - from));
 }
 
+/* There is no mapping of no bytes. */
+static int map_size(struct mmap_file *f, uint64_t size)
+{
+    void *map = NULL;
+
+    if (size && f->map)
+        map = mremap(f->map, f->size, size, MREMAP_MAYMOVE);
+    else if (size)
+        map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
+    else if (f->map)
+        CHECK(munmap(f->map, f->size) == 0);
+    if (map == MAP_FAILED)
+        return -errno;
+    f->map = map;
+    f->size = size;
+    return 0;
+}
+
+bool mmap_file_is_full(int r)
+{
+    return r == -ENOSPC || r == -EDQUOT;
+}
+
 int mmap_file_resize(struct io *io, struct mmap_file *f, uint64_t keep, uint64_t size)
 {
-    void *map;
     int r = io_ftruncate(io, f->fd, (int64_t)size);
 
     if (r == 0)
@@ -127,15 +149,15 @@ int mmap_file_resize(struct io *io, struct mmap_file *f, uint64_t keep, uint64_t
         (void)io_ftruncate(io, f->fd, (int64_t)f->size); /* should it fail too, there are NULs to spare */
         return r;
     }
-    if (f->map)
-        map = mremap(f->map, f->size, size, MREMAP_MAYMOVE);
-    else
-        map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
-    if (map == MAP_FAILED)
-        return -errno;
-    f->map = map;
-    f->size = size;
-    return 0;
+    return map_size(f, size);
+}
+
+/* The room behind the lines is there for speed alone: where the disk has none, the next batch asks again. */
+static int resize_or_end(struct io *io, struct mmap_file *f, uint64_t end, uint64_t size)
+{
+    const int r = mmap_file_resize(io, f, end, size);
+
+    return mmap_file_is_full(r) ? mmap_file_resize(io, f, end, end) : r;
 }
 
 int mmap_file_cut(struct io *io, struct mmap_file *f, uint64_t end)
@@ -148,7 +170,7 @@ int mmap_file_cut(struct io *io, struct mmap_file *f, uint64_t end)
     f->written = f->stored = end;
     if (f->flushed > end)
         f->flushed = end;
-    return mmap_file_resize(io, f, end, size);
+    return resize_or_end(io, f, end, size);
 }
 
 /* Tells a file from a later one that was given the same inode number; 0 where it is not recorded. */
@@ -195,7 +217,7 @@ static int file_prepare(struct io *io, struct mmap_file *f, uint64_t size, struc
     if (end < f->size)
         r = io_ftruncate(io, f->fd, (int64_t)end);
     if (r == 0)
-        r = mmap_file_resize(io, f, end, size);
+        r = resize_or_end(io, f, end, size);
     if (r < 0)
         return err_sys(e, r, "cannot be given %" PRIu64 " bytes", size);
     f->written = f->stored = f->flushed = end;
@@ -226,7 +248,8 @@ int mmap_file_close(struct io *io, struct mmap_file *f, bool flush)
     if (fd < 0)
         return 0;
     f->fd = -1;
-    CHECK(munmap(f->map, f->size) == 0);
+    if (f->map)
+        CHECK(munmap(f->map, f->size) == 0);
     f->map = NULL;
     r = io_ftruncate(io, fd, (int64_t)f->written);
     if (r == 0 && flush && fdatasync(fd) < 0)

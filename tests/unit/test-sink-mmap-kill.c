@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -302,19 +303,74 @@ static int fill_and_free(void)
     return 0;
 }
 
-static void a_full_disk_is_an_error_and_heals(void **state)
+/* Whether a batch of that id is taken. */
+static int offer(struct sink_probe *p, uint64_t id, char *text)
+{
+    const unsigned before = p->done;
+
+    sink_probe_batch(p, id, text, batch_make(id, text));
+    sink_probe_start(p);
+    return sink_probe_wait(p, before + 1);
+}
+
+static int start_full(void)
+{
+    char *const text = malloc(BATCH_TEXT_MAX), ballast[128];
+    struct statvfs room;
+    uint32_t lines;
+    uint64_t id = 1;
+    size_t len;
+
+    (void)snprintf(ballast, sizeof ballast, "%s/ballast", dir);
+    const int fd = open(ballast, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(statvfs(dir, &room), 0);
+    assert_int_equal(posix_fallocate(fd, 0, (off_t)(room.f_bavail * room.f_bsize)), 0);
+    struct sink_probe *p = sink_probe_open(uri, (struct io_config){ .kind = IO_PLAIN }); /* a new file */
+    assert_int_equal(offer(p, 1, text), -ENOSPC);
+    assert_int_equal(ftruncate(fd, (off_t)((room.f_bavail - 32) * room.f_bsize)), 0);
+    while (offer(p, id, text) == 0) /* less than a step of growth is used as well */
+        id++;
+    assert_true(id > 1);
+    assert_int_equal(sink_probe_close(p), 0);
+    p = sink_probe_open(uri, (struct io_config){ .kind = IO_PLAIN }); /* one that is there */
+    while (offer(p, id, text) == 0) /* the end of a page, perhaps */
+        id++;
+    assert_int_equal(p->result, -ENOSPC);
+    assert_int_equal(ftruncate(fd, 0), 0);
+    assert_int_equal(offer(p, id, text), 0);
+    assert_int_equal(sink_probe_close(p), 0);
+    close(fd);
+    char *const back = read_file(&len);
+    assert_int_equal(check_lines(back, len, &lines), 0);
+    assert_int_equal(lines, id * BATCH_LINES);
+    free(back);
+    free(text);
+    return 0;
+}
+
+static void on_a_small_disk(int (*test)(void))
 {
     const pid_t pid = fork_child();
     int status;
 
     if (pid == 0)
-        _exit(mount_small() ? fill_and_free() : 77);
+        _exit(mount_small() ? test() : 77);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
         print_message("mounting a tmpfs is not allowed here\n");
         skip();
     }
     assert_int_equal(status, 0);
+}
+
+static void a_full_disk_is_an_error_and_heals(void **state)
+{
+    on_a_small_disk(fill_and_free);
+}
+
+static void a_full_disk_does_not_keep_it_from_starting(void **state)
+{
+    on_a_small_disk(start_full);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -325,6 +381,7 @@ int main(void)
         TEST(a_killed_writer_neither_loses_nor_tears_nor_doubles_a_line),
         TEST(readers_see_whole_lines_while_it_writes),
         TEST(a_full_disk_is_an_error_and_heals),
+        TEST(a_full_disk_does_not_keep_it_from_starting),
     };
 
     return cmocka_run_group_tests_name("mmap beside others", tests, NULL, NULL);
