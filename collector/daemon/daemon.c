@@ -21,11 +21,27 @@
 #define WAIT_MAX_NS (400 * NS_PER_MS)
 #define SPOOL_SHARE 4 /* of the time to stop is left for spooling */
 
+static bool is_drained(const struct daemon *d)
+{
+    return !d->drain.is_open && drain_has_reached_goal(&d->drain);
+}
+
+/* With --drain what comes behind the goal is left where it is: services that go on logging would keep us for ever. What
+ * open batches of before are read again for comes first. */
+static bool has_enough(const struct daemon *d)
+{
+    return d->options->drain && d->turns && is_drained(d) && !d->drain.is_fenced &&
+           d->drain.fence == d->drain.fences_count;
+}
+
+/* Nobody is to wait for who takes no more. */
 static void heartbeat(struct daemon *d, uint64_t now_ns)
 {
     if (now_ns < d->heartbeat_at_ns)
         return;
     d->heartbeat_at_ns = now_ns + HEARTBEAT_NS;
+    if (has_enough(d))
+        return;
     /* order: relaxed - a time that is only compared with the clock */
     for (uint32_t i = 0; i < d->segments.count; i++)
         store_rlx(&d->segments.source[i]->seg->ctl->heartbeat_ns, now_ns);
@@ -120,11 +136,6 @@ static void watch_drain(struct daemon *d, uint64_t now_ns)
         d->stop_at_ns = now_ns + d->config.settings.shutdown_timeout_ns;
 }
 
-static bool is_drained(const struct daemon *d)
-{
-    return !d->drain.is_open && drain_has_reached_goal(&d->drain);
-}
-
 static bool is_done(const struct daemon *d)
 {
     if (!d->is_stopping || !is_drained(d) || !pipeline_is_idle(&d->pipeline, true))
@@ -151,7 +162,7 @@ static void last_attempt(struct daemon *d, uint64_t now_ns)
 
 static int turn(struct daemon *d, uint64_t now_ns, struct err *e)
 {
-    if (!d->drain.is_open && (d->is_stopping || now_ns >= d->turn_at_ns)) {
+    if (!d->drain.is_open && (d->is_stopping || now_ns >= d->turn_at_ns) && !has_enough(d)) {
         pump_turn_begins(&d->pipeline, &d->drain);
         const int r = drain_begin(&d->drain, now_ns, d->is_stopping ? DRAIN_ALL : 0, e);
         if (r < 0)

@@ -170,6 +170,31 @@ def drain_tells_when_something_was_not_delivered():
         check("collector: processed 50; " in text and "; http delivered 0 records, 0 bytes, dropped (queue full) 50" in text, text)
 
 
+class SlowServer(BrokenServer):
+    """Slower than its services, so that there is always something that waits for it."""
+
+    def uri(self, options=""):
+        return self.uri_with("&batch_size=1&max_in_flight=1" + options)
+
+    def take(self, lines, life):
+        time.sleep(0.01)
+        return super().take(lines, life)
+
+
+def a_drain_ends_although_services_go_on_logging():
+    for options in ("", "&on_full=block", "&on_full=spool&queue_records=10"):
+        with Place() as place, SlowServer(is_broken=False) as server:
+            written = place.load_done("--records", 100)
+            going_on = place.load("--id", 1, "--records", 0, "--burst", 1, "--pause-us", 2000)
+            wait_for("it is going on", lambda: len(rings(place)) == 2)
+            drain(place, server, 0, options)
+            got = [d for d in loads(server.records) if d["producer"] == 0]
+            check(len(got) == written, f"{len(got)} of {written} arrived")
+            check(going_on.poll() is None, "the service has ended")
+            going_on.terminate()
+            going_on.communicate(timeout=20)
+
+
 def an_outage_stands_in_the_log_of_the_collector():
     """When it begins and when it is over, what was refused, and what services lost; each once."""
     with Place() as place, BrokenServer(refuses=lambda r: r["data"].get("n") == 7) as server:
@@ -245,4 +270,4 @@ if __name__ == "__main__":
                   of_what_goes_to_the_spool_only_requests_in_flight_at_a_kill_come_twice,
                   while_the_server_is_down_files_go_on_and_its_records_are_spooled, nobody_else_writes_to_a_spool,
                   an_outage_stands_in_the_log_of_the_collector, who_blocks_does_not_use_up_the_time_to_stop,
-                  drain_tells_when_something_was_not_delivered]))
+                  drain_tells_when_something_was_not_delivered, a_drain_ends_although_services_go_on_logging]))
