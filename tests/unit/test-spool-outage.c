@@ -71,6 +71,36 @@ static void a_disk_counts_as_mended_once_it_has_taken_a_write(void **state)
     assert_true(fake_is_balanced(f));
 }
 
+/* The same of records that wait in memory, and have never come to the journal. */
+static void a_disk_that_took_no_group_is_no_trouble_once_the_server_has_taken_it(void **state)
+{
+    struct fake_ticket t[2];
+    (void)state;
+    fake_option(f, "queue_records", "10");
+    f->script = always_fail;
+    start();
+    obstacle(1, true);
+    fake_put(f, 40, 100, &t[0]);
+    fake_until(f, NS_PER_MS, strstr(f->message, "records stay in the rings"));
+    assert_true(remote_is_failing(f->r));
+    f->script = NULL;
+    fake_until(f, 100 * NS_PER_MS, t[0].settled && remote_is_idle(f->r, true));
+    fake_run(f, NS_PER_S);
+    assert_non_null(strstr(f->message, "spool: what could not be written is delivered"));
+    assert_false(remote_is_failing(f->r));
+    f->script = always_fail;
+    fake_put(f, 40, 100, &t[1]); /* again, and the disk is back first */
+    fake_until(f, NS_PER_MS, strstr(f->message, "records stay in the rings"));
+    obstacle(1, false);
+    fake_until(f, NS_PER_S, strstr(f->message, "spool: it can be written again"));
+    assert_int_equal(f->messages, 4);
+    f->script = NULL;
+    fake_until(f, 100 * NS_PER_MS, t[1].settled && remote_is_idle(f->r, true));
+    assert_false(remote_is_failing(f->r));
+    assert_each_delivered_once(0, 80);
+    assert_true(fake_is_balanced(f));
+}
+
 static bool answer_once(struct fake *g, struct sink_request *q, struct sink_result *a)
 {
     return g->delivered_cap && g->delivered[0] ? always_fail(g, q, a) : true;
@@ -281,6 +311,7 @@ int main(void)
 {
     struct CMUnitTest tests[] = {
         cmocka_unit_test(a_disk_counts_as_mended_once_it_has_taken_a_write),
+        cmocka_unit_test(a_disk_that_took_no_group_is_no_trouble_once_the_server_has_taken_it),
         cmocka_unit_test(what_can_be_written_nowhere_is_delivered_out_of_the_journal),
         cmocka_unit_test(what_the_journal_has_delivered_in_part_the_next_run_delivers_out_of_it),
         cmocka_unit_test(what_the_journal_has_delivered_in_part_the_next_run_delivers_out_of_a_file),

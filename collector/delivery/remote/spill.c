@@ -288,10 +288,13 @@ void spill_run(struct remote *r)
         else
             on_failure(r, result);
     }
-    if (!spill_is_wanted(r))
+    if (!spill_is_wanted(r)) {
         r->relieve_number = 0; /* that much is done */
-    else if (r->now_ns >= r->spill_again_ns && spool_can_put(r->spool))
+        if (!r->is_spool_troubled)
+            trouble_over(r, false);
+    } else if (r->now_ns >= r->spill_again_ns && spool_can_put(r->spool)) {
         spill_start(r);
+    }
 }
 
 void spill_full(struct remote *r)
