@@ -185,11 +185,14 @@ static void trouble_over(struct remote *r, bool is_mended)
     r->was_told_spool = false;
 }
 
-/* Behind the back of whoever has put something there. */
+/* Behind the back of whoever has put something there. A group is begun when nothing lies in the journal, and nothing
+ * comes there before it is written, so that what is seen only afterwards is nothing that is over by then. */
 static void trouble_see(struct remote *r)
 {
     const int trouble = spool_trouble(r->spool);
-    if (trouble && !r->is_spool_troubled && !r->spilled_count)
+    if (r->spilled_count)
+        return;
+    if (trouble && !r->is_spool_troubled)
         on_failure(r, trouble);
     else if (!trouble && r->is_spool_troubled)
         trouble_over(r, spool_is_mended(r->spool));
