@@ -12,11 +12,13 @@
 
 #define LOOK_NS NS_PER_S /* at the sinks */
 
-/* "sink NAME: ..." of the pipeline, "NAME: ..." of a sink's engine. */
+/* "sink NAME: ..." */
 static const char *sink_of(const struct daemon *d, const char *text)
 {
     static const char prefix[] = "sink ";
-    const char *from = strncmp(text, prefix, sizeof prefix - 1) == 0 ? text + sizeof prefix - 1 : text;
+    const char *const from = text + sizeof prefix - 1;
+    if (strncmp(text, prefix, sizeof prefix - 1) != 0)
+        return NULL;
     for (uint32_t i = 0; i < d->pipeline.targets_count; i++) {
         const char *name = d->pipeline.target[i].sink->common.name;
         const size_t len = strlen(name);

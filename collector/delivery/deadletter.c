@@ -47,7 +47,7 @@ int deadletter_open(const struct deadletter_config *cfg, struct deadletter **ret
 {
     struct deadletter *d = calloc(1, sizeof *d);
     if (!d)
-        return err_set(e, -ENOMEM, "dead letters of %s: out of memory", cfg->sink);
+        return err_set(e, -ENOMEM, "dead letters: out of memory");
     d->cfg = *cfg;
     const struct seglog_config log = {
         .io = cfg->io, .dir = cfg->dir, .suffix = SPOOL_DEAD_SUFFIX, .kind = SPOOL_DEAD, .sink = cfg->sink,
@@ -56,7 +56,7 @@ int deadletter_open(const struct deadletter_config *cfg, struct deadletter **ret
     const int r = seglog_open(&d->log, &log, on_found, d, e);
     if (r < 0) {
         free(d);
-        return err_wrap(e, r, "dead letters of %s", cfg->sink);
+        return err_wrap(e, r, "dead letters");
     }
     *ret = d;
     return 0;

@@ -112,6 +112,7 @@ static const struct sink_ops ops = {
 static void on_message(void *arg, const char *text)
 {
     struct fake *f = arg;
+    CHECK(strncmp(text, "sink fake: ", 11) == 0); /* as all that the log says of a sink */
     (void)snprintf(f->message, sizeof f->message, "%s", text);
     f->messages++;
 }

@@ -11,7 +11,7 @@
 void remote_say(struct remote *r, const char *fmt, ...)
 {
     char text[1024];
-    int n = snprintf(text, sizeof text, "%s: ", r->sink->common.name);
+    int n = snprintf(text, sizeof text, "sink %s: ", r->sink->common.name);
     va_list args;
     va_start(args, fmt);
     (void)vsnprintf(text + n, sizeof text - (size_t)n, fmt, args);

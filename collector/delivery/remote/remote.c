@@ -29,7 +29,7 @@ static int path_make(const struct remote *r, const char *folder, const char *dir
 
 static void on_spool_message(void *arg, const char *text)
 {
-    remote_say(arg, "%s", text);
+    remote_say(arg, "spool: %s", text);
 }
 
 int remote_expand(struct remote *r, const char *image, size_t len, uint32_t records, struct parcel **ret)
@@ -122,7 +122,7 @@ int remote_open(struct sink *s, const struct remote_config *cfg, struct remote *
     char format[64];
     struct remote *r = calloc(1, sizeof *r);
     if (!r)
-        return err_set(e, -ENOMEM, "%s: out of memory", s->common.name);
+        return err_set(e, -ENOMEM, "out of memory");
     r->sink = s;
     r->cfg = *cfg;
     r->d = &s->delivery;

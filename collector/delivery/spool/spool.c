@@ -211,7 +211,7 @@ int spool_open(const struct spool_config *cfg, struct spool **ret, struct err *e
     struct seglog_config log;
     struct err why = {0};
     if (!s)
-        return err_set(e, -ENOMEM, "spool of %s: out of memory", cfg->sink);
+        return err_set(e, -ENOMEM, "spool: out of memory");
     s->cfg = *cfg;
     s->reader.fd = -1;
     s->journal.guard = -1;
@@ -223,15 +223,14 @@ int spool_open(const struct spool_config *cfg, struct spool **ret, struct err *e
     if (r < 0) {
         cursor_close(&s->cursor);
         free(s);
-        return err_wrap(e, r, "spool of %s", cfg->sink);
+        return err_wrap(e, r, "spool");
     }
     if (!s->cursor.is_file) {
         cursor_close(&s->cursor);
         cursor_open(&s->cursor, cfg->dir, &why);
     }
     if (!s->cursor.is_file)
-        spool_say(s, "spool of %s: %s; after a crash records that were delivered may be sent again", cfg->sink,
-                  why.text);
+        spool_say(s, "%s; after a crash records that were delivered may be sent again", why.text);
     numbers_skip(s, s->cursor.base);
     numbers_skip(s, s->cursor.noted);
     numbers_skip(s, cursor_next(&s->cursor));
@@ -310,8 +309,7 @@ void spool_tick(struct spool *s, uint64_t now_ns)
     spool_journal_end(s, now_ns);
     const int r = seglog_tick(&s->log, now_ns);
     if (r < 0 && !s->was_told_sync)
-        spool_say(s, "spool of %s: fdatasync: %s; records are on their way to the disk and not yet safe there",
-                  s->cfg.sink, strerror(-r));
+        spool_say(s, "fdatasync: %s; records are on their way to the disk and not yet safe there", strerror(-r));
     s->was_told_sync = r < 0 || (s->was_told_sync && r == 0);
     tidy(s);
     if (now_ns >= s->tidy_ns) {

@@ -32,9 +32,9 @@ void spool_journal_open(struct spool *s, uint64_t found)
         return;
     s->is_journal_left = r < 0;
     if (r < 0)
-        spool_say(s, "spool of %s: %s; it is left alone", s->cfg.sink, e.text);
+        spool_say(s, "%s; it is left alone", e.text);
     if (lost)
-        spool_say(s, "spool of %s: %" PRIu32 " damaged blocks in the journal", s->cfg.sink, lost);
+        spool_say(s, "%" PRIu32 " damaged blocks in the journal", lost);
     if (!spool_journal_waits(s))
         return;
     for (uint64_t i = s->journal.first; i < s->journal.next; i++)
@@ -58,8 +58,7 @@ static bool is_ready(struct spool *s)
     s->journal_again_ns = now + CREATE_AGAIN_NS;
     const int r = journal_create(&s->journal, s->log.dir, &s->log.head, &e);
     if (r < 0 && !s->was_told_journal)
-        spool_say(s, "spool of %s: %s; goes on without a journal, which takes more of the collector's time",
-                  s->cfg.sink, e.text);
+        spool_say(s, "%s; goes on without a journal, which takes more of the collector's time", e.text);
     s->was_told_journal = r < 0;
     return r == 0;
 }
@@ -68,8 +67,7 @@ static bool is_ready(struct spool *s)
 static void journal_lose(struct spool *s)
 {
     const uint64_t records = s->journal_part.live - spool_held_records(s, &s->journal_part);
-    spool_say(s, "spool of %s: its journal was cut while it was in use; %" PRIu64 " records are counted as dropped",
-              s->cfg.sink, records);
+    spool_say(s, "its journal was cut while it was in use; %" PRIu64 " records are counted as dropped", records);
     spool_lose(s, &s->journal_part, records, &s->counts.dropped_corrupt);
     s->journal_error = 0;
     s->drain_ns = 0;

@@ -68,6 +68,6 @@ void spool_unnoted(struct spool *s, spool_unnoted_fn *func, void *arg)
     if (r >= 0)
         r = journal_tell(s, func, arg);
     if (r < 0)
-        spool_say(s, "spool of %s: %s; records that were spooled right before the end of the last run may come twice",
-                  s->cfg.sink, strerror(-r));
+        spool_say(s, "%s; records that were spooled right before the end of the last run may come twice",
+                  strerror(-r));
 }
