@@ -90,7 +90,7 @@ void diagnostics_choose_sinks(struct daemon *d)
 
 /* ---- sinks that do not work, records that are lost ---- */
 
-static const char *where_they_wait(const struct sink *s, char *ret, size_t size)
+static const char *where_they_wait(const struct sink *s, bool is_spooled, char *ret, size_t size)
 {
     static const char *const texts[] = {
         [SINK_FULL_DROP_OLDEST] = "what does not fit into its queue is given up, the oldest first",
@@ -101,7 +101,8 @@ static const char *where_they_wait(const struct sink *s, char *ret, size_t size)
         return texts[SINK_FULL_BLOCK];
     if (s->delivery.on_full != SINK_FULL_SPOOL)
         return texts[s->delivery.on_full];
-    (void)snprintf(ret, size, "its records wait in its spool, up to %.1f MB, then the oldest are given up",
+    (void)snprintf(ret, size, "its records wait in %sits spool, up to %.1f MB, then the oldest are given up",
+                   is_spooled ? "" : "memory and in the rings; more go to ",
                    (double)s->delivery.spool_max_bytes / (1024.0 * 1024.0));
     return ret;
 }
@@ -128,13 +129,14 @@ static const char *why_given_up(const struct remote_stats *s, char *ret, size_t 
 static void look_at_sink(struct daemon *d, uint64_t now_ns, const struct target *t)
 {
     static struct remote_stats s; /* large; the collector has one thread */
-    char waits[128], why[256], dead_dir[PATH_MAX + 64], reason[TARGET_REASON_MAX];
+    char waits[160], why[256], dead_dir[PATH_MAX + 64], reason[TARGET_REASON_MAX];
     target_stats(t, &s);
     (void)snprintf(dead_dir, sizeof dead_dir, "%s/dead/%s", d->state_dir, t->sink->common.name);
     outages_look(d->outages, now_ns, &(struct outage_facts){
         .name = t->sink->common.name, .is_failing = t->is_failing, .is_told = !t->remote,
         .reason = t->remote ? s.last_reason : target_reason(t, reason),
-        .waits = where_they_wait(t->sink, waits, sizeof waits), .waiting = s.queued_records + s.spooled_records,
+        .waits = where_they_wait(t->sink, s.spooled_records, waits, sizeof waits),
+        .waiting = s.queued_records + s.spooled_records,
         .spooled = s.spooled_records, .spooled_bytes = s.spooled_bytes,
         .spool_max_bytes = t->sink->delivery.spool_max_bytes,
         .given_up = given_up_sum(&s), .given_up_why = why_given_up(&s, why, sizeof why),

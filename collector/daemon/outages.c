@@ -71,11 +71,17 @@ static void fails(struct outages *o, struct outage *s, uint64_t now_ns, const st
         s->since_ns = now_ns;
         s->over_ns = 0;
         s->is_told = f->is_told;
+        s->is_spool_told = false;
         s->pause_ns = OUTAGE_AGAIN_NS;
         s->again_ns = now_ns + (f->is_told ? OUTAGE_AGAIN_NS : OUTAGE_PATIENCE_NS);
     }
-    if (now_ns < s->again_ns)
+    if (now_ns < s->again_ns) {
+        if (s->is_told && f->spooled && !s->is_spool_told)
+            say(o, FAPILOG_LEVEL_WARNING, "sink %s: %s", f->name, f->waits);
+        s->is_spool_told |= s->is_told && f->spooled;
         return;
+    }
+    s->is_spool_told |= f->spooled > 0;
     if (!s->is_told) {
         s->is_told = true;
         say(o, FAPILOG_LEVEL_WARNING, "sink %s: does not work%s%s; %s", f->name, colon, f->reason, f->waits);

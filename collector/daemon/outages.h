@@ -23,7 +23,7 @@ struct outage_facts {
     bool is_failing;
     bool is_told;           /* the sink itself says when it fails and when it works again: a local one */
     const char *reason;     /* may be empty */
-    const char *waits;      /* what becomes of its records meanwhile */
+    const char *waits;      /* where its records are meanwhile, and what becomes of them */
     uint64_t waiting;       /* records in memory and in the spool */
     uint64_t spooled, spooled_bytes, spool_max_bytes;
     uint64_t given_up;      /* since it was opened */
@@ -41,7 +41,7 @@ struct outage {
     char name[OUTAGE_NAME_MAX];
     uint64_t since_ns;      /* 0: it works */
     uint64_t looked_ns;     /* a sink that a reload took out, and another one brings back, begins anew */
-    bool is_told;
+    bool is_told, is_spool_told;
     uint64_t again_ns, pause_ns;
     uint64_t over_ns;       /* worked again then, and has not caught up; 0: no */
     struct loss given_up, dead;

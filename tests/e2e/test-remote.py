@@ -206,8 +206,12 @@ def an_outage_stands_in_the_log_of_the_collector():
         with open(log, "w") as f:
             c = place.start([COLLECTOR, "--rings", place.rings, "--sink", server.uri()], stderr=f)
         place.wait_ready(c)
+        place.load_done("--records", 5)
+        wait_for("the outage is told", lambda: said("sink http: does not work: HTTP 503; its records wait in memory and in the "
+                                                    "rings; more go to its spool, up to 1024.0 MB, then the oldest are given up\n"))
         written = place.load_done("--records", 20000, "--payload", 500) # more than a lane holds
-        wait_for("the outage is told", lambda: said("sink http: does not work: HTTP 503; its records wait in its spool, up to "))
+        wait_for("the spool is told", lambda: said("sink http: its records wait in its spool, up to 1024.0 MB, then the oldest are "
+                                                   "given up\n"))
         wait_for("losses are told", lambda: said("collector: services: ") or written == 20000)
         server.is_broken = False
         wait_for("its end is told", lambda: said("sink http: works again after "))
@@ -216,7 +220,7 @@ def an_outage_stands_in_the_log_of_the_collector():
         stop(c)
         with open(log) as f:
             text = f.read()
-        for words in ("does not work", "works again", "refused for good"):
+        for words in ("does not work", "works again", "refused for good", "wait in its spool"):
             check(text.count(words) == 1, f"'{words}' not once: {text}")
         check("503" not in text.split("works again")[1], text)
 

@@ -78,6 +78,27 @@ static void while_it_lasts_it_is_told_ever_less_often(void **state)
     assert_true(lines >= 9 && lines <= 14); /* 3, 7, 15, 31, 63 minutes, and one an hour */
 }
 
+/* Where they are is told as it is: of what still fits into memory the spool holds nothing. */
+static void records_that_come_to_the_spool_during_an_outage_are_told_once(void **state)
+{
+    (void)state;
+    facts.is_failing = true;
+    facts.waits = "its records wait in memory";
+    facts.waiting = 5;
+    assert_string_equal(until(30), "warning: sink logs: does not work: HTTP 503; its records wait in memory|");
+    facts.waits = "its records wait in its spool";
+    facts.spooled = 9;
+    assert_string_equal(until(40), "warning: sink logs: its records wait in its spool|");
+    facts.spooled = 0;
+    (void)until(50);
+    facts.spooled = 9;
+    assert_string_equal(until(60), "");
+    facts.is_failing = false;
+    (void)until(70);
+    facts.is_failing = true; /* the next outage begins with it */
+    assert_string_equal(until(120), "warning: sink logs: does not work: HTTP 503; its records wait in its spool|");
+}
+
 static void what_lies_in_the_spool_is_told_until_it_is_empty(void **state)
 {
     (void)state;
@@ -166,6 +187,7 @@ int main(void)
         T(a_failure_that_is_over_soon_says_nothing),
         T(an_outage_is_told_when_it_begins_and_when_it_is_over),
         T(while_it_lasts_it_is_told_ever_less_often),
+        T(records_that_come_to_the_spool_during_an_outage_are_told_once),
         T(what_lies_in_the_spool_is_told_until_it_is_empty),
         T(a_local_sink_tells_the_beginning_and_the_end_itself),
         T(losses_are_told_at_once_and_then_each_minute_with_their_number),
