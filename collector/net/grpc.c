@@ -1,6 +1,5 @@
 #include "collector/net/grpc_private.h"
 
-#include "collector/net/connect.h"
 #include "lib/base/check.h"
 
 #include <errno.h>
@@ -37,6 +36,20 @@ static void finish_all(struct grpc_link *l, int error, const char *reason)
         l->grpc->current = NULL;
     while (l->calls)
         grpc_finish(l->calls, error, reason);
+}
+
+/* What went wrong with the connection itself: says with whom, and where the peer has never spoken HTTP/2 what to look
+ * at. */
+static void link_fail(struct grpc_link *l, int error, const char *reason)
+{
+    const struct grpc_config *cfg = &l->grpc->cfg;
+    const bool wants_tls = !l->is_greeted && stream_may_want_tls(l->stream);
+    char text[sizeof ((struct grpc_call *)0)->reason];
+    if (l->heard && !l->is_greeted)
+        reason = "the peer does not speak HTTP/2 on this port";
+    (void)snprintf(text, sizeof text, "%.*s: %s%s%s", AUTHORITY_SHOWN, cfg->authority, reason, wants_tls ? "; " : "",
+                   wants_tls ? cfg->tls_advice : "");
+    finish_all(l, error, text);
 }
 
 static void link_free(struct grpc_link *l)
@@ -82,7 +95,7 @@ static void flush(struct grpc_link *l)
     while (l->out.len < OUT_BYTES) {
         const ssize_t n = nghttp2_session_mem_send(l->session, &data);
         if (n < 0 || (n > 0 && buf_append(&l->out, data, (size_t)n) < 0)) {
-            finish_all(l, n < 0 ? -EPROTO : -ENOMEM, n < 0 ? nghttp2_strerror((int)n) : "out of memory");
+            link_fail(l, n < 0 ? -EPROTO : -ENOMEM, n < 0 ? nghttp2_strerror((int)n) : "out of memory");
             return;
         }
         if (n == 0)
@@ -92,7 +105,7 @@ static void flush(struct grpc_link *l)
         l->is_sending = true;
         stream_send(l->stream, l->out.data, l->out.len);
     } else if (!nghttp2_session_want_read(l->session)) {
-        finish_all(l, -ECONNRESET, "the connection has come to its end");
+        link_fail(l, -ECONNRESET, "the connection has come to its end");
     }
 }
 
@@ -102,7 +115,7 @@ static void on_opened(void *owner)
     struct grpc *g = l->grpc;
     enter(g);
     if (g->cfg.stream.kind == STREAM_TLS && strcmp(stream_alpn(l->stream), "h2") != 0)
-        finish_all(l, -EPROTONOSUPPORT, "the server does not speak HTTP/2 (ALPN h2)");
+        link_fail(l, -EPROTONOSUPPORT, "the server does not speak HTTP/2 (ALPN h2)");
     for (struct grpc_call *c = l->calls, *next; c; c = next) {
         next = c->next;
         grpc_submit(c);
@@ -119,7 +132,7 @@ static void on_received(void *owner, const char *data, size_t len)
     l->heard++;
     const ssize_t n = l->is_dead ? 0 : nghttp2_session_mem_recv(l->session, (const uint8_t *)data, len);
     if (n < 0)
-        finish_all(l, n == NGHTTP2_ERR_NOMEM ? -ENOMEM : -EPROTO, nghttp2_strerror((int)n));
+        link_fail(l, n == NGHTTP2_ERR_NOMEM ? -ENOMEM : -EPROTO, nghttp2_strerror((int)n));
     flush(l);
     leave(g);
 }
@@ -138,10 +151,8 @@ static void on_closed(void *owner, int error, const char *reason)
 {
     struct grpc_link *l = owner;
     struct grpc *g = l->grpc;
-    char text[sizeof ((struct grpc_call *)0)->reason];
-    (void)snprintf(text, sizeof text, "%.*s: %s", AUTHORITY_SHOWN, g->cfg.authority, reason);
     enter(g);
-    finish_all(l, error ? error : -ECONNRESET, text);
+    link_fail(l, error ? error : -ECONNRESET, reason);
     leave(g);
 }
 
@@ -235,15 +246,12 @@ static bool is_under_way(const struct grpc_call *c)
 static const char *progress(const struct grpc_call *c, bool is_silent, char *ret, size_t size)
 {
     const struct grpc_link *l = c->link;
-    char to[AUTHORITY_SHOWN + 1], late[sizeof to + 60];
-    if (stream_is_shaking(l->stream))
-        return CONNECT_SHAKES_TOO_LONG;
-    if (stream_is_open(l->stream))
-        return is_silent ? "no answer in time; the server says nothing at all" : "no answer in time";
+    char to[AUTHORITY_SHOWN + 1];
     (void)snprintf(to, sizeof to, "%s", l->grpc->cfg.authority);
-    (void)snprintf(ret, size, "%s; %s", connect_late(late, sizeof late, to, c->timeout_ns, "timeout"),
-                   connect_advice(-ETIMEDOUT));
-    return ret;
+    const char *late = stream_late(l->stream, to, c->timeout_ns, "timeout", ret, size);
+    if (late)
+        return late;
+    return is_silent ? "no answer in time; the server says nothing at all" : "no answer in time";
 }
 
 void grpc_cancel(struct grpc *g, struct grpc_call *c)
@@ -256,9 +264,10 @@ void grpc_cancel(struct grpc *g, struct grpc_call *c)
     const bool is_silent = l->heard == c->heard;
     if (c->id > 0)
         (void)nghttp2_submit_rst_stream(l->session, NGHTTP2_FLAG_NONE, c->id, NGHTTP2_CANCEL);
-    grpc_finish(c, -ECANCELED, progress(c, is_silent, text, sizeof text));
+    const char *const reason = progress(c, is_silent, text, sizeof text);
+    grpc_finish(c, -ECANCELED, reason);
     if (is_silent)
-        finish_all(l, -ETIMEDOUT, "the server says nothing");
+        finish_all(l, -ETIMEDOUT, reason);
     flush(l);
     leave(g);
 }

@@ -23,6 +23,7 @@ enum {
 struct grpc_config {
     struct stream_config stream;
     const char *authority;      /* host:port */
+    const char *tls_advice;     /* what to do where a plain port seems to want TLS */
     const char *const *headers; /* "name: value", of every call; names in any case */
     unsigned headers_count;
 };

@@ -15,6 +15,7 @@ struct grpc_link { /* a connection */
     bool is_sending;
     bool is_leaving; /* the server takes no new calls: it goes when the last call has ended */
     bool is_dead;
+    bool is_greeted; /* a frame has come: it is a server of HTTP/2 */
     unsigned heard;  /* rises with whatever is received */
     struct grpc_link *next;
 };

@@ -205,6 +205,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 {
     struct grpc_link *l = user;
     (void)session;
+    l->is_greeted = true;
     if (frame->hd.type != NGHTTP2_GOAWAY)
         return 0;
     l->is_leaving = true;

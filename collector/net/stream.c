@@ -43,6 +43,8 @@ struct stream {
     bool is_timer_old; /* its deadline has changed */
     bool is_address_over; /* the next one follows as soon as the poll is out of the way */
     bool is_announced; /* `opened` has been called */
+    bool has_heard;    /* something has come ... */
+    bool was_alerted;  /* ... and it was a TLS alert in the place of the first bytes */
     bool is_freed;     /* stream_free() has been called: goes away with its last request */
     unsigned calls;    /* callbacks on the stack */
     char alpn[16];
@@ -247,14 +249,23 @@ static void connect_unix(struct stream *st)
         stream_fail(st, r, strerror(-r));
 }
 
+const char *stream_late(const struct stream *st, const char *to, uint64_t timeout_ns, const char *option, char *ret,
+                        size_t size)
+{
+    char what[200];
+    if (st->state >= OPEN)
+        return NULL;
+    if (st->state == SHAKING)
+        return CONNECT_SHAKES_TOO_LONG;
+    (void)snprintf(ret, size, "%s; %s", connect_late(what, sizeof what, to, timeout_ns, option),
+                   st->state == RESOLVING ? CONNECT_NAME_ADVICE : connect_advice(-ETIMEDOUT));
+    return ret;
+}
+
 static void connect_too_late(struct stream *st)
 {
-    char what[100];
-    if (st->state == SHAKING)
-        stream_fail(st, -ETIMEDOUT, CONNECT_SHAKES_TOO_LONG);
-    else
-        fail_to_connect(st, -ETIMEDOUT, connect_late(what, sizeof what, NULL, st->cfg.connect_timeout_ns, NULL),
-                        st->state == RESOLVING ? CONNECT_NAME_ADVICE : connect_advice(-ETIMEDOUT));
+    char what[300];
+    stream_fail(st, -ETIMEDOUT, stream_late(st, NULL, st->cfg.connect_timeout_ns, NULL, what, sizeof what));
 }
 
 /* Also the start of a Unix stream: connect() there answers at once, and callbacks wait for io_turn(). */
@@ -394,6 +405,14 @@ static void write_all(struct stream *st)
     }
 }
 
+static void hear(struct stream *st, const char *data, size_t len)
+{
+    if (!st->has_heard)
+        st->was_alerted = len >= 2 && data[0] == SSL3_RT_ALERT && data[1] == SSL3_VERSION_MAJOR;
+    st->has_heard = true;
+    st->events.received(st->owner, data, len);
+}
+
 static void read_some(struct stream *st)
 {
     char buf[READ_BYTES], reason[256];
@@ -406,7 +425,7 @@ static void read_some(struct stream *st)
         if (n == -EAGAIN)
             return;
         if (n > 0)
-            st->events.received(st->owner, buf, (size_t)n);
+            hear(st, buf, (size_t)n);
         else
             stream_fail(st, (int)n, n == 0 ? "closed by the peer" : reason);
     }
@@ -440,9 +459,9 @@ bool stream_is_open(const struct stream *st)
     return st->state == OPEN;
 }
 
-bool stream_is_shaking(const struct stream *st)
+bool stream_may_want_tls(const struct stream *st)
 {
-    return st->state == SHAKING;
+    return st->cfg.kind == STREAM_TCP && st->is_announced && (!st->has_heard || st->was_alerted);
 }
 
 void stream_send(struct stream *st, const char *data, size_t len)

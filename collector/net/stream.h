@@ -39,8 +39,12 @@ int stream_new(struct io *io, const struct stream_config *cfg, const struct stre
 void stream_free(struct stream *st); /* NULL allowed */
 
 bool stream_is_open(const struct stream *st);
-/* Connected, and the peer has not done its part of the TLS handshake yet. */
-bool stream_is_shaking(const struct stream *st);
+/* How far it has come, for whoever gives it up: where, and the option that sets the time, may be NULL. NULL: it is
+ * open. Else ret, or a text that stays. */
+const char *stream_late(const struct stream *st, const char *to, uint64_t timeout_ns, const char *option, char *ret,
+                        size_t size);
+/* Of a plain one that was closed: what a port does that wants TLS. It has said nothing at all, or a TLS alert. */
+bool stream_may_want_tls(const struct stream *st);
 /* One at a time: the next after `sent`. The data stays valid until then, or until stream_free(). */
 void stream_send(struct stream *st, const char *data, size_t len);
 /* Bytes that the peer's kernel has not acknowledged (TCP), or its program not read (Unix). */

@@ -14,6 +14,7 @@
 #include <strings.h>
 
 #define EXPORT "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
+#define TLS_ADVICE "where the port wants TLS, endpoint has to begin with https, a URI with otlps"
 #define CONNECT_TIMEOUT_NS UINT64_C(10000000000)
 
 enum { PORT = 4317 };
@@ -107,7 +108,8 @@ static int open_engine(struct otlp_grpc *g, char *const *headers, unsigned count
         .stream = {.kind = path ? STREAM_UNIX : is_tls ? STREAM_TLS : STREAM_TCP, .host = g->url.host, .port = port,
                    .path = path, .tls = &g->tls, .tls_context = g->tls_context,
                    .connect_timeout_ns = CONNECT_TIMEOUT_NS},
-        .authority = g->authority, .headers = (const char *const *)headers, .headers_count = count,
+        .authority = g->authority, .tls_advice = TLS_ADVICE,
+        .headers = (const char *const *)headers, .headers_count = count,
     };
     g->engine = grpc_new(g->sink->io, &cfg);
     return g->engine ? 0 : err_set(e, -ENOMEM, "endpoint: out of memory");

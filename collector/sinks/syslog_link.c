@@ -112,8 +112,12 @@ static void drop_stream(struct syslog_link *l)
 static void on_closed(void *owner, int error, const char *reason)
 {
     struct syslog_link *l = owner;
+    char text[300];
+    const bool wants_tls = !l->is_proven && stream_may_want_tls(l->stream);
+    (void)snprintf(text, sizeof text, "%.200s%s", reason,
+                   wants_tls ? "; where the port wants TLS, transport has to be tls" : "");
     drop_stream(l);
-    fail(l, error, reason);
+    fail(l, error, text);
 }
 
 /* Servers that speak first say nothing that syslog knows. */
@@ -342,15 +346,19 @@ static int socket_open(struct syslog_link *l, int family, const struct sockaddr 
 static void on_resolved(void *owner, int error, const char *text, struct addrinfo *list)
 {
     struct syslog_link *l = owner;
+    const char *advice = list ? "" : CONNECT_NAME_ADVICE;
+    char why[200];
     l->resolve = NULL;
     for (const struct addrinfo *a = list; a && l->fd < 0; a = a->ai_next) {
         error = socket_open(l, a->ai_family, a->ai_addr, a->ai_addrlen);
         text = strerror(-error);
+        advice = connect_advice(error);
     }
+    (void)snprintf(why, sizeof why, "%s%s%s", text, *advice ? "; " : "", advice);
     if (list)
         freeaddrinfo(list);
     if (l->fd < 0)
-        fail(l, error, text);
+        fail(l, error, why);
     else if (l->q)
         datagrams_send(l);
 }
@@ -421,13 +429,17 @@ void syslog_link_cancel(struct syslog_link *l, struct sink_request *q)
 {
     if (l->q != q)
         return;
-    const bool is_open = l->stream ? stream_is_open(l->stream) : l->fd >= 0;
-    const bool is_shaking = l->stream && stream_is_shaking(l->stream);
-    char late[100], text[200];
-    (void)snprintf(text, sizeof text, "%s; %s",
-                   connect_late(late, sizeof late, NULL, l->sink->delivery.timeout_ns, "timeout"),
-                   connect_advice(-ETIMEDOUT));
+    const uint64_t timeout_ns = l->sink->delivery.timeout_ns;
+    const char *late = NULL;
+    char text[200], what[100];
+    if (l->stream) {
+        late = stream_late(l->stream, NULL, timeout_ns, "timeout", text, sizeof text);
+    } else if (l->resolve) { /* goes on: the next request finds its answer */
+        late = text;
+        (void)snprintf(text, sizeof text, "%s; " CONNECT_NAME_ADVICE,
+                       connect_late(what, sizeof what, NULL, timeout_ns, "timeout"));
+    }
     drop_stream(l);
     drop_socket(l);
-    fail(l, -ETIMEDOUT, is_open ? "no acknowledgement in time" : is_shaking ? CONNECT_SHAKES_TOO_LONG : text);
+    fail(l, -ETIMEDOUT, late ? late : "no acknowledgement in time");
 }

@@ -691,6 +691,7 @@ static void what_a_connection_had_that_did_not_last_is_not_delivered(void **stat
     (void)close(fd); /* unread: reset */
     wait_done(1);
     assert_int_equal(run.result.outcome, SINK_RETRY);
+    assert_non_null(strstr(run.result.reason, "; where the port wants TLS, transport has to be tls"));
     (void)close(listener);
 }
 

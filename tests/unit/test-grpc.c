@@ -1,0 +1,212 @@
+/* What a gRPC call ends with where the server is none, is not reached, or goes away: words that say where to look. */
+#include "collector/net/grpc.h"
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "tests/common/hole.h"
+#include "tests/common/slow_names.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#define WAIT_NS (20 * NS_PER_S)
+#define TLS_ADVICE "take TLS"
+#define SETTINGS "\0\0\0\4\0\0\0\0\0" /* an empty frame */
+
+static struct io *io;
+static struct grpc *engine;
+static struct grpc_call call[2];
+static unsigned done;
+static int listener, peer;
+static unsigned port;
+static char authority[64], want[300];
+
+static void on_done(struct grpc_call *c)
+{
+    (void)c;
+    done++;
+}
+
+static void engine_open(const char *host)
+{
+    const struct io_config cfg = { .kind = IO_AUTO, .queue_depth = 16 };
+    struct err e;
+    assert_int_equal(io_new(&cfg, &io, &e), 0);
+    (void)snprintf(authority, sizeof authority, "%s:%u", host, port);
+    const struct grpc_config config = {
+        .stream = { .kind = STREAM_TCP, .host = host, .port = (uint16_t)port, .connect_timeout_ns = 60 * NS_PER_S },
+        .authority = authority, .tls_advice = TLS_ADVICE,
+    };
+    assert_non_null(engine = grpc_new(io, &config));
+    done = 0;
+}
+
+static void engine_close(void)
+{
+    for (unsigned i = 0; i < 2; i++)
+        grpc_call_done(&call[i]);
+    grpc_free(engine);
+    io_free(io);
+}
+
+static void call_start(unsigned i)
+{
+    call[i] = (struct grpc_call){ .path = "/a.B/C", .message = "x", .message_len = 1, .timeout_ns = 3 * NS_PER_S,
+                                  .done = on_done };
+    grpc_start(engine, &call[i]);
+}
+
+static void wait_done(unsigned times)
+{
+    const uint64_t give_up = clock_mono_ns() + WAIT_NS;
+    while (done < times) {
+        assert_true(clock_mono_ns() < give_up);
+        assert_true(io_turn(io, clock_mono_ns() + NS_PER_MS) >= 0);
+    }
+}
+
+static void wait_readable(int fd)
+{
+    const uint64_t give_up = clock_mono_ns() + WAIT_NS;
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+    while (poll(&p, 1, 0) == 0) {
+        assert_true(clock_mono_ns() < give_up);
+        assert_true(io_turn(io, clock_mono_ns() + NS_PER_MS) >= 0);
+    }
+}
+
+/* A call to a port whose peer has read what came first. */
+static void call_read(void)
+{
+    struct sockaddr_in sa;
+    char preface[2000];
+    listener = hole_listen(&sa, 4);
+    port = ntohs(sa.sin_port);
+    engine_open("127.0.0.1");
+    call_start(0);
+    wait_readable(listener);
+    assert_true((peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0);
+    wait_readable(peer);
+    assert_true(recv(peer, preface, sizeof preface, 0) > 3);
+    assert_memory_equal(preface, "PRI", 3);
+}
+
+/* ... which says this, and may hang up: what the call says of it, behind the server. */
+static void assert_ends(const char *answer, size_t len, bool hangs_up, const char *reason)
+{
+    call_read();
+    assert_int_equal(send(peer, answer, len, MSG_NOSIGNAL), len);
+    if (hangs_up)
+        (void)close(peer);
+    wait_done(1);
+    assert_int_equal(call[0].error, -ECONNRESET);
+    (void)snprintf(want, sizeof want, "127.0.0.1:%u: %s", port, reason);
+    assert_string_equal(call[0].reason, want);
+    engine_close();
+    if (!hangs_up)
+        (void)close(peer);
+    (void)close(listener);
+}
+#define ASSERT_ENDS(answer, hangs_up, reason) assert_ends((answer), sizeof(answer) - 1, (hangs_up), (reason))
+
+static void a_port_that_may_want_tls_is_told(void **state)
+{
+    (void)state;
+    ASSERT_ENDS("", true, "closed by the peer; " TLS_ADVICE);
+    for (int hangs_up = 0; hangs_up < 2; hangs_up++)
+        ASSERT_ENDS("\x15\3\3\0\2\2\x0a" "and more", hangs_up,
+                    "the peer does not speak HTTP/2 on this port; " TLS_ADVICE);
+}
+
+static void a_port_of_another_protocol_is_told(void **state)
+{
+    (void)state;
+    for (int hangs_up = 0; hangs_up < 2; hangs_up++)
+        ASSERT_ENDS("HTTP/1.1 400 Bad Request\r\n\r\n", hangs_up, "the peer does not speak HTTP/2 on this port");
+}
+
+static void a_server_that_has_greeted_is_not_taken_for_another(void **state)
+{
+    (void)state;
+    ASSERT_ENDS(SETTINGS, true, "closed by the peer");
+    ASSERT_ENDS(SETTINGS "\xff\xff\xff\0\0\0\0\0\0", false, "the connection has come to its end");
+}
+
+/* Both calls: their connection goes when it has said nothing since they began. */
+static void assert_late(const char *host, const char *reason)
+{
+    engine_open(host);
+    call_start(0);
+    call_start(1);
+    const uint64_t until = clock_mono_ns() + 20 * NS_PER_MS;
+    while (clock_mono_ns() < until)
+        assert_true(io_turn(io, until) >= 0);
+    assert_int_equal(done, 0);
+    grpc_cancel(engine, &call[1]);
+    assert_int_equal(done, 2);
+    (void)snprintf(want, sizeof want, "no connection to %s:%u within 3 s (timeout); %s", host, port, reason);
+    assert_string_equal(call[1].reason, want);
+    assert_int_equal(call[1].error, -ECANCELED);
+    assert_string_equal(call[0].reason, want);
+    assert_int_equal(call[0].error, -ETIMEDOUT);
+    engine_close();
+}
+
+static void a_connection_that_is_not_taken_in_time_is_named(void **state)
+{
+    struct sockaddr_in sa;
+    struct hole hole;
+    (void)state;
+    hole_dig(&hole, &sa);
+    port = ntohs(sa.sin_port);
+    assert_late("127.0.0.1", "look for a firewall, and at the routes");
+    hole_fill(&hole);
+}
+
+static void a_name_that_is_not_found_in_time_is_named(void **state)
+{
+    (void)state;
+    port = 4317;
+    assert_late("otel.slow.test", "is the name right, and does DNS work here?");
+    slow_names_let_go();
+}
+
+static void a_server_that_says_nothing_is_told_from_one_that_is_slow(void **state)
+{
+    (void)state;
+    for (int greets = 0; greets < 2; greets++) {
+        char byte;
+        call_read();
+        if (greets) { /* and its greeting is acknowledged */
+            assert_int_equal(send(peer, SETTINGS, sizeof SETTINGS - 1, MSG_NOSIGNAL), sizeof SETTINGS - 1);
+            wait_readable(peer);
+            assert_int_equal(recv(peer, &byte, 1, MSG_PEEK), 1);
+        }
+        grpc_cancel(engine, &call[0]);
+        wait_done(1);
+        assert_int_equal(call[0].error, -ECANCELED);
+        assert_string_equal(call[0].reason, greets ? "no answer in time"
+                                                   : "no answer in time; the server says nothing at all");
+        engine_close();
+        (void)close(peer);
+        (void)close(listener);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_port_that_may_want_tls_is_told),
+        cmocka_unit_test(a_port_of_another_protocol_is_told),
+        cmocka_unit_test(a_server_that_has_greeted_is_not_taken_for_another),
+        cmocka_unit_test(a_connection_that_is_not_taken_in_time_is_named),
+        cmocka_unit_test(a_name_that_is_not_found_in_time_is_named),
+        cmocka_unit_test(a_server_that_says_nothing_is_told_from_one_that_is_slow),
+    };
+    return cmocka_run_group_tests_name("grpc", tests, NULL, NULL);
+}
