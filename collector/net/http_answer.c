@@ -159,7 +159,7 @@ const char *http_advice(CURL *easy, CURLcode code, long os_errno, const char *cu
     case CURLE_PEER_FAILED_VERIFICATION: /* curl compares names by itself, before it takes over OpenSSL's result */
         return tls_verify_advice(strstr(curl_text, "subject name") ? X509_V_ERR_HOSTNAME_MISMATCH
                                                                    : verify_result(easy));
-    case CURLE_GOT_NOTHING: case CURLE_RECV_ERROR: case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_GOT_NOTHING: case CURLE_RECV_ERROR: case CURLE_SEND_ERROR: case CURLE_UNSUPPORTED_PROTOCOL:
         return is_plain ? WANTS_HTTPS : "";
     default:
         return "";

@@ -105,11 +105,28 @@ static bool says(const char *text, int len, const char *words)
     return memmem(text, (size_t)len, words, strlen(words)) != NULL;
 }
 
+/* Of what goes wrong before the server is known to be one. */
+static const char *port_advice(const char *text, int len)
+{
+    static const char *const strange[] = {
+        "server closed the connection unexpectedly", "could not receive data from server",
+        "could not send ", "received invalid response to SSL negotiation",
+        "expected authentication request from server",
+    };
+    static const int errors[] = { ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH };
+    for (unsigned i = 0; i < sizeof errors / sizeof errors[0]; i++)
+        if (says(text, len, strerror(errors[i])))
+            return connect_advice(-errors[i]);
+    for (unsigned i = 0; i < sizeof strange / sizeof strange[0]; i++)
+        if (says(text, len, strange[i]))
+            return "does PostgreSQL listen on this port, and without TLS from the first byte on?";
+    return "";
+}
+
 /* libpq says that a certificate is refused, and not why; no other error of connect() than its text. ssl: of the
  * handshake, or NULL where libpq has begun and ended it in one call. */
 static void fail_to_connect(struct pg_conn *c, const SSL *ssl)
 {
-    static const int errors[] = { ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH };
     const char *const text = PQerrorMessage(c->pg);
     const int len = (int)strcspn(text, "\r\n");
     const bool is_refused = says(text, len, CERTIFICATE_REFUSED);
@@ -118,8 +135,8 @@ static void fail_to_connect(struct pg_conn *c, const SSL *ssl)
     char reason[sizeof ((struct sink_result *)0)->reason];
     if (is_refused && why == X509_V_OK)
         advice = "has it expired, or does tls_ca_file not hold the authority that signed it?";
-    for (unsigned i = 0; i < sizeof errors / sizeof errors[0] && !*advice; i++)
-        advice = says(text, len, strerror(errors[i])) ? connect_advice(-errors[i]) : "";
+    if (!*advice)
+        advice = port_advice(text, len);
     (void)snprintf(reason, sizeof reason, "%.*s%s%s%s%s", len, text, why != X509_V_OK ? ": " : "",
                    why != X509_V_OK ? X509_verify_cert_error_string(why) : "", *advice ? "; " : "", advice);
     pg_conn_fail(c, SINK_RETRY, 0, reason);

@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -184,6 +185,34 @@ class OneLine(Peer):
             pass
 
 
+class HangsUp(Peer):
+    """Reads the beginning and resets the connection."""
+    def greet(self, client):
+        client.recv(1)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+WANTS_TLS = {"http": "; where the port wants TLS, the URL has to begin with https",
+             "otlp+grpc": "; where the port wants TLS, endpoint has to begin with https, a URI with otlps",
+             "syslog+tcp": "; where the port wants TLS, transport has to be tls",
+             "postgresql": "; does PostgreSQL listen on this port, and without TLS from the first byte on?"}
+
+
+def a_plain_connection_to_a_port_of_tls_says_what_it_may_want():
+    with harness.Place() as place:
+        if not make_certificates(place.path):
+            raise Skip("openssl is not installed; tools/setup test")
+        for server in (Handshakes(f"{place.path}/server.pem", f"{place.path}/server.key"), HangsUp()):
+            try:
+                for scheme, words in WANTS_TLS.items():
+                    for size in (10, 1 << 20): # curl sees it when it reads, or while it writes
+                        results = send(place, f"{scheme}://127.0.0.1:{server.port}?batch_bytes=8MB", 4, 4, 1, size)
+                        check_outcomes(results, "retry", scheme)
+                        harness.check(results[0]["reason"].endswith(words), f"{type(server)} {scheme} {size}: {results}")
+            finally:
+                server.close()
+
+
 def a_port_of_another_kind_is_told():
     silent, other = OneLine(), OneLine(b"220 at your service\r\n")
     plain = "; where the port wants TLS, the URL has to begin with https"
@@ -198,6 +227,9 @@ def a_port_of_another_kind_is_told():
                     ("http", silent.port, plain), ("http", other.port, plain), ("http", refusing, closed),
                     ("https", silent.port, hung_up), ("https", other.port, no_tls), ("https", refusing, closed),
                     ("otlp+grpcs", silent.port, hung_up), ("otlp+grpcs", other.port, no_tls), ("otlp+grpc", refusing, closed),
+                    ("otlp+grpc", silent.port, WANTS_TLS["otlp+grpc"]), ("syslog+tcp", silent.port, WANTS_TLS["syslog+tcp"]),
+                    ("otlp+grpc", other.port, "the peer does not speak HTTP/2 on this port"),
+                    ("postgresql", silent.port, WANTS_TLS["postgresql"]), ("postgresql", other.port, WANTS_TLS["postgresql"]),
                     ("syslog+tls", silent.port, hung_up), ("syslog+tls", other.port, no_tls), ("syslog+tcp", refusing, closed)]:
                 results = send(place, f"{scheme}://127.0.0.1:{port}", 1, 1)
                 harness.check(len(results) == 1 and results[0]["reason"].endswith(words), f"{scheme}: {results}, not {words}")
@@ -315,5 +347,6 @@ if __name__ == "__main__":
                   a_server_that_says_nothing_is_left_and_tried_again,
                   resends_have_the_same_key, a_poisoned_record_costs_only_itself, trust_certificates_and_passwords_of_nginx,
                   tls_that_fails_says_what_helps, a_port_of_another_kind_is_told,
+                  a_plain_connection_to_a_port_of_tls_says_what_it_may_want,
                   files_that_are_of_no_use_are_found_before_the_start, a_secret_is_in_no_message,
                   standardwebhooks_verifies, octokit_verifies]))
