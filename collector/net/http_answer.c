@@ -58,6 +58,24 @@ int http_proxy_error(struct http_request *q, long connect_status)
     return is_for_later(connect_status) ? -EHOSTUNREACH : -EACCES;
 }
 
+/* What a port does to a plain request that it cannot read ... */
+#define WANTS_HTTPS "where the port wants TLS, the URL has to begin with https"
+
+/* ... unless it answers: nginx, Go's net/http, Apache. No record is at fault. */
+static bool is_for_tls(const struct http_request *q)
+{
+    static const char *const says[] = {
+        "plain HTTP request was sent to HTTPS port", "sent an HTTP request to an HTTPS server",
+        "speaking plain HTTP to an SSL-enabled server port",
+    };
+    if (q->status != 400 || strncasecmp(q->url, "http:", 5) != 0)
+        return false;
+    for (unsigned i = 0; i < sizeof says / sizeof says[0]; i++)
+        if (memmem(q->answer.data, q->answer.len, says[i], strlen(says[i])))
+            return true;
+    return false;
+}
+
 static bool is_our_fault(int error) { return error == -EKEYREJECTED || error == -EACCES || error == -EINVAL; }
 
 enum http_class http_classify(const struct http_request *q)
@@ -68,6 +86,8 @@ enum http_class http_classify(const struct http_request *q)
         return HTTP_CLASS_OK;
     if (is_for_later(q->status))
         return HTTP_CLASS_RETRY;
+    if (is_for_tls(q))
+        return HTTP_CLASS_BROKEN;
     /* A redirect that nobody asked for, or who we are: the records are not at fault. */
     return q->status < 400 || q->status == 401 || q->status == 403 || q->status == 407 ? HTTP_CLASS_BROKEN
                                                                                        : HTTP_CLASS_REFUSED;
@@ -140,9 +160,6 @@ static long verify_result(CURL *easy)
     return server > X509_V_ERR_UNSPECIFIED ? server : proxy; /* unspecified: it did not come to that */
 }
 
-/* What a port does to a plain request that it cannot read. */
-#define WANTS_HTTPS "where the port wants TLS, the URL has to begin with https"
-
 const char *http_advice(CURL *easy, CURLcode code, long os_errno, const char *curl_text)
 {
     const char *scheme = NULL;
@@ -177,6 +194,11 @@ void http_explain(struct http_request *q, const char *curl_text, const char *adv
     }
     if (q->status == 407) {
         (void)snprintf(q->reason, sizeof q->reason, "HTTP 407: " WANTS_A_PASSWORD);
+        return;
+    }
+    if (is_for_tls(q)) {
+        (void)snprintf(q->reason, sizeof q->reason,
+                       "HTTP 400: the port wants TLS, and the URL has to begin with https");
         return;
     }
     quote(&q->answer, text, sizeof text);

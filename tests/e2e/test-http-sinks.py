@@ -100,6 +100,8 @@ def trust_certificates_and_passwords_of_nginx():
             results = send(place, f"{url}{path}?{options}", 2, 1)
             check_outcomes(results, outcome, f"{path} {options}")
             harness.check("wrong-secret" not in str(results), "a password in a message")
+        result, = send(place, f"{url.replace('https:', 'http:')}/open", 1, 1)
+        harness.check(result["outcome"] == "broken" and result["reason"].endswith("the URL has to begin with https"), str(result))
         results = send(place, f"{url}/open?{ca}", 1, 1, 1, 5000)
         harness.check([r["status"] for r in results] == [413] and results[0]["outcome"] == "refused", str(results))
 

@@ -494,6 +494,34 @@ static void statuses_fall_into_their_classes(void **state)
     end();
 }
 
+/* As the servers have it that answer at all: nginx, Go, Apache. Any other 400 is the record's fault. */
+static enum http_server_then want_tls(void *arg, const struct http_server_request *q, struct buf *answer)
+{
+    static const char *const says[] = {
+        "<html>\r\n<head><title>400 The plain HTTP request was sent to HTTPS port</title></head>",
+        "Client sent an HTTP request to an HTTPS server.\n",
+        "<p>Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />", "no such field",
+    };
+    (void)arg;
+    http_server_answer(answer, 400, "", says[strtol(q->body, NULL, 10)]);
+    return HTTP_SERVER_KEEP;
+}
+
+static void a_port_of_tls_that_answers_is_no_records_fault(void **state)
+{
+    static const char *const bodies[] = {"0", "1", "2", "3"};
+    (void)state;
+    start(want_tls, NULL);
+    for (unsigned i = 0; i < ARRAY_COUNT(bodies); i++) {
+        const struct http_request *q = post(i, bodies[i]);
+        wait_for(i + 1);
+        assert_int_equal(http_classify(q), i < 3 ? HTTP_CLASS_BROKEN : HTTP_CLASS_REFUSED);
+        assert_string_equal(q->reason, i < 3 ? "HTTP 400: the port wants TLS, and the URL has to begin with https"
+                                             : "HTTP 400: no such field");
+    }
+    end();
+}
+
 static enum http_server_then send_elsewhere(void *arg, const struct http_server_request *q, struct buf *answer)
 {
     (void)arg;
@@ -620,6 +648,7 @@ int main(void)
         cmocka_unit_test(a_request_without_memory_is_told_at_the_engines_end),
         cmocka_unit_test(free_of_the_io_ends_the_engine),
         cmocka_unit_test(statuses_fall_into_their_classes),
+        cmocka_unit_test(a_port_of_tls_that_answers_is_no_records_fault),
         cmocka_unit_test(a_redirect_is_followed_only_where_asked_for),
         cmocka_unit_test(redirects_are_followed_as_often_as_asked_for),
         cmocka_unit_test(secrets_that_come_back_are_blotted_out),
