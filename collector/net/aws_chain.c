@@ -14,6 +14,7 @@
 
 static void go_on(struct aws_chain *c);
 
+/* Of the wall, by which credentials expire. */
 static int64_t now_s(void) { return (int64_t)(clock_real_ns() / NS_PER_S); }
 
 static bool is_good_for(const struct aws_credentials *c, int64_t seconds)
@@ -42,7 +43,7 @@ static void succeed(struct aws_chain *c)
     aws_credentials_done(&c->credentials);
     c->credentials = c->found;
     c->found = (struct aws_credentials){0};
-    c->pause_until_s = 0;
+    c->pause_until_ns = 0;
     end(c, &c->credentials);
 }
 
@@ -50,7 +51,7 @@ void aws_chain_fail(struct aws_chain *c, const char *what, const char *why)
 {
     (void)snprintf(c->why, sizeof c->why, "no AWS credentials: %s%s", what, why);
     if (is_good_for(&c->credentials, 0)) {
-        c->pause_until_s = now_s() + AWS_PAUSE_S;
+        c->pause_until_ns = clock_mono_ns() + AWS_PAUSE_S * NS_PER_S;
         end(c, &c->credentials);
         return;
     }
@@ -235,7 +236,7 @@ static void begin(struct aws_chain *c)
 
 void aws_chain_get(struct aws_chain *c, struct aws_wait *w)
 {
-    const bool is_paused = now_s() < c->pause_until_s;
+    const bool is_paused = clock_mono_ns() < c->pause_until_ns;
     if (c->step == AWS_STEP_IDLE && is_good_for(&c->credentials, is_paused ? 0 : AWS_EARLY_S)) {
         w->got(w, &c->credentials, "");
         return;

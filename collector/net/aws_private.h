@@ -16,7 +16,7 @@ enum aws_step {
 struct aws_chain {
     struct aws_chain_config config;
     struct aws_credentials credentials; /* what is given out */
-    int64_t pause_until_s;              /* after a fetch that failed while they were still good */
+    uint64_t pause_until_ns;            /* CLOCK_MONOTONIC: after a fetch that failed while they were still good */
     struct aws_wait *waiting;
     /* The fetch under way. */
     enum aws_step step;

@@ -21,3 +21,8 @@ uint64_t clock_real_ns(void)
 {
     return clock_read(CLOCK_REALTIME);
 }
+
+uint64_t clock_boot_ns(void)
+{
+    return clock_read(CLOCK_BOOTTIME);
+}

@@ -1,5 +1,6 @@
-/* Nanoseconds of the two clocks the collector uses. Deadlines and intervals are CLOCK_MONOTONIC;
- * CLOCK_REALTIME is only ever shown to people or written into records. */
+/* Nanoseconds of the clocks the collector uses. Deadlines and intervals are CLOCK_MONOTONIC; CLOCK_REALTIME is shown
+ * to people, written into records, and is what the age of a file goes by; it may be set at any moment. CLOCK_BOOTTIME
+ * is never set and goes on while the machine sleeps: it tells whether the other was. */
 #ifndef FAPILOG_BASE_CLOCK_H
 #define FAPILOG_BASE_CLOCK_H
 
@@ -11,5 +12,6 @@
 
 uint64_t clock_mono_ns(void);
 uint64_t clock_real_ns(void);
+uint64_t clock_boot_ns(void);
 
 #endif

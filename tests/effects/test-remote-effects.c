@@ -14,11 +14,14 @@
 
 static struct fake fake;
 static struct fake *const f = &fake;
-static uint64_t ahead_ns; /* of the real clock */
+static uint64_t ahead_ns; /* of the wall clock and of the one of the machine's run */
 
 uint64_t __real_clock_real_ns(void);
 uint64_t __wrap_clock_real_ns(void);
 uint64_t __wrap_clock_real_ns(void) { return __real_clock_real_ns() + ahead_ns; }
+uint64_t __real_clock_boot_ns(void);
+uint64_t __wrap_clock_boot_ns(void);
+uint64_t __wrap_clock_boot_ns(void) { return __real_clock_boot_ns() + ahead_ns; }
 
 static int set_up(void **state)
 {

@@ -6,6 +6,15 @@
 
 #include <dirent.h>
 
+static int64_t set_ns, passed_ns; /* the wall clock was set by, and so much time has passed beside what has */
+
+uint64_t __real_clock_real_ns(void);
+uint64_t __wrap_clock_real_ns(void);
+uint64_t __wrap_clock_real_ns(void) { return __real_clock_real_ns() + (uint64_t)(set_ns + passed_ns); }
+uint64_t __real_clock_boot_ns(void);
+uint64_t __wrap_clock_boot_ns(void);
+uint64_t __wrap_clock_boot_ns(void) { return __real_clock_boot_ns() + (uint64_t)passed_ns; }
+
 static void assert_each_delivered_once(uint64_t count)
 {
     for (uint64_t n = 0; n < count; n++)
@@ -362,6 +371,55 @@ static void what_is_too_old_is_given_up_and_counted(void **state)
     assert_true(fake_is_balanced(f));
 }
 
+#define HOUR ((int64_t)(3600 * NS_PER_S))
+
+static void spool_with_limits(struct fake_ticket *t)
+{
+    fake_option(f, "spool_max_age", "1h");
+    fake_option(f, "retry_deadline", "2h");
+    f->script = always_fail;
+    start();
+    fake_put(f, 10, 100, t);
+    remote_relieve(f->r);
+    fake_until(f, 0, fake_stats(f).spooled_records == 10);
+}
+
+/* Neither by the file nor by the block, nor as one that had its time. */
+static void a_clock_that_is_set_makes_no_record_old(void **state)
+{
+    static const int64_t jumps[] = { 24 * HOUR, -24 * HOUR, 24 * HOUR + HOUR / 2 };
+    struct fake_ticket t;
+    (void)state;
+    spool_with_limits(&t);
+    for (unsigned i = 0; i < ARRAY_COUNT(jumps); i++) {
+        set_ns = jumps[i];
+        fake_run(f, NS_PER_S);
+        fake_run(f, 10 * NS_PER_S);
+        assert_int_equal(fake_stats(f).spooled_records, 10);
+    }
+    f->script = NULL;
+    fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
+    assert_int_equal(fake_stats(f).delivered, 10);
+    assert_int_equal(fake_stats(f).dropped_spool_age, 0);
+    assert_true(fake_is_balanced(f));
+    set_ns = 0;
+}
+
+/* Whatever the wall clock says meanwhile. */
+static void what_is_old_is_given_up_though_the_clock_was_set_back(void **state)
+{
+    struct fake_ticket t;
+    (void)state;
+    spool_with_limits(&t);
+    set_ns = -24 * HOUR;
+    passed_ns = HOUR + HOUR / 2;
+    fake_run(f, 10 * NS_PER_S);
+    fake_until(f, 10 * NS_PER_S, fake_stats(f).spooled_records == 0);
+    assert_int_equal(fake_stats(f).dropped_spool_age, 10);
+    assert_true(fake_is_balanced(f));
+    set_ns = passed_ns = 0;
+}
+
 /* effect: remote.spool_rate */
 static void fresh_records_do_not_starve_beside_the_spool(void **state)
 {
@@ -596,6 +654,8 @@ int main(void)
         cmocka_unit_test(what_is_in_flight_when_its_file_goes_counts_by_its_answer),
         cmocka_unit_test(what_waits_in_memory_is_given_up_with_its_file),
         cmocka_unit_test(what_is_too_old_is_given_up_and_counted),
+        cmocka_unit_test(a_clock_that_is_set_makes_no_record_old),
+        cmocka_unit_test(what_is_old_is_given_up_though_the_clock_was_set_back),
         cmocka_unit_test(fresh_records_do_not_starve_beside_the_spool),
         cmocka_unit_test(drop_newest_keeps_what_waits),
         cmocka_unit_test(drop_oldest_keeps_what_is_new),

@@ -37,9 +37,8 @@ struct lot *lot_new_parcel(struct remote *r, struct parcel *p, struct remote_tic
 
 static uint64_t written_ns(const struct spool_block *b)
 {
-    const int64_t age = (int64_t)clock_real_ns() - b->time_ns;
-    const uint64_t now = clock_mono_ns();
-    return age <= 0 ? now : (uint64_t)age < now ? now - (uint64_t)age : 0;
+    const uint64_t now = clock_mono_ns(), age = (uint64_t)seglog_age_ns(b->seg, b->time_ns);
+    return age < now ? now - age : 0;
 }
 
 /* Moves the entries that are not settled together and notes their places in the block. */

@@ -184,6 +184,7 @@ static int segment_begin(struct seglog *l)
         return -ENOMEM;
     seg->sequence = l->group_sequence;
     seg->is_listed = true;
+    seg->oldest_ns = seg->youngest_ns = (int64_t)clock_boot_ns();
     seglog_path(l, seg, path);
     const int fd = io_open(l->io, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
@@ -289,6 +290,13 @@ void seglog_drop_begun(struct seglog *l, uint64_t sequence)
         last_remove(l);
 }
 
+int64_t seglog_age_ns(const struct seglog_segment *seg, int64_t time_ns)
+{
+    const int64_t now = (int64_t)clock_boot_ns(), least = now - seg->youngest_ns, most = now - seg->oldest_ns;
+    const int64_t age = (int64_t)clock_real_ns() - time_ns;
+    return age < least ? least : age > most ? most : age;
+}
+
 int seglog_poll(struct seglog *l)
 {
     if (l->step == SEGLOG_IDLE)
@@ -298,7 +306,7 @@ int seglog_poll(struct seglog *l)
     if (l->result == 0) {
         l->last->bytes += group_bytes(l);
         l->last->records += l->group_records;
-        l->last->youngest_ns = (int64_t)clock_real_ns();
+        l->last->youngest_ns = (int64_t)clock_boot_ns();
         l->bytes += group_bytes(l);
     }
     group_forget(l);

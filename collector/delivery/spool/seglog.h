@@ -19,7 +19,8 @@ struct seglog_segment {
     uint64_t bytes;              /* whole groups */
     uint64_t records;            /* in blocks that were whole when they were written or found */
     uint64_t live;               /* of those, neither settled nor given up: the spool's to count */
-    int64_t youngest_ns;         /* CLOCK_REALTIME of its last block */
+    int64_t oldest_ns;           /* CLOCK_BOOTTIME at which its first block was written, and its last: the wall clock */
+    int64_t youngest_ns;         /* may have been set since. Of files of a former run, by the wall clock at the start */
     uint32_t pins;               /* who still points to it after it has left the list */
     bool is_listed;
     bool is_damaged;             /* something in it could not be read */
@@ -110,6 +111,8 @@ int seglog_drop_first(struct seglog *l);
 /* After opening: the last file, if it is of that name and has no whole block, goes: the group that was to begin it
  * begins it now. */
 void seglog_drop_begun(struct seglog *l, uint64_t sequence);
+/* Of a block in the file, at least 0. What the wall clock says, as far as that can be true of the file. */
+int64_t seglog_age_ns(const struct seglog_segment *seg, int64_t time_ns);
 void seglog_unpin(struct seglog_segment *seg);
 void seglog_path(const struct seglog *l, const struct seglog_segment *seg, char ret[PATH_MAX]);
 

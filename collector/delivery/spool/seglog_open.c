@@ -66,6 +66,15 @@ static uint64_t tail_cut(struct seglog *l, const struct spool_file *f, const cha
     return r < 0 ? f->size : f->offset;
 }
 
+/* Here the wall clock is all that there is. */
+static void block_date(struct seglog_segment *seg, int64_t time_ns)
+{
+    const int64_t now = (int64_t)clock_boot_ns(), age = (int64_t)clock_real_ns() - time_ns;
+    const int64_t at = now - (age > 0 ? age : 0);
+    seg->oldest_ns = seg->records && seg->oldest_ns < at ? seg->oldest_ns : at;
+    seg->youngest_ns = seg->records && seg->youngest_ns > at ? seg->youngest_ns : at;
+}
+
 /* 1: ours; 0: to be left alone; -ENOMEM. */
 static int segment_scan(struct seglog *l, struct seglog_segment *seg, bool is_last, seglog_block_fn *on_block,
                         void *arg)
@@ -86,7 +95,7 @@ static int segment_scan(struct seglog *l, struct seglog_segment *seg, bool is_la
         return 0;
     }
     while ((r = spool_file_next(&f, &h)) > 0) {
-        seg->youngest_ns = h.time_ns;
+        block_date(seg, h.time_ns);
         seg->records += h.records;
         l->next_sequence = h.sequence >= l->next_sequence ? h.sequence + 1 : l->next_sequence;
         on_block(arg, seg, &h);

@@ -289,7 +289,7 @@ static void age_limit(struct spool *s)
     const uint64_t max = s->cfg.delivery->spool_max_age_ns;
     if (max == OPT_UNSET)
         return;
-    const int64_t now = (int64_t)clock_real_ns();
+    const int64_t now = (int64_t)clock_boot_ns();
     while (s->log.first && s->log.first->records && now - s->log.first->youngest_ns > (int64_t)max &&
            !s->reader.is_reading && spool_evict(s, &s->counts.dropped_age))
         ;

@@ -214,7 +214,7 @@ static uint32_t block_live(struct spool *s, const struct spool_block_head *h, st
         return 0;
     uint32_t live = cursor_unsettled(&s->cursor, h->sequence, h->records);
     live = live < seg->live ? live : (uint32_t)seg->live;
-    if (max == OPT_UNSET || (int64_t)clock_real_ns() - h->time_ns <= (int64_t)max)
+    if (max == OPT_UNSET || seglog_age_ns(seg, h->time_ns) <= (int64_t)max)
         return live;
     spool_lose(s, seg, live, &s->counts.dropped_age);
     return 0;
