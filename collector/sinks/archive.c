@@ -79,6 +79,8 @@ static int younger_by_number(const void *a, const void *b)
 static int younger_by_time(const void *a, const void *b)
 {
     const struct archive *x = a, *y = b;
+    if (x->order_ns != y->order_ns)
+        return x->order_ns > y->order_ns ? -1 : 1;
     if (x->mtime_ns != y->mtime_ns)
         return x->mtime_ns > y->mtime_ns ? -1 : 1;
     if (x->number != y->number)
@@ -97,6 +99,12 @@ static int list_add(struct archive_list *l, const struct archive *a)
     }
     l->item[l->count++] = *a;
     return 0;
+}
+
+void archive_list_sort(const struct archive_names *n, struct archive_list *l)
+{
+    if (l->count > 1)
+        qsort(l->item, l->count, sizeof *l->item, n->is_dated ? younger_by_time : younger_by_number);
 }
 
 int archive_scan(const struct archive_names *n, uint64_t live_ino, struct archive_list *ret, struct err *e)
@@ -118,14 +126,13 @@ int archive_scan(const struct archive_names *n, uint64_t live_ino, struct archiv
         a.dev = st.st_dev;
         a.ino = st.st_ino;
         a.bytes = (uint64_t)st.st_size;
-        a.mtime_ns = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
+        a.mtime_ns = a.order_ns = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
         if (list_add(&l, &a) < 0)
             return err_set(e, -ENOMEM, "read directory %s: out of memory", n->directory);
     }
     if (errno)
         return err_sys(e, -errno, "read directory %s", n->directory);
-    if (l.count > 1)
-        qsort(l.item, l.count, sizeof *l.item, n->is_dated ? younger_by_time : younger_by_number);
+    archive_list_sort(n, &l);
     *ret = l;
     l = (struct archive_list){0};
     return 0;

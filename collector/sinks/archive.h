@@ -35,6 +35,7 @@ struct archive {
     uint64_t dev, ino;
     uint64_t bytes;
     int64_t mtime_ns;
+    int64_t order_ns; /* mtime_ns, unless the clock was set back since */
 };
 
 /* Youngest first: by number, or by time and then by name. */
@@ -45,6 +46,8 @@ struct archive_list {
 
 /* All regular files of the set but the one with live_ino. */
 int archive_scan(const struct archive_names *n, uint64_t live_ino, struct archive_list *ret, struct err *e);
+/* Again, when order_ns was changed. */
+void archive_list_sort(const struct archive_names *n, struct archive_list *l);
 void archive_list_done(struct archive_list *l);
 
 /* Full path of a name in the directory; -ENAMETOOLONG. */

@@ -29,6 +29,10 @@ static int64_t real_ns(void)
 
 int64_t (*fileset_real_ns)(void) = real_ns;
 
+static int64_t boot_ns(void) { return (int64_t)clock_boot_ns(); }
+
+int64_t (*fileset_boot_ns)(void) = boot_ns;
+
 static int parse_mode(struct fileset_cfg *cfg, struct err *e)
 {
     char *end;
@@ -228,6 +232,7 @@ int fileset_open(struct fileset *f, struct sink *s, const struct fileset_cfg *cf
     f->rotate_at_ns = INT64_MAX;
     f->is_tidy_due = true;
     f->synced_at_ns = (int64_t)clock_mono_ns();
+    (void)age_clock_look(&f->ages, fileset_real_ns(), fileset_boot_ns());
     int r = find_directory(f, e);
     if (r < 0)
         return r;

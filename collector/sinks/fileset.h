@@ -14,6 +14,7 @@
 #include "collector/sinks/archive.h"
 #include "collector/sinks/compress.h"
 #include "collector/sinks/sink.h"
+#include "lib/base/age_clock.h"
 
 #include <limits.h>
 
@@ -65,10 +66,11 @@ struct fileset {
     bool is_busy;         /* a request is under way */
     bool is_preparing;    /* between fileset_prepare() and ready */
     int64_t rotate_at_ns; /* CLOCK_REALTIME, INT64_MAX: never */
-    int64_t retry_at_ns;  /* a rotation failed: not before this */
+    int64_t retry_at_ns;  /* CLOCK_MONOTONIC: a rotation failed, not before this */
     int64_t synced_at_ns; /* CLOCK_MONOTONIC, as the next two */
     int64_t looked_at_ns;
     int64_t tidied_at_ns;
+    struct age_clock ages;
     uint64_t sequence;    /* the sink's, kept in the mark */
     uint8_t tail[FILESET_TAIL]; /* last bytes before size, to know the file again */
     unsigned tail_len;
@@ -91,8 +93,10 @@ struct fileset {
     struct compress_job job;
 };
 
-/* One clock for names and intervals, so that tests can move it. CLOCK_REALTIME ns. */
+/* One clock for names and intervals, and one by which to tell that it was set, so that tests can move them.
+ * CLOCK_REALTIME and CLOCK_BOOTTIME, ns. */
 extern int64_t (*fileset_real_ns)(void);
+extern int64_t (*fileset_boot_ns)(void);
 
 int fileset_check(struct fileset_cfg *cfg, struct err *e);
 int fileset_open(struct fileset *f, struct sink *s, const struct fileset_cfg *cfg, struct err *e);

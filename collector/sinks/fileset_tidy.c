@@ -87,8 +87,11 @@ static void drop_leftovers(struct fileset *f, struct archive_list *l)
 
 static void retain(struct fileset *f, struct archive_list *l)
 {
-    const int64_t now = fileset_real_ns();
+    const int64_t real = fileset_real_ns(), now = age_clock_look(&f->ages, real, fileset_boot_ns());
     uint64_t kept = 0, bytes = 0;
+    for (size_t i = 0; i < l->count; i++)
+        l->item[i].order_ns = age_clock_order(&f->ages, l->item[i].mtime_ns, real);
+    archive_list_sort(&f->names, l);
     for (size_t i = 0; i < l->count; i++) { /* youngest first */
         struct archive *a = &l->item[i];
         if (!a->name[0] || a->kind == ARCHIVE_PARTIAL)

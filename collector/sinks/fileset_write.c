@@ -297,6 +297,8 @@ static void prepare_finish(struct fileset *f, int result)
 
 static void prepare_step(struct fileset *f)
 {
+    /* What the clock gives a date to, it has been seen for. */
+    (void)age_clock_look(&f->ages, fileset_real_ns(), fileset_boot_ns());
     int r = fileset_refresh(f);
     const bool rotate = r == 0 && fileset_rotation_due(f, f->wanted);
     if (r == 0 && settle(f, rotate || f->is_reopen_due))
@@ -355,6 +357,7 @@ void fileset_tick(struct fileset *f)
     if (f->is_busy || f->is_preparing || f->dir_fd < 0)
         return;
     fileset_compress_poll(f);
+    (void)age_clock_look(&f->ages, fileset_real_ns(), fileset_boot_ns());
     look(f, now);
     if (f->is_reopen_due || fileset_rotation_due(f, 0)) {
         const int r = change_between_batches(f);

@@ -15,9 +15,11 @@
 #include <cmocka.h>
 
 static char dir[200];
-static int64_t clock_ns;
+static int64_t clock_ns; /* of the wall */
+static int64_t boot_ns;
 
 static int64_t test_clock(void) { return clock_ns; }
+static int64_t test_boot(void) { return boot_ns; }
 
 static int set_up(void **state)
 {
@@ -25,6 +27,8 @@ static int set_up(void **state)
     (void)snprintf(dir, sizeof dir, "%s/fapilog-file-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     clock_ns = INT64_C(1763717400) * 1000000000; /* 2025-11-21 09:30:00 UTC */
     fileset_real_ns = test_clock;
+    boot_ns = INT64_C(1000000000);
+    fileset_boot_ns = test_boot;
     return mkdtemp(dir) ? 0 : -1;
 }
 

@@ -237,6 +237,99 @@ static void retention_by_bytes_and_age_runs_at_start(void **state)
     run_state_free(s);
 }
 
+#define SECOND INT64_C(1000000000)
+#define DAY (86400 * SECOND)
+
+static void pass(int64_t ns)
+{
+    clock_ns += ns;
+    boot_ns += ns;
+}
+
+static void dated_name(char *ret, size_t size)
+{
+    struct tm tm;
+    const time_t s = (time_t)(clock_ns / SECOND);
+    assert_int_not_equal(strftime(ret, size, "app-%Y%m%d-%H%M%S.jsonl", gmtime_r(&s, &tm)), 0);
+}
+
+/* One record, which is a file; the kernel dates it by the test's clock. */
+static void write_file(struct run *r, uint64_t number, char name[64])
+{
+    char path[300];
+    pass(10 * SECOND);
+    run_tick(r);
+    assert_true(run_until(r, number));
+    dated_name(name, 64);
+    path_of(path, name);
+    const struct timespec at[2] = {{clock_ns / SECOND, clock_ns % SECOND}, {clock_ns / SECOND, clock_ns % SECOND}};
+    assert_int_equal(utimensat(AT_FDCWD, path, at, 0), 0);
+    run_tick(r);
+}
+
+static bool is_there(const char *name)
+{
+    char path[300];
+    path_of(path, name);
+    return access(path, F_OK) == 0;
+}
+
+/* While the clock was ahead, files got dates that lie in the future when it is right again. */
+static void the_files_left_last_are_kept_though_the_clock_was_ahead(void **state)
+{
+    (void)state;
+    char today[3][64], ahead[2][64], again[4][64];
+    uint64_t n = 0;
+    struct run_state *s = run_state_new();
+    struct run *r = start(s, "file:?directory=$&prefix=app&max_bytes=100&max_files=3");
+    r->record_bytes = 100;
+    for (unsigned i = 0; i < 3; i++)
+        write_file(r, ++n, today[i]);
+    clock_ns += DAY;
+    for (unsigned i = 0; i < 2; i++)
+        write_file(r, ++n, ahead[i]);
+    clock_ns -= DAY;
+    write_file(r, ++n, again[0]);
+    assert_true(is_there(ahead[1]) && is_there(ahead[0]) && is_there(today[2]) && !is_there(today[1]));
+    for (unsigned i = 1; i < 4; i++)
+        write_file(r, ++n, again[i]);
+    assert_true(is_there(again[2]) && is_there(again[1]) && is_there(again[0]) && !is_there(ahead[1]));
+    stop(r);
+    run_state_free(s);
+}
+
+static void a_jump_of_the_clock_makes_no_file_old_until_it_has_lasted(void **state)
+{
+    (void)state;
+    char first[64], second[64];
+    uint64_t n = 0;
+    struct run_state *s = run_state_new();
+    struct run *r = start(s, "file:?directory=$&prefix=app&max_bytes=100&max_age=6h");
+    r->record_bytes = 100;
+    write_file(r, ++n, first);
+    write_file(r, ++n, second);
+    for (unsigned i = 0; i < 3; i++) { /* and each time a file is left, which is when others are looked at */
+        char name[64];
+        clock_ns += DAY;
+        write_file(r, ++n, name);
+        write_file(r, ++n, name);
+        assert_true(is_there(first) && is_there(second));
+        clock_ns -= DAY;
+        write_file(r, ++n, name);
+    }
+    clock_ns += DAY;
+    for (unsigned i = 0; i < 361; i++) {
+        pass(10 * SECOND);
+        run_tick(r);
+    }
+    char name[64];
+    write_file(r, ++n, name);
+    write_file(r, ++n, name);
+    assert_true(!is_there(first) && !is_there(second));
+    stop(r);
+    run_state_free(s);
+}
+
 /* effect: file.interval */
 static void an_interval_ends_on_multiples_of_itself(void **state)
 {
@@ -642,6 +735,8 @@ int main(void)
         T(dated_names_have_the_date_and_a_number),
         T(retention_leaves_other_prefixes_alone),
         T(retention_by_bytes_and_age_runs_at_start),
+        T(the_files_left_last_are_kept_though_the_clock_was_ahead),
+        T(a_jump_of_the_clock_makes_no_file_old_until_it_has_lasted),
         T(an_interval_ends_on_multiples_of_itself),
         T(gzip_archives_hold_the_same_bytes),
         T(zstd_archives_hold_the_same_bytes),
