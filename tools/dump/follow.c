@@ -1,6 +1,6 @@
 #include "tools/dump/follow.h"
 
-#include "lib/base/clock.h"
+#include "lib/base/age_clock.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -51,6 +51,16 @@ bool follow_sleep(unsigned ms)
     while (!stopped && nanosleep(&ts, &ts) < 0 && errno == EINTR)
         ;
     return !stopped && !is_output_closed();
+}
+
+void follow_since(int64_t *since_ns)
+{
+    static struct age_clock clock;
+    const int64_t before = clock.set_back_ns;
+    (void)age_clock_look(&clock, (int64_t)clock_real_ns(), (int64_t)clock_boot_ns());
+    const int64_t from = clock.set_back_ns - (int64_t)NS_PER_S;
+    if (clock.set_back_ns != before && from < *since_ns)
+        *since_ns = from;
 }
 
 static int64_t hold_ns(const struct reader *r)

@@ -7,6 +7,8 @@
 void follow_init(void); /* SIGINT and SIGTERM end the program in order */
 bool follow_is_stopped(void);
 
+/* Before a look: where the wall clock was set back behind `since`, what comes from now on is not left out. */
+void follow_since(int64_t *since_ns);
 /* Before a look: what is so young that others may yet show something older waits for the next one. */
 void follow_hold(struct reader *r);
 void follow_release(struct reader *r);

@@ -93,18 +93,20 @@ static int records_print(const struct options *o, struct reader *r, struct outpu
 
 static int follow(const struct options *o, struct reader *r, struct output *out, struct err *e)
 {
+    struct options now = *o;
     int n = 0;
     do {
+        follow_since(&now.since_ns);
         follow_hold(r);
         n = reader_refresh(r, e);
         if (n == 0)
-            n = records_print(o, r, out, false, e);
+            n = records_print(&now, r, out, false, e);
         if (n == 0)
             n = output_settle(out, e);
         loss_tell(r);
     } while (n == 0 && follow_wait(r));
     follow_release(r);
-    return n < 0 ? n : records_print(o, r, out, true, e);
+    return n < 0 ? n : records_print(&now, r, out, true, e);
 }
 
 /* Of records of several processes each line has to say whose it is. */
