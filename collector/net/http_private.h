@@ -70,6 +70,9 @@ void http_call_free(struct http_call *c);
 
 /* curl's verdict as -errno. is_sent: the request went out. */
 int http_errno(CURLcode code, long os_errno, bool is_sent);
+/* Who a request for this URL is connected to, without credentials: "HOST port PORT", "the proxy HOST port PORT", with
+ * the variable of the environment that has it behind it, or a path. True: a proxy. */
+bool http_name_peer(const struct http_peer *p, const char *url, char *ret, size_t size);
 /* What a proxy's answer to CONNECT means. 0: nothing; else what went wrong, explained in q->reason. */
 int http_proxy_error(struct http_request *q, long connect_status);
 /* Whether its value is nothing to be shown, by its name. */

@@ -268,6 +268,8 @@ static bool follow(struct http_call *c)
     c->redirects++;
     const bool is_elsewhere = !is_same_server(c->q->url, to);
     c->q->answer.len = 0;
+    c->fd = -1;
+    c->is_connected = false;
     (void)curl_multi_remove_handle(c->http->multi, c->easy);
     if (c->q->read)
         (void)c->q->read(c->q, NULL, 0);
@@ -293,47 +295,23 @@ static bool is_cut_refusal(CURLcode code, long status)
     return status >= 400 && (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_PARTIAL_FILE);
 }
 
-static bool has_proxy(const struct http_call *c)
-{
-    return c->q->peer && c->q->peer->proxy && *c->q->peer->proxy;
-}
-
-/* Where it would have been connected to: "host port 80". */
-static void name_peer(const struct http_call *c, char *ret, size_t size)
-{
-    const struct http_peer *p = c->q->peer;
-    const char *const url = has_proxy(c) ? p->proxy : c->q->url;
-    CURLU *u = curl_url();
-    char *host = NULL, *port = NULL;
-    if (p && p->unix_socket)
-        (void)snprintf(ret, size, "%s", p->unix_socket);
-    else if (u && curl_url_set(u, CURLUPART_URL, url, CURLU_GUESS_SCHEME) == CURLUE_OK &&
-             curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
-             curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK)
-        (void)snprintf(ret, size, "%s%.80s port %s", url == c->q->url ? "" : "the proxy ", host, port);
-    else
-        (void)snprintf(ret, size, "the server");
-    curl_free(host);
-    curl_free(port);
-    curl_url_cleanup(u);
-}
-
 /* How far it had come when the time was over, in the same words whether curl or who cancels has noticed first. Returns
  * the advice. */
 static const char *progress(const struct http_call *c, char *ret, size_t size)
 {
     curl_off_t found = 0, started = 0;
     long answered = 0;
-    char to[120];
+    char to[120], *url = NULL;
     (void)curl_easy_getinfo(c->easy, CURLINFO_NAMELOOKUP_TIME_T, &found);
     (void)curl_easy_getinfo(c->easy, CURLINFO_PRETRANSFER_TIME_T, &started);
     (void)curl_easy_getinfo(c->easy, CURLINFO_HEADER_SIZE, &answered);
+    (void)curl_easy_getinfo(c->easy, CURLINFO_EFFECTIVE_URL, &url); /* behind redirects */
+    const bool has_proxy = http_name_peer(c->q->peer, url ? url : c->q->url, to, sizeof to);
     if (started || c->is_connected || http_is_connected(c, c->fd)) {
         (void)snprintf(ret, size, "%s", answered ? "no whole answer in time" : started ? "no answer in time" :
-                       has_proxy(c) ? "no way through the proxy in time" : CONNECT_SHAKES_TOO_LONG);
+                       has_proxy ? "no way through the proxy in time" : CONNECT_SHAKES_TOO_LONG);
         return "";
     }
-    name_peer(c, to, sizeof to);
     (void)connect_late(ret, size, to, c->q->timeout_ns, "timeout");
     return found ? connect_advice(-ETIMEDOUT) : CONNECT_NAME_ADVICE;
 }
