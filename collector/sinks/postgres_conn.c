@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define CERTIFICATE_REFUSED "certificate verify failed" /* OpenSSL's words, which libpq hands on */
+#define PORT_ADVICE "does PostgreSQL listen on this port, and without TLS from the first byte on?"
 #define HOST_REFUSED "does not match host name"         /* its own */
 
 static void conn_run(struct pg_conn *c);
@@ -119,7 +120,7 @@ static const char *port_advice(const char *text, int len)
             return connect_advice(-errors[i]);
     for (unsigned i = 0; i < sizeof strange / sizeof strange[0]; i++)
         if (says(text, len, strange[i]))
-            return "does PostgreSQL listen on this port, and without TLS from the first byte on?";
+            return PORT_ADVICE;
     return "";
 }
 
@@ -147,7 +148,7 @@ void pg_conn_late(struct pg_conn *c)
     const struct pg_cfg *cfg = c->pool->cfg;
     const bool is_looking = c->state == PG_CONN_RESOLVING;
     char to[120], late[200], reason[sizeof ((struct sink_result *)0)->reason];
-    if (!is_looking && (c->state != PG_CONN_CONNECTING || PQstatus(c->pg) != CONNECTION_STARTED)) {
+    if (!is_looking && c->state != PG_CONN_CONNECTING) {
         pg_conn_fail(c, SINK_RETRY, 0, "no answer in time");
         return;
     }
@@ -155,9 +156,12 @@ void pg_conn_late(struct pg_conn *c)
         (void)snprintf(to, sizeof to, "%.100s port %u", cfg->host, (unsigned)cfg->port);
     else
         (void)snprintf(to, sizeof to, "%.100s port %s", PQhost(c->pg), PQport(c->pg));
-    (void)snprintf(reason, sizeof reason, "%s; %s",
-                   connect_late(late, sizeof late, to, c->pool->sink->delivery.timeout_ns, "timeout"),
-                   is_looking ? CONNECT_NAME_ADVICE : connect_advice(-ETIMEDOUT));
+    if (!is_looking && PQstatus(c->pg) != CONNECTION_STARTED)
+        (void)snprintf(reason, sizeof reason, "%s: no answer in time; " PORT_ADVICE, to);
+    else
+        (void)snprintf(reason, sizeof reason, "%s; %s",
+                       connect_late(late, sizeof late, to, c->pool->sink->delivery.timeout_ns, "timeout"),
+                       is_looking ? CONNECT_NAME_ADVICE : connect_advice(-ETIMEDOUT));
     pg_conn_fail(c, SINK_RETRY, 0, reason);
 }
 

@@ -3,9 +3,11 @@
 #include "lib/base/clock.h"
 #include "tests/common/hole.h"
 #include "tests/common/remote_run.h"
+#include "tests/common/slow_names.h"
 
 #include <libpq-fe.h>
 #include <netdb.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,6 +15,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+#define ADVICE "is the name right, and does DNS work here?"
 
 static struct remote_run run;
 static bool has_digits, is_real;
@@ -44,8 +48,25 @@ PGconn *__wrap_PQconnectStartParams(const char *const *keys, const char *const *
     return NULL;
 }
 
-/* Waits for the end, or lets the time of the request be over once libpq is at it. */
-static struct sink_result send_one_until(const char *uri, bool is_cancelled)
+enum until { END, LIBPQ_IS_AT_IT, NAME_IS_LOOKED_UP, PEER_IS_ASKED };
+
+static int listener, peer; /* PEER_IS_ASKED */
+
+/* Its connection has said something, and hears nothing. */
+static void wait_until_asked(void)
+{
+    char byte;
+    struct pollfd p = { .fd = listener, .events = POLLIN };
+    while (poll(&p, 1, 0) == 0)
+        CHECK(io_turn(run.io, clock_mono_ns() + NS_PER_MS) >= 0);
+    p.fd = peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    while (poll(&p, 1, 0) == 0)
+        CHECK(io_turn(run.io, clock_mono_ns() + NS_PER_MS) >= 0);
+    CHECK(recv(p.fd, &byte, 1, MSG_PEEK) == 1);
+}
+
+/* Waits for the end, or lets the time of the request be over before. */
+static struct sink_result send_one_until(const char *uri, enum until until)
 {
     struct err e = { 0 };
     connects = 0;
@@ -53,9 +74,11 @@ static struct sink_result send_one_until(const char *uri, bool is_cancelled)
         fail_msg("%s", e.text);
     struct entry_head *const entry = remote_run_entry(&run, 1, 1000, 10);
     struct remote_run_request *const q = remote_run_send(&run, &entry, 1, 1);
-    while (is_cancelled && !connects)
+    while (until == LIBPQ_IS_AT_IT && !connects)
         CHECK(io_turn(run.io, clock_mono_ns() + NS_PER_S) >= 0);
-    if (is_cancelled)
+    if (until == PEER_IS_ASKED)
+        wait_until_asked();
+    if (until != END)
         run.sink->ops->remote->cancel(run.sink, &q->q);
     remote_run_wait(&run);
     const struct sink_result result = q->result;
@@ -66,7 +89,7 @@ static struct sink_result send_one_until(const char *uri, bool is_cancelled)
 
 static struct sink_result send_one(const char *uri)
 {
-    return send_one_until(uri, false);
+    return send_one_until(uri, END);
 }
 
 static void a_name_is_handed_over_with_its_address(void **state)
@@ -101,7 +124,7 @@ static void a_connection_that_does_not_come_about_says_where_and_what_to_look_at
     (void)snprintf(uri, sizeof uri, "postgresql://user@127.0.0.1:%u/db?timeout=3s", ntohs(at.sin_port));
     (void)snprintf(want, sizeof want, "no connection to 127.0.0.1 port %u within 3 s (timeout); look for a firewall, "
                    "and at the routes", ntohs(at.sin_port));
-    struct sink_result result = send_one_until(uri, true);
+    struct sink_result result = send_one_until(uri, LIBPQ_IS_AT_IT);
     hole_fill(&hole);
     assert_int_equal(result.outcome, SINK_RETRY);
     assert_string_equal(result.reason, want);
@@ -113,11 +136,45 @@ static void a_connection_that_does_not_come_about_says_where_and_what_to_look_at
     is_real = false;
 }
 
+static void a_port_that_takes_connections_and_says_nothing_is_named(void **state)
+{
+    struct sockaddr_in at;
+    char uri[100], want[200];
+    (void)state;
+    has_digits = is_real = true;
+    listener = hole_listen(&at, 4);
+    (void)snprintf(uri, sizeof uri, "postgresql://user@127.0.0.1:%u/db", ntohs(at.sin_port));
+    (void)snprintf(want, sizeof want, "127.0.0.1 port %u: no answer in time; does PostgreSQL listen on this port, and "
+                   "without TLS from the first byte on?", ntohs(at.sin_port));
+    const struct sink_result result = send_one_until(uri, PEER_IS_ASKED);
+    assert_int_equal(result.outcome, SINK_RETRY);
+    assert_string_equal(result.reason, want);
+    (void)close(peer);
+    (void)close(listener);
+    is_real = false;
+}
+
+static void a_name_that_is_not_found_in_time_is_named(void **state)
+{
+    (void)state;
+    has_digits = true;
+    struct sink_result result = send_one_until("postgresql://user@db.slow.test:7/db?timeout=3s", NAME_IS_LOOKED_UP);
+    assert_int_equal(result.outcome, SINK_RETRY);
+    assert_string_equal(result.reason, "no connection to db.slow.test port 7 within 3 s (timeout); " ADVICE);
+    assert_int_equal(connects, 0);
+    slow_names_let_go();
+    result = send_one("postgresql://user@none.slow.test:7/db");
+    assert_string_equal(result.reason, "none.slow.test: Name or service not known; " ADVICE);
+    assert_int_equal(connects, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_name_is_handed_over_with_its_address),
         cmocka_unit_test(a_name_without_an_address_is_not_handed_over),
+        cmocka_unit_test(a_port_that_takes_connections_and_says_nothing_is_named),
+        cmocka_unit_test(a_name_that_is_not_found_in_time_is_named),
         cmocka_unit_test(a_connection_that_does_not_come_about_says_where_and_what_to_look_at),
     };
     return cmocka_run_group_tests_name("sink-postgres", tests, NULL, NULL);
