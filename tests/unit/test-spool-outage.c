@@ -182,9 +182,9 @@ static void what_comes_after_a_restart_is_not_taken_for_what_the_journal_has_del
     put_image(20, &t[0]);
     fake_until(f, NS_PER_MS, t[0].settled && !spool_journal_waits(f->r->spool)); /* in a file */
     disk_takes(false);
+    f->script = answer_all_but_the_first; /* the next is asked for once it cannot be written */
     put_image(20, &t[1]);
     fake_until(f, NS_PER_MS, strstr(f->message, "records stay in the rings"));
-    f->script = answer_all_but_the_first;
     fake_until(f, NS_PER_MS, fake_stats(f).delivered == 20);
     assert_each_delivered_once(20, 40);
     fake_until(f, 0, !spool_journal_waits(f->r->spool));
