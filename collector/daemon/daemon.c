@@ -255,6 +255,26 @@ static void watch_dir(struct daemon *d, uint64_t now_ns)
         begin_stop(d, now_ns);
 }
 
+/* Where rings fill their file system, the state file waits elsewhere for room. */
+static void watch_commit(struct daemon *d, uint64_t now_ns)
+{
+    char text[sizeof d->dir + PATH_MAX + 128];
+    if (now_ns < d->commit_look_ns)
+        return;
+    d->commit_look_ns = now_ns + NS_PER_S;
+    commit_come_home(d->commit);
+    const char *away = commit_away(d->commit);
+    if ((away != NULL) == d->is_commit_away)
+        return;
+    d->is_commit_away = away != NULL;
+    if (away)
+        (void)snprintf(text, sizeof text, "%s has no room for " COMMIT_FILE ", which is kept as %s for so long", d->dir,
+                       away);
+    else
+        (void)snprintf(text, sizeof text, COMMIT_FILE " is in %s again: there is room", d->dir);
+    daemon_tell(d, away ? FAPILOG_LEVEL_WARNING : FAPILOG_LEVEL_INFO, text);
+}
+
 int daemon_run(struct daemon *d, struct err *e)
 {
     int r;
@@ -276,6 +296,7 @@ int daemon_run(struct daemon *d, struct err *e)
         tell_manager(d, now_ns);
         status_mirror(d);
         run_ledger_write(d, now_ns);
+        watch_commit(d, now_ns);
         overload_run(d, now_ns);
         diagnostics_run(d, now_ns);
         r = turn(d, now_ns, e);

@@ -20,6 +20,8 @@ struct daemon {
     int state_fd;             /* holds its lock; -1: nothing keeps state there */
     struct io *io;
     struct commit *commit;
+    uint64_t commit_look_ns;  /* whether it can be in `dir`; next at */
+    bool is_commit_away;      /* as was told */
     struct position *redo;
     struct signals signals;
     struct notify notify;

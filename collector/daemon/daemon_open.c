@@ -81,10 +81,11 @@ static int explain_dir(const struct daemon *d, const char *path, int r, struct e
 /* A collector that was here before has left what it needs; the first one cannot do without. */
 static int explain_space(int r, struct err *e)
 {
-    if (r != -ENOSPC)
+    if (r != -ENOSPC && r != -EDQUOT)
         return r;
-    return err_wrap(e, r, "the file system of the rings is full: make it larger (mount -o remount,size=...) or remove "
-                    "other files from it; what the rings hold is kept");
+    return err_wrap(e, r, "the file system of the rings is full: name a directory on another one with "
+                    "FAPILOG_STATE_DIR, remove other files from it, or make it larger (mount -o remount,size=...); "
+                    "what the rings hold is kept");
 }
 
 static int open_dir(struct daemon *d, struct err *e)
@@ -272,7 +273,7 @@ int daemon_open(struct daemon *d, const struct options *o, struct err *e)
     if (r == 0)
         r = signals_open(&d->signals, d->io, e);
     if (r == 0)
-        r = explain_space(commit_open(d->dir, &d->commit, e), e);
+        r = explain_space(commit_open(d->dir, d->config.settings.delivery.state_dir, &d->commit, e), e);
     if (r == 0)
         r = open_rings(d, e);
     if (r == 0)
@@ -320,6 +321,8 @@ int daemon_close(struct daemon *d, struct err *e)
             segments_close(&d->segments);
         signals_close(&d->signals);
     }
+    if (d->commit)
+        commit_come_home(d->commit);
     commit_close(d->commit);
     free(d->redo);
     chain_close(d->stages);

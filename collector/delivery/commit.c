@@ -1,5 +1,7 @@
 #include "collector/delivery/commit.h"
 
+#include "collector/delivery/commit_away.h"
+#include "collector/io/quick.h"
 #include "lib/base/atomics.h"
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
@@ -12,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -49,7 +52,10 @@ struct slot_open {
 };
 
 struct commit {
-    char path[PATH_MAX];
+    char home[PATH_MAX]; /* in the directory of the rings: the file, or a link to it */
+    char path[PATH_MAX]; /* of the file */
+    char *state_dir;     /* as configured, NULL: not; where it goes when there is no room at home */
+    bool is_away;
     unsigned char *map;
     size_t map_bytes;
     uint64_t slot_bytes;
@@ -116,13 +122,36 @@ static int state_map(struct commit *c, int fd, uint64_t slot_bytes, struct err *
     return 0;
 }
 
+/* Allocated, not sparse: a store into a hole of a full tmpfs would be a SIGBUS. Nor may stores wait for a network. */
+static int state_reserve(const struct commit *c, int fd, uint64_t slot_bytes, const char *path_new, struct err *e)
+{
+    if (c->is_away && !quick_is_local(fd))
+        return err_set(e, -EOPNOTSUPP, "%s: this file system may hang in any call", path_new);
+    const int r = posix_fallocate(fd, 0, (off_t)(HEADER_BYTES + 2 * slot_bytes));
+    return r ? err_sys(e, -r, "allocate %s", path_new) : 0;
+}
+
+/* The file appears under its name; one elsewhere counts from the moment that the link leads there. */
+static int state_appear(const struct commit *next, const struct commit *old, const char *path_new, struct err *e)
+{
+    FAULT_POINT("state-grow");
+    if (rename(path_new, next->path) < 0)
+        return err_sys(e, -errno, "rename %s to %s", path_new, next->path);
+    if (!next->is_away || old->is_away)
+        return 0;
+    FAULT_POINT("state-away");
+    const int r = commit_away_link(next->home, next->path, e);
+    if (r < 0)
+        (void)unlink(next->path);
+    return r;
+}
+
 static int state_fill(struct commit *next, const struct commit *old, int fd, uint64_t slot_bytes,
                       const char *path_new, struct err *e)
 {
-    /* Allocated, not sparse: a store into a hole of a full tmpfs would be a SIGBUS. */
-    int r = posix_fallocate(fd, 0, (off_t)(HEADER_BYTES + 2 * slot_bytes));
-    if (r != 0)
-        return err_sys(e, -r, "allocate %s", path_new);
+    int r = state_reserve(next, fd, slot_bytes, path_new, e);
+    if (r < 0)
+        return r;
     r = state_map(next, fd, slot_bytes, e);
     if (r < 0)
         return r;
@@ -133,22 +162,20 @@ static int state_fill(struct commit *next, const struct commit *old, int fd, uin
     struct state_header *h = (struct state_header *)next->map;
     h->slot_bytes = slot_bytes;
     h->magic = STATE_MAGIC;
-    FAULT_POINT("state-grow");
-    if (rename(path_new, next->path) < 0)
-        return err_sys(e, -errno, "rename %s to %s", path_new, next->path);
-    return 0;
+    return state_appear(next, old, path_new, e);
 }
 
-/* A complete file appears under its name, or the one before stays. */
-static int state_create(struct commit *c, uint64_t slot_bytes, struct err *e)
+/* A complete file takes the place of the one before, or that one stays. */
+static int state_move(struct commit *c, const char *path, uint64_t slot_bytes, struct err *e)
 {
     char path_new[PATH_MAX + 8];
-    (void)snprintf(path_new, sizeof path_new, "%s.new", c->path);
+    (void)snprintf(path_new, sizeof path_new, "%s.new", path);
     auto_fd fd = open(path_new, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return err_sys(e, -errno, "create %s", path_new);
-    struct commit next = { 0 };
-    memcpy(next.path, c->path, sizeof next.path);
+    struct commit next = { .state_dir = c->state_dir, .is_away = strcmp(path, c->home) != 0 };
+    memcpy(next.home, c->home, sizeof next.home);
+    (void)snprintf(next.path, sizeof next.path, "%s", path);
     const int r = state_fill(&next, c, fd, slot_bytes, path_new, e);
     if (r < 0)
         (void)unlink(path_new);
@@ -156,9 +183,31 @@ static int state_create(struct commit *c, uint64_t slot_bytes, struct err *e)
     const size_t unmap_bytes = r < 0 ? next.map_bytes : c->map_bytes;
     if (unmap)
         (void)munmap(unmap, unmap_bytes);
+    if (r == 0 && c->is_away && !next.is_away)
+        (void)unlink(c->path); /* nothing leads there any more */
     if (r == 0)
         *c = next;
     return r;
+}
+
+static int state_move_away(struct commit *c, uint64_t slot_bytes, struct err *e)
+{
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof path, "%s", c->path);
+    const int r = c->is_away ? 0 : commit_away_choose(c->state_dir, path, e);
+    return r < 0 ? r : state_move(c, path, slot_bytes, e);
+}
+
+/* Where rings fill their file system, no record would be delivered, and so no ring be freed, without a state file. */
+static int state_create(struct commit *c, uint64_t slot_bytes, struct err *e)
+{
+    struct err home = { 0 }, away = { 0 };
+    const int r = state_move(c, c->home, slot_bytes, &home);
+    if (r == 0)
+        return 0;
+    if (r != -ENOSPC && r != -EDQUOT)
+        return err_set(e, r, "%s", home.text);
+    return state_move_away(c, slot_bytes, &away) == 0 ? 0 : err_set(e, r, "%s; elsewhere: %s", home.text, away.text);
 }
 
 /* What the first version of the file says, as a slot of this one. NULL: nothing, or out of memory (errno). */
@@ -240,23 +289,32 @@ static int state_load(struct commit *c, int fd, struct err *e)
     return 0;
 }
 
-int commit_open(const char *dir, struct commit **ret, struct err *e)
+static int state_open(struct commit *c, struct err *e)
+{
+    (void)snprintf(c->path, sizeof c->path, "%s", c->home);
+    auto_fd fd = open(c->home, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 && errno == ENOENT)
+        return state_create(c, SLOT_BYTES_FIRST, e);
+    if (fd < 0 && errno != ELOOP)
+        return err_sys(e, -errno, "open %s", c->home);
+    if (fd < 0) {
+        fd = commit_away_open(c->home, c->path, e);
+        c->is_away = true;
+    }
+    return fd < 0 ? fd : state_load(c, fd, e);
+}
+
+int commit_open(const char *dir, const char *state_dir, struct commit **ret, struct err *e)
 {
     struct commit *c = calloc(1, sizeof *c);
-    if (!c)
+    if (c && state_dir)
+        c->state_dir = strdup(state_dir);
+    if (!c || (state_dir && !c->state_dir)) {
+        free(c);
         return err_set(e, -ENOMEM, "out of memory");
-    int r;
-    if ((size_t)snprintf(c->path, sizeof c->path, "%s/" COMMIT_FILE, dir) >= sizeof c->path) {
-        r = err_set(e, -ENAMETOOLONG, "%s: path too long", dir);
-    } else {
-        auto_fd fd = open(c->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-        if (fd >= 0)
-            r = state_load(c, fd, e);
-        else if (errno == ENOENT)
-            r = state_create(c, SLOT_BYTES_FIRST, e);
-        else
-            r = err_sys(e, -errno, "open %s", c->path);
     }
+    const int r = (size_t)snprintf(c->home, sizeof c->home, "%s/" COMMIT_FILE, dir) < sizeof c->home
+                      ? state_open(c, e) : err_set(e, -ENAMETOOLONG, "%s: path too long", dir);
     if (r < 0) {
         commit_close(c);
         return r;
@@ -271,7 +329,25 @@ void commit_close(struct commit *c)
         return;
     if (c->map)
         (void)munmap(c->map, c->map_bytes);
+    free(c->state_dir);
     free(c);
+}
+
+const char *commit_away(const struct commit *c)
+{
+    return c->is_away ? c->path : NULL;
+}
+
+void commit_come_home(struct commit *c)
+{
+    struct statvfs fs;
+    char dir[PATH_MAX];
+    if (!c->is_away)
+        return;
+    (void)snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(c->home, '/') - c->home), c->home);
+    /* A look, since each try would wake those who watch the directory. */
+    if (statvfs(dir, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize >= HEADER_BYTES + 2 * c->slot_bytes)
+        (void)state_move(c, c->home, c->slot_bytes, NULL);
 }
 
 void commit_last(struct commit *c, struct commit_state *ret)

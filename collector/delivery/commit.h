@@ -51,8 +51,9 @@ struct commit;
 
 /* Opens or makes DIR/collector.state; the file of an earlier version is taken over. A file that is not ours,
  * or has no valid slot although its header is complete and slots were written, is an error: starting over
- * would deliver twice. */
-int commit_open(const char *dir, struct commit **ret, struct err *e);
+ * would deliver twice. Where DIR has no room, it is made in the state directory (state_dir.h, whose `given` `state_dir`
+ * is), and DIR has a link to it: commit_away.h. */
+int commit_open(const char *dir, const char *state_dir, struct commit **ret, struct err *e);
 void commit_close(struct commit *c); /* NULL allowed */
 
 /* The newest slot; valid until the next store or reserve. */
@@ -63,8 +64,13 @@ const struct sink_mark *commit_mark(struct commit *c, uint64_t identity);
 /* Bytes of a slot with that many entries; positions are those of the open batches as well. */
 uint64_t commit_bytes(uint32_t sinks, uint64_t positions, uint32_t opens);
 uint64_t commit_room(const struct commit *c); /* bytes of a slot now */
-/* Grows the slots to take that many bytes. The old file stays valid on failure. */
+/* Grows the slots to take that many bytes, elsewhere if need be. The old file stays valid on failure. */
 int commit_reserve(struct commit *c, uint64_t bytes, struct err *e);
+
+/* Where the file is while it is elsewhere; NULL: it is in DIR. */
+const char *commit_away(const struct commit *c);
+/* Brings it back to DIR if there is room now; like commit_reserve() for what commit_last() has returned. */
+void commit_come_home(struct commit *c);
 
 /* Never fails for what commit_room() allows. */
 void commit_store(struct commit *c, const struct commit_state *s);

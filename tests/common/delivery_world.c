@@ -439,7 +439,7 @@ void world_open(struct world *w, uint32_t sinks)
 {
     struct err e = { 0 };
     CHECK(io_new(&(struct io_config){ .kind = IO_PLAIN }, &w->io, &e) == 0);
-    CHECK(commit_open(w->dir, &w->commit, &e) == 0);
+    CHECK(commit_open(w->dir, NULL, &w->commit, &e) == 0);
     open_rings(w, &e);
     memset(&w->pipeline, 0, sizeof w->pipeline);
     w->pipeline.segments = &w->segments;

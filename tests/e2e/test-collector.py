@@ -368,6 +368,11 @@ def holds_up_no_other(scheme):
         check(len(read_lines(path)) == written, "records are missing")
 
 
+def fill_up(small):
+    with open(os.path.join(small, "rest"), "wb") as f:
+        f.write(bytes(4096 * os.statvfs(small).f_bavail))
+
+
 def rings_that_fill_their_file_system_can_be_drained():
     with Place() as place, small_disk(place, "1m") as small:
         if not small:
@@ -376,16 +381,36 @@ def rings_that_fill_their_file_system_can_be_drained():
         os.mkdir(place.rings, 0o750)
         with open(os.path.join(small, "other"), "wb") as f:
             f.write(bytes(960 << 10))
-        text = place.drain(status=1)
-        check("No space left" in text and "make it larger" in text, text)
+        text = place.drain(env={"FAPILOG_STATE_DIR": "/dev/null/x"}, status=1)
+        check("No space left" in text and "on another one with FAPILOG_STATE_DIR" in text and "make it larger" in text, text)
         os.unlink(os.path.join(small, "other"))
         place.drain()
         written = place.load_done("--records", 20000, "--payload", 60, "--lane-bytes", 8 << 20)
-        with open(os.path.join(small, "rest"), "wb") as f:
-            f.write(bytes(4096 * os.statvfs(small).f_bavail))
+        fill_up(small)
         place.drain()
         check_books(place.lines(), written)
         check(dropped(place.lines()) > 0, "all had room")
+
+
+def the_first_collector_of_a_full_file_system_delivers_each_record_once():
+    """Killed meanwhile, and followed by one that would put its state elsewhere."""
+    for point in "none:1", "sink-done:1", "persist-unhashed:2", "persist-after:2", "released:1":
+        with Place() as place, small_disk(place, "1m") as small:
+            if not small:
+                return "SKIPPED: cannot mount a small tmpfs"
+            place.rings = os.path.join(small, "rings")
+            os.mkdir(place.rings, 0o750)
+            written = place.load_done("--records", 20000, "--payload", 60, "--lane-bytes", 8 << 20)
+            fill_up(small)
+            state, kept = os.path.join(place.rings, "collector.state"), os.path.join(place.path, "state")
+            text = place.drain(env={"FAPILOG_FAULT": point}, status=0 if point == "none:1" else -9)
+            check("has no room for collector.state, which is kept as " + kept in text, text)
+            if point != "none:1":
+                check(os.path.dirname(os.readlink(state)) == kept, "no link")
+                place.drain(env={"FAPILOG_STATE_DIR": place.path + "/other"})
+            check_books(place.lines(), written)
+            check(dropped(place.lines()) > 0, "all had room")
+            check(os.path.isfile(state) and not os.path.islink(state) and not os.listdir(kept), "it did not come back")
 
 
 def a_damaged_segment_is_refused_and_others_go_on():
@@ -575,6 +600,7 @@ if __name__ == "__main__":
         a_sink_that_cannot_write_keeps_the_records_and_fails_the_drain,
         a_full_disk_loses_nothing_and_is_left_by_itself, a_full_disk_holds_up_no_other_sink,
         rings_that_fill_their_file_system_can_be_drained,
+        the_first_collector_of_a_full_file_system_delivers_each_record_once,
         a_damaged_segment_is_refused_and_others_go_on,
         its_first_line_says_what_runs,
         errors_at_the_end_and_at_the_start_cannot_steer_the_terminal_either,

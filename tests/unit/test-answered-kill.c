@@ -195,7 +195,7 @@ static void open_collector(void)
     struct commit *commit;
     struct commit_state last;
     CHECK(io_new(&(struct io_config){ .kind = IO_PLAIN, .queue_depth = 16 }, &io, &e) == 0);
-    CHECK(commit_open(dir, &commit, &e) == 0);
+    CHECK(commit_open(dir, NULL, &commit, &e) == 0);
     commit_last(commit, &last);
     segments.redo = calloc(last.positions_count + 1, sizeof *segments.redo);
     CHECK(segments.redo);

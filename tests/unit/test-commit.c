@@ -2,8 +2,11 @@
 #include "lib/base/check.h"
 #include "lib/base/fault.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,7 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,7 +52,7 @@ static struct commit *open_it(const struct place *p)
 {
     struct commit *c = NULL;
     struct err e = { 0 };
-    if (commit_open(p->dir, &c, &e) < 0)
+    if (commit_open(p->dir, NULL, &c, &e) < 0)
         fail_msg("%s", e.text);
     return c;
 }
@@ -178,7 +183,7 @@ static void two_damaged_slots_are_refused_not_forgotten(void **state)
     uint8_t *map = map_file(*state, &bytes);
     map[4096 + 40] ^= 1;
     map[4096 + (bytes - 4096) / 2 + 40] ^= 1;
-    assert_int_equal(commit_open(((struct place *)*state)->dir, &c, &e), -EBADMSG);
+    assert_int_equal(commit_open(((struct place *)*state)->dir, NULL, &c, &e), -EBADMSG);
     assert_non_null(strstr(e.text, "damaged"));
     (void)munmap(map, bytes);
 }
@@ -191,7 +196,7 @@ static void a_file_of_another_kind_is_refused(void **state)
     const int fd = open(p->file, O_WRONLY | O_CREAT, 0600);
     assert_int_equal(write(fd, "hello", 5), 5);
     (void)close(fd);
-    assert_int_equal(commit_open(p->dir, &c, &e), -EBADMSG);
+    assert_int_equal(commit_open(p->dir, NULL, &c, &e), -EBADMSG);
     assert_non_null(strstr(e.text, "not a collector state file"));
 }
 
@@ -293,9 +298,215 @@ static void a_damaged_file_of_the_first_version_is_refused(void **state)
     uint8_t *map = map_file(*state, &bytes);
     map[4096 + 40] ^= 1;
     map[4096 + (bytes - 4096) / 2 + 40] ^= 1;
-    assert_int_equal(commit_open(((struct place *)*state)->dir, &c, &e), -EBADMSG);
+    assert_int_equal(commit_open(((struct place *)*state)->dir, NULL, &c, &e), -EBADMSG);
     assert_non_null(strstr(e.text, "damaged"));
     (void)munmap(map, bytes);
+}
+
+/* ---- a directory without room ---- */
+
+struct small {
+    const struct place *p;
+    char away[80], link[PATH_MAX];
+};
+
+/* A tmpfs in a mount name space of our own, for the rings. */
+static bool mount_small(const char *dir)
+{
+    return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("tmpfs", dir, "tmpfs", 0, "size=64k") == 0;
+}
+
+static void clear(const char *dir)
+{
+    DIR *d = opendir(dir);
+    for (const struct dirent *entry; d && (entry = readdir(d));)
+        (void)unlinkat(dirfd(d), entry->d_name, 0);
+    if (d)
+        (void)closedir(d);
+}
+
+static void make_room(const struct small *s)
+{
+    assert_int_equal(mount("tmpfs", s->p->dir, "tmpfs", MS_REMOUNT, "size=1m"), 0);
+}
+
+static void in_a_small_directory(const struct place *p, void (*test)(struct small *s))
+{
+    int status;
+    struct small s = { .p = p };
+    (void)snprintf(s.away, sizeof s.away, "%s.away", p->dir);
+    const pid_t child = fork();
+    if (child == 0) {
+        (void)setenv("CMOCKA_TEST_ABORT", "1", 1);
+        (void)setenv("FAPILOG_STATE_DIR", s.away, 1);
+        if (!mount_small(p->dir))
+            _exit(77);
+        test(&s);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    clear(s.away);
+    (void)rmdir(s.away);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+        print_message("mounting a tmpfs is not allowed here\n");
+        skip();
+    }
+    assert_int_equal(status, 0);
+}
+
+static void assert_away(struct small *s, struct commit *c)
+{
+    const ssize_t len = readlink(s->p->file, s->link, sizeof s->link - 1);
+    assert_true(len > 0);
+    s->link[len] = '\0';
+    assert_non_null(commit_away(c));
+    assert_string_equal(commit_away(c), s->link);
+    assert_int_equal(strncmp(s->link, s->away, strlen(s->away)), 0);
+    assert_int_equal(access(s->link, F_OK), 0);
+}
+
+static void assert_home(struct small *s, struct commit *c)
+{
+    struct stat st;
+    assert_null(commit_away(c));
+    assert_int_equal(lstat(s->p->file, &st), 0);
+    assert_true(S_ISREG(st.st_mode));
+    assert_int_equal(access(s->link, F_OK), -1);
+    assert_int_equal(rmdir(s->away), 0); /* nothing is left there */
+}
+
+static void away_and_back(struct small *s)
+{
+    struct commit *c = open_it(s->p);
+    assert_away(s, c);
+    store(c, 4);
+    commit_close(c);
+    (void)setenv("FAPILOG_STATE_DIR", "/dev/null", 1); /* wherever the next one would put it */
+    c = open_it(s->p);
+    assert_int_equal(stored(c), 4);
+    store(c, 5);
+    assert_int_equal(commit_reserve(c, 2 * commit_room(c), NULL), 0);
+    assert_int_equal(stored(c), 5);
+    commit_come_home(c);
+    assert_away(s, c);
+    make_room(s);
+    commit_come_home(c);
+    assert_home(s, c);
+    assert_int_equal(stored(c), 5);
+    store(c, 6);
+    commit_close(c);
+    c = open_it(s->p);
+    assert_int_equal(stored(c), 6);
+    commit_close(c);
+}
+
+static void a_directory_without_room_has_a_link_to_it(void **state)
+{
+    in_a_small_directory(*state, away_and_back);
+}
+
+static void grow_away(struct small *s)
+{
+    make_room(s);
+    struct commit *c = open_it(s->p);
+    store(c, 3);
+    assert_int_equal(commit_reserve(c, 1 << 20, NULL), 0);
+    assert_away(s, c);
+    assert_int_equal(stored(c), 3);
+    assert_int_equal(mount("tmpfs", s->p->dir, "tmpfs", MS_REMOUNT, "size=8m"), 0);
+    assert_int_equal(commit_reserve(c, 2 << 20, NULL), 0);
+    assert_home(s, c);
+    assert_int_equal(stored(c), 3);
+    commit_close(c);
+}
+
+static void what_grows_goes_where_there_is_room(void **state)
+{
+    in_a_small_directory(*state, grow_away);
+}
+
+static void nowhere(struct small *s)
+{
+    struct err e = { 0 };
+    struct commit *c;
+    (void)setenv("FAPILOG_STATE_DIR", "/dev/null", 1);
+    assert_int_equal(commit_open(s->p->dir, NULL, &c, &e), -ENOSPC);
+    assert_non_null(strstr(e.text, "No space left on device; elsewhere: state_dir: /dev/null is not a directory"));
+    assert_int_equal(commit_open(s->p->dir, s->p->dir, &c, &e), -ENOSPC); /* the same file system */
+    assert_int_equal(access(s->p->file, F_OK), -1);
+    assert_int_equal(commit_open(s->p->dir, s->away, &c, &e), 0);
+    assert_away(s, c);
+    commit_close(c);
+    assert_int_equal(unlink(s->link), 0);
+    assert_int_equal(commit_open(s->p->dir, s->away, &c, &e), -ENOENT); /* or what was delivered would be again */
+    assert_non_null(strstr(e.text, "bring it back, or remove the link to start over (records may repeat)"));
+    const int fd = open(s->link, O_RDWR | O_CREAT | O_EXCL, 0600);
+    assert_int_equal(fchown(fd, 12345, 12345), 0);
+    assert_int_equal(commit_open(s->p->dir, s->away, &c, &e), -EPERM);
+    (void)close(fd);
+    assert_int_equal(unlink(s->link), 0);
+}
+
+static void without_room_or_a_file_at_the_end_of_the_link_it_is_refused(void **state)
+{
+    in_a_small_directory(*state, nowhere);
+}
+
+static void fill(const struct small *s)
+{
+    struct statvfs room;
+    char path[96];
+    (void)snprintf(path, sizeof path, "%s/ballast", s->p->dir);
+    assert_int_equal(statvfs(s->p->dir, &room), 0);
+    const int fd = open(path, O_RDWR | O_CREAT, 0600);
+    assert_int_equal(posix_fallocate(fd, 0, (off_t)(room.f_bavail * room.f_bsize)), 0);
+    (void)close(fd);
+}
+
+/* Goes away, grows there, and comes back. */
+static void travel(struct small *s)
+{
+    struct commit *c = open_it(s->p);
+    CHECK(commit_reserve(c, 2 * commit_room(c), NULL) == 0 && commit_away(c));
+    CHECK(commit_reserve(c, 2 * commit_room(c), NULL) == 0 && commit_away(c));
+    (void)mount("tmpfs", s->p->dir, "tmpfs", MS_REMOUNT, "size=8m");
+    commit_come_home(c);
+    CHECK(!commit_away(c));
+    commit_close(c);
+}
+
+static void kill_on_the_way(struct small *s)
+{
+    static const char *const points[] = { "state-grow:1", "state-away:1", "state-grow:2", "state-grow:3", "never:1" };
+    make_room(s);
+    for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
+        int status;
+        struct commit *c = open_it(s->p);
+        store(c, 7);
+        commit_close(c);
+        fill(s);
+        const pid_t child = fork();
+        if (child == 0) {
+            (void)setenv("FAPILOG_FAULT", points[i], 1);
+            CHECK(fault_init() == 0);
+            travel(s);
+            _exit(0);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(WIFSIGNALED(status), strcmp(points[i], "never:1") != 0);
+        c = open_it(s->p);
+        assert_int_equal(stored(c), 7);
+        commit_close(c);
+        clear(s->p->dir);
+        clear(s->away);
+        assert_int_equal(mount("tmpfs", s->p->dir, "tmpfs", MS_REMOUNT, "size=1m"), 0);
+    }
+}
+
+static void killed_on_the_way_it_is_here_or_there(void **state)
+{
+    in_a_small_directory(*state, kill_on_the_way);
 }
 
 /* A child is killed at the nth passing of the point; the file then holds the one store or the other. */
@@ -348,6 +559,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_file_of_the_first_version_is_taken_over, setup, teardown),
         cmocka_unit_test_setup_teardown(a_damaged_file_of_the_first_version_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(killed_inside_a_store_one_whole_slot_remains, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_directory_without_room_has_a_link_to_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_grows_goes_where_there_is_room, setup, teardown),
+        cmocka_unit_test_setup_teardown(without_room_or_a_file_at_the_end_of_the_link_it_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(killed_on_the_way_it_is_here_or_there, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
