@@ -84,8 +84,11 @@ static void fall_back(const struct err *why)
                   why->text);
     if (!process.area)
         return;
-    const bool to_stderr = process.fallback == FAPILOG_FALLBACK_STDERR;
-    mode_set(to_stderr && fapilogi_placeholder(FAPILOG_LEVEL_OFF, NULL) == 0 ? MODE_STDERR : MODE_CLOSED);
+    /* Loggers are made in either case, and each has an entry in the registry. */
+    const bool has_registry = fapilogi_placeholder(FAPILOG_LEVEL_OFF, NULL) == 0;
+    if (!has_registry)
+        process.registry_size = process.registry_ready;
+    mode_set(has_registry && process.fallback == FAPILOG_FALLBACK_STDERR ? MODE_STDERR : MODE_CLOSED);
 }
 
 /* The last resort is often on a disk, which nobody has chosen. */

@@ -259,6 +259,26 @@ static void without_a_ring_directory_one_line_is_said_and_calls_do_nothing(void 
     assert_non_null(strstr(shared->text, "/proc/none"));
 }
 
+static void make_many_loggers_nowhere(void *arg)
+{
+    const struct fapilog_options o = {.size = sizeof o, .ring_dir = "/proc/none"};
+    fapilog_t *log = fapilog_open("svc", &o);
+    for (int i = 0; i < 4000; i++) { /* more than the registry holds */
+        char name[300];
+        (void)snprintf(name, sizeof name, "logger-%0280d", i);
+        log_here(fapilog_logger(log, name), 1);
+    }
+    fapilog_close(log);
+    (void)arg;
+}
+
+static void without_a_ring_directory_there_may_be_many_loggers(void **state)
+{
+    run_with_stderr(*state, make_many_loggers_nowhere);
+    assert_int_equal(lines(shared->text), 1);
+    assert_non_null(strstr(shared->text, "/proc/none"));
+}
+
 static void open_in_little_address_space(void *arg)
 {
     unsigned long long pages = 0;
@@ -738,6 +758,7 @@ int main(void)
         TEST(thresholds_follow_environment_rules_and_shared_memory),
         TEST(the_longest_rule_at_a_dot_wins),
         TEST(without_a_ring_directory_one_line_is_said_and_calls_do_nothing),
+        TEST(without_a_ring_directory_there_may_be_many_loggers),
         TEST(without_address_space_one_line_says_how_much_is_wanted),
         TEST(loggers_beyond_the_registry_are_said_once_and_their_records_are_written),
         TEST(the_stderr_fallback_writes_lines),
