@@ -19,7 +19,12 @@ int run_ledger_open(struct daemon *d, struct err *e)
     if (d->state_fd < 0)
         return 0;
     d->ledger = calloc(1, sizeof *d->ledger);
-    return d->ledger ? ledger_open(d->state_dir, &d->ledger->ledger, e) : err_set(e, -ENOMEM, "out of memory");
+    if (!d->ledger)
+        return err_set(e, -ENOMEM, "out of memory");
+    const int r = ledger_open(d->state_dir, &d->ledger->ledger, e);
+    if (r < 0)
+        run_ledger_close(d); /* nothing is written to it at the end */
+    return r;
 }
 
 void run_ledger_close(struct daemon *d)

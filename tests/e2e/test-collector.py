@@ -523,6 +523,14 @@ def a_service_without_room_for_a_ring_says_what_to_do():
               err)
 
 
+def a_ledger_that_cannot_be_made_is_an_error_with_a_reason():
+    with Place() as place:
+        os.makedirs(os.path.join(place.path, "state", "collector.ledger"))
+        p = place.collector(sink="http://127.0.0.1:9/") # none but a remote sink's is kept
+        _, err = p.communicate(timeout=30)
+        check(p.returncode == 1 and "ledger: open " in err and "Is a directory" in err, f"{p.returncode}: {err}")
+
+
 def a_ring_that_no_collector_would_read_is_not_made():
     """64 GB of address space, hardly any memory: four lanes are shared."""
     with Place() as place:
@@ -612,6 +620,7 @@ if __name__ == "__main__":
         spans_of_overwritten_lanes_are_counted_too,
         a_flush_tells_when_a_sink_fails,
         a_service_without_room_for_a_ring_says_what_to_do,
+        a_ledger_that_cannot_be_made_is_an_error_with_a_reason,
         a_ring_that_no_collector_would_read_is_not_made,
         wrong_usage_is_status_2_and_says_why,
         sinks_come_from_the_environment,
