@@ -38,6 +38,7 @@ static void report_lane(struct report_record *r, const struct lane *l)
     /* order: relaxed - a time of its own */
     const uint64_t cycles = load_rlx(&segment_lane_shared(seg, l->index)->dropped_cycles);
     add_count(r, (struct fapilog_text)TEXT("count"), dropped + lost);
+    add_count(r, (struct fapilog_text)TEXT("total"), l->dropped + lane_lost(l));
     add_text(r, (struct fapilog_text)TEXT("reason"),
              dropped ? (struct fapilog_text)TEXT(LOSS_LANE_FULL) : (struct fapilog_text)TEXT(LOSS_OVERWRITTEN));
     if (dropped && lost)
@@ -65,6 +66,8 @@ static void report_source(struct report_record *r, const struct source *s)
                                        : unregistered ? (struct fapilog_text)TEXT(LOSS_REGISTRY_FULL)
                                                       : (struct fapilog_text)TEXT("record too large");
     add_count(r, (struct fapilog_text)TEXT("count"), orphan + unregistered);
+    if (orphan + unregistered)
+        add_count(r, (struct fapilog_text)TEXT("total"), s->orphan + s->unregistered);
     add_text(r, (struct fapilog_text)TEXT("reason"), reason);
     add_count(r, (struct fapilog_text)TEXT("no_lane"), orphan);
     add_count(r, (struct fapilog_text)TEXT("unregistered"), unregistered);

@@ -69,6 +69,22 @@ def drops_before_a_restart_are_reported_once():
         check_books(place.lines(), 3000)
 
 
+def totals_of_reports_rise_by_their_counts():
+    """So that one that comes again within a greater count can be told from a new one."""
+    with Place() as place:
+        c = place.collector()
+        place.wait_ready(c)
+        written = place.load_done("--threads", 2, "--records", 20000, "--lane-bytes", 16384)
+        stop(c)
+        totals = {}
+        reports = [r["data"] for r in place.lines() if r["message"] == "records dropped"]
+        check(len(reports) > 2, f"{reports}")
+        for d in reports:
+            totals[d["lane"]] = totals.get(d["lane"], 0) + d["count"]
+            check(d["total"] == totals[d["lane"]], f"{d}: {totals}")
+        check_books(place.lines(), written)
+
+
 def overwritten_records_are_counted():
     with Place() as place:
         written = place.load_done("--records", 5000, "--lane-bytes", 32768, "--overwrite")
@@ -588,6 +604,7 @@ if __name__ == "__main__":
         records_written_without_a_collector_are_delivered_later,
         dropped_records_are_reported_to_the_record,
         drops_before_a_restart_are_reported_once,
+        totals_of_reports_rise_by_their_counts,
         overwritten_records_are_counted,
         overwritten_records_of_several_blocks_are_counted,
         a_killed_producer_loses_nothing_that_was_committed,
