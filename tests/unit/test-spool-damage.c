@@ -219,6 +219,44 @@ static void a_head_of_another_length_counts_as_damaged(void **state)
     assert_false(spool_file_head_is_valid(&h));
 }
 
+/* Of a spool that the last run has left whole, with its cursor, some bytes are left; `expected` blocks are gone. */
+static void cut_and_start(size_t cut_blocks, size_t more, unsigned expected)
+{
+    char path[FAKE_PATH + 64], *data, text[64];
+    size_t ends[BLOCKS];
+    fake_init(f, &plain);
+    delivered_reserve();
+    const size_t len = spool_make(path, sizeof path, &data);
+    assert_int_equal(block_ends(data, len, ends), BLOCKS);
+    free(data);
+    f->script = always_fail;
+    start(); /* takes note of them, as the pipeline does */
+    fake_stop(f);
+    f->script = NULL;
+    f->message[0] = '\0';
+    assert_int_equal(cut_blocks ? truncate(path, (off_t)(ends[cut_blocks - 1] + more)) : unlink(path), 0);
+    (void)snprintf(text, sizeof text, "%u blocks that were put here are gone", expected);
+    start();
+    assert_true(expected ? strstr(f->message, text) != NULL : !f->message[0]);
+    fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
+    assert_true(fake_is_balanced(f));
+    fake_stop(f);
+    f->message[0] = '\0';
+    start(); /* it is said once */
+    assert_false(f->message[0]);
+    fake_stop(f);
+    fake_done(f);
+}
+
+static void blocks_that_are_gone_are_told(void **state)
+{
+    (void)state;
+    cut_and_start(3, 0, 0);
+    cut_and_start(2, 10, 1);
+    cut_and_start(1, 0, 2);
+    cut_and_start(0, 0, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +264,7 @@ int main(void)
         cmocka_unit_test(of_a_flipped_bit_only_its_block_suffers),
         cmocka_unit_test(a_head_of_another_length_counts_as_damaged),
         cmocka_unit_test(a_damaged_cursor_costs_no_record),
+        cmocka_unit_test(blocks_that_are_gone_are_told),
         cmocka_unit_test(a_disk_that_fails_at_any_call_costs_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -177,6 +177,19 @@ bool cursor_is_settled(const struct cursor *c, uint64_t sequence, uint32_t index
     return s && is_done(s, index);
 }
 
+uint32_t cursor_touched(const struct cursor *c, uint64_t from, uint64_t to)
+{
+    uint32_t n = 0;
+    for (unsigned i = 0; i < CURSOR_SLOTS; i++) {
+        const struct cursor_slot *s = &c->map->slot[i];
+        uint64_t done = 0;
+        for (unsigned k = 0; k < CURSOR_WORDS; k++)
+            done |= s->done[k] & ~s->check[k];
+        n += done && s->sequence >= from && s->sequence < to;
+    }
+    return n;
+}
+
 uint32_t cursor_unsettled(const struct cursor *c, uint64_t sequence, uint32_t records)
 {
     uint32_t n = 0;

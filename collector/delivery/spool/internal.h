@@ -56,6 +56,8 @@ struct spool {
     bool is_put_blocked;    /* by blocks in the journal */
     bool is_journal_left, was_told_journal;
     uint64_t found_sequence; /* the last that files had at the start */
+    uint64_t found_next;     /* behind the last block that was found, of files and journal */
+    uint64_t missing;        /* blocks that somebody has put, and that are in neither */
     uint64_t tidy_ns;
     int64_t pack_ns;        /* time that may be spent on packing images, as of pack_at_ns */
     uint64_t pack_at_ns;

@@ -168,10 +168,22 @@ bool spool_is_busy(const struct spool *s)
     return seglog_is_busy(&s->log) || s->reader.is_reading;
 }
 
+/* Blocks up to `sequence` have not been found, though it is noted that they were put. One of which something is settled
+ * may have been delivered from the journal, and never have been in a file. */
+static void gap_see(struct spool *s, uint64_t sequence)
+{
+    const uint64_t from = s->found_next, to = sequence < s->cursor.noted ? sequence : s->cursor.noted;
+    const uint32_t touched = to > from ? cursor_touched(&s->cursor, from, to) : 0;
+    if (to > from && to - from > touched)
+        s->missing += to - from - touched;
+    s->found_next = sequence + 1 > s->found_next ? sequence + 1 : s->found_next;
+}
+
 static void on_found(void *arg, struct seglog_segment *seg, const struct spool_block_head *h)
 {
     struct spool *s = arg;
     const uint32_t live = cursor_unsettled(&s->cursor, h->sequence, h->records);
+    gap_see(s, h->sequence);
     s->found_sequence = h->sequence > s->found_sequence ? h->sequence : s->found_sequence;
     seg->live += live;
     s->counts.records += live;
@@ -196,6 +208,22 @@ static void found_report(struct spool *s)
                   s->cfg.format);
     if (s->log.unreadable)
         spool_say(s, "%s: %u files cannot be read and are left alone", s->cfg.dir, s->log.unreadable);
+    if (s->missing && !s->log.foreign && !s->log.unreadable)
+        spool_say(s, "%s: %" PRIu64 " blocks that were put here are gone: files were removed, cut or damaged; what "
+                     "they held is lost, and how many records that were is not known", s->cfg.dir, s->missing);
+}
+
+/* Also those that the journal still has, and those at the end. */
+static void gaps_see(struct spool *s)
+{
+    for (uint64_t i = s->journal.first; i < s->journal.next; i++)
+        if (s->journal.map && journal_at(&s->journal, i)->bytes)
+            gap_see(s, i);
+    gap_see(s, s->cursor.noted);
+    if (s->missing && !s->counts.records) { /* nothing is left that the reader could pass them with */
+        s->reader.sequence = s->log.next_sequence;
+        spool_advance(s);
+    }
 }
 
 /* Those before are taken, whatever has become of the files. */
@@ -218,6 +246,7 @@ int spool_open(const struct spool_config *cfg, struct spool **ret, struct err *e
     s->journal_part.pins = 1;
     s->group.last = &s->group.first;
     cursor_open(&s->cursor, cfg->dir, &why); /* again below, when there was no directory yet */
+    s->found_next = s->cursor.base ? s->cursor.base : 1;
     log_config(s, &log);
     const int r = seglog_open(&s->log, &log, on_found, s, e);
     if (r < 0) {
@@ -238,6 +267,7 @@ int spool_open(const struct spool_config *cfg, struct spool **ret, struct err *e
     if (s->found_sequence + 1 < s->cursor.base)
         s->found_sequence = s->cursor.base - 1;
     spool_journal_open(s, s->found_sequence);
+    gaps_see(s);
     if (!s->cursor.noted)
         spool_set_noted(s);
     s->counts.found = s->counts.records;
