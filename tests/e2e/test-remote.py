@@ -267,6 +267,23 @@ def nobody_else_writes_to_a_spool():
         stop(c)
 
 
+def memory_stays_below_the_sum_of_the_page():
+    """docs/operations.md, Memory: a queue that is full, and a file. What is resident has the rings and the journal as well."""
+    threads, window, queue, batch, flight = 4, 3, 4, 0.25, 2
+    most = (20 + 0.2 + 0.05 * threads + 1.2 * window + 1.25 * queue + flight * (3 * batch + 2) + window) + 8
+    with Place() as place:
+        sink = "http://127.0.0.1:1/?on_full=drop_oldest&queue_bytes=4MB&batch_bytes=256KB&max_in_flight=2"
+        c = place.collector("--sink", sink, "--set", f"window_batches={window}")
+        place.wait_ready(c)
+        written = place.load_done("--threads", threads, "--records", 100000, "--payload", 200, "--block")
+        wait_for("all is taken", lambda: not any(n.endswith(".ring") for n in os.listdir(place.rings)))
+        with open(f"/proc/{c.pid}/status", encoding="utf-8") as f:
+            peak = int(next(line for line in f if line.startswith("VmHWM")).split()[1]) / 1024
+        stop(c)
+        check(peak < most + 4, f"{peak} MiB, and the page says {most} and 4 of rings")
+        return f"{written} records, {peak:.0f} of {most + 4:.0f} MiB"
+
+
 if __name__ == "__main__":
     sys.exit(run([both_get_everything_whenever_the_collector_is_killed,
                   of_requests_that_hold_whole_batches_only_those_in_flight_at_a_kill_come_twice,
@@ -274,4 +291,5 @@ if __name__ == "__main__":
                   of_what_goes_to_the_spool_only_requests_in_flight_at_a_kill_come_twice,
                   while_the_server_is_down_files_go_on_and_its_records_are_spooled, nobody_else_writes_to_a_spool,
                   an_outage_stands_in_the_log_of_the_collector, who_blocks_does_not_use_up_the_time_to_stop,
-                  drain_tells_when_something_was_not_delivered, a_drain_ends_although_services_go_on_logging]))
+                  drain_tells_when_something_was_not_delivered, a_drain_ends_although_services_go_on_logging,
+                  memory_stays_below_the_sum_of_the_page]))
