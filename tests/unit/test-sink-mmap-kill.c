@@ -266,6 +266,16 @@ static bool mount_small(void)
            mount("tmpfs", dir, "tmpfs", 0, "size=1m") == 0;
 }
 
+/* 0, or why the batch of that id was not taken. */
+static int offer(struct sink_probe *p, uint64_t id, char *text)
+{
+    const unsigned before = p->done;
+
+    sink_probe_batch(p, id, text, batch_make(id, text));
+    sink_probe_start(p);
+    return sink_probe_wait(p, before + 1);
+}
+
 static int fill_and_free(void)
 {
     struct sink_probe *const p = sink_probe_open(uri, (struct io_config){ .kind = IO_AUTO });
@@ -279,15 +289,8 @@ static int fill_and_free(void)
     fd = open(ballast, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     assert_int_equal(posix_fallocate(fd, 0, 512 << 10), 0);
     close(fd);
-    for (;; id++) { /* until the disk is full: an error, no signal */
-        const unsigned before = p->done;
-
-        sink_probe_batch(p, id, text, batch_make(id, text));
-        sink_probe_start(p);
-        if (sink_probe_wait(p, before + 1) < 0)
-            break;
+    for (; offer(p, id, text) == 0; id++) /* until the disk is full: an error, no signal */
         assert_true(id < 100);
-    }
     assert_int_equal(p->result, -ENOSPC);
     assert_int_equal(unlink(ballast), 0);
     p->done = 0;
@@ -301,16 +304,6 @@ static int fill_and_free(void)
     free(back);
     free(text);
     return 0;
-}
-
-/* Whether a batch of that id is taken. */
-static int offer(struct sink_probe *p, uint64_t id, char *text)
-{
-    const unsigned before = p->done;
-
-    sink_probe_batch(p, id, text, batch_make(id, text));
-    sink_probe_start(p);
-    return sink_probe_wait(p, before + 1);
 }
 
 static int start_full(void)
