@@ -11,13 +11,13 @@
 #include "lib/base/buf.h"
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/fd_io.h"
 #include "lib/ring/ringdir.h"
 #include "lib/where/where.h"
 
 #include <errno.h>
 #include <malloc.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #define LAST_WRITES_NS NS_PER_S
@@ -41,16 +41,6 @@ static void on_attach(void *arg, struct source *s)
         (void)snprintf(text, sizeof text, "%s: service %.*s, pid %u", s->name,
                        (int)s->seg->process.service.len, s->seg->process.service.data, s->seg->process.pid);
         daemon_tell(d, FAPILOG_LEVEL_INFO, text);
-    }
-}
-
-/* One descriptor per segment stays open for its liveness probe. */
-static void raise_file_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
     }
 }
 
@@ -257,7 +247,7 @@ int daemon_open(struct daemon *d, const struct options *o, struct err *e)
     d->pipeline.status_version = 1;
     d->pipeline.on_message = on_message;
     d->pipeline.message_arg = d;
-    raise_file_limit();
+    fd_limit_raise(); /* one descriptor per segment stays open for its liveness probe */
     keep_memory();
     int r = diagnostics_open(d, e);
     if (r == 0)

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 int fd_write_all(int fd, const void *data, size_t len)
@@ -38,4 +39,13 @@ ssize_t fd_read_full(int fd, void *to, size_t size)
 ssize_t fd_pread_full(int fd, void *to, size_t size, uint64_t offset)
 {
     return read_full(fd, to, size, true, offset);
+}
+
+void fd_limit_raise(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
 }

@@ -1,4 +1,5 @@
-/* fd_io.h - whole reads and writes on blocking descriptors: what is short or interrupted goes on. */
+/* fd_io.h - whole reads and writes on blocking descriptors, where what is short or interrupted goes on; and as many
+ * descriptors as we may have. */
 #ifndef FAPILOG_BASE_FD_IO_H
 #define FAPILOG_BASE_FD_IO_H
 
@@ -11,5 +12,8 @@ int fd_write_all(int fd, const void *data, size_t len);
 /* Bytes read, fewer than `size` only at the end of the file, or -errno. */
 ssize_t fd_read_full(int fd, void *to, size_t size);
 ssize_t fd_pread_full(int fd, void *to, size_t size, uint64_t offset);
+
+/* For programs that keep many files open: up to the hard limit. */
+void fd_limit_raise(void);
 
 #endif

@@ -54,10 +54,13 @@ void reader_free(struct reader *r)
     reader_groups_free(r);
     for (size_t i = 0; i < r->dirs_count; i++)
         free(r->dirs[i]);
+    for (size_t i = 0; i < r->names_count; i++)
+        free(r->names[i]);
     cleanup_fd(&r->watch_fd);
     free(r->segments);
     free(r->natives);
     free(r->dirs);
+    free(r->names);
     free(r->heap);
     free(r);
 }
@@ -169,12 +172,8 @@ static bool is_known(struct reader *r, const char *path, const struct stat *st)
         if (is_same_file(s->path, path, s->dev == st->st_dev && s->ino == st->st_ino))
             return s->seen = true;
     }
-    for (size_t i = 0; i < r->natives_count; i++) {
-        struct reader_native *n = r->natives[i];
-        if (n->dev == st->st_dev && n->ino == st->st_ino) /* open as long as we are: nobody else gets its number */
-            return n->seen = true;
-    }
-    return false;
+    struct reader_native *n = reader_native_find(r, st->st_dev, st->st_ino);
+    return n && (n->seen = true); /* it is open: nobody else gets its number */
 }
 
 static bool has_suffix(const char *name, const char *suffix)
@@ -221,45 +220,102 @@ static int entry_add(struct reader *r, int dir_fd, const char *name, const char 
     return is_empty_yet(fd) ? 0 : reader_native_add_fd(r, take_fd(fd), path, false, e);
 }
 
+/* log.fnl.gz, log.fnl.1.zst ... */
+static bool is_packed_name(const char *name)
+{
+    static const char *const suffixes[] = {".gz", ".zst", ".xz", ".bz2"};
+    char stem[NAME_MAX + 1];
+    for (size_t i = 0; i < ARRAY_COUNT(suffixes); i++) {
+        if (!has_suffix(name, suffixes[i]))
+            continue;
+        (void)snprintf(stem, sizeof stem, "%.*s", (int)(strlen(name) - strlen(suffixes[i])), name);
+        return is_native_name(stem) || is_segment_name(stem);
+    }
+    return false;
+}
+
+struct scan {
+    size_t packed, left_out; /* files that are not read: packed; too many */
+};
+
+/* Of one entry. 0, also where it cannot be read, which is told; -ENOMEM; -EACCES: none of them can be looked at. */
+static int entry_look(struct reader *r, int dir_fd, const char *path, const char *name, bool quiet, struct scan *ret,
+                      struct err *e)
+{
+    struct stat st;
+    struct err why = {0};
+    if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == EACCES ? err_sys(e, -EACCES, "look into the directory of %s", path) : 0;
+    if (is_known(r, path, &st))
+        return 0;
+    const int n = entry_add(r, dir_fd, name, path, &why);
+    if (n == -ENOMEM)
+        return err_set(e, n, "%s", why.text);
+    if (n == -EMFILE || n == -ENFILE) {
+        ret->left_out++;
+    } else if (n < 0 && n != -ENOENT && !quiet) { /* not unlinked meanwhile, nor told before */
+        r->closed.refused++;
+        reader_warn(r, "%s%s%s", why.text, n == -ELOOP ? "; to read what it leads to, give its path: " : "",
+                    n == -ELOOP ? path : "");
+    }
+    return 0;
+}
+
+static void scan_tell(struct reader *r, const char *dir, const struct scan *seen, bool quiet)
+{
+    if (seen->packed && !quiet)
+        reader_warn(r, "%s: %zu packed files (.gz ...) are not read; unpack them to see what is in them", dir,
+                    seen->packed);
+    if (!seen->left_out || r->was_told_limit)
+        return;
+    r->was_told_limit = true;
+    r->closed.refused += seen->left_out;
+    reader_warn(r, "%s: %zu files are not read: too many open files; raise the limit (ulimit -n), or name fewer", dir,
+                seen->left_out);
+}
+
 static int dir_scan(struct reader *r, const char *dir, bool quiet, struct err *e)
 {
+    struct scan seen = {0};
     auto_dir d = opendir(dir);
     if (!d)
         return err_sys(e, -errno, "directory %s", dir);
     for (const struct dirent *entry; (errno = 0, entry = readdir(d));) {
         char path[PATH_MAX];
-        struct stat st;
-        struct err why = {0};
         const char *name = entry->d_name;
+        seen.packed += is_packed_name(name);
         if (name[0] == '.' || (!is_segment_name(name) && !is_native_name(name)))
             continue;
-        if ((size_t)snprintf(path, sizeof path, "%s/%s", dir, name) >= sizeof path ||
-            fstatat(dirfd(d), name, &st, AT_SYMLINK_NOFOLLOW) < 0 || is_known(r, path, &st))
-            continue;
-        const int n = entry_add(r, dirfd(d), name, path, &why);
-        if (n == -ENOMEM)
-            return err_set(e, n, "%s", why.text);
-        if (n < 0 && n != -ENOENT && !quiet) { /* not unlinked meanwhile, nor told before */
-            r->closed.refused++;
-            reader_warn(r, "%s%s%s", why.text, n == -ELOOP ? "; to read what it leads to, give its path: " : "",
-                        n == -ELOOP ? path : "");
-        }
+        const bool fits = (size_t)snprintf(path, sizeof path, "%s/%s", dir, name) < sizeof path;
+        if (!fits && !quiet)
+            reader_warn(r, "%s: not read, its path is too long", name);
+        const int n = fits ? entry_look(r, dirfd(d), path, name, quiet, &seen, e) : 0;
+        if (n < 0)
+            return n;
     }
-    return errno ? err_sys(e, -errno, "read directory %s", dir) : 0;
+    const int failed = errno;
+    scan_tell(r, dir, &seen, quiet);
+    return failed ? err_sys(e, -failed, "read directory %s", dir) : 0;
 }
 
-static int dir_add(struct reader *r, const char *path, struct err *e)
+static int path_keep(char ***paths, size_t *count, const char *path, struct err *e)
 {
-    char **more = realloc(r->dirs, (r->dirs_count + 1) * sizeof *more);
+    char **more = realloc(*paths, (*count + 1) * sizeof *more);
     if (more)
-        r->dirs = more;
+        *paths = more;
     char *copy = strdup(path);
     if (!more || !copy) {
         free(copy);
         return err_set(e, -ENOMEM, "no memory for %s", path);
     }
-    r->dirs[r->dirs_count++] = copy;
-    return dir_scan(r, path, false, e);
+    (*paths)[(*count)++] = copy;
+    return 0;
+}
+
+static int dir_add(struct reader *r, const char *path, struct err *e)
+{
+    const int n = path_keep(&r->dirs, &r->dirs_count, path, e);
+    return n < 0 ? n : dir_scan(r, path, false, e);
 }
 
 static bool is_native(int fd)
@@ -278,13 +334,43 @@ int reader_add(struct reader *r, const char *path, struct err *e)
     auto_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return err_sys(e, -errno, "%s", path);
-    if (is_native(fd))
-        return reader_native_add_fd(r, take_fd(fd), path, true, e);
-    if (is_native_name(path) && is_empty_yet(fd)) {
-        reader_warn(r, "%s is empty: nothing has been written to it yet", path);
+    const bool is_ours = is_native_name(path) && S_ISREG(st.st_mode);
+    if (!is_native(fd) && !is_ours)
+        return reader_segment_add_fd(r, take_fd(fd), path, e);
+    const int n = path_keep(&r->names, &r->names_count, path, e);
+    if (n < 0 || !is_empty_yet(fd))
+        return n < 0 ? n : reader_native_add_fd(r, take_fd(fd), path, true, e);
+    reader_warn(r, "%s is empty: nothing has been written to it yet", path);
+    return 0;
+}
+
+/* 1: a native file that was not known before. */
+static int name_look(struct reader *r, const char *path, struct err *e)
+{
+    struct stat st;
+    struct err why = {0};
+    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || is_known(r, path, &st))
         return 0;
+    auto_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 || !is_native(fd))
+        return 0;
+    const int n = reader_native_add_fd(r, take_fd(fd), path, true, &why);
+    return n == -ENOMEM ? err_set(e, n, "%s", why.text) : n == 0;
+}
+
+/* Rotation has put another file where one was that was named: also those that came and went between two looks. */
+static int names_scan(struct reader *r, struct err *e)
+{
+    enum { ROTATED_MAX = 1000 };
+    int n = 0;
+    for (size_t i = 0; i < r->names_count && n >= 0; i++) {
+        n = name_look(r, r->names[i], e);
+        for (unsigned k = 1; n > 0 && k < ROTATED_MAX; k++) {
+            char path[PATH_MAX];
+            n = snprintf(path, sizeof path, "%s.%u", r->names[i], k) < (int)sizeof path ? name_look(r, path, e) : 0;
+        }
     }
-    return reader_segment_add_fd(r, take_fd(fd), path, e);
+    return n < 0 ? n : 0;
 }
 
 static int dirs_scan(struct reader *r, struct err *e)
@@ -296,14 +382,16 @@ static int dirs_scan(struct reader *r, struct err *e)
         r->natives[i]->seen = r->natives[i]->named;
     for (size_t i = 0; i < r->dirs_count && n >= 0; i++)
         n = dir_scan(r, r->dirs[i], true, e);
-    return n;
+    return n < 0 ? n : names_scan(r, e);
 }
 
 int reader_rescan(struct reader *r, struct err *e)
 {
     const int n = dirs_scan(r, e);
-    if (n >= 0)
+    if (n >= 0) {
         reader_segments_retire(r);
+        reader_natives_retire(r);
+    }
     return n;
 }
 
@@ -314,8 +402,10 @@ int reader_refresh(struct reader *r, struct err *e)
         n = reader_segment_refresh(r, r->segments[i], e);
     if (n >= 0)
         n = reader_natives_refresh(r, e);
-    if (n >= 0) /* after a last look at what they hold */
+    if (n >= 0) { /* after a last look at what they hold */
         reader_segments_retire(r);
+        reader_natives_retire(r);
+    }
     r->has_looked = true;
     return n;
 }

@@ -7,8 +7,9 @@
 
 struct native_stream;
 struct native_group;
+struct native_source;
 
-enum { READER_GROUP_BUCKETS = 1024 };
+enum { READER_GROUP_BUCKETS = 1024, READER_FILE_BUCKETS = 1024 };
 
 /* Whatever yields records in order. While its next record is known, it lies in the heap. */
 struct reader_source {
@@ -29,9 +30,12 @@ struct reader_lane {
 
 struct reader_native {
     struct native_stream *stream;
+    struct native_source *sources; /* of its lanes */
+    struct reader_native *next;    /* of the bucket of its inode number */
     char *path;
     dev_t dev;
     ino_t ino;
+    uint64_t gone_ns; /* CLOCK_MONOTONIC: not seen since, 0: it is there */
     bool seen, named; /* as of segments */
 };
 
@@ -41,14 +45,16 @@ struct reader {
     struct reader_native **natives;
     size_t natives_count;
     struct native_group *groups[READER_GROUP_BUCKETS]; /* by lane: its sources in all native files */
-    char **dirs;
-    size_t dirs_count;
+    struct reader_native *files[READER_FILE_BUCKETS]; /* natives by inode number */
+    char **dirs, **names; /* names: of native files that were given, where others may lie in time */
+    size_t dirs_count, names_count;
     struct reader_source **heap; /* by time of the pending record, least first */
     size_t heap_count, heap_max;
     struct reader_source *current; /* its record was returned last */
     struct reader_totals closed;   /* of what is closed again, and of files refused */
     uint64_t records;
     bool has_looked; /* lanes that show up from now on were empty then, and are read from their beginning */
+    bool was_told_limit; /* too many open files */
     int watch_fd;    /* inotify: files that appear in directories; -1: none */
     int64_t hold_from_ns, hold_to_ns; /* what reader_hold() keeps back */
     reader_warn_func *warn;
@@ -71,6 +77,10 @@ void reader_segments_retire(struct reader *r);
 int reader_native_add_fd(struct reader *r, int fd, const char *path, bool named, struct err *e);
 int reader_natives_refresh(struct reader *r, struct err *e);
 void reader_native_free(struct reader *r, struct reader_native *n);
+/* The file with that identity, NULL: none of ours. */
+struct reader_native *reader_native_find(const struct reader *r, dev_t dev, ino_t ino);
+/* Closes files that are read to their end and have been gone for a while. */
+void reader_natives_retire(struct reader *r);
 void reader_groups_free(struct reader *r);
 void reader_native_totals(const struct reader_native *n, struct reader_totals *t);
 

@@ -8,6 +8,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
 #include "lib/reader/native_stream.h"
 
 #include <errno.h>
@@ -15,9 +16,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* Its writer may have it open for a moment. */
+#define GONE_NS (2 * NS_PER_S)
+
 struct native_source {
     struct reader_source src;
-    struct native_source *next; /* of the group */
+    struct native_source *next;    /* of the group */
+    struct native_source *sibling; /* of the file */
     struct native_group *group;
     struct native_lane *lane;
     struct reader_native *of;
@@ -109,6 +114,8 @@ static struct native_source *source_get(struct reader *r, struct reader_native *
     s->group = g;
     s->next = g->first;
     g->first = s;
+    s->sibling = n->sources;
+    n->sources = s;
     return lane->user = s;
 }
 
@@ -154,8 +161,18 @@ int reader_native_add_fd(struct reader *r, int fd, const char *path, bool named,
     *n = (struct reader_native){.stream = stream, .path = copy, .seen = true, .named = named};
     n->dev = st.st_dev;
     n->ino = st.st_ino;
+    n->next = r->files[n->ino % READER_FILE_BUCKETS];
+    r->files[n->ino % READER_FILE_BUCKETS] = n;
     r->natives[r->natives_count++] = n;
     return 0;
+}
+
+struct reader_native *reader_native_find(const struct reader *r, dev_t dev, ino_t ino)
+{
+    struct reader_native *n = r->files[ino % READER_FILE_BUCKETS];
+    while (n && (n->dev != dev || n->ino != ino))
+        n = n->next;
+    return n;
 }
 
 static int native_scan(struct reader *r, struct reader_native *n, struct err *e)
@@ -201,8 +218,46 @@ int reader_natives_refresh(struct reader *r, struct err *e)
     return 0;
 }
 
+static void source_leave(struct native_source *s)
+{
+    struct native_source **at = &s->group->first;
+    while (*at != s)
+        at = &(*at)->next;
+    *at = s->next;
+}
+
+static bool is_read(const struct reader *r, const struct reader_native *n)
+{
+    for (const struct native_source *s = n->sources; s; s = s->sibling) {
+        if (s->has_next || s->src.pending || &s->src == r->current)
+            return false;
+    }
+    return true;
+}
+
+void reader_natives_retire(struct reader *r)
+{
+    const uint64_t now = clock_mono_ns();
+    size_t kept = 0;
+    for (size_t i = 0; i < r->natives_count; i++) {
+        struct reader_native *n = r->natives[i];
+        n->gone_ns = n->seen ? 0 : n->gone_ns ? n->gone_ns : now;
+        if (n->gone_ns && now - n->gone_ns >= GONE_NS && is_read(r, n))
+            reader_native_free(r, n);
+        else
+            r->natives[kept++] = n;
+    }
+    r->natives_count = kept;
+}
+
 void reader_native_free(struct reader *r, struct reader_native *n)
 {
+    struct reader_native **at = &r->files[n->ino % READER_FILE_BUCKETS];
+    while (*at != n)
+        at = &(*at)->next;
+    *at = n->next;
+    for (struct native_source *s = n->sources; s; s = s->sibling)
+        source_leave(s);
     reader_native_totals(n, &r->closed);
     native_stream_close(n->stream);
     free(n->path);

@@ -202,8 +202,9 @@ int reader_segment_add(struct reader *r, int dir_fd, const char *name, const cha
 int reader_segment_add_fd(struct reader *r, int fd, const char *path, struct err *e)
 {
     struct segment *seg;
-    const int n = segment_open_fd(fd, SEGMENT_FLAGS, &tool_limits, &seg, e);
-    return n < 0 ? err_wrap(e, n, "%s", path) : segment_add(r, seg, path, true, e);
+    struct err why = {0};
+    const int n = segment_open_fd(fd, SEGMENT_FLAGS, &tool_limits, &seg, &why);
+    return n < 0 ? err_set(e, n, "%s: %s", path, why.text) : segment_add(r, seg, path, true, e);
 }
 
 int reader_segment_refresh(struct reader *r, struct reader_segment *s, struct err *e)

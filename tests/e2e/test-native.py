@@ -229,6 +229,99 @@ def archives_with_numbers_are_shown_with_their_live_file():
         check(len(dump(place, "--stats", "--format", "json")) == archives + 1, "--stats leaves out archives")
 
 
+def shown_in(path):
+    with open(path) as f:
+        return [json.loads(line)["n"] for line in f.read().split("\n")[:-1]]
+
+
+def following_one_file_goes_on_where_rotation_leads():
+    """From a file in which there is nothing yet, over files that come and go between two looks."""
+    with Place() as place:
+        c = place.collector(sink=f"native://{place.out}/log.fnl?max_bytes=20KB&max_files=1000")
+        place.wait_ready(c)
+        wait_for("the live file is there", lambda: os.path.exists(place.file("log.fnl")))
+        path = os.path.join(place.path, "shown")
+        with open(path, "w") as out:
+            d = place.start([DUMP, "--follow", "--format", "json", place.file("log.fnl")], stdout=out)
+            wait_for("it says that the file is empty", lambda: "is empty" in d.stderr.readline())
+            written = place.load_done("--records", 6000, "--pause-us", 100, "--payload", 60, "--block")
+            wait_for("all records are shown", lambda: len(shown_in(path)) >= written)
+            stop(c)
+            d.terminate()
+            check(d.wait(timeout=20) == 0, "fapilog-dump has failed")
+        check(shown_in(path) == list(range(written)), f"{len(shown_in(path))} of {written}")
+        return f"{written} records in {len(os.listdir(place.out))} files"
+
+
+def open_files(pid, directory):
+    """Also those that are deleted; while they are opened and closed."""
+    targets = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            targets.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+        except FileNotFoundError:
+            pass
+    return sum(t.startswith(directory) for t in targets)
+
+
+def following_lets_go_of_files_that_retention_has_removed():
+    with Place() as place:
+        c = place.collector(sink=f"native://{place.out}/?max_bytes=20KB&max_files=3")
+        place.wait_ready(c)
+        path = os.path.join(place.path, "shown")
+        with open(path, "w") as out:
+            d = place.start([DUMP, "--follow", "--format", "json", place.out], stdout=out)
+            written = place.load_done("--records", 6000, "--pause-us", 100, "--payload", 60, "--block")
+            wait_for("all records are shown", lambda: len(shown_in(path)) >= written)
+            check(len(os.listdir(place.out)) <= 4, f"{os.listdir(place.out)}")
+            wait_for("removed files are closed", lambda: open_files(d.pid, place.out) <= 4)
+            again = place.load_done("--id", 2, "--records", 500, "--block")
+            wait_for("what comes then is shown", lambda: len(shown_in(path)) >= written + again)
+            stop(c)
+            d.terminate()
+            check(d.wait(timeout=20) == 0, "fapilog-dump has failed")
+        check(shown_in(path) == list(range(written)) + list(range(again)), f"{len(shown_in(path))} of {written} and {again}")
+
+
+def limited(argv, soft, hard):
+    return subprocess.run(["prlimit", f"--nofile={soft}:{hard}", *argv], capture_output=True, text=True, timeout=60)
+
+
+def more_files_than_may_be_open_are_told_in_one_line():
+    with Place() as place:
+        written = fill(place)
+        files = len(os.listdir(place.out))
+        check(files > 9, f"{files} files")
+        r = limited([DUMP, "--format", "json", place.out], 10, 1000)
+        check(r.returncode == 0 and not r.stderr, f"the limit is not raised: {r.stderr}")
+        check(sum(json.loads(line)["message"] == "load" for line in r.stdout.splitlines()) == written, "records are missing")
+        r = limited([DUMP, "--stats", "--format", "json", place.out], 10, 10)
+        read = len(r.stdout.splitlines())
+        check(0 < read < files and f"{files - read} files are not read: too many open files" in r.stderr and
+              r.stderr.count("\n") == 1, f"{read} of {files}: {r.stderr}")
+
+
+def what_cannot_be_read_is_told():
+    with Place() as place:
+        place.load_done("--records", 50)
+        place.drain(sink=f"native://{place.file('log.fnl')}")
+        subprocess.run(["gzip", "-k", place.file("log.fnl")], check=True)
+
+        def said(*args):
+            return subprocess.run([DUMP, *args], capture_output=True, text=True, timeout=60)
+        check("1 packed files (.gz ...) are not read" in said(place.out).stderr, "a packed file in a directory")
+        r = said(place.file("log.fnl.gz"))
+        check(r.returncode == 1 and f"{place.file('log.fnl.gz')}: not a ring" in r.stderr and "unpack it" in r.stderr, r.stderr)
+        with open(place.file("junk.fnl"), "w") as f:
+            f.write("x" * 9000)
+        check(f"{place.file('junk.fnl')}: not a native file" in said(place.file("junk.fnl")).stderr, "junk")
+        deep = os.path.join(place.out, "x" * 200)
+        os.mkdir(deep)
+        os.rename(place.file("log.fnl"), os.path.join(deep, "log.fnl"))
+        check(f"{deep}/log.fnl: good" in said("--verify", deep).stdout, "a long path is cut")
+        check(json.loads(said("--stats", "--format", "json", deep).stdout)["path"] == f"{deep}/log.fnl", "a long path is cut")
+
+
 def out_bytes(place):
     return sum(os.path.getsize(os.path.join(place.out, name)) for name in os.listdir(place.out))
 
@@ -272,6 +365,10 @@ if __name__ == "__main__":
         killed_collectors_leave_the_books_of_native_files_right,
         behind_stages_the_losses_are_told_too,
         following_files_shows_records_in_order,
+        following_one_file_goes_on_where_rotation_leads,
+        following_lets_go_of_files_that_retention_has_removed,
+        more_files_than_may_be_open_are_told_in_one_line,
+        what_cannot_be_read_is_told,
         verify_tells_of_a_file_that_ends_inside_of_a_block,
         archives_with_numbers_are_shown_with_their_live_file,
         a_producer_that_cuts_its_ring_short_costs_only_its_own_records,

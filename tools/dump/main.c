@@ -1,18 +1,19 @@
 /* fapilog-dump: looks into rings, native files, spools, dead letters and ledgers. */
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+#include "lib/base/fd_io.h"
 #include "lib/base/stdio_keep.h"
 #include "lib/reader/reader.h"
 #include "lib/ring/ringdir.h"
 #include "tools/dump/follow.h"
 #include "tools/dump/options.h"
 #include "tools/dump/output.h"
-#include "tools/dump/safe_text.h"
 #include "tools/dump/sources.h"
 #include "tools/dump/spool.h"
 #include "tools/dump/spool_paths.h"
 #include "tools/dump/stats.h"
 #include "tools/dump/verify.h"
+#include "tools/dump/warning.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -24,14 +25,10 @@
 
 enum { EXIT_USAGE = 2 };
 
-/* There are names of files in it, which may be other users'. */
 static void on_warning(void *arg, const char *text)
 {
-    char line[ERR_TEXT_MAX * JSON_ESCAPE_FACTOR + JSON_ESCAPE_SLACK];
-    unsigned flags = 0;
     (void)arg;
-    *text_clean(text, strnlen(text, ERR_TEXT_MAX), line, &flags) = '\0';
-    (void)fprintf(stderr, "fapilog-dump: %s\n", line);
+    warning_print(text);
 }
 
 static int fail(const struct err *e)
@@ -109,11 +106,16 @@ static int follow(const struct options *o, struct reader *r, struct output *out,
     return n < 0 ? n : records_print(&now, r, out, true, e);
 }
 
+static bool is_directory(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 /* Of records of several processes each line has to say whose it is. */
 static bool is_of_many(const struct options *o)
 {
-    struct stat st;
-    return o->rings || o->paths_count != 1 || (stat(o->paths[0], &st) == 0 && S_ISDIR(st.st_mode));
+    return o->rings || o->paths_count != 1 || is_directory(o->paths[0]);
 }
 
 static void keys_tell(const struct where *w)
@@ -176,7 +178,8 @@ static void emptiness_tell(const struct options *o, const struct reader *r)
     if (o->follow || reader_segments(r, &segments) || reader_natives_count(r) || t.refused)
         return;
     for (int i = 0; i < o->paths_count; i++)
-        (void)fprintf(stderr, "fapilog-dump: no rings and no native files in %s\n", o->paths[i]);
+        if (is_directory(o->paths[i])) /* of a file it was told already */
+            (void)fprintf(stderr, "fapilog-dump: no rings and no native files in %s\n", o->paths[i]);
     struct ringdir dir;
     if ((!o->paths_count || o->rings) && ringdir_choose(&dir, o->rings, NULL) == 0)
         (void)fprintf(stderr, "fapilog-dump: no rings and no native files in %s%s\n", dir.path,
@@ -234,6 +237,7 @@ int main(int argc, char **argv)
     struct err e = {0};
     if (stdio_keep() < 0)
         return EXIT_FAILURE;
+    fd_limit_raise(); /* each native file stays open */
     if (options_parse(argc, argv, (int64_t)clock_real_ns(), &o, &e) < 0) {
         (void)fail(&e);
         return EXIT_USAGE;

@@ -20,6 +20,8 @@ struct output {
     uint64_t records;
 };
 
+/* No terminal, or one that can do nothing. */
+bool output_is_plain(int fd);
 /* 0, or -EINVAL with the names that are allowed. */
 int output_format_check(const char *name, struct err *e);
 /* `name` NULL chooses by what stdout is. `is_named`: of several processes. `last`: only so many are shown, at

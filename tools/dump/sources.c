@@ -1,5 +1,6 @@
 #include "tools/dump/sources.h"
 
+#include "lib/base/cleanup.h"
 #include "lib/base/edit_distance.h"
 #include "lib/ring/ringdir.h"
 
@@ -30,6 +31,22 @@ static bool is_text(const char *path)
     return n > 0;
 }
 
+static bool is_packed(const char *path)
+{
+    static const unsigned char heads[][4] = {
+        {0x1f, 0x8b}, {0x28, 0xb5, 0x2f, 0xfd}, {0xfd, '7', 'z', 'X'}, {'B', 'Z', 'h'}};
+    static const size_t lengths[] = {2, 4, 4, 3};
+    unsigned char head[4] = {0};
+    FILE *f = fopen(path, "re");
+    const size_t n = f ? fread(head, 1, sizeof head, f) : 0;
+    if (f)
+        (void)fclose(f);
+    for (size_t i = 0; i < ARRAY_COUNT(lengths); i++)
+        if (n == sizeof head && memcmp(head, heads[i], lengths[i]) == 0)
+            return true;
+    return false;
+}
+
 /* As the library says it to a service: rings that are not found may be where a misspelt variable points. */
 static void look_for_misspelt(void)
 {
@@ -54,6 +71,8 @@ int sources_add(struct reader *r, const struct options *o, struct err *e)
         n = reader_add(r, o->paths[i], e);
         if (n == -EBADMSG && is_text(o->paths[i]))
             n = err_wrap(e, n, "it is text: read it with less, grep or jq");
+        else if (n == -EBADMSG && is_packed(o->paths[i]))
+            n = err_wrap(e, n, "it is packed: unpack it first (gunzip, unzstd)");
         if (n == -ENOENT && is_number(o->paths[i]))
             n = err_wrap(e, n, "of a process by its pid: --where 'pid == %s'", o->paths[i]);
     }

@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/time_text.h"
 #include "tools/dump/follow.h"
+#include "tools/dump/output.h"
 #include "tools/dump/stats_collect.h"
 #include "tools/dump/stats_native.h"
 #include "tools/dump/safe_text.h"
@@ -55,12 +56,13 @@ static void times_print(const struct segment_figures *f)
 static void table_print(const struct reader_segment *s, const struct segment_figures *f)
 {
     safe_text text;
+    safe_path path;
     const struct fapilog_process_info *p = &s->seg->process;
     printf("%s pid %" PRIu32 "  %s, %s  %" PRIu64 " records, %.0f/s, %" PRIu64 " dropped, %" PRIu64
            " bytes waiting\n",
            safe_clean(p->service.data, p->service.len, text), p->pid, f->state,
            f->has_collector ? "collected" : "no collector", f->seq, f->rate, f->dropped, f->lag);
-    printf("  %s\n", safe_clean(s->path, strlen(s->path), text));
+    printf("  %s\n", safe_clean_path(s->path, path));
     times_print(f);
     if (f->orphans || f->truncated || f->unregistered)
         printf("  without a lane %" PRIu64 ", cut %" PRIu64 ", unregistered %" PRIu64 "\n", f->orphans,
@@ -88,10 +90,11 @@ static void json_time_print(const char *name, int64_t ns)
 static void json_print(const struct reader_segment *s, const struct segment_figures *f)
 {
     safe_text text;
+    safe_path path;
     const struct fapilog_process_info *p = &s->seg->process;
     printf("{\"service\":\"%s\",", safe_quoted(p->service.data, p->service.len, text));
     printf("\"path\":\"%s\",\"pid\":%" PRIu32 ",\"state\":\"%s\",\"collected\":%s,\"age_s\":%.3f,",
-           safe_quoted(s->path, strlen(s->path), text), p->pid, f->state, f->has_collector ? "true" : "false",
+           safe_quoted_path(s->path, path), p->pid, f->state, f->has_collector ? "true" : "false",
            f->age_s);
     json_time_print("from", f->from_ns);
     json_time_print("to", f->to_ns);
@@ -212,7 +215,6 @@ static int look_once(const struct reader *r, bool json, struct look **looks, siz
 
 int stats(const struct options *o, struct reader *r, struct err *e)
 {
-    const bool terminal = isatty(STDOUT_FILENO);
     const bool json = o->format && strcmp(o->format, "json") == 0;
     if (o->format && !json && strcmp(o->format, "pretty") != 0)
         return err_set(e, -EINVAL, "--stats: --format is pretty or json, not '%s'", o->format);
@@ -223,8 +225,8 @@ int stats(const struct options *o, struct reader *r, struct err *e)
         n = reader_rescan(r, e);
         if (n < 0)
             break;
-        if (o->follow && terminal && !json)
-            printf("\x1b[H\x1b[2J");
+        if (o->follow && !json)
+            (void)fputs(output_is_plain(STDOUT_FILENO) ? "\n" : "\x1b[H\x1b[2J", stdout);
         n = look_once(r, json, &looks, &looks_count);
         n = n < 0 ? err_set(e, n, "no memory for figures") : stats_natives(r, json, e);
         if (n == 0 && fflush(stdout) != 0)

@@ -77,11 +77,11 @@ static void file_json(const char *path, const struct native_stream *s)
 {
     struct file_figures x;
     bool is_first = true;
-    safe_text text;
+    safe_path text;
     file_take(s, &x);
     printf("{\"path\":\"%s\",\"state\":\"native\",\"records\":%" PRIu64 ",\"rate\":%.1f,\"blocks\":%" PRIu64
            ",\"bytes\":%" PRIu64 ",\"raw_bytes\":%" PRIu64 ",\"damaged\":%" PRIu64 ",\"lost\":%" PRIu64 ",",
-           safe_quoted(path, strlen(path), text), x.f.records, x.rate, x.f.blocks, x.f.file_bytes, x.f.raw_bytes,
+           safe_quoted_path(path, text), x.f.records, x.rate, x.f.blocks, x.f.file_bytes, x.f.raw_bytes,
            x.totals.damaged, x.f.lost);
     if (x.from[0])
         printf("\"from\":\"%s\",\"to\":\"%s\",", x.from, x.to);
@@ -94,12 +94,12 @@ static int file_print(const char *path, const struct native_stream *s)
 {
     struct file_figures x;
     struct native_table t;
-    safe_text text;
+    safe_path text;
     const int r = native_table_take(&t, &s, 1);
     if (r < 0)
         return r;
     file_take(s, &x);
-    printf("%s\n  native file, %" PRIu64 " records, %.0f/s, %" PRIu64 " lost, ", safe_clean(path, strlen(path), text),
+    printf("%s\n  native file, %" PRIu64 " records, %.0f/s, %" PRIu64 " lost, ", safe_clean_path(path, text),
            x.f.records, x.rate, x.f.lost);
     printf("%" PRIu64 " blocks, %" PRIu64 " bytes (%" PRIu64 " raw), %" PRIu64 " damaged\n", x.f.blocks, x.f.file_bytes,
            x.f.raw_bytes, x.totals.damaged);

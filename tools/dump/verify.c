@@ -22,8 +22,8 @@ static uint64_t segment_report(const struct reader_segment *s)
         lost += c->lost;
     }
     const bool file = segment_is_damaged(s->seg);
-    safe_text text;
-    printf("%s: %s, %" PRIu64 " records, %" PRIu64 " registry entries", safe_clean(s->path, strlen(s->path), text),
+    safe_path text;
+    printf("%s: %s, %" PRIu64 " records, %" PRIu64 " registry entries", safe_clean_path(s->path, text),
            file || bad || damaged ? "DAMAGED" : "good", events, good);
     if (file)
         printf("; superblock or length of the file is damaged");
@@ -41,10 +41,10 @@ static uint64_t native_report(const char *path, const struct native_stream *s)
 {
     struct native_totals t = {0};
     struct native_figures f;
-    safe_text text;
+    safe_path text;
     native_stream_totals(s, &t);
     native_stream_figures(s, &f);
-    printf("%s: %s, %" PRIu64 " records", safe_clean(path, strlen(path), text), t.damaged ? "DAMAGED" : "good",
+    printf("%s: %s, %" PRIu64 " records", safe_clean_path(path, text), t.damaged ? "DAMAGED" : "good",
            f.records);
     if (t.damaged)
         printf("; %" PRIu64 " damaged places, %" PRIu64 " bytes skipped", t.damaged, t.skipped_bytes);
@@ -76,7 +76,7 @@ int verify(struct reader *r, struct err *e)
         bad += native_report(path, s);
     }
     reader_totals(r, &t);
-    if (fflush(stdout) != 0)
+    if (fflush(stdout) != 0 && errno != EPIPE) /* who has closed the pipe still gets the status */
         return err_sys(e, -errno, "write to stdout");
     if (t.refused || bad)
         return err_set(e, -EBADMSG, "%" PRIu64 " damaged places, %" PRIu64 " files that cannot be read", bad,
