@@ -229,13 +229,10 @@ static void on_resolved(void *owner, int error, const char *text, struct addrinf
     st->resolve = NULL;
     st->calls++;
     st->list = st->next = list;
-    if (error < 0) {
-        char what[200];
-        (void)snprintf(what, sizeof what, "%.100s: %s", st->cfg.host, text);
-        fail_to_connect(st, error == -ENOENT ? -EHOSTUNREACH : error, what, CONNECT_NAME_ADVICE);
-    } else {
+    if (error < 0)
+        fail_to_connect(st, error == -ENOENT ? -EHOSTUNREACH : error, text, CONNECT_NAME_ADVICE);
+    else
         connect_next(st, -EHOSTUNREACH);
-    }
     st->calls--;
     stream_release(st);
 }

@@ -30,7 +30,7 @@ struct stream_events {
     void (*opened)(void *owner);
     void (*received)(void *owner, const char *data, size_t len);
     void (*sent)(void *owner); /* what stream_send() was given lies in the kernel, all of it */
-    /* error: 0 the peer has closed in good order, else a negative errno; reason for people. */
+    /* error: 0 the peer has closed in good order, else a negative errno; reason for people, without host and port. */
     void (*closed)(void *owner, int error, const char *reason);
 };
 

@@ -300,6 +300,15 @@ static int refusal(const struct syslog_link *l)
     return getsockopt(l->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 ? -errno : -error;
 }
 
+static void refuse(struct syslog_link *l, int error)
+{
+    const char *const advice = l->cfg->transport == SYSLOG_UDP ? connect_advice(error) : "";
+    char text[200];
+    (void)snprintf(text, sizeof text, "%s%s%s", strerror(-error), *advice ? "; " : "", advice);
+    drop_socket(l);
+    fail(l, error, text);
+}
+
 static void datagrams_send(struct syslog_link *l)
 {
     while (l->next < l->q->count) {
@@ -315,18 +324,15 @@ static void datagrams_send(struct syslog_link *l)
         if (r == -EMSGSIZE)
             r = reject_next(l);
         if (r < 0) {
-            drop_socket(l);
-            fail(l, r, strerror(-r));
+            refuse(l, r);
             return;
         }
     }
     const int refused = refusal(l);
-    if (refused) {
-        drop_socket(l);
-        fail(l, refused, strerror(-refused));
-        return;
-    }
-    end(l, SINK_DELIVERED, "");
+    if (refused)
+        refuse(l, refused);
+    else
+        end(l, SINK_DELIVERED, "");
 }
 
 static int socket_open(struct syslog_link *l, int family, const struct sockaddr *sa, socklen_t len)

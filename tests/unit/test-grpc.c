@@ -176,6 +176,19 @@ static void a_name_that_is_not_found_in_time_is_named(void **state)
     slow_names_let_go();
 }
 
+static void a_name_that_does_not_exist_is_told_once(void **state)
+{
+    (void)state;
+    port = 4317;
+    engine_open("none.slow.test");
+    call_start(0);
+    wait_done(1);
+    assert_int_equal(call[0].error, -EHOSTUNREACH);
+    assert_string_equal(call[0].reason, "none.slow.test:4317: Name or service not known; is the name right, and does "
+                        "DNS work here?");
+    engine_close();
+}
+
 static void a_server_that_says_nothing_is_told_from_one_that_is_slow(void **state)
 {
     (void)state;
@@ -205,6 +218,7 @@ int main(void)
         cmocka_unit_test(a_port_of_another_protocol_is_told),
         cmocka_unit_test(a_server_that_has_greeted_is_not_taken_for_another),
         cmocka_unit_test(a_connection_that_is_not_taken_in_time_is_named),
+        cmocka_unit_test(a_name_that_does_not_exist_is_told_once),
         cmocka_unit_test(a_name_that_is_not_found_in_time_is_named),
         cmocka_unit_test(a_server_that_says_nothing_is_told_from_one_that_is_slow),
     };

@@ -126,11 +126,61 @@ static void a_name_that_is_not_found_in_time_is_named(void **state)
     }
 }
 
+static void a_name_that_does_not_exist_is_told_once(void **state)
+{
+    static const char *const ways[] = {"tcp", "tls", "udp"};
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_COUNT(ways); i++) {
+        open_sink(ways[i], "none.slow.test", 99);
+        const struct remote_run_request *const q = remote_run_send(&run, &entry, 1, 1);
+        remote_run_wait(&run);
+        assert_retry(q, "none.slow.test port 99: Name or service not known; " ADVICE);
+        close_sink();
+    }
+}
+
+/* Of datagrams the host that is near says so. */
+static void a_port_where_nobody_listens_is_told(void **state)
+{
+    static const char *const ways[] = {"tcp", "tls", "udp"};
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_COUNT(ways); i++) {
+        struct sockaddr_in sa;
+        (void)close(hole_listen(&sa, 1));
+        open_sink(ways[i], "127.0.0.1", ntohs(sa.sin_port));
+        const struct remote_run_request *const q = remote_run_send(&run, &entry, 1, 1);
+        remote_run_wait(&run);
+        (void)snprintf(want, sizeof want, "127.0.0.1 port %u: Connection refused; is the server running, and is this "
+                       "its port?", ntohs(sa.sin_port));
+        assert_retry(q, want);
+        close_sink();
+    }
+}
+
+static void a_socket_that_is_not_there_is_told(void **state)
+{
+    static const char *const ways[] = {"unix", "unix_stream"};
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_COUNT(ways); i++) {
+        struct err e = {0};
+        (void)snprintf(uri, sizeof uri, "syslog+%s:///nowhere/log", ways[i]);
+        assert_int_equal(remote_run_open(&run, uri, &e), 0);
+        entry = remote_run_entry(&run, 1, 1000, 10);
+        const struct remote_run_request *const q = remote_run_send(&run, &entry, 1, 1);
+        remote_run_wait(&run);
+        assert_retry(q, "/nowhere/log: No such file or directory");
+        close_sink();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_port_that_may_want_tls_is_told),
         cmocka_unit_test(a_connection_that_has_lasted_is_not_taken_for_one_to_a_port_of_tls),
+        cmocka_unit_test(a_name_that_does_not_exist_is_told_once),
+        cmocka_unit_test(a_port_where_nobody_listens_is_told),
+        cmocka_unit_test(a_socket_that_is_not_there_is_told),
         cmocka_unit_test(a_name_that_is_not_found_in_time_is_named),
     };
     return cmocka_run_group_tests_name("syslog-trouble", tests, NULL, NULL);
