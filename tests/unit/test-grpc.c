@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -211,6 +212,126 @@ static void a_server_that_says_nothing_is_told_from_one_that_is_slow(void **stat
     }
 }
 
+/* ---- what a server of HTTP/2 says ---- */
+
+enum { DATA = 0, HEADERS = 1, RST_STREAM = 3, GOAWAY = 7 };
+enum { END_STREAM = 1, END_HEADERS = 4 };
+
+static struct buf said;
+
+static void say(unsigned type, unsigned flags, uint32_t stream, const char *payload, size_t len)
+{
+    const char head[] = {(char)(len >> 16), (char)(len >> 8), (char)len, (char)type, (char)flags, 0, 0, 0,
+                         (char)stream};
+    CHECK(buf_append(&said, head, sizeof head) == 0 && buf_append(&said, payload, len) == 0);
+}
+
+/* Name and value, as often as there are any: each a literal of HPACK. */
+static void say_headers(unsigned flags, const char *const *lines)
+{
+    char block[400];
+    size_t used = 0;
+    for (; *lines; lines += 2)
+        used += (size_t)snprintf(block + used, sizeof block - used, "%c%c%s%c%s", 0x10, (int)strlen(lines[0]), lines[0],
+                                 (int)strlen(lines[1]), lines[1]);
+    say(HEADERS, flags | END_HEADERS, 1, block, used);
+}
+
+/* It has read the call, and says this. */
+static void answer_call(void)
+{
+    call_read();
+    assert_int_equal(send(peer, SETTINGS, sizeof SETTINGS - 1, MSG_NOSIGNAL), sizeof SETTINGS - 1);
+    assert_int_equal(send(peer, said.data, said.len, MSG_NOSIGNAL), said.len);
+    wait_done(1);
+    buf_done(&said);
+}
+
+static void answer_end(void)
+{
+    engine_close();
+    (void)close(peer);
+    (void)close(listener);
+}
+
+static void status_message_and_pushback_are_taken(void **state)
+{
+    static const struct { const char *pushback; uint64_t ns; } rows[] = {
+        {"1500", 1500 * NS_PER_MS}, {"0", 0}, {"-1", 0}, {"soon", 0}, {"99999999999", 0}, {"", 0},
+    };
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_COUNT(rows); i++) {
+        say_headers(0, (const char *[]){":status", "200", "content-type", "application/grpc", NULL});
+        say_headers(END_STREAM, (const char *[]){"grpc-status", "14", "grpc-message", "a%20b%e2%82%ac%",
+                                                 "grpc-retry-pushback-ms", rows[i].pushback, NULL});
+        answer_call();
+        assert_int_equal(call[0].error, 0);
+        assert_int_equal(call[0].http_status, 200);
+        assert_int_equal(call[0].status, GRPC_UNAVAILABLE);
+        assert_string_equal(call[0].reason, "a b???%");
+        assert_int_equal(call[0].pushback_ns, rows[i].ns);
+        answer_end();
+    }
+}
+
+static void a_message_is_unpacked_when_it_is_whole_and_plain(void **state)
+{
+    static const struct { const char *data; size_t len, want; } rows[] = {
+        {"\0\0\0\0\2hi", 7, 2}, {"\0\0\0\0\0", 5, 0}, {"\0\0\0\0\3hi", 7, 0}, {"\1\0\0\0\2hi", 7, 0}, {"\0\0", 2, 0},
+    };
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_COUNT(rows); i++) {
+        say_headers(0, (const char *[]){":status", "200", NULL});
+        say(DATA, 0, 1, rows[i].data, rows[i].len);
+        say_headers(END_STREAM, (const char *[]){"grpc-status", "0", NULL});
+        answer_call();
+        assert_int_equal(call[0].error, 0);
+        assert_int_equal(call[0].status, GRPC_OK);
+        assert_int_equal(call[0].answer.len, rows[i].want);
+        answer_end();
+    }
+}
+
+/* What stands in the way answers in HTTP. */
+static void a_page_of_a_proxy_counts_by_its_status(void **state)
+{
+    (void)state;
+    say_headers(0, (const char *[]){":status", "503", NULL});
+    say(DATA, END_STREAM, 1, "\0\0\0\0\2hi", 7);
+    answer_call();
+    assert_int_equal(call[0].error, 0);
+    assert_int_equal(call[0].http_status, 503);
+    assert_int_equal(call[0].status, -1);
+    assert_int_equal(call[0].answer.len, 0);
+    answer_end();
+}
+
+static void a_call_that_the_server_ends_says_why(void **state)
+{
+    (void)state;
+    say(RST_STREAM, 0, 1, "\0\0\0\7", 4);
+    answer_call();
+    assert_int_equal(call[0].error, -ECONNRESET);
+    assert_string_equal(call[0].reason, "the server ended the call: REFUSED_STREAM");
+    answer_end();
+}
+
+static void after_a_goodbye_the_next_call_has_a_connection_of_its_own(void **state)
+{
+    (void)state;
+    say(GOAWAY, 0, 0, "\0\0\0\0\0\0\0\0", 8); /* it has seen none */
+    answer_call();
+    assert_int_equal(call[0].error, -ECONNRESET);
+    assert_string_equal(call[0].reason, "the server went away before it saw the call");
+    call_start(1);
+    wait_readable(listener);
+    (void)close(listener);
+    wait_done(2);
+    assert_int_equal(call[1].error, -ECONNRESET);
+    engine_close();
+    (void)close(peer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +341,11 @@ int main(void)
         cmocka_unit_test(a_connection_that_is_not_taken_in_time_is_named),
         cmocka_unit_test(a_name_that_does_not_exist_is_told_once),
         cmocka_unit_test(a_name_that_is_not_found_in_time_is_named),
+        cmocka_unit_test(status_message_and_pushback_are_taken),
+        cmocka_unit_test(a_message_is_unpacked_when_it_is_whole_and_plain),
+        cmocka_unit_test(a_page_of_a_proxy_counts_by_its_status),
+        cmocka_unit_test(a_call_that_the_server_ends_says_why),
+        cmocka_unit_test(after_a_goodbye_the_next_call_has_a_connection_of_its_own),
         cmocka_unit_test(a_server_that_says_nothing_is_told_from_one_that_is_slow),
     };
     return cmocka_run_group_tests_name("grpc", tests, NULL, NULL);
