@@ -174,6 +174,20 @@ def tls_that_fails_says_what_helps():
                 server.close()
 
 
+def grpc_without_http_2_is_nothing_to_try_again():
+    with harness.Place() as place:
+        if not make_certificates(place.path):
+            raise Skip("openssl is not installed; tools/setup test")
+        server = Handshakes(f"{place.path}/server.pem", f"{place.path}/server.key") # trusted, and without ALPN
+        try:
+            result, = send(place, f"otlps://127.0.0.1:{server.port}?tls_ca_file={place.path}/ca.pem", 1, 1)
+            check_outcomes([result], "broken", "no ALPN")
+            words = f"127.0.0.1:{server.port}: the server does not speak HTTP/2 (ALPN h2)"
+            harness.check(result["reason"] == words, str(result))
+        finally:
+            server.close()
+
+
 class OneLine(Peer):
     """Answers every connection with these bytes, or hangs up at once."""
     def __init__(self, line=b""):
@@ -348,7 +362,7 @@ if __name__ == "__main__":
     sys.exit(run([nothing_is_lost_in_a_network_that_fails, nothing_is_lost_in_a_network_that_is_slow,
                   a_server_that_says_nothing_is_left_and_tried_again,
                   resends_have_the_same_key, a_poisoned_record_costs_only_itself, trust_certificates_and_passwords_of_nginx,
-                  tls_that_fails_says_what_helps, a_port_of_another_kind_is_told,
+                  tls_that_fails_says_what_helps, grpc_without_http_2_is_nothing_to_try_again, a_port_of_another_kind_is_told,
                   a_plain_connection_to_a_port_of_tls_says_what_it_may_want,
                   files_that_are_of_no_use_are_found_before_the_start, a_secret_is_in_no_message,
                   standardwebhooks_verifies, octokit_verifies]))
