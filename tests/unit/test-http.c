@@ -559,6 +559,41 @@ static enum http_server_then send_in_circles(void *arg, const struct http_server
     return HTTP_SERVER_KEEP;
 }
 
+enum { LONG_BODY = 300000, PORTION = 1000 };
+
+static char long_body[LONG_BODY];
+static size_t long_body_at;
+
+static size_t read_portion(struct http_request *q, char *out, size_t room)
+{
+    const size_t left = LONG_BODY - long_body_at, most = room < PORTION ? room : PORTION, n = left < most ? left : most;
+    (void)q;
+    if (!out)
+        long_body_at = 0;
+    else
+        memcpy(out, long_body + long_body_at, n);
+    long_body_at += out ? n : 0;
+    return out ? n : 0;
+}
+
+/* From its beginning, wherever the first server has left off. */
+static void a_redirect_takes_along_a_body_that_is_read_in_portions(void **state)
+{
+    const struct http_peer peer = {.redirects_max = 1};
+    (void)state;
+    for (unsigned i = 0; i < LONG_BODY; i++)
+        long_body[i] = (char)('a' + i % 23);
+    start(send_elsewhere, NULL);
+    bed.q[0] = (struct http_request){.method = "POST", .url = bed.url, .read = read_portion, .body_len = LONG_BODY,
+                                     .peer = &peer, .timeout_ns = TIMEOUT_NS, .done = on_done};
+    http_submit(bed.http, &bed.q[0]);
+    wait_for(1);
+    assert_int_equal(bed.q[0].status, 200);
+    assert_int_equal(bed.q[0].answer.len, LONG_BODY);
+    assert_memory_equal(bed.q[0].answer.data, long_body, LONG_BODY);
+    end();
+}
+
 static void redirects_are_followed_as_often_as_asked_for(void **state)
 {
     const struct http_peer peer = {.redirects_max = 3};
@@ -650,6 +685,7 @@ int main(void)
         cmocka_unit_test(statuses_fall_into_their_classes),
         cmocka_unit_test(a_port_of_tls_that_answers_is_no_records_fault),
         cmocka_unit_test(a_redirect_is_followed_only_where_asked_for),
+        cmocka_unit_test(a_redirect_takes_along_a_body_that_is_read_in_portions),
         cmocka_unit_test(redirects_are_followed_as_often_as_asked_for),
         cmocka_unit_test(secrets_that_come_back_are_blotted_out),
         cmocka_unit_test(encoded_bodies_decode_to_what_they_were),
