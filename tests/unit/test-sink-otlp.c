@@ -399,6 +399,30 @@ static void a_damaged_group_is_refused(void **state)
     end();
 }
 
+/* Over gRPC: the server is not even asked. */
+static void what_grpc_cannot_send_is_refused(void **state)
+{
+    (void)state;
+    start("?encoding=json");
+    name_entries(1);
+    struct entry_head *const json = entry[0];
+    entry[0] = NULL;
+    end();
+    (void)start_server(tell);
+    open_sink("otlp://127.0.0.1:1");
+    entry[0] = json;
+    const struct sink_result *r = send_all(1, 1);
+    assert_int_equal(r->outcome, SINK_REFUSED);
+    assert_string_equal(r->reason, "gRPC takes protobuf only, and the spool holds JSON");
+    free(entry[0]);
+    name_entries(1);
+    ((char *)(entry[0] + 1))[1]++; /* the resource's length */
+    r = send_all(1, 1);
+    assert_int_equal(r->outcome, SINK_REFUSED);
+    assert_string_equal(r->reason, "entries are damaged, or of both encodings");
+    end();
+}
+
 /* ---- answers ---- */
 
 static char warned[ERR_TEXT_MAX];
@@ -540,6 +564,7 @@ int main(void)
         cmocka_unit_test(json_says_the_same),
         cmocka_unit_test(what_another_encoding_left_in_a_spool_is_sent_as_it_is),
         cmocka_unit_test(a_damaged_group_is_refused),
+        cmocka_unit_test(what_grpc_cannot_send_is_refused),
         cmocka_unit_test(partial_success_is_told_and_names_records_only_when_it_is_all),
         cmocka_unit_test(answers_that_are_no_message_count_by_their_status),
         cmocka_unit_test(an_answer_that_is_too_long_counts_by_its_status_and_is_told_once),
