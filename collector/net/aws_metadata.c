@@ -39,7 +39,10 @@ static bool is_trusted(const char *url)
         return true;
     for (unsigned i = 0; hosts[i] && strncmp(url, "http://", 7) == 0; i++) {
         const size_t len = strlen(hosts[i]);
-        if (strncmp(url + 7, hosts[i], len) == 0 && (url[7 + len] == '/' || url[7 + len] == ':'))
+        if (strncmp(url + 7, hosts[i], len) != 0)
+            continue;
+        const char *port = url + 7 + len, *path = *port == ':' ? port + 1 + strspn(port + 1, "0123456789") : port;
+        if (*path == '/') /* and no "127.0.0.1:80@elsewhere/" */
             return true;
     }
     return false;

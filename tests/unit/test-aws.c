@@ -204,6 +204,82 @@ static void a_container_comes_before_the_instance(void **state)
     close_chain();
 }
 
+static void a_container_s_token_goes_to_its_own_agent_alone(void **state)
+{
+    static const char *const others[] = {
+        "http://127.0.0.1.evil.example/", "http://127.0.0.1:80@evil.example/", "http://localhost:@evil.example/",
+        "http://127.0.0.1", "http://localhost:8x/", "ftp://localhost/", "http://169.254.170.2@evil.example/",
+    };
+    struct aws_wait w;
+    (void)state;
+    write_file(0, "");
+    for (unsigned i = 0; i < ARRAY_COUNT(others); i++) {
+        open_chain(metadata, NULL);
+        CHECK(setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", others[i], 1) == 0);
+        get(&w);
+        if (!strstr(bed.why, "neither https nor a local address"))
+            fail_msg("%s: %s", others[i], bed.why);
+        close_chain();
+    }
+}
+
+/* What each of them says instead, in the order in which they are asked. */
+static const char *said[3];
+
+static enum http_server_then say(void *arg, const struct http_server_request *q, struct buf *answer)
+{
+    (void)arg, (void)q;
+    http_server_answer(answer, 200, "", said[bed.asked++]);
+    return HTTP_SERVER_KEEP;
+}
+
+static void an_answer_that_cannot_be_read_says_whose(void **state)
+{
+    static const struct { const char *said[3]; const char *who; } rows[] = {
+        {{""}, "the instance metadata service"}, {{"\r\n"}, "the instance metadata service"},
+        {{"token", ""}, "the instance metadata service"}, {{"token", "role", "{}"}, "the instance metadata service"},
+        {{"token", "role", "<html>"}, "the instance metadata service"}, {{"{}"}, "the container's agent"},
+    };
+    struct aws_wait w;
+    char want[100];
+    (void)state;
+    write_file(0, "");
+    CHECK(unsetenv("AWS_EC2_METADATA_DISABLED") == 0);
+    for (unsigned i = 0; i < ARRAY_COUNT(rows); i++) {
+        const bool is_agent = strstr(rows[i].who, "agent") != NULL;
+        memcpy(said, rows[i].said, sizeof said);
+        open_chain(say, NULL);
+        use_server(is_agent ? "AWS_CONTAINER_CREDENTIALS_FULL_URI" : "AWS_EC2_METADATA_SERVICE_ENDPOINT", "/");
+        get(&w);
+        (void)snprintf(want, sizeof want, "%s answers what cannot be read", rows[i].who);
+        if (!strstr(bed.why, want))
+            fail_msg("%u: %s", i, bed.why);
+        close_chain();
+    }
+}
+
+static void what_is_disabled_or_too_long_is_not_asked(void **state)
+{
+    char text[700] = "/";
+    struct aws_wait w;
+    (void)state;
+    write_file(0, "");
+    memset(text + 1, 'a', sizeof text - 2);
+    open_chain(metadata, NULL);
+    get(&w);
+    assert_non_null(strstr(bed.why, "AWS_EC2_METADATA_DISABLED is true"));
+    CHECK(unsetenv("AWS_EC2_METADATA_DISABLED") == 0);
+    for (unsigned more = 0; more < 2; more++) {
+        char endpoint[700];
+        (void)snprintf(endpoint, sizeof endpoint, "http://127.0.0.1:1/%.*s", 600 - 19 + (int)more, text + 1);
+        CHECK(setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", endpoint, 1) == 0);
+        get(&w);
+        assert_true(!strstr(bed.why, "AWS_EC2_METADATA_SERVICE_ENDPOINT is too long") == !more);
+    }
+    assert_int_equal(bed.asked, 0);
+    close_chain();
+}
+
 static void a_container_s_token_is_one_line_of_a_file_that_is_there(void **state)
 {
     static const struct { const char *text, *why; } cases[] = {
@@ -256,6 +332,9 @@ int main(void)
         cmocka_unit_test_setup(a_profile_that_was_named_is_not_replaced, aws_set_up),
         cmocka_unit_test_setup(the_instance_is_asked_by_imds_2_and_again_before_it_expires, aws_set_up),
         cmocka_unit_test_setup(a_container_comes_before_the_instance, aws_set_up),
+        cmocka_unit_test_setup(a_container_s_token_goes_to_its_own_agent_alone, aws_set_up),
+        cmocka_unit_test_setup(an_answer_that_cannot_be_read_says_whose, aws_set_up),
+        cmocka_unit_test_setup(what_is_disabled_or_too_long_is_not_asked, aws_set_up),
         cmocka_unit_test_setup(a_container_s_token_is_one_line_of_a_file_that_is_there, aws_set_up),
         cmocka_unit_test_setup(an_instance_without_a_role_is_said, aws_set_up),
     };
