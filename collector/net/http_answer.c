@@ -61,6 +61,8 @@ int http_proxy_error(struct http_request *q, long connect_status)
 /* What a port does to a plain request that it cannot read ... */
 #define WANTS_HTTPS "where the port wants TLS, the URL has to begin with https"
 
+#define PROXY_WANTS_HTTPS "does a proxy listen there? Where it wants TLS, its URL has to begin with https"
+
 /* ... unless it answers: nginx, Go's net/http, Apache. No record is at fault. */
 static bool is_for_tls(const struct http_request *q)
 {
@@ -160,7 +162,7 @@ static long verify_result(CURL *easy)
     return server > X509_V_ERR_UNSPECIFIED ? server : proxy; /* unspecified: it did not come to that */
 }
 
-const char *http_advice(CURL *easy, CURLcode code, long os_errno, const char *curl_text)
+const char *http_advice(CURL *easy, CURLcode code, long os_errno, const char *curl_text, bool is_proxy)
 {
     const char *scheme = NULL;
     (void)curl_easy_getinfo(easy, CURLINFO_SCHEME, &scheme);
@@ -177,7 +179,7 @@ const char *http_advice(CURL *easy, CURLcode code, long os_errno, const char *cu
         return tls_verify_advice(strstr(curl_text, "subject name") ? X509_V_ERR_HOSTNAME_MISMATCH
                                                                    : verify_result(easy));
     case CURLE_GOT_NOTHING: case CURLE_RECV_ERROR: case CURLE_SEND_ERROR: case CURLE_UNSUPPORTED_PROTOCOL:
-        return is_plain ? WANTS_HTTPS : "";
+        return is_proxy ? PROXY_WANTS_HTTPS : is_plain ? WANTS_HTTPS : "";
     default:
         return "";
     }

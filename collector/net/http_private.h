@@ -79,7 +79,7 @@ int http_proxy_error(struct http_request *q, long connect_status);
 bool http_header_is_secret(const char *header);
 /* Fills in q->reason from curl's text with the advice behind it (may be ""), or from status and answer. */
 void http_explain(struct http_request *q, const char *curl_text, const char *advice);
-/* What the operator can do about it; "" where the text says enough. */
-const char *http_advice(CURL *easy, CURLcode code, long os_errno, const char *curl_text);
+/* What the operator can do about it, with the server or its proxy; "" where the text says enough. */
+const char *http_advice(CURL *easy, CURLcode code, long os_errno, const char *curl_text, bool is_proxy);
 
 #endif

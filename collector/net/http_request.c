@@ -295,18 +295,25 @@ static bool is_cut_refusal(CURLcode code, long status)
     return status >= 400 && (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_PARTIAL_FILE);
 }
 
+/* Where redirects have led. */
+static const char *url_of(const struct http_call *c)
+{
+    char *url = NULL;
+    (void)curl_easy_getinfo(c->easy, CURLINFO_EFFECTIVE_URL, &url);
+    return url ? url : c->q->url;
+}
+
 /* How far it had come when the time was over, in the same words whether curl or who cancels has noticed first. Returns
  * the advice. */
 static const char *progress(const struct http_call *c, char *ret, size_t size)
 {
     curl_off_t found = 0, started = 0;
     long answered = 0;
-    char to[120], *url = NULL;
+    char to[120];
     (void)curl_easy_getinfo(c->easy, CURLINFO_NAMELOOKUP_TIME_T, &found);
     (void)curl_easy_getinfo(c->easy, CURLINFO_PRETRANSFER_TIME_T, &started);
     (void)curl_easy_getinfo(c->easy, CURLINFO_HEADER_SIZE, &answered);
-    (void)curl_easy_getinfo(c->easy, CURLINFO_EFFECTIVE_URL, &url); /* behind redirects */
-    const bool has_proxy = http_name_peer(c->q->peer, url ? url : c->q->url, to, sizeof to);
+    const bool has_proxy = http_name_peer(c->q->peer, url_of(c), to, sizeof to);
     if (started || c->is_connected || http_is_connected(c, c->fd)) {
         (void)snprintf(ret, size, "%s", answered ? "no whole answer in time" : started ? "no answer in time" :
                        has_proxy ? "no way through the proxy in time" : CONNECT_SHAKES_TOO_LONG);
@@ -318,15 +325,19 @@ static const char *progress(const struct http_call *c, char *ret, size_t size)
 
 static void explain(struct http_call *c, CURLcode code, long os_errno)
 {
-    char text[CURL_ERROR_SIZE + 100];
+    char text[CURL_ERROR_SIZE + 100], to[120] = "";
     const char *advice;
+    const bool is_proxy = code != CURLE_OK && http_name_peer(c->q->peer, url_of(c), to, sizeof to);
     if (!c->stop && code == CURLE_OPERATION_TIMEDOUT) {
         advice = progress(c, text, sizeof text);
     } else {
         const char *const why = code == CURLE_COULDNT_CONNECT && os_errno > 0 ? strerror((int)os_errno) : "";
-        (void)snprintf(text, sizeof text, "%s%s%s", *c->error ? c->error : curl_easy_strerror(code), *why ? ": " : "",
-                       why);
-        advice = http_advice(c->easy, code, os_errno, text);
+        if (*why && is_proxy) /* curl does not say that it is one */
+            (void)snprintf(text, sizeof text, "no connection to %s: %s", to, why);
+        else
+            (void)snprintf(text, sizeof text, "%s%s%s", *c->error ? c->error : curl_easy_strerror(code),
+                           *why ? ": " : "", why);
+        advice = http_advice(c->easy, code, os_errno, text, is_proxy);
     }
     http_explain(c->q, text, advice);
 }

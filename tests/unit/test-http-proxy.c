@@ -48,13 +48,15 @@ static void on_done(struct http_request *q)
     is_done = true;
 }
 
-static void submit(const char *url, uint64_t timeout_ns)
+static void submit_to(const struct http_peer *peer, const char *url, uint64_t timeout_ns)
 {
     is_done = false;
-    request = (struct http_request){.method = "POST", .url = url, .body = "x", .body_len = 1,
+    request = (struct http_request){.method = "POST", .url = url, .body = "x", .body_len = 1, .peer = peer,
                                     .timeout_ns = timeout_ns, .done = on_done, .answer = request.answer};
     http_submit(engine, &request);
 }
+
+static void submit(const char *url, uint64_t timeout_ns) { submit_to(NULL, url, timeout_ns); }
 
 static void wait_done(void)
 {
@@ -182,6 +184,46 @@ static void one_whose_name_is_not_found_in_time_is_named(void **state)
     slow_names_let_go();
 }
 
+static void one_that_refuses_is_named(void **state)
+{
+    const struct http_peer peer = {.proxy = "http://me:secret@127.0.0.1:1"};
+    char want[200];
+    (void)state;
+    assert_int_equal(setenv("http_proxy", peer.proxy, 1), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        submit_to(i ? &peer : NULL, "http://logs.example.org/in", 10 * NS_PER_S);
+        wait_done();
+        assert_int_equal(request.error, -ECONNREFUSED);
+        (void)snprintf(want, sizeof want, "no connection to the proxy 127.0.0.1 port 1%s: Connection refused; is the "
+                       "server running, and is this its port?", i ? "" : " (http_proxy)");
+        assert_string_equal(request.reason, want);
+    }
+}
+
+static enum http_server_then hang_up(void *arg, const struct http_server_request *q, struct buf *out)
+{
+    (void)arg, (void)q, (void)out;
+    return HTTP_SERVER_CLOSE;
+}
+
+static void one_that_hangs_up_is_told_from_a_server_that_does(void **state)
+{
+    static const char *const urls[] = {"http://logs.example.org/in", "https://logs.example.org/in"};
+    struct http_server *s = http_server_start(hang_up, NULL, NULL);
+    char proxy[100];
+    (void)state;
+    (void)snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", http_server_port(s));
+    assert_int_equal(setenv("all_proxy", proxy, 1), 0);
+    for (unsigned i = 0; i < ARRAY_COUNT(urls); i++) {
+        submit(urls[i], 10 * NS_PER_S);
+        wait_done();
+        assert_int_equal(request.error, -ECONNRESET);
+        if (!strstr(request.reason, "; does a proxy listen there? Where it wants TLS, its URL has to begin with https"))
+            fail_msg("%s: %s", urls[i], request.reason);
+    }
+    http_server_stop(s);
+}
+
 static void one_that_says_nothing_to_connect_is_told(void **state)
 {
     struct sockaddr_in address;
@@ -216,8 +258,7 @@ static void behind_a_redirect_it_is_where_that_leads(void **state)
     (void)snprintf(url, sizeof url, "http://127.0.0.1:%u/in", http_server_port(s));
     (void)snprintf(want, sizeof want, "no connection to 127.0.0.1 port %u within 0.25 s (timeout); look for a "
                    "firewall, and at the routes", ntohs(address.sin_port));
-    submit(url, 250 * NS_PER_MS);
-    request.peer = &follows;
+    submit_to(&follows, url, 250 * NS_PER_MS);
     wait_done();
     assert_string_equal(request.reason, want);
     http_server_stop(s);
@@ -232,6 +273,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_that_takes_no_connection_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_whose_name_is_not_found_in_time_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(behind_a_redirect_it_is_where_that_leads, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_that_refuses_is_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_that_hangs_up_is_told_from_a_server_that_does, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_that_says_nothing_to_connect_is_told, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("http-proxy", tests, NULL, NULL);
