@@ -6,6 +6,8 @@
 #include "collector/delivery/spool/cursor.h"
 
 #include <dirent.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <xxhash.h>
 
@@ -208,6 +210,77 @@ static void a_disk_that_fails_at_any_call_costs_nothing(void **state)
     }
 }
 
+enum { FIRST = 4, FAILED = 2500 };
+
+/* The oldest stay in the spool. */
+static bool fail_the_first(struct fake *g, struct sink_request *q, struct sink_result *a)
+{
+    if (fake_number(q->entry[0]) < FIRST)
+        return always_fail(g, q, a);
+    *a = (struct sink_result){ .outcome = SINK_DELIVERED };
+    return true;
+}
+
+/* A file with one block, and a group of two more, as far as the limit of its length allows. Returns where the group's
+ * first block ends. */
+static size_t group_fail_at(size_t limit)
+{
+    struct rlimit before, most;
+    struct fake_ticket t[2];
+    char path[FAKE_PATH + 64];
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    most = (struct rlimit){ limit ? limit : before.rlim_cur, before.rlim_max };
+    f->script = always_fail;
+    start();
+    fake_put(f, FIRST, 40, &t[0]);
+    remote_relieve(f->r);
+    fake_until(f, 0, t[0].settled);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &most), 0);
+    fake_put(f, FAILED, 100, &t[1]);
+    remote_relieve(f->r);
+    fake_until(f, 0, t[1].settled || f->messages);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    (void)snprintf(path, sizeof path, "%s/spool/fake/%016x.spool", f->state, 1);
+    char data[65536];
+    size_t ends[BLOCKS] = {0};
+    const int fd = open(path, O_RDONLY);
+    const ssize_t len = read(fd, data, sizeof data);
+    (void)close(fd);
+    assert_true(fd >= 0 && len > 0);
+    (void)block_ends(data, (size_t)len, ends);
+    return ends[1];
+}
+
+static void what_a_failed_write_leaves_is_not_found_by_the_next_run(void **state)
+{
+    (void)state;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    fake_init(f, &plain);
+    fake_option(f, "retry_base_delay", "1h");
+    fake_option(f, "breaker_enabled", "false");
+    const size_t end = group_fail_at(0);
+    assert_true(end > 0);
+    fake_stop(f);
+    fake_done(f);
+    fake_init(f, &plain);
+    fake_option(f, "retry_base_delay", "1ms");
+    fake_option(f, "breaker_enabled", "false");
+    f->delivered = calloc(1, 8192);
+    f->delivered_cap = 8192;
+    (void)group_fail_at(end + 8);
+    assert_non_null(strstr(f->message, "spool: "));
+    f->script = fail_the_first;
+    fake_until(f, NS_PER_MS, fake_stats(f).delivered == FAILED);
+    fake_stop(f); /* as a kill would */
+    f->script = NULL;
+    start();
+    fake_until(f, NS_PER_MS, remote_is_idle(f->r, true));
+    for (int n = 0; n < FIRST + FAILED; n++)
+        assert_int_equal(f->delivered[n], 1);
+    assert_true(fake_is_balanced(f));
+    fake_done(f);
+}
+
 static void a_head_of_another_length_counts_as_damaged(void **state)
 {
     struct spool_file_head h = { .kind = SPOOL_ENTRIES };
@@ -265,6 +338,7 @@ int main(void)
         cmocka_unit_test(a_head_of_another_length_counts_as_damaged),
         cmocka_unit_test(a_damaged_cursor_costs_no_record),
         cmocka_unit_test(blocks_that_are_gone_are_told),
+        cmocka_unit_test(what_a_failed_write_leaves_is_not_found_by_the_next_run),
         cmocka_unit_test(a_disk_that_fails_at_any_call_costs_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,14 +122,16 @@ static void group_forget(struct seglog *l)
 /* The numbers of blocks that nobody has can be given again. */
 static void sequences_return(struct seglog *l)
 {
-    if (!l->sealed)
+    if (!l->sealed && !l->must_cut)
         l->next_sequence = l->group_sequence;
 }
 
+/* What has been written is cut off at once: the next run would take its whole blocks for ours, though their records may
+ * be delivered by then, and for those of the journal that have got the same numbers. */
 static void group_fail(struct seglog *l, int result)
 {
+    l->must_cut = l->group_done > 0 && io_ftruncate(l->io, l->fd, (int64_t)l->last->bytes) < 0;
     sequences_return(l);
-    l->must_cut = l->group_done > 0;
     l->result = result;
     l->step = SEGLOG_DONE;
 }
