@@ -16,11 +16,15 @@
 #include "lib/where/where.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define LAST_WRITES_NS NS_PER_S
+
+enum { DESCRIPTORS = 4096, DESCRIPTORS_MIN = 128 }; /* room in their table from the start */
 
 static void on_message(void *arg, const char *text)
 {
@@ -41,6 +45,19 @@ static void on_attach(void *arg, struct source *s)
         (void)snprintf(text, sizeof text, "%s: service %.*s, pid %u", s->name,
                        (int)s->seg->process.service.len, s->seg->process.service.data, s->seg->process.pid);
         daemon_tell(d, FAPILOG_LEVEL_INFO, text);
+    }
+}
+
+/* When a table of descriptors grows that io_uring's workers share, the kernel waits for every CPU (synchronize_rcu()):
+ * seconds have been seen where many processes came and went. Now nobody shares it yet, and it never shrinks. */
+static void reserve_descriptors(void)
+{
+    for (int n = DESCRIPTORS; n >= DESCRIPTORS_MIN; n /= 2) { /* fewer, where the limit is lower */
+        const int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, n - 1);
+        if (fd >= 0) {
+            (void)close(fd);
+            return;
+        }
     }
 }
 
@@ -248,6 +265,7 @@ int daemon_open(struct daemon *d, const struct options *o, struct err *e)
     d->pipeline.on_message = on_message;
     d->pipeline.message_arg = d;
     fd_limit_raise(); /* one descriptor per segment stays open for its liveness probe */
+    reserve_descriptors();
     keep_memory();
     int r = diagnostics_open(d, e);
     if (r == 0)

@@ -3,6 +3,7 @@
 to the record: written = delivered + dropped (by reason) + pending."""
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -547,6 +548,19 @@ def a_ledger_that_cannot_be_made_is_an_error_with_a_reason():
         check(p.returncode == 1 and "ledger: open " in err and "Is a directory" in err, f"{p.returncode}: {err}")
 
 
+def its_table_of_descriptors_does_not_grow():
+    """Growing it stops the collector for as long as the kernel likes, where the workers of io_uring share it."""
+    with Place() as place:
+        for limit in 4096, 1024, 200:
+            p = place.start([COLLECTOR, "--rings", place.rings, "--sink", place.uri()],
+                            preexec_fn=lambda n=limit: resource.setrlimit(resource.RLIMIT_NOFILE, (n, n)))
+            place.wait_ready(p)
+            with open(f"/proc/{p.pid}/status") as f:
+                size = int(re.search(r"FDSize:\s+(\d+)", f.read()).group(1))
+            check(limit // 2 < size <= 4096, f"FDSize {size} of at most {limit}")
+            stop(p)
+
+
 def a_ring_that_no_collector_would_read_is_not_made():
     """64 GB of address space, hardly any memory: four lanes are shared."""
     with Place() as place:
@@ -638,6 +652,7 @@ if __name__ == "__main__":
         a_flush_tells_when_a_sink_fails,
         a_service_without_room_for_a_ring_says_what_to_do,
         a_ledger_that_cannot_be_made_is_an_error_with_a_reason,
+        its_table_of_descriptors_does_not_grow,
         a_ring_that_no_collector_would_read_is_not_made,
         wrong_usage_is_status_2_and_says_why,
         sinks_come_from_the_environment,
