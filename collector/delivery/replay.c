@@ -15,6 +15,7 @@ struct replay {
     void *arg;
     uint64_t damaged;
     uint64_t last_sequence; /* of the files before */
+    bool is_open;           /* the file that was begun last */
     struct image_reader images;
     struct format *format; /* of what images hold */
 };
@@ -73,6 +74,7 @@ static int file_replay(struct replay *p, const char *path, struct err *e)
     struct spool_file f;
     struct spool_block_head h;
     int r = spool_file_open(&f, path, kind_of(path), e);
+    p->is_open = r == 0;
     if (r < 0)
         return r;
     e->text[0] = '\0';
@@ -92,7 +94,8 @@ static int name_is_ours(const struct dirent *d)
 static int directory_replay(struct replay *p, const char *path, struct err *e)
 {
     struct dirent **names;
-    int r = 0;
+    struct err why = {0};
+    int r = 0, unread = 0;
     const int n = scandir(path, &names, name_is_ours, alphasort); /* names have one length: that is by sequence */
     if (n < 0)
         return err_sys(e, -errno, "read %s", path);
@@ -100,9 +103,16 @@ static int directory_replay(struct replay *p, const char *path, struct err *e)
         char file[PATH_MAX + 256 + 2];
         (void)snprintf(file, sizeof file, "%s/%s", path, names[i]->d_name);
         r = r == 0 ? file_replay(p, file, e) : r;
+        if (r < 0 && r != -ENOMEM && !p->is_open) { /* which does not hide the others */
+            why = *e;
+            unread++;
+            r = 0;
+        }
         free(names[i]);
     }
     free(names);
+    if (r == 0 && unread)
+        return err_set(e, why.code, "%d files in %s cannot be read, at last: %s", unread, path, why.text);
     return n == 0 ? err_set(e, -ENOENT, "%s: no files *" SPOOL_DEAD_SUFFIX " or *" SPOOL_SUFFIX " in it", path) : r;
 }
 

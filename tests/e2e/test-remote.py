@@ -195,6 +195,28 @@ def a_drain_ends_although_services_go_on_logging():
             going_on.communicate(timeout=20)
 
 
+def a_file_that_cannot_be_read_hides_no_others():
+    with Place() as place, Server() as server:
+        server.is_broken = True
+        written = place.load_done("--records", 500)
+        drain(place, server, status=1, options=SMALL + "&spool_sync=always")
+        spool = os.path.join(place.path, "state", "spool")
+        os.mkdir(os.path.join(spool, "another"))
+        for name in ("http", "another"):
+            os.symlink("/nowhere", os.path.join(spool, name, "0000000000009999.spool"))
+
+        def said(*args, status):
+            r = subprocess.run([os.environ["FAPILOG_DUMP"], *args], capture_output=True, text=True, timeout=60)
+            check(r.returncode == status, f"{args}: status {r.returncode}: {r.stderr}")
+            return r
+        r = said("--verify", spool, status=1)
+        check(f"{written} records" in r.stdout and "0 damaged places, 2 that cannot be read" in r.stderr, r.stdout + r.stderr)
+        for path in (spool, os.path.join(spool, "http")):
+            r = said(path, status=1)
+            check(len(r.stdout.splitlines()) == written, f"{path}: {len(r.stdout.splitlines())} of {written}: {r.stderr}")
+            check("0000000000009999.spool" in r.stderr, r.stderr)
+
+
 def an_outage_stands_in_the_log_of_the_collector():
     """When it begins and when it is over, what was refused, and what services lost; each once."""
     with Place() as place, BrokenServer(refuses=lambda r: r["data"].get("n") == 7) as server:
@@ -291,5 +313,5 @@ if __name__ == "__main__":
                   of_what_goes_to_the_spool_only_requests_in_flight_at_a_kill_come_twice,
                   while_the_server_is_down_files_go_on_and_its_records_are_spooled, nobody_else_writes_to_a_spool,
                   an_outage_stands_in_the_log_of_the_collector, who_blocks_does_not_use_up_the_time_to_stop,
-                  drain_tells_when_something_was_not_delivered, a_drain_ends_although_services_go_on_logging,
-                  memory_stays_below_the_sum_of_the_page]))
+                  drain_tells_when_something_was_not_delivered, a_file_that_cannot_be_read_hides_no_others,
+                  a_drain_ends_although_services_go_on_logging, memory_stays_below_the_sum_of_the_page]))

@@ -13,6 +13,7 @@
 #include "lib/base/time_text.h"
 #include "tools/dump/safe_text.h"
 #include "tools/dump/spool_paths.h"
+#include "tools/dump/warning.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -29,6 +30,11 @@ static int text_append(struct buf *out, const char *key, const char *text, size_
     out->len = (size_t)(json_escape(text, len, out->data + out->len, &flags) - out->data);
     return buf_append(out, "\"", 1);
 }
+
+struct findings {
+    uint64_t bad;    /* damaged places, where they are looked for */
+    uint64_t unread; /* files and directories */
+};
 
 struct lines {
     const struct options *o;
@@ -146,8 +152,9 @@ static void file_print(const struct options *o, const char *path, const struct s
 {
     struct time_text time = {0};
     char from[TIME_TEXT_MAX + 1], to[TIME_TEXT_MAX + 1];
+    safe_path name;
     const char *what = f->is_journal ? "journal" : f->kind == SPOOL_DEAD ? "dead letters" : "spool";
-    printf("%s: %s, %s, %" PRIu64 " blocks, %" PRIu64 " records, %" PRIu64 " bytes", path,
+    printf("%s: %s, %s, %" PRIu64 " blocks, %" PRIu64 " records, %" PRIu64 " bytes", safe_clean_path(path, name),
            s->damaged ? "DAMAGED" : "good", what, s->blocks, s->records, f->size);
     if (f->has_head) {
         safe_text sink, format;
@@ -166,7 +173,8 @@ static void file_print(const struct options *o, const char *path, const struct s
     printf("\n");
 }
 
-static int file_check(const struct options *o, const char *path, uint64_t *last_sequence, uint64_t *bad, struct err *e)
+static int file_check(const struct options *o, const char *path, uint64_t *last_sequence, struct findings *found,
+                      struct err *e)
 {
     struct spool_file f;
     struct file_sum s;
@@ -178,7 +186,7 @@ static int file_check(const struct options *o, const char *path, uint64_t *last_
     if (n == 0)
         file_print(o, path, &f, &s);
     spool_file_close(&f);
-    *bad += s.damaged;
+    found->bad += s.damaged;
     return n < 0 ? err_sys(e, n, "read %s", path) : 0;
 }
 
@@ -188,7 +196,18 @@ static int is_file_of_ours(const struct dirent *d)
     return spool_name_parse(d->d_name, &sequence) != 0 || strcmp(d->d_name, JOURNAL_FILE) == 0; /* comes last */
 }
 
-static int path_check(const struct options *o, const char *path, uint64_t *bad, struct err *e)
+/* One that cannot be read hides no others; memory and the reader of our output are of all of them. */
+static int pass_over(int n, struct findings *found, struct err *e)
+{
+    if (n >= 0 || n == -ENOMEM || n == -EPIPE || n == -EINVAL)
+        return n;
+    warning_print(e->text);
+    found->unread++;
+    *e = (struct err){0};
+    return 0;
+}
+
+static int path_check(const struct options *o, const char *path, struct findings *found, struct err *e)
 {
     struct stat st;
     struct dirent **names;
@@ -196,13 +215,13 @@ static int path_check(const struct options *o, const char *path, uint64_t *bad, 
     if (stat(path, &st) < 0)
         return err_sys(e, -errno, "%s", path);
     if (!S_ISDIR(st.st_mode))
-        return file_check(o, path, &last_sequence, bad, e);
+        return file_check(o, path, &last_sequence, found, e);
     const int count = scandir(path, &names, is_file_of_ours, alphasort);
     int n = count < 0 ? err_sys(e, -errno, "read %s", path) : 0;
     for (int i = 0; i < count; i++) {
         char file[PATH_MAX + 256 + 2];
         (void)snprintf(file, sizeof file, "%s/%s", path, names[i]->d_name);
-        n = n == 0 ? file_check(o, file, &last_sequence, bad, e) : n;
+        n = n == 0 ? pass_over(file_check(o, file, &last_sequence, found, e), found, e) : n;
         free(names[i]);
     }
     if (count >= 0)
@@ -265,7 +284,7 @@ static bool has_ledger(const char *path)
     return snprintf(file, sizeof file, "%s/" LEDGER_FILE, path) < (int)sizeof file && stat(file, &st) == 0;
 }
 
-static int one_dump(const struct options *o, const char *path, uint64_t *bad, struct err *e)
+static int one_dump(const struct options *o, const char *path, struct findings *found, struct err *e)
 {
     const bool is_table = o->stats || o->verify;
     const int is_empty = spool_dir_is_empty(path, e);
@@ -276,7 +295,7 @@ static int one_dump(const struct options *o, const char *path, uint64_t *bad, st
     else if (is_empty)
         (void)fprintf(stderr, "fapilog-dump: %s: empty\n", path);
     else
-        return is_table ? path_check(o, path, bad, e) : entries_print(o, path, e);
+        return is_table ? path_check(o, path, found, e) : entries_print(o, path, e);
     return 0;
 }
 
@@ -286,7 +305,7 @@ static int is_visible(const struct dirent *d)
 }
 
 /* Each of the sinks' directories in STATE/spool or STATE/dead. */
-static int children_dump(const struct options *o, const char *path, uint64_t *bad, struct err *e)
+static int children_dump(const struct options *o, const char *path, struct findings *found, struct err *e)
 {
     struct dirent **names;
     const int count = scandir(path, &names, is_visible, alphasort);
@@ -294,7 +313,7 @@ static int children_dump(const struct options *o, const char *path, uint64_t *ba
     for (int i = 0; i < count; i++) {
         char below[PATH_MAX + 256 + 2];
         (void)snprintf(below, sizeof below, "%s/%s", path, names[i]->d_name);
-        n = n == 0 ? one_dump(o, below, bad, e) : n;
+        n = n == 0 ? pass_over(one_dump(o, below, found, e), found, e) : n;
         free(names[i]);
     }
     if (count >= 0)
@@ -320,19 +339,19 @@ static int ledger_refuse(const char *path, struct err *e)
                    *places ? "; records are in" : "", *places ? places + 1 : "");
 }
 
-static int path_dump(const struct options *o, const char *path, uint64_t *bad, struct err *e)
+static int path_dump(const struct options *o, const char *path, struct findings *found, struct err *e)
 {
     if (has_ledger(path))
         return o->stats ? ledger_print(path, e) : ledger_refuse(path, e);
     const int is_of_all = spool_dir_is_of_all_sinks(path, e);
     if (is_of_all < 0)
         return is_of_all;
-    return is_of_all ? children_dump(o, path, bad, e) : one_dump(o, path, bad, e);
+    return is_of_all ? children_dump(o, path, found, e) : one_dump(o, path, found, e);
 }
 
 int spool_dump(const struct options *o, struct err *e)
 {
-    uint64_t bad = 0;
+    struct findings found = {0};
     int n = 0;
     if (o->follow || o->where || o->logger || o->format || o->last)
         return err_set(e, -EINVAL, "--follow, --where, --logger, --format and --last do not work on spools and dead "
@@ -340,14 +359,15 @@ int spool_dump(const struct options *o, struct err *e)
     for (int i = 0; i < o->paths_count && n == 0; i++) {
         n = spool_path_is_ours(o->paths[i], e);
         if (n > 0)
-            n = path_dump(o, o->paths[i], &bad, e);
+            n = pass_over(path_dump(o, o->paths[i], &found, e), &found, e);
         else if (n == 0)
             n = err_set(e, -EINVAL, "%s: neither a spool nor dead letters nor a ledger; show them apart from rings",
                         o->paths[i]);
     }
-    if (n == 0 && fflush(stdout) != 0)
+    if (n == 0 && fflush(stdout) != 0 && errno != EPIPE)
         return err_sys(e, -errno, "write to stdout");
-    if (n == 0 && bad)
-        return err_set(e, -EBADMSG, "%" PRIu64 " damaged places", bad);
+    if (n == 0 && (found.bad || found.unread))
+        return err_set(e, -EBADMSG, "%" PRIu64 " damaged places, %" PRIu64 " that cannot be read", found.bad,
+                       found.unread);
     return n;
 }

@@ -68,6 +68,7 @@ static bool is_parent_by_name(const char *real)
 /* Copied elsewhere: nothing but directories, and in one of them what a sink leaves. */
 static int is_parent_by_content(const char *path, struct err *e)
 {
+    struct err denied = {0};
     int is = 0;
     auto_dir dir = opendir(path);
     if (!dir)
@@ -81,7 +82,13 @@ static int is_parent_by_content(const char *path, struct err *e)
             !S_ISDIR(st.st_mode))
             return 0;
         is = is ? is : any_in(below, name_is_ours, e);
+        if (is == -EACCES) { /* which does not hide the others */
+            denied = e ? *e : (struct err){.code = is};
+            is = 0;
+        }
     }
+    if (!is && denied.code)
+        return err_set(e, denied.code, "%s", denied.text);
     return is >= 0 && errno ? err_sys(e, -errno, "read directory %s", path) : is;
 }
 
