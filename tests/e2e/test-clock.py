@@ -78,6 +78,7 @@ def nothing_is_lost_twice_or_late(io):
         clock = Clock(place)
         dated, native = os.path.join(place.out, "dated"), os.path.join(place.out, "native")
         os.mkdir(dated)
+        os.mkdir(native) # the collector is ready before it would make it
         sinks = [f"native://{native}/?interval=1h&max_bytes=30KB", server.uri()]
         args = [a for s in sinks for a in ("--sink", s)] + ["--set", "merge_window=50ms"]
 

@@ -75,7 +75,7 @@ def totals_of_reports_rise_by_their_counts():
     with Place() as place:
         c = place.collector()
         place.wait_ready(c)
-        written = place.load_done("--threads", 2, "--records", 20000, "--lane-bytes", 16384)
+        written = place.load_done("--threads", 2, "--records", 20000, "--lane-bytes", 16384, "--burst", 1000, "--pause-us", 10000)
         stop(c)
         totals = {}
         reports = [r["data"] for r in place.lines() if r["message"] == "records dropped"]
