@@ -309,12 +309,27 @@ static bool wait_for_writes(struct daemon *d)
     return pipeline_is_settled(&d->pipeline);
 }
 
+/* Of a collector that has no time left: a sink that was told to end its request has its answer in a turn or two, and
+ * who closes it must not come before that. */
+static bool wait_for_answers(struct daemon *d)
+{
+    const uint64_t give_up_ns = clock_mono_ns() + LAST_WRITES_NS;
+    bool is_asking;
+    while ((is_asking = pipeline_hang_up(&d->pipeline, clock_mono_ns())) && clock_mono_ns() < give_up_ns) {
+        if (io_turn(d->io, give_up_ns) < 0)
+            break;
+    }
+    return !is_asking;
+}
+
 int daemon_close(struct daemon *d, struct err *e)
 {
     int r = 0;
     reload_abandon(d);
     admin_close(d->admin);
     d->admin = NULL;
+    if (d->is_pipeline_open && !wait_for_answers(d))
+        return err_set(e, -EBUSY, "a request does not end; left to the kernel");
     if (d->is_pipeline_open && !wait_for_writes(d))
         return err_set(e, -EBUSY, "a write does not end; left to the kernel");
     if (d->is_pipeline_open) {

@@ -174,6 +174,8 @@ bool pipeline_is_stuck(const struct pipeline *p);
 bool pipeline_is_settled(const struct pipeline *p);
 /* Gives up the batches that are not being written; their records stay in the rings. */
 void pipeline_abandon(struct pipeline *p);
+/* Before that: requests of remote sinks under way end now. True: one has not ended, and needs a turn of the io. */
+bool pipeline_hang_up(struct pipeline *p, uint64_t now_ns);
 
 /* Remote sinks make a last attempt, and spool what is not delivered by then. */
 void pipeline_stop(struct pipeline *p, uint64_t deadline_ns);

@@ -115,6 +115,9 @@ bool remote_is_idle(const struct remote *r, bool is_spool_too);
  * (or, with no spool, left to the ring or counted, as on_full says). remote_is_idle() tells the end. */
 void remote_stop(struct remote *r, uint64_t deadline_ns);
 bool remote_is_stopping(const struct remote *r);
+/* Requests under way end now, also those that have time left, and what has been answered is settled; nothing else is
+ * sent. True: one has not ended, and needs a turn of the io. Until then remote_close() must wait. */
+bool remote_hang_up(struct remote *r, uint64_t now_ns);
 /* --drain: also what the spool holds is sent; no deadline while it makes progress. */
 void remote_drain(struct remote *r);
 void remote_stats(const struct remote *r, struct remote_stats *ret);

@@ -388,6 +388,14 @@ void pipeline_stop(struct pipeline *p, uint64_t deadline_ns)
     }
 }
 
+bool pipeline_hang_up(struct pipeline *p, uint64_t now_ns)
+{
+    bool is_asking = false;
+    for (uint32_t i = 0; i < p->targets_count; i++)
+        is_asking |= p->target[i].remote && remote_hang_up(p->target[i].remote, now_ns);
+    return is_asking;
+}
+
 void pipeline_drain(struct pipeline *p)
 {
     for (uint32_t i = 0; i < p->targets_count; i++) {

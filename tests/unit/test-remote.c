@@ -550,9 +550,34 @@ static void a_server_at_fault_and_larger_requests_are_not_told_of(void **state)
     assert_null(strstr(f->message, "raise batch_size"));
 }
 
+static void hanging_up_ends_what_is_in_flight_counts_what_is_answered_and_sends_nothing_more(void **state)
+{
+    const struct sink_result taken = { .outcome = SINK_DELIVERED, .status = 200 };
+    struct fake_ticket t;
+    (void)state;
+    fake_option(f, "batch_size", "7");
+    fake_option(f, "on_full", "block");
+    f->limits.in_flight = 3;
+    f->script = hold;
+    start();
+    fake_put(f, 40, 100, &t);
+    fake_until(f, NS_PER_MS, f->held_count > 1);
+    const unsigned asked = f->requests;
+    fake_answer(f, 0, &taken);
+    assert_int_equal(fake_stats(f).delivered, 0);
+    assert_false(remote_hang_up(f->r, f->now_ns));
+    assert_int_equal(f->cancelled, asked - 1);
+    assert_false(remote_hang_up(f->r, f->now_ns));
+    assert_int_equal(fake_stats(f).delivered, 7);
+    assert_int_equal(f->requests, asked);
+    assert_int_equal(t.settled, 0); /* the ring keeps the others */
+    assert_true(fake_is_balanced(f));
+}
+
 int main(void)
 {
     struct CMUnitTest tests[] = {
+        cmocka_unit_test(hanging_up_ends_what_is_in_flight_counts_what_is_answered_and_sends_nothing_more),
         cmocka_unit_test(a_batch_is_sent_when_it_is_full_or_has_waited),
         cmocka_unit_test(C_23_a_request_holds_more_under_pressure),
         cmocka_unit_test(an_empty_parcel_is_settled_by_the_next_run),

@@ -29,6 +29,16 @@ bool remote_is_stopping(const struct remote *r)
     return r->is_stopping;
 }
 
+bool remote_hang_up(struct remote *r, uint64_t now_ns)
+{
+    remote_stop(r, now_ns);
+    remote_run(r, now_ns);
+    for (const struct bundle *b = r->bundles; b; b = b->next)
+        if (b->state == BUNDLE_SENT)
+            return true;
+    return false;
+}
+
 /* Nothing is tried any more: the time is over, or everything had its attempt. */
 static bool is_over(const struct remote *r)
 {
