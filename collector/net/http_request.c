@@ -315,8 +315,10 @@ static const char *progress(const struct http_call *c, char *ret, size_t size)
     (void)curl_easy_getinfo(c->easy, CURLINFO_HEADER_SIZE, &answered);
     const bool has_proxy = http_name_peer(c->q->peer, url_of(c), to, sizeof to);
     if (started || c->is_connected || http_is_connected(c, c->fd)) {
+        const bool is_tls = strncasecmp(url_of(c), "https:", 6) == 0;
         (void)snprintf(ret, size, "%s", answered ? "no whole answer in time" : started ? "no answer in time" :
-                       has_proxy ? "no way through the proxy in time" : CONNECT_SHAKES_TOO_LONG);
+                       has_proxy ? "no way through the proxy in time" : is_tls ? CONNECT_SHAKES_TOO_LONG :
+                       "no answer in time");
         return "";
     }
     (void)connect_late(ret, size, to, c->q->timeout_ns, "timeout");

@@ -443,8 +443,8 @@ def status_says_how_far_a_silent_server_has_come():
 
         def reasons():
             return {s["name"]: s["last_reason"] for s in json.loads(admin.get("/status")[1])["sinks"] if s["name"] != "file"}
-        wait_for("both have been given up", lambda: all(reasons().values()))
-        check(reasons() == {"deaf": "no answer in time", "half": "no whole answer in time"}, f"{reasons()}")
+        said = {"deaf": "no answer in time", "half": "no whole answer in time"} # one try or another, on a machine that is busy
+        wait_for("both say how far they have come", lambda: reasons() == said)
         stop(c)
         for one in connections:
             one.close()

@@ -335,6 +335,26 @@ static void a_handshake_that_is_not_answered_is_no_missing_connection(void **sta
     end();
 }
 
+/* Cut off before curl has had a look at its connection, which stands. */
+static void a_plain_request_is_never_told_of_a_handshake(void **state)
+{
+    struct sockaddr_in address;
+    (void)state;
+    start(echo, NULL);
+    const int fd = hole_listen(&address, 16);
+    (void)snprintf(bed.url, sizeof bed.url, "http://127.0.0.1:%u/in", ntohs(address.sin_port));
+    for (unsigned i = 0; i < 6; i++) {
+        struct http_request *q = post(i, "x");
+        for (unsigned turns = 0; turns < i; turns++)
+            CHECK(io_turn(bed.io, clock_mono_ns() + NS_PER_MS) >= 0);
+        http_cancel(bed.http, q);
+        wait_for(i + 1);
+        assert_null(strstr(q->reason, "TLS"));
+    }
+    (void)close(fd);
+    end();
+}
+
 static void nobody_listens_and_no_such_url(void **state)
 {
     (void)state;
@@ -676,6 +696,7 @@ int main(void)
         cmocka_unit_test(a_server_that_hangs_runs_into_the_timeout),
         cmocka_unit_test(where_nothing_takes_a_connection_it_is_said_which_and_what_to_look_at),
         cmocka_unit_test(a_handshake_that_is_not_answered_is_no_missing_connection),
+        cmocka_unit_test(a_plain_request_is_never_told_of_a_handshake),
         cmocka_unit_test(nobody_listens_and_no_such_url),
         cmocka_unit_test(cancel_and_shutdown_end_each_request_once),
         cmocka_unit_test(without_memory_a_request_ends_like_any_other),
