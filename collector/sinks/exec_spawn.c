@@ -177,6 +177,8 @@ int exec_spawn(const struct exec_cfg *cfg, struct exec_spawned *ret, struct err 
     if (pid == 0)
         become(&p);
     r = pid < 0 ? -errno : 0;
+    if (pid > 0) /* as it does itself, whoever is first: it can be killed by its group from now on */
+        (void)setpgid(pid, pid);
     const int pidfd = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0u);
     if (pid > 0 && pidfd < 0) {
         r = -errno;

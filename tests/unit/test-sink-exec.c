@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -259,6 +260,35 @@ static void it_gets_its_arguments_and_environment_and_nothing_else(void **state)
     assert_null(strstr(said, "\n4\n"));
 }
 
+static bool is_child_slow;
+
+int __wrap_setpgid(pid_t pid, pid_t group);
+int __real_setpgid(pid_t pid, pid_t group);
+
+/* The child's own is for process 0. */
+int __wrap_setpgid(pid_t pid, pid_t group)
+{
+    if (!pid && is_child_slow)
+        (void)nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    return __real_setpgid(pid, group);
+}
+
+/* It is no program yet, and was not killed: who closed the sink waited for its end. */
+static void one_that_has_hardly_begun_is_killed(void **state)
+{
+    (void)state;
+    is_child_slow = true;
+    start("sleep 1\necho > late", "?stop_timeout=2ms");
+    make_entries(1, 10);
+    (void)remote_run_send(&run, entry, 1, 1);
+    run.sink->ops->remote->cancel(run.sink, &run.request[0].q);
+    remote_run_wait(&run);
+    remote_run_close(&run);
+    is_child_slow = false;
+    assert_string_equal(content("late"), "");
+    assert_int_equal(access(in_dir("late"), F_OK), -1);
+}
+
 static void one_that_does_not_want_to_end_is_killed(void **state)
 {
     (void)state;
@@ -327,6 +357,7 @@ int main(void)
         WITH_DIR(a_program_that_is_not_there_breaks_the_sink_with_the_reason),
         WITH_DIR(what_it_says_on_standard_error_is_told_up_to_a_limit),
         WITH_DIR(it_gets_its_arguments_and_environment_and_nothing_else),
+        WITH_DIR(one_that_has_hardly_begun_is_killed),
         WITH_DIR(one_that_does_not_want_to_end_is_killed),
         WITH_DIR(it_dies_with_the_collector),
         cmocka_unit_test(wrong_options_are_refused_with_the_reason),
