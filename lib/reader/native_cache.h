@@ -25,6 +25,6 @@ int native_cache_get(struct native_cache *c, struct native_file *f, uint64_t off
 int native_cache_lend(struct native_cache *c, uint64_t offset, const uint8_t *data, uint32_t len);
 void native_cache_return(struct native_cache *c); /* nothing that was lent may be in use */
 void native_cache_put(struct native_cache *c, struct native_payload *p);
-void native_cache_done(struct native_cache *c);
+void native_cache_done(struct native_cache *c); /* nothing may be in use; it may be used again */
 
 #endif

@@ -70,14 +70,22 @@ int native_file_open(const char *path, struct native_file **ret, struct err *e)
     return native_file_open_fd(fd, path, ret, e);
 }
 
+void native_file_trim(struct native_file *f)
+{
+    ZSTD_freeDCtx(f->zstd);
+    free(f->stored);
+    free(f->raw);
+    f->zstd = NULL;
+    f->stored = f->raw = NULL;
+    f->stored_room = f->raw_room = 0;
+}
+
 void native_file_close(struct native_file *f)
 {
     if (!f)
         return;
     (void)close(f->fd);
-    ZSTD_freeDCtx(f->zstd);
-    free(f->stored);
-    free(f->raw);
+    native_file_trim(f);
     free(f);
 }
 

@@ -53,6 +53,8 @@ int native_file_open(const char *path, struct native_file **ret, struct err *e);
 /* Takes the descriptor over, even on failure. */
 int native_file_open_fd(int fd, const char *name, struct native_file **ret, struct err *e);
 void native_file_close(struct native_file *f); /* NULL is fine */
+/* Gives back memory until there is a block to be read again; the last one is not valid any more. */
+void native_file_trim(struct native_file *f);
 
 /* 1: *ret is the next whole block. 0: no more for now; call again when the file has grown. -errno of
  * the system, or -ENOMEM. */

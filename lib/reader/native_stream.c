@@ -28,6 +28,7 @@ struct native_stream {
     struct native_cache cache;
     struct native_lane **fresh; /* have got spans in the last look */
     uint32_t fresh_count, fresh_max;
+    uint64_t unread; /* spans that are not read to their end */
     uint64_t damaged;
     uint64_t skipped_bytes;
     struct native_figures figures;
@@ -212,6 +213,7 @@ static int place_add(struct native_stream *s, struct native_lane *l, const struc
     *p = (struct native_place){.head = span->head, .block = b->offset, .at = (uint32_t)(span->data - b->data),
                                .is_apart = is_apart};
     p->has_cycles = first_cycles(span, &p->cycles);
+    s->unread++;
     l->records += span->head.records;
     l->bytes += span->head.bytes - span->head.repeated;
     l->tid = span->head.tid;
@@ -353,6 +355,7 @@ void native_stream_begin(struct native_stream *s)
         l->places_next = l->places_count = 0;
     }
     fresh_clear(s);
+    s->unread = 0;
     native_cache_return(&s->cache);
 }
 
@@ -378,6 +381,7 @@ int native_stream_scan(struct native_stream *s, struct err *e)
             break;
         }
     }
+    native_file_trim(s->file); /* there may be many of us */
     return r < 0 ? err_sys(e, r, "native file") : 0;
 }
 
@@ -399,6 +403,15 @@ int64_t native_lane_time(struct native_lane *l, const struct native_place *p)
     return p->has_cycles ? clock_map_ns(&l->cursor.seg->clock, p->cycles) : INT64_MIN;
 }
 
+/* A span of a file is done with. Of one in which nothing is left to be read, nothing stays in memory. */
+static void span_end(struct native_stream *s)
+{
+    if (--s->unread || !s->file)
+        return;
+    native_cache_done(&s->cache);
+    native_file_trim(s->file);
+}
+
 int native_lane_enter(struct native_lane *l)
 {
     struct native_stream *s = l->stream;
@@ -414,6 +427,7 @@ int native_lane_enter(struct native_lane *l)
         l->payload = NULL;
         s->damaged++;
         s->skipped_bytes += h->bytes;
+        span_end(s);
         return 0;
     }
     struct segment_lane_owner owner = {
@@ -431,6 +445,7 @@ int native_lane_next(struct native_lane *l, struct fapilog_record *ret)
     if (r == 0 && l->payload) {
         native_cache_put(&l->stream->cache, l->payload);
         l->payload = NULL;
+        span_end(l->stream);
     }
     return r;
 }
