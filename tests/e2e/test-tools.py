@@ -245,6 +245,60 @@ def who_has_seen_enough_ends_follow():
             check(p.wait(timeout=30) == 0, f"{more}: ended with {p.returncode}: {p.stderr.read()}")
 
 
+def a_stream_that_does_not_wait_gets_all():
+    with Place() as place:
+        written = place.load_done("--records", 3000, "--payload", 100)
+        ours, theirs = os.pipe()
+        os.set_blocking(theirs, False)
+        p = place.start([DUMP, "--rings", place.rings, "--format", "json"], stdout=theirs)
+        os.close(theirs)
+        data = b""
+        with open(ours, "rb", buffering=0) as f:
+            for part in iter(lambda: f.read(1000), b""): # less than it could give at once
+                data += part
+        check(p.wait(timeout=30) == 0, f"ended with {p.returncode}: {p.stderr.read()}")
+        check(data.count(b"\n") == written, f"{data.count(10)} of {written} lines")
+
+
+def who_closes_the_pipe_still_gets_the_verdict():
+    with Place() as place:
+        cat(place, b"line\n")
+        ring = os.path.join(place.rings, rings(place)[0])
+        for status in 0, 1:
+            ours, theirs = os.pipe()
+            os.close(ours)
+            p = place.start([DUMP, "--verify", ring], stdout=theirs)
+            os.close(theirs)
+            check(p.wait(timeout=30) == status, f"ended with {p.returncode}, not {status}: {p.stderr.read()}")
+            with open(ring, "r+b") as f: # one byte of what never changes
+                f.seek(300)
+                f.write(b"\xff")
+
+
+def on_a_terminal(place, argv, term):
+    """What it shows there."""
+    ours, theirs = os.openpty()
+    p = place.start(argv, stdout=theirs, env={"TERM": term})
+    os.close(theirs)
+    data = b""
+    try:
+        for part in iter(lambda: os.read(ours, 1000), b""):
+            data += part
+    except OSError: # Linux says so when the other side is closed
+        pass
+    os.close(ours)
+    check(p.wait(timeout=30) == 0, f"ended with {p.returncode}: {p.stderr.read()}")
+    return data
+
+
+def a_dumb_terminal_gets_no_escapes():
+    with Place() as place:
+        cat(place, b"line\n", "--level", "ERROR")
+        argv = [DUMP, "--rings", place.rings]
+        check(b"\x1b[" in on_a_terminal(place, argv, "xterm"), "no colours on a terminal")
+        check(b"\x1b" not in on_a_terminal(place, argv, "dumb"), "escapes on a dumb one")
+
+
 if __name__ == "__main__":
     sys.exit(run([
         help_is_on_standard_output_and_fits_a_terminal,
@@ -259,5 +313,9 @@ if __name__ == "__main__":
         a_closed_standard_stream_is_no_place_for_records,
         what_cannot_be_written_is_status_1,
         a_misspelt_variable_of_the_ring_directory_is_told_by_each,
+        a_symbolic_link_is_called_by_its_name,
+        a_stream_that_does_not_wait_gets_all,
+        who_closes_the_pipe_still_gets_the_verdict,
+        a_dumb_terminal_gets_no_escapes,
         who_has_seen_enough_ends_follow,
     ]))

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,12 +51,21 @@ void output_close(struct output *o)
     *o = (struct output){0};
 }
 
+/* Somebody who shares the stream with us may have made it one that does not wait. */
+static void wait_for_room(void)
+{
+    struct pollfd p = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    (void)poll(&p, 1, -1);
+}
+
 int output_flush(struct output *o, struct err *e)
 {
     size_t done = 0;
     while (done < o->out.len) {
         const ssize_t n = write(STDOUT_FILENO, o->out.data + done, o->out.len - done);
-        if (n < 0 && errno != EINTR)
+        if (n < 0 && errno == EAGAIN)
+            wait_for_room();
+        else if (n < 0 && errno != EINTR)
             return err_sys(e, -errno, "write to stdout");
         done += n > 0 ? (size_t)n : 0;
     }
