@@ -424,6 +424,7 @@ if __name__ == "__main__":
         a_ring_directory_that_cannot_be_used_is_told,
         a_program_that_cannot_be_run_is_told_before_there_are_records, a_file_that_cannot_be_written_is_told_by_a_check,
         check_says_where_rings_and_spools_are,
+        a_state_directory_that_cannot_be_used_is_told_by_a_check,
         a_secret_is_shown_nowhere,
         every_preset_is_valid_with_what_is_built_in,
         limits_are_exact_and_told,

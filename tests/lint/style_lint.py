@@ -3,6 +3,7 @@
 
     style_lint.py [ROOT] | --self-test
 """
+import collections
 import os
 import re
 import sys
@@ -92,8 +93,19 @@ def check_c(root, source, problems):
             problems += [problem] if problem else []
 
 
+def check_tests(sources, problems):
+    """A test that is in no list passes for ever. Those with a decorator are found by it."""
+    words = collections.Counter(w for s in sources for line in s.lines for w in re.findall(r'\w+', line))
+    for source in sources:
+        for n, line in enumerate(source.lines, 1):
+            m = re.match(r'def (\w+)\(\):', line)
+            if m and words[m.group(1)] == 1 and not (n > 1 and source.lines[n - 2].startswith('@')):
+                problems.append('%s:%d: nobody runs %s()' % (source.path, n, m.group(1)))
+
+
 def check(root):
     problems = []
+    tests = []
     for path in files(root, FOLDERS, TEXT_ENDINGS):
         source = load(root, path)
         line_max = PYTHON_LINE_MAX if path.endswith('.py') else LINE_MAX
@@ -107,6 +119,9 @@ def check(root):
                 problems.append('%s:%d: %s: finish it or leave it out' % (path, n, m.group(1)))
         if path.endswith(C_ENDINGS):
             check_c(root, source, problems)
+        if path.startswith('tests/') and path.endswith('.py'):
+            tests.append(source)
+    check_tests(tests, problems)
     return problems
 
 
@@ -142,6 +157,10 @@ CASES = {
     'not from the root': ({'lib/base/a.c': '#include "a.h"\n', 'lib/base/a.h': ''}, 'written from the root'),
     'made by the build': ({'collector/sinks/a.c': '#include "sink_list.h"\n'}, None),
     'an include in a comment': ({'lib/base/a.c': '/*\n#include "lib/ring/r.h"\n*/\n'}, None),
+    'a test that is in no list': ({'tests/e2e/a.py': 'def one():\n    pass\n\n\ndef two():\n    pass\n\n\nrun([one])\n'},
+                                  'a.py:5: nobody runs two()'),
+    'tests that are run': ({'tests/e2e/a.py': '@effect("x")\ndef one():\n    pass\n\n\ndef two():\n    pass\n',
+                            'tests/e2e/b.py': 'run([two])\n'}, None),
     'no layer': ({'lib/base/a.c': '#include "else/where.h"\n'}, 'is in no layer'),
 }
 
