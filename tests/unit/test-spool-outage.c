@@ -7,6 +7,55 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#define HOUR ((int64_t)(3600 * NS_PER_S))
+
+static int64_t set_ns, passed_ns; /* the wall clock was set by, and so much time has passed beside what has */
+
+uint64_t __real_clock_real_ns(void);
+uint64_t __wrap_clock_real_ns(void);
+uint64_t __wrap_clock_real_ns(void) { return __real_clock_real_ns() + (uint64_t)(set_ns + passed_ns); }
+uint64_t __real_clock_boot_ns(void);
+uint64_t __wrap_clock_boot_ns(void);
+uint64_t __wrap_clock_boot_ns(void) { return __real_clock_boot_ns() + (uint64_t)passed_ns; }
+
+/* Ages go by when it was put there, by a clock that is never set; after a restart by the wall clock. */
+static void what_lies_in_the_journal_has_its_age(void **state)
+{
+    static const struct { int64_t set, passed; bool restarts; unsigned given_up; } cases[] = {
+        { 0, 0, false, 0 },        { 24 * HOUR, 0, false, 0 }, { -24 * HOUR, 0, false, 0 },
+        { 0, HOUR / 2, true, 0 },  { 0, 2 * HOUR, true, 20 },
+    };
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct fake_ticket t;
+        const uint64_t first = f->next;
+        set_ns = passed_ns = 0;
+        fake_option(f, "spool_max_age", "1h");
+        fake_option(f, "retry_deadline", "3h");
+        f->script = always_fail;
+        start();
+        f->message[0] = '\0';
+        obstacle(1 + i, true);
+        put_image(20, &t);
+        fake_until(f, 0, t.settled);
+        fake_until(f, NS_PER_MS, strstr(f->message, "records stay in the rings"));
+        if (cases[i].restarts)
+            fake_stop(f);
+        set_ns = cases[i].set;
+        passed_ns = cases[i].passed;
+        if (cases[i].restarts)
+            start();
+        f->script = NULL;
+        fake_until(f, 100 * NS_PER_MS, remote_is_idle(f->r, true));
+        assert_int_equal(fake_stats(f).dropped_spool_age, cases[i].given_up);
+        assert_each_delivered_once(first, cases[i].given_up ? first : first + 20);
+        assert_true(fake_is_balanced(f));
+        obstacle(1 + i, false);
+        fake_stop(f);
+    }
+    set_ns = passed_ns = 0;
+}
+
 /* The server is back, the disk is not. */
 static void what_can_be_written_nowhere_is_delivered_out_of_the_journal(void **state)
 {
@@ -319,6 +368,7 @@ int main(void)
         cmocka_unit_test(a_disk_counts_as_mended_once_it_has_taken_a_write),
         cmocka_unit_test(a_disk_that_took_no_group_is_no_trouble_once_the_server_has_taken_it),
         cmocka_unit_test(what_can_be_written_nowhere_is_delivered_out_of_the_journal),
+        cmocka_unit_test(what_lies_in_the_journal_has_its_age),
         cmocka_unit_test(what_the_journal_has_delivered_in_part_the_next_run_delivers_out_of_it),
         cmocka_unit_test(what_the_journal_has_delivered_in_part_the_next_run_delivers_out_of_a_file),
         cmocka_unit_test(what_comes_after_a_restart_is_not_taken_for_what_the_journal_has_delivered),

@@ -111,6 +111,8 @@ int seglog_drop_first(struct seglog *l);
 /* After opening: the last file, if it is of that name and has no whole block, goes: the group that was to begin it
  * begins it now. */
 void seglog_drop_begun(struct seglog *l, uint64_t sequence);
+/* A block that a former run has written is in it: of that the wall clock has to tell. */
+void seglog_date(struct seglog_segment *seg, int64_t time_ns);
 /* Of a block in the file, at least 0. What the wall clock says, as far as that can be true of the file. */
 int64_t seglog_age_ns(const struct seglog_segment *seg, int64_t time_ns);
 void seglog_unpin(struct seglog_segment *seg);

@@ -66,13 +66,13 @@ static uint64_t tail_cut(struct seglog *l, const struct spool_file *f, const cha
     return r < 0 ? f->size : f->offset;
 }
 
-/* Here the wall clock is all that there is. */
-static void block_date(struct seglog_segment *seg, int64_t time_ns)
+void seglog_date(struct seglog_segment *seg, int64_t time_ns)
 {
     const int64_t now = (int64_t)clock_boot_ns(), age = (int64_t)clock_real_ns() - time_ns;
     const int64_t at = now - (age > 0 ? age : 0);
-    seg->oldest_ns = seg->records && seg->oldest_ns < at ? seg->oldest_ns : at;
-    seg->youngest_ns = seg->records && seg->youngest_ns > at ? seg->youngest_ns : at;
+    const bool is_first = !seg->oldest_ns && !seg->youngest_ns;
+    seg->oldest_ns = is_first || at < seg->oldest_ns ? at : seg->oldest_ns;
+    seg->youngest_ns = is_first || at > seg->youngest_ns ? at : seg->youngest_ns;
 }
 
 /* 1: ours; 0: to be left alone; -ENOMEM. */
@@ -95,7 +95,7 @@ static int segment_scan(struct seglog *l, struct seglog_segment *seg, bool is_la
         return 0;
     }
     while ((r = spool_file_next(&f, &h)) > 0) {
-        block_date(seg, h.time_ns);
+        seglog_date(seg, h.time_ns);
         seg->records += h.records;
         l->next_sequence = h.sequence >= l->next_sequence ? h.sequence + 1 : l->next_sequence;
         on_block(arg, seg, &h);

@@ -37,8 +37,14 @@ void spool_journal_open(struct spool *s, uint64_t found)
         spool_say(s, "%" PRIu32 " damaged blocks in the journal", lost);
     if (!spool_journal_waits(s))
         return;
-    for (uint64_t i = s->journal.first; i < s->journal.next; i++)
-        s->journal_part.live += cursor_unsettled(&s->cursor, i, journal_at(&s->journal, i)->records);
+    for (uint64_t i = s->journal.first; i < s->journal.next; i++) {
+        const struct journal_block *b = journal_at(&s->journal, i);
+        struct spool_block_head h;
+        size_t at = 0;
+        s->journal_part.live += cursor_unsettled(&s->cursor, i, b->records);
+        if (b->bytes && spool_block_find(s->journal.area + b->offset, b->bytes, SPOOL_ENTRIES, &at, &h))
+            seglog_date(&s->journal_part, h.time_ns);
+    }
     s->counts.records += s->journal_part.live;
     if (s->log.next_sequence < s->journal.next)
         s->log.next_sequence = s->journal.next;
@@ -85,12 +91,16 @@ int spool_journal_put(struct spool *s, struct spool_block_head *h, const struct 
 {
     int r = -ENOTSUP;
     damage_see(s);
+    const bool is_first = !spool_journal_waits(s);
     if (!s->group.total && !s->group.records && is_ready(s))
         r = s->journal_error ? s->journal_error : journal_add(&s->journal, h, piece, count);
     if (r == 0) {
         s->log.next_sequence++;
         s->counts.records += h->records;
         s->journal_part.live += h->records;
+        s->journal_part.youngest_ns = (int64_t)clock_boot_ns();
+        if (is_first)
+            s->journal_part.oldest_ns = s->journal_part.youngest_ns;
         return 0;
     }
     if (r == -ENOTSUP && spool_journal_waits(s))
