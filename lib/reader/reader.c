@@ -344,38 +344,53 @@ int reader_add(struct reader *r, const char *path, struct err *e)
     return 0;
 }
 
-/* 1: a native file that was not known before. */
+enum name_state { NAME_OLD, NAME_NEW, NAME_NONE };
+
+/* NAME_OLD: a file that was known before this scan; NAME_NEW: one that was not; NAME_NONE: nothing that can be read. */
 static int name_look(struct reader *r, const char *path, struct err *e)
 {
     struct stat st;
     struct err why = {0};
-    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || is_known(r, path, &st))
-        return 0;
+    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+        return NAME_NONE;
+    if (is_known(r, path, &st)) {
+        const struct reader_native *known = reader_native_find(r, st.st_dev, st.st_ino);
+        return known && known->scan == r->scans ? NAME_NEW : NAME_OLD;
+    }
     auto_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0 || !is_native(fd))
-        return 0;
+        return NAME_NONE;
     const int n = reader_native_add_fd(r, take_fd(fd), path, true, &why);
-    return n == -ENOMEM ? err_set(e, n, "%s", why.text) : n == 0;
+    return n == -ENOMEM ? err_set(e, n, "%s", why.text) : n == 0 ? NAME_NEW : NAME_NONE;
 }
 
-/* Rotation has put another file where one was that was named: also those that came and went between two looks. */
-static int names_scan(struct reader *r, struct err *e)
+/* Rotation has put another file where one was that was named: also those that came and went between two looks. Names
+ * change meanwhile, upwards: the same file may be met again under its next number, one number may have none for a
+ * moment, and the live file may be empty yet. So the search goes on to one that was known before, or to the end. */
+static int name_scan(struct reader *r, const char *name, struct err *e)
 {
     enum { ROTATED_MAX = 1000 };
-    int n = 0;
-    for (size_t i = 0; i < r->names_count && n >= 0; i++) {
-        n = name_look(r, r->names[i], e);
-        for (unsigned k = 1; n > 0 && k < ROTATED_MAX; k++) {
-            char path[PATH_MAX];
-            n = snprintf(path, sizeof path, "%s.%u", r->names[i], k) < (int)sizeof path ? name_look(r, path, e) : 0;
-        }
+    int n = name_look(r, name, e), before = NAME_NEW;
+    for (unsigned k = 1; n > NAME_OLD && (n == NAME_NEW || before == NAME_NEW) && k < ROTATED_MAX; k++) {
+        char path[PATH_MAX];
+        before = n;
+        n = snprintf(path, sizeof path, "%s.%u", name, k) < (int)sizeof path ? name_look(r, path, e) : NAME_OLD;
     }
     return n < 0 ? n : 0;
+}
+
+static int names_scan(struct reader *r, struct err *e)
+{
+    int n = 0;
+    for (size_t i = 0; i < r->names_count && n == 0; i++)
+        n = name_scan(r, r->names[i], e);
+    return n;
 }
 
 static int dirs_scan(struct reader *r, struct err *e)
 {
     int n = 0;
+    r->scans++;
     for (size_t i = 0; i < r->segments_count; i++)
         r->segments[i]->seen = r->segments[i]->named;
     for (size_t i = 0; i < r->natives_count; i++)

@@ -36,6 +36,7 @@ struct reader_native {
     dev_t dev;
     ino_t ino;
     uint64_t gone_ns; /* CLOCK_MONOTONIC: not seen since, 0: it is there */
+    uint64_t scan;    /* in which it was found, see reader.scans */
     bool seen, named; /* as of segments */
 };
 
@@ -48,6 +49,7 @@ struct reader {
     struct reader_native *files[READER_FILE_BUCKETS]; /* natives by inode number */
     char **dirs, **names; /* names: of native files that were given, where others may lie in time */
     size_t dirs_count, names_count;
+    uint64_t scans; /* how often these were looked at */
     struct reader_source **heap; /* by time of the pending record, least first */
     size_t heap_count, heap_max;
     struct reader_source *current; /* its record was returned last */

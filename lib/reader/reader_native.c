@@ -158,7 +158,7 @@ int reader_native_add_fd(struct reader *r, int fd, const char *path, bool named,
         native_stream_close(stream);
         return err_set(e, -ENOMEM, "no memory for %s", path);
     }
-    *n = (struct reader_native){.stream = stream, .path = copy, .seen = true, .named = named};
+    *n = (struct reader_native){.stream = stream, .path = copy, .seen = true, .named = named, .scan = r->scans};
     n->dev = st.st_dev;
     n->ino = st.st_ino;
     n->next = r->files[n->ino % READER_FILE_BUCKETS];
