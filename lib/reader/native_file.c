@@ -262,16 +262,41 @@ static int end_here(struct native_file *f, bool may_grow)
     return 0;
 }
 
+/* Somebody has cut the file (copytruncate), and something else will be written there. 1: the walk begins again; 0: it
+ * was not cut, or has no header again yet. */
+static int begin_again(struct native_file *f)
+{
+    struct stat st;
+    if (fstat(f->fd, &st) < 0)
+        return -errno;
+    f->is_cut |= (uint64_t)st.st_size < f->offset;
+    if (!f->is_cut || check_header(f, "", NULL) < 0)
+        return 0;
+    f->cuts++;
+    f->is_cut = f->has_sequence = f->is_tail_damaged = false;
+    f->torn_bytes = 0;
+    return 1;
+}
+
 int native_file_next(struct native_file *f, struct native_block *ret)
 {
+    if (f->is_cut) {
+        const int again = begin_again(f);
+        if (again <= 0)
+            return again;
+    }
     for (;;) {
         struct fapilog_native_block h;
         enum verdict verdict = DAMAGED;
         const ssize_t n = fd_pread_full(f->fd, &h, sizeof h, f->offset);
         if (n < 0)
             return (int)n;
-        if (n < (ssize_t)sizeof h)
-            return end_here(f, true);
+        if (n < (ssize_t)sizeof h) {
+            const int again = begin_again(f);
+            if (again > 0)
+                continue;
+            return again < 0 ? again : end_here(f, true);
+        }
         int r = is_block(&h) ? is_worth_hashing(f, &h) : 0;
         const bool good = r > 0;
         if (good)

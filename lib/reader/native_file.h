@@ -28,8 +28,10 @@ struct native_file {
     uint64_t lost_blocks;   /* by gaps in the sequence */
     uint64_t torn_bytes;    /* behind the last whole block when the walk ended: unfinished or growing */
     bool is_tail_damaged;   /* no block that is being written: they begin with no good header */
+    uint32_t cuts;          /* the file became shorter than what was read, and was begun again */
     /* private */
     int fd;
+    bool is_cut;            /* and has no header again yet */
     uint64_t vain_bytes;    /* hashed of payloads that were bad */
     bool has_sequence;
     uint64_t sequence;      /* expected next */

@@ -211,7 +211,7 @@ static int place_add(struct native_stream *s, struct native_lane *l, const struc
         return -ENOMEM;
     struct native_place *p = &l->places[l->places_count++];
     *p = (struct native_place){.head = span->head, .block = b->offset, .at = (uint32_t)(span->data - b->data),
-                               .is_apart = is_apart};
+                               .is_apart = is_apart, .cuts = native_stream_cuts(s)};
     p->has_cycles = first_cycles(span, &p->cycles);
     s->unread++;
     l->records += span->head.records;
@@ -385,6 +385,11 @@ int native_stream_scan(struct native_stream *s, struct err *e)
     return r < 0 ? err_sys(e, r, "native file") : 0;
 }
 
+uint32_t native_stream_cuts(const struct native_stream *s)
+{
+    return s->file ? s->file->cuts : 0;
+}
+
 uint32_t native_stream_lanes(const struct native_stream *s, struct native_lane *const **ret)
 {
     *ret = s->fresh;
@@ -418,7 +423,8 @@ int native_lane_enter(struct native_lane *l)
     CHECK(l->places_next < l->places_count && !l->payload);
     const struct native_place *p = &l->places[l->places_next++];
     const struct fapilog_native_span *h = &p->head;
-    const int r = native_cache_get(&s->cache, s->file, p->block, &l->payload);
+    const bool is_gone = p->cuts != native_stream_cuts(s);
+    const int r = is_gone ? -EBADMSG : native_cache_get(&s->cache, s->file, p->block, &l->payload);
     if (r == -ENOMEM)
         return r;
     if (r < 0 || h->bytes > l->payload->len || p->at > l->payload->len - h->bytes) {

@@ -20,6 +20,7 @@ struct native_place {
     struct fapilog_native_span head;
     uint64_t block;  /* offset of its block in the file */
     uint32_t at;     /* of its bytes in the block's payload */
+    uint32_t cuts;   /* of the file when it was found: later, something else may lie there */
     bool is_apart;   /* FAPILOG_NATIVE_SPANS_APART */
     bool has_cycles;
     uint64_t cycles; /* no record of it is older */
@@ -78,6 +79,9 @@ int native_lane_enter(struct native_lane *l);
 /* The next record of the span entered last: 1; 0 at its end; -ENOMEM. Valid until the next call for this
  * lane. */
 int native_lane_next(struct native_lane *l, struct fapilog_record *ret);
+
+/* How often the file was found cut short, and was read from its begin again. */
+uint32_t native_stream_cuts(const struct native_stream *s);
 
 struct native_totals {
     uint64_t damaged;       /* blocks and records that were not what they must be, blocks missing */

@@ -178,7 +178,10 @@ struct reader_native *reader_native_find(const struct reader *r, dev_t dev, ino_
 static int native_scan(struct reader *r, struct reader_native *n, struct err *e)
 {
     struct err why = {0};
+    const uint32_t cuts = native_stream_cuts(n->stream);
     const int k = native_stream_scan(n->stream, &why);
+    if (native_stream_cuts(n->stream) != cuts)
+        reader_warn(r, "%s was cut short; what is written there now is read", n->path);
     if (k == -ENOMEM)
         return err_set(e, k, "%s: %s", n->path, why.text);
     if (k < 0) { /* one disk that fails does not hide the other files, nor what was read of it */

@@ -610,6 +610,48 @@ static void a_file_holds_as_many_processes_as_the_limit_says(void **state)
     native_stream_close(s);
 }
 
+static void refresh(void)
+{
+    struct err e = {0};
+    if (reader_refresh(reader, &e) < 0)
+        fail_msg("%s", e.text);
+}
+
+/* As by logrotate's copytruncate, while it is followed. */
+static void a_file_that_was_cut_is_read_from_its_begin_again(void **state)
+{
+    (void)state;
+    uint64_t at[3] = {0};
+    for (unsigned i = 0; i < 3; i++) {
+        for (uint64_t n = 0; n < 100; n++)
+            put_n(0, 100 * i + n);
+        if (i < 2)
+            at[i + 1] = b.lanes[0].pos;
+    }
+    put_described();
+    put_spans(&(struct piece){.lane = 0, .tid = 7, .from = 0, .to = at[1]}, 1);
+    start(path);
+    for (uint64_t n = 0; n < 100; n++)
+        expect_n(n);
+    assert_int_equal(next(), 0);
+    put_spans(&(struct piece){.lane = 0, .tid = 7, .from = at[1], .to = at[2]}, 1);
+    refresh(); /* has seen it, and not read it */
+    assert_int_equal(ftruncate(fd, 0), 0);
+    refresh(); /* nothing can be told yet */
+    assert_int_equal(warnings, 0);
+    put_header();
+    sequence = 0;
+    for (unsigned i = 0; i < 20; i++) /* longer than it was */
+        put_described();
+    put_spans(&(struct piece){.lane = 0, .tid = 7, .from = at[2], .to = b.lanes[0].pos}, 1);
+    refresh();
+    assert_int_equal(warnings, 1);
+    for (uint64_t n = 200; n < 300; n++)
+        expect_n(n);
+    assert_int_equal(next(), 0);
+    expect_damage(1); /* the span that was not read in time */
+}
+
 static void put_losses(const struct fapilog_native_loss *loss, uint32_t count, uint32_t stride)
 {
     uint8_t block[512] = {0};
@@ -728,6 +770,7 @@ int main(void)
         T(what_is_damaged_costs_itself),
         T(a_damaged_record_costs_itself_and_not_its_span),
         T(spans_that_lie_are_refused),
+        T(a_file_that_was_cut_is_read_from_its_begin_again),
         T(losses_are_those_of_headers_and_of_the_blocks_behind_them),
         T(losses_that_lie_are_refused),
         T(blocks_of_an_unknown_kind_are_passed_over),
