@@ -266,12 +266,17 @@ static int end_here(struct native_file *f, bool may_grow)
  * was not cut, or has no header again yet. */
 static int begin_again(struct native_file *f)
 {
+    const uint64_t before = f->offset;
     struct stat st;
     if (fstat(f->fd, &st) < 0)
         return -errno;
     f->is_cut |= (uint64_t)st.st_size < f->offset;
     if (!f->is_cut || check_header(f, "", NULL) < 0)
         return 0;
+    if ((uint64_t)st.st_size < f->offset) { /* a header that says that it is longer than the file */
+        f->offset = before;
+        return 0;
+    }
     f->cuts++;
     f->is_cut = f->has_sequence = f->is_tail_damaged = false;
     f->torn_bytes = 0;

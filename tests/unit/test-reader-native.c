@@ -652,6 +652,22 @@ static void a_file_that_was_cut_is_read_from_its_begin_again(void **state)
     expect_damage(1); /* the span that was not read in time */
 }
 
+/* A header that is longer than the file says nothing of a cut, however often it is looked at. */
+static void a_header_beyond_the_end_is_no_cut(void **state)
+{
+    (void)state;
+    struct fapilog_native_header h = {.magic = FAPILOG_NATIVE_MAGIC, .endian = FAPILOG_ENDIAN_TAG,
+                                      .major = FAPILOG_NATIVE_MAJOR, .header_size = 1 << 20};
+    assert_int_equal(ftruncate(fd, 0), 0);
+    h.xxh3 = XXH3_64bits(&h, 120);
+    put(&h, sizeof h);
+    put_described();
+    start(path);
+    refresh();
+    assert_int_equal(next(), 0);
+    assert_int_equal(warnings, 0);
+}
+
 static void put_losses(const struct fapilog_native_loss *loss, uint32_t count, uint32_t stride)
 {
     uint8_t block[512] = {0};
@@ -771,6 +787,7 @@ int main(void)
         T(a_damaged_record_costs_itself_and_not_its_span),
         T(spans_that_lie_are_refused),
         T(a_file_that_was_cut_is_read_from_its_begin_again),
+        T(a_header_beyond_the_end_is_no_cut),
         T(losses_are_those_of_headers_and_of_the_blocks_behind_them),
         T(losses_that_lie_are_refused),
         T(blocks_of_an_unknown_kind_are_passed_over),
