@@ -120,8 +120,9 @@ FAPILOGI_API uint32_t fapilog_level_from_text(const char *text);
  * loads what FL_STACK needs. From then on its log calls never wake the collector and never wait, whatever the
  * policy, and make no system call where the CPU's counter is the clock (a record larger than a block does: it
  * is put together in memory of its own). A process that calls mlockall() without MCL_ONFAULT locks the whole
- * segment: give it as many lanes as it needs. 0; -EAGAIN when no lane is free; -ENOTCONN without a segment;
- * -ENOMEM or -EPERM when memory could not be locked (the rest is done). Not signal safe. */
+ * segment: give it as many lanes as it needs. 0; -EAGAIN when no lane is free; -ENOTCONN without a segment; -ENOSPC
+ * when the file system of the rings has no room for all of the lane (nothing is changed then); -ENOMEM or -EPERM when
+ * memory could not be locked (the rest is done). Not signal safe. */
 FAPILOGI_API int fapilog_prepare(fapilog_t *log);
 
 /* ---- acknowledgement and counters ----------------------------------------------------------------- */

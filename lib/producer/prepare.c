@@ -15,10 +15,13 @@ int fapilog_prepare(fapilog_t *log)
         w = fapilogi_attach();
     if (!w || !w->lane)
         return -EAGAIN;
+    /* A full tmpfs has no memory for the lane: touched later it would be SIGBUS. Kernels before 5.14 do not say. */
+    if (madvise(w->hot.data, w->cap, MADV_POPULATE_WRITE) < 0 && errno != EINVAL)
+        return -ENOSPC;
     w->realtime = true;
     w->populated = UINT64_MAX;
     w->lane->flags |= FAPILOG_LANE_REALTIME;
-    int r = madvise(w->hot.data, w->cap, MADV_POPULATE_WRITE) < 0 && errno != EINVAL ? -errno : 0;
+    int r = 0;
     if (mlock(w->hot.data, w->cap) < 0 || mlock(w, sizeof *w) < 0 || mlock(w->lane, sizeof *w->lane) < 0)
         r = -errno;
     return r;

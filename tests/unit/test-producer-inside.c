@@ -471,6 +471,31 @@ static void fill_file_system(void *arg)
     _exit(0);
 }
 
+static void prepare_on_full_file_system(void *arg)
+{
+    const struct fapilog_options o = {.size = sizeof o, .lane_bytes = 1 << 20, .ring_dir = arg};
+    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", arg, "tmpfs", 0, "size=512k,mode=0750") != 0)
+        _exit(77);
+    fapilog_t *log = fapilog_open("svc", &o);
+    if (!fapilog_enabled(log, FAPILOG_LEVEL_ERROR) || fapilog_prepare(log) != -ENOSPC)
+        _exit(1);
+    for (int i = 0; i < 100000; i++)
+        FAPILOG_INFO(log, "i", FL("i", i));
+    struct fapilog_counters c;
+    fapilog_get_counters(log, &c);
+    _exit(c.written == 0 || c.dropped == 0 || c.written + c.dropped != 100000 ? 2 : 0);
+}
+
+static void a_lane_without_memory_is_not_prepared(void **state)
+{
+    struct scenario *s = *state;
+    scenario_wait(s, scenario_start(prepare_on_full_file_system, s->dir));
+    if (WIFEXITED(s->status) && WEXITSTATUS(s->status) == 77)
+        skip(); /* may not mount */
+    assert_int_equal(s->status, 0);
+}
+
 static void a_full_file_system_is_a_full_lane_and_no_signal(void **state)
 {
     struct scenario *s = *state;
@@ -680,6 +705,7 @@ int main(void)
 #endif
         TEST(the_bell_is_rung_by_errors_and_by_much_that_waits),
         TEST(a_full_file_system_is_a_full_lane_and_no_signal),
+        TEST(a_lane_without_memory_is_not_prepared),
         TEST(a_file_size_limit_is_no_signal_either),
         TEST(no_call_changes_errno),
         TEST(what_a_call_looks_at_shares_page_tables),
