@@ -281,6 +281,38 @@ static void what_a_failed_write_leaves_is_not_found_by_the_next_run(void **state
     fake_done(f);
 }
 
+/* It could not be opened for once: a run without descriptors, a disk that was read-only. */
+static void a_file_that_one_run_cannot_read_is_delivered_by_the_next(void **state)
+{
+    char path[FAKE_PATH + 64], away[FAKE_PATH + 70], *data;
+    struct fake_ticket t;
+    (void)state;
+    fake_init(f, &plain);
+    delivered_reserve();
+    (void)spool_make(path, sizeof path, &data);
+    free(data);
+    (void)snprintf(away, sizeof away, "%s.away", path);
+    assert_int_equal(rename(path, away), 0);
+    assert_int_equal(symlink(away, path), 0);
+    f->message[0] = '\0';
+    start();
+    assert_non_null(strstr(f->message, "1 files cannot be read and are left alone"));
+    f->script = always_fail;
+    fake_put(f, RECORDS, 40, &t);
+    remote_relieve(f->r);
+    fake_until(f, 0, t.settled);
+    f->script = NULL;
+    fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
+    fake_stop(f);
+    assert_int_equal(rename(away, path), 0);
+    start();
+    fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
+    for (int n = 0; n < ALL + RECORDS; n++)
+        assert_int_equal(f->delivered[n], 1);
+    assert_true(fake_is_balanced(f));
+    fake_done(f);
+}
+
 static void a_head_of_another_length_counts_as_damaged(void **state)
 {
     struct spool_file_head h = { .kind = SPOOL_ENTRIES };
@@ -339,6 +371,7 @@ int main(void)
         cmocka_unit_test(a_damaged_cursor_costs_no_record),
         cmocka_unit_test(blocks_that_are_gone_are_told),
         cmocka_unit_test(what_a_failed_write_leaves_is_not_found_by_the_next_run),
+        cmocka_unit_test(a_file_that_one_run_cannot_read_is_delivered_by_the_next),
         cmocka_unit_test(a_disk_that_fails_at_any_call_costs_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

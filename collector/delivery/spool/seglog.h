@@ -13,6 +13,8 @@
 /* Bounded so that PATH_MAX has room for a name in it. */
 enum { SEGLOG_DIR_MAX = PATH_MAX - 64 };
 
+enum { SEGLOG_SKIP = 1 << 20 }; /* more blocks than a file holds */
+
 struct seglog_segment {
     struct seglog_segment *next; /* younger */
     uint64_t sequence;           /* of its first block; its name */
@@ -50,6 +52,7 @@ struct seglog {
     struct seglog_segment *first, *last;
     uint64_t bytes;         /* of all listed files */
     uint32_t foreign, unreadable; /* files that are left alone: for another kind of sink, or not to be read */
+    uint64_t left_sequence;       /* the first block of the first of them; 0: there are none */
     uint64_t next_sequence;
     /* the open file */
     int fd;

@@ -75,6 +75,16 @@ void seglog_date(struct seglog_segment *seg, int64_t time_ns)
     seg->youngest_ns = is_first || at > seg->youngest_ns ? at : seg->youngest_ns;
 }
 
+/* How many blocks it holds is not known: none of their numbers may be given again. */
+static void leave_alone(struct seglog *l, const struct seglog_segment *seg, uint32_t *counter)
+{
+    ++*counter;
+    if (l->next_sequence < seg->sequence + SEGLOG_SKIP)
+        l->next_sequence = seg->sequence + SEGLOG_SKIP;
+    if (!l->left_sequence || seg->sequence < l->left_sequence)
+        l->left_sequence = seg->sequence;
+}
+
 /* 1: ours; 0: to be left alone; -ENOMEM. */
 static int segment_scan(struct seglog *l, struct seglog_segment *seg, bool is_last, seglog_block_fn *on_block,
                         void *arg)
@@ -86,11 +96,11 @@ static int segment_scan(struct seglog *l, struct seglog_segment *seg, bool is_la
     int r;
     seglog_path(l, seg, path);
     if ((r = spool_file_open(&f, path, l->kind, &e)) < 0) {
-        l->unreadable++;
+        leave_alone(l, seg, &l->unreadable);
         return r == -ENOMEM ? r : 0;
     }
     if (f.has_head && strcmp(f.head.format, l->head.format) != 0) {
-        l->foreign++;
+        leave_alone(l, seg, &l->foreign);
         spool_file_close(&f);
         return 0;
     }

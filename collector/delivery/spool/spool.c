@@ -70,7 +70,8 @@ void spool_advance(struct spool *s)
         free(b);
     }
     const bool is_first = s->held && s->held->sequence < s->reader.sequence;
-    cursor_set_base(&s->cursor, is_first ? s->held->sequence : s->reader.sequence);
+    const uint64_t base = is_first ? s->held->sequence : s->reader.sequence, left = s->log.left_sequence;
+    cursor_set_base(&s->cursor, left && left < base ? left : base); /* what is left alone is not settled */
 }
 
 bool spool_is_settled(const struct spool *s, const struct spool_block *b, uint32_t index)
@@ -174,7 +175,7 @@ static void gap_see(struct spool *s, uint64_t sequence)
 {
     const uint64_t from = s->found_next, to = sequence < s->cursor.noted ? sequence : s->cursor.noted;
     const uint32_t touched = to > from ? cursor_touched(&s->cursor, from, to) : 0;
-    if (to > from && to - from > touched)
+    if (to > from && to - from > touched && to - from < SEGLOG_SKIP / 2) /* more have never been there */
         s->missing += to - from - touched;
     s->found_next = sequence + 1 > s->found_next ? sequence + 1 : s->found_next;
 }
