@@ -351,23 +351,21 @@ static int name_look(struct reader *r, const char *path, struct err *e)
 {
     struct stat st;
     struct err why = {0};
-    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
-        return NAME_NONE;
-    if (is_known(r, path, &st)) {
-        const struct reader_native *known = reader_native_find(r, st.st_dev, st.st_ino);
-        return known && known->scan == r->scans ? NAME_NEW : NAME_OLD;
-    }
     auto_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 || !is_native(fd))
+    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+        return NAME_NONE;
+    const struct reader_native *known = reader_native_find(r, st.st_dev, st.st_ino);
+    if (known)
+        return known->scan == r->scans ? NAME_NEW : NAME_OLD;
+    if (!is_native(fd))
         return NAME_NONE;
     const int n = reader_native_add_fd(r, take_fd(fd), path, true, &why);
     return n == -ENOMEM ? err_set(e, n, "%s", why.text) : n == 0 ? NAME_NEW : NAME_NONE;
 }
 
-/* Rotation has put another file where one was that was named: also those that came and went between two looks. Names
- * change meanwhile, upwards: the same file may be met again under its next number, one number may have none for a
- * moment, and the live file may be empty yet. So the search goes on to one that was known before, or to the end. */
-static int name_scan(struct reader *r, const char *name, struct err *e)
+/* From the live file on, which may be empty yet, to one that was known before. Names change meanwhile, upwards: the same
+ * file may be met again under its next number, and one number may have none for a moment. */
+static int rotated_scan(struct reader *r, const char *name, struct err *e)
 {
     enum { ROTATED_MAX = 1000 };
     int n = name_look(r, name, e), before = NAME_NEW;
@@ -377,6 +375,26 @@ static int name_scan(struct reader *r, const char *name, struct err *e)
         n = snprintf(path, sizeof path, "%s.%u", name, k) < (int)sizeof path ? name_look(r, path, e) : NAME_OLD;
     }
     return n < 0 ? n : 0;
+}
+
+static ino_t inode_of(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+/* Rotation has put another file where one was that was named: also those that came and went between two looks. Where
+ * all names have moved on in the middle of the search, it begins again. */
+static int name_scan(struct reader *r, const char *name, struct err *e)
+{
+    enum { TRIES_MAX = 100 };
+    ino_t live;
+    int n, tries = 0;
+    do {
+        live = inode_of(name);
+        n = rotated_scan(r, name, e);
+    } while (n == 0 && inode_of(name) != live && ++tries < TRIES_MAX);
+    return n;
 }
 
 static int names_scan(struct reader *r, struct err *e)
