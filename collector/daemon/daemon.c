@@ -205,14 +205,20 @@ static uint64_t next_deadline(const struct daemon *d, uint64_t now_ns)
 
 static int gave_up(const struct daemon *d, struct err *e)
 {
-    char reason[TARGET_REASON_MAX];
+    char reason[TARGET_REASON_MAX], rings[80] = "";
     const uint64_t pending = segments_pending_bytes(&d->segments);
     const struct target *t = pipeline_failing(&d->pipeline);
+    struct remote_stats s = { 0 };
+    if (t && t->remote)
+        remote_stats(t->remote, &s);
+    if (pending || !s.spooled_records)
+        (void)snprintf(rings, sizeof rings, "%" PRIu64 " bytes of records stay in their rings", pending);
+    if (s.spooled_records)
+        return err_set(e, -EIO, "sink %s: %" PRIu64 " records stay in its spool%s%s; last: %s", t->sink->common.name,
+                       s.spooled_records, pending ? ", " : "", rings, s.last_reason);
     if (t)
-        return err_set(e, -EIO, "sink %s: %s; %" PRIu64 " bytes of records stay in their rings",
-                       t->sink->common.name, target_reason(t, reason), pending);
-    return err_set(e, -ETIMEDOUT, "stopped before everything was delivered; %" PRIu64
-                   " bytes of records stay in their rings", pending);
+        return err_set(e, -EIO, "sink %s: %s; %s", t->sink->common.name, target_reason(t, reason), rings);
+    return err_set(e, -ETIMEDOUT, "stopped before everything was delivered; %s", rings);
 }
 
 /* What lies in a spool is not delivered, nor is what was refused or given up. */

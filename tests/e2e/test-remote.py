@@ -4,6 +4,7 @@ in the spool or in the ring."""
 import datetime
 import os
 import random
+import socket
 import sys
 import time
 
@@ -154,6 +155,19 @@ def drain(place, server, status, options=SMALL):
     _, text = c.communicate(timeout=60)
     check(c.returncode == status, f"--drain ended with {c.returncode}, not {status}: {text}")
     return text
+
+
+def a_drain_that_has_no_time_says_where_the_records_are():
+    """In the spool, not as 0 bytes in the rings: whether the time is over in the last attempt or before it."""
+    with Place() as place, socket.create_server(("127.0.0.1", 0)) as nobody:
+        uri = f"http://127.0.0.1:{nobody.getsockname()[1]}/"
+        nobody.close()
+        place.load_done("--records", 50)
+        place.drain("--set", "shutdown_timeout=1s", sink=uri, status=1)
+        for timeout in ("0s", "1ms", "2ms", "5ms", "20ms"):
+            text = place.drain("--set", f"shutdown_timeout={timeout}", sink=uri, status=1)
+            last = text.splitlines()[-1]
+            check("sink http: 50 records stay in its spool" in last and " 0 bytes" not in last, f"{timeout}: {text}")
 
 
 def drain_tells_when_something_was_not_delivered():
@@ -313,5 +327,6 @@ if __name__ == "__main__":
                   of_what_goes_to_the_spool_only_requests_in_flight_at_a_kill_come_twice,
                   while_the_server_is_down_files_go_on_and_its_records_are_spooled, nobody_else_writes_to_a_spool,
                   an_outage_stands_in_the_log_of_the_collector, who_blocks_does_not_use_up_the_time_to_stop,
-                  drain_tells_when_something_was_not_delivered, a_file_that_cannot_be_read_hides_no_others,
+                  a_drain_that_has_no_time_says_where_the_records_are,
+        drain_tells_when_something_was_not_delivered, a_file_that_cannot_be_read_hides_no_others,
                   a_drain_ends_although_services_go_on_logging, memory_stays_below_the_sum_of_the_page]))
