@@ -317,7 +317,7 @@ static int recover_renamed(struct fileset *f, const struct sink_mark *mark)
     return -errno;
 }
 
-int fileset_recover(struct fileset *f, const struct sink_mark *mark, struct err *e)
+static int recover(struct fileset *f, const struct sink_mark *mark, struct err *e)
 {
     if (mark->word[MARK_MAGIC] != mark_magic) {
         static const struct sink_mark nothing;
@@ -337,6 +337,13 @@ int fileset_recover(struct fileset *f, const struct sink_mark *mark, struct err 
         return err_sys(e, r, "recover %s", f->live);
     r = fileset_refresh(f);
     return r < 0 ? err_sys(e, r, "recover %s", f->live) : 0;
+}
+
+int fileset_recover(struct fileset *f, const struct sink_mark *mark, struct err *e)
+{
+    const int r = recover(f, mark, e);
+    f->is_at_work = r == 0;
+    return r;
 }
 
 static bool is_under_way(const struct fileset *f)
@@ -385,7 +392,7 @@ int fileset_close(struct fileset *f, struct err *e)
         f->fd = -1;
     }
     if (f->dir_fd >= 0) {
-        if (!f->is_device)
+        if (!f->is_device && f->is_at_work)
             fileset_tidy_last(f);
         (void)io_close(f->sink->io, f->dir_fd); /* opened for reading: nothing can be lost */
     }

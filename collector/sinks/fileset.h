@@ -62,6 +62,7 @@ struct fileset {
     bool is_rotation_due; /* asked for by hand */
     bool is_reopen_due;
     bool is_tidy_due;     /* retention and compression have work */
+    bool is_at_work;      /* it is recovered: before, a file may end with what is still to be cut off */
     bool is_unsynced, is_dir_unsynced;
     bool is_busy;         /* a request is under way */
     bool is_preparing;    /* between fileset_prepare() and ready */

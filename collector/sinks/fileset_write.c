@@ -169,7 +169,7 @@ static void start(struct fileset *f, const struct piece *pieces, unsigned count,
 {
     CHECK(!f->is_busy);
     CHECK(f->fd >= 0);
-    f->is_busy = true;
+    f->is_busy = f->is_at_work = true;
     f->appended = then;
     f->append.io = f->sink->io;
     f->append.fd = f->fd;
@@ -354,6 +354,7 @@ static void look(struct fileset *f, int64_t now)
 void fileset_tick(struct fileset *f)
 {
     const int64_t now = (int64_t)clock_mono_ns();
+    f->is_at_work = true;
     if (f->is_busy || f->is_preparing || f->dir_fd < 0)
         return;
     fileset_compress_poll(f);

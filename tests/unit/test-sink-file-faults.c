@@ -130,6 +130,37 @@ static void records_survive_a_disk_that_is_full_for_a_while(void **state)
     }
 }
 
+/* A file ends behind its mark, as after a kill, and a start fails before it is cut. */
+static void a_start_that_fails_leaves_what_is_to_be_cut(void **state)
+{
+    static struct run r;
+    unsigned failed = 0;
+    (void)state;
+    for (int64_t n = 1; n < 20; n++) {
+        const struct io_config fault = {.kind = IO_SIM, .sim_seed = 1, .sim_fail_at = n, .sim_error = EIO};
+        struct run_state *s = run_state_new(), *old = run_state_new();
+        struct err e = {0};
+        assert_int_equal(run_open(&r, s, uri("file:?directory=$"), NULL, &e), 0);
+        assert_true(run_until(&r, 10));
+        *old = *s;
+        assert_true(run_until(&r, 30));
+        assert_int_equal(run_close(&r, &e), 0);
+        if (run_open(&r, old, uri("file:?directory=$&compress=zstd"), &fault, &e) < 0) {
+            failed++;
+            (void)run_close(&r, NULL);
+            assert_int_equal(run_open(&r, old, uri("file:?directory=$&compress=zstd"), NULL, &e), 0);
+        }
+        assert_true(run_until(&r, 40));
+        assert_int_equal(run_close(&r, &e), 0);
+        assert_true(run_check_text(dir, 40, 0));
+        run_state_free(s);
+        run_state_free(old);
+        run_remove(dir);
+        assert_int_equal(mkdir(dir, 0755), 0);
+    }
+    assert_true(failed > 1);
+}
+
 /* ---- every call fails once ---- */
 
 static const char *const settings[] = {
@@ -268,6 +299,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(many_chunks_arrive_in_order),
         T(records_survive_a_disk_that_is_full_for_a_while),
+        T(a_start_that_fails_leaves_what_is_to_be_cut),
         T(one_failing_call_costs_no_record),
         T(one_full_disk_costs_no_record),
         T(death_at_any_step_leaves_each_record_once),
