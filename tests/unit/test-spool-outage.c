@@ -25,17 +25,19 @@ static void what_lies_in_the_journal_has_its_age(void **state)
         { 0, 0, false, 0 },        { 24 * HOUR, 0, false, 0 }, { -24 * HOUR, 0, false, 0 },
         { 0, HOUR / 2, true, 0 },  { 0, 2 * HOUR, true, 20 },
     };
-    (void)state;
     for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
         struct fake_ticket t;
-        const uint64_t first = f->next;
+        if (i) { /* a restart takes the obstacle for a file that is left alone: what follows has other numbers */
+            assert_int_equal(tear_down(state), 0);
+            assert_int_equal(set_up(state), 0);
+        }
         set_ns = passed_ns = 0;
         fake_option(f, "spool_max_age", "1h");
         fake_option(f, "retry_deadline", "3h");
         f->script = always_fail;
         start();
         f->message[0] = '\0';
-        obstacle(1 + i, true);
+        obstacle(1, true);
         put_image(20, &t);
         fake_until(f, 0, t.settled);
         fake_until(f, NS_PER_MS, strstr(f->message, "records stay in the rings"));
@@ -48,9 +50,9 @@ static void what_lies_in_the_journal_has_its_age(void **state)
         f->script = NULL;
         fake_until(f, 100 * NS_PER_MS, remote_is_idle(f->r, true));
         assert_int_equal(fake_stats(f).dropped_spool_age, cases[i].given_up);
-        assert_each_delivered_once(first, cases[i].given_up ? first : first + 20);
+        assert_each_delivered_once(0, cases[i].given_up ? 0 : 20);
         assert_true(fake_is_balanced(f));
-        obstacle(1 + i, false);
+        obstacle(1, false);
         fake_stop(f);
     }
     set_ns = passed_ns = 0;
