@@ -290,7 +290,7 @@ int native_file_next(struct native_file *f, struct native_block *ret)
         if (again <= 0)
             return again;
     }
-    for (;;) {
+    for (uint64_t seen_unfinished = 0;;) {
         struct fapilog_native_block h;
         enum verdict verdict = DAMAGED;
         const ssize_t n = fd_pread_full(f->fd, &h, sizeof h, f->offset);
@@ -311,6 +311,14 @@ int native_file_next(struct native_file *f, struct native_block *ret)
         if (good && verdict == WHOLE) {
             give(f, &h, ret);
             return 1;
+        }
+        if (good && verdict == UNFINISHED && seen_unfinished != f->offset) {
+            uint64_t next;
+            seen_unfinished = f->offset;
+            r = resync(f, f->offset + ALIGN, &next);
+            if (r <= 0)
+                return r < 0 ? r : end_here(f, true);
+            continue; /* something stands behind it: its writer may have finished it meanwhile */
         }
         r = skip(f, good && verdict == DAMAGED ? &h : NULL);
         if (r <= 0)

@@ -363,8 +363,8 @@ static int name_look(struct reader *r, const char *path, struct err *e)
     return n == -ENOMEM ? err_set(e, n, "%s", why.text) : n == 0 ? NAME_NEW : NAME_NONE;
 }
 
-/* From the live file on, which may be empty yet, to one that was known before. Names change meanwhile, upwards: the same
- * file may be met again under its next number, and one number may have none for a moment. */
+/* From the live file on, which may be empty yet, to one that was known before. Names change meanwhile, upwards: the
+ * same file may be met again under its next number, and one number may have none for a moment. */
 static int rotated_scan(struct reader *r, const char *name, struct err *e)
 {
     enum { ROTATED_MAX = 1000 };

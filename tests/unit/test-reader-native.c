@@ -12,6 +12,8 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include <cmocka.h>
@@ -617,6 +619,44 @@ static void refresh(void)
         fail_msg("%s", e.text);
 }
 
+/* Blocks in two writes each, one right behind the other. */
+static void write_in_halves(uint32_t blocks)
+{
+    static uint8_t block[sizeof(struct fapilog_native_block) + 8192];
+    const uint32_t len = sizeof block - sizeof(struct fapilog_native_block), half = sizeof block / 2;
+    struct fapilog_native_block h = {.sync = FAPILOG_NATIVE_SYNC, .kind = 4711, .raw_bytes = len, .stored_bytes = len};
+    h.xxh3 = XXH3_64bits(block + sizeof h, len);
+    for (; h.sequence < blocks; h.sequence++) {
+        h.header_xxh3 = XXH3_64bits(&h, 40);
+        memcpy(block, &h, sizeof h);
+        if (write(fd, block, half) != half || write(fd, block + half, half) != half)
+            _exit(1);
+    }
+    _exit(0);
+}
+
+/* A block that is unfinished when it is looked at may be finished, and have others behind it, a moment later. */
+static void what_is_written_while_it_is_read_is_no_damage(void **state)
+{
+    (void)state;
+    enum { BLOCKS = 3000 };
+    struct native_file *f;
+    struct native_block block;
+    struct err e = {0};
+    int status, r;
+    assert_int_equal(native_file_open(path, &f, &e), 0);
+    const pid_t writer = fork();
+    if (writer == 0)
+        write_in_halves(BLOCKS);
+    for (uint64_t n = 0; n < BLOCKS && f->skipped_bytes == 0; n += r > 0)
+        assert_true((r = native_file_next(f, &block)) >= 0);
+    assert_int_equal(waitpid(writer, &status, 0), writer);
+    assert_int_equal(status, 0);
+    assert_int_equal(f->skipped_bytes, 0);
+    assert_int_equal(f->lost_blocks, 0);
+    native_file_close(f);
+}
+
 /* As by logrotate's copytruncate, while it is followed. */
 static void a_file_that_was_cut_is_read_from_its_begin_again(void **state)
 {
@@ -786,6 +826,7 @@ int main(void)
         T(what_is_damaged_costs_itself),
         T(a_damaged_record_costs_itself_and_not_its_span),
         T(spans_that_lie_are_refused),
+        T(what_is_written_while_it_is_read_is_no_damage),
         T(a_file_that_was_cut_is_read_from_its_begin_again),
         T(a_header_beyond_the_end_is_no_cut),
         T(losses_are_those_of_headers_and_of_the_blocks_behind_them),
