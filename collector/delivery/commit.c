@@ -1,7 +1,7 @@
 #include "collector/delivery/commit.h"
 
 #include "collector/delivery/commit_away.h"
-#include "collector/io/quick.h"
+#include "collector/io/inline_write.h"
 #include "lib/base/atomics.h"
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
@@ -125,7 +125,7 @@ static int state_map(struct commit *c, int fd, uint64_t slot_bytes, struct err *
 /* Allocated, not sparse: a store into a hole of a full tmpfs would be a SIGBUS. Nor may stores wait for a network. */
 static int state_reserve(const struct commit *c, int fd, uint64_t slot_bytes, const char *path_new, struct err *e)
 {
-    if (c->is_away && !quick_is_local(fd))
+    if (c->is_away && !inline_is_local(fd))
         return err_set(e, -EOPNOTSUPP, "%s: this file system may hang in any call", path_new);
     const int r = posix_fallocate(fd, 0, (off_t)(HEADER_BYTES + 2 * slot_bytes));
     return r ? err_sys(e, -r, "allocate %s", path_new) : 0;

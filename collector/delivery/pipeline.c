@@ -169,8 +169,8 @@ static void commit_oldest(struct pipeline *p)
     struct batch *b = p->open[0];
     FAULT_POINT("written");
     pipeline_store(p, b);
-    if (p->answered)
-        answered_forget(p->answered, b->checkpoint.position, b->checkpoint.count);
+    if (p->acked)
+        acked_forget(p->acked, b->checkpoint.position, b->checkpoint.count);
     release_checkpoint(&b->checkpoint);
     FAULT_POINT("released");
     p->committed_records += b->records;
@@ -197,20 +197,20 @@ void pipeline_note_settled(struct pipeline *p)
 }
 
 /* A segment has come, or is known to be gone. */
-static void prune_answered(struct pipeline *p)
+static void prune_acked(struct pipeline *p)
 {
     const uint64_t seen = p->segments->stats.attached + p->segments->looks;
     if (seen == p->pruned_seen)
         return;
     p->pruned_seen = seen;
-    answered_prune(p->answered, p->segments);
+    acked_prune(p->acked, p->segments);
 }
 
 void pipeline_run(struct pipeline *p, uint64_t now_ns)
 {
     bool goes_on = true;
-    if (p->answered && p->segments)
-        prune_answered(p);
+    if (p->acked && p->segments)
+        prune_acked(p);
     if (p->remotes_count)
         remotes_run(p, now_ns);
     while (goes_on) {

@@ -6,7 +6,7 @@
 #ifndef COLLECTOR_DELIVERY_PIPELINE_H
 #define COLLECTOR_DELIVERY_PIPELINE_H
 
-#include "collector/delivery/answered.h"
+#include "collector/delivery/acked.h"
 #include "collector/delivery/batch.h"
 #include "collector/delivery/commit.h"
 #include "collector/delivery/notes.h"
@@ -68,7 +68,7 @@ struct target {
 struct pipeline_settings {
     uint64_t window;       /* batches, WINDOW_MIN..WINDOW_MAX */
     const char *state_dir; /* of spools and dead letters; remote sinks only */
-    const char *ring_dir;  /* of what remote sinks have settled, see answered.h; NULL: it is not noted */
+    const char *ring_dir;  /* of what remote sinks have settled, see acked.h; NULL: it is not noted */
     struct stages *stages; /* open; NULL: none */
     struct routes *routes; /* of the sinks in their order; NULL: every sink gets every record */
     const struct route_config *route_config; /* that `routes` was made of */
@@ -107,7 +107,7 @@ struct pipeline {
     uint32_t fence_next; /* those before it are read, but for segments that could not be attached: what is left of
                             them has only their positions */
     uint64_t attached_seen;
-    struct answered *answered; /* NULL: none */
+    struct acked *acked; /* NULL: none */
     uint64_t pruned_seen; /* segments attached and looks at their directory when its notes were last pruned */
     uint32_t last_count;  /* positions in the newest slot */
     bool is_changed;      /* a batch was settled since the last store */

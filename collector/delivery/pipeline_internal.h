@@ -33,7 +33,7 @@ void target_make(struct target *t, struct pipeline *p, struct sink *s);
 int target_open(struct target *t, struct err *e);
 int target_close(struct target *t, struct err *e);
 /* Notes are kept for the sinks that there are. */
-void pipeline_keep_answered(struct pipeline *p);
+void pipeline_keep_acked(struct pipeline *p);
 /* All that a former run left open is read. */
 bool pipeline_has_caught_up(const struct pipeline *p);
 

@@ -164,29 +164,29 @@ int target_close(struct target *t, struct err *e)
     return r < 0 ? err_set(e, r, "%s; sink %s", own.text, t->sink->common.name) : 0;
 }
 
-void pipeline_keep_answered(struct pipeline *p)
+void pipeline_keep_acked(struct pipeline *p)
 {
     uint64_t identity[FAPILOG_SINKS_MAX];
     for (uint32_t i = 0; i < p->targets_count; i++)
         identity[i] = p->target[i].identity;
-    if (p->answered)
-        answered_keep(p->answered, identity, p->targets_count);
+    if (p->acked)
+        acked_keep(p->acked, identity, p->targets_count);
 }
 
 /* Without it everything is as it should be but after a SIGKILL: then more comes twice. */
-static void open_answered(struct pipeline *p)
+static void open_acked(struct pipeline *p)
 {
     struct err e = { 0 };
     if (!p->remotes_count || !p->settings.ring_dir)
         return;
-    if (answered_open(p->settings.ring_dir, &p->answered, &e) != 0) {
+    if (acked_open(p->settings.ring_dir, &p->acked, &e) != 0) {
         char text[ERR_TEXT_MAX + 128];
-        (void)snprintf(text, sizeof text, "%s; %s", e.text, p->answered
+        (void)snprintf(text, sizeof text, "%s; %s", e.text, p->acked
                        ? "what was delivered of open batches comes again"
                        : "after a SIGKILL, what was delivered of open batches will come again");
         pipeline_say(p, text);
     }
-    pipeline_keep_answered(p);
+    pipeline_keep_acked(p);
 }
 
 static int open_all(struct pipeline *p, struct sink *const *sinks, uint32_t count, struct err *e)
@@ -203,7 +203,7 @@ static int open_all(struct pipeline *p, struct sink *const *sinks, uint32_t coun
     if (r == 0)
         r = commit_reserve(p->commit, pipeline_slot_bytes(p, 0), e);
     if (r == 0)
-        open_answered(p);
+        open_acked(p);
     for (uint32_t i = 0; r == 0 && i < count; i++)
         r = target_open(&p->target[i], e);
     return r;
@@ -255,8 +255,8 @@ static void memory_free(struct pipeline *p)
     p->batch = NULL;
     buffers_done(&p->buffers);
     outputs_done(&p->outputs);
-    answered_close(p->answered);
-    p->answered = NULL;
+    acked_close(p->acked);
+    p->acked = NULL;
     free(p->fences);
     free(p->fence_skip);
     free(p->fence_position);

@@ -213,7 +213,7 @@ static void take_over(struct pipeline *p, struct change *c, const struct pipelin
     p->staged = p->emitted = (struct pipeline_staged){ .of = NULL };
     p->has_ended = false;
     p->status_version++;
-    pipeline_keep_answered(p);
+    pipeline_keep_acked(p);
     pipeline_store(p, NULL);
 }
 

@@ -17,7 +17,7 @@
 #ifndef COLLECTOR_DELIVERY_REMOTE_H
 #define COLLECTOR_DELIVERY_REMOTE_H
 
-#include "collector/delivery/answered.h"
+#include "collector/delivery/acked.h"
 #include "collector/delivery/parcel.h"
 #include "collector/io/io.h"
 #include "collector/sinks/sink.h"
@@ -61,7 +61,7 @@ struct remote_config {
     struct io *io;
     const char *state_dir; /* spools in spool/NAME, dead letters in dead/NAME */
     uint64_t seed;         /* of the jitter; 0: from the clock */
-    struct answered *answered; /* where settled records of open tickets are noted; NULL: nowhere */
+    struct acked *acked; /* where settled records of open tickets are noted; NULL: nowhere */
     uint64_t identity;     /* of the sink, in it */
     void (*on_message)(void *arg, const char *text);
     void *message_arg;

@@ -73,7 +73,7 @@ int remotes_open(struct target *t, struct err *e)
 {
     const struct remote_config cfg = {
         .io = t->pipeline->io, .state_dir = t->pipeline->settings.state_dir,
-        .answered = t->pipeline->answered, .identity = t->identity,
+        .acked = t->pipeline->acked, .identity = t->identity,
         .on_message = on_message, .message_arg = t->pipeline, .on_status = on_status, .on_taken = on_taken,
     };
     return remote_open(t->sink, &cfg, &t->remote, e);
@@ -107,11 +107,11 @@ static int put(struct target *t, struct batch *b, struct parcel *parcel)
 /* Without what a former collector has noted of the batch. */
 static int put_rest(struct target *t, struct batch *b, struct parcel *parcel)
 {
-    const struct answered *a = t->pipeline->answered;
+    const struct acked *a = t->pipeline->acked;
     struct parcel *rest;
-    if (!a || !answered_has(a, t->identity))
+    if (!a || !acked_has(a, t->identity))
         return put(t, b, parcel);
-    int r = answered_leave_out(a, t->identity, parcel, &rest);
+    int r = acked_leave_out(a, t->identity, parcel, &rest);
     if (r < 0)
         return r;
     if (rest->records)
@@ -122,8 +122,8 @@ static int put_rest(struct target *t, struct batch *b, struct parcel *parcel)
 
 static bool wants_images(const struct target *t)
 {
-    const struct answered *a = t->pipeline->answered;
-    return remote_wants_images(t->remote) && !(a && answered_has(a, t->identity));
+    const struct acked *a = t->pipeline->acked;
+    return remote_wants_images(t->remote) && !(a && acked_has(a, t->identity));
 }
 
 /* Stages and routes look at each record; they may change it, or see that a sink does not get it. */
@@ -190,8 +190,8 @@ static enum pressure pressure_of(const struct checkpoint *c)
 static void note_taken(const struct target *t, const struct batch *b, uint32_t spans)
 {
     const struct sink_span *first = b->span + b->span_first[t->output];
-    if (t->pipeline->answered && spans && !(b->waits & t->bit))
-        answered_spans(t->pipeline->answered, t->identity, first, spans);
+    if (t->pipeline->acked && spans && !(b->waits & t->bit))
+        acked_spans(t->pipeline->acked, t->identity, first, spans);
 }
 
 /* To all sinks of the output that have not taken it as it is. `before`: spans in the images before this one. */
@@ -257,7 +257,7 @@ int remotes_put(struct pipeline *p, struct batch *b, uint64_t now_ns)
 
 void remotes_note_settled(const struct pipeline *p, const struct batch *b, uint32_t targets)
 {
-    for (uint32_t i = 0; i < p->targets_count && p->answered; i++) {
+    for (uint32_t i = 0; i < p->targets_count && p->acked; i++) {
         const struct target *t = &p->target[i];
         if (!t->remote || !(targets & b->settled & t->bit))
             continue;
@@ -265,7 +265,7 @@ void remotes_note_settled(const struct pipeline *p, const struct batch *b, uint3
             const struct position *to = &b->checkpoint.position[k];
             const uint64_t from = b->checkpoint.item[k].from;
             if (to->lane != POSITION_SEGMENT && to->done > from)
-                answered_stretch(p->answered, t->identity, &(struct answered_place){
+                acked_stretch(p->acked, t->identity, &(struct acked_place){
                     { to->uuid_hi, to->uuid_lo }, from, to->done - 1, to->lane });
         }
     }

@@ -58,8 +58,8 @@ struct io_req {
     };
     uint32_t len;       /* bytes, or iov count for IO_WRITEV */
     int32_t buf_index;  /* -1: not a registered buffer */
-    bool is_quick;      /* a write into the page cache: it may be made at once, by this thread, unless
-                           such writes have lately been found to block; see quick.h */
+    bool is_inline;      /* a write into the page cache: it may be made at once, by this thread, unless
+                           such writes have lately been found to block; see inline_write.h */
     bool is_uncached;   /* a write that nobody reads again soon: where io_uring and Linux 6.14 are, its pages
                            go to disk and are given back at once; -EOPNOTSUPP where the file system cannot,
                            and nothing was written. Quick ones go their own way */

@@ -6,7 +6,7 @@
  * `cancelling` instead of `kernel`. Timers stay here: to arm one in the kernel costs two system calls' work, and in a
  * virtual machine an exit, and most are moved or cancelled before they expire. */
 #include "collector/io/io_ops.h"
-#include "collector/io/quick.h"
+#include "collector/io/inline_write.h"
 #include "collector/io/timers.h"
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
@@ -31,7 +31,7 @@ struct uring {
     struct io_uring ring;
     struct io_list waiting, kernel, cancelling;
     struct io_timers timers;
-    struct quick quick;
+    struct inline_writes inline_writes;
     bool buffers_registered;
 };
 
@@ -127,7 +127,7 @@ static bool write_at_once(struct uring *u, struct io_req *req)
 {
     int result;
 
-    if (!quick_write(&u->quick, req, &result))
+    if (!inline_write(&u->inline_writes, req, &result))
         return false;
     io_finish(&u->io, req, result);
     return true;
@@ -156,7 +156,7 @@ static void uring_submit(struct io *io, struct io_req *req)
         io_finish(io, req, -EOPNOTSUPP);
         return;
     }
-    if (req->is_quick && (req->op == IO_WRITE || req->op == IO_WRITEV) && write_at_once(u, req))
+    if (req->is_inline && (req->op == IO_WRITE || req->op == IO_WRITEV) && write_at_once(u, req))
         return;
     sqe = u->waiting.count == 0 ? sqe_get(u) : NULL;
     if (sqe) {

@@ -75,7 +75,7 @@ static void chain_free(struct aws_chain *c)
 static void hear_sts(struct aws_chain *c)
 {
     struct aws_credentials got = {0};
-    if (aws_sts_credentials(c->q.answer.data, c->q.answer.len, &got) < 0) {
+    if (aws_sts_credentials(c->q.response.data, c->q.response.len, &got) < 0) {
         aws_chain_fail(c, "the security token service answers what cannot be read", "");
         return;
     }
@@ -103,7 +103,7 @@ static void refused(struct aws_chain *c)
     aws_chain_fail(c, at, text);
 }
 
-static void on_answer(struct http_request *q)
+static void on_response(struct http_request *q)
 {
     struct aws_chain *c = q->owner;
     if (c->is_closing) {
@@ -133,7 +133,7 @@ void aws_chain_ask(struct aws_chain *c, enum aws_step step, const char *method, 
     c->q.body_len = c->form.len;
     c->q.timeout_ns = timeout_ns;
     c->q.peer = peer ? peer : &direct;
-    c->q.done = on_answer;
+    c->q.done = on_response;
     c->q.owner = c;
     http_submit(c->config.http, &c->q);
 }

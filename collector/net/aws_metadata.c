@@ -121,7 +121,7 @@ void aws_ask_instance(struct aws_chain *c)
 
 static bool take_text(const struct http_request *q, char *ret, size_t size)
 {
-    const int n = snprintf(ret, size, "%.*s", (int)q->answer.len, q->answer.data ? q->answer.data : "");
+    const int n = snprintf(ret, size, "%.*s", (int)q->response.len, q->response.data ? q->response.data : "");
     ret[strcspn(ret, "\r\n")] = '\0'; /* of several roles the first */
     return n > 0 && (size_t)n < size && *ret;
 }
@@ -143,7 +143,7 @@ bool aws_metadata_hear(struct aws_chain *c)
         aws_chain_ask(c, AWS_STEP_METADATA, "GET", 1, NULL, TIMEOUT_NS); /* the token is still in its header */
         return false;
     default:
-        if (aws_from_json(c->q.answer.data, c->q.answer.len, &c->found) == 0)
+        if (aws_from_json(c->q.response.data, c->q.response.len, &c->found) == 0)
             return true;
         break;
     }

@@ -146,8 +146,8 @@ void aws_sts_explain(const struct http_request *q, char *ret, size_t size)
 {
     const char *code, *message;
     size_t code_len, message_len;
-    if (q->error || !element(q->answer.data, q->answer.len, "Code", &code, &code_len) ||
-        !element(q->answer.data, q->answer.len, "Message", &message, &message_len)) {
+    if (q->error || !element(q->response.data, q->response.len, "Code", &code, &code_len) ||
+        !element(q->response.data, q->response.len, "Message", &message, &message_len)) {
         if (q->error)
             (void)snprintf(ret, size, "%.150s", q->reason);
         else

@@ -210,7 +210,7 @@ void grpc_start(struct grpc *g, struct grpc_call *c)
     enter(g);
     c->error = c->http_status = 0;
     c->status = -1;
-    c->answer.len = c->data.len = 0;
+    c->response.len = c->data.len = 0;
     c->is_cut = false;
     c->details[0] = c->reason[0] = '\0';
     c->pushback_ns = 0;
@@ -274,6 +274,6 @@ void grpc_cancel(struct grpc *g, struct grpc_call *c)
 
 void grpc_call_done(struct grpc_call *c)
 {
-    buf_done(&c->answer);
+    buf_done(&c->response);
     buf_done(&c->data);
 }

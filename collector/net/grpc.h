@@ -16,7 +16,7 @@ struct grpc_call;
 enum {
     GRPC_HEADERS_MAX = 32,
     GRPC_NAMES_MAX = 2048, /* bytes of their names together */
-    GRPC_ANSWER_MAX = 1 << 20,
+    GRPC_RESPONSE_MAX = 1 << 20,
     GRPC_DETAILS_MAX = 4096,
 };
 
@@ -55,8 +55,8 @@ struct grpc_call {
     int error;           /* 0: an HTTP answer came to its end; else -errno: -ECANCELED, -ECONNREFUSED, -EKEYREJECTED */
     int http_status;
     int status;          /* enum grpc_status; -1: none came */
-    bool is_cut;         /* the message was longer than GRPC_ANSWER_MAX: the status counts, it is not there */
-    struct buf answer;   /* the message; freed by grpc_call_done() */
+    bool is_cut;         /* the message was longer than GRPC_RESPONSE_MAX: the status counts, it is not there */
+    struct buf response;   /* the message; freed by grpc_call_done() */
     char details[GRPC_DETAILS_MAX]; /* grpc-status-details-bin as it came, base64; "": none, or too long */
     uint64_t pushback_ns; /* grpc-retry-pushback-ms; 0: none */
     char reason[200];    /* for people, printable */

@@ -164,7 +164,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     (void)flags, (void)user;
     if (!c || c->http_status != 200) /* a page of a proxy's: the status is enough */
         return 0;
-    c->is_cut |= c->data.len + len > GRPC_ANSWER_MAX;
+    c->is_cut |= c->data.len + len > GRPC_RESPONSE_MAX;
     if (!c->is_cut && buf_append(&c->data, data, len) < 0) {
         (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
         grpc_finish(c, -ENOMEM, "out of memory");
@@ -180,7 +180,7 @@ static void unpack(struct grpc_call *c)
         return;
     const size_t len = (size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4];
     if (len == c->data.len - PREFIX)
-        (void)buf_append(&c->answer, p + PREFIX, len);
+        (void)buf_append(&c->response, p + PREFIX, len);
 }
 
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *user)

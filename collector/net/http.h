@@ -17,7 +17,7 @@
 struct http;
 struct http_request;
 
-enum { HTTP_HEADERS_MAX = 32, HTTP_ANSWER_MAX = 1 << 20 };
+enum { HTTP_HEADERS_MAX = 32, HTTP_RESPONSE_MAX = 1 << 20 };
 
 /* How to reach and to trust a server; texts belong to the caller and outlive the requests. */
 struct http_peer {
@@ -58,7 +58,7 @@ struct http_request {
     int status;
     uint64_t retry_after_ns; /* of a Retry-After header, seconds or a date; 0: none */
     bool is_cut;        /* the body is longer than may be: the status counts, the rest was not read */
-    struct buf answer;  /* of the body, at most HTTP_ANSWER_MAX; freed by http_request_done() */
+    struct buf response;  /* of the body, at most HTTP_RESPONSE_MAX; freed by http_request_done() */
     char reason[200];   /* for people: the error, or status and the answer's beginning, printable */
     /* the engine's */
     void *private_;

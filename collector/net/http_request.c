@@ -78,14 +78,14 @@ static void call_put_back(struct http_call *c)
 
 /* ---- setting up ---- */
 
-static size_t on_answer(char *data, size_t size, size_t count, void *user)
+static size_t on_response(char *data, size_t size, size_t count, void *user)
 {
     struct http_call *c = user;
-    struct buf *answer = &c->q->answer;
+    struct buf *response = &c->q->response;
     const size_t len = size * count;
-    if (answer->len + len > HTTP_ANSWER_MAX)
+    if (response->len + len > HTTP_RESPONSE_MAX)
         c->stop = -EMSGSIZE;
-    else if (buf_append(answer, data, len) < 0)
+    else if (buf_append(response, data, len) < 0)
         c->stop = -ENOMEM;
     return c->stop ? CURL_WRITEFUNC_ERROR : len;
 }
@@ -223,7 +223,7 @@ static int set_up(struct http_call *c)
     (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* nobody waits for a resolver that hangs */
     (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_answer);
+    (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_response);
     (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, c);
     (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(timeout_ms < 86400000 ? timeout_ms : 86400000));
     set_peer(easy, q->peer ? q->peer : &defaults);
@@ -267,7 +267,7 @@ static bool follow(struct http_call *c)
         return false;
     c->redirects++;
     const bool is_elsewhere = !is_same_server(c->q->url, to);
-    c->q->answer.len = 0;
+    c->q->response.len = 0;
     c->fd = -1;
     c->is_connected = false;
     (void)curl_multi_remove_handle(c->http->multi, c->easy);
@@ -424,7 +424,7 @@ void http_submit(struct http *h, struct http_request *q)
     q->error = q->status = 0;
     q->is_cut = false;
     q->retry_after_ns = 0;
-    q->answer.len = 0;
+    q->response.len = 0;
     q->reason[0] = '\0';
     struct http_call *c = call_new(h);
     if (!c) {
@@ -458,5 +458,5 @@ void http_cancel(struct http *h, struct http_request *q)
 void http_request_done(struct http_request *q)
 {
     CHECK(q->private_ == NULL);
-    buf_done(&q->answer);
+    buf_done(&q->response);
 }

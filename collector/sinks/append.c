@@ -20,7 +20,7 @@ static void submit(struct append *a)
 {
     const struct piece *p = &a->pieces[a->at];
     const uint32_t left = p->len - a->at_offset;
-    a->req = (struct io_req){.fd = a->fd, .offset = -1, .buf_index = -1, .is_quick = a->is_quick,
+    a->req = (struct io_req){.fd = a->fd, .offset = -1, .buf_index = -1, .is_inline = a->is_inline,
                              .done = append_done, .owner = a};
     if (goes_alone(p, left) || a->at + 1 == a->pieces_count) {
         a->req.op = IO_WRITE;

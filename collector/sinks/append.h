@@ -24,7 +24,7 @@ struct append {
     unsigned pieces_count;
     append_done_fn *done;
     void *owner;
-    bool is_quick;              /* see io_req */
+    bool is_inline;              /* see io_req */
     uint64_t written;
     /* private */
     unsigned at;          /* piece that is being written */

@@ -355,7 +355,7 @@ static bool on_creation(struct http_send *m, struct sink_result *result, enum cl
     return false;
 }
 
-static bool on_answer(struct http_send *m, struct sink_result *result)
+static bool on_response(struct http_send *m, struct sink_result *result)
 {
     struct cloudwatch_state *st = m->sink->state;
     struct steps *t = m->steps;
@@ -383,7 +383,7 @@ static void cloudwatch_send(struct sink *s, struct sink_request *r)
     }
     *(struct steps *)m->steps = (struct steps){.send = m};
     cloudwatch_order(r, m->indices);
-    m->answered = on_answer;
+    m->on_response = on_response;
     (void)go(m, STEP_PUT);
 }
 

@@ -1,5 +1,5 @@
 /* cloudwatch.h - the parts of the CloudWatch Logs sink: what it asks (cloudwatch_body.c) and what it is
- * answered (cloudwatch_answer.c). AWS JSON 1.1. */
+ * answered (cloudwatch_response.c). AWS JSON 1.1. */
 #ifndef COLLECTOR_SINKS_CLOUDWATCH_H
 #define COLLECTOR_SINKS_CLOUDWATCH_H
 

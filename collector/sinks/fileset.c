@@ -1,6 +1,6 @@
 /* Opening, recovering and closing; what a file is known by. */
 #include "collector/sinks/fileset.h"
-#include "collector/io/quick.h"
+#include "collector/io/inline_write.h"
 #include "collector/sinks/fileset_private.h"
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
@@ -183,7 +183,7 @@ int fileset_adopt(struct fileset *f, int fd)
         return r;
     f->fd = fd;
     f->is_device = !S_ISREG(st.st_mode);
-    f->is_quick = S_ISREG(st.st_mode) && quick_is_local(fd);
+    f->is_inline = S_ISREG(st.st_mode) && inline_is_local(fd);
     f->dev = st.st_dev;
     f->ino = f->is_device ? 0 : st.st_ino;
     f->size = f->written_back = f->is_device ? 0 : (uint64_t)st.st_size;

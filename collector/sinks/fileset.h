@@ -56,7 +56,7 @@ struct fileset {
     uint64_t dev, ino;    /* of fd; ino 0: not a regular file, or none */
     uint64_t size;        /* end of what counts as written */
     bool is_device;       /* /dev/null, a terminal: no rotation, no marks */
-    bool is_quick;        /* its writes end in the page cache of this machine: see io_req */
+    bool is_inline;        /* its writes end in the page cache of this machine: see io_req */
     bool has_leftover;    /* bytes after `size` could not be cut yet */
     bool is_mark_due;     /* the core does not know this file yet */
     bool is_rotation_due; /* asked for by hand */

@@ -177,7 +177,7 @@ static void start(struct fileset *f, const struct piece *pieces, unsigned count,
     f->append.pieces_count = count;
     f->append.done = append_done;
     f->append.owner = f;
-    f->append.is_quick = f->is_quick && f->sink->is_alone;
+    f->append.is_inline = f->is_inline && f->sink->is_alone;
     append_start(&f->append);
 }
 

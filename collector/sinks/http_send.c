@@ -150,7 +150,7 @@ struct http_send *http_send_new(struct http_sink *h, struct sink *s, struct sink
     m->sink = s;
     m->http = h;
     m->request = r;
-    m->answered = NULL;
+    m->on_response = NULL;
     free(m->indices);
     m->indices = NULL;
     http_send_clear(m);
@@ -220,9 +220,9 @@ static void on_done(struct http_request *q)
     struct sink_result result = {.outcome = outcomes[http_classify(q)], .status = q->status,
                                  .retry_after_ns = q->retry_after_ns};
     (void)snprintf(result.reason, sizeof result.reason, "%s", q->reason);
-    if (q->is_cut && m->answered && result.outcome == SINK_DELIVERED)
+    if (q->is_cut && m->on_response && result.outcome == SINK_DELIVERED)
         http_sink_tell_cut(m->sink, &m->http->was_told_cut);
-    if (m->answered && m->answered(m, &result))
+    if (m->on_response && m->on_response(m, &result))
         return;
     end(m, &result);
 }

@@ -27,7 +27,7 @@ void http_sink_tell_cut(struct sink *s, bool *was_told);
 
 /* May change what the status alone says; arrays that the result points to must live as long as the send.
  * True: the request goes on, the sink has started the next step of it. */
-typedef bool http_answered_fn(struct http_send *m, struct sink_result *result);
+typedef bool http_response_fn(struct http_send *m, struct sink_result *result);
 
 struct http_send {
     struct http_request q;
@@ -40,7 +40,7 @@ struct http_send {
     const char *header[HTTP_HEADERS_MAX];
     unsigned lines_count;
     bool is_short;                   /* of memory */
-    http_answered_fn *answered;      /* may be NULL */
+    http_response_fn *on_response;      /* may be NULL */
     uint32_t *indices;               /* the sink's, for partial success; freed with the request */
     void *steps;                     /* the sink's, for requests of several steps; freed with the send, which is
                                         used again */

@@ -136,7 +136,7 @@ static char *loki_encode_within(struct sink *s, const struct fapilog_record *r, 
 
 static bool is_taken(int status) { return status == 200 || status == 204; }
 
-static bool on_answer(struct http_send *m, struct sink_result *result)
+static bool on_response(struct http_send *m, struct sink_result *result)
 {
     const struct loki_stream stream = {.count = m->request->count};
     if (result->outcome == SINK_DELIVERED && !is_taken(m->q.status)) {
@@ -145,7 +145,7 @@ static bool on_answer(struct http_send *m, struct sink_result *result)
     }
     if (m->q.status != 400 || !m->indices)
         return false;
-    const uint32_t ignored = loki_ignored(m->q.answer.data, m->q.answer.len, &stream);
+    const uint32_t ignored = loki_ignored(m->q.response.data, m->q.response.len, &stream);
     if (ignored == 0)
         return false;
     entry_order_ascending(m->indices, ignored);
@@ -199,7 +199,7 @@ static void loki_send(struct sink *s, struct sink_request *r)
         http_send_fail(m, SINK_RETRY, "out of memory");
         return;
     }
-    m->answered = on_answer;
+    m->on_response = on_response;
     http_send_header(m, "Content-Type: application/%s", is_json ? "json" : "x-protobuf");
     if (c->tenant_id && *c->tenant_id)
         http_send_header(m, "X-Scope-OrgID: %s", c->tenant_id);

@@ -92,6 +92,6 @@ void loki_push_done(struct loki_push *p);
 
 /* How many of the request's entries, the oldest, an answer of 400 says were left out while the rest was
  * taken. 0: it does not say that. `stream` is the only stream of the request. */
-uint32_t loki_ignored(const char *answer, size_t len, const struct loki_stream *stream);
+uint32_t loki_ignored(const char *response, size_t len, const struct loki_stream *stream);
 
 #endif

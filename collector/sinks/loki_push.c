@@ -350,17 +350,17 @@ int loki_push_protobuf(struct loki_push *p, const struct sink_request *r, struct
 
 /* "entry with timestamp ... ignored, reason: 'entry too far behind, ...',\nuser 'u', total ignored: 2 out of 5
  * for stream: {...}": the others were taken, and what is too far behind are the oldest. */
-uint32_t loki_ignored(const char *answer, size_t len, const struct loki_stream *stream)
+uint32_t loki_ignored(const char *response, size_t len, const struct loki_stream *stream)
 {
     static const char total[] = "total ignored: ", of[] = " out of ", behind[] = "too far behind";
     char text[256];
     unsigned ignored, all;
-    if (!answer)
+    if (!response)
         return 0;
-    const char *at = memmem(answer, len, total, sizeof total - 1);
-    if (!at || !memmem(answer, len, behind, sizeof behind - 1) || !memmem(answer, len, of, sizeof of - 1))
+    const char *at = memmem(response, len, total, sizeof total - 1);
+    if (!at || !memmem(response, len, behind, sizeof behind - 1) || !memmem(response, len, of, sizeof of - 1))
         return 0;
-    (void)snprintf(text, sizeof text, "%.*s", (int)(answer + len - at < 255 ? answer + len - at : 255), at);
+    (void)snprintf(text, sizeof text, "%.*s", (int)(response + len - at < 255 ? response + len - at : 255), at);
     if (sscanf(text, "total ignored: %9u out of %9u", &ignored, &all) != 2 || all != stream->count || ignored > all)
         return 0;
     return ignored;

@@ -133,10 +133,10 @@ static char *otlp_encode(struct sink *s, const struct fapilog_record *r, char *o
 
 /* ---- requests ---- */
 
-static bool on_answer(struct http_send *m, struct sink_result *result)
+static bool on_response(struct http_send *m, struct sink_result *result)
 {
     if (result->outcome == SINK_DELIVERED)
-        otlp_partial(m->sink, m->request->count, &m->q.answer, *m->body.data == '{', result, &m->indices);
+        otlp_partial(m->sink, m->request->count, &m->q.response, *m->body.data == '{', result, &m->indices);
     return false;
 }
 
@@ -158,7 +158,7 @@ static void otlp_send(struct sink *s, struct sink_request *r)
                        error == -ENOMEM ? "out of memory" : "entries are damaged, or of both encodings");
         return;
     }
-    m->answered = on_answer;
+    m->on_response = on_response;
     http_send_header(m, "Content-Type: application/%s", is_json ? "json" : "x-protobuf");
     if (http_send_encode(m, c->http.compression))
         http_send_start(m, st->url);

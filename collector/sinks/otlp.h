@@ -27,7 +27,7 @@ int otlp_request_write(const struct sink_request *q, struct buf *out, bool *ret_
 /* Takes what an ExportLogsServiceResponse says of rejected records into a result that is SINK_DELIVERED, and warns of
  * those that nobody can name. An answer that is no such message says nothing. *ret_indices is the result's, to be
  * freed when it has been told. */
-void otlp_partial(struct sink *s, uint32_t count, const struct buf *answer, bool is_json, struct sink_result *result,
+void otlp_partial(struct sink *s, uint32_t count, const struct buf *response, bool is_json, struct sink_result *result,
                   uint32_t **ret_indices);
 /* Whether a google.rpc.Status, in base64, has a RetryInfo, and the delay that it asks for. */
 bool otlp_retry_info(const char *base64, uint64_t *ret_ns);

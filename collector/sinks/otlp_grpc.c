@@ -201,7 +201,7 @@ static void on_done(struct grpc_call *q)
     if (q->is_cut && result.outcome == SINK_DELIVERED)
         http_sink_tell_cut(s, &c->grpc->was_told_cut);
     if (result.outcome == SINK_DELIVERED)
-        otlp_partial(s, request->count, &q->answer, false, &result, &indices);
+        otlp_partial(s, request->count, &q->response, false, &result, &indices);
     grpc_call_done(&c->q);
     buf_done(&c->body);
     buf_done(&c->encoded);

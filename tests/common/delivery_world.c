@@ -164,7 +164,7 @@ int remote_open(struct sink *s, const struct remote_config *cfg, struct remote *
 {
     (void)e;
     CHECK(s->ops == &far_ops && cfg->io && cfg->state_dir);
-    the_world->stream = answered_begin(cfg->answered, cfg->identity);
+    the_world->stream = acked_begin(cfg->acked, cfg->identity);
     the_world->streamed = 0;
     *ret = (struct remote *)the_world;
     return 0;
@@ -279,11 +279,11 @@ static void note(struct world *w, const struct world_put *put, uint64_t at, uint
     if (!w->stream.to)
         return;
     if (is_last && !put->ticket->is_shared)
-        answered_pass(&w->stream, number, n);
+        acked_pass(&w->stream, number, n);
     else if (put->parcel->is_image)
-        answered_image(&w->stream, number, put->parcel);
+        acked_image(&w->stream, number, put->parcel);
     else
-        answered_entries(&w->stream, number, (const void *)(put->parcel->data + at), n);
+        acked_entries(&w->stream, number, (const void *)(put->parcel->data + at), n);
 }
 
 void world_settle_some(struct world *w, uint32_t which, uint32_t records)

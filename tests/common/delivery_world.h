@@ -62,7 +62,7 @@ struct world {
     int open_error; /* of the next sink that is opened */
     struct world_put queue[4096];
     uint32_t queued, relieved;
-    struct answered_stream stream;
+    struct acked_stream stream;
     uint64_t streamed;
     bool has_no_notes; /* of what is settled */
     bool has_no_spool; /* on_full=block */

@@ -179,7 +179,7 @@ void http_server_stop(struct http_server *s)
     free(s);
 }
 
-void http_server_answer(struct buf *answer, int status, const char *headers, const char *body)
+void http_server_respond(struct buf *answer, int status, const char *headers, const char *body)
 {
     CHECK(buf_printf(answer, "HTTP/1.1 %d Status\r\n%sContent-Length: %zu\r\n\r\n%s", status, headers, strlen(body),
                      body) == 0);

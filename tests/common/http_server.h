@@ -33,7 +33,7 @@ unsigned http_server_port(const struct http_server *s);
 void http_server_stop(struct http_server *s);
 
 /* An answer with Content-Length; `headers` are whole lines, or "". */
-void http_server_answer(struct buf *answer, int status, const char *headers, const char *body);
+void http_server_respond(struct buf *answer, int status, const char *headers, const char *body);
 /* The value of a header, in a buffer that the next call uses again; NULL: not there. */
 const char *http_server_header(const struct http_server_request *q, const char *name);
 

@@ -75,7 +75,7 @@ static void answer_json(struct buf *answer, const char *key_id)
     (void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime(&t));
     (void)snprintf(body, sizeof body, "{\"Code\":\"Success\",\"AccessKeyId\":\"%s\",\"SecretAccessKey\":\"S\","
                    "\"Token\":\"T\",\"Expiration\":\"%s\"}", key_id, when);
-    http_server_answer(answer, 200, "", body);
+    http_server_respond(answer, 200, "", body);
 }
 
 static void open_chain(http_server_fn *serve, const char *profile)

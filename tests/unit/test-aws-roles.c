@@ -23,7 +23,7 @@ static enum http_server_then serve(void *arg, const struct http_server_request *
     (void)snprintf(sts.head, sizeof sts.head, "%s", q->head);
     (void)snprintf(sts.body, sizeof sts.body, "%s", q->body);
     if (sts.refuse_from && sts.asked >= sts.refuse_from) {
-        http_server_answer(answer, 403, "", "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code>"
+        http_server_respond(answer, 403, "", "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code>"
                            "<Message>not authorized to perform sts:AssumeRole</Message></Error></ErrorResponse>");
         return HTTP_SERVER_KEEP;
     }
@@ -33,7 +33,7 @@ static enum http_server_then serve(void *arg, const struct http_server_request *
                    "<AccessKeyId>ROLE%u</AccessKeyId><SecretAccessKey>a/b+c</SecretAccessKey>"
                    "<SessionToken>session-%u</SessionToken><Expiration>%s</Expiration></Credentials>"
                    "</AssumeRoleResult></AssumeRoleResponse>", sts.asked, sts.asked, when);
-    http_server_answer(answer, 200, "", body);
+    http_server_respond(answer, 200, "", body);
     return HTTP_SERVER_KEEP;
 }
 

@@ -116,15 +116,15 @@ static enum http_server_then metadata(void *arg, const struct http_server_reques
     (void)arg;
     bed.asked++;
     if (strstr(q->head, "PUT /latest/api/token ") && http_server_header(q, "X-aws-ec2-metadata-token-ttl-seconds"))
-        http_server_answer(answer, 200, "", "imds-token");
+        http_server_respond(answer, 200, "", "imds-token");
     else if (strstr(q->head, "GET /latest/meta-data/iam/security-credentials/ ") && has_token)
-        http_server_answer(answer, 200, "", "my-role\n");
+        http_server_respond(answer, 200, "", "my-role\n");
     else if (strstr(q->head, "GET /latest/meta-data/iam/security-credentials/my-role ") && has_token)
         answer_json(answer, "INSTANCE");
     else if (strstr(q->head, "GET /container ") && http_server_header(q, "Authorization"))
         answer_json(answer, "CONTAINER");
     else
-        http_server_answer(answer, 404, "", "no");
+        http_server_respond(answer, 404, "", "no");
     return HTTP_SERVER_KEEP;
 }
 
@@ -229,7 +229,7 @@ static const char *said[3];
 static enum http_server_then say(void *arg, const struct http_server_request *q, struct buf *answer)
 {
     (void)arg, (void)q;
-    http_server_answer(answer, 200, "", said[bed.asked++]);
+    http_server_respond(answer, 200, "", said[bed.asked++]);
     return HTTP_SERVER_KEEP;
 }
 

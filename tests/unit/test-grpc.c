@@ -287,7 +287,7 @@ static void a_message_is_unpacked_when_it_is_whole_and_plain(void **state)
         answer_call();
         assert_int_equal(call[0].error, 0);
         assert_int_equal(call[0].status, GRPC_OK);
-        assert_int_equal(call[0].answer.len, rows[i].want);
+        assert_int_equal(call[0].response.len, rows[i].want);
         answer_end();
     }
 }
@@ -302,7 +302,7 @@ static void a_page_of_a_proxy_counts_by_its_status(void **state)
     assert_int_equal(call[0].error, 0);
     assert_int_equal(call[0].http_status, 503);
     assert_int_equal(call[0].status, -1);
-    assert_int_equal(call[0].answer.len, 0);
+    assert_int_equal(call[0].response.len, 0);
     answer_end();
 }
 

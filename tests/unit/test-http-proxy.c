@@ -52,7 +52,7 @@ static void submit_to(const struct http_peer *peer, const char *url, uint64_t ti
 {
     is_done = false;
     request = (struct http_request){.method = "POST", .url = url, .body = "x", .body_len = 1, .peer = peer,
-                                    .timeout_ns = timeout_ns, .done = on_done, .answer = request.answer};
+                                    .timeout_ns = timeout_ns, .done = on_done, .response = request.response};
     http_submit(engine, &request);
 }
 
@@ -70,7 +70,7 @@ static void wait_done(void)
 static enum http_server_then answer(void *arg, const struct http_server_request *q, struct buf *out)
 {
     (void)arg, (void)q;
-    http_server_answer(out, 207, "", "");
+    http_server_respond(out, 207, "", "");
     return HTTP_SERVER_CLOSE;
 }
 
@@ -241,7 +241,7 @@ static void one_that_says_nothing_to_connect_is_told(void **state)
 static enum http_server_then send_elsewhere(void *arg, const struct http_server_request *q, struct buf *out)
 {
     (void)q;
-    http_server_answer(out, 307, arg, "");
+    http_server_respond(out, 307, arg, "");
     return HTTP_SERVER_KEEP;
 }
 

@@ -63,7 +63,7 @@ static struct http_request *post(unsigned i, const char *body)
 {
     struct http_request *q = &bed.q[i];
     *q = (struct http_request){.method = "POST", .url = bed.url, .body = body, .body_len = strlen(body),
-                               .timeout_ns = TIMEOUT_NS, .done = on_done, .answer = q->answer};
+                               .timeout_ns = TIMEOUT_NS, .done = on_done, .response = q->response};
     http_submit(bed.http, q);
     return q;
 }
@@ -85,7 +85,7 @@ static enum http_server_then echo(void *arg, const struct http_server_request *q
     (void)arg;
     if (q->connection >= connections_seen)
         connections_seen = q->connection + 1;
-    http_server_answer(answer, 200, "", q->body);
+    http_server_respond(answer, 200, "", q->body);
     return HTTP_SERVER_KEEP;
 }
 
@@ -98,7 +98,7 @@ static void connections_are_kept_on(enum io_kind kind)
         wait_for(i + 1);
         assert_int_equal(q->error, 0);
         assert_int_equal(q->status, 200);
-        assert_int_equal(q->answer.len, i % 2 ? 3 : 4);
+        assert_int_equal(q->response.len, i % 2 ? 3 : 4);
         assert_int_equal(http_classify(q), HTTP_CLASS_OK);
     }
     end();
@@ -125,8 +125,8 @@ static void many_at_once_each_get_their_own_answer(void **state)
     assert_int_equal(bed.done, 0); /* never inside http_submit() */
     wait_for(ARRAY_COUNT(bed.q));
     for (unsigned i = 0; i < ARRAY_COUNT(bed.q); i++) {
-        assert_int_equal(bed.q[i].answer.len, strlen(body[i]));
-        assert_memory_equal(bed.q[i].answer.data, body[i], strlen(body[i]));
+        assert_int_equal(bed.q[i].response.len, strlen(body[i]));
+        assert_memory_equal(bed.q[i].response.data, body[i], strlen(body[i]));
     }
     end();
 }
@@ -134,7 +134,7 @@ static void many_at_once_each_get_their_own_answer(void **state)
 static enum http_server_then note_headers(void *arg, const struct http_server_request *q, struct buf *answer)
 {
     (void)snprintf(arg, 4096, "%s", q->head);
-    http_server_answer(answer, 204, "", "");
+    http_server_respond(answer, 204, "", "");
     return HTTP_SERVER_KEEP;
 }
 
@@ -175,7 +175,7 @@ static void a_unix_socket_is_reached(void **state)
     http_submit(bed.http, &bed.q[0]);
     wait_for(1);
     assert_int_equal(bed.q[0].status, 200);
-    assert_int_equal(bed.q[0].answer.len, 5);
+    assert_int_equal(bed.q[0].response.len, 5);
     http_server_stop(own);
     end();
     (void)unlink(socket_path);
@@ -223,7 +223,7 @@ static void trouble_of_the_network_is_an_errno_and_a_retry(void **state)
             fail_msg("%s: %d: %s", cases[i].what, q->error, q->reason);
         assert_int_equal(q->status, 0);
         assert_int_equal(http_classify(q), HTTP_CLASS_RETRY);
-        assert_true(q->answer.len <= HTTP_ANSWER_MAX);
+        assert_true(q->response.len <= HTTP_RESPONSE_MAX);
         assert_true(strlen(q->reason) > 5);
     }
     end();
@@ -244,7 +244,7 @@ static void an_answer_that_is_too_long_counts_by_its_status(void **state)
         assert_int_equal(q->status, cases[i].status);
         assert_int_equal(http_classify(q), cases[i].class);
         assert_true(q->is_cut);
-        assert_true(q->answer.len > 0 && q->answer.len <= HTTP_ANSWER_MAX);
+        assert_true(q->response.len > 0 && q->response.len <= HTTP_RESPONSE_MAX);
     }
     end();
 }
@@ -485,7 +485,7 @@ static enum http_server_then say_status(void *arg, const struct http_server_requ
     (void)arg;
     (void)strftime(headers, sizeof headers, "Retry-After: %a, %d %b %Y %H:%M:%S GMT\r\n", gmtime(&later));
     const int status = (int)strtol(q->body, NULL, 10);
-    http_server_answer(answer, status, status == 429 ? "Retry-After: 7\r\n" : status == 503 ? headers :
+    http_server_respond(answer, status, status == 429 ? "Retry-After: 7\r\n" : status == 503 ? headers :
                        status == 302 ? "Location: /elsewhere\r\n" : "", "be\nslow\x01 down");
     return HTTP_SERVER_KEEP;
 }
@@ -523,7 +523,7 @@ static enum http_server_then want_tls(void *arg, const struct http_server_reques
         "<p>Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />", "no such field",
     };
     (void)arg;
-    http_server_answer(answer, 400, "", says[strtol(q->body, NULL, 10)]);
+    http_server_respond(answer, 400, "", says[strtol(q->body, NULL, 10)]);
     return HTTP_SERVER_KEEP;
 }
 
@@ -546,11 +546,11 @@ static enum http_server_then send_elsewhere(void *arg, const struct http_server_
 {
     (void)arg;
     if (strstr(q->head, "POST /in "))
-        http_server_answer(answer, 301, "Location: /there\r\n", "");
+        http_server_respond(answer, 301, "Location: /there\r\n", "");
     else if (strstr(q->head, "POST /there "))
-        http_server_answer(answer, 200, "", q->body);
+        http_server_respond(answer, 200, "", q->body);
     else
-        http_server_answer(answer, 500, "", "");
+        http_server_respond(answer, 500, "", "");
     return HTTP_SERVER_KEEP;
 }
 
@@ -567,7 +567,7 @@ static void a_redirect_is_followed_only_where_asked_for(void **state)
     http_submit(bed.http, &bed.q[1]);
     wait_for(2);
     assert_int_equal(bed.q[1].status, 200);
-    assert_int_equal(bed.q[1].answer.len, 4);
+    assert_int_equal(bed.q[1].response.len, 4);
     end();
 }
 
@@ -575,7 +575,7 @@ static enum http_server_then send_in_circles(void *arg, const struct http_server
 {
     (void)q;
     ++*(unsigned *)arg;
-    http_server_answer(answer, 302, "Location: /in\r\n", "");
+    http_server_respond(answer, 302, "Location: /in\r\n", "");
     return HTTP_SERVER_KEEP;
 }
 
@@ -609,8 +609,8 @@ static void a_redirect_takes_along_a_body_that_is_read_in_portions(void **state)
     http_submit(bed.http, &bed.q[0]);
     wait_for(1);
     assert_int_equal(bed.q[0].status, 200);
-    assert_int_equal(bed.q[0].answer.len, LONG_BODY);
-    assert_memory_equal(bed.q[0].answer.data, long_body, LONG_BODY);
+    assert_int_equal(bed.q[0].response.len, LONG_BODY);
+    assert_memory_equal(bed.q[0].response.data, long_body, LONG_BODY);
     end();
 }
 
@@ -633,7 +633,7 @@ static void redirects_are_followed_as_often_as_asked_for(void **state)
 static enum http_server_then echo_headers(void *arg, const struct http_server_request *q, struct buf *answer)
 {
     (void)arg;
-    http_server_answer(answer, 400, "", q->head + strlen("POST /in HTTP/1.1\r\n"));
+    http_server_respond(answer, 400, "", q->head + strlen("POST /in HTTP/1.1\r\n"));
     return HTTP_SERVER_KEEP;
 }
 

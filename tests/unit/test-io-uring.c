@@ -147,7 +147,7 @@ static void timers_end_whatever_the_kernel_refuses(void **state)
     io_free(io);
 }
 
-static void a_quick_write_is_made_at_once_and_reported_in_a_turn(void **state)
+static void an_inline_write_is_made_at_once_and_reported_in_a_turn(void **state)
 {
     struct io *const io = new_or_skip(IO_URING);
     const int fd = temp_file(0);
@@ -156,7 +156,7 @@ static void a_quick_write_is_made_at_once_and_reported_in_a_turn(void **state)
     struct probe bad = probe_rw(IO_WRITE, -1, "ab", 2, 0);
     char text[7] = { 0 };
 
-    w.req.is_quick = v.req.is_quick = bad.req.is_quick = true;
+    w.req.is_inline = v.req.is_inline = bad.req.is_inline = true;
     probe_submit(io, &w);
     probe_submit(io, &v);
     probe_submit(io, &bad);
@@ -171,15 +171,15 @@ static void a_quick_write_is_made_at_once_and_reported_in_a_turn(void **state)
     close(fd);
 }
 
-static void where_quick_writes_were_slow_the_kernel_makes_them(void **state)
+static void where_inline_writes_were_slow_the_kernel_makes_them(void **state)
 {
     struct io *const io = new_or_skip(IO_URING);
     const int fd = temp_file(0);
     struct probe w = probe_rw(IO_WRITE, fd, "ab", 2, 0);
     char text[2];
 
-    w.req.is_quick = true;
-    uring_of(io)->quick.not_until_ns = UINT64_MAX;
+    w.req.is_inline = true;
+    uring_of(io)->inline_writes.not_until_ns = UINT64_MAX;
     probe_submit(io, &w);
     assert_int_equal(pread(fd, text, 2, 0), 0);
     assert_int_equal(uring_of(io)->kernel.count, 1);
@@ -263,8 +263,8 @@ int main(void)
         cmocka_unit_test(what_the_kernel_refuses_is_passed_later),
         cmocka_unit_test(freeing_a_refused_queue_completes_all),
         cmocka_unit_test(timers_end_whatever_the_kernel_refuses),
-        cmocka_unit_test(a_quick_write_is_made_at_once_and_reported_in_a_turn),
-        cmocka_unit_test(where_quick_writes_were_slow_the_kernel_makes_them),
+        cmocka_unit_test(an_inline_write_is_made_at_once_and_reported_in_a_turn),
+        cmocka_unit_test(where_inline_writes_were_slow_the_kernel_makes_them),
         cmocka_unit_test(an_uncached_write_is_asked_for_and_made_or_refused),
         cmocka_unit_test(an_older_kernel_gets_fewer_flags),
         cmocka_unit_test(a_blocked_io_uring_is_named_as_the_reason),

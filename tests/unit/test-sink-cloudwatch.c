@@ -16,14 +16,14 @@ static enum http_server_then logs(void *arg, const struct http_server_request *q
     (void)snprintf(actions + strlen(actions), sizeof actions - strlen(actions), "%s ", target + 14);
     note(q);
     if (!error)
-        http_server_answer(answer, 200, "", "{}");
+        http_server_respond(answer, 200, "", "{}");
     else if (*error == '{')
-        http_server_answer(answer, 200, "", error);
+        http_server_respond(answer, 200, "", error);
     else {
         char body[300];
         (void)snprintf(body, sizeof body, "{\"__type\":\"com.amazonaws.logs#%s\",\"message\":\"so it is\","
                        "\"expectedSequenceToken\":\"next-token\"}", error);
-        http_server_answer(answer, 400, "", body);
+        http_server_respond(answer, 400, "", body);
     }
     return HTTP_SERVER_KEEP;
 }

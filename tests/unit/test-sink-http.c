@@ -17,7 +17,7 @@ static enum http_server_then tell(void *arg, const struct http_server_request *q
     const int now = seen.requests < ARRAY_COUNT(status) ? status[seen.requests] : 0;
     (void)arg;
     note(q);
-    http_server_answer(answer, now ? now : 200, now == 429 ? "Retry-After: 3\r\n" : "", "told");
+    http_server_respond(answer, now ? now : 200, now == 429 ? "Retry-After: 3\r\n" : "", "told");
     return HTTP_SERVER_KEEP;
 }
 
@@ -249,7 +249,7 @@ static enum http_server_then close_used(void *arg, const struct http_server_requ
     note(q);
     if (q->number == 1)
         return HTTP_SERVER_RESET;
-    http_server_answer(answer, 200, "", "told");
+    http_server_respond(answer, 200, "", "told");
     return HTTP_SERVER_KEEP;
 }
 
@@ -305,7 +305,7 @@ static enum http_server_then send_away(void *arg, const struct http_server_reque
         (void)snprintf(line, sizeof line, "Location: http://127.0.0.1:%u/there\r\n", elsewhere_port);
     if (strstr(q->head, "POST /there "))
         return tell(arg, q, answer);
-    http_server_answer(answer, 307, line, "");
+    http_server_respond(answer, 307, line, "");
     return HTTP_SERVER_KEEP;
 }
 

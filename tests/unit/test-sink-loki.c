@@ -15,7 +15,7 @@ static enum http_server_then tell(void *arg, const struct http_server_request *q
 {
     (void)arg;
     note(q);
-    http_server_answer(answer, answer_with.status, "", answer_with.text);
+    http_server_respond(answer, answer_with.status, "", answer_with.text);
     return HTTP_SERVER_KEEP;
 }
 

@@ -464,7 +464,7 @@ static void partial_success_is_told_and_names_records_only_when_it_is_all(void *
 
 static void answers_that_are_no_message_count_by_their_status(void **state)
 {
-    static const struct { int status; const char *answer; enum sink_outcome outcome; } cases[] = {
+    static const struct { int status; const char *response; enum sink_outcome outcome; } cases[] = {
         {200, "", SINK_DELIVERED}, {200, "{}", SINK_DELIVERED}, {200, "\x0a\x7f\x08\x02", SINK_DELIVERED},
         {202, "", SINK_DELIVERED}, {429, "", SINK_RETRY}, {503, "", SINK_RETRY}, {502, "", SINK_RETRY},
         {504, "", SINK_RETRY}, {400, "\x08\x03\x12\x03" "bad", SINK_REFUSED}, {401, "", SINK_BROKEN},
@@ -473,7 +473,7 @@ static void answers_that_are_no_message_count_by_their_status(void **state)
     start("");
     name_entries(1);
     for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
-        answer_with(cases[i].status, cases[i].answer, strlen(cases[i].answer));
+        answer_with(cases[i].status, cases[i].response, strlen(cases[i].response));
         assert_int_equal(send_all(1, 1)->outcome, cases[i].outcome);
     }
     end();
@@ -481,7 +481,7 @@ static void answers_that_are_no_message_count_by_their_status(void **state)
 
 static void an_answer_that_is_too_long_counts_by_its_status_and_is_told_once(void **state)
 {
-    const size_t len = HTTP_ANSWER_MAX + 1;
+    const size_t len = HTTP_RESPONSE_MAX + 1;
     char *const long_one = calloc(1, len);
     (void)state;
     for (unsigned i = 0; i < 2; i++) {

@@ -168,7 +168,7 @@ void flight_deadlines(struct remote *r)
 static uint64_t bundle_deadline(const struct remote *r, const struct bundle *b)
 {
     uint64_t at = UINT64_MAX;
-    if (b->state == BUNDLE_ANSWERED)
+    if (b->state == BUNDLE_DONE)
         return b->is_spilling ? UINT64_MAX : 0;
     if (b->state == BUNDLE_SENT)
         return b->was_cancelled ? UINT64_MAX : b->q.deadline_ns;
@@ -203,12 +203,12 @@ uint64_t flight_deadline(const struct remote *r)
     return first;
 }
 
-void flight_answered(struct sink *s, struct sink_request *q, const struct sink_result *result)
+void flight_done(struct sink *s, struct sink_request *q, const struct sink_result *result)
 {
     struct bundle *b = q->core;
     const uint32_t count = result->outcome == SINK_DELIVERED ? result->rejected_count + result->retry_count : 0;
     CHECK(b->state == BUNDLE_SENT && count <= b->count);
-    b->state = BUNDLE_ANSWERED;
+    b->state = BUNDLE_DONE;
     b->result = *result;
     b->result.rejected = b->result.retry = NULL;
     b->result.reason[sizeof b->result.reason - 1] = '\0';

@@ -49,7 +49,7 @@ struct queue {
     uint64_t records, bytes, payload;
 };
 
-enum bundle_state { BUNDLE_WAITS, BUNDLE_SENT, BUNDLE_ANSWERED };
+enum bundle_state { BUNDLE_WAITS, BUNDLE_SENT, BUNDLE_DONE };
 
 struct bundle {
     struct bundle *next;
@@ -116,7 +116,7 @@ struct remote {
     struct doomed *doomed;     /* to become dead letters */
     uint32_t doomed_count, doomed_cap, doomed_writing;
     uint64_t dead_again_ns;
-    struct answered_stream stream;
+    struct acked_stream stream;
     uint64_t streamed;         /* records that have a number in it */
     struct remote_ticket **settled;
     uint32_t settled_count, settled_cap;
@@ -166,10 +166,10 @@ bool remote_is_strict(const struct remote *r); /* one request at a time, in orde
 void flight_send_all(struct remote *r);
 void flight_deadlines(struct remote *r);
 uint64_t flight_deadline(const struct remote *r);
-void flight_answered(struct sink *s, struct sink_request *q, const struct sink_result *result);
+void flight_done(struct sink *s, struct sink_request *q, const struct sink_result *result);
 void bundle_remove(struct remote *r, struct bundle *b);
 /* answer.c */
-void answers_take(struct remote *r);
+void outcomes_take(struct remote *r);
 /* doom.c */
 void doom_item(struct remote *r, const struct item *i, struct doom *d);
 struct doom *doom_new(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

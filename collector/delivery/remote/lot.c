@@ -108,11 +108,11 @@ static void lot_note(const struct remote *r, const struct lot *l, const struct e
     if (!l->ticket || !r->stream.to)
         return;
     if (l->unsettled == 0 && !l->ticket->is_shared)
-        answered_pass(&r->stream, l->first + index, n);
+        acked_pass(&r->stream, l->first + index, n);
     else if (entry)
-        answered_entries(&r->stream, l->first + index, entry, n);
+        acked_entries(&r->stream, l->first + index, entry, n);
     else if (l->is_image && n == l->parcel->records)
-        answered_image(&r->stream, l->first, l->parcel);
+        acked_image(&r->stream, l->first, l->parcel);
 }
 
 void lot_settle(struct remote *r, struct lot *l, const struct entry_head *entry, uint32_t index, uint32_t n)

@@ -85,9 +85,9 @@ static void on_unnoted(void *arg, const struct spool_block_head *h, const char *
 {
     const struct remote *r = arg;
     if (h->kind == SPOOL_IMAGE)
-        answered_found_image(r->stream.to, r->stream.identity, raw, h->raw_bytes);
+        acked_found_image(r->stream.to, r->stream.identity, raw, h->raw_bytes);
     else
-        answered_found_entries(r->stream.to, r->stream.identity, raw, h->raw_bytes);
+        acked_found_entries(r->stream.to, r->stream.identity, raw, h->raw_bytes);
 }
 
 void remote_noted(struct remote *r)
@@ -127,12 +127,12 @@ int remote_open(struct sink *s, const struct remote_config *cfg, struct remote *
     r->cfg = *cfg;
     r->d = &s->delivery;
     r->random = cfg->seed ? cfg->seed : clock_mono_ns();
-    r->stream = answered_begin(cfg->answered, cfg->identity);
+    r->stream = acked_begin(cfg->acked, cfg->identity);
     adapt_init(&r->adapt);
     queue_init(&r->fresh);
     queue_init(&r->old);
     limits_read(r);
-    s->request_done = flight_answered;
+    s->request_done = flight_done;
     remote_format_id(s, format, sizeof format);
     int n = spool_begin(r, format, e);
     if (n == 0)
@@ -142,7 +142,7 @@ int remote_open(struct sink *s, const struct remote_config *cfg, struct remote *
         free(r);
         return n;
     }
-    if (r->spool && cfg->answered)
+    if (r->spool && cfg->acked)
         spool_unnoted(r->spool, on_unnoted, r);
     remote_noted(r);
     s->core = r;
@@ -396,7 +396,7 @@ void remote_run(struct remote *r, uint64_t now_ns)
     r->now_ns = now_ns;
     limits_read(r);
     spill_run(r);
-    answers_take(r);
+    outcomes_take(r);
     doom_write(r);
     if (settle_all(r) && r->cfg.on_taken)
         r->cfg.on_taken(r->cfg.message_arg);

@@ -1,6 +1,6 @@
 #include "collector/delivery/spool/journal.h"
 
-#include "collector/io/quick.h"
+#include "collector/io/inline_write.h"
 #include "lib/base/atomics.h"
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
@@ -74,7 +74,7 @@ static int map_file(struct journal *j, int fd, const char *path, struct err *e)
 static int reserve(int fd, const char *path, struct err *e)
 {
     int r;
-    if (!quick_is_local(fd))
+    if (!inline_is_local(fd))
         return err_set(e, -EOPNOTSUPP, "%s: this file system may hang in any call", path);
     do {
         r = fallocate(fd, 0, 0, JOURNAL_BYTES) < 0 ? -errno : 0;

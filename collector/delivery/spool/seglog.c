@@ -1,6 +1,6 @@
 #include "collector/delivery/spool/seglog.h"
 
-#include "collector/io/quick.h"
+#include "collector/io/inline_write.h"
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
@@ -170,7 +170,7 @@ static void request(struct seglog *l, enum seglog_step step, enum io_op op, int 
     l->req.data = is_sealed ? l->sealed + (l->group_done - l->group_len) : l->group + l->group_done;
     l->req.len = op == IO_WRITE ? (uint32_t)((is_sealed ? group_bytes(l) : l->group_len) - l->group_done) : 0;
     l->req.offset = op == IO_WRITE ? (int64_t)(l->last->bytes + l->group_done) : 0;
-    l->req.is_quick = op == IO_WRITE && l->is_quick && l->is_local;
+    l->req.is_inline = op == IO_WRITE && l->is_inline && l->is_local;
     l->req.is_uncached = op == IO_WRITE && is_sealed && l->is_uncached && !l->is_uncached_refused;
     l->req.buf_index = -1;
     l->req.done = on_done;
@@ -194,7 +194,7 @@ static int segment_begin(struct seglog *l)
         return fd;
     }
     l->fd = fd;
-    l->is_local = quick_is_local(fd);
+    l->is_local = inline_is_local(fd);
     if (l->last)
         l->last->next = seg;
     else

@@ -65,7 +65,7 @@ struct seglog {
     uint64_t group_sequence, group_records;
     uint32_t group_blocks;
     bool is_uncached, is_uncached_refused; /* of sealed blocks, see io_req; by the kernel or the file system */
-    bool is_quick;          /* it is to be written at once, where that is quick: see io_req */
+    bool is_inline;          /* it is to be written at once, where that is quick: see io_req */
     enum seglog_step step;
     int result;
     struct io_req req;

@@ -172,7 +172,7 @@ void spool_journal_start(struct spool *s, uint64_t now_ns)
                                    &s->drain_records);
     while (s->log.bytes + len > max && spool_evict(s, &s->counts.dropped_size))
         ;
-    s->log.is_quick = s->journal.bytes > CROWDED;
+    s->log.is_inline = s->journal.bytes > CROWDED;
     s->log.is_uncached = is_much(s, len);
     int r = seglog_add_sealed(&s->log, blocks, len, s->journal.first, s->drain_records);
     if (r == 0)

@@ -42,7 +42,7 @@ static void blocks_free(struct spool_group *g)
 static void group_clear(struct spool *s)
 {
     struct spool_group *g = &s->group;
-    s->log.is_quick = false;
+    s->log.is_inline = false;
     blocks_free(g);
     g->raw_len = g->records = 0;
     g->raw_total = g->total = 0;
@@ -156,7 +156,7 @@ static int image_add(struct spool *s, const struct spool_block_head *h, const ch
         .oldest_ns = h->oldest_ns, .time_ns = h->time_ns });
     if (!sequence)
         return -ENOMEM;
-    s->log.is_quick = true; /* the ring is short, and waits for it */
+    s->log.is_inline = true; /* the ring is short, and waits for it */
     g->total += h->records;
     g->raw_total += len;
     return 0;

@@ -1,4 +1,4 @@
-#include "collector/io/quick.h"
+#include "collector/io/inline_write.h"
 
 #include "collector/io/io_ops.h"
 #include "lib/base/clock.h"
@@ -14,43 +14,43 @@ static const uint64_t took_ns_max = 20 * NS_PER_MS;
 static const uint64_t pause_ns_min = 10 * NS_PER_S;
 static const uint64_t pause_ns_max = 3600 * NS_PER_S;
 
-enum quick_way quick_choose(struct quick *q, uint64_t bytes)
+enum inline_way inline_choose(struct inline_writes *q, uint64_t bytes)
 {
-    if (q->is_refused || bytes < QUICK_LARGE_BYTES)
-        return QUICK_CACHED;
+    if (q->is_refused || bytes < INLINE_LARGE_BYTES)
+        return INLINE_CACHED;
     if (q->uncached_left > 0) {
         if (--q->uncached_left == 0)
-            q->cost[QUICK_CACHED] = 0; /* find out anew */
-        return QUICK_UNCACHED;
+            q->cost[INLINE_CACHED] = 0; /* find out anew */
+        return INLINE_UNCACHED;
     }
-    return q->cached++ % QUICK_SAMPLE_EVERY == 0 ? QUICK_UNCACHED : QUICK_CACHED;
+    return q->cached++ % INLINE_SAMPLE_EVERY == 0 ? INLINE_UNCACHED : INLINE_CACHED;
 }
 
-static void cache_is_slow(struct quick *q)
+static void cache_is_slow(struct inline_writes *q)
 {
-    if (q->uncached_next < QUICK_UNCACHED_MIN)
-        q->uncached_next = QUICK_UNCACHED_MIN;
+    if (q->uncached_next < INLINE_UNCACHED_MIN)
+        q->uncached_next = INLINE_UNCACHED_MIN;
     q->cached = 0;
     q->uncached_left = q->uncached_next;
-    q->uncached_next = q->uncached_next < QUICK_UNCACHED_MAX / 2 ? q->uncached_next * 2 : QUICK_UNCACHED_MAX;
+    q->uncached_next = q->uncached_next < INLINE_UNCACHED_MAX / 2 ? q->uncached_next * 2 : INLINE_UNCACHED_MAX;
 }
 
-void quick_learn(struct quick *q, enum quick_way way, uint64_t bytes, uint64_t took_ns)
+void inline_learn(struct inline_writes *q, enum inline_way way, uint64_t bytes, uint64_t took_ns)
 {
     uint64_t *const cost = &q->cost[way];
     uint64_t now = took_ns * 1000 / bytes + 1;
     if (*cost && now > *cost * 2) /* perhaps the thread was not running: one such is no proof */
         now = *cost * 2;
     *cost = *cost ? (*cost * 3 + now) / 4 : now;
-    const bool known = q->cost[QUICK_CACHED] && q->cost[QUICK_UNCACHED];
-    const bool is_cache_faster = known && q->cost[QUICK_CACHED] < q->cost[QUICK_UNCACHED];
-    if (way == QUICK_UNCACHED && q->uncached_left > 0 && is_cache_faster) {
+    const bool known = q->cost[INLINE_CACHED] && q->cost[INLINE_UNCACHED];
+    const bool is_cache_faster = known && q->cost[INLINE_CACHED] < q->cost[INLINE_UNCACHED];
+    if (way == INLINE_UNCACHED && q->uncached_left > 0 && is_cache_faster) {
         q->uncached_left = 0;
-        q->cost[QUICK_CACHED] = 0;
+        q->cost[INLINE_CACHED] = 0;
     }
-    if (way == QUICK_CACHED && known && !is_cache_faster)
+    if (way == INLINE_CACHED && known && !is_cache_faster)
         cache_is_slow(q);
-    else if (q->cached > QUICK_FORGET)
+    else if (q->cached > INLINE_FORGET)
         q->uncached_next = 0;
 }
 
@@ -63,22 +63,22 @@ static ssize_t make(const struct io_req *req, int flags)
     return n < 0 ? -errno : n;
 }
 
-bool quick_write(struct quick *q, const struct io_req *req, int *ret_result)
+bool inline_write(struct inline_writes *q, const struct io_req *req, int *ret_result)
 {
     const uint64_t start = clock_mono_ns();
     if (start < q->not_until_ns)
         return false;
-    const enum quick_way way = quick_choose(q, io_req_bytes(req));
-    ssize_t n = make(req, way == QUICK_UNCACHED ? RWF_DONTCACHE : 0);
-    if (n == -EOPNOTSUPP && way == QUICK_UNCACHED) {
+    const enum inline_way way = inline_choose(q, io_req_bytes(req));
+    ssize_t n = make(req, way == INLINE_UNCACHED ? RWF_DONTCACHE : 0);
+    if (n == -EOPNOTSUPP && way == INLINE_UNCACHED) {
         q->is_refused = true;
         n = make(req, 0);
     }
     *ret_result = (int)n;
     const uint64_t took = clock_mono_ns() - start;
-    if (n >= QUICK_LARGE_BYTES)
-        quick_learn(q, way, (uint64_t)n, took);
-    if (took > took_ns_max && way == QUICK_CACHED) {
+    if (n >= INLINE_LARGE_BYTES)
+        inline_learn(q, way, (uint64_t)n, took);
+    if (took > took_ns_max && way == INLINE_CACHED) {
         q->pause_ns = q->pause_ns ? q->pause_ns * 2 : pause_ns_min;
         if (q->pause_ns > pause_ns_max)
             q->pause_ns = pause_ns_max;
@@ -87,7 +87,7 @@ bool quick_write(struct quick *q, const struct io_req *req, int *ret_result)
     return true;
 }
 
-bool quick_is_local(int fd)
+bool inline_is_local(int fd)
 {
     struct statfs fs;
     if (fstatfs(fd, &fs) < 0)

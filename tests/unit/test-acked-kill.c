@@ -1,6 +1,6 @@
 /* Collectors that are killed at any step, with a slow file and two servers whose requests are full in the middle of
  * batches: nothing is lost, the books balance, and what a server gets twice was in a request that was sent and whose
- * answer the collector had not taken when it was killed. ANSWERED_SEED repeats a run; an argument says how many worlds
+ * answer the collector had not taken when it was killed. ACKED_SEED repeats a run; an argument says how many worlds
  * there are. */
 #include "collector/delivery/pump.h"
 #include "lib/base/fault.h"
@@ -22,7 +22,7 @@
 
 #include <cmocka.h>
 
-enum { RECORDS = 3000, LANES = 3, KILLS = 30, HELD_MAX = 64, ANSWERED_MAX = 4096, SERVERS = 2, WITH_SPOOL = 1 };
+enum { RECORDS = 3000, LANES = 3, KILLS = 30, HELD_MAX = 64, ACKED_MAX = 4096, SERVERS = 2, WITH_SPOOL = 1 };
 
 /* What survives a kill: the ring, and what the servers have and know. */
 struct world {
@@ -41,7 +41,7 @@ struct server {
     struct sink *sink;
     struct sink_request *held[HELD_MAX];
     uint32_t held_count;
-    uint32_t answered[ANSWERED_MAX], answered_count; /* records whose answers were given */
+    uint32_t acked[ACKED_MAX], acked_count; /* records whose answers were given */
     uint32_t answers; /* in this turn */
 };
 
@@ -98,8 +98,8 @@ static void answer(struct server *v, struct sink_request *q, bool is_failure)
             again[a.retry_count++] = i;
         else if (!is_failure)
             w->delivered[v->number][n]++;
-        CHECK(v->answered_count < ANSWERED_MAX);
-        v->answered[v->answered_count++] = n;
+        CHECK(v->acked_count < ACKED_MAX);
+        v->acked[v->acked_count++] = n;
     }
     v->answers++;
     sink_request_done(v->sink, q, &a);
@@ -212,7 +212,7 @@ static void open_collector(void)
         (void)fprintf(stderr, "%s\n", e.text);
         abort();
     }
-    CHECK(pipeline.answered);
+    CHECK(pipeline.acked);
     CHECK(drain_init(&drain, &segments, UINT32_MAX, false, &e) == 0);
     drain_set_fences(&drain, pipeline.fences, pipeline.fences_count);
 }
@@ -253,16 +253,16 @@ static void take_answers(struct server *v, const struct remote *r, uint32_t give
     if (s.in_flight - v->held_count > v->answers)
         return;
     for (uint32_t k = 0; k < given; k++)
-        w->under_way[v->number][v->answered[k]]--;
-    v->answered_count -= given;
-    memmove(v->answered, v->answered + given, v->answered_count * sizeof *v->answered);
+        w->under_way[v->number][v->acked[k]]--;
+    v->acked_count -= given;
+    memmove(v->acked, v->acked + given, v->acked_count * sizeof *v->acked);
 }
 
 static void run(void)
 {
     uint32_t given[SERVERS];
     for (uint32_t i = 0; i < SERVERS; i++) {
-        given[i] = server[i].answered_count;
+        given[i] = server[i].acked_count;
         server[i].answers = 0;
     }
     CHECK(io_turn(pipeline.io, io_inflight(pipeline.io) ? clock_mono_ns() + NS_PER_MS : 0) >= 0);
@@ -325,7 +325,7 @@ static void live_to_the_end(void)
         CHECK(clock_mono_ns() < until_ns);
         step();
     }
-    CHECK(answered_count(pipeline.answered) == 0); /* all is released */
+    CHECK(acked_count(pipeline.acked) == 0); /* all is released */
     w->finished = 1;
     _exit(0);
 }
@@ -396,7 +396,7 @@ static int on_file(const char *path, const struct stat *st, int kind, struct FTW
 static void ring_make(void)
 {
     char path[128];
-    (void)snprintf(dir, sizeof dir, "/dev/shm/test-answered-XXXXXX");
+    (void)snprintf(dir, sizeof dir, "/dev/shm/test-acked-XXXXXX");
     assert_non_null(mkdtemp(dir));
     (void)snprintf(path, sizeof path, "%s/a.ring", dir);
     const int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
@@ -428,12 +428,12 @@ static void world_run(uint64_t seed)
 static void what_comes_twice_was_in_a_request_under_way_at_a_kill(void **state)
 {
     (void)state;
-    const char *given = getenv("ANSWERED_SEED");
+    const char *given = getenv("ACKED_SEED");
     const uint64_t seed = given ? strtoull(given, NULL, 10) : clock_mono_ns();
     w = mmap(NULL, sizeof *w, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(w != MAP_FAILED);
     for (unsigned i = 0; i < (given ? 1 : worlds); i++) {
-        print_message("ANSWERED_SEED=%" PRIu64 "\n", seed + i);
+        print_message("ACKED_SEED=%" PRIu64 "\n", seed + i);
         world_run(seed + i);
     }
 }

@@ -1,4 +1,4 @@
-#include "collector/delivery/answered/slots.h"
+#include "collector/delivery/acked/slots.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 
@@ -21,8 +21,8 @@ enum { RECORDS = 400, OURS = 7, OTHER = 8 };
 
 struct place {
     char dir[64], file[96];
-    struct answered *a;
-    struct answered_stream s;
+    struct acked *a;
+    struct acked_stream s;
     struct parcel *p;
     const struct entry_head *entry[RECORDS];
     bool settled[RECORDS];
@@ -38,9 +38,9 @@ static uint64_t draw(struct place *x, uint64_t below)
 static int setup(void **state)
 {
     struct place *x = calloc(1, sizeof *x);
-    (void)snprintf(x->dir, sizeof x->dir, "/tmp/test-answered-XXXXXX");
+    (void)snprintf(x->dir, sizeof x->dir, "/tmp/test-acked-XXXXXX");
     assert_non_null(mkdtemp(x->dir));
-    (void)snprintf(x->file, sizeof x->file, "%s/" ANSWERED_FILE, x->dir);
+    (void)snprintf(x->file, sizeof x->file, "%s/" ACKED_FILE, x->dir);
     x->random = clock_mono_ns();
     *state = x;
     return 0;
@@ -49,7 +49,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct place *x = *state;
-    answered_close(x->a);
+    acked_close(x->a);
     parcel_unref(x->p);
     (void)unlink(x->file);
     assert_int_equal(rmdir(x->dir), 0);
@@ -57,11 +57,11 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct answered *open_it(const struct place *x)
+static struct acked *open_it(const struct place *x)
 {
-    struct answered *a = NULL;
+    struct acked *a = NULL;
     struct err e = { 0 };
-    if (answered_open(x->dir, &a, &e) != 0)
+    if (acked_open(x->dir, &a, &e) != 0)
         fail_msg("%s", e.text);
     return a;
 }
@@ -69,9 +69,9 @@ static struct answered *open_it(const struct place *x)
 /* The next collector. */
 static void open_again(struct place *x)
 {
-    answered_close(x->a);
+    acked_close(x->a);
     x->a = open_it(x);
-    x->s = answered_begin(x->a, OURS);
+    x->s = acked_begin(x->a, OURS);
 }
 
 /* Records of `lanes` lanes of two segments, in any order of lanes; each third one is the collector's own if `own`. */
@@ -97,20 +97,20 @@ static void parcel_make(struct place *x, uint32_t lanes, bool own)
 
 static void settle(struct place *x, uint32_t at, uint32_t n)
 {
-    answered_entries(&x->s, at, x->entry[at], n);
+    acked_entries(&x->s, at, x->entry[at], n);
     memset(x->settled + at, true, n * sizeof x->settled[0]);
 }
 
 /* What a collector that begins now gives to the sink; bits by record. */
 static void given_again(struct place *x, uint64_t identity, bool again[RECORDS])
 {
-    struct answered *next = open_it(x);
+    struct acked *next = open_it(x);
     struct parcel *rest;
     const struct entry_head *h;
     uint32_t records = 0;
     uint64_t payload = 0;
     memset(again, 0, RECORDS * sizeof again[0]);
-    assert_int_equal(answered_leave_out(next, identity, x->p, &rest), 0);
+    assert_int_equal(acked_leave_out(next, identity, x->p, &rest), 0);
     for (uint64_t at = 0; at < rest->bytes; at += h->bytes, records++) {
         h = entry_at(rest->data + at, rest->bytes - at);
         assert_non_null(h);
@@ -120,7 +120,7 @@ static void given_again(struct place *x, uint64_t identity, bool again[RECORDS])
     assert_int_equal(records, rest->records);
     assert_int_equal(payload, rest->payload_bytes);
     parcel_unref(rest);
-    answered_close(next);
+    acked_close(next);
 }
 
 static void check_given(struct place *x)
@@ -156,14 +156,14 @@ static void what_is_settled_in_any_order_is_left_out_and_nothing_else(void **sta
             if (i % 8 == 0 || i + 1 == pieces)
                 check_given(x);
         }
-        assert_true(answered_count(x->a) <= lanes); /* all of it is one run: a note for each lane */
-        assert_int_equal(answered_left_out(x->a), 0);
+        assert_true(acked_count(x->a) <= lanes); /* all of it is one run: a note for each lane */
+        assert_int_equal(acked_left_out(x->a), 0);
         for (uint32_t lane = 0; lane < lanes; lane++) {
             const struct position done = { .uuid_hi = lane % 2 ? UINT64_C(1) << 24 : 0, .lane = lane,
                                            .done = 64 * (RECORDS + 1) };
-            answered_forget(x->a, &done, 1);
+            acked_forget(x->a, &done, 1);
         }
-        assert_int_equal(answered_count(x->a), 0);
+        assert_int_equal(acked_count(x->a), 0);
     }
 }
 
@@ -174,11 +174,11 @@ static void neighbours_that_left_no_note_do_not_keep_notes_apart(void **state)
     parcel_make(x, 3, false);
     for (uint32_t at = 0; at < RECORDS; at += 20) {
         if (at / 20 % 2)
-            answered_pass(&x->s, at, 20);
+            acked_pass(&x->s, at, 20);
         else
             settle(x, at, 20);
     }
-    assert_true(answered_count(x->a) <= 3);
+    assert_true(acked_count(x->a) <= 3);
     memset(x->settled, true, (RECORDS - 20) * sizeof x->settled[0]); /* what lies between is settled, too */
     check_given(x);
 }
@@ -194,11 +194,11 @@ static void notes_are_for_one_sink(void **state)
     for (uint32_t i = 0; i < RECORDS; i++)
         assert_true(again[i]);
     open_again(x);
-    assert_true(answered_has(x->a, OURS) && !answered_has(x->a, OTHER));
-    answered_keep(x->a, (const uint64_t[]){ OTHER, OURS }, 2);
+    assert_true(acked_has(x->a, OURS) && !acked_has(x->a, OTHER));
+    acked_keep(x->a, (const uint64_t[]){ OTHER, OURS }, 2);
     check_given(x);
-    answered_keep(x->a, (const uint64_t[]){ OTHER }, 1); /* it has left the configuration */
-    assert_int_equal(answered_count(x->a), 0);
+    acked_keep(x->a, (const uint64_t[]){ OTHER }, 1); /* it has left the configuration */
+    assert_int_equal(acked_count(x->a), 0);
     given_again(x, OURS, again);
     assert_true(again[0]);
 }
@@ -209,11 +209,11 @@ static void two_engines_of_a_sink_number_their_records_apart(void **state)
     open_again(x);
     parcel_make(x, 1, false);
     settle(x, 0, 10);
-    x->s = answered_begin(x->a, OURS);
-    answered_entries(&x->s, 10, x->entry[50], 10); /* follows in number, but not in this stream */
+    x->s = acked_begin(x->a, OURS);
+    acked_entries(&x->s, 10, x->entry[50], 10); /* follows in number, but not in this stream */
     memset(x->settled + 50, true, 10 * sizeof x->settled[0]);
     check_given(x);
-    assert_int_equal(answered_count(x->a), 2);
+    assert_int_equal(acked_count(x->a), 2);
 }
 
 static void a_lane_that_does_not_rise_is_not_bridged(void **state)
@@ -221,18 +221,18 @@ static void a_lane_that_does_not_rise_is_not_bridged(void **state)
     struct place *x = *state;
     open_again(x);
     parcel_make(x, 1, false);
-    answered_entries(&x->s, 0, x->entry[100], 10);
-    answered_entries(&x->s, 10, x->entry[20], 10); /* a neighbour by its number, and before it in the lane */
+    acked_entries(&x->s, 0, x->entry[100], 10);
+    acked_entries(&x->s, 10, x->entry[20], 10); /* a neighbour by its number, and before it in the lane */
     memset(x->settled + 100, true, 10 * sizeof x->settled[0]);
     memset(x->settled + 20, true, 10 * sizeof x->settled[0]);
-    answered_entries(&x->s, 20, x->entry[105], 10); /* it comes twice */
+    acked_entries(&x->s, 20, x->entry[105], 10); /* it comes twice */
     memset(x->settled + 105, true, 10 * sizeof x->settled[0]);
     check_given(x);
 }
 
-static struct answered_place far_away(uint32_t i)
+static struct acked_place far_away(uint32_t i)
 {
-    return (struct answered_place){ { 1, 2 }, 1000 * UINT64_C(100) + i, 1000 * UINT64_C(100) + i, 10 + i };
+    return (struct acked_place){ { 1, 2 }, 1000 * UINT64_C(100) + i, 1000 * UINT64_C(100) + i, 10 + i };
 }
 
 static void what_finds_no_room_comes_twice_and_what_is_there_still_grows(void **state)
@@ -241,20 +241,20 @@ static void what_finds_no_room_comes_twice_and_what_is_there_still_grows(void **
     open_again(x);
     parcel_make(x, 1, false);
     settle(x, 0, 10);
-    for (uint32_t i = 1; i < ANSWERED_NOTES_MAX; i++)
-        answered_stretch(x->a, OURS, &(struct answered_place){ { 1, 2 }, far_away(i).first, far_away(i).last, 10 + i });
-    assert_int_equal(answered_count(x->a), ANSWERED_NOTES_MAX);
-    assert_int_equal(answered_left_out(x->a), 0);
-    answered_entries(&x->s, 100, x->entry[100], 10);
-    answered_stretch(x->a, OURS, &(struct answered_place){ { 1, 2 }, 5, 5, 9 });
-    assert_int_equal(answered_left_out(x->a), 2);
-    assert_int_equal(answered_count(x->a), ANSWERED_NOTES_MAX);
+    for (uint32_t i = 1; i < ACKED_NOTES_MAX; i++)
+        acked_stretch(x->a, OURS, &(struct acked_place){ { 1, 2 }, far_away(i).first, far_away(i).last, 10 + i });
+    assert_int_equal(acked_count(x->a), ACKED_NOTES_MAX);
+    assert_int_equal(acked_left_out(x->a), 0);
+    acked_entries(&x->s, 100, x->entry[100], 10);
+    acked_stretch(x->a, OURS, &(struct acked_place){ { 1, 2 }, 5, 5, 9 });
+    assert_int_equal(acked_left_out(x->a), 2);
+    assert_int_equal(acked_count(x->a), ACKED_NOTES_MAX);
     settle(x, 10, 20); /* of a lane that has a note */
     check_given(x);
-    answered_forget(x->a, &(struct position){ .uuid_hi = 1, .uuid_lo = 2, .lane = 11, .done = UINT64_MAX }, 1);
+    acked_forget(x->a, &(struct position){ .uuid_hi = 1, .uuid_lo = 2, .lane = 11, .done = UINT64_MAX }, 1);
     settle(x, 100, 10);
-    assert_int_equal(answered_left_out(x->a), 2);
-    assert_int_equal(answered_count(x->a), ANSWERED_NOTES_MAX);
+    assert_int_equal(acked_left_out(x->a), 2);
+    assert_int_equal(acked_count(x->a), ACKED_NOTES_MAX);
     check_given(x);
 }
 
@@ -265,16 +265,16 @@ static void damage_costs_notes_and_no_record(void **state)
     print_message("random %" PRIu64 "\n", x->random);
     for (uint32_t round = 0; round < 200; round++) {
         open_again(x);
-        answered_keep(x->a, NULL, 0);
+        acked_keep(x->a, NULL, 0);
         parcel_make(x, 5, false);
         for (uint32_t at = 0; at < RECORDS; at += 40)
             settle(x, at, 20);
-        answered_close(x->a);
+        acked_close(x->a);
         x->a = NULL;
         const int fd = open(x->file, O_RDWR);
         assert_true(fd >= 0);
         for (uint32_t i = 0; i < 20; i++) {
-            const off_t at = (off_t)(sizeof(struct answered_head) + draw(x, 64 * sizeof(struct answered_slot)));
+            const off_t at = (off_t)(sizeof(struct acked_head) + draw(x, 64 * sizeof(struct acked_slot)));
             const uint8_t value = (uint8_t)draw(x, 256);
             assert_int_equal(pwrite(fd, &value, 1, at), 1);
         }
@@ -304,14 +304,14 @@ static void of_a_block_that_is_found_only_what_follows_is_bridged(void **state)
             x->settled[i] = true;
             next = i + 1;
         }
-        answered_found_entries(x->a, OURS, block->data, block->bytes);
-        const uint32_t count = answered_count(x->a);
+        acked_found_entries(x->a, OURS, block->data, block->bytes);
+        const uint32_t count = acked_count(x->a);
         check_given(x);
-        answered_found_entries(x->a, OURS, block->data, block->bytes); /* killed before it was noted that it is */
-        assert_int_equal(answered_count(x->a), count);
+        acked_found_entries(x->a, OURS, block->data, block->bytes); /* killed before it was noted that it is */
+        assert_int_equal(acked_count(x->a), count);
         parcel_unref(block);
-        answered_keep(x->a, NULL, 0); /* as notes of former collectors, which they are */
-        assert_int_equal(answered_count(x->a), 0);
+        acked_keep(x->a, NULL, 0); /* as notes of former collectors, which they are */
+        assert_int_equal(acked_count(x->a), 0);
     }
 }
 
@@ -320,25 +320,25 @@ static void check_begun_anew(struct place *x, const char *what)
     struct err e = { 0 };
     bool again[RECORDS];
     struct stat st;
-    const int r = answered_open(x->dir, &x->a, &e);
+    const int r = acked_open(x->dir, &x->a, &e);
     if (r != 1 || !strstr(e.text, "begun anew") || !strstr(e.text, x->file))
         fail_msg("%s: %d %s", what, r, e.text);
     assert_int_equal(stat(x->file, &st), 0);
-    assert_int_equal(st.st_size, sizeof(struct answered_file));
+    assert_int_equal(st.st_size, sizeof(struct acked_file));
     given_again(x, OURS, again);
     assert_true(again[0]);
-    answered_close(x->a);
+    acked_close(x->a);
     x->a = NULL;
 }
 
 static void a_file_that_is_not_ours_is_begun_anew(void **state)
 {
     struct place *x = *state;
-    for (uint32_t at = 0; at < sizeof(struct answered_head); at++) {
+    for (uint32_t at = 0; at < sizeof(struct acked_head); at++) {
         open_again(x);
         parcel_make(x, 1, false);
         settle(x, 0, 10);
-        answered_close(x->a);
+        acked_close(x->a);
         x->a = NULL;
         const int fd = open(x->file, O_RDWR);
         uint8_t byte;
@@ -348,9 +348,9 @@ static void a_file_that_is_not_ours_is_begun_anew(void **state)
         (void)close(fd);
         check_begun_anew(x, "a bit of the head");
     }
-    assert_int_equal(truncate(x->file, sizeof(struct answered_file) - 1), 0);
+    assert_int_equal(truncate(x->file, sizeof(struct acked_file) - 1), 0);
     check_begun_anew(x, "too short");
-    assert_int_equal(truncate(x->file, sizeof(struct answered_file) + 1), 0);
+    assert_int_equal(truncate(x->file, sizeof(struct acked_file) + 1), 0);
     check_begun_anew(x, "too long");
     assert_int_equal(truncate(x->file, 0), 0);
     check_begun_anew(x, "empty");
@@ -365,13 +365,13 @@ static void without_room_for_the_file_there_is_none_and_it_is_said(void **state)
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     (void)signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-    const int r = answered_open(x->dir, &x->a, &e);
+    const int r = acked_open(x->dir, &x->a, &e);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     assert_int_equal(r, -EFBIG);
     assert_null(x->a);
     assert_non_null(strstr(e.text, x->file));
     assert_int_equal(rmdir(x->dir), 0); /* nothing is left behind */
-    assert_int_equal(answered_open(x->dir, &x->a, &e), -ENOENT);
+    assert_int_equal(acked_open(x->dir, &x->a, &e), -ENOENT);
     assert_int_equal(mkdir(x->dir, 0700), 0);
 }
 

@@ -1,5 +1,5 @@
 /* Which way large writes take: through the page cache, or past it where it has become the slower way. */
-#include "collector/io/quick.h"
+#include "collector/io/inline_write.h"
 
 #include "tests/unit/io-probe.h"
 
@@ -10,30 +10,30 @@
 enum { BYTES = 1 << 20, FAST_NS = 200000, SLOW_NS = 2000000, UNCACHED_NS = 400000 };
 
 /* How many of `writes` large ones went by the cache, when a write costs that much. */
-static unsigned run(struct quick *q, unsigned writes, uint64_t cached_ns, uint64_t uncached_ns)
+static unsigned run(struct inline_writes *q, unsigned writes, uint64_t cached_ns, uint64_t uncached_ns)
 {
     unsigned uncached = 0;
 
     for (unsigned i = 0; i < writes; i++) {
-        const enum quick_way way = quick_choose(q, BYTES);
+        const enum inline_way way = inline_choose(q, BYTES);
 
-        uncached += way == QUICK_UNCACHED;
-        quick_learn(q, way, BYTES, way == QUICK_UNCACHED ? uncached_ns : cached_ns);
+        uncached += way == INLINE_UNCACHED;
+        inline_learn(q, way, BYTES, way == INLINE_UNCACHED ? uncached_ns : cached_ns);
     }
     return uncached;
 }
 
 static void a_fast_cache_is_used_but_for_samples(void **state)
 {
-    struct quick q = { 0 };
+    struct inline_writes q = { 0 };
 
     (void)state;
-    assert_int_equal(run(&q, 10 * QUICK_SAMPLE_EVERY, FAST_NS, UNCACHED_NS), 10);
+    assert_int_equal(run(&q, 10 * INLINE_SAMPLE_EVERY, FAST_NS, UNCACHED_NS), 10);
 }
 
 static void a_slow_cache_is_left_alone_longer_each_time(void **state)
 {
-    struct quick q = { 0 };
+    struct inline_writes q = { 0 };
     unsigned before;
 
     (void)state;
@@ -42,27 +42,27 @@ static void a_slow_cache_is_left_alone_longer_each_time(void **state)
     before = q.uncached_next;
     assert_in_range(run(&q, 10000, SLOW_NS, UNCACHED_NS), 9970, 9999);
     assert_true(before < q.uncached_next);
-    assert_int_equal(q.uncached_next, QUICK_UNCACHED_MAX);
+    assert_int_equal(q.uncached_next, INLINE_UNCACHED_MAX);
     /* Fast again, it is found out after the last time at most, and soon nothing is remembered. */
-    (void)run(&q, QUICK_UNCACHED_MAX, FAST_NS, UNCACHED_NS);
-    assert_int_equal(run(&q, 10 * QUICK_SAMPLE_EVERY, FAST_NS, UNCACHED_NS), 10);
+    (void)run(&q, INLINE_UNCACHED_MAX, FAST_NS, UNCACHED_NS);
+    assert_int_equal(run(&q, 10 * INLINE_SAMPLE_EVERY, FAST_NS, UNCACHED_NS), 10);
     assert_int_equal(q.uncached_next, 0);
 }
 
 static void one_write_that_took_long_is_no_proof(void **state)
 {
-    struct quick q = { 0 };
+    struct inline_writes q = { 0 };
 
     (void)state;
     (void)run(&q, 100, FAST_NS, UNCACHED_NS);
-    quick_learn(&q, QUICK_CACHED, BYTES, 1000 * SLOW_NS);
-    assert_int_equal(quick_choose(&q, BYTES), QUICK_CACHED);
+    inline_learn(&q, INLINE_CACHED, BYTES, 1000 * SLOW_NS);
+    assert_int_equal(inline_choose(&q, BYTES), INLINE_CACHED);
     assert_int_equal(q.uncached_left, 0);
 }
 
 static void a_disk_that_cannot_follow_brings_the_cache_back(void **state)
 {
-    struct quick q = { 0 };
+    struct inline_writes q = { 0 };
 
     (void)state;
     (void)run(&q, 1000, SLOW_NS, UNCACHED_NS);
@@ -72,15 +72,15 @@ static void a_disk_that_cannot_follow_brings_the_cache_back(void **state)
 
 static void small_writes_take_the_cache(void **state)
 {
-    struct quick q = { 0 };
+    struct inline_writes q = { 0 };
 
     (void)state;
     (void)run(&q, 1000, SLOW_NS, UNCACHED_NS);
     for (unsigned i = 0; i < 1000; i++)
-        assert_int_equal(quick_choose(&q, QUICK_LARGE_BYTES - 1), QUICK_CACHED);
+        assert_int_equal(inline_choose(&q, INLINE_LARGE_BYTES - 1), INLINE_CACHED);
 }
 
-static void write_and_compare(struct quick *q, int fd, unsigned count)
+static void write_and_compare(struct inline_writes *q, int fd, unsigned count)
 {
     char *const data = malloc(BYTES), *const back = malloc(BYTES);
 
@@ -98,7 +98,7 @@ static void write_and_compare(struct quick *q, int fd, unsigned count)
             req.len = 2;
         }
         memset(data, 'a' + (int)(i % 26), BYTES);
-        assert_true(quick_write(q, &req, &result));
+        assert_true(inline_write(q, &req, &result));
         assert_int_equal(result, BYTES);
         assert_int_equal(pread(fd, back, BYTES, (off_t)i * BYTES), BYTES);
         assert_memory_equal(back, data, BYTES);
@@ -109,7 +109,7 @@ static void write_and_compare(struct quick *q, int fd, unsigned count)
 
 static void both_ways_write_the_same(void **state)
 {
-    struct quick q = { .uncached_left = 4 };
+    struct inline_writes q = { .uncached_left = 4 };
     const int fd = temp_file(0);
 
     (void)state;
@@ -119,7 +119,7 @@ static void both_ways_write_the_same(void **state)
 
 static void a_file_system_that_cannot_is_asked_once(void **state)
 {
-    struct quick q = { 0 };
+    struct inline_writes q = { 0 };
     struct statfs fs;
     const int fd = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
@@ -128,7 +128,7 @@ static void a_file_system_that_cannot_is_asked_once(void **state)
         skip();
     write_and_compare(&q, fd, 2);
     assert_true(q.is_refused);
-    assert_int_equal(run(&q, 10 * QUICK_SAMPLE_EVERY, SLOW_NS, UNCACHED_NS), 0);
+    assert_int_equal(run(&q, 10 * INLINE_SAMPLE_EVERY, SLOW_NS, UNCACHED_NS), 0);
     close(fd);
 }
 

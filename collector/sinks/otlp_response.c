@@ -57,25 +57,25 @@ static uint64_t from_json(const char *data, size_t len, char *message, size_t si
     return n > 0 ? (uint64_t)n : 0;
 }
 
-static uint64_t rejected(const struct buf *answer, bool is_json, char *message, size_t size)
+static uint64_t rejected(const struct buf *response, bool is_json, char *message, size_t size)
 {
-    const char *const end = answer->data + answer->len;
+    const char *const end = response->data + response->len;
     *message = '\0';
-    if (answer->len == 0)
+    if (response->len == 0)
         return 0;
-    const uint64_t n = is_json ? from_json(answer->data, answer->len, message, size)
-                               : from_protobuf(answer->data, end, message, size);
+    const uint64_t n = is_json ? from_json(response->data, response->len, message, size)
+                               : from_protobuf(response->data, end, message, size);
     return n <= INT64_MAX ? n : 0;
 }
 
 /* The server tells how many it has rejected, never which, and forbids to send them again. Only when it was all of
  * them are they known. */
-void otlp_partial(struct sink *s, uint32_t count, const struct buf *answer, bool is_json, struct sink_result *result,
+void otlp_partial(struct sink *s, uint32_t count, const struct buf *response, bool is_json, struct sink_result *result,
                   uint32_t **ret_indices)
 {
     char message[160];
     struct err e = {0};
-    const uint64_t n = rejected(answer, is_json, message, sizeof message);
+    const uint64_t n = rejected(response, is_json, message, sizeof message);
     if (n == 0)
         return;
     (void)snprintf(result->reason, sizeof result->reason, "%" PRIu64 " of %u records rejected: %s", n, count,

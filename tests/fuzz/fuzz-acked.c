@@ -3,7 +3,7 @@
  * that it is given, or else mutates slots from a printed seed and makes most checksums right. */
 #include "tests/fuzz/fuzz_file.h"
 
-#include "collector/delivery/answered/slots.h"
+#include "collector/delivery/acked/slots.h"
 #include "collector/ingest/segments.h"
 
 #include <stddef.h>
@@ -17,9 +17,9 @@ static void dir_make(void)
 {
     if (*dir)
         return;
-    (void)snprintf(dir, sizeof dir, "/tmp/fuzz-answered-XXXXXX");
+    (void)snprintf(dir, sizeof dir, "/tmp/fuzz-acked-XXXXXX");
     CHECK(mkdtemp(dir));
-    (void)snprintf(path, sizeof path, "%s/" ANSWERED_FILE, dir);
+    (void)snprintf(path, sizeof path, "%s/" ACKED_FILE, dir);
 }
 
 static void file_write(const void *data, size_t size)
@@ -42,11 +42,11 @@ static struct parcel *parcel_make(void)
     return p;
 }
 
-static bool is_told(const struct answered_file *f, const struct entry_head *h)
+static bool is_told(const struct acked_file *f, const struct entry_head *h)
 {
-    for (uint32_t i = 0; i < ANSWERED_SLOTS; i++) {
-        const struct answered_slot *s = &f->slot[i];
-        if (s->xxh3 == XXH3_64bits(&s->identity, sizeof *s - offsetof(struct answered_slot, identity)) &&
+    for (uint32_t i = 0; i < ACKED_SLOTS; i++) {
+        const struct acked_slot *s = &f->slot[i];
+        if (s->xxh3 == XXH3_64bits(&s->identity, sizeof *s - offsetof(struct acked_slot, identity)) &&
             s->identity == IDENTITY && !s->uuid[0] && !s->uuid[1] && s->lane == h->lane && s->first <= h->position &&
             h->position <= s->last)
             return true;
@@ -54,11 +54,11 @@ static bool is_told(const struct answered_file *f, const struct entry_head *h)
     return false;
 }
 
-static void check_rest(const struct answered *a, const struct answered_file *f, struct parcel *all)
+static void check_rest(const struct acked *a, const struct acked_file *f, struct parcel *all)
 {
     struct parcel *rest;
     uint64_t at = 0, left = 0;
-    CHECK(answered_leave_out(a, IDENTITY, all, &rest) == 0);
+    CHECK(acked_leave_out(a, IDENTITY, all, &rest) == 0);
     while (at < all->bytes) {
         const struct entry_head *h = (const void *)(all->data + at);
         const bool is_there = left < rest->bytes && memcmp(rest->data + left, h, h->bytes) == 0;
@@ -71,35 +71,35 @@ static void check_rest(const struct answered *a, const struct answered_file *f, 
 }
 
 /* With what follows a start: notes go, and come. */
-static void use(struct answered *a, struct parcel *all)
+static void use(struct acked *a, struct parcel *all)
 {
     const struct segments none = { .is_incomplete = true };
-    const struct answered_stream s = answered_begin(a, IDENTITY);
-    answered_entries(&s, 0, (const void *)all->data, all->records);
-    answered_keep(a, (const uint64_t[]){ IDENTITY, 0 }, 2);
-    answered_prune(a, &none);
+    const struct acked_stream s = acked_begin(a, IDENTITY);
+    acked_entries(&s, 0, (const void *)all->data, all->records);
+    acked_keep(a, (const uint64_t[]){ IDENTITY, 0 }, 2);
+    acked_prune(a, &none);
     for (uint32_t lane = 0; lane < LANES; lane++)
-        answered_forget(a, &(struct position){ .lane = lane, .done = UINT64_MAX }, 1);
+        acked_forget(a, &(struct position){ .lane = lane, .done = UINT64_MAX }, 1);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct answered_file copy;
-    struct answered *a;
+    static struct acked_file copy;
+    struct acked *a;
     struct err e;
     dir_make();
     memset(&copy, 0, sizeof copy);
     memcpy(&copy, data, size < sizeof copy ? size : sizeof copy);
     file_write(size <= sizeof copy ? &copy : (const void *)data, size <= sizeof copy ? sizeof copy : size);
-    const int r = answered_open(dir, &a, &e);
+    const int r = acked_open(dir, &a, &e);
     CHECK(r == 0 || r == 1);
     struct parcel *all = parcel_make();
     if (r == 1)
-        CHECK(answered_count(a) == 0);
+        CHECK(acked_count(a) == 0);
     check_rest(a, &copy, all);
     use(a, all);
     parcel_unref(all);
-    answered_close(a);
+    acked_close(a);
     return 0;
 }
 
@@ -109,28 +109,28 @@ enum { SLOTS_USED = BLOCKS_MAX };
 /* The rest of the file is zeros. */
 static void valid_make(void)
 {
-    struct answered_head h = { .magic = ANSWERED_MAGIC, .endian = 0x01020304, .slots = ANSWERED_SLOTS };
+    struct acked_head h = { .magic = ACKED_MAGIC, .endian = 0x01020304, .slots = ACKED_SLOTS };
     memcpy(valid, &h, sizeof h);
     for (uint32_t i = 0; i < SLOTS_USED; i++) {
-        const struct answered_slot s = { .identity = IDENTITY, .lane = i % LANES, .first = i, .last = 2 * i };
+        const struct acked_slot s = { .identity = IDENTITY, .lane = i % LANES, .first = i, .last = 2 * i };
         block_at[i] = sizeof h + i * sizeof s;
         memcpy(valid + block_at[i], &s, sizeof s);
     }
-    valid_bytes = sizeof h + SLOTS_USED * sizeof(struct answered_slot);
+    valid_bytes = sizeof h + SLOTS_USED * sizeof(struct acked_slot);
 }
 
 /* Mutants whose checksums are right get deeper. */
 static void reseal(void)
 {
-    struct answered_head h;
-    struct answered_slot s;
+    struct acked_head h;
+    struct acked_slot s;
     memcpy(&h, image, sizeof h);
-    h.xxh3 = XXH3_64bits(&h, offsetof(struct answered_head, xxh3));
+    h.xxh3 = XXH3_64bits(&h, offsetof(struct acked_head, xxh3));
     if (next_random() % 16)
         memcpy(image, &h, sizeof h);
     for (unsigned i = 0; i < SLOTS_USED; i++) {
         memcpy(&s, image + block_at[i], sizeof s);
-        s.xxh3 = XXH3_64bits(&s.identity, sizeof s - offsetof(struct answered_slot, identity));
+        s.xxh3 = XXH3_64bits(&s.identity, sizeof s - offsetof(struct acked_slot, identity));
         if (next_random() % 8)
             memcpy(image + block_at[i], &s, sizeof s);
     }

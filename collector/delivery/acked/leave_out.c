@@ -1,15 +1,15 @@
 /* A sink that was given part of a batch by a former collector gets a copy of the parcel without that part. */
-#include "collector/delivery/answered/internal.h"
+#include "collector/delivery/acked/internal.h"
 
 #include "lib/base/check.h"
 
 #include <errno.h>
 #include <string.h>
 
-bool answered_has(const struct answered *a, uint64_t identity)
+bool acked_has(const struct acked *a, uint64_t identity)
 {
     uint32_t seen = 0;
-    for (uint32_t n = 1; n <= ANSWERED_NOTES_MAX && seen < a->loaded; n++) {
+    for (uint32_t n = 1; n <= ACKED_NOTES_MAX && seen < a->loaded; n++) {
         if (a->note[n].is_loaded && a->note[n].identity == identity)
             return true;
         seen += a->note[n].is_loaded;
@@ -17,9 +17,9 @@ bool answered_has(const struct answered *a, uint64_t identity)
     return false;
 }
 
-static bool has_had(const struct answered *a, uint64_t identity, const struct entry_head *h)
+static bool has_had(const struct acked *a, uint64_t identity, const struct entry_head *h)
 {
-    struct answered_place p = { .first = h->position, .lane = h->lane };
+    struct acked_place p = { .first = h->position, .lane = h->lane };
     if (h->flags & ENTRY_INTERNAL)
         return false;
     memcpy(p.uuid, h->uuid, sizeof p.uuid);
@@ -51,7 +51,7 @@ static void entry_append(struct parcel *p, const struct entry_head *h)
 }
 
 /* The bytes of what is left. */
-static uint64_t bytes_left(const struct answered *a, uint64_t identity, const struct parcel *p)
+static uint64_t bytes_left(const struct acked *a, uint64_t identity, const struct parcel *p)
 {
     uint64_t left = 0;
     for (uint64_t at = 0; at < p->bytes;) {
@@ -62,10 +62,10 @@ static uint64_t bytes_left(const struct answered *a, uint64_t identity, const st
     return left;
 }
 
-int answered_leave_out(const struct answered *a, uint64_t identity, struct parcel *p, struct parcel **ret)
+int acked_leave_out(const struct acked *a, uint64_t identity, struct parcel *p, struct parcel **ret)
 {
     CHECK(!p->is_image);
-    const uint64_t left = answered_has(a, identity) ? bytes_left(a, identity, p) : p->bytes;
+    const uint64_t left = acked_has(a, identity) ? bytes_left(a, identity, p) : p->bytes;
     if (left == p->bytes) {
         *ret = parcel_ref(p);
         return 0;

@@ -116,7 +116,7 @@ static void on_refused(struct remote *r, struct bundle *b)
     b->due_ns = 0;
 }
 
-static void answer_note(struct remote *r, const struct bundle *b)
+static void outcome_note(struct remote *r, const struct bundle *b)
 {
     const struct sink_result *a = &b->result;
     if (!(r->is_stopping && b->was_cancelled && *r->stats.last_reason)) { /* our own doing explains nothing */
@@ -139,11 +139,11 @@ static void answer_note(struct remote *r, const struct bundle *b)
     pause_all(r, a);
 }
 
-static void answer_take(struct remote *r, struct bundle *b)
+static void outcome_take(struct remote *r, struct bundle *b)
 {
     r->sent_count--;
     FAULT_POINT("answered");
-    answer_note(r, b);
+    outcome_note(r, b);
     switch (b->result.outcome) {
     case SINK_DELIVERED:
         on_delivered(r, b);
@@ -162,11 +162,11 @@ static void answer_take(struct remote *r, struct bundle *b)
     CHECK(!"a sink_outcome");
 }
 
-void answers_take(struct remote *r)
+void outcomes_take(struct remote *r)
 {
     for (struct bundle *b = r->bundles, *next; b; b = next) {
         next = b->next;
-        if (b->state == BUNDLE_ANSWERED && !b->is_spilling)
-            answer_take(r, b);
+        if (b->state == BUNDLE_DONE && !b->is_spilling)
+            outcome_take(r, b);
     }
 }

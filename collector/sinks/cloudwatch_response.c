@@ -54,7 +54,7 @@ enum cloudwatch_verdict cloudwatch_judge(const struct http_request *q, char *ret
     enum cloudwatch_verdict verdict = by_class[http_classify(q)];
     if (q->error || verdict == CLOUDWATCH_DONE)
         return verdict;
-    json_t *root = json_loadb(q->answer.data ? q->answer.data : "", q->answer.len, 0, NULL);
+    json_t *root = json_loadb(q->response.data ? q->response.data : "", q->response.len, 0, NULL);
     const char *type = error_type(root), *token = json_string_value(json_object_get(root, "expectedSequenceToken"));
     for (size_t i = 0; i < ARRAY_COUNT(types); i++)
         if (strcmp(types[i].type, type) == 0)
@@ -75,7 +75,7 @@ static uint32_t index_of(const json_t *info, const char *key, uint32_t count, ui
 
 uint32_t cloudwatch_rejected(const struct http_request *q, const uint32_t *order, uint32_t count, uint32_t *rejected)
 {
-    json_t *root = json_loadb(q->answer.data ? q->answer.data : "", q->answer.len, 0, NULL);
+    json_t *root = json_loadb(q->response.data ? q->response.data : "", q->response.len, 0, NULL);
     const json_t *info = json_object_get(root, "rejectedLogEventsInfo");
     /* Both ends are exclusive, the start is inclusive; times ascend. */
     const uint32_t old = index_of(info, "tooOldLogEventEndIndex", count, 0);

@@ -1,17 +1,17 @@
 /* Runs: of records that follow each other in a stream, one note a lane. What lies between two records of a lane that
  * are in a run is settled, or was not for this sink. */
-#include "collector/delivery/answered/internal.h"
+#include "collector/delivery/acked/internal.h"
 
 #include "lib/base/check.h"
 
 /* ---- the notes of a run ---- */
 
-static uint32_t *own_bucket(struct answered *a, uint32_t run, const struct answered_place *p)
+static uint32_t *own_bucket(struct acked *a, uint32_t run, const struct acked_place *p)
 {
     return &a->by_own[bucket_of(p->uuid[0] ^ p->uuid[1] ^ run, (uint64_t)run << 32 | p->lane)];
 }
 
-static uint32_t own_find(struct answered *a, uint32_t run, const struct answered_place *p)
+static uint32_t own_find(struct acked *a, uint32_t run, const struct acked_place *p)
 {
     uint32_t n = *own_bucket(a, run, p);
     while (n && (a->note[n].run != run || !is_same_lane(&a->note[n].place, p)))
@@ -19,7 +19,7 @@ static uint32_t own_find(struct answered *a, uint32_t run, const struct answered
     return n;
 }
 
-static void own_link(struct answered *a, uint32_t run, uint32_t n)
+static void own_link(struct acked *a, uint32_t run, uint32_t n)
 {
     struct note *x = &a->note[n];
     struct run *r = &a->run[run];
@@ -35,7 +35,7 @@ static void own_link(struct answered *a, uint32_t run, uint32_t n)
     r->count++;
 }
 
-static void own_unlink(struct answered *a, uint32_t n)
+static void own_unlink(struct acked *a, uint32_t n)
 {
     struct note *x = &a->note[n];
     struct run *r = &a->run[x->run];
@@ -55,17 +55,17 @@ static void own_unlink(struct answered *a, uint32_t n)
 
 /* ---- runs by their ends ---- */
 
-static uint32_t *from_bucket(struct answered *a, uint32_t stream, uint64_t number)
+static uint32_t *from_bucket(struct acked *a, uint32_t stream, uint64_t number)
 {
     return &a->by_from[bucket_of(number, stream)];
 }
 
-static uint32_t *to_bucket(struct answered *a, uint32_t stream, uint64_t number)
+static uint32_t *to_bucket(struct acked *a, uint32_t stream, uint64_t number)
 {
     return &a->by_to[bucket_of(number, stream)];
 }
 
-static uint32_t run_from(struct answered *a, uint32_t stream, uint64_t number)
+static uint32_t run_from(struct acked *a, uint32_t stream, uint64_t number)
 {
     uint32_t r = *from_bucket(a, stream, number);
     while (r && (a->run[r].stream != stream || a->run[r].from != number))
@@ -73,7 +73,7 @@ static uint32_t run_from(struct answered *a, uint32_t stream, uint64_t number)
     return r;
 }
 
-static uint32_t run_to(struct answered *a, uint32_t stream, uint64_t number)
+static uint32_t run_to(struct acked *a, uint32_t stream, uint64_t number)
 {
     uint32_t r = *to_bucket(a, stream, number);
     while (r && (a->run[r].stream != stream || a->run[r].to != number))
@@ -81,7 +81,7 @@ static uint32_t run_to(struct answered *a, uint32_t stream, uint64_t number)
     return r;
 }
 
-static void ends_link(struct answered *a, uint32_t r)
+static void ends_link(struct acked *a, uint32_t r)
 {
     struct run *x = &a->run[r];
     uint32_t *from = from_bucket(a, x->stream, x->from), *to = to_bucket(a, x->stream, x->to);
@@ -91,7 +91,7 @@ static void ends_link(struct answered *a, uint32_t r)
     *to = r;
 }
 
-static void ends_unlink(struct answered *a, uint32_t r)
+static void ends_unlink(struct acked *a, uint32_t r)
 {
     const struct run *x = &a->run[r];
     uint32_t *from = from_bucket(a, x->stream, x->from), *to = to_bucket(a, x->stream, x->to);
@@ -103,7 +103,7 @@ static void ends_unlink(struct answered *a, uint32_t r)
     *to = x->to_next;
 }
 
-static void run_free(struct answered *a, uint32_t r)
+static void run_free(struct acked *a, uint32_t r)
 {
     CHECK(!a->run[r].count);
     ends_unlink(a, r);
@@ -111,7 +111,7 @@ static void run_free(struct answered *a, uint32_t r)
     a->runs_free = r;
 }
 
-void run_remove_note(struct answered *a, uint32_t n)
+void run_remove_note(struct acked *a, uint32_t n)
 {
     const uint32_t r = a->note[n].run;
     if (!r)
@@ -123,7 +123,7 @@ void run_remove_note(struct answered *a, uint32_t n)
 
 /* ---- adding ---- */
 
-static void run_widen(struct answered *a, uint32_t r, uint64_t from, uint64_t to)
+static void run_widen(struct acked *a, uint32_t r, uint64_t from, uint64_t to)
 {
     ends_unlink(a, r);
     a->run[r].from = from;
@@ -131,7 +131,7 @@ static void run_widen(struct answered *a, uint32_t r, uint64_t from, uint64_t to
     ends_link(a, r);
 }
 
-static void place_add(struct answered *a, uint64_t identity, uint32_t r, const struct answered_place *p, bool is_behind)
+static void place_add(struct acked *a, uint64_t identity, uint32_t r, const struct acked_place *p, bool is_behind)
 {
     const uint32_t n = own_find(a, r, p);
     if (n && note_extend(a, n, p, is_behind))
@@ -142,7 +142,7 @@ static void place_add(struct answered *a, uint64_t identity, uint32_t r, const s
 }
 
 /* The notes of the one become those of the other. */
-static void run_join(struct answered *a, uint32_t one, uint32_t other)
+static void run_join(struct acked *a, uint32_t one, uint32_t other)
 {
     const uint32_t to = a->run[one].count < a->run[other].count ? other : one, from = to == one ? other : one;
     const uint64_t first = a->run[one].from, last = a->run[other].to;
@@ -162,7 +162,7 @@ static void run_join(struct answered *a, uint32_t one, uint32_t other)
     run_widen(a, to, first, last);
 }
 
-static uint32_t run_new(struct answered *a, uint32_t stream, uint64_t from, uint64_t to)
+static uint32_t run_new(struct acked *a, uint32_t stream, uint64_t from, uint64_t to)
 {
     const uint32_t r = a->runs_free; /* none without a note: there are enough */
     CHECK(r != 0);
@@ -172,10 +172,10 @@ static uint32_t run_new(struct answered *a, uint32_t stream, uint64_t from, uint
     return r;
 }
 
-void run_add(const struct answered_stream *s, uint64_t from, uint64_t to, const struct answered_place *place,
+void run_add(const struct acked_stream *s, uint64_t from, uint64_t to, const struct acked_place *place,
              uint32_t count)
 {
-    struct answered *a = s->to;
+    struct acked *a = s->to;
     const uint32_t before = run_to(a, s->number, from), behind = run_from(a, s->number, to);
     uint32_t r = before ? before : behind;
     if (!r && (!count || !a->notes_free)) {

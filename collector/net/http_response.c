@@ -1,4 +1,4 @@
-/* http_answer.c - what an answer, or the lack of one, means: as -errno, as a class, and in words. */
+/* http_response.c - what an answer, or the lack of one, means: as -errno, as a class, and in words. */
 #include "collector/net/connect.h"
 #include "collector/net/http_private.h"
 #include "collector/net/tls.h"
@@ -73,7 +73,7 @@ static bool is_for_tls(const struct http_request *q)
     if (q->status != 400 || strncasecmp(q->url, "http:", 5) != 0)
         return false;
     for (unsigned i = 0; i < sizeof says / sizeof says[0]; i++)
-        if (memmem(q->answer.data, q->answer.len, says[i], strlen(says[i])))
+        if (memmem(q->response.data, q->response.len, says[i], strlen(says[i])))
             return true;
     return false;
 }
@@ -136,12 +136,12 @@ static void hide_secrets(const struct http_request *q, char *text)
 }
 
 /* The beginning of the answer in one line of printable ASCII. */
-static void quote(const struct buf *answer, char *ret, size_t size)
+static void quote(const struct buf *response, char *ret, size_t size)
 {
     size_t n = 0;
     bool was_space = true;
-    for (size_t i = 0; i < answer->len && n + 1 < size; i++) {
-        const unsigned char c = (unsigned char)answer->data[i];
+    for (size_t i = 0; i < response->len && n + 1 < size; i++) {
+        const unsigned char c = (unsigned char)response->data[i];
         const bool space = isspace(c) != 0;
         if (!space || !was_space)
             ret[n++] = space ? ' ' : isprint(c) ? (char)c : '?';
@@ -203,7 +203,7 @@ void http_explain(struct http_request *q, const char *curl_text, const char *adv
                        "HTTP 400: the port wants TLS, and the URL has to begin with https");
         return;
     }
-    quote(&q->answer, text, sizeof text);
+    quote(&q->response, text, sizeof text);
     hide_secrets(q, text);
     (void)snprintf(q->reason, sizeof q->reason, "HTTP %d%s%.180s", q->status, *text ? ": " : "", text);
 }

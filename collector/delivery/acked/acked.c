@@ -1,4 +1,4 @@
-#include "collector/delivery/answered/internal.h"
+#include "collector/delivery/acked/internal.h"
 
 #include "collector/ingest/segments.h"
 
@@ -8,7 +8,7 @@
 
 /* ---- one note ---- */
 
-static void lane_link(struct answered *a, uint32_t n)
+static void lane_link(struct acked *a, uint32_t n)
 {
     uint32_t *bucket = &a->by_lane[lane_bucket(&a->note[n].place)];
     a->note[n].lane_prev = 0;
@@ -18,7 +18,7 @@ static void lane_link(struct answered *a, uint32_t n)
     *bucket = n;
 }
 
-static void lane_unlink(struct answered *a, uint32_t n)
+static void lane_unlink(struct acked *a, uint32_t n)
 {
     const struct note *x = &a->note[n];
     if (x->lane_prev)
@@ -29,7 +29,7 @@ static void lane_unlink(struct answered *a, uint32_t n)
         a->note[x->lane_next].lane_prev = x->lane_prev;
 }
 
-static uint32_t note_take(struct answered *a, uint64_t identity, const struct answered_place *p, uint32_t slot)
+static uint32_t note_take(struct acked *a, uint64_t identity, const struct acked_place *p, uint32_t slot)
 {
     const uint32_t n = a->notes_free;
     a->notes_free = a->note[n].run_next;
@@ -39,21 +39,21 @@ static uint32_t note_take(struct answered *a, uint64_t identity, const struct an
     return n;
 }
 
-uint32_t note_new(struct answered *a, uint64_t identity, const struct answered_place *p)
+uint32_t note_new(struct acked *a, uint64_t identity, const struct acked_place *p)
 {
     if (!a->notes_free) {
         a->left_out++;
         return 0;
     }
     const uint32_t slot = a->slot_free[--a->slots_free];
-    answered_slot_write(&a->file->slot[slot], identity, p);
+    acked_slot_write(&a->file->slot[slot], identity, p);
     return note_take(a, identity, p, slot);
 }
 
-void note_free(struct answered *a, uint32_t n)
+void note_free(struct acked *a, uint32_t n)
 {
     struct note *x = &a->note[n];
-    answered_slot_clear(&a->file->slot[x->slot]);
+    acked_slot_clear(&a->file->slot[x->slot]);
     a->slot_free[a->slots_free++] = x->slot;
     run_remove_note(a, n);
     lane_unlink(a, n);
@@ -64,19 +64,19 @@ void note_free(struct answered *a, uint32_t n)
 }
 
 /* The new one is there before the old one goes: a kill in between leaves both. */
-static void note_move(struct answered *a, uint32_t n)
+static void note_move(struct acked *a, uint32_t n)
 {
     struct note *x = &a->note[n];
     const uint32_t before = x->slot;
     x->slot = a->slot_free[--a->slots_free]; /* there is one more slot than notes */
-    answered_slot_write(&a->file->slot[x->slot], x->identity, &x->place);
-    answered_slot_clear(&a->file->slot[before]);
+    acked_slot_write(&a->file->slot[x->slot], x->identity, &x->place);
+    acked_slot_clear(&a->file->slot[before]);
     a->slot_free[a->slots_free++] = before;
 }
 
-bool note_extend(struct answered *a, uint32_t n, const struct answered_place *p, bool is_behind)
+bool note_extend(struct acked *a, uint32_t n, const struct acked_place *p, bool is_behind)
 {
-    struct answered_place *own = &a->note[n].place;
+    struct acked_place *own = &a->note[n].place;
     if (is_behind ? p->first <= own->last : p->last >= own->first)
         return false;
     if (is_behind)
@@ -87,7 +87,7 @@ bool note_extend(struct answered *a, uint32_t n, const struct answered_place *p,
     return true;
 }
 
-void note_found(struct answered *a, uint64_t identity, const struct answered_place *p)
+void note_found(struct acked *a, uint64_t identity, const struct acked_place *p)
 {
     for (uint32_t n = a->by_lane[lane_bucket(p)]; n; n = a->note[n].lane_next) {
         const struct note *x = &a->note[n];
@@ -104,9 +104,9 @@ void note_found(struct answered *a, uint64_t identity, const struct answered_pla
 
 /* ---- opening ---- */
 
-static void lists_init(struct answered *a)
+static void lists_init(struct acked *a)
 {
-    for (uint32_t n = 1; n < ANSWERED_NOTES_MAX; n++) {
+    for (uint32_t n = 1; n < ACKED_NOTES_MAX; n++) {
         a->note[n].run_next = n + 1;
         a->run[n].from_next = n + 1;
     }
@@ -115,28 +115,28 @@ static void lists_init(struct answered *a)
 
 /* What is damaged counts as free. Where there are as many notes as slots, a kill came in the middle of a change: the
  * last one goes. */
-static void load(struct answered *a)
+static void load(struct acked *a)
 {
     uint64_t identity;
-    struct answered_place p;
-    for (uint32_t i = 0; i < ANSWERED_SLOTS; i++) {
-        if (a->notes_free && answered_slot_read(&a->file->slot[i], &identity, &p)) {
+    struct acked_place p;
+    for (uint32_t i = 0; i < ACKED_SLOTS; i++) {
+        if (a->notes_free && acked_slot_read(&a->file->slot[i], &identity, &p)) {
             a->note[note_take(a, identity, &p, i)].is_loaded = true;
             a->loaded++;
         } else {
             if (a->file->slot[i].xxh3)
-                answered_slot_clear(&a->file->slot[i]);
+                acked_slot_clear(&a->file->slot[i]);
             a->slot_free[a->slots_free++] = i;
         }
     }
 }
 
-int answered_open(const char *dir, struct answered **ret, struct err *e)
+int acked_open(const char *dir, struct acked **ret, struct err *e)
 {
-    struct answered *a = calloc(1, sizeof *a);
+    struct acked *a = calloc(1, sizeof *a);
     if (!a)
         return err_set(e, -ENOMEM, "out of memory");
-    const int r = answered_map(dir, &a->file, e);
+    const int r = acked_map(dir, &a->file, e);
     if (r < 0) {
         free(a);
         return r;
@@ -147,30 +147,30 @@ int answered_open(const char *dir, struct answered **ret, struct err *e)
     return r;
 }
 
-void answered_close(struct answered *a)
+void acked_close(struct acked *a)
 {
     if (!a)
         return;
-    answered_unmap(a->file);
+    acked_unmap(a->file);
     free(a);
 }
 
-struct answered_stream answered_begin(struct answered *a, uint64_t identity)
+struct acked_stream acked_begin(struct acked *a, uint64_t identity)
 {
-    return (struct answered_stream){ a, identity, a ? ++a->streams : 0 };
+    return (struct acked_stream){ a, identity, a ? ++a->streams : 0 };
 }
 
-uint32_t answered_count(const struct answered *a)
+uint32_t acked_count(const struct acked *a)
 {
     return a->count;
 }
 
-uint64_t answered_left_out(const struct answered *a)
+uint64_t acked_left_out(const struct acked *a)
 {
     return a->left_out;
 }
 
-void answered_stretch(struct answered *a, uint64_t identity, const struct answered_place *p)
+void acked_stretch(struct acked *a, uint64_t identity, const struct acked_place *p)
 {
     for (uint32_t n = a->by_lane[lane_bucket(p)]; n; n = a->note[n].lane_next) {
         const struct note *x = &a->note[n];
@@ -188,28 +188,28 @@ void answered_stretch(struct answered *a, uint64_t identity, const struct answer
 
 /* ---- forgetting ---- */
 
-static void forget_lane(struct answered *a, const struct answered_place *released)
+static void forget_lane(struct acked *a, const struct acked_place *released)
 {
     for (uint32_t n = a->by_lane[lane_bucket(released)], next; n; n = next) {
-        const struct answered_place *p = &a->note[n].place;
+        const struct acked_place *p = &a->note[n].place;
         next = a->note[n].lane_next;
         if (is_same_lane(p, released) && p->last < released->last)
             note_free(a, n);
     }
 }
 
-void answered_forget(struct answered *a, const struct position *position, uint32_t count)
+void acked_forget(struct acked *a, const struct position *position, uint32_t count)
 {
     for (uint32_t i = 0; i < count && a->count; i++) {
         const struct position *p = &position[i];
         if (p->lane != POSITION_SEGMENT)
-            forget_lane(a, &(struct answered_place){ { p->uuid_hi, p->uuid_lo }, 0, p->done, p->lane });
+            forget_lane(a, &(struct acked_place){ { p->uuid_hi, p->uuid_lo }, 0, p->done, p->lane });
     }
 }
 
-void answered_keep(struct answered *a, const uint64_t *identity, uint32_t count)
+void acked_keep(struct acked *a, const uint64_t *identity, uint32_t count)
 {
-    for (uint32_t n = 1; n <= ANSWERED_NOTES_MAX && a->loaded; n++) {
+    for (uint32_t n = 1; n <= ACKED_NOTES_MAX && a->loaded; n++) {
         uint32_t i = 0;
         while (i < count && identity[i] != a->note[n].identity)
             i++;
@@ -218,7 +218,7 @@ void answered_keep(struct answered *a, const uint64_t *identity, uint32_t count)
     }
 }
 
-static bool is_over(const struct answered_place *p, const struct segments *t)
+static bool is_over(const struct acked_place *p, const struct segments *t)
 {
     const struct source *s = segments_find(t, &(struct position){ .uuid_hi = p->uuid[0], .uuid_lo = p->uuid[1] });
     if (!s)
@@ -226,9 +226,9 @@ static bool is_over(const struct answered_place *p, const struct segments *t)
     return p->lane >= s->lanes_count || p->last < s->lane[p->lane].done;
 }
 
-void answered_prune(struct answered *a, const struct segments *t)
+void acked_prune(struct acked *a, const struct segments *t)
 {
-    for (uint32_t n = 1; n <= ANSWERED_NOTES_MAX && a->loaded; n++) {
+    for (uint32_t n = 1; n <= ACKED_NOTES_MAX && a->loaded; n++) {
         if (a->note[n].is_loaded && is_over(&a->note[n].place, t))
             note_free(a, n);
     }

@@ -1,4 +1,4 @@
-#include "collector/delivery/answered/slots.h"
+#include "collector/delivery/acked/slots.h"
 
 #include "lib/base/atomics.h"
 #include "lib/base/cleanup.h"
@@ -15,19 +15,19 @@
 
 enum { ENDIAN_MARK = 0x01020304 };
 
-static uint64_t head_hash(const struct answered_head *h)
+static uint64_t head_hash(const struct acked_head *h)
 {
-    return XXH3_64bits(h, offsetof(struct answered_head, xxh3));
+    return XXH3_64bits(h, offsetof(struct acked_head, xxh3));
 }
 
-static bool head_is_valid(const struct answered_head *h)
+static bool head_is_valid(const struct acked_head *h)
 {
-    return h->magic == ANSWERED_MAGIC && h->endian == ENDIAN_MARK && h->slots == ANSWERED_SLOTS &&
+    return h->magic == ACKED_MAGIC && h->endian == ENDIAN_MARK && h->slots == ACKED_SLOTS &&
            h->xxh3 == head_hash(h);
 }
 
 /* Allocated, not sparse: a store into a hole of a full tmpfs would be a SIGBUS. */
-static int fd_map(int fd, struct answered_file **ret)
+static int fd_map(int fd, struct acked_file **ret)
 {
     const int r = posix_fallocate(fd, 0, sizeof **ret);
     if (r != 0)
@@ -40,7 +40,7 @@ static int fd_map(int fd, struct answered_file **ret)
 }
 
 /* A complete file appears under its name, or the one before stays. */
-static int file_create(const char *path, struct answered_file **ret, struct err *e)
+static int file_create(const char *path, struct acked_file **ret, struct err *e)
 {
     char path_new[PATH_MAX + 8];
     (void)snprintf(path_new, sizeof path_new, "%s.new", path);
@@ -49,13 +49,13 @@ static int file_create(const char *path, struct answered_file **ret, struct err 
         return err_sys(e, -errno, "create %s", path_new);
     int r = fd_map(fd, ret);
     if (r == 0) {
-        struct answered_head *h = &(*ret)->head;
-        *h = (struct answered_head){ .magic = ANSWERED_MAGIC, .endian = ENDIAN_MARK, .slots = ANSWERED_SLOTS };
+        struct acked_head *h = &(*ret)->head;
+        *h = (struct acked_head){ .magic = ACKED_MAGIC, .endian = ENDIAN_MARK, .slots = ACKED_SLOTS };
         h->xxh3 = head_hash(h);
         r = rename(path_new, path) < 0 ? -errno : 0;
     }
     if (r < 0) {
-        answered_unmap(*ret);
+        acked_unmap(*ret);
         *ret = NULL;
         (void)unlink(path_new);
         return err_sys(e, r, "make %s", path);
@@ -64,10 +64,10 @@ static int file_create(const char *path, struct answered_file **ret, struct err 
 }
 
 /* 0: it was not there; 1: mapped; -EBADMSG: not a file of ours. */
-static int file_load(const char *path, struct answered_file **ret)
+static int file_load(const char *path, struct acked_file **ret)
 {
     struct stat st;
-    struct answered_head h;
+    struct acked_head h;
     auto_fd fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return errno == ENOENT ? 0 : -errno;
@@ -80,11 +80,11 @@ static int file_load(const char *path, struct answered_file **ret)
     return r < 0 ? r : 1;
 }
 
-int answered_map(const char *dir, struct answered_file **ret, struct err *e)
+int acked_map(const char *dir, struct acked_file **ret, struct err *e)
 {
     char path[PATH_MAX];
     *ret = NULL;
-    if ((size_t)snprintf(path, sizeof path, "%s/" ANSWERED_FILE, dir) >= sizeof path)
+    if ((size_t)snprintf(path, sizeof path, "%s/" ACKED_FILE, dir) >= sizeof path)
         return err_set(e, -ENAMETOOLONG, "%s: path too long", dir);
     int r = file_load(path, ret);
     if (r < 0 && r != -EBADMSG)
@@ -100,27 +100,27 @@ int answered_map(const char *dir, struct answered_file **ret, struct err *e)
     return r;
 }
 
-void answered_unmap(struct answered_file *f)
+void acked_unmap(struct acked_file *f)
 {
     if (f)
         (void)munmap(f, sizeof *f);
 }
 
-static uint64_t slot_hash(const struct answered_slot *s)
+static uint64_t slot_hash(const struct acked_slot *s)
 {
-    return XXH3_64bits(&s->identity, sizeof *s - offsetof(struct answered_slot, identity));
+    return XXH3_64bits(&s->identity, sizeof *s - offsetof(struct acked_slot, identity));
 }
 
-bool answered_slot_read(const struct answered_slot *s, uint64_t *ret_identity, struct answered_place *ret)
+bool acked_slot_read(const struct acked_slot *s, uint64_t *ret_identity, struct acked_place *ret)
 {
     if (!s->xxh3 || s->xxh3 != slot_hash(s) || s->first > s->last)
         return false;
     *ret_identity = s->identity;
-    *ret = (struct answered_place){ { s->uuid[0], s->uuid[1] }, s->first, s->last, s->lane };
+    *ret = (struct acked_place){ { s->uuid[0], s->uuid[1] }, s->first, s->last, s->lane };
     return true;
 }
 
-void answered_slot_write(struct answered_slot *s, uint64_t identity, const struct answered_place *p)
+void acked_slot_write(struct acked_slot *s, uint64_t identity, const struct acked_place *p)
 {
     s->identity = identity;
     s->uuid[0] = p->uuid[0];
@@ -136,7 +136,7 @@ void answered_slot_write(struct answered_slot *s, uint64_t identity, const struc
     store_rel(&s->xxh3, slot_hash(s));
 }
 
-void answered_slot_clear(struct answered_slot *s)
+void acked_slot_clear(struct acked_slot *s)
 {
     FAULT_POINT("note-clear");
     store_rel(&s->xxh3, 0); /* order: release, as above - what takes its place was written before */

@@ -1,5 +1,5 @@
 /* From records to places: what a few requests leave of each lane. */
-#include "collector/delivery/answered/internal.h"
+#include "collector/delivery/acked/internal.h"
 
 #include <fapilog/native.h>
 
@@ -11,14 +11,14 @@
 enum { PLACES = 64, SLOTS = 4 * PLACES }; /* lanes at once; with more a run is made of several pieces */
 
 struct gathering {
-    const struct answered_stream *s;
+    const struct acked_stream *s;
     uint64_t from; /* the first number */
     /* NULL: a run is made of them; or each place is noted by itself, without numbers */
-    void (*alone)(struct answered *a, uint64_t identity, const struct answered_place *p);
+    void (*alone)(struct acked *a, uint64_t identity, const struct acked_place *p);
     uint32_t count;
     uint32_t last; /* as a rule the next record is of the same lane */
     uint8_t slot[SLOTS]; /* index + 1 */
-    struct answered_place place[PLACES];
+    struct acked_place place[PLACES];
 };
 
 static void flush(struct gathering *g, uint64_t to)
@@ -34,7 +34,7 @@ static void flush(struct gathering *g, uint64_t to)
 }
 
 /* Where the lane is, or could be. */
-static uint8_t *slot_of(struct gathering *g, const struct answered_place *p)
+static uint8_t *slot_of(struct gathering *g, const struct acked_place *p)
 {
     for (uint32_t at = lane_bucket(p);; at++) {
         uint8_t *slot = &g->slot[at % SLOTS];
@@ -44,7 +44,7 @@ static uint8_t *slot_of(struct gathering *g, const struct answered_place *p)
 }
 
 /* False: it does not fit behind what is there. */
-static bool take(struct gathering *g, const struct answered_place *p)
+static bool take(struct gathering *g, const struct acked_place *p)
 {
     if (!g->count || !is_same_lane(&g->place[g->last], p)) {
         uint8_t *slot = slot_of(g, p);
@@ -58,14 +58,14 @@ static bool take(struct gathering *g, const struct answered_place *p)
         }
         g->last = *slot - 1u;
     }
-    struct answered_place *own = &g->place[g->last];
+    struct acked_place *own = &g->place[g->last];
     if (p->first <= own->last)
         return false;
     own->last = p->last;
     return true;
 }
 
-static void add(struct gathering *g, uint64_t number, const struct answered_place *p)
+static void add(struct gathering *g, uint64_t number, const struct acked_place *p)
 {
     if (likely(take(g, p)))
         return;
@@ -76,14 +76,14 @@ static void add(struct gathering *g, uint64_t number, const struct answered_plac
 /* The collector's own records have no place in a lane. */
 static void add_entry(struct gathering *g, uint64_t number, const struct entry_head *h)
 {
-    struct answered_place p = { .first = h->position, .last = h->position, .lane = h->lane };
+    struct acked_place p = { .first = h->position, .last = h->position, .lane = h->lane };
     if (h->flags & ENTRY_INTERNAL)
         return;
     memcpy(p.uuid, h->uuid, sizeof p.uuid);
     add(g, number, &p);
 }
 
-void answered_entries(const struct answered_stream *s, uint64_t at, const struct entry_head *first, uint32_t n)
+void acked_entries(const struct acked_stream *s, uint64_t at, const struct entry_head *first, uint32_t n)
 {
     struct gathering g = { .s = s, .from = at };
     const struct entry_head *h = first;
@@ -95,9 +95,9 @@ void answered_entries(const struct answered_stream *s, uint64_t at, const struct
 }
 
 /* What lies between two records of a lane is settled only where the one follows the other. */
-void answered_found_entries(struct answered *a, uint64_t identity, const char *data, size_t len)
+void acked_found_entries(struct acked *a, uint64_t identity, const char *data, size_t len)
 {
-    const struct answered_stream s = { a, identity, 0 };
+    const struct acked_stream s = { a, identity, 0 };
     struct gathering g = { .s = &s, .alone = note_found };
     const struct entry_head *h;
     for (size_t at = 0; (h = entry_at(data + at, len - at)); at += h->bytes) {
@@ -109,19 +109,19 @@ void answered_found_entries(struct answered *a, uint64_t identity, const char *d
 }
 
 /* Of one that was encoded anew the length is another. */
-static struct answered_place place_of(const uint64_t uuid[2], uint32_t lane, uint64_t from, uint64_t bytes,
+static struct acked_place place_of(const uint64_t uuid[2], uint32_t lane, uint64_t from, uint64_t bytes,
                                       bool is_apart)
 {
-    return (struct answered_place){ { uuid[0], uuid[1] }, from, is_apart ? from : from + bytes - 1, lane };
+    return (struct acked_place){ { uuid[0], uuid[1] }, from, is_apart ? from : from + bytes - 1, lane };
 }
 
-void answered_spans(struct answered *a, uint64_t identity, const struct sink_span *span, uint32_t count)
+void acked_spans(struct acked *a, uint64_t identity, const struct sink_span *span, uint32_t count)
 {
-    const struct answered_stream s = { a, identity, 0 };
-    struct gathering g = { .s = &s, .alone = answered_stretch };
+    const struct acked_stream s = { a, identity, 0 };
+    struct gathering g = { .s = &s, .alone = acked_stretch };
     for (uint32_t i = 0; i < count; i++) {
         const uint64_t uuid[2] = { span[i].super->uuid_hi, span[i].super->uuid_lo };
-        const struct answered_place p = place_of(uuid, span[i].lane, span[i].position, span[i].len, span[i].is_apart);
+        const struct acked_place p = place_of(uuid, span[i].lane, span[i].position, span[i].len, span[i].is_apart);
         if (span[i].len)
             add(&g, 0, &p);
     }
@@ -148,7 +148,7 @@ static const struct fapilog_native_spans *spans_of(const char *image, uint64_t l
 }
 
 /* False: nothing is in it. */
-static bool span_place(const struct fapilog_native_spans *top, uint32_t i, struct answered_place *ret)
+static bool span_place(const struct fapilog_native_spans *top, uint32_t i, struct acked_place *ret)
 {
     const struct fapilog_native_span *span = (const struct fapilog_native_span *)(const void *)(top + 1) + i;
     const uint64_t uuid[2] = { span->uuid_hi, span->uuid_lo };
@@ -160,30 +160,30 @@ static bool span_place(const struct fapilog_native_spans *top, uint32_t i, struc
 }
 
 /* They cannot be told apart by their numbers: where there are too many lanes, none of them is noted. */
-void answered_image(const struct answered_stream *s, uint64_t at, const struct parcel *image)
+void acked_image(const struct acked_stream *s, uint64_t at, const struct parcel *image)
 {
     struct gathering g = { .s = s, .from = at };
     const struct fapilog_native_spans *top = spans_of(image->data, image->bytes);
-    struct answered_place p;
+    struct acked_place p;
     for (uint32_t i = 0; top && i < top->count; i++)
         if (span_place(top, i, &p) && !take(&g, &p))
             return;
     flush(&g, at + image->records);
 }
 
-void answered_found_image(struct answered *a, uint64_t identity, const char *data, size_t len)
+void acked_found_image(struct acked *a, uint64_t identity, const char *data, size_t len)
 {
-    const struct answered_stream s = { a, identity, 0 };
+    const struct acked_stream s = { a, identity, 0 };
     struct gathering g = { .s = &s, .alone = note_found };
     const struct fapilog_native_spans *top = spans_of(data, len);
-    struct answered_place p;
+    struct acked_place p;
     for (uint32_t i = 0; top && i < top->count; i++)
         if (span_place(top, i, &p))
             add(&g, 0, &p);
     flush(&g, 0);
 }
 
-void answered_pass(const struct answered_stream *s, uint64_t at, uint64_t n)
+void acked_pass(const struct acked_stream *s, uint64_t at, uint64_t n)
 {
     if (s->to->count)
         run_add(s, at, at + n, NULL, 0);
