@@ -45,7 +45,7 @@ static int names_read(int dir_fd, const char *dir, struct dead_file **all, uint3
             return err_set(e, -ENOMEM, "%s: out of memory", dir);
         struct dead_file *const f = &(*all)[(*count)++];
         f->renamed = st.st_ctim;
-        (void)snprintf(f->name, sizeof f->name, "%s", entry->d_name);
+        memcpy(f->name, entry->d_name, strlen(entry->d_name) + 1); /* is_dead_name() */
     }
     return errno ? err_sys(e, -errno, "read directory %s", dir) : 0;
 }
