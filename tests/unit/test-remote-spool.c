@@ -3,17 +3,9 @@
 #include "tests/unit/remote-fixture.h"
 
 #include "collector/delivery/spool/cursor.h"
+#include "tests/unit/wall-clock.h"
 
 #include <dirent.h>
-
-static int64_t set_ns, passed_ns; /* the wall clock was set by, and so much time has passed beside what has */
-
-uint64_t __real_clock_real_ns(void);
-uint64_t __wrap_clock_real_ns(void);
-uint64_t __wrap_clock_real_ns(void) { return __real_clock_real_ns() + (uint64_t)(set_ns + passed_ns); }
-uint64_t __real_clock_boot_ns(void);
-uint64_t __wrap_clock_boot_ns(void);
-uint64_t __wrap_clock_boot_ns(void) { return __real_clock_boot_ns() + (uint64_t)passed_ns; }
 
 static void assert_each_delivered_once(uint64_t count)
 {

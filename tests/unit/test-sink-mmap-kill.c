@@ -276,13 +276,23 @@ static int offer(struct sink_probe *p, uint64_t id, char *text)
     return sink_probe_wait(p, before + 1);
 }
 
+static int expect_batches(uint64_t count)
+{
+    uint32_t lines;
+    size_t len;
+    char *const back = read_file(&len);
+
+    assert_int_equal(check_lines(back, len, &lines), 0);
+    assert_int_equal(lines, count * BATCH_LINES);
+    free(back);
+    return 0;
+}
+
 static int fill_and_free(void)
 {
     struct sink_probe *const p = sink_probe_open(uri, (struct io_config){ .kind = IO_AUTO });
     char *const text = malloc(BATCH_TEXT_MAX), ballast[128];
-    uint32_t lines;
     uint64_t id = 1;
-    size_t len;
     int fd;
 
     (void)snprintf(ballast, sizeof ballast, "%s/ballast", dir);
@@ -297,22 +307,15 @@ static int fill_and_free(void)
     sink_probe_start(p); /* the same batch again */
     assert_int_equal(sink_probe_wait(p, 1), 0);
     assert_int_equal(sink_probe_close(p), 0);
-    char *const back = read_file(&len);
-
-    assert_int_equal(check_lines(back, len, &lines), 0);
-    assert_int_equal(lines, id * BATCH_LINES);
-    free(back);
     free(text);
-    return 0;
+    return expect_batches(id);
 }
 
 static int start_full(void)
 {
     char *const text = malloc(BATCH_TEXT_MAX), ballast[128];
     struct statvfs room;
-    uint32_t lines;
     uint64_t id = 1;
-    size_t len;
 
     (void)snprintf(ballast, sizeof ballast, "%s/ballast", dir);
     const int fd = open(ballast, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -333,12 +336,8 @@ static int start_full(void)
     assert_int_equal(offer(p, id, text), 0);
     assert_int_equal(sink_probe_close(p), 0);
     close(fd);
-    char *const back = read_file(&len);
-    assert_int_equal(check_lines(back, len, &lines), 0);
-    assert_int_equal(lines, id * BATCH_LINES);
-    free(back);
     free(text);
-    return 0;
+    return expect_batches(id);
 }
 
 static void on_a_small_disk(int (*test)(void))

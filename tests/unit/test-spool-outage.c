@@ -3,20 +3,12 @@
 #include "tests/unit/journal-fixture.h"
 
 #include "collector/delivery/remote/internal.h"
+#include "tests/unit/wall-clock.h"
 
 #include <signal.h>
 #include <sys/resource.h>
 
 #define HOUR ((int64_t)(3600 * NS_PER_S))
-
-static int64_t set_ns, passed_ns; /* the wall clock was set by, and so much time has passed beside what has */
-
-uint64_t __real_clock_real_ns(void);
-uint64_t __wrap_clock_real_ns(void);
-uint64_t __wrap_clock_real_ns(void) { return __real_clock_real_ns() + (uint64_t)(set_ns + passed_ns); }
-uint64_t __real_clock_boot_ns(void);
-uint64_t __wrap_clock_boot_ns(void);
-uint64_t __wrap_clock_boot_ns(void) { return __real_clock_boot_ns() + (uint64_t)passed_ns; }
 
 /* Ages go by when it was put there, by a clock that is never set; after a restart by the wall clock. */
 static void what_lies_in_the_journal_has_its_age(void **state)

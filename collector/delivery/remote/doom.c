@@ -79,9 +79,8 @@ static void queue_doom(struct remote *r, struct queue *q)
     }
 }
 
-static void bundle_doom(struct remote *r, struct bundle *b)
+void doom_sift(struct remote *r, struct bundle *b, struct doom *d)
 {
-    struct doom *d = doom_new(r->stats.last_status, "not delivered within retry_deadline; %s", r->stats.last_reason);
     uint32_t kept = 0;
     for (uint32_t n = 0; n < b->count; n++) {
         if (doom_is_due(r, &b->items[n]))
@@ -90,6 +89,12 @@ static void bundle_doom(struct remote *r, struct bundle *b)
             b->items[kept++] = b->items[n];
     }
     b->count = kept;
+}
+
+static void bundle_doom(struct remote *r, struct bundle *b)
+{
+    struct doom *d = doom_new(r->stats.last_status, "not delivered within retry_deadline; %s", r->stats.last_reason);
+    doom_sift(r, b, d);
     doom_unref(d);
 }
 

@@ -175,6 +175,7 @@ void doom_item(struct remote *r, const struct item *i, struct doom *d);
 struct doom *doom_new(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void doom_unref(struct doom *d);
 bool doom_is_due(const struct remote *r, const struct item *i); /* retry_max_attempts, retry_deadline */
+void doom_sift(struct remote *r, struct bundle *b, struct doom *d); /* those that are due go, the others stay */
 void doom_old(struct remote *r);  /* what has waited longer than retry_deadline */
 void doom_write(struct remote *r);
 /* spill.c */

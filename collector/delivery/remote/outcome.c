@@ -48,15 +48,9 @@ static void bundle_sift(struct remote *r, struct bundle *b)
 {
     struct doom *d = doom_new(b->result.status, "%s; given up after retry_max_attempts or retry_deadline",
                               b->result.reason);
-    uint32_t kept = 0;
-    for (uint32_t n = 0; n < b->count; n++) {
+    for (uint32_t n = 0; n < b->count; n++)
         b->items[n].attempts++;
-        if (doom_is_due(r, &b->items[n]))
-            doom_item(r, &b->items[n], d);
-        else
-            b->items[kept++] = b->items[n];
-    }
-    b->count = kept;
+    doom_sift(r, b, d);
     doom_unref(d);
 }
 
