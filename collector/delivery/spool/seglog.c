@@ -18,9 +18,30 @@ void seglog_path(const struct seglog *l, const struct seglog_segment *seg, char 
     (void)snprintf(ret, PATH_MAX, "%s/%016" PRIx64 "%s", l->dir, seg->sequence, l->suffix);
 }
 
+static bool is_in_step(const struct seglog *l)
+{
+    return l->step != SEGLOG_IDLE && l->step != SEGLOG_DONE;
+}
+
+static bool has_sync(const struct seglog *l)
+{
+    for (unsigned i = 0; i < SEGLOG_SYNCS; i++)
+        if (l->syncs[i].log)
+            return true;
+    return false;
+}
+
 bool seglog_is_busy(const struct seglog *l)
 {
-    return (l->step != SEGLOG_IDLE && l->step != SEGLOG_DONE) || l->is_syncing;
+    return is_in_step(l) || has_sync(l);
+}
+
+bool seglog_is_last_busy(const struct seglog *l)
+{
+    for (unsigned i = 0; i < SEGLOG_SYNCS; i++)
+        if (l->syncs[i].log && l->syncs[i].fd == l->fd)
+            return true;
+    return is_in_step(l);
 }
 
 void seglog_close(struct seglog *l)
@@ -161,6 +182,12 @@ static void on_done(struct io_req *req, int result)
         group_next(l);
 }
 
+/* Not while a file is forced to disk: what goes there at once waits until that is over. */
+static bool may_be_uncached(const struct seglog *l)
+{
+    return l->is_uncached && !l->is_uncached_refused && !has_sync(l);
+}
+
 static void request(struct seglog *l, enum seglog_step step, enum io_op op, int fd)
 {
     const bool is_sealed = l->sealed && l->group_done >= l->group_len;
@@ -171,7 +198,7 @@ static void request(struct seglog *l, enum seglog_step step, enum io_op op, int 
     l->req.len = op == IO_WRITE ? (uint32_t)((is_sealed ? group_bytes(l) : l->group_len) - l->group_done) : 0;
     l->req.offset = op == IO_WRITE ? (int64_t)(l->last->bytes + l->group_done) : 0;
     l->req.is_inline = op == IO_WRITE && l->is_inline && l->is_local;
-    l->req.is_uncached = op == IO_WRITE && is_sealed && l->is_uncached && !l->is_uncached_refused;
+    l->req.is_uncached = op == IO_WRITE && is_sealed && may_be_uncached(l);
     l->req.buf_index = -1;
     l->req.done = on_done;
     l->req.owner = l;
@@ -207,14 +234,6 @@ static int segment_begin(struct seglog *l)
 /* The next step of the group, whatever was done before. */
 static void group_next(struct seglog *l)
 {
-    if (l->step == SEGLOG_ROLL_SYNC && l->is_dirty)
-        return request(l, SEGLOG_ROLL_SYNC, IO_FDATASYNC, l->fd);
-    if (l->step == SEGLOG_ROLL_SYNC) {
-        (void)io_close(l->io, take_fd(l->fd)); /* synced where that matters; nothing else can be done */
-        const int r = segment_begin(l);
-        if (r < 0)
-            return group_fail(l, r);
-    }
     if (l->group_done < group_bytes(l))
         return request(l, SEGLOG_WRITE, IO_WRITE, l->fd);
     l->is_dirty = l->sync != SINK_SYNC_NEVER && (l->is_dirty || l->step == SEGLOG_WRITE);
@@ -249,15 +268,11 @@ int seglog_start(struct seglog *l)
             return group_refuse(l, r);
         l->must_cut = false;
     }
-    if (l->fd >= 0 && is_rolling(l)) {
-        if (l->is_syncing)
-            return group_refuse(l, -EBUSY); /* of the file that is to be closed */
-        l->step = SEGLOG_ROLL_SYNC;
-    } else if (l->fd < 0) {
-        const int r = segment_begin(l);
-        if (r < 0)
-            return group_refuse(l, r);
-    }
+    int r = l->fd >= 0 && is_rolling(l) ? seglog_roll(l) : 0;
+    if (r == 0 && l->fd < 0)
+        r = segment_begin(l);
+    if (r < 0)
+        return group_refuse(l, r);
     group_next(l);
     return 0;
 }
@@ -317,56 +332,13 @@ int seglog_poll(struct seglog *l)
     return l->result;
 }
 
-static void on_synced(struct io_req *req, int result)
-{
-    struct seglog *l = req->owner;
-    l->is_syncing = false;
-    l->sync_result = result < 0 ? result : 1;
-    l->is_dirty |= result < 0;
-}
-
-int seglog_tick(struct seglog *l, uint64_t now_ns)
-{
-    const int r = l->sync_result;
-    l->sync_result = 0;
-    if (l->sync != SINK_SYNC_INTERVAL || l->is_syncing || l->fd < 0 || l->step != SEGLOG_IDLE)
-        return r;
-    if (!l->is_dirty && !l->must_sync_dir) {
-        l->sync_due_ns = 0;
-        return r;
-    }
-    if (!l->sync_due_ns)
-        l->sync_due_ns = now_ns + l->sync_interval_ns;
-    if (now_ns < l->sync_due_ns)
-        return r;
-    l->sync_due_ns = 0;
-    const bool is_dir = l->must_sync_dir;
-    l->sync_req = (struct io_req){ .op = is_dir ? IO_FSYNC : IO_FDATASYNC, .fd = is_dir ? l->dir_fd : l->fd,
-                                   .buf_index = -1, .done = on_synced, .owner = l };
-    if (is_dir) {
-        l->must_sync_dir = false;
-        l->sync_due_ns = now_ns; /* the file itself is next */
-    } else {
-        l->is_dirty = false;
-    }
-    l->is_syncing = true;
-    io_submit(l->io, &l->sync_req);
-    return r;
-}
-
-uint64_t seglog_deadline(const struct seglog *l)
-{
-    const bool is_waiting = l->sync_due_ns && !l->is_syncing && l->step == SEGLOG_IDLE;
-    return is_waiting && l->fd >= 0 ? l->sync_due_ns : UINT64_MAX;
-}
-
 int seglog_drop_first(struct seglog *l)
 {
     struct seglog_segment *seg = l->first;
     char path[PATH_MAX];
     seglog_path(l, seg, path);
     if (seg == l->last && l->fd >= 0) {
-        CHECK(!seglog_is_busy(l));
+        CHECK(!seglog_is_last_busy(l));
         (void)io_close(l->io, take_fd(l->fd));
         l->is_dirty = l->must_sync_dir = l->must_cut = false;
         l->sync_due_ns = 0;

@@ -39,7 +39,18 @@ struct seglog_config {
     uint64_t sync_interval_ns;
 };
 
-enum seglog_step { SEGLOG_IDLE, SEGLOG_ROLL_SYNC, SEGLOG_WRITE, SEGLOG_DIR_SYNC, SEGLOG_DATA_SYNC, SEGLOG_DONE };
+enum seglog_step { SEGLOG_IDLE, SEGLOG_WRITE, SEGLOG_DIR_SYNC, SEGLOG_DATA_SYNC, SEGLOG_DONE };
+
+enum { SEGLOG_SYNCS = 8 }; /* under way at a time; a file that has come to its end waits for one of them */
+
+/* One that is forced to disk while groups are written, be it to the same file or to the next. */
+struct seglog_sync {
+    struct seglog *log;     /* NULL: there is none */
+    struct io_req req;
+    int fd;
+    bool is_again;          /* it was written to since this began */
+    bool is_rolled;         /* it has come to its end: to be closed when it is safe */
+};
 
 struct seglog {
     struct io *io;
@@ -70,11 +81,9 @@ struct seglog {
     int result;
     struct io_req req;
     int dir_fd;
-    /* the timer's fdatasync */
-    struct io_req sync_req;
-    bool is_syncing;
-    int sync_result;
-    uint64_t sync_due_ns;
+    struct seglog_sync syncs[SEGLOG_SYNCS];
+    int sync_result;        /* of those that have ended: -errno, 1, or 0: none has */
+    uint64_t sync_due_ns;   /* the timer's */
 };
 
 /* Makes the directory, lists its files in order, cuts the last one behind its last whole block. on_block is
@@ -85,6 +94,7 @@ int seglog_open(struct seglog *l, const struct seglog_config *cfg, seglog_block_
 /* Nothing may be under way: seglog_is_busy(). */
 void seglog_close(struct seglog *l);
 bool seglog_is_busy(const struct seglog *l);
+bool seglog_is_last_busy(const struct seglog *l); /* something is under way in the last file: it cannot be dropped */
 
 struct seglog_block {
     enum spool_kind kind;
@@ -104,9 +114,12 @@ int seglog_start(struct seglog *l);
 void seglog_abort(struct seglog *l); /* the group, before it is started */
 /* -EAGAIN: under way. 0: all of it is written, and lies in `last`; or -errno: nothing of it counts. */
 int seglog_poll(struct seglog *l);
-/* The policy `interval`. Of a sync that has ended since: 1, or -errno; 0: none has. */
+/* The policy `interval`: seglog_sync.c. Of a sync that has ended since: 1, or -errno; 0: none has. */
 int seglog_tick(struct seglog *l, uint64_t now_ns);
 uint64_t seglog_deadline(const struct seglog *l);
+/* The open file has come to its end: it is forced to disk, where that is wanted, and closed, and neither is waited for.
+ * -EBUSY: too many others are under way. */
+int seglog_roll(struct seglog *l);
 
 /* Takes the oldest file off the list and removes it; a pinned one stays in memory. 0 or -errno of the removal,
  * after which it is still there. Not the one that a group is going into. */

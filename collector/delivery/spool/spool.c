@@ -145,7 +145,7 @@ static void blocks_evict(struct spool *s, const struct seglog_segment *seg, uint
 bool spool_evict(struct spool *s, uint64_t *counter)
 {
     struct seglog_segment *seg = s->log.first;
-    if (!seg || (seg == s->log.last && (seglog_is_busy(&s->log) || seglog_has_group(&s->log))))
+    if (!seg || (seg == s->log.last && (seglog_is_last_busy(&s->log) || seglog_has_group(&s->log))))
         return false;
     seg->pins++;
     const int r = seglog_drop_first(&s->log);
@@ -306,7 +306,7 @@ static void tidy(struct spool *s)
     while (s->log.first && s->log.first->live == 0 && !seglog_has_group(&s->log) && !s->reader.is_reading) {
         struct seglog_segment *seg = s->log.first;
         const bool is_met = s->reader.seg == seg ? s->reader.offset >= seg->bytes : s->reader.seg != NULL;
-        if (!is_met || (seg == s->log.last && seglog_is_busy(&s->log)))
+        if (!is_met || (seg == s->log.last && seglog_is_last_busy(&s->log)))
             return;
         if (seg->is_damaged)
             spool_quarantine(s, seg);
