@@ -84,9 +84,10 @@ static bool has_stack(const struct fapilog_field *fields, uint32_t count)
 
 int image_used_slow(struct image_used *u, const struct fapilog_record *r)
 {
+    const struct fapilog_site *const source = fapilog_record_source(r);
     int res = 0;
-    if (r->site)
-        res = used_add(u, r->process, r->site->id);
+    if (source)
+        res = used_add(u, r->process, source->id);
     if (res == 0 && r->logger && r->logger->id)
         res = used_add(u, r->process, r->logger->id);
     if (res == 0 && has_stack(r->fields, r->fields_count))

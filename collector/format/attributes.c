@@ -27,14 +27,14 @@ static bool has_own_place(unsigned role, unsigned variant)
 
 void attributes_begin(struct attributes *a, const struct build *b, bool with_uid)
 {
-    const struct fapilog_site *const site = b->r->site;
+    const struct fapilog_site *const source = fapilog_record_source(b->r);
     *a = (struct attributes){.g = b->g, .order = b->layout->order};
     for (unsigned role = 1; role < FAPILOG_ROLE_COUNT; role++) {
         const struct gather_entry *const e = &b->g->by_role[role];
         if (e->field && !has_own_place(role, b->variant))
             add(a, e->name, ATTRIBUTE_FIELD, e);
     }
-    if (b->f->cfg.source && site && site->file.len > 0) {
+    if (b->f->cfg.source && source && source->file.len > 0) {
         add(a, NAME("code.file.path"), ATTRIBUTE_FILE, NULL);
         add(a, NAME("code.function.name"), ATTRIBUTE_FUNCTION, NULL);
         add(a, NAME("code.line.number"), ATTRIBUTE_LINE, NULL);
@@ -84,8 +84,8 @@ unsigned attributes_count(const struct attributes *a)
 bool attributes_text(const struct build *b, enum attribute_kind kind, struct fapilog_text *ret)
 {
     switch (kind) {
-    case ATTRIBUTE_FILE:     *ret = b->r->site->file; return true;
-    case ATTRIBUTE_FUNCTION: *ret = b->r->site->function; return true;
+    case ATTRIBUTE_FILE:     *ret = fapilog_record_source(b->r)->file; return true;
+    case ATTRIBUTE_FUNCTION: *ret = fapilog_record_source(b->r)->function; return true;
     case ATTRIBUTE_LEVEL:    *ret = level_name(b->r->level); return true;
     default:                 return false;
     }
@@ -94,7 +94,7 @@ bool attributes_text(const struct build *b, enum attribute_kind kind, struct fap
 bool attributes_number(const struct build *b, enum attribute_kind kind, uint64_t *ret)
 {
     switch (kind) {
-    case ATTRIBUTE_LINE: *ret = b->r->site->line; return true;
+    case ATTRIBUTE_LINE: *ret = fapilog_record_source(b->r)->line; return true;
     case ATTRIBUTE_CUT:  *ret = b->g->cut; return true;
     default:             return false;
     }

@@ -63,15 +63,15 @@ static void build_data(struct build *b)
 
 static void build_source(struct build *b)
 {
-    const struct fapilog_site *const site = b->r->site;
-    if (!b->f->cfg.source || !site || site->file.len == 0)
+    const struct fapilog_site *const source = fapilog_record_source(b->r);
+    if (!b->f->cfg.source || !source || source->file.len == 0)
         return;
     build_lit(b, "\"source\":{\"file\":");
-    build_quoted(b, site->file);
+    build_quoted(b, source->file);
     build_lit(b, ",\"function\":");
-    build_quoted(b, site->function);
+    build_quoted(b, source->function);
     build_lit(b, ",\"line\":");
-    build_u64(b, site->line);
+    build_u64(b, source->line);
     build_lit(b, "},");
 }
 

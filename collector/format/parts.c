@@ -44,12 +44,12 @@ void parts_flat_process(struct build *b, const struct parts_flat *flat)
 
 void parts_flat_notes(struct build *b, const struct parts_flat *flat)
 {
-    const struct fapilog_site *const site = b->r->site;
-    if (b->f->cfg.source && site && site->file.len > 0) {
-        parts_flat_text(b, flat, flat->file, site->file);
+    const struct fapilog_site *const source = fapilog_record_source(b->r);
+    if (b->f->cfg.source && source && source->file.len > 0) {
+        parts_flat_text(b, flat, flat->file, source->file);
         put_key(b, flat->line);
-        build_u64(b, site->line);
-        parts_flat_text(b, flat, flat->function, site->function);
+        build_u64(b, source->line);
+        parts_flat_text(b, flat, flat->function, source->function);
     }
     if (b->variant & PLAN_VARIANT_LOST) {
         put_key(b, flat->context_lost);

@@ -46,8 +46,9 @@ size_t plan_bound(const struct plan_layout *layout, const struct fapilog_record 
         const struct fapilog_process_info *p = r->process;
         texts += (size_t)p->service.len + p->host.len + p->exe.len + p->env.len + p->version.len;
     }
-    if (r->site)
-        texts += (size_t)r->site->file.len + r->site->function.len;
+    const struct fapilog_site *const source = fapilog_record_source(r);
+    if (source)
+        texts += (size_t)source->file.len + source->function.len;
     size_t sum = PLAN_FIXED_BOUND + texts * JSON_ESCAPE_FACTOR +
                  plan_fields_bound(r, layout->value_bound ? layout->value_bound : value_bound);
     if (plan_message_is_format(r))

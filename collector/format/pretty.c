@@ -32,8 +32,9 @@ static size_t pretty_bound(struct format *f, const struct fapilog_record *r)
     size_t texts = r->message.len;
     if (r->logger)
         texts += r->logger->name.len;
-    if (r->site)
-        texts += (size_t)r->site->file.len + r->site->function.len;
+    const struct fapilog_site *const source = fapilog_record_source(r);
+    if (source)
+        texts += (size_t)source->file.len + source->function.len;
     size_t sum = PRETTY_FIXED_BOUND + texts * JSON_ESCAPE_FACTOR + plan_fields_bound(r, pretty_map_bound);
     if (plan_message_is_format(r))
         sum += printf_text_bound(r);
@@ -177,12 +178,13 @@ static char *put_stack(const struct fapilog_record *r, const struct gather_entry
 static char *put_notes(const struct format *f, const struct fapilog_record *r, unsigned flags, unsigned cut,
                        char *out)
 {
+    const struct fapilog_site *const source = fapilog_record_source(r);
     unsigned ignored = 0;
-    if (f->cfg.source && r->site && r->site->file.len > 0) {
+    if (f->cfg.source && source && source->file.len > 0) {
         out = put_lit(out, " source=");
-        out = text_clean(r->site->file.data, r->site->file.len, out, &ignored);
+        out = text_clean(source->file.data, source->file.len, out, &ignored);
         *out++ = ':';
-        out = num_u64(out, r->site->line);
+        out = num_u64(out, source->line);
     }
     if (r->context && r->context->lost)
         out = put_lit(out, " context_lost=true");

@@ -24,8 +24,9 @@ static size_t raw_bound(struct format *f, const struct fapilog_record *r)
     }
     if (r->context)
         fields += r->context->fields_count;
-    if (r->site)
-        texts += (size_t)r->site->file.len + r->site->function.len;
+    const struct fapilog_site *const source = fapilog_record_source(r);
+    if (source)
+        texts += (size_t)source->file.len + source->function.len;
     return RAW_FIXED_BOUND + texts * JSON_ESCAPE_FACTOR + plan_fields_bound(r, value_bound) + fields * RAW_TYPE_MAX;
 }
 
@@ -94,18 +95,19 @@ static char *put_identity(const struct fapilog_record *r, char *out)
 
 static char *put_origin(const struct fapilog_record *r, char *out)
 {
+    const struct fapilog_site *const source = fapilog_record_source(r);
     unsigned ignored = 0;
-    if (r->site) {
-        out = put_lit(out, " site=");
-        out = num_u64(out, r->site->id);
-        *out++ = ' ';
-        out = json_escape(r->site->file.data, r->site->file.len, out, &ignored);
-        *out++ = ':';
-        out = num_u64(out, r->site->line);
-        *out++ = ' ';
-        out = json_escape(r->site->function.data, r->site->function.len, out, &ignored);
-    } else {
+    if (!r->site)
         out = r->internal ? put_lit(out, " internal") : put_lit(out, " dynamic");
+    if (source) {
+        out = put_lit(out, " site=");
+        out = num_u64(out, source->id);
+        *out++ = ' ';
+        out = json_escape(source->file.data, source->file.len, out, &ignored);
+        *out++ = ':';
+        out = num_u64(out, source->line);
+        *out++ = ' ';
+        out = json_escape(source->function.data, source->function.len, out, &ignored);
     }
     if (r->thread.len > 0) {
         out = put_lit(out, " thread=");

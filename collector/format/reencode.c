@@ -163,9 +163,11 @@ static size_t list_bound(const struct fapilog_field *fields, uint32_t count)
     return sum;
 }
 
-static bool has_source(const struct fapilog_record *r, const struct reencode_options *o)
+/* NULL: not wanted, or not known. */
+static const struct fapilog_site *source_of(const struct fapilog_record *r, const struct reencode_options *o)
 {
-    return o->with_source && r->site && r->site->file.len;
+    const struct fapilog_site *const source = fapilog_record_source(r);
+    return o->with_source && source && source->file.len ? source : NULL;
 }
 
 size_t reencode_bound(const struct fapilog_record *r, const struct reencode_options *o)
@@ -177,8 +179,9 @@ size_t reencode_bound(const struct fapilog_record *r, const struct reencode_opti
         sum += list_bound(r->logger->fields, r->logger->fields_count) + FIELD_FRAME + 16 + r->logger->name.len;
     if (r->process && o->with_enriched)
         sum += list_bound(r->process->enriched, r->process->enriched_count);
-    if (has_source(r, o))
-        sum += SOURCE_FIELDS * (FIELD_FRAME + 8 + SOURCE_NAME_MAX) + r->site->file.len + r->site->function.len;
+    const struct fapilog_site *const source = source_of(r, o);
+    if (source)
+        sum += SOURCE_FIELDS * (FIELD_FRAME + 8 + SOURCE_NAME_MAX) + source->file.len + source->function.len;
     sum = aligned(sum, 8);
     return sum > REENCODE_PLAIN_MAX ? sum + CHAIN_MORE : sum;
 }
@@ -240,8 +243,9 @@ static void put_all_fields(struct writer *w, const struct fapilog_record *r, con
         if (!gather_is_argument(r, &r->fields[i]))
             (void)put_field(w, list, &r->fields[i], count);
     }
-    if (has_source(r, o))
-        put_source(w, list, r->site, count);
+    const struct fapilog_site *const source = source_of(r, o);
+    if (source)
+        put_source(w, list, source, count);
 }
 
 /* The same record as a chain, as a lane has it. Bytes move up, the last ones first: those of a fragment go behind where

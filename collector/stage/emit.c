@@ -170,7 +170,7 @@ void stage_emit(struct stage *s, const struct fapilog_record *r)
         return;
     }
     (void)place_fill(p, r, p->data);
-    p->r.site = NULL;
+    p->r.site = p->r.source = NULL;
     p->r.module_of = NULL;
     p->r.internal = true;
     p->r.id = (struct fapilog_record_id){.lane = UINT32_MAX, .position = q->position++};

@@ -46,7 +46,7 @@ extern "C" {
 #define FAPILOG_MAGIC UINT64_C(0x31474e5250414621) /* "!FAPRNG1" read as little endian */
 #define FAPILOG_ENDIAN_TAG UINT32_C(0x01020304)
 #define FAPILOG_ABI_MAJOR 1
-#define FAPILOG_ABI_MINOR 0
+#define FAPILOG_ABI_MINOR 1
 
 #define FAPILOG_SEGMENT_SUFFIX ".ring" /* <pid>-<16 hex digits of the uuid>.ring */
 #define FAPILOG_COLLECTOR_LOCK "collector.lock" /* write-locked (OFD) by the directory's collector */
@@ -285,7 +285,7 @@ FAPILOG_STATIC_ASSERT(sizeof(struct fapilog_lane) == 256, "stride");
  */
 #define FAPILOG_KIND_BLOCK 1    /* struct fapilog_block; schema = generation */
 #define FAPILOG_KIND_EVENT 2    /* schema = registry offset / 8 of the call site; arguments by its fields */
-#define FAPILOG_KIND_DYNAMIC 3  /* self-describing: struct fapilog_dynamic follows the extensions */
+#define FAPILOG_KIND_DYNAMIC 3  /* describes itself: struct fapilog_dynamic follows; schema = its place, or 0 */
 #define FAPILOG_KIND_CONTEXT 4  /* schema = epoch; fields as in a dynamic record */
 #define FAPILOG_KIND_FRAGMENT 5 /* schema: bit 0 first, bit 1 last; payload bytes of a larger record */
 

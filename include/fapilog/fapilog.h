@@ -207,6 +207,22 @@ FAPILOGI_API bool fapilog_enabled(const fapilog_t *log, uint32_t level);
 FAPILOGI_API int fapilog_log(const fapilog_t *log, uint32_t level, const char *message, size_t len,
                              const struct fapilog_field *fields, uint32_t count);
 
+/* Where a record is logged. Texts need no NUL, and need not outlive the call. */
+struct fapilog_location {
+    struct fapilog_text file; /* empty: not known */
+    struct fapilog_text function; /* may be empty */
+    uint32_t line;
+    uint32_t reserved; /* 0 */
+};
+
+/* fapilog_log() for a caller that knows where it stands: FAPILOG_HERE, or what the log callback of another library or
+ * the run time of another language says. `location` may be NULL. Each goes into the registry once, at its first record,
+ * and all its records name it: they are no longer than without. Records of more than about 8000 locations, and of
+ * new ones when the registry is full, are logged without. Signal safe. */
+FAPILOGI_API int fapilog_log_at(const fapilog_t *log, uint32_t level, const char *message, size_t len,
+                                const struct fapilog_field *fields, uint32_t count,
+                                const struct fapilog_location *location);
+
 /* A field of that name whose value is ***, for what must not be logged: as FL_SENSITIVE, for lists that a
  * binding makes. `name` must outlive the list. Signal safe. */
 FAPILOGI_INLINE struct fapilog_field fapilog_sensitive(const char *name)
@@ -330,6 +346,9 @@ FAPILOGI_API void fapilog_capture_stop(void);
 /* `fields, count` for the functions that take a list. The list lives until the end of the enclosing
  * block in C, of the full expression in C++. */
 /* FAPILOG_FIELDS, FAPILOG_SCOPE: see macros.h, where all of the above is made. */
+
+/* The place where it stands, for fapilog_log_at(). It lives as long as a list of FAPILOG_FIELDS. */
+#define FAPILOG_HERE FAPILOGI_HERE
 
 #ifdef __cplusplus
 }

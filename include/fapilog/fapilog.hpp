@@ -4,11 +4,11 @@
  *     log.info("order accepted", fapilog::field("symbol", symbol), fapilog::field("took", now - start));
  *     FAPILOG_INFO(log, "order accepted", FL("symbol", symbol), FL("took", now - start));
  *
- * The functions need no macro; a record of theirs describes itself, and names no file, line or function, which would
- * have to go with each record. The macros of fapilog.h describe the call once and for all, so that a record holds its
- * values alone, and evaluate them only when the level passes: they are for hot paths, and where `source` is wanted.
- * Both take, beside the values of C: std::string, durations and times of the system clock of std::chrono, enum classes,
- * from C++17 on std::string_view, and your own types with a function of yours beside them:
+ * The functions need no macro; a record of theirs describes itself, all but the place of the call. The macros of
+ * fapilog.h describe the call once and for all, so that a record holds its values alone, and evaluate them only when
+ * the level passes: they are for hot paths. Both take, beside the values of C: std::string, durations and times of the
+ * system clock of std::chrono, enum classes, from C++17 on std::string_view, and your own types with a function of
+ * yours beside them:
  *
  *     double fapilog_value(const price &p) { return p.ticks / 100.0; }
  *
@@ -163,14 +163,39 @@ inline named<fapilogi_string> sensitive(const char *name) { return {name, fapilo
 
 /* ---- loggers --------------------------------------------------------------------------------------- */
 
-/* A message: any text, of any length. */
+/* File, line and function of a call. here() is that of its own call, and, as a default argument, of the call that
+ * leaves it out. So a function that logs for others can hand on where it was called:
+ *     void fail(fapilog::logger log, const std::string &why, const fapilog::location &at = fapilog::here())
+ *     {
+ *         log.error(fapilog::message(why, at));
+ *     } */
+using location = struct fapilog_location;
+
+inline location here(const char *file = __builtin_FILE(), const char *function = __builtin_FUNCTION(),
+                     uint32_t line = __builtin_LINE()) noexcept
+{
+    return {{file, static_cast<uint32_t>(strlen(file))}, {function, static_cast<uint32_t>(strlen(function))}, line, 0};
+}
+
+/* A message: any text, of any length, and where it was made of it, as a rule in the call itself. Of a call of several
+ * lines gcc names the first one, clang that of the message. */
 struct message {
     const char *data;
     std::size_t size;
-    message(const char *s) noexcept : data(s ? s : "(null)"), size(strlen(data)) {}
-    message(const std::string &s) noexcept : data(s.data()), size(s.size()) {}
+    location at;
+    message(const char *s, const location &where = here()) noexcept
+        : data(s ? s : "(null)"), size(strlen(data)), at(where)
+    {
+    }
+    message(const std::string &s, const location &where = here()) noexcept
+        : data(s.data()), size(s.size()), at(where)
+    {
+    }
 #if __cplusplus >= 201703L
-    message(std::string_view s) noexcept : data(s.data() ? s.data() : ""), size(s.size()) {}
+    message(std::string_view s, const location &where = here()) noexcept
+        : data(s.data() ? s.data() : ""), size(s.size()), at(where)
+    {
+    }
 #endif
 };
 
@@ -188,7 +213,7 @@ public:
         if (!enabled(level) && level >= 1 && level < FAPILOG_LEVEL_OFF)
             return 0;
         const struct fapilog_field list[] = {fields.get()..., fapilog_field()};
-        return fapilog_log(handle(), level, m.data, m.size, list, static_cast<uint32_t>(sizeof...(T)));
+        return fapilog_log_at(handle(), level, m.data, m.size, list, static_cast<uint32_t>(sizeof...(T)), &m.at);
     }
 #define FAPILOGI_CALL_AT(name, level) \
     template <typename... T> int name(const message &m, const named<T> &...fields) const noexcept \

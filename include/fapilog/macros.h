@@ -86,7 +86,16 @@ static inline __attribute__((unused, format(printf, 1, 2))) void fapilogi_check_
 
 #define FAPILOGI_SET(pair) fapilog_context_set(FAPILOGI_LIST(pair))
 
+#define FAPILOGI_HERE_INIT \
+    {{__FILE__, sizeof __FILE__ - 1}, {__func__, sizeof __func__ - 1}, __LINE__, 0}
+
 #ifdef __cplusplus
+inline const struct fapilog_location *fapilogi_here(const struct fapilog_location &location)
+{
+    return &location;
+}
+#define FAPILOGI_HERE fapilogi_here(fapilog_location FAPILOGI_HERE_INIT)
+
 template <unsigned N> struct fapilogi_list { struct fapilog_field field[N]; };
 template <typename T> inline struct fapilog_field fapilogi_field_of(const char *name, const T &carrier)
 {
@@ -99,6 +108,8 @@ template <typename T> inline struct fapilog_field fapilogi_field_of(const char *
 #define FAPILOGI_DO_FIELD(i, pair) \
     fapilogi_field_of(FAPILOGI_PAIR_NAME pair, fapilogi_carry(FAPILOGI_PAIR_VALUE pair)),
 #else
+#define FAPILOGI_HERE (&(const struct fapilog_location)FAPILOGI_HERE_INIT)
+
 #define FAPILOGI_LIST(...) \
     ((const struct fapilog_field[]){FAPILOGI_EACH_REST(FAPILOGI_DO_FIELD, 0, __VA_ARGS__)})
 #define FAPILOGI_DO_FIELD(i, pair) \

@@ -107,7 +107,15 @@ struct fapilog_record {
      * false when the address is in no known module. */
     bool (*module_of)(const void *arg, uint64_t address, struct fapilog_text *ret_path, uint64_t *ret_offset);
     const void *module_arg;
+    /* Of a dynamic record: file, line and function of the call, the rest is empty; NULL: not known. Of others NULL. */
+    const struct fapilog_site *source;
 };
+
+/* Whose file, line and function are those of the call; NULL: nobody knows. */
+static inline const struct fapilog_site *fapilog_record_source(const struct fapilog_record *r)
+{
+    return r->site ? r->site : r->source;
+}
 
 #ifdef __cplusplus
 }

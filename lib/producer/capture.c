@@ -231,6 +231,7 @@ static void fill_record(const struct scratch *s)
         .tid = d->tid,
         .message = d->message,
         .site = d->site ? &out.site : NULL,
+        .source = d->source ? &out.site : NULL,
         .logger = &out.logger,
         .process = &out.process,
         .context = d->context_count ? &out.context : NULL,
@@ -251,8 +252,8 @@ const struct fapilog_record *fapilog_capture_next(void)
     release(out.scratch);
     out.scratch = s;
     fapilogi_decode(s, &out.decoded);
-    if (out.decoded.site)
-        fill_site(out.decoded.site);
+    if (out.decoded.site || out.decoded.source)
+        fill_site(out.decoded.site ? out.decoded.site : out.decoded.source);
     fill_logger(out.decoded.logger);
     fill_context();
     fill_record(s);

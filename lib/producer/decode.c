@@ -49,11 +49,11 @@ static void decode_event(const uint8_t *args, uint32_t id, struct decoded *ret)
     }
 }
 
-static void decode_dynamic(const uint8_t *args, struct decoded *ret)
+static void decode_dynamic(const uint8_t *args, uint32_t source, struct decoded *ret)
 {
     struct fapilog_dynamic head;
     memcpy(&head, args, sizeof head);
-    ret->site = NULL;
+    ret->source = source ? (const struct fapilog_site_entry *)(process.registry + (uint64_t)source * 8) : NULL;
     ret->message = (struct fapilog_text){(const char *)args + sizeof head, head.message_bytes};
     ret->fields_count = head.fields_count;
     const uint8_t *list = args + align_up(sizeof head + head.message_bytes, 8);
@@ -66,8 +66,9 @@ void fapilogi_decode(const struct scratch *s, struct decoded *ret)
 {
     *ret = (struct decoded){0};
     ret->args_at = decode_extensions(s, ret);
+    const uint32_t schema = FAPILOG_WORD0_SCHEMA(s->call.word0);
     if (FAPILOG_WORD0_KIND(s->call.word0) == FAPILOG_KIND_EVENT)
-        decode_event(s->payload + ret->args_at, FAPILOG_WORD0_SCHEMA(s->call.word0), ret);
+        decode_event(s->payload + ret->args_at, schema, ret);
     else
-        decode_dynamic(s->payload + ret->args_at, ret);
+        decode_dynamic(s->payload + ret->args_at, schema, ret);
 }

@@ -34,8 +34,8 @@ static struct fapilog_field bounded(const struct fapilog_field *f)
     return b;
 }
 
-int fapilog_log(const fapilog_t *log, uint32_t level, const char *message, size_t len,
-                const struct fapilog_field *fields, uint32_t count)
+static int write_record(const fapilog_t *log, uint32_t level, const char *message, size_t len,
+                        const struct fapilog_field *fields, uint32_t count, const struct fapilog_location *location)
 {
     struct fapilog_field copy[FAPILOG_FIELDS_MAX];
     if (!log || level < 1 || level >= FAPILOG_LEVEL_OFF || count > FAPILOG_FIELDS_MAX || (!message && len) ||
@@ -54,7 +54,7 @@ int fapilog_log(const fapilog_t *log, uint32_t level, const char *message, size_
     const int saved = errno;
     struct fapilogi_pending *p = NULL;
     if (fapilogi_ready())
-        p = fapilogi_begin_slow(log, FAPILOG_WORD0(0, FAPILOG_KIND_DYNAMIC, level, 0, 0),
+        p = fapilogi_begin_slow(log, FAPILOG_WORD0(0, FAPILOG_KIND_DYNAMIC, level, 0, fapilogi_location(location)),
                                 align_up(sizeof(struct fapilog_dynamic) + message_len, 8) + list);
     if (p) {
         put(p->args, message, message_len, copy, count);
@@ -62,4 +62,16 @@ int fapilog_log(const fapilog_t *log, uint32_t level, const char *message, size_
     }
     errno = saved;
     return p ? 0 : -ENOBUFS;
+}
+
+int fapilog_log(const fapilog_t *log, uint32_t level, const char *message, size_t len,
+                const struct fapilog_field *fields, uint32_t count)
+{
+    return write_record(log, level, message, len, fields, count, NULL);
+}
+
+int fapilog_log_at(const fapilog_t *log, uint32_t level, const char *message, size_t len,
+                   const struct fapilog_field *fields, uint32_t count, const struct fapilog_location *location)
+{
+    return write_record(log, level, message, len, fields, count, location);
 }

@@ -218,10 +218,14 @@ bool fapilogi_child(void);
 
 /* registry.c */
 uint32_t fapilogi_register_site(struct fapilog_site_desc *site);
+uint32_t fapilogi_register_location(const struct fapilog_location *location);
 uint32_t fapilogi_register_logger(const struct fapilog_logger_entry *head, const char *name,
                                   const char *service, const uint8_t *fields);
 uint32_t fapilogi_register_module(uint64_t base, uint64_t bytes, const char *path, const char *build_id);
 void fapilogi_count_unregistered(void);
+
+/* location.c - the id of its entry in the registry, which is made at the first call; 0: there is none */
+uint32_t fapilogi_location(const struct fapilog_location *location);
 
 /* module.c - call sites and places of all modules that are not registered yet; the lock is held */
 void fapilogi_register_modules(void);
@@ -288,7 +292,8 @@ bool fapilogi_field_ok(const struct fapilog_field *f);
 /* decode.c - a record in scratch memory, read back: for cutting it, for stderr, for capture */
 struct decoded {
     struct fapilog_text message;
-    const struct fapilog_site_entry *site; /* NULL: a dynamic record */
+    const struct fapilog_site_entry *site;   /* NULL: a dynamic record */
+    const struct fapilog_site_entry *source; /* of a dynamic record; NULL: not known */
     uint32_t logger, tid;
     uint32_t fields_count;
     struct fapilog_field fields[FAPILOG_FIELDS_MAX];

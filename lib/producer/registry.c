@@ -141,6 +141,26 @@ uint32_t fapilogi_register_site(struct fapilog_site_desc *site)
     return cas_acq_rel(&site->id, &expected, id) ? id : expected;
 }
 
+uint32_t fapilogi_register_location(const struct fapilog_location *location)
+{
+    const struct fapilog_text *const file = &location->file, *const function = &location->function;
+    const struct fapilog_site_entry head = {
+        .line = location->line,
+        .file_len = (uint16_t)(file->len < UINT16_MAX ? file->len : UINT16_MAX),
+        .function_len = (uint16_t)(function->len < UINT16_MAX ? function->len : UINT16_MAX),
+    };
+    const size_t size = align_up(sizeof head + 3u + head.file_len + head.function_len, 8);
+    const uint64_t at = take(size);
+    if (at == 0)
+        return 0;
+    uint8_t *const entry = process.registry + at;
+    memcpy(entry + 8, (const uint8_t *)&head + 8, sizeof head - 8);
+    uint8_t *to = put_text(entry + sizeof head, NULL, 0); /* the message stands in the record */
+    to = put_text(to, file->data, head.file_len);
+    (void)put_text(to, function->data, head.function_len);
+    return release_entry(at, size, FAPILOG_ENTRY_SITE);
+}
+
 uint32_t fapilogi_register_logger(const struct fapilog_logger_entry *head, const char *name,
                                   const char *service, const uint8_t *fields)
 {

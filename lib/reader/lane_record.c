@@ -121,10 +121,13 @@ static int event_decode(struct lane_cursor *c, const uint8_t *rec, uint64_t w, u
             return -EBADMSG;
         }
         ret->site = site;
+        ret->source = NULL;
         ret->message = site->message;
         ret->fields_count = site->fields_count;
     } else {
+        const uint32_t source = FAPILOG_WORD0_SCHEMA(w);
         ret->site = c->fields_site = NULL;
+        ret->source = source ? registry_site(&seg->registry, source) : NULL;
         if (decode_dynamic(rec, p.end, end, &ret->message, c->fields, &ret->fields_count) < 0)
             return -EBADMSG;
     }

@@ -265,7 +265,7 @@ static void set_member(struct where_value *v, enum member member, const struct f
 {
     static const struct fapilog_site no_site;
     static const struct fapilog_process_info no_process;
-    const struct fapilog_site *const site = r->site ? r->site : &no_site;
+    const struct fapilog_site *const source = fapilog_record_source(r), *const site = source ? source : &no_site;
     const struct fapilog_process_info *const process = r->process ? r->process : &no_process;
     switch (member) {
     case MEMBER_LEVEL: set_number(v, WHERE_VALUE_LEVEL, r->level); break;

@@ -200,6 +200,15 @@ static bool fill_event(struct walk *w, struct walk_record *r, uint32_t schema)
     return true;
 }
 
+static bool fill_source(struct walk *w, struct walk_record *r, uint32_t schema)
+{
+    const uint8_t *const e = schema ? entry_at(w, (uint64_t)schema * 8, FAPILOG_ENTRY_SITE) : NULL;
+    r->site = (const struct fapilog_site_entry *)e;
+    if (schema && (!e || r->site->message_len || r->site->fields_count || r->site->level || r->site->flags))
+        return REFUSE(w, "dynamic record names no complete place: %u", schema);
+    return true;
+}
+
 static bool fill_list(struct walk *w, struct walk_record *r)
 {
     struct fapilog_dynamic head;
@@ -262,7 +271,7 @@ static bool pass_logical(struct lane_walk *l, struct walk_record *r, uint32_t sc
     if (!pass_extensions(w, r))
         return false;
     r->context_known = r->epoch == l->context_epoch;
-    if (r->kind == FAPILOG_KIND_EVENT ? !fill_event(w, r, schema) : !fill_list(w, r))
+    if (r->kind == FAPILOG_KIND_EVENT ? !fill_event(w, r, schema) : !fill_list(w, r) || !fill_source(w, r, schema))
         return false;
     l->seq++;
     l->totals->events++;

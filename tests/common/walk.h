@@ -26,7 +26,7 @@ struct walk_record {
     uint32_t logger, epoch, tid;
     bool context_known; /* the context record of `epoch` stands before it in the lane */
     uint64_t position, cycles;
-    const struct fapilog_site_entry *site; /* of an event */
+    const struct fapilog_site_entry *site; /* of an event; of a dynamic record where it was logged, NULL: not known */
     const char *message;                   /* NUL-terminated for events */
     uint32_t message_len;
     const uint8_t *args; /* 8-byte aligned: of an event its arguments, else the field list */

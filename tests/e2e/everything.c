@@ -72,6 +72,7 @@ static void log_shapes(fapilog_t *log, bool has_stack)
             .name = {names[i], (uint32_t)strlen(names[i])}, .type = FAPILOG_TYPE_U32, .v.u64 = i * i};
     }
     (void)fapilog_log(log, FAPILOG_LEVEL_INFO, "m\xc3\xbcnd", 5, fields, FAPILOG_FIELDS_MAX);
+    (void)fapilog_log_at(log, FAPILOG_LEVEL_INFO, "of a place", 10, FAPILOG_FIELDS(FL("n", 1)), FAPILOG_HERE);
     if (has_stack)
         FAPILOG_ERROR(log, "stack", FL_STACK("stack"));
 }

@@ -36,6 +36,7 @@ EXPECTED = [
     ("larger than a block", {"text": "L" * 40000}),
     ("not utf-8", {"bad": "a\ufffdb\ufffd"}),
     ("m\u00fcnd", {f"f{i}": i * i for i in range(64)}),
+    ("of a place", {"n": 1}),
     ("stack", {"stack": None}),
 ]
 

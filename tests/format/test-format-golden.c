@@ -460,6 +460,29 @@ static void the_message_id_follows_from_the_place_of_the_record(void **state)
     sample_free(s);
 }
 
+/* Of a macro the site tells it, of a function what its record names: nobody who reads the lines sees which it was. */
+static void where_a_record_was_logged_is_written_alike_for_macros_and_functions(void **state)
+{
+    (void)state;
+    static const char *const formats[] = {"fapilog", "dagstack", "otlp-json", "json", "logfmt", "pretty"};
+    const struct format_config cfg = {.source = true};
+    format_observed_clock = fixed_clock;
+    for (unsigned i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        struct sample *const s = sample_new(SAMPLE_SIMPLE);
+        struct fapilog_record of_function = s->r, of_nobody = s->r;
+        of_function.site = of_nobody.site = NULL;
+        of_function.source = s->r.site;
+        char *const macro = line_of(formats[i], &cfg, &s->r), *const function = line_of(formats[i], &cfg, &of_function),
+                    *const nobody = line_of(formats[i], &cfg, &of_nobody);
+        assert_string_equal(function, macro);
+        assert_string_not_equal(nobody, macro);
+        free(macro);
+        free(function);
+        free(nobody);
+        sample_free(s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -483,6 +506,7 @@ int main(void)
         cmocka_unit_test(a_long_stack_text_is_cut),
         cmocka_unit_test(tags_and_a_map_of_data_have_their_places),
         cmocka_unit_test(the_message_id_follows_from_the_place_of_the_record),
+        cmocka_unit_test(where_a_record_was_logged_is_written_alike_for_macros_and_functions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

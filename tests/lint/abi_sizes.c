@@ -15,12 +15,13 @@ LAYOUT(fapilog_counters, reserved, 64, 128);
 LAYOUT(fapilog_scope, clears, 20, 24);
 LAYOUT(fapilog_text, len, 8, 16);
 LAYOUT(fapilog_field, v, 24, 32);
+LAYOUT(fapilog_location, reserved, 36, 40);
 LAYOUT(fapilog_site, cache, 80, 336);
 LAYOUT(fapilog_logger_info, cache, 56, 312);
 LAYOUT(fapilog_process_info, cache, 120, 376);
 LAYOUT(fapilog_context_info, fields_count, 16, 24);
 LAYOUT(fapilog_record_id, position, 24, 32);
-LAYOUT(fapilog_record, module_arg, 144, 152);
+LAYOUT(fapilog_record, source, 152, 160);
 
 /* ---- compiled into programs by the macros */
 LAYOUT(fapilogi_logger, ext, 8, 16);

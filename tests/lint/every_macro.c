@@ -72,6 +72,7 @@ int every_list(fapilog_t *log, const unsigned char *bytes)
     int r = fapilog_set_trace_id(bytes) | fapilog_set_span_id(bytes) | fapilog_set_request_id("r-2") |
             fapilog_set_user_id("u-1") | fapilog_set_tenant_id("t-1");
     r |= fapilog_log(venue, FAPILOG_LEVEL_INFO, "dynamic", 7, FAPILOG_FIELDS(FL("n", 1), FL_STACK("stack")));
+    r |= fapilog_log_at(venue, FAPILOG_LEVEL_INFO, "here", 4, FAPILOG_FIELDS(FL("n", 1)), FAPILOG_HERE);
     fapilog_get_counters(venue, &counters);
     fapilog_context_pop(&scope);
     return r | changed;

@@ -56,6 +56,24 @@ static int without_macros(const fapilog::process &log, const std::string &text)
     return r || scope.error() || !is_refused;
 }
 
+/* Each line of these says its number; those of functions are to name the same place as the macro beside them. */
+static int passed_on(const fapilog::process &log, const std::string &text, const fapilog::location &at = fapilog::here())
+{
+    return log.info(fapilog::message("passed " + text, at), fapilog::field("line", at.line));
+}
+
+static int places(const fapilog::process &log, const std::string &text)
+{
+    using fapilog::field;
+    int r = 0;
+    FAPILOG_INFO(log, "macro", FL("line", __LINE__)); r |= log.info("place", field("line", __LINE__));
+    for (int i = 0; i < 2; i++)
+        r |= log.log(FAPILOG_LEVEL_INFO, text + " place", field("line", __LINE__), field("i", i));
+    r |= [&] { return log.error("place", field("line", __LINE__)); }();
+    r |= passed_on(log, text); const int line = __LINE__;
+    return r | log.logger("below").with(field("expected", line)).warning("place", field("line", __LINE__));
+}
+
 inline void from_inline(fapilog_t *log)
 {
     FAPILOG_INFO(log, "from an inline function", FL("n", 1));
@@ -77,5 +95,5 @@ int main()
     FAPILOG_INFO(log, "temporary", FL("text", text + " of a temporary"), FL_SENSITIVE("s", text + "!"), FL_PII("p", 1));
     FAPILOG_WARNINGF(log, "%s and %d", text.c_str(), 3);
     FAPILOG_INFO(fapilog_with(log, FAPILOG_FIELDS(FL("venue", "XETRA"))), "with");
-    return scope.error() || without_macros(log, text);
+    return scope.error() || without_macros(log, text) || places(log, text);
 }

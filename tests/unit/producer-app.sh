@@ -8,13 +8,25 @@ export FAPILOG_RING_DIR
 trap 'rm -rf "$FAPILOG_RING_DIR"' EXIT
 fail() { echo "producer-app: $*" >&2; exit 1; }
 
+# Records with a field `line` were logged in that one, by whatever means; so many of them.
+places() {
+    raw=$("$dump" --rings "$FAPILOG_RING_DIR" --format raw)
+    where='.* site=[0-9]* [^ ]*producer-app\.cpp:\([0-9]*\) \([^ ]*\) '
+    found=$(echo "$raw" | sed -n "s/$where.*{.*\<line:[a-z0-9]*=\([0-9]*\).*/\1 \3 \2/p")
+    echo "$found" | awk '$1 != $2 { exit 1 }' || fail "$1: other lines: $found"
+    [ "$(echo "$found" | wc -l)" -eq 7 ] || fail "$1: not all have a place: $found in $raw"
+    [ "$(echo "$found" | grep -c ' places$')" -eq 6 ] || fail "$1: other functions: $found"
+    ! echo "$raw" | grep dynamic | grep -v ' dynamic site=[0-9]* [^ ]*producer-app\.cpp:' || fail "$1: no place"
+}
+
 for app; do
     rm -f "$FAPILOG_RING_DIR"/*
     "$app"
     out=$("$dump" --rings "$FAPILOG_RING_DIR" --format json)
     case $app in
     *cxx*-cpp)
-        count=17
+        count=24
+        places "$app"
         wanted='"text":"text of a temporary"
 "int":-1,"u64":18446744073709551615,"double":0.1,"float":0.1,"bool":true,"char":"c","literal":"text","string":"text"
 "temporary":"text!","no_text":"(null)","took":5000,"pointer":"0x0"

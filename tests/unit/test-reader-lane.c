@@ -634,6 +634,35 @@ static void a_position_that_is_no_record_skips_its_block_once(void **state)
     assert_int_equal(cursor.damaged, 1);
 }
 
+static void put_located(uint32_t schema)
+{
+    payload_init(&p);
+    payload_dynamic(&p, 0, "located");
+    builder_put(&b, 0, FAPILOG_KIND_DYNAMIC, FAPILOG_LEVEL_INFO, 0, schema, &p);
+}
+
+static void a_dynamic_record_names_its_place_and_is_whole_without(void **state)
+{
+    (void)state;
+    build(&(struct builder_options){0});
+    const uint32_t place = builder_site(&b, 0, "", 0, NULL), schemas[] = {place, 0, 1, place - 1, UINT32_MAX, place};
+    for (unsigned i = 0; i < 6; i++)
+        put_located(schemas[i]);
+    put_n(7);
+    start(0, 0);
+    for (unsigned i = 0; i < 6; i++) {
+        assert_int_equal(next(), 1);
+        assert_null(rec.site);
+        assert_int_equal(rec.message.len, 7);
+        assert_int_equal(rec.source ? rec.source->id : 0, schemas[i] == place ? place : 0);
+        assert_ptr_equal(fapilog_record_source(&rec), rec.source);
+    }
+    expect_n(7);
+    assert_null(rec.source);
+    assert_ptr_equal(fapilog_record_source(&rec), rec.site);
+    assert_int_equal(cursor.damaged, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -661,6 +690,7 @@ int main(void)
         T(an_unterminated_chain_is_counted_and_left),
         T(a_bad_block_header_costs_one_block),
         T(a_position_that_is_no_record_skips_its_block_once),
+        T(a_dynamic_record_names_its_place_and_is_whole_without),
     };
     return cmocka_run_group_tests_name("reader-lane", tests, NULL, NULL);
 }
