@@ -88,9 +88,11 @@ static int try_output(const char *path, struct err *why)
     const bool is_there = stat(path, &st) == 0;
     if (!is_there && errno != ENOENT)
         return err_sys(why, -errno, "%s", path);
+    if (is_there && !S_ISDIR(st.st_mode))
+        return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0 ? err_sys(why, -errno, "%s", path) : 0;
     const char *at = is_there ? path : dirname(above);
-    const int mode = is_there && !S_ISDIR(st.st_mode) ? W_OK : W_OK | X_OK;
-    return faccessat(AT_FDCWD, at, mode, AT_EACCESS) < 0 ? err_sys(why, -errno, "%s", at) : 0;
+    const int r = directory_try(at);
+    return r < 0 ? err_sys(why, r, "%s%s", access(at, F_OK) == 0 ? "make files in " : "", at) : 0;
 }
 
 /* A warning only: it may be mended before the start, and a directory that is missing root makes for the user. */

@@ -59,6 +59,21 @@ int state_dir_make(const char *path, struct err *e)
     return 0;
 }
 
+/* Rights say nothing to root, who may do all and cannot make a file in /proc all the same. A name that is too long
+ * shows it: it is made nowhere, and refused for its length only where others could be made. */
+int directory_try(const char *path)
+{
+    char name[NAME_MAX + 2];
+    auto_fd fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) < 0)
+        return -errno;
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    if (mkdirat(fd, name, 0700) == 0) /* a file system without that bound */
+        return unlinkat(fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+    return errno == ENAMETOOLONG ? 0 : -errno;
+}
+
 int state_dir_try(const char *path, struct err *e)
 {
     char at[PATH_MAX];
@@ -72,7 +87,10 @@ int state_dir_try(const char *path, struct err *e)
     }
     if (!S_ISDIR(st.st_mode))
         return err_set(e, -ENOTDIR, "state_dir: %s is not a directory", at);
-    return faccessat(AT_FDCWD, at, W_OK | X_OK, AT_EACCESS) < 0 ? err_sys(e, -errno, "state_dir: %s", at) : 0;
+    const int r = directory_try(at);
+    if (r < 0 && strcmp(at, path) == 0)
+        return err_sys(e, r, "state_dir: %s", path);
+    return r < 0 ? err_sys(e, r, "state_dir: make directory %s", path) : 0;
 }
 
 static int lock_refused(int fd, const char *path, struct err *e)

@@ -17,6 +17,8 @@ int state_dir_choose(const char *given, char ret[PATH_MAX], const char **ret_sou
 int state_dir_make(const char *path, struct err *e);
 /* Whether that could be done; makes nothing. */
 int state_dir_try(const char *path, struct err *e);
+/* Whether files can be made in a directory that is there, 0 or -errno; makes nothing. */
+int directory_try(const char *path);
 /* The descriptor that holds the lock until it is closed; -EBUSY names the pid of who has it. */
 int state_dir_lock(const char *path, struct err *e);
 

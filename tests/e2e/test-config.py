@@ -240,6 +240,7 @@ def a_file_that_cannot_be_written_is_told_by_a_check():
                           (f"file:?directory={place.out}/file/logs", f"sinks.file.directory: {place.out}/file/logs: Not a dir"),
                           (f"native://{place.out}/file/", f"sinks.native.path: {place.out}/file/: Not a directory"),
                           (place.uri("file"), ""), (place.uri("new"), ""), (f"native://{place.out}/", ""),
+                          ("file:///proc/log.jsonl", "sinks.file.path: make files in /proc: "),
                           (f"file:?directory={place.out}/new", ""), ("file:///dev/null", ""), ("console:", "")):
             r = execute([COLLECTOR, "--rings", place.rings, "--sink", uri, "--check"], status=0)
             err = r.err.decode()
@@ -252,7 +253,8 @@ def a_state_directory_that_cannot_be_used_is_told_by_a_check():
         file = place.file("file")
         open(file, "w", encoding="utf-8").close()
         for state, said in ((file, f"state_dir: {file} is not a directory"), (file + "/x", f"state_dir: {file}/x: Not a directory"),
-                            (place.out + "/new/one", ""), (place.out, "")):
+                            (place.out + "/new/one", ""), (place.out, ""), ("/proc/new", "state_dir: make directory /proc/new: "),
+                            ("/proc", "state_dir: /proc: ")): # where root may do all, and cannot
             for argv in (["--set", "state_dir=" + state], []):
                 r = execute([COLLECTOR, "--rings", place.rings, "--sink", uri, "--check", *argv], status=0,
                             env={"FAPILOG_STATE_DIR": state})

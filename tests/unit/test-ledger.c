@@ -176,6 +176,12 @@ static void a_state_directory_can_be_tried(void **state)
     assert_int_equal(state_dir_make("/dev/null", &told), -ENOTDIR);
     assert_string_equal(e.text, told.text);
     assert_int_equal(state_dir_try("/dev/null/a", &e), -ENOTDIR);
+    /* Where nobody can make anything, whatever his rights. */
+    assert_true(state_dir_try("/proc/none", &e) < 0);
+    assert_true(state_dir_make("/proc/none", &told) < 0);
+    if (getuid() == 0)
+        assert_string_equal(e.text, told.text);
+    assert_true(state_dir_try("/proc", &e) < 0);
     assert_int_equal(chmod(dir, 0500), 0);
     if (getuid() == 0)
         assert_int_equal(seteuid(65534), 0);
