@@ -9,7 +9,7 @@
 #define WRITE_EVERY_NS NS_PER_S
 
 struct run_ledger {
-    struct ledger *ledger;
+    struct ledger *ledger; /* NULL: there was no room for it yet */
     struct ledger_page page;
     uint64_t write_at_ns;
 };
@@ -22,9 +22,23 @@ int run_ledger_open(struct daemon *d, struct err *e)
     if (!d->ledger)
         return err_set(e, -ENOMEM, "out of memory");
     const int r = ledger_open(d->state_dir, &d->ledger->ledger, e);
-    if (r < 0)
+    if (r == 0)
+        return 0;
+    if (r != -ENOSPC && r != -EDQUOT) {
         run_ledger_close(d); /* nothing is written to it at the end */
-    return r;
+        return r;
+    }
+    char text[ERR_TEXT_MAX + 64];
+    (void)snprintf(text, sizeof text, "%s; it is made when there is room", e->text);
+    daemon_tell(d, FAPILOG_LEVEL_WARNING, text);
+    return 0;
+}
+
+/* A disk that is full keeps nobody's records, and no record depends on the ledger: it may come late. */
+static bool has_ledger(struct daemon *d)
+{
+    struct err unsaid;
+    return d->ledger->ledger || ledger_open(d->state_dir, &d->ledger->ledger, &unsaid) == 0;
 }
 
 void run_ledger_close(struct daemon *d)
@@ -73,6 +87,8 @@ void run_ledger_write(struct daemon *d, uint64_t now_ns)
     if (!b || now_ns < b->write_at_ns)
         return;
     b->write_at_ns = now_ns == UINT64_MAX ? now_ns : now_ns + WRITE_EVERY_NS;
+    if (!has_ledger(d))
+        return;
     struct ledger_page *page = &b->page;
     memset(page, 0, sizeof *page);
     fill_rings(d, &page->rings);

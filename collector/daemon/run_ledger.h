@@ -5,7 +5,7 @@
 
 #include "collector/daemon/daemon.h"
 
-/* No-op without a state directory. */
+/* No-op without a state directory. One for which there is no room is made as soon as there is. */
 int run_ledger_open(struct daemon *d, struct err *e);
 /* Once a second, and at the end (`now_ns` UINT64_MAX). */
 void run_ledger_write(struct daemon *d, uint64_t now_ns);

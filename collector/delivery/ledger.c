@@ -40,6 +40,12 @@ static bool map_is_ours(const struct ledger_map *m)
     return m->magic == LEDGER_MAGIC && m->endian == ENDIAN && m->page_bytes == sizeof(struct ledger_page);
 }
 
+static bool map_file_is_whole(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && st.st_size >= (off_t)sizeof(struct ledger_map);
+}
+
 static int ledger_map(struct ledger *l, const char *path, struct err *e)
 {
     auto_fd fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -47,6 +53,8 @@ static int ledger_map(struct ledger *l, const char *path, struct err *e)
         return err_sys(e, -errno, "ledger: open %s", path);
     /* Allocated, not sparse: a store into a hole of a full disk would be a SIGBUS. */
     const int r = posix_fallocate(fd, 0, sizeof *l->map);
+    if (r != 0 && !map_file_is_whole(fd))
+        (void)unlink(path); /* half of one says nothing to anybody */
     if (r != 0)
         return err_sys(e, -r, "ledger: allocate %s", path);
     void *map = mmap(NULL, sizeof *l->map, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

@@ -56,6 +56,7 @@ _Static_assert(sizeof(struct ledger_sink) == 136 && sizeof(struct ledger_stage) 
 
 struct ledger;
 
+/* -ENOSPC or -EDQUOT: there is no room, and nothing was made. */
 int ledger_open(const char *state_dir, struct ledger **ret, struct err *e);
 void ledger_close(struct ledger *l); /* NULL allowed */
 /* Fill in page->rings, sinks and stages; the rest is the ledger's. */

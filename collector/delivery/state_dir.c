@@ -116,7 +116,8 @@ int state_dir_lock(const char *path, struct err *e)
         return errno == EAGAIN || errno == EACCES ? lock_refused(fd, path, e)
                                                   : err_sys(e, -errno, "state_dir: lock %s", file);
     const int len = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
-    if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, (size_t)len, 0) != len)
-        return err_sys(e, errno ? -errno : -EIO, "state_dir: write %s", file);
+    errno = 0;
+    if ((ftruncate(fd, 0) < 0 || pwrite(fd, pid, (size_t)len, 0) != len) && errno != ENOSPC && errno != EDQUOT)
+        return err_sys(e, errno ? -errno : -EIO, "state_dir: write %s", file); /* no pid costs a message its end only */
     return take_fd(fd);
 }

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """The collector as its users meet it: producers on one side, files on the other, and the books balanced
 to the record: written = delivered + dropped (by reason) + pending."""
+import contextlib
 import os
 import re
 import resource
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -548,6 +550,42 @@ def a_ledger_that_cannot_be_made_is_an_error_with_a_reason():
         check(p.returncode == 1 and "ledger: open " in err and "Is a directory" in err, f"{p.returncode}: {err}")
 
 
+def written_by_ledger(path):
+    """docs/abi/ledger.md: what the newest of its two pages says; None: there is none."""
+    with contextlib.suppress(OSError), open(path, "rb") as f:
+        data = f.read()
+        size, = struct.unpack_from("<I", data, 12)
+        pages = [data[64 + i * size:] for i in range(2)]
+        newest = max(pages, key=lambda page: struct.unpack_from("<Q", page, 8))
+        return struct.unpack_from("<Q", newest, 48)[0] if any(newest[8:16]) else None
+    return None
+
+
+def a_full_state_disk_keeps_nobody_from_starting():
+    """The first start: nothing of what it keeps there has been made."""
+    with Place() as place, small_disk(place, "256k") as small:
+        if not small:
+            return "SKIPPED: cannot mount a small tmpfs"
+        state, fill = os.path.join(small, "state"), os.path.join(small, "fill")
+        os.mkdir(state)
+        with open(fill, "wb", buffering=0) as f:
+            with contextlib.suppress(OSError):
+                while f.write(b"x" * 4096):
+                    pass
+        c = place.collector("--sink", "http://127.0.0.1:9/", sink=place.uri(), env={"FAPILOG_STATE_DIR": state})
+        place.wait_ready(c)
+        place.load_done("--records", 100)
+        wait_for("the file has them", lambda: line_count(place.file()) == 100)
+        check(not os.path.exists(state + "/collector.ledger"), "half a ledger")
+        p = place.collector("--sink", "http://127.0.0.1:9/", sink=place.uri("other"), env={"FAPILOG_STATE_DIR": state})
+        _, err = p.communicate(timeout=30)
+        check(p.returncode == 1 and "another collector is at work" in err, f"not locked: {err}")
+        os.remove(fill)
+        wait_for("the ledger is written", lambda: written_by_ledger(state + "/collector.ledger") == 100)
+        text = stop(c)
+        check(text.count("ledger: allocate") == 1 and "it is made when there is room" in text, text)
+
+
 def its_table_of_descriptors_does_not_grow():
     """Growing it stops the collector for as long as the kernel likes, where the workers of io_uring share it."""
     with Place() as place:
@@ -652,6 +690,7 @@ if __name__ == "__main__":
         a_flush_tells_when_a_sink_fails,
         a_service_without_room_for_a_ring_says_what_to_do,
         a_ledger_that_cannot_be_made_is_an_error_with_a_reason,
+        a_full_state_disk_keeps_nobody_from_starting,
         its_table_of_descriptors_does_not_grow,
         a_ring_that_no_collector_would_read_is_not_made,
         wrong_usage_is_status_2_and_says_why,
