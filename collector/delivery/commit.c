@@ -192,9 +192,10 @@ static int state_move(struct commit *c, const char *path, uint64_t slot_bytes, s
 
 static int state_move_away(struct commit *c, uint64_t slot_bytes, struct err *e)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX], rings[PATH_MAX];
     (void)snprintf(path, sizeof path, "%s", c->path);
-    const int r = c->is_away ? 0 : commit_away_choose(c->state_dir, path, e);
+    (void)snprintf(rings, sizeof rings, "%.*s", (int)(strrchr(c->home, '/') - c->home), c->home);
+    const int r = c->is_away ? 0 : commit_away_choose(c->state_dir, rings, path, e);
     return r < 0 ? r : state_move(c, path, slot_bytes, e);
 }
 
@@ -313,6 +314,7 @@ int commit_open(const char *dir, const char *state_dir, struct commit **ret, str
         free(c);
         return err_set(e, -ENOMEM, "out of memory");
     }
+    commit_away_tidy(state_dir);
     const int r = (size_t)snprintf(c->home, sizeof c->home, "%s/" COMMIT_FILE, dir) < sizeof c->home
                       ? state_open(c, e) : err_set(e, -ENAMETOOLONG, "%s: path too long", dir);
     if (r < 0) {

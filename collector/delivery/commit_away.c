@@ -2,17 +2,76 @@
 
 #include "collector/delivery/commit.h"
 #include "collector/delivery/state_dir.h"
+#include "collector/sinks/native_segments.h"
 #include "lib/base/cleanup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
-int commit_away_choose(const char *given, char ret[PATH_MAX], struct err *e)
+/* Names are 16 hex digits of chance; where the rings and the link among them do not outlive this boot of the machine,
+ * 8 digits of it stand in front. */
+enum { CHANCE_DIGITS = 16, BOOT_DIGITS = 8 };
+
+/* 0: unknown. */
+static uint32_t this_boot(void)
 {
+    uint64_t id[2];
+    native_boot_id(id);
+    const uint64_t both = id[0] ^ id[1];
+    return (uint32_t)(both ^ both >> 32);
+}
+
+/* The boot that ends the life of a file in that directory; 0: it lives on, or nobody knows. */
+static uint32_t boot_of(const char *dir)
+{
+    struct statfs fs;
+    return statfs(dir, &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC) ? this_boot() : 0;
+}
+
+/* Of a boot that is over. */
+static bool is_left_over(const char *name, uint32_t boot)
+{
+    static const char prefix[] = COMMIT_FILE ".";
+    const char *const digits = name + sizeof prefix - 1;
+    char of[BOOT_DIGITS + 1] = "";
+    if (strncmp(name, prefix, sizeof prefix - 1) != 0)
+        return false;
+    const size_t len = strspn(digits, "0123456789abcdef");
+    if (len != BOOT_DIGITS + CHANCE_DIGITS || (digits[len] && strcmp(digits + len, ".new") != 0))
+        return false;
+    memcpy(of, digits, BOOT_DIGITS);
+    return strtoul(of, NULL, 16) != boot;
+}
+
+void commit_away_tidy(const char *given)
+{
+    char path[PATH_MAX];
+    const char *source;
+    struct err unsaid;
+    struct stat st;
+    const uint32_t boot = this_boot();
+    DIR *const d = boot && state_dir_choose(given, path, &source, &unsaid) == 0 ? opendir(path) : NULL;
+    for (const struct dirent *entry; d && (entry = readdir(d));) {
+        if (is_left_over(entry->d_name, boot) && fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(st.st_mode) && st.st_uid == geteuid())
+            (void)unlinkat(dirfd(d), entry->d_name, 0);
+    }
+    if (d)
+        (void)closedir(d);
+}
+
+int commit_away_choose(const char *given, const char *rings, char ret[PATH_MAX], struct err *e)
+{
+    const uint32_t boot = boot_of(rings);
+    char of[BOOT_DIGITS + 1] = "";
     char dir[PATH_MAX];
     const char *source;
     uint64_t name;
@@ -23,7 +82,9 @@ int commit_away_choose(const char *given, char ret[PATH_MAX], struct err *e)
         return r;
     if (getrandom(&name, sizeof name, GRND_NONBLOCK) != (ssize_t)sizeof name)
         return err_sys(e, -errno, "state_dir: random name");
-    if (snprintf(ret, PATH_MAX, "%s/" COMMIT_FILE ".%016" PRIx64, dir, name) >= PATH_MAX)
+    if (boot)
+        (void)snprintf(of, sizeof of, "%0*" PRIx32, BOOT_DIGITS, boot);
+    if (snprintf(ret, PATH_MAX, "%s/" COMMIT_FILE ".%s%0*" PRIx64, dir, of, CHANCE_DIGITS, name) >= PATH_MAX)
         return err_set(e, -ENAMETOOLONG, "state_dir: %s: path too long", dir);
     return 0;
 }

@@ -10,8 +10,11 @@
 #include <limits.h>
 
 /* Chooses and makes the state directory (state_dir.h, whose `given` this is), and a name in it that no collector of
- * another ring directory has. */
-int commit_away_choose(const char *given, char ret[PATH_MAX], struct err *e);
+ * another ring directory has. `rings` is that of this one. */
+int commit_away_choose(const char *given, const char *rings, char ret[PATH_MAX], struct err *e);
+/* Removes from the state directory what lay there for rings in memory, until the machine was booted: nothing leads to
+ * it any more. */
+void commit_away_tidy(const char *given);
 /* Lets `link` lead to `path` in one step, whatever was there before. */
 int commit_away_link(const char *link, const char *path, struct err *e);
 /* The descriptor of the file that `link` leads to, and its path. Not there, or somebody else's: an error, since to

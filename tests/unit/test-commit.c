@@ -453,6 +453,58 @@ static void without_room_or_a_file_at_the_end_of_the_link_it_is_refused(void **s
     in_a_small_directory(*state, nowhere);
 }
 
+static void make_file(const char *dir, const char *name)
+{
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    const int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+    assert_true(fd >= 0);
+    (void)close(fd);
+}
+
+static bool is_there(const char *dir, const char *name)
+{
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    return access(path, F_OK) == 0;
+}
+
+/* Such a file names its boot; that another one has come is as if it named another. */
+static void outlive_a_boot(struct small *s)
+{
+    static const char *const kept[] = { "collector.state.0123456789abcdef", "collector.state.0123456789abcdef.new",
+                                        "collector.state.0123456701234567890abcdefg", "collector.state.01234567",
+                                        "collector.states.0123456789abcdef01234567", "collector.state",
+                                        "collector.lock" };
+    struct commit *c = open_it(s->p);
+    assert_away(s, c);
+    const char *const name = s->link + strlen(s->away) + 1, *const digits = name + strlen("collector.state.");
+    char old[64], old_new[72];
+    assert_int_equal(strspn(digits, "0123456789abcdef"), 24);
+    assert_int_equal(strlen(digits), 24);
+    (void)snprintf(old, sizeof old, "%s", name);
+    old[strlen("collector.state.")] ^= 1;
+    (void)snprintf(old_new, sizeof old_new, "%s.new", old);
+    make_file(s->away, old);
+    make_file(s->away, old_new);
+    for (unsigned i = 0; i < sizeof kept / sizeof kept[0]; i++)
+        make_file(s->away, kept[i]);
+    store(c, 3);
+    commit_close(c);
+    c = open_it(s->p);
+    assert_away(s, c);
+    assert_int_equal(stored(c), 3);
+    commit_close(c);
+    assert_false(is_there(s->away, old) || is_there(s->away, old_new));
+    for (unsigned i = 0; i < sizeof kept / sizeof kept[0]; i++)
+        assert_true(is_there(s->away, kept[i]));
+}
+
+static void what_rings_in_memory_had_away_is_removed_after_a_boot(void **state)
+{
+    in_a_small_directory(*state, outlive_a_boot);
+}
+
 static void fill(const struct small *s)
 {
     struct statvfs room;
@@ -562,6 +614,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_directory_without_room_has_a_link_to_it, setup, teardown),
         cmocka_unit_test_setup_teardown(what_grows_goes_where_there_is_room, setup, teardown),
         cmocka_unit_test_setup_teardown(without_room_or_a_file_at_the_end_of_the_link_it_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_rings_in_memory_had_away_is_removed_after_a_boot, setup, teardown),
         cmocka_unit_test_setup_teardown(killed_on_the_way_it_is_here_or_there, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
