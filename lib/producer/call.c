@@ -142,8 +142,8 @@ static struct fapilogi_pending *begin_scratch(const struct call *c, const struct
     return &s->call.pending;
 }
 
-/* True: the memory has been taken over. */
-static bool finish_scratch(struct scratch *s)
+/* True: the memory has been taken over. `ret_written`: false when it was dropped, and counted. */
+static bool finish_scratch(struct scratch *s, bool *ret_written)
 {
     struct call *c = &s->call;
     if (s->call.size > FAPILOG_RECORD_BYTES_MAX)
@@ -156,19 +156,19 @@ static bool finish_scratch(struct scratch *s)
     const size_t len = offsetof(struct scratch, payload) - offsetof(struct scratch, word0) + c->size;
     const uint8_t *data = (const uint8_t *)&s->word0;
     if (c->target) {
-        if (!fapilogi_chain(c->target, data, len, c, true))
+        *ret_written = fapilogi_chain(c->target, data, len, c, true);
+        if (!*ret_written)
             fapilogi_drop(c->target, len);
         return false;
     }
+    *ret_written = false;
     const bool jumbo = c->size > (UINT64_C(1) << process.geometry.cap_log2) / 4;
     struct shared_search search = {jumbo ? FAPILOGI_JUMBO_LANE : FAPILOGI_COMMON_LANES};
-    for (struct writer *w; (w = next_shared(c, &search, len));) {
-        const bool done = fapilogi_chain(w, data, len, c, !c->nested);
-        if (!done)
+    for (struct writer *w; !*ret_written && (w = next_shared(c, &search, len));) {
+        *ret_written = fapilogi_chain(w, data, len, c, !c->nested);
+        if (!*ret_written)
             found_full(w, &search, len);
         fapilogi_shared_unlock(w);
-        if (done)
-            break;
     }
     return false;
 }
@@ -276,25 +276,25 @@ bool fapilogi_ready(void)
     return mode != MODE_CLOSED;
 }
 
-__attribute__((noinline)) static void end_scratch(struct call *c)
+__attribute__((noinline)) static bool end_scratch(struct call *c)
 {
     const int saved = errno;
     const struct call copy = *c;
-    if (!finish_scratch((struct scratch *)c))
+    bool is_written = true;
+    if (!finish_scratch((struct scratch *)c, &is_written))
         (void)munmap(c, copy.mapped);
     leave(&copy);
     if (urgent(&copy))
         fapilogi_urgent();
     errno = saved;
+    return is_written;
 }
 
-void fapilogi_finish(struct fapilogi_pending *pending)
+bool fapilogi_finish_slow(struct fapilogi_pending *pending)
 {
     struct call *c = (struct call *)pending;
-    if (unlikely(c->mapped)) {
-        end_scratch(c);
-        return;
-    }
+    if (unlikely(c->mapped))
+        return end_scratch(c);
     struct writer *w = c->target;
     const bool is_urgent = urgent(c), is_shared = w != c->self;
     const struct call copy = {.self = c->self, .nested = c->nested};
@@ -304,4 +304,10 @@ void fapilogi_finish(struct fapilogi_pending *pending)
     leave(&copy);
     if (unlikely(is_urgent))
         fapilogi_urgent();
+    return true;
+}
+
+void fapilogi_finish(struct fapilogi_pending *pending)
+{
+    (void)fapilogi_finish_slow(pending);
 }

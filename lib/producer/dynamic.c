@@ -56,12 +56,13 @@ static int write_record(const fapilog_t *log, uint32_t level, const char *messag
     if (fapilogi_ready())
         p = fapilogi_begin_slow(log, FAPILOG_WORD0(0, FAPILOG_KIND_DYNAMIC, level, 0, fapilogi_location(location)),
                                 align_up(sizeof(struct fapilog_dynamic) + message_len, 8) + list);
+    bool is_written = false;
     if (p) {
         put(p->args, message, message_len, copy, count);
-        fapilogi_finish(p);
+        is_written = fapilogi_finish_slow(p);
     }
     errno = saved;
-    return p ? 0 : -ENOBUFS;
+    return is_written ? 0 : -ENOBUFS;
 }
 
 int fapilog_log(const fapilog_t *log, uint32_t level, const char *message, size_t len,

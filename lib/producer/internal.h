@@ -276,6 +276,9 @@ struct fapilogi_pending *fapilogi_begin_any(const struct fapilogi_logger *log, s
                                             uint32_t level, size_t args_size);
 bool fapilogi_ready(void);
 struct fapilogi_pending *fapilogi_begin_slow(const struct fapilogi_logger *log, uint64_t word0, size_t args_size);
+/* fapilogi_finish() for who wants to know: false when the record was dropped, and counted. One that is put together in
+ * memory of its own meets its lane only here. */
+bool fapilogi_finish_slow(struct fapilogi_pending *pending);
 
 /* cut.c - shortens texts until the payload fits FAPILOG_RECORD_BYTES_MAX */
 void fapilogi_cut(struct scratch *s);

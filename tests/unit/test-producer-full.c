@@ -6,6 +6,7 @@
 #include "lib/ring/clock.h"
 #include "tests/common/scenario.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -431,6 +432,36 @@ static void a_full_registry_refuses_and_counts_records(void **state)
     assert_int_equal(t.events + shared->counters.unregistered, shared->calls);
 }
 
+/* ---- what a call returns ------------------------------------------------------------------------------ */
+
+static void log_and_look(void *arg)
+{
+    /* In place, as a chain, and in the lane of large ones. */
+    static const size_t sizes[] = { 20, BLOCK - 300, BLOCK + 300, LANE };
+    static char text[LANE];
+    fapilog_t *log = open_small(FAPILOG_ON_FULL_DISCARD);
+    memset(text, 'x', sizeof text);
+    for (int i = 0; i < 4000; i++) {
+        const int r = fapilog_log(log, FAPILOG_LEVEL_INFO, text, sizes[i % 4], NULL, 0);
+        shared->calls += r == 0;
+        shared->errors += r == -ENOBUFS;
+    }
+    fapilog_get_counters(log, &shared->counters);
+    _exit(0);
+}
+
+static void a_call_that_returns_0_has_written_its_record(void **state)
+{
+    shared->calls = shared->errors = 0;
+    scenario_run(*state, log_and_look, NULL);
+    const struct walk_totals t = walk_one(*state, NULL, NULL);
+    assert_true(shared->errors > 0);
+    assert_int_equal(shared->calls + shared->errors, 4000);
+    assert_int_equal(shared->calls, t.events);
+    assert_int_equal(shared->calls, shared->counters.written);
+    assert_int_equal(shared->errors, shared->counters.dropped + shared->counters.orphaned);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -445,6 +476,7 @@ int main(void)
         TEST(a_collector_that_has_been_gone_for_long_is_given_up),
         TEST(a_blocking_producer_without_a_collector_drops_at_once),
         TEST(fragments_join_at_every_size_around_the_limits),
+        TEST(a_call_that_returns_0_has_written_its_record),
         TEST(large_dynamic_records_join_too),
         TEST(texts_beyond_the_limit_are_cut_at_a_character_and_marked),
         TEST(a_full_registry_refuses_and_counts_records),
