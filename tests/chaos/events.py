@@ -1,0 +1,96 @@
+"""What happens to a world while it lives. Each function is an event of world.py; `run` is a Run."""
+import os
+import signal
+import time
+
+MOST = 64 << 20
+
+
+def kill_collector(run, pause):
+    run.kill_collector()
+    restart(run, pause)
+
+
+def restart(run, pause, env=None):
+    if pause:
+        # Nobody is at work meanwhile; events that want a collector come after it.
+        time.sleep(pause)
+    run.start_collector(env=env)
+
+
+def kill_at_step(run, step, count):
+    """Sooner or later, when it comes to that step so many times; before it kills itself it is one like any other."""
+    run.kill_collector()
+    run.start_collector(env={"FAPILOG_FAULT": f"{step}:{count}"})
+
+
+def end_collector(run, pause):
+    run.end_collector()
+    if run.collector.poll() is not None:
+        restart(run, pause)
+
+
+def stop_collector(run, seconds):
+    if run.is_stopped or not run.wait_ready():
+        return
+    run.collector.send_signal(signal.SIGSTOP)
+    run.is_stopped = True
+    run.after(seconds, run.resume_collector)
+
+
+def reload(run):
+    run.is_changed = not run.is_changed
+    run.configure()
+    if run.wait_ready():
+        run.collector.send_signal(signal.SIGHUP)
+
+
+def rotate(run):
+    if run.wait_ready():
+        run.collector.send_signal(signal.SIGUSR1)
+
+
+def kill_producer(run, number):
+    producer = run.producers.get(number)
+    if producer and producer.poll() is None:
+        producer.kill()
+
+
+def fail_server(run, name, how, seconds):
+    server = run.servers[name]
+    server.fail(how)
+    run.after(seconds, server.heal)
+
+
+def fill_disk(run, seconds):
+    """Nothing fits any more, until somebody makes room."""
+    if not run.mounts[1].is_mounted:
+        return
+    with open(os.path.join(run.small, "ballast"), "wb", buffering=0) as f:
+        try:
+            for _ in range(MOST // 4096):
+                f.write(b"\0" * 4096)
+        except OSError:
+            pass
+    run.after(seconds, lambda: free_disk(run))
+
+
+def free_disk(run):
+    try:
+        os.unlink(os.path.join(run.small, "ballast"))
+    except FileNotFoundError:
+        pass
+
+
+def move_file(run, name, how):
+    """As logrotate does it: renamed, in its directory, with a signal to open it again or without one."""
+    sink = run.sink(name)
+    directory = run.directory(sink)
+    live = os.path.join(directory, "log.fnl" if sink.kind == "native" else "log.jsonl")
+    moved = os.path.join(directory, f"moved-{len(os.listdir(directory))}" + os.path.splitext(live)[1])
+    try:
+        os.rename(live, moved)
+    except FileNotFoundError:
+        return
+    if (how == "signal" or sink.kind == "mmap") and run.wait_ready():
+        run.collector.send_signal(signal.SIGHUP)

@@ -1,0 +1,100 @@
+"""Reads what the sinks of a world have: files, archives of all kinds, native files, dead letters."""
+import glob
+import gzip
+import json
+import os
+import re
+import subprocess
+
+import books
+import world as worlds
+from harness import Failure, check
+
+DUMP = os.environ.get("FAPILOG_DUMP")
+
+
+def content(path):
+    if path.endswith(".zst"):
+        return subprocess.run(["zstd", "-dcq", path], check=True, capture_output=True).stdout
+    opened = gzip.open(path, "rb") if path.endswith(".gz") else open(path, "rb")
+    with opened as f:
+        return f.read()
+
+
+def read_events(data, where):
+    check(not data or data.endswith(b"\n"), f"{where}: the last line is torn: {data[-100:]!r}")
+    found = []
+    for number, line in enumerate(data.splitlines(), 1):
+        try:
+            found.append(books.read_event(json.loads(line)))
+        except (ValueError, KeyError, TypeError) as e:
+            raise Failure(f"{where}:{number}: not a record: {line[:200]!r}") from e
+    return [e for e in found if e is not None]
+
+
+def dump(*args):
+    r = subprocess.run([DUMP, *args], capture_output=True, timeout=120)
+    return r.returncode, r.stdout, r.stderr.decode(errors="replace")
+
+
+def local(sink, directory):
+    whole = set(sink.levels) == {"INFO", "ERROR"}
+    if sink.kind == "native":
+        return books.Output(sink.name, [native(directory)], sink.levels, is_ordered=False, has_reports=False)
+    paths = sorted(p for p in glob.glob(os.path.join(directory, "*")) if not p.endswith(".tmp"))
+    return books.Output(sink.name, [read_events(content(p), p) for p in paths], sink.levels, has_reports=whole)
+
+
+def native(directory):
+    """The live file comes with its archives; those that were moved away are asked for by name."""
+    if not any(os.path.getsize(os.path.join(directory, name)) for name in os.listdir(directory)):
+        return []
+    status, _, said = dump("--verify", directory)
+    check(status == 0, f"{directory} is damaged: {said}")
+    status, data, said = dump("--format", "fapilog", directory)
+    check(status == 0, f"{directory} cannot be read: {said}")
+    return read_events(data, directory)
+
+
+class Request:
+    """One of a program: when it was made is not known."""
+
+    def __init__(self, records):
+        self.life, self.records, self.is_unsure = 0, records, True
+
+
+def keys_of(path):
+    """Of dead letters or a spool."""
+    if not os.path.isdir(path):
+        return set()
+    status, data, said = dump(path)
+    check(status == 0, f"{path} cannot be read: {said}")
+    found = (books.read_event(json.loads(json.loads(line)["payload"])) for line in data.splitlines())
+    return {e.key for e in found if isinstance(e, books.Record)}
+
+
+def remote(sink, server, directory, state, given_up):
+    if sink.kind == "exec":
+        path = os.path.join(directory, "log.jsonl")
+        taken = [Request(read_events(content(path), path))] if os.path.exists(path) else []
+    else:
+        taken = server.taken
+        for request in taken:
+            request.records = [e for e in map(books.read_event, request.records) if e is not None]
+    dead = {} if sink.kind in ("exec", "syslog") else keys_of(os.path.join(state, "dead", sink.name))
+    most = max(int(o.get("max_in_flight", 4)) for o in (sink.options, sink.changed)) if sink.kind in worlds.HTTP else None
+    return books.Remote(sink.name, taken, sink.levels, dead, (), given_up, most,
+                        has_reports=set(sink.levels) == {"INFO", "ERROR"})
+
+
+LEDGER_ROW = re.compile(r"^(\S+) +(\d+) +(\d+) +(\d+) +(\d+) +(\d+) +(\d+) +(.*)$", re.M)
+
+
+def ledger(state):
+    """Of the last run: by sink (dropped, spooled); None where there is none. It must balance."""
+    if not os.path.exists(os.path.join(state, "collector.ledger")):
+        return None
+    status, data, said = dump("--stats", state)
+    text = data.decode()
+    check(status == 0 and "The books balance." in text, f"the ledger does not balance: {text}{said}")
+    return {row[1]: (int(row[4]), int(row[7])) for row in LEDGER_ROW.finditer(text)}

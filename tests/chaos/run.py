@@ -1,0 +1,317 @@
+"""Makes a world real in a folder: starts its processes and servers, lets events happen, mends everything, waits until all is
+delivered, and hands what there is to the books."""
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import books
+import events
+import notes
+import outputs
+import servers
+import world as worlds
+from harness import COLLECTOR, Failure, Place, wait_for
+
+PRODUCER = os.environ.get("FAPILOG_CHAOS_PRODUCER")
+HERE = os.path.dirname(os.path.abspath(__file__))
+ENDS_WITHIN = 40.0  # any collector, after SIGTERM
+RINGS_GONE_WITHIN = 40.0  # those of dead producers, when nothing stands in the way
+DRAINS = 20  # runs of --drain until all is delivered
+OURS = re.compile(r"CHECK|AddressSanitizer|LeakSanitizer|runtime error|Assertion|MemorySanitizer|stack smashing|not balance")
+
+
+class Mount:
+    """A tmpfs of a size, where we may mount; else the directory as it is."""
+
+    def __init__(self, path, size):
+        os.makedirs(path, mode=0o750, exist_ok=True)
+        self.path = path
+        argv = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0750", "tmpfs", path]
+        self.is_mounted = bool(size) and os.getuid() == 0 and subprocess.run(argv, capture_output=True).returncode == 0
+
+    def grow(self):
+        if self.is_mounted:
+            subprocess.run(["mount", "-o", "remount,size=1g", self.path], check=True)
+
+    def close(self):
+        if self.is_mounted:
+            subprocess.run(["umount", "-l", self.path], check=True)
+
+
+class Run:
+    def __init__(self, world, place):
+        self.world, self.place = world, place
+        self.notes_dir, self.state = os.path.join(place.path, "notes"), os.path.join(place.path, "state")
+        os.mkdir(self.notes_dir)
+        self.mounts = [Mount(place.rings, world.small_rings), Mount(os.path.join(place.path, "small"), world.small_disk)]
+        self.small = self.mounts[1].path
+        self.servers = {}
+        self.producers = {}  # by number, once started
+        self.collector, self.lives, self.is_stopped, self.may_die = None, 0, False, False
+        self.was_killed, self.is_changed = False, False
+        self.given_up = dict.fromkeys((s.name for s in world.sinks), 0)
+        self.problems = []
+        self.later = []  # (when, function): what ends an event
+        for sink in world.sinks:
+            os.makedirs(self.directory(sink), exist_ok=True)
+            if sink.kind in worlds.HTTP:
+                self.servers[sink.name] = servers.HttpServer(sink.poison)
+            elif sink.kind == "syslog":
+                self.servers[sink.name] = servers.SyslogServer()
+        self.configure()
+
+    # -- what there is
+
+    def sink(self, name):
+        return next(s for s in self.world.sinks if s.name == name)
+
+    def directory(self, sink):
+        base = self.small if sink.is_on_small_disk and sink.kind in worlds.LOCAL else self.place.out
+        return os.path.join(base, sink.name)
+
+    def uri(self, sink):
+        options = dict(sink.changed if self.is_changed else sink.options)
+        path = os.path.join(self.directory(sink), "log.fnl" if sink.kind == "native" else "log.jsonl")
+        if sink.kind in worlds.REMOTE and sink.is_on_small_disk:
+            options["spool_dir"] = os.path.join(self.small, "spool-" + sink.name)
+        if sink.levels == ("ERROR",) and not self.world.is_routed:
+            options["min_severity"] = "ERROR"
+        base = f"{sink.kind}://{path}"
+        if sink.kind == "exec":
+            options["args"] = f"-S,-E,{os.path.join(HERE, 'splice.py')},{path}"
+            base = f"exec://{sys.executable}"
+        elif sink.kind in worlds.HTTP:
+            scheme = {"webhook": "webhook+http"}.get(sink.kind, sink.kind)
+            base = f"{scheme}://127.0.0.1:{self.servers[sink.name].port}" + ("/" if sink.kind != "loki" else "")
+        elif sink.kind == "syslog":
+            base = f"syslog+tcp://127.0.0.1:{self.servers[sink.name].port}"
+        return base + "?" + "&".join(f"{k}={v}" for k, v in options.items())
+
+    def configure(self):
+        lines = [f"{k}: {v}" for k, v in self.world.settings.items()]
+        lines += ["sinks:"] + [f"  {s.name}: '{self.uri(s)}'" for s in self.world.sinks]
+        if self.world.stages:
+            lines += ["stages:"] + [f"  - {stage}" for stage in self.world.stages]
+        if self.world.is_routed:
+            every = [s.name for s in self.world.sinks if "INFO" in s.levels]
+            some = [s.name for s in self.world.sinks if "INFO" not in s.levels]
+            lines += ["routes:", f"  - {{to: [{', '.join(every)}]}}", f"  - {{levels: [ERROR], to: [{', '.join(some)}]}}"]
+        new = os.path.join(self.place.path, "fapilog.yaml.new")
+        with open(new, "w", encoding="utf-8") as f:
+            f.write("\n".join(lines) + "\n")
+        os.rename(new, new[:-4])
+
+    # -- the collector's lives
+
+    def start_collector(self, *args, env=None):
+        self.lives += 1
+        with open(os.path.join(self.place.path, f"collector-{self.lives}.log"), "w", encoding="utf-8") as log:
+            self.collector = self.place.start(
+                [COLLECTOR, "--rings", self.place.rings, "--config", os.path.join(self.place.path, "fapilog.yaml"), *args],
+                env={"FAPILOG_IO": self.world.io, **(env or {})}, stdout=log, stderr=log)
+        self.is_stopped, self.may_die = False, bool(env)
+
+    def said(self, life):
+        with open(os.path.join(self.place.path, f"collector-{life}.log"), encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def collector_ended(self, expected):
+        """Looks at what the last one has left; `expected`: statuses that are right."""
+        text, status = self.said(self.lives), self.collector.returncode
+        if status not in expected or OURS.search(text):
+            self.problems.append(f"collector {self.lives} ended with {status}: {text[-3000:]}")
+        for server in self.servers.values():
+            server.next_life()
+
+    def kill_collector(self):
+        if self.collector.poll() is None:
+            self.collector.kill()
+        self.collector.wait()
+        self.was_killed = True
+        self.collector_ended((-signal.SIGKILL,))
+
+    def end_collector(self):
+        if not self.wait_ready():
+            return
+        self.resume_collector()
+        self.collector.send_signal(signal.SIGTERM)
+        self.wait_end((0, 1))
+        self.add_up()
+
+    def wait_end(self, expected):
+        try:
+            self.collector.wait(timeout=ENDS_WITHIN)
+        except subprocess.TimeoutExpired:
+            self.problems.append(f"collector {self.lives} did not end within {ENDS_WITHIN} s: {self.said(self.lives)[-3000:]}")
+            self.collector.send_signal(signal.SIGABRT)
+            self.collector.wait()
+            return
+        self.collector_ended(expected)
+
+    def add_up(self):
+        """The ledger of a collector that has ended in order."""
+        for name, (dropped, _) in (outputs.ledger(self.state) or {}).items():
+            if name in self.given_up and self.given_up[name] is not None:
+                self.given_up[name] += dropped
+
+    def resume_collector(self):
+        if self.is_stopped:
+            self.is_stopped = False
+            self.collector.send_signal(signal.SIGCONT)
+
+    def wait_ready(self):
+        """Signals are the collector's own from then on. False: it is dead, as it was asked to be."""
+        self.resume_collector()
+        wait_for("the collector is at work", lambda: self.place.is_ready(self.collector) or self.collector.poll() is not None, 30)
+        return self.look_after()
+
+    def look_after(self):
+        """Notices that the collector has died; one that was killed at a step is followed by another."""
+        if self.collector.poll() is None:
+            return True
+        self.collector_ended((-signal.SIGKILL,) if self.may_die else ("none",))
+        self.was_killed = True
+        self.start_collector()
+        return False
+
+    # -- producers
+
+    def start_producer(self, p):
+        argv = [PRODUCER, "--id", p.id, "--threads", p.threads, "--records", p.records, "--seed", self.world.seed, "--notes",
+                self.notes_dir, "--children", p.children, "--burst", p.burst, "--pause-us", p.pause_us, "--on-full", p.on_full,
+                "--lane-bytes", p.lane_bytes, "--lanes", p.lanes, *(["--long"] if p.is_long else []), self.place.rings]
+        with open(os.path.join(self.place.path, f"producer-{p.id}.log"), "w", encoding="utf-8") as log:
+            self.producers[p.id] = self.place.start(list(map(str, argv)), stdout=log, stderr=log)
+
+    def end_producers(self):
+        for p in self.producers.values():
+            if p.poll() is None:
+                p.terminate()
+        for number, p in self.producers.items():
+            wait_for(f"producer {number} ends", lambda p=p: p.poll() is not None and self.look_after_quietly(), 60)
+            if p.returncode not in (0, -signal.SIGKILL):
+                self.problems.append(f"producer {number} ended with {p.returncode}")
+        pids = [n.pid for n in self.read_notes().values()]
+        wait_for("children of producers end", lambda: self.look_after_quietly() and not any(is_alive(pid) for pid in pids), 60)
+
+    def look_after_quietly(self):
+        self.look_after()
+        return True
+
+    def read_notes(self):
+        return notes.read(self.notes_dir, {p.id: p for p in self.world.producers})
+
+    # -- from the beginning to the end
+
+    def live(self):
+        self.start_collector()
+        todo = [(p.starts_at, lambda p=p: self.start_producer(p)) for p in self.world.producers]
+        todo += [(e.at, lambda e=e: getattr(events, e.what)(self, *e.args)) for e in self.world.events]
+        began = time.monotonic()
+        self.later = [(began + at, f) for at, f in todo]
+        while self.later:
+            self.later.sort(key=lambda one: one[0])
+            at, function = self.later.pop(0)
+            while time.monotonic() < at:
+                time.sleep(min(0.01, max(0.0, at - time.monotonic())))
+                self.look_after()
+            self.look_after()
+            function()
+        time.sleep(max(0.0, began + self.world.seconds - time.monotonic()))
+
+    def after(self, seconds, function):
+        self.later.append((time.monotonic() + seconds, function))
+
+    def mend(self):
+        self.resume_collector()
+        for server in self.servers.values():
+            server.heal()
+        events.free_disk(self)
+        for mount in self.mounts:
+            mount.grow()
+
+    def finish(self):
+        """All producers end, then all is delivered."""
+        self.wait_ready()
+        self.wait_ready()
+        self.end_producers()
+        if self.world.ends_with == "live":
+            self.wait_ready()
+            try:
+                wait_for("rings", lambda: self.look_after_quietly() and not self.rings(), RINGS_GONE_WITHIN)
+            except Failure:
+                self.problems.append(f"rings of dead producers are still there after {RINGS_GONE_WITHIN} s: {self.rings()}; "
+                                     f"{self.said(self.lives)[-2000:]}")
+        self.end_collector()
+        for _ in range(DRAINS):
+            self.start_collector("--drain", "--verbose")
+            self.wait_end((0, 1))
+            self.add_up()
+            if not self.rings() and not any(spooled for _, spooled in (outputs.ledger(self.state) or {}).values()):
+                break
+        else:
+            self.problems.append(f"{DRAINS} runs of --drain have left something: rings {self.rings()}, ledger "
+                                 f"{outputs.ledger(self.state)}: {self.said(self.lives)[-2000:]}")
+
+    def rings(self):
+        return [n for n in os.listdir(self.place.rings) if n.endswith((".ring", ".bad"))]
+
+    def balance(self):
+        found = []
+        for sink in self.world.sinks:
+            try:
+                if sink.kind in worlds.LOCAL:
+                    found.append(outputs.local(sink, self.directory(sink)))
+                    continue
+                if not sink.may_give_up() and self.given_up[sink.name]:
+                    self.problems.append(f"{sink.name}: the ledgers tell of {self.given_up[sink.name]} records given up")
+                given_up = None if sink.may_give_up() and self.was_killed else self.given_up[sink.name]
+                found.append(outputs.remote(sink, self.servers.get(sink.name), self.directory(sink), self.state, given_up))
+            except Failure as e:
+                self.problems.append(f"{sink.name}: {e}")
+        noted = self.read_notes()
+        self.problems += books.balance(found, noted, self.world.seed, self.was_killed)
+        records = sum(1 for n in noted.values() for _ in n.records())
+        delivered = {o.name: sum(1 for _ in o.records()) for o in found}
+        return f"{records} records of {len(noted)} processes, {self.lives} collectors, delivered {delivered}"
+
+    def close(self):
+        for server in self.servers.values():
+            server.close()
+        for p in self.place.processes:
+            if p.poll() is None:
+                p.kill()
+                p.wait()
+        for mount in self.mounts:
+            mount.close()
+
+
+def is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+            return f.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def run(world, keep=None):
+    """(problems, a line about what happened)"""
+    with Place() as place:
+        this, text = Run(world, place), ""
+        try:
+            this.live()
+            this.mend()
+            this.finish()
+            text = this.balance()
+        except (Failure, subprocess.SubprocessError, OSError) as e:
+            this.problems.append(f"{type(e).__name__}: {e}; {this.said(this.lives)[-2000:] if this.lives else ''}")
+        finally:
+            if keep and (this.problems or keep.is_wanted):
+                keep.take(place.path, world, this.problems)
+            this.close()
+        return this.problems, text
+
+

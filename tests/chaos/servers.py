@@ -1,0 +1,234 @@
+"""The servers of a world: they take records over HTTP (http, webhook, loki) or as syslog, remember which request brought
+which, and fail as they are told. `life` is that of the collector which opened the connection."""
+import http.server
+import json
+import os
+import re
+import socket
+import sys
+import threading
+import time
+
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "servers"))
+import faultproxy  # noqa: E402
+
+
+class Taken:
+    """A request. `is_unsure`: the client may not know that it was taken, for reasons of our own."""
+
+    def __init__(self, life, records, is_unsure=False):
+        self.life, self.records, self.is_unsure = life, records, is_unsure
+
+
+class Proxy(faultproxy.FaultProxy):
+    """Knows of each connection whose it was, and whether it was harmed."""
+
+    def __init__(self, port):
+        self.life, self.origin, self.probes = 0, {}, set()
+        self.here = threading.local()
+        super().__init__(port)
+
+    def _serve(self, client):
+        self.here.life = self.life
+        try:
+            self.probes.add(client.getpeername())
+        except OSError:
+            pass  # gone already
+        super()._serve(client)
+
+    def _forward(self, client, server, fault):
+        self.origin[server.getsockname()] = (self.here.life, fault[0])
+        super()._forward(client, server, fault)
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)  # ends accept(), which would keep it open
+        super().close()
+
+    def next_life(self):
+        """The collector is dead: what it has opened is accepted before what its successor opens."""
+        with socket.create_connection(("127.0.0.1", self.port)) as probe:
+            own = probe.getsockname()
+            deadline = time.monotonic() + 10
+            while own not in self.probes and time.monotonic() < deadline:
+                time.sleep(0.001)
+        self.life += 1
+
+
+class HttpServer:
+    """Behind a proxy. `mode`: ok, a status, or hang; `poison`: every how-manieth number is refused for good."""
+
+    scheme = "http"
+
+    def __init__(self, poison=0):
+        self.taken, self.mode, self.poison = [], "ok", poison
+        self.lock = threading.Lock()
+        owner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                length = int(self.headers["Content-Length"])
+                body = self.rfile.read(length)
+                if len(body) < length:  # cut off
+                    self.close_connection = True
+                    return
+                status, headers = owner.answer(body, self.client_address)
+                self.send_response(status)
+                for name, value in headers:
+                    self.send_header(name, value)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        class Server(http.server.ThreadingHTTPServer):
+            daemon_threads = True
+            request_queue_size = 64
+
+            def handle_error(self, *_):  # a client that was killed
+                pass
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.proxy = Proxy(self.server.server_address[1])
+        self.port = self.proxy.port
+
+    def answer(self, body, address):
+        is_unsure = False
+        while self.mode == "hang":
+            is_unsure = True
+            time.sleep(0.01)
+        life, fault = self.proxy.origin.get(address, (self.proxy.life, "pass"))
+        mode = self.mode
+        if mode == "429":
+            return 429, [("Retry-After", "1")]
+        if mode != "ok":
+            return int(mode), []
+        records = list(events_of(body))
+        if self.poison and any(is_poison(r, self.poison) for r in records):
+            return 422, []
+        with self.lock:
+            self.taken.append(Taken(life, records, is_unsure or fault != "pass"))
+        return 204, []
+
+    def fail(self, how):
+        """A mode, or a fault of connections."""
+        if how in ("ok", "hang") or how.isdigit():
+            self.mode = how
+        else:
+            self.proxy.always = faultproxy.parse(how)
+
+    def heal(self):
+        self.mode, self.proxy.always = "ok", "pass"
+
+    def next_life(self):
+        self.proxy.next_life()
+
+    def close(self):
+        self.heal()
+        self.proxy.close()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def is_poison(event, every):
+    n = event.get("data", {}).get("n")
+    return n is not None and n % every == every - 1
+
+
+def events_of(body):
+    """Of the bodies of http (lines, array), webhook (array) and loki (streams)."""
+    for line in body.splitlines():
+        value = json.loads(line)
+        if isinstance(value, dict) and "streams" in value:
+            yield from (json.loads(entry[1]) for stream in value["streams"] for entry in stream["values"])
+        else:
+            yield from value if isinstance(value, list) else [value]
+
+
+class SyslogServer:
+    """RFC 5424 over TCP with octet counting. Nothing acknowledges a message there, so it never breaks a connection: it can
+    only stop reading."""
+
+    scheme = "syslog+tcp"
+
+    def __init__(self):
+        self.taken, self.life, self.is_stalled = [], 0, False
+        self.lock = threading.Lock()
+        self.accepted = set()
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                client, address = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._read, args=(client, self.life), daemon=True).start()
+            self.accepted.add(address)
+
+    def _read(self, client, life):
+        data = b""
+        while True:
+            while self.is_stalled:
+                time.sleep(0.01)
+            try:
+                piece = client.recv(65536)
+            except OSError:
+                return
+            if not piece:
+                return  # what is left is half a message of somebody who was killed
+            data += piece
+            try:
+                messages, data = split_octets(data)
+            except ValueError:
+                return  # an HTTP request: the port was a proxy's of another world a moment ago
+            with self.lock:
+                self.taken += [Taken(life, [syslog_event(m)], True) for m in messages]
+
+    def fail(self, how):
+        self.is_stalled = how == "hang"
+
+    def heal(self):
+        self.is_stalled = False
+
+    def next_life(self):
+        with socket.create_connection(("127.0.0.1", self.port)) as probe:
+            own = probe.getsockname()
+            deadline = time.monotonic() + 10
+            while own not in self.accepted and time.monotonic() < deadline:
+                time.sleep(0.001)
+        self.life += 1
+
+    def close(self):
+        self.heal()
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+def split_octets(data):
+    messages = []
+    while True:
+        length, space, rest = data.partition(b" ")
+        if not space or len(rest) < int(length):
+            return messages, data
+        messages.append(rest[:int(length)].decode())
+        data = rest[int(length):]
+
+
+PARAM = re.compile(r'([^ =\]"]+)="((?:[^"\\\]]|\\.)*)"')
+
+
+def syslog_event(message):
+    """In the form of the fapilog format's events, as far as books need it."""
+    head = message.split(" ", 6)
+    params = dict(PARAM.findall(head[6]))
+    data = {name: int(params[name]) if params[name].isdigit() else params[name]
+            for name in ("p", "t", "n", "len", "text", "count", "total", "lane", "reason") if name in params}
+    is_report = message.endswith("records dropped")
+    return {"message": "records dropped" if is_report else "chaos" if "p" in data else "", "level": params["level"],
+            "context": {"message_id": params["record"]}, "diagnostics": {"pid": int(head[4])}, "data": data}
