@@ -6,7 +6,7 @@ those of docs/delivery.md, docs/sinks/*.md and docs/abi/ring.md:
 - *Remote sinks hold each at least once*. What comes twice has one id, and was under way: in one of the last requests of a
   collector that ended, `max_in_flight` at most, or in one whose answer a fault of the server has kept back.
 - *What is missing is accounted for*. Refused in the ring: reports of drops of its process say how many. Given up by the sink: the
-  ledgers say how many. Refused by the server: a dead letter. In the spool at the end: there.
+  ledgers say how many. Refused by the server, a report as well: a dead letter. At the end no spool holds anything.
 
 balance() returns sentences, none when all is well."""
 import collections
@@ -57,13 +57,14 @@ class Output:
 
 
 class Remote(Output):
-    """`taken`: as of servers, with `.records` read. `dead` and `spooled` are keys. `given_up`: records that the ledgers tell, or
-    None where killed collectors took their counts, and what memory held, along. `max_in_flight` None: requests are not known."""
+    """`taken`: as of servers, with `.records` read. `dead`: what lies in dead letters. `given_up`: records that the ledgers
+    tell, or None where killed collectors took their counts, and what memory held, along. `max_in_flight` None: requests are not
+    known."""
 
-    def __init__(self, name, taken, levels=("INFO", "ERROR"), dead=(), spooled=(), given_up=0, max_in_flight=None,
+    def __init__(self, name, taken, levels=("INFO", "ERROR"), dead=(), given_up=0, max_in_flight=None,
                  has_reports=True):
         super().__init__(name, [t.records for t in taken], levels, is_ordered=False, has_reports=has_reports)
-        self.taken, self.dead, self.spooled = taken, set(dead), set(spooled)
+        self.taken, self.dead = taken, list(dead)
         self.given_up, self.max_in_flight = given_up, max_in_flight
 
 
@@ -119,10 +120,10 @@ def out_of_order(output, notes):
     return [f"{output.name}: records are out of order: {some(wrong)}"] if wrong else []
 
 
-def reported(output):
-    """By pid: how many records the reports account for. What overlaps is counted once."""
+def reported(reports):
+    """By pid: how many records they account for. What overlaps is counted once."""
     spans = collections.defaultdict(set)
-    for r in output.reports():
+    for r in reports:
         spans[r.pid, r.lane].add((r.total - r.count, r.total))
     counts = collections.Counter()
     for (pid, _), of in spans.items():
@@ -175,7 +176,7 @@ def balance_local(output, notes, seed, was_killed):
     if output.is_ordered:
         text += out_of_order(output, notes)
     there = {r.key for r in output.records()}
-    counts = reported(output)
+    counts = reported(output.reports())
     for process in notes.values():
         text += ring_losses(output, process, there, counts, seed, was_killed)[0]
     return text
@@ -211,8 +212,9 @@ def resent(output):
 
 def balance_remote(output, notes, seed):
     text = invented(output, notes, seed) + resent(output)
-    there = {r.key for r in output.records()} | output.dead | output.spooled
-    counts = reported(output)
+    dead = Output(output.name, [output.dead])
+    there = {r.key for of in (output, dead) for r in of.records()}
+    counts = reported([*output.reports(), *dead.reports()])
     given_up, problems = 0, []
     for process in notes.values():
         if not process.has_ring:

@@ -1,5 +1,6 @@
 """What happens to a world while it lives. Each function is an event of world.py; `run` is a Run."""
 import os
+import shutil
 import signal
 import time
 
@@ -56,6 +57,38 @@ def kill_producer(run, number):
         producer.kill()
 
 
+def program_of(run, name):
+    """The pid of an exec sink's program, if it runs."""
+    path = run.path(run.sink(name))
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as f:
+                if f.read().rstrip("\0").split("\0")[-1] == path:
+                    return int(pid)
+        except OSError:
+            pass  # it has ended
+    return None
+
+
+def kill_program(run, name):
+    pid = program_of(run, name)
+    if pid:
+        os.kill(pid, signal.SIGKILL)
+
+
+def stop_program(run, name, seconds):
+    """Beyond the time that a request has it is replaced."""
+    pid = program_of(run, name)
+    if not pid:
+        return
+    os.kill(pid, signal.SIGSTOP)
+
+    def go_on():
+        if program_of(run, name) == pid:
+            os.kill(pid, signal.SIGCONT)
+    run.after(seconds, go_on)
+
+
 def fail_server(run, name, how, seconds):
     server = run.servers[name]
     server.fail(how)
@@ -82,15 +115,36 @@ def free_disk(run):
         pass
 
 
+def live_and_moved(run, sink):
+    directory = run.directory(sink)
+    live = run.path(sink)
+    return live, os.path.join(directory, f"moved-{len(os.listdir(directory))}" + os.path.splitext(live)[1])
+
+
 def move_file(run, name, how):
     """As logrotate does it: renamed, in its directory, with a signal to open it again or without one."""
     sink = run.sink(name)
-    directory = run.directory(sink)
-    live = os.path.join(directory, "log.fnl" if sink.kind == "native" else "log.jsonl")
-    moved = os.path.join(directory, f"moved-{len(os.listdir(directory))}" + os.path.splitext(live)[1])
     try:
-        os.rename(live, moved)
+        os.rename(*live_and_moved(run, sink))
     except FileNotFoundError:
         return
     if (how == "signal" or sink.kind == "mmap") and run.wait_ready():
         run.collector.send_signal(signal.SIGHUP)
+
+
+def copy_and_truncate(run, name):
+    """The other way of logrotate. What is written between the two is lost, so the collector stands still meanwhile, and the
+    kernel is given time for what it had submitted."""
+    if run.is_stopped or not run.wait_ready():
+        return
+    run.collector.send_signal(signal.SIGSTOP)
+    run.is_stopped = True
+    time.sleep(0.1)
+    live, moved = live_and_moved(run, run.sink(name))
+    try:
+        shutil.copyfile(live, moved)
+        os.truncate(live, 0)
+    except OSError:  # it is not there, or the disk is full: half a copy is none
+        if os.path.exists(moved):
+            os.unlink(moved)
+    run.resume_collector()

@@ -63,14 +63,14 @@ class Request:
         self.life, self.records, self.is_unsure = 0, records, True
 
 
-def keys_of(path):
-    """Of dead letters or a spool."""
+def dead_letters(path):
+    """Records and reports."""
     if not os.path.isdir(path):
-        return set()
+        return []
     status, data, said = dump(path)
     check(status == 0, f"{path} cannot be read: {said}")
     found = (books.read_event(json.loads(json.loads(line)["payload"])) for line in data.splitlines())
-    return {e.key for e in found if isinstance(e, books.Record)}
+    return [e for e in found if e is not None]
 
 
 def remote(sink, server, directory, state, given_up):
@@ -81,9 +81,9 @@ def remote(sink, server, directory, state, given_up):
         taken = server.taken
         for request in taken:
             request.records = [e for e in map(books.read_event, request.records) if e is not None]
-    dead = {} if sink.kind in ("exec", "syslog") else keys_of(os.path.join(state, "dead", sink.name))
+    dead = [] if sink.kind in ("exec", "syslog") else dead_letters(os.path.join(state, "dead", sink.name))
     most = max(int(o.get("max_in_flight", 4)) for o in (sink.options, sink.changed)) if sink.kind in worlds.HTTP else None
-    return books.Remote(sink.name, taken, sink.levels, dead, (), given_up, most,
+    return books.Remote(sink.name, taken, sink.levels, dead, given_up, most,
                         has_reports=set(sink.levels) == {"INFO", "ERROR"})
 
 

@@ -72,9 +72,13 @@ class Run:
         base = self.small if sink.is_on_small_disk and sink.kind in worlds.LOCAL else self.place.out
         return os.path.join(base, sink.name)
 
+    def path(self, sink):
+        """Of the live file."""
+        return os.path.join(self.directory(sink), "log.fnl" if sink.kind == "native" else "log.jsonl")
+
     def uri(self, sink):
         options = dict(sink.changed if self.is_changed else sink.options)
-        path = os.path.join(self.directory(sink), "log.fnl" if sink.kind == "native" else "log.jsonl")
+        path = self.path(sink)
         if sink.kind in worlds.REMOTE and sink.is_on_small_disk:
             options["spool_dir"] = os.path.join(self.small, "spool-" + sink.name)
         if sink.levels == ("ERROR",) and not self.world.is_routed:
@@ -115,12 +119,14 @@ class Run:
         self.is_stopped, self.may_die = False, bool(env)
 
     def said(self, life):
-        with open(os.path.join(self.place.path, f"collector-{life}.log"), encoding="utf-8", errors="replace") as f:
-            return f.read()
+        return read_text(os.path.join(self.place.path, f"collector-{life}.log"))
 
     def collector_ended(self, expected):
-        """Looks at what the last one has left; `expected`: statuses that are right."""
+        """Looks at what the last one has left; `expected`: statuses that are right. Who dies at a step may do so at any time."""
         text, status = self.said(self.lives), self.collector.returncode
+        self.was_killed |= status == -signal.SIGKILL
+        if self.may_die:
+            expected = (*expected, -signal.SIGKILL)
         if status not in expected or OURS.search(text):
             self.problems.append(f"collector {self.lives} ended with {status}: {text[-3000:]}")
         for server in self.servers.values():
@@ -130,7 +136,6 @@ class Run:
         if self.collector.poll() is None:
             self.collector.kill()
         self.collector.wait()
-        self.was_killed = True
         self.collector_ended((-signal.SIGKILL,))
 
     def end_collector(self):
@@ -153,6 +158,8 @@ class Run:
 
     def add_up(self):
         """The ledger of a collector that has ended in order."""
+        if self.collector.returncode not in (0, 1):
+            return
         for name, (dropped, _) in (outputs.ledger(self.state) or {}).items():
             if name in self.given_up and self.given_up[name] is not None:
                 self.given_up[name] += dropped
@@ -172,8 +179,7 @@ class Run:
         """Notices that the collector has died; one that was killed at a step is followed by another."""
         if self.collector.poll() is None:
             return True
-        self.collector_ended((-signal.SIGKILL,) if self.may_die else ("none",))
-        self.was_killed = True
+        self.collector_ended(())  # but by SIGKILL, where it was asked to
         self.start_collector()
         return False
 
@@ -192,8 +198,9 @@ class Run:
                 p.terminate()
         for number, p in self.producers.items():
             wait_for(f"producer {number} ends", lambda p=p: p.poll() is not None and self.look_after_quietly(), 60)
-            if p.returncode not in (0, -signal.SIGKILL):
-                self.problems.append(f"producer {number} ended with {p.returncode}")
+            text = read_text(os.path.join(self.place.path, f"producer-{number}.log"))
+            if p.returncode not in (0, -signal.SIGKILL) or OURS.search(text):
+                self.problems.append(f"producer {number} ended with {p.returncode}: {text[-3000:]}")
         pids = [n.pid for n in self.read_notes().values()]
         wait_for("children of producers end", lambda: self.look_after_quietly() and not any(is_alive(pid) for pid in pids), 60)
 
@@ -287,6 +294,11 @@ class Run:
                 p.wait()
         for mount in self.mounts:
             mount.close()
+
+
+def read_text(path):
+    with open(path, encoding="utf-8", errors="replace") as f:
+        return f.read()
 
 
 def is_alive(pid):

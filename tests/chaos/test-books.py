@@ -123,7 +123,9 @@ def what_a_sink_gives_up_must_be_in_the_ledger():
     check(not told(remote(everything(gone), given_up=2), noted()), "two given up, two told")
     text = told(remote(everything(gone), given_up=1), noted())
     check(any("the ledgers tell of 1" in t for t in text), f"{text}")
-    check(not told(remote(everything(gone), dead=gone), noted()), "dead letters")
+    check(not told(remote(everything(gone), dead=[record(*key[1:]) for key in gone]), noted()), "dead letters")
+    refused = noted({(1, 0, 7): notes.REFUSED})
+    check(not told(remote(everything({(1, 0, 7)}), dead=[report(1, 1)]), refused), "a report that is a dead letter")
     check(not told(remote(everything(gone), given_up=None), noted()), "killed with what was in memory")
 
 

@@ -39,7 +39,8 @@ class Sink:
     poison: int = 0
 
     def may_give_up(self):
-        return any(o.get("on_full", "").startswith("drop") or "spool_max_bytes" in o for o in (self.options, self.changed))
+        return any(o.get("on_full", "").startswith("drop") or "spool_max_bytes" in o or "dead_letters" in o
+                   for o in (self.options, self.changed))
 
 
 @dataclasses.dataclass
@@ -78,7 +79,8 @@ def make(seed, seconds=4.0):
     small_disk = rng.choice(["", "", "3m", "12m"])
     sinks = [make_sink(rng, i, small_disk) for i in range(rng.randint(1, 4))]
     settings = {"flush_interval": rng.choice(["10ms", "100ms", "500ms"]), "merge_window": rng.choice(["0s", "2ms", "50ms"]),
-                "lane_budget": rng.choice(["16KB", "256KB"]), "window_batches": rng.choice([3, 8, 8, 64])}
+                "lane_budget": rng.choice(["16KB", "256KB"]), "shutdown_timeout": rng.choice(["0s", "1s", "5s", "5s"]),
+                "window_batches": rng.choice([3, 8, 8, 64])}
     world = World(seed, seconds, producers, sinks, settings, [], rng.choice(["auto", "auto", "plain"]))
     world.small_disk = small_disk
     world.small_rings = rng.choice(["", "", "", "1m", "3m"])
@@ -99,7 +101,7 @@ def make_producer(rng, number, seconds):
     threads = rng.choice([1, 1, 2, 4, 8])
     burst = rng.choice([1, 10, 50, 400])
     pause_us = rng.choice([500, 2000, 10000, 50000])
-    return Producer(number, threads, rng.choice([300, 5000, 20000]),
+    return Producer(number, threads, rng.choice([300, 2000, 10000]),
                     rng.choice(["discard", "discard", "overwrite", "block", "block"]),
                     rng.choice([16384, 65536, 524288, 4 << 20]), rng.choice([64, 64, 3]), burst, pause_us,
                     rng.choice([0, 0, 0, 1, 3]), rng.random() < 0.3, round(rng.uniform(0, seconds / 2), 2))
@@ -140,7 +142,7 @@ def remote_options(rng, kind):
                "timeout": rng.choice(["2s", "5s"]), "retry_base_delay": "10ms", "retry_max_delay": rng.choice(["50ms", "300ms"]),
                "breaker_recovery": "100ms", "breaker_enabled": rng.choice(["true", "false"]),
                "queue_records": rng.choice([10, 100, 1000, 100000]), "queue_bytes": rng.choice(["200KB", "32MB"]),
-               "on_full": rng.choice(["spool", "spool", "spool", "block", "drop_oldest", "drop_newest"]),
+               "on_full": rng.choice(["spool", "spool", "spool", "spool", "block", "block", "drop_oldest", "drop_newest"]),
                "spool_sync": rng.choice(["never", "interval", "always"]), "spool_segment_bytes": rng.choice(["1MB", "16MB"])}
     if kind in HTTP:
         options["max_in_flight"] = rng.choice([1, 2, 4, 8])
@@ -151,6 +153,9 @@ def remote_options(rng, kind):
     if rng.random() < 0.15:
         options["spool_max_bytes"] = rng.choice(["1MB", "8MB"])
         options["spool_segment_bytes"] = "256KB"
+    if kind in HTTP and rng.random() < 0.3:
+        options.update(rng.choice([{"retry_max_attempts": 2}, {"retry_deadline": "1s"}, {"dead_letters": "false"},
+                                   {"spool_rate": 500}]))
     changed = {**options, "batch_size": rng.choice([5, 100]), "queue_records": rng.choice([20, 5000]),
                "on_full": options["on_full"] if rng.random() < 0.7 else rng.choice(["spool", "block"])}
     return options, changed
@@ -159,7 +164,8 @@ def remote_options(rng, kind):
 def make_event(rng, world):
     at = round(rng.uniform(0.1, world.seconds), 2)
     what = rng.choice(["kill_collector", "kill_collector", "kill_at_step", "end_collector", "reload", "reload", "stop_collector",
-                       "kill_producer", "fail_server", "fail_server", "fail_server", "fill_disk", "move_file", "rotate"])
+                       "kill_producer", "fail_server", "fail_server", "fail_server", "fill_disk", "move_file",
+                       "copy_and_truncate", "rotate", "kill_program", "stop_program"])
     if what == "fail_server":
         servers = [s for s in world.sinks if s.kind in HTTP or s.kind == "syslog"]
         if servers:
@@ -169,6 +175,17 @@ def make_event(rng, world):
         what = "kill_collector"
     if what == "fill_disk":
         return Event(at, what, (round(rng.uniform(0.1, 2), 2),)) if world.small_disk else Event(at, "end_collector", (0.0,))
+    if what == "copy_and_truncate":
+        files = [s for s in world.sinks if s.kind == "file"]
+        if files:
+            return Event(at, what, (rng.choice(files).name,))
+        what = "reload"
+    if what in ("kill_program", "stop_program"):
+        programs = [s for s in world.sinks if s.kind == "exec"]
+        if programs:
+            name = rng.choice(programs).name
+            return Event(at, what, (name,) if what == "kill_program" else (name, round(rng.uniform(0.1, 3), 2)))
+        what = "kill_collector"
     if what == "move_file":
         files = [s for s in world.sinks if s.kind in LOCAL]
         if files:
