@@ -41,7 +41,9 @@ struct seglog_config {
 
 enum seglog_step { SEGLOG_IDLE, SEGLOG_WRITE, SEGLOG_DIR_SYNC, SEGLOG_DATA_SYNC, SEGLOG_DONE };
 
-enum { SEGLOG_SYNCS = 8 }; /* under way at a time; a file that has come to its end waits for one of them */
+/* Under way at a time; a file that has come to its end waits for one of them. Each has one of the kernel's workers to
+ * itself, which are four for each CPU, and which all sinks share. */
+enum { SEGLOG_SYNCS = 3 };
 
 /* One that is forced to disk while groups are written, be it to the same file or to the next. */
 struct seglog_sync {
