@@ -1,6 +1,5 @@
 """Reads what the sinks of a world have: files, archives of all kinds, native files, dead letters."""
 import glob
-import gzip
 import json
 import os
 import re
@@ -8,17 +7,9 @@ import subprocess
 
 import books
 import world as worlds
-from harness import Failure, check
+from harness import Failure, check, content
 
 DUMP = os.environ.get("FAPILOG_DUMP")
-
-
-def content(path):
-    if path.endswith(".zst"):
-        return subprocess.run(["zstd", "-dcq", path], check=True, capture_output=True).stdout
-    opened = gzip.open(path, "rb") if path.endswith(".gz") else open(path, "rb")
-    with opened as f:
-        return f.read()
 
 
 def read_events(data, where):

@@ -151,10 +151,17 @@ def stop(collector, sig=signal.SIGTERM, status=0, seconds=30):
     return text
 
 
-def read_lines(path):
+def content(path):
+    """Unpacked."""
+    if path.endswith(".zst"):
+        return subprocess.run(["zstd", "-dcq", path], check=True, capture_output=True).stdout
     opened = gzip.open(path, "rb") if path.endswith(".gz") else open(path, "rb")
     with opened as f:
-        data = f.read()
+        return f.read()
+
+
+def read_lines(path):
+    data = content(path)
     check(not data or data.endswith(b"\n"), f"{path}: the last line is torn")
     records = []
     for number, line in enumerate(data.split(b"\n")[:-1], 1):

@@ -62,14 +62,6 @@ def start(place, uris, env=None):
     return place.collector(*args, sink=uris[0], env=env)
 
 
-def content(path):
-    if path.endswith(".zst"):
-        return subprocess.run(["zstd", "-dcq", path], check=True, capture_output=True).stdout
-    opened = gzip.open(path, "rb") if path.endswith(".gz") else open(path, "rb")
-    with opened as f:
-        return f.read()
-
-
 def archives(directory):
     """Oldest first; the live file has no number."""
     def age(name):

@@ -1,5 +1,6 @@
 /* Files of a spool are forced to disk beside the groups: on a busy disk that takes long, and nobody waits for it. The
  * disk is this test: it holds each fdatasync until it is told how that ends. */
+#include "collector/delivery/spool/internal.h"
 #include "collector/delivery/spool/seglog.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
@@ -165,6 +166,24 @@ static void a_file_that_is_forced_to_disk_is_once_more_where_it_was_written_to_s
     assert_false(is_open(first));
 }
 
+static void the_timer_does_not_fall_due_while_what_it_waits_for_is_under_way(void **state)
+{
+    uint64_t now = clock_mono_ns();
+    (void)state;
+    seglog.segment_bytes = 4 * SEGMENT;
+    assert_int_equal(group_write(), 0);
+    timer_begins(&now);
+    assert_int_equal(group_write(), 0);
+    for (unsigned i = 0; i < 3; i++, now += NS_PER_S) {
+        assert_int_equal(seglog_tick(&seglog, now) < 0, false);
+        assert_true(seglog_deadline(&seglog) == UINT64_MAX);
+    }
+    sync_ends(0);
+    assert_true(seglog_deadline(&seglog) <= now);
+    (void)seglog_tick(&seglog, now);
+    assert_int_equal(held_count, 1);
+}
+
 static void a_file_that_is_just_being_forced_to_disk_is_closed_then(void **state)
 {
     uint64_t now = clock_mono_ns();
@@ -219,6 +238,63 @@ static void an_older_file_can_be_dropped_while_it_is_forced_to_disk(void **state
     assert_false(seglog_is_busy(&seglog));
 }
 
+/* Beside the files of the others, in a folder of its own. */
+static struct spool *spool_make(struct sink_delivery *d, char path[64])
+{
+    struct spool *s;
+    struct err e;
+    *d = (struct sink_delivery){ .spool_max_bytes = 64 << 20, .spool_segment_bytes = SEGMENT,
+        .spool_sync = SINK_SYNC_INTERVAL, .spool_sync_interval_ns = 3600 * NS_PER_S, .spool_max_age_ns = OPT_UNSET };
+    (void)snprintf(path, 64, "%s/spool", dir);
+    const struct spool_config cfg = { .io = io, .dir = path, .sink = "fake", .format = "fake/own", .delivery = d };
+    assert_int_equal(spool_open(&cfg, &s, &e), 0);
+    return s;
+}
+
+/* Into the journal, and if possible from there into a file. */
+static void image_put(struct spool *s, uint64_t now_ns)
+{
+    assert_true(spool_take_image(s, &(struct iovec){ (char *)blocks, sizeof blocks }, 1, 1, 0, true));
+    spool_tick(s, now_ns);
+    spool_tick(s, now_ns + 10 * NS_PER_MS);
+    while (s->drain_blocks) {
+        assert_true(io_turn(io, clock_mono_ns() + NS_PER_S) >= 0);
+        spool_tick(s, now_ns + 10 * NS_PER_MS);
+    }
+}
+
+static void a_journal_that_waits_for_files_to_be_safe_keeps_nobody_awake(void **state)
+{
+    uint64_t now = clock_mono_ns();
+    struct sink_delivery d;
+    char path[64], name[NAME_MAX];
+    struct spool *s = spool_make(&d, path);
+    (void)state;
+    for (unsigned i = 0; i < SEGLOG_SYNCS + 1; i++, now += NS_PER_S)
+        image_put(s, now);
+    assert_int_equal(held_count, SEGLOG_SYNCS);
+    assert_false(spool_journal_waits(s));
+    image_put(s, now);
+    assert_true(spool_journal_waits(s));
+    assert_int_equal(spool_trouble(s), 0);
+    assert_true(spool_deadline(s) > now + 10 * NS_PER_MS);
+    sync_ends(0);
+    spool_tick(s, spool_deadline(s));
+    while (s->drain_blocks) {
+        assert_true(io_turn(io, clock_mono_ns() + NS_PER_S) >= 0);
+        spool_tick(s, now);
+    }
+    assert_false(spool_journal_waits(s));
+    while (held_count)
+        sync_ends(0);
+    while (s->log.first)
+        assert_true(spool_evict(s, &s->counts.dropped_size));
+    spool_close(s);
+    (void)snprintf(name, sizeof name, "%s/cursor", path);
+    assert_int_equal(unlink(name), 0);
+    assert_int_equal(rmdir(path), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,9 +302,11 @@ int main(void)
         TEST(a_file_that_has_come_to_its_end_is_not_waited_for),
         TEST(no_more_files_than_that_are_forced_to_disk_at_a_time),
         TEST(a_file_that_is_forced_to_disk_is_once_more_where_it_was_written_to_since),
+        TEST(the_timer_does_not_fall_due_while_what_it_waits_for_is_under_way),
         TEST(a_file_that_is_just_being_forced_to_disk_is_closed_then),
         TEST(what_is_not_to_stay_in_the_page_cache_stays_there_while_a_file_is_forced_to_disk),
         TEST(an_error_of_a_file_that_was_left_is_told_and_not_hidden_by_another_ones_success),
+        TEST(a_journal_that_waits_for_files_to_be_safe_keeps_nobody_awake),
         TEST(an_older_file_can_be_dropped_while_it_is_forced_to_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

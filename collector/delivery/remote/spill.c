@@ -272,7 +272,7 @@ static void spill_start(struct remote *r)
         return;
     result = spool_write(r->spool);
     if (result == -EBUSY)
-        spilling_end(r); /* the timer's fdatasync ends soon */
+        spilling_end(r); /* files are on their way to the disk: soon there are fewer */
     else if (result < 0)
         on_failure(r, result);
 }

@@ -23,25 +23,14 @@ static bool is_in_step(const struct seglog *l)
     return l->step != SEGLOG_IDLE && l->step != SEGLOG_DONE;
 }
 
-static bool has_sync(const struct seglog *l)
-{
-    for (unsigned i = 0; i < SEGLOG_SYNCS; i++)
-        if (l->syncs[i].log)
-            return true;
-    return false;
-}
-
 bool seglog_is_busy(const struct seglog *l)
 {
-    return is_in_step(l) || has_sync(l);
+    return is_in_step(l) || seglog_has_sync(l);
 }
 
 bool seglog_is_last_busy(const struct seglog *l)
 {
-    for (unsigned i = 0; i < SEGLOG_SYNCS; i++)
-        if (l->syncs[i].log && l->syncs[i].fd == l->fd)
-            return true;
-    return is_in_step(l);
+    return is_in_step(l) || seglog_is_syncing(l, l->fd);
 }
 
 void seglog_close(struct seglog *l)
@@ -185,7 +174,7 @@ static void on_done(struct io_req *req, int result)
 /* Not while a file is forced to disk: what goes there at once waits until that is over. */
 static bool may_be_uncached(const struct seglog *l)
 {
-    return l->is_uncached && !l->is_uncached_refused && !has_sync(l);
+    return l->is_uncached && !l->is_uncached_refused && !seglog_has_sync(l);
 }
 
 static void request(struct seglog *l, enum seglog_step step, enum io_op op, int fd)

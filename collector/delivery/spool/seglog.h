@@ -118,7 +118,9 @@ void seglog_abort(struct seglog *l); /* the group, before it is started */
 int seglog_poll(struct seglog *l);
 /* The policy `interval`: seglog_sync.c. Of a sync that has ended since: 1, or -errno; 0: none has. */
 int seglog_tick(struct seglog *l, uint64_t now_ns);
-uint64_t seglog_deadline(const struct seglog *l);
+uint64_t seglog_deadline(const struct seglog *l); /* UINT64_MAX, too, while the next one waits for another's end */
+bool seglog_has_sync(const struct seglog *l); /* some is under way */
+bool seglog_is_syncing(const struct seglog *l, int fd);
 /* The open file has come to its end: it is forced to disk, where that is wanted, and closed, and neither is waited for.
  * -EBUSY: too many others are under way. */
 int seglog_roll(struct seglog *l);

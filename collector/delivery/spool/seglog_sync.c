@@ -6,20 +6,35 @@
 
 #include <errno.h>
 
-static struct seglog_sync *sync_of(struct seglog *l, int fd)
+enum { NONE = SEGLOG_SYNCS }; /* of indices into syncs[] */
+
+static unsigned sync_of(const struct seglog *l, int fd)
 {
-    for (unsigned i = 0; i < SEGLOG_SYNCS; i++)
-        if (l->syncs[i].log && l->syncs[i].fd == fd)
-            return &l->syncs[i];
-    return NULL;
+    unsigned i = 0;
+    while (i < SEGLOG_SYNCS && !(l->syncs[i].log && l->syncs[i].fd == fd))
+        i++;
+    return i;
 }
 
-static struct seglog_sync *sync_unused(struct seglog *l)
+static unsigned sync_unused(const struct seglog *l)
+{
+    unsigned i = 0;
+    while (i < SEGLOG_SYNCS && l->syncs[i].log)
+        i++;
+    return i;
+}
+
+bool seglog_is_syncing(const struct seglog *l, int fd)
+{
+    return sync_of(l, fd) != NONE;
+}
+
+bool seglog_has_sync(const struct seglog *l)
 {
     for (unsigned i = 0; i < SEGLOG_SYNCS; i++)
-        if (!l->syncs[i].log)
-            return &l->syncs[i];
-    return NULL;
+        if (l->syncs[i].log)
+            return true;
+    return false;
 }
 
 static void on_synced(struct io_req *req, int result)
@@ -52,15 +67,15 @@ static void sync_start(struct seglog *l, struct seglog_sync *y, enum io_op op, i
 
 int seglog_roll(struct seglog *l)
 {
-    struct seglog_sync *y = sync_of(l, l->fd);
-    if (y) {
-        y->is_again = l->is_dirty;
-        y->is_rolled = true;
+    unsigned i = sync_of(l, l->fd);
+    if (i != NONE) {
+        l->syncs[i].is_again = l->is_dirty;
+        l->syncs[i].is_rolled = true;
     } else if (l->is_dirty) {
-        if (!(y = sync_unused(l)))
+        if ((i = sync_unused(l)) == NONE)
             return -EBUSY;
-        sync_start(l, y, IO_FDATASYNC, l->fd);
-        y->is_rolled = true;
+        sync_start(l, &l->syncs[i], IO_FDATASYNC, l->fd);
+        l->syncs[i].is_rolled = true;
     } else {
         (void)io_close(l->io, l->fd);
     }
@@ -70,10 +85,16 @@ int seglog_roll(struct seglog *l)
     return 0;
 }
 
-/* The timer's: the directory first, then the file. */
+/* The timer has something to do. */
 static bool is_waiting(const struct seglog *l)
 {
     return l->sync == SINK_SYNC_INTERVAL && l->fd >= 0 && l->step == SEGLOG_IDLE && (l->is_dirty || l->must_sync_dir);
+}
+
+/* The directory first, then the file. One that is on its way to the disk already is waited for. */
+static unsigned timers_sync(const struct seglog *l)
+{
+    return seglog_is_syncing(l, l->must_sync_dir ? l->dir_fd : l->fd) ? NONE : sync_unused(l);
 }
 
 int seglog_tick(struct seglog *l, uint64_t now_ns)
@@ -89,11 +110,10 @@ int seglog_tick(struct seglog *l, uint64_t now_ns)
     if (!l->sync_due_ns || now_ns < l->sync_due_ns)
         return r;
     const bool is_dir = l->must_sync_dir;
-    const int fd = is_dir ? l->dir_fd : l->fd;
-    struct seglog_sync *y = sync_of(l, fd) ? NULL : sync_unused(l);
-    if (!y)
+    const unsigned i = timers_sync(l);
+    if (i == NONE)
         return r;
-    sync_start(l, y, is_dir ? IO_FSYNC : IO_FDATASYNC, fd);
+    sync_start(l, &l->syncs[i], is_dir ? IO_FSYNC : IO_FDATASYNC, is_dir ? l->dir_fd : l->fd);
     l->sync_due_ns = is_dir ? now_ns : 0; /* the file itself is next */
     if (is_dir)
         l->must_sync_dir = false;
@@ -104,5 +124,5 @@ int seglog_tick(struct seglog *l, uint64_t now_ns)
 
 uint64_t seglog_deadline(const struct seglog *l)
 {
-    return is_waiting(l) && l->sync_due_ns ? l->sync_due_ns : UINT64_MAX;
+    return is_waiting(l) && l->sync_due_ns && timers_sync(l) != NONE ? l->sync_due_ns : UINT64_MAX;
 }

@@ -180,7 +180,9 @@ void spool_journal_start(struct spool *s, uint64_t now_ns)
     if (r == 0)
         return;
     s->drain_blocks = 0;
-    if (r != -EBUSY) /* else the timer's fdatasync ends soon */
+    if (r == -EBUSY) /* files are on their way to the disk: soon there are fewer */
+        s->drain_ns = now_ns + DRAIN_NS;
+    else
         drain_failed(s, r, now_ns);
 }
 
