@@ -6,6 +6,7 @@
 #include "tests/unit/wall-clock.h"
 
 #include <dirent.h>
+#include <sys/stat.h>
 
 static void assert_each_delivered_once(uint64_t count)
 {
@@ -211,6 +212,37 @@ static void without_its_cursor_all_of_the_spool_is_sent_again(void **state)
     CHECK(unlink(path) == 0);
     start();
     assert_int_equal(fake_stats(f).spooled_records, 100);
+    fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
+    for (int n = 0; n < 100; n++)
+        assert_true(f->delivered[n] >= 1);
+}
+
+/* As on a disk that was full at the start. */
+static void a_cursor_that_could_not_be_made_is_made_later(void **state)
+{
+    struct fake_ticket t;
+    struct stat st = {0};
+    char path[FAKE_PATH + 64];
+    (void)state;
+    static const char *const parts[] = { "spool", "spool/fake", "spool/fake/" CURSOR_FILE };
+    for (unsigned i = 0; i < ARRAY_COUNT(parts); i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", f->state, parts[i]);
+        CHECK(mkdir(path, 0700) == 0);
+    }
+    f->script = always_fail;
+    fake_option(f, "batch_size", "10");
+    start();
+    assert_non_null(strstr(f->message, "may be sent again"));
+    fake_put(f, 100, 100, &t);
+    remote_relieve(f->r);
+    fake_until(f, 0, fake_stats(f).spooled_records == 100);
+    CHECK(rmdir(path) == 0);
+    fake_until(f, NS_PER_S, stat(path, &st) == 0 && S_ISREG(st.st_mode));
+    f->script = NULL;
+    fake_until(f, NS_PER_S, fake_stats(f).delivered >= 10);
+    fake_stop(f);
+    start();
+    assert_true(fake_stats(f).spooled_records <= 90);
     fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
     for (int n = 0; n < 100; n++)
         assert_true(f->delivered[n] >= 1);
@@ -640,6 +672,7 @@ int main(void)
         cmocka_unit_test(small_files_and_blocks_are_sent_together),
         cmocka_unit_test(what_was_acknowledged_is_not_sent_by_the_next_run),
         cmocka_unit_test(without_its_cursor_all_of_the_spool_is_sent_again),
+        cmocka_unit_test(a_cursor_that_could_not_be_made_is_made_later),
         cmocka_unit_test(the_oldest_files_are_given_up_for_room_and_counted),
         cmocka_unit_test(what_counts_as_spooled_is_found_by_the_next_run),
         cmocka_unit_test(what_has_left_memory_at_the_end_is_counted_when_its_file_goes),

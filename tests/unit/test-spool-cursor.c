@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -132,6 +134,34 @@ static void a_file_without_far_slots_gets_them(void **state)
     assert_settled(BEHIND, 3);
 }
 
+static void where_there_was_none_a_file_takes_over_from_memory(void **state)
+{
+    struct err e;
+    (void)state;
+    cursor_close(&c);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    cursor_open(&c, dir, &e);
+    assert_false(c.is_file);
+    assert_non_null(strstr(e.text, path));
+    cursor_set_base(&c, 3);
+    cursor_set_noted(&c, 9);
+    cursor_begin(&c, 4);
+    cursor_settle(&c, 4, 5);
+    cursor_begin(&c, BEHIND);
+    cursor_settle(&c, BEHIND, 6);
+    assert_true(cursor_mend(&c, dir, &e) < 0 && e.code < 0 && strstr(e.text, path));
+    assert_settled(4, 5);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(symlink("elsewhere", path), 0); /* cannot be opened either */
+    assert_int_equal(cursor_mend(&c, dir, &e), 0);
+    open_again();
+    assert_int_equal(c.base, 3);
+    assert_int_equal(c.noted, 9);
+    assert_settled(4, 5);
+    assert_settled(BEHIND, 6);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -141,6 +171,7 @@ int main(void)
         T(one_block_more_is_not_kept_before_another_is_done),
         T(a_block_that_comes_near_keeps_what_was_settled_when_it_was_far),
         T(a_file_without_far_slots_gets_them),
+        T(where_there_was_none_a_file_takes_over_from_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,6 +73,23 @@ void cursor_open(struct cursor *c, const char *dir, struct err *e)
         c->far[i] = c->map->slot[CURSOR_NEAR + i].sequence;
 }
 
+int cursor_mend(struct cursor *c, const char *dir, struct err *e)
+{
+    char path[PATH_MAX + 16];
+    (void)snprintf(path, sizeof path, "%s/" CURSOR_FILE, dir);
+    if (unlink(path) < 0 && errno != ENOENT)
+        return err_sys(e, -errno, "remove %s", path);
+    struct cursor_map *map = map_file(path, e);
+    if (!map)
+        return e->code;
+    memcpy(map->base, c->map->base, sizeof *map - offsetof(struct cursor_map, base));
+    store_rel(&map->magic, CURSOR_MAGIC); /* order: release - see cursor_set_base(); without it nothing counts */
+    (void)munmap(c->map, sizeof *c->map);
+    c->map = map;
+    c->is_file = true;
+    return 0;
+}
+
 void cursor_close(struct cursor *c)
 {
     if (c->map)

@@ -47,6 +47,9 @@ struct cursor {
 
 /* Where the file cannot be made or mapped, memory takes its place and the reason is in e: nothing fails. */
 void cursor_open(struct cursor *c, const char *dir, struct err *e);
+/* The file, where memory has taken its place, with what is in memory. One that is there could not be used, and holds
+ * numbers that are given to other blocks now: it is removed, which needs the directory's lock. */
+int cursor_mend(struct cursor *c, const char *dir, struct err *e);
 void cursor_close(struct cursor *c);
 /* Behind all blocks of which something was ever noted here. What is settled of them must not be taken for what has come
  * since, when neither a file nor the journal has them any more. */

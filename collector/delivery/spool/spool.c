@@ -246,7 +246,7 @@ int spool_open(const struct spool_config *cfg, struct spool **ret, struct err *e
     s->journal.guard = -1;
     s->journal_part.pins = 1;
     s->group.last = &s->group.first;
-    cursor_open(&s->cursor, cfg->dir, &why); /* again below, when there was no directory yet */
+    cursor_open(&s->cursor, cfg->dir, &why);
     s->found_next = s->cursor.base ? s->cursor.base : 1;
     log_config(s, &log);
     const int r = seglog_open(&s->log, &log, on_found, s, e);
@@ -255,11 +255,9 @@ int spool_open(const struct spool_config *cfg, struct spool **ret, struct err *e
         free(s);
         return err_wrap(e, r, "spool");
     }
-    if (!s->cursor.is_file) {
-        cursor_close(&s->cursor);
-        cursor_open(&s->cursor, cfg->dir, &why);
-    }
-    if (!s->cursor.is_file)
+    s->cfg.dir = s->log.dir; /* the caller's need not last */
+    /* There may have been no directory yet. */
+    if (!s->cursor.is_file && cursor_mend(&s->cursor, cfg->dir, &why) < 0)
         spool_say(s, "%s; after a crash records that were delivered may be sent again", why.text);
     numbers_skip(s, s->cursor.base);
     numbers_skip(s, s->cursor.noted);
@@ -326,6 +324,13 @@ static void age_limit(struct spool *s)
         ;
 }
 
+static void cursor_again(struct spool *s)
+{
+    struct err e;
+    if (!s->cursor.is_file && cursor_mend(&s->cursor, s->cfg.dir, &e) == 0)
+        spool_say(s, "%s: what is delivered is kept across a crash now", s->cfg.dir);
+}
+
 static void log_options(struct spool *s)
 {
     struct seglog_config cfg;
@@ -345,6 +350,7 @@ void spool_tick(struct spool *s, uint64_t now_ns)
     tidy(s);
     if (now_ns >= s->tidy_ns) {
         s->tidy_ns = now_ns + TIDY_NS;
+        cursor_again(s);
         if (s->log.step == SEGLOG_IDLE && !seglog_has_group(&s->log)) {
             log_options(s);
             age_limit(s);
