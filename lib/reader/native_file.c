@@ -262,6 +262,14 @@ static int end_here(struct native_file *f, bool may_grow)
     return 0;
 }
 
+/* It was cut, and is as long again as what was read, or longer. */
+static bool is_another(const struct native_file *f)
+{
+    struct fapilog_native_header h;
+    return fd_pread_full(f->fd, &h, sizeof h, 0) == (ssize_t)sizeof h && h.magic == FAPILOG_NATIVE_MAGIC &&
+           h.xxh3 == XXH3_64bits(&h, offsetof(struct fapilog_native_header, xxh3)) && h.xxh3 != f->header.xxh3;
+}
+
 /* Somebody has cut the file (copytruncate), and something else will be written there. 1: the walk begins again; 0: it
  * was not cut, or has no header again yet. */
 static int begin_again(struct native_file *f)
@@ -270,7 +278,7 @@ static int begin_again(struct native_file *f)
     struct stat st;
     if (fstat(f->fd, &st) < 0)
         return -errno;
-    f->is_cut |= (uint64_t)st.st_size < f->offset;
+    f->is_cut |= (uint64_t)st.st_size < f->offset || is_another(f);
     if (!f->is_cut || check_header(f, "", NULL) < 0)
         return 0;
     if ((uint64_t)st.st_size < f->offset) { /* a header that says that it is longer than the file */
@@ -320,6 +328,11 @@ int native_file_next(struct native_file *f, struct native_block *ret)
                 return r < 0 ? r : end_here(f, true);
             continue; /* something stands behind it: its writer may have finished it meanwhile */
         }
+        r = begin_again(f);
+        if (r > 0)
+            continue;
+        if (r < 0 || f->is_cut)
+            return r;
         r = skip(f, good && verdict == DAMAGED ? &h : NULL);
         if (r <= 0)
             return r < 0 ? r : end_here(f, good && verdict == UNFINISHED);

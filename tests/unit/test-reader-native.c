@@ -52,10 +52,10 @@ static void put_block(uint16_t kind, uint32_t records, const void *data, uint32_
     put(zeros, -len & 7);
 }
 
-static void put_header(void)
+static void put_header(uint64_t identity)
 {
     struct fapilog_native_header h = {.magic = FAPILOG_NATIVE_MAGIC, .endian = FAPILOG_ENDIAN_TAG,
-                                      .major = FAPILOG_NATIVE_MAJOR, .header_size = sizeof h};
+                                      .major = FAPILOG_NATIVE_MAJOR, .header_size = sizeof h, .uuid_hi = identity};
     h.xxh3 = XXH3_64bits(&h, 120);
     put(&h, sizeof h);
 }
@@ -121,7 +121,7 @@ static int setup(void **state)
     site = builder_site(&b, 9, "tick", 1, &(struct builder_field){FAPILOG_TYPE_U64, "n"});
     sequence = 0;
     warnings = 0;
-    put_header();
+    put_header(0);
     return 0;
 }
 
@@ -157,7 +157,7 @@ static void go_on_in_b(void)
     (void)close(fd);
     fd = open(path_b, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0640);
     sequence = 0;
-    put_header();
+    put_header(0);
     put_described();
 }
 
@@ -679,7 +679,7 @@ static void a_file_that_was_cut_is_read_from_its_begin_again(void **state)
     assert_int_equal(ftruncate(fd, 0), 0);
     refresh(); /* nothing can be told yet */
     assert_int_equal(warnings, 0);
-    put_header();
+    put_header(0);
     sequence = 0;
     for (unsigned i = 0; i < 20; i++) /* longer than it was */
         put_described();
@@ -690,6 +690,34 @@ static void a_file_that_was_cut_is_read_from_its_begin_again(void **state)
         expect_n(n);
     assert_int_equal(next(), 0);
     expect_damage(1); /* the span that was not read in time */
+}
+
+static void a_file_that_was_cut_may_be_longer_again_before_anybody_looks(void **state)
+{
+    (void)state;
+    uint64_t at;
+    for (uint64_t n = 0; n < 100; n++)
+        put_n(0, n);
+    at = b.lanes[0].pos;
+    for (uint64_t n = 100; n < 1100; n++)
+        put_n(0, n);
+    put_described();
+    put_spans(&(struct piece){.lane = 0, .tid = 7, .from = 0, .to = at}, 1);
+    start(path);
+    for (uint64_t n = 0; n < 100; n++)
+        expect_n(n);
+    assert_int_equal(next(), 0);
+    assert_int_equal(ftruncate(fd, 0), 0);
+    put_header(1);
+    sequence = 0;
+    put_described();
+    put_spans(&(struct piece){.lane = 0, .tid = 7, .from = at, .to = b.lanes[0].pos}, 1);
+    refresh();
+    assert_int_equal(warnings, 1);
+    for (uint64_t n = 100; n < 1100; n++)
+        expect_n(n);
+    assert_int_equal(next(), 0);
+    expect_damage(0);
 }
 
 /* A header that is longer than the file says nothing of a cut, however often it is looked at. */
@@ -828,6 +856,7 @@ int main(void)
         T(spans_that_lie_are_refused),
         T(what_is_written_while_it_is_read_is_no_damage),
         T(a_file_that_was_cut_is_read_from_its_begin_again),
+        T(a_file_that_was_cut_may_be_longer_again_before_anybody_looks),
         T(a_header_beyond_the_end_is_no_cut),
         T(losses_are_those_of_headers_and_of_the_blocks_behind_them),
         T(losses_that_lie_are_refused),
