@@ -88,7 +88,9 @@ void walk_lane(const struct lane *l, uint64_t bytes_max, struct walk *ret)
                                   UINT64_C(1) << g->block_log2 };
     uint64_t pos = l->taken;
     bool in_chain = false;
-    *ret = (struct walk){ .to = pos, .first_generation = FAPILOG_WORD0_SCHEMA(word_at(&b, pos & ~(b.block - 1))) };
+    *ret = (struct walk){ .to = pos };
+    if (pos < l->tail) /* else the block that begins here may have no memory yet: on a full tmpfs a look is a SIGBUS */
+        ret->first_generation = FAPILOG_WORD0_SCHEMA(word_at(&b, pos & ~(b.block - 1)));
     while (pos < l->tail) {
         const uint64_t block_end = (pos & ~(b.block - 1)) + b.block;
         const uint64_t end = block_end < l->tail ? block_end : l->tail;

@@ -2,6 +2,7 @@
 #include "collector/delivery/batch.h"
 #include "collector/delivery/raw.h"
 #include "collector/ingest/fill.h"
+#include "collector/ingest/walk.h"
 #include "lib/ring/anchor.h"
 #include "tests/unit/ingest-fixture.h"
 
@@ -472,6 +473,24 @@ static void spans_keep_to_what_is_asked_for(void **state)
     assert_true(spans <= builder_lane(b, 0)->tail / (ASKED / 2) + 1); /* and do not waste it */
 }
 
+/* A lane that ends with a block: where the next one will be there may be no memory, and on a full tmpfs none can be had. */
+static void spans_leave_alone_what_lies_behind_the_tail(void **state)
+{
+    (void)state;
+    const uint64_t block = UINT64_C(1) << 16;
+    void *data = mmap(NULL, 2 * block, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(data != MAP_FAILED);
+    struct segment_lane lane = { .cap_log2 = 17, .block_log2 = 16 };
+    struct segment segment = { .base = data, .lanes = &lane, .lanes_count = 1 };
+    struct source source = { .seg = &segment };
+    const struct lane l = { .source = &source, .taken = block, .tail = block };
+    struct walk w;
+    walk_lane(&l, 1000, &w);
+    assert_int_equal(w.to, block);
+    assert_int_equal(w.records, 0);
+    assert_int_equal(munmap(data, 2 * block), 0);
+}
+
 /* What a sink of raw spans gets of a batch: bytes of the lane, one entry each, and the records in them. */
 struct raw_share {
     uint64_t records, from, bytes;
@@ -844,6 +863,7 @@ int main(void)
         T(damage_in_three_turns_quarantines),
         T(quotas_refuse_and_count),
         T(spans_cover_what_decoding_delivers),
+        T(spans_leave_alone_what_lies_behind_the_tail),
         T(spans_keep_to_what_is_asked_for),
         T(noted_runs_are_what_walking_them_gives),
         T(bytes_that_change_while_they_are_read_do_no_harm),
