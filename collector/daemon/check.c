@@ -119,8 +119,10 @@ int check_write(const struct options *o, FILE *f, struct err *e)
     struct config c;
     const struct user *u = &o->privileges.user;
     int r = config_load(&o->args, &c, e);
-    if (r < 0)
+    if (r < 0) {
+        say_problems(stderr, e);
         return r;
+    }
     for (unsigned i = 0; i < c.warnings_count; i++)
         say_line(stderr, c.warning[i]);
     if (c.settings.user && u->uid != geteuid())

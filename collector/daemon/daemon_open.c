@@ -5,6 +5,7 @@
 #include "collector/daemon/lock.h"
 #include "collector/daemon/reload.h"
 #include "collector/daemon/run_ledger.h"
+#include "collector/daemon/say.h"
 #include "collector/delivery/state_dir.h"
 #include "collector/format/printf_text.h"
 #include "collector/ingest/levels.h"
@@ -126,6 +127,8 @@ static int open_io(struct daemon *d, struct err *e)
 static int open_config(struct daemon *d, struct err *e)
 {
     int r = config_load(&d->options->args, &d->config, e);
+    if (r < 0)
+        say_problems(stderr, e);
     if (r == 0)
         r = endpoint_check(&d->config, e);
     for (unsigned i = 0; r == 0 && i < d->config.warnings_count; i++)

@@ -230,6 +230,7 @@ int replay_run(const struct options *o, FILE *f, struct err *e)
     (void)signal(SIGPIPE, SIG_IGN);
     int r = config_load(&o->args, &p->config, e);
     if (r < 0) {
+        say_problems(stderr, e);
         free(p);
         return r;
     }

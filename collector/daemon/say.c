@@ -29,3 +29,13 @@ void say_lines(FILE *f, const char *text)
         text += len + (text[len] == '\n');
     } while (*text);
 }
+
+void say_problems(FILE *f, struct err *e)
+{
+    char *last = strrchr(e->text, '\n');
+    if (!last)
+        return;
+    *last++ = '\0';
+    say_lines(f, e->text);
+    memmove(e->text, last, strlen(last) + 1);
+}

@@ -137,12 +137,14 @@ def what_a_url_holds_comes_from_where_the_url_does():
 def what_is_wrong_is_status_1_with_its_place():
     with Place() as place:
         path = configured(place, "sinks:\n  a: {{type: file, pth: /x}}\nflush_intervall: 1s\n")
-        for argv in (["--check"], ["--drain"]):
+        for argv in (["--check"], ["--drain"], ["--replay", place.out]):
             r = execute([COLLECTOR, "--rings", place.rings, "--config", path, *argv], status=1)
             err = r.err.decode()
             for said in (f"{path}:2:19: sinks.a.pth: ", "did you mean 'path'?", f"{path}:3:1: flush_intervall",
                          "'flush_interval'?"):
                 check(said in err, f"no '{said}' in {err}")
+            lines = err.splitlines()
+            check(len(lines) == 2 and all(x.startswith(f"fapilog-collector: {path}:") for x in lines), f"a line for each: {err}")
             check(not r.out, f"{r.out}")
         check(os.listdir(place.rings) == [], "something was opened all the same")
 
