@@ -484,6 +484,8 @@ int tree_read(const char *path, struct tree **ret, struct err *e)
     const ssize_t len = fd_read_full(fd, text, NODE_BYTES_MAX + 1);
     if (len < 0)
         return err_sys(e, (int)len, "%s: cannot be read", path);
+    if (len == 0 && S_ISFIFO(status.st_mode)) /* a reload would take it for a configuration without anything */
+        return err_set(e, -ENODATA, "%s: is a pipe with nothing in it; what one held is read only once", path);
     return tree_parse(text, (size_t)len, path, ret, e);
 }
 

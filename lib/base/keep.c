@@ -44,11 +44,9 @@ static int copy(int from, int to)
     size_t total = 0;
     int r = 0;
     for (;;) {
-        const ssize_t n = read(from, data, sizeof data);
-        if (n < 0 && errno == EINTR)
-            continue;
+        const ssize_t n = fd_read_some(from, data, sizeof data);
         if (n <= 0) {
-            r = n < 0 ? -errno : 0;
+            r = (int)n;
             break;
         }
         total += (size_t)n;

@@ -3,6 +3,7 @@
 import glob
 import os
 import re
+import signal
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -147,6 +148,29 @@ def what_is_wrong_is_status_1_with_its_place():
             check(len(lines) == 2 and all(x.startswith(f"fapilog-collector: {path}:") for x in lines), f"a line for each: {err}")
             check(not r.out, f"{r.out}")
         check(os.listdir(place.rings) == [], "something was opened all the same")
+
+
+def a_pipe_is_waited_for_and_read_once():
+    with Place() as place:
+        reader, writer = os.pipe()
+        name = f"/dev/fd/{reader}"
+        with subprocess.Popen([COLLECTOR, "--config", name, "--rings", place.rings], pass_fds=(reader,), env=environment(None),
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
+            def has_opened_it():
+                try:
+                    links = [os.readlink(x) for x in glob.glob(f"/proc/{p.pid}/fd/*")]
+                except OSError: # one was closed meanwhile
+                    return False
+                return p.poll() is not None or links.count(os.readlink(f"/proc/self/fd/{reader}")) == 2
+            wait_for("the pipe is opened", has_opened_it)
+            os.write(writer, b"sinks: {late: 'console:'}\n")
+            os.close(writer)
+            check("sinks late (console)" in (said := p.stderr.readline()), said)
+            p.send_signal(signal.SIGHUP)
+            check(f"configuration not taken over: {name}: is a pipe" in (said := p.stderr.readline()), said)
+            p.send_signal(signal.SIGTERM)
+            check(p.wait(timeout=30) == 0, f"ended with {p.returncode}")
+        os.close(reader)
 
 
 def a_dsn_that_libpq_cannot_read_is_refused_and_not_shown():
@@ -420,7 +444,7 @@ if __name__ == "__main__":
         the_environment_overrides_the_file_and_the_command_line_the_environment,
         every_sink_has_variables_of_its_name,
         what_a_url_holds_comes_from_where_the_url_does,
-        what_is_wrong_is_status_1_with_its_place,
+        what_is_wrong_is_status_1_with_its_place, a_pipe_is_waited_for_and_read_once,
         a_dsn_that_libpq_cannot_read_is_refused_and_not_shown,
         a_misspelt_variable_is_told_of,
         check_tries_what_only_opening_a_stage_tells, a_format_that_a_sink_cannot_use_is_refused,
