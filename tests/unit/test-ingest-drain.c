@@ -473,7 +473,8 @@ static void spans_keep_to_what_is_asked_for(void **state)
     assert_true(spans <= builder_lane(b, 0)->tail / (ASKED / 2) + 1); /* and do not waste it */
 }
 
-/* A lane that ends with a block: where the next one will be there may be no memory, and on a full tmpfs none can be had. */
+/* A lane that ends with a block: where the next one will be there may be no memory, and on a full tmpfs there will
+ * be none. */
 static void spans_leave_alone_what_lies_behind_the_tail(void **state)
 {
     (void)state;
