@@ -5,8 +5,11 @@ those of docs/delivery.md, docs/sinks/*.md and docs/abi/ring.md:
 - *Local sinks hold each record once*, in the order of its thread, within a file and across files.
 - *Remote sinks hold each at least once*. What comes twice has one id, and was under way: in one of the last requests of a
   collector that ended, `max_in_flight` at most, or in one whose answer a fault of the server has kept back.
+- *A sink that a reload leaves out* gets what had left its ring before, and what is begun once it is back; nothing of what came and
+  went in between.
 - *What is missing is accounted for*. Refused in the ring: reports of drops of its process say how many. Given up by the sink: the
-  ledgers say how many. Refused by the server, a report as well: a dead letter. At the end no spool holds anything.
+  ledgers say how many. Refused by the server, a report as well: a dead letter, and not sent again. At the end no spool holds
+  anything.
 
 balance() returns sentences, none when all is well."""
 import collections
@@ -43,11 +46,27 @@ def read_event(event):
                   data.get("len", 0))
 
 
+class Absence:
+    """Of a sink that a reload has left out and another has taken back. `seen`: records that were out of the rings when it was
+    asked to go, so that it was given them. `gone_at`, `back_at`: how many records each thread had begun when it was gone (none:
+    it may have stayed), and when it was back. `elsewhere`: records begun after that and out of the rings before it was back."""
+
+    def __init__(self, seen, gone_at=None, back_at=None, elsewhere=()):
+        self.seen, self.gone_at, self.back_at, self.elsewhere = seen, gone_at, back_at, elsewhere
+
+    def excuses(self, key):
+        return key not in self.seen and (self.back_at is None or key[2] < self.back_at.get(key[:2], 0))
+
+
 class Output:
     """What a sink has: `chunks`, each in its order - of a file the records of one file, of a server those of a request."""
 
     def __init__(self, name, chunks, levels=("INFO", "ERROR"), is_ordered=True, has_reports=True):
         self.name, self.chunks, self.levels, self.is_ordered, self.has_reports = name, chunks, levels, is_ordered, has_reports
+        self.absences = []
+
+    def was_away(self, key):
+        return any(a.excuses(key) for a in self.absences)
 
     def records(self):
         return (r for chunk in self.chunks for r in chunk if isinstance(r, Record))
@@ -93,6 +112,11 @@ def invented(output, notes, seed):
     return [f"{output.name}: records {what}: {some(keys)}" for what, keys in wrong.items()]
 
 
+def while_away(output):
+    late = {r.key for r in output.records()} & {key for a in output.absences for key in a.elsewhere}
+    return [f"{output.name}: records came and went while it was not there, and it has them: {some(late)}"] if late else []
+
+
 def twice(output):
     counts = collections.Counter(r.key for r in output.records())
     more = [k for k, count in counts.items() if count > 1]
@@ -134,15 +158,17 @@ def reported(reports):
     return counts
 
 
-def missing(process, levels, there, seed):
+def missing(process, output, there, seed):
     """Of one process: records that must be there, records that may have been lost in the ring, and how many were refused or
-    are not known to have got that far."""
+    are not known to have got that far, or came while the sink was away."""
     lost, maybe, refused, begun = set(), set(), 0, 0
     for key, outcome in process.records():
         if outcome == notes_of.REFUSED:
             refused += 1
-        elif key in there or notes_of.level_of(seed, key) not in levels:
+        elif key in there or notes_of.level_of(seed, key) not in output.levels:
             continue
+        elif output.was_away(key):
+            begun += 1
         elif outcome == notes_of.BEGUN:
             begun += 1
         elif outcome == notes_of.LOGGED or process.on_full == "overwrite":
@@ -154,25 +180,25 @@ def missing(process, levels, there, seed):
 
 def ring_losses(output, process, there, counts, seed, was_killed):
     """What the ring has lost has to be in the reports, and nothing else."""
-    lost, maybe, refused, begun = missing(process, output.levels, there, seed)
+    lost, maybe, refused, begun = missing(process, output, there, seed)
     if not process.has_ring:
         return [], set()
     told, gone = counts[process.pid], len(maybe) + refused
     what = f"{output.name}: of process {process.p} ({process.on_full})"
     text = [f"{what} accepted records are lost: {some(lost)}"] if lost else []
-    if not output.has_reports:
+    if not output.has_reports or output.absences:  # reports may have come while it was away
         return text, lost
     if gone > told:
         text.append(f"{what} {gone} are not there ({refused} refused, else {some(maybe)}), and reports tell of {told}")
     sees_all = set(output.levels) == {"INFO", "ERROR"}
     may_exceed = process.on_full == "overwrite" and was_killed  # a report counts what was there before the kill, too
-    if sees_all and not may_exceed and told > gone + begun:
+    if sees_all and not may_exceed and told > gone + begun + process.unnoted:
         text.append(f"{what} reports tell of {told}, but {gone} are not there")
     return text, lost
 
 
 def balance_local(output, notes, seed, was_killed):
-    text = invented(output, notes, seed) + twice(output)
+    text = invented(output, notes, seed) + while_away(output) + twice(output)
     if output.is_ordered:
         text += out_of_order(output, notes)
     there = {r.key for r in output.records()}
@@ -187,7 +213,7 @@ def resent(output):
     was answered into the void."""
     ids, last, ended, wrong, differ = {}, {}, collections.defaultdict(set), set(), set()
     for number, request in enumerate(output.taken):
-        for r in request.records:
+        for r in (*request.records, *request.rejected, *request.lost):
             if isinstance(r, Report):
                 continue
             if ids.setdefault(r.key, r.id) != r.id:
@@ -211,17 +237,19 @@ def resent(output):
 
 
 def balance_remote(output, notes, seed):
-    text = invented(output, notes, seed) + resent(output)
+    text = invented(output, notes, seed) + while_away(output) + resent(output)
     dead = Output(output.name, [output.dead])
-    there = {r.key for of in (output, dead) for r in of.records()}
-    counts = reported([*output.reports(), *dead.reports()])
+    lost = Output(output.name, [t.lost for t in output.taken])  # the server's doing, and nobody is told which
+    there = {r.key for of in (output, dead, lost) for r in of.records()}
+    counts = reported([*output.reports(), *dead.reports(), *lost.reports()])
     given_up, problems = 0, []
     for process in notes.values():
         if not process.has_ring:
             continue
-        lost, maybe, refused, _ = missing(process, output.levels, there, seed)
-        # A sink that gives records up may have given up reports as well.
-        excess = max(0, len(maybe) + refused - counts[process.pid]) if output.given_up == 0 and output.has_reports else 0
+        lost, maybe, refused, _ = missing(process, output, there, seed)
+        # A sink that gives records up may have given up reports as well, and one that was away has not got all of them.
+        has_all = output.given_up == 0 and output.has_reports and not output.absences
+        excess = max(0, len(maybe) + refused - counts[process.pid]) if has_all else 0
         given_up += len(lost)
         if lost:
             problems.append(f"{output.name}: of process {process.p} ({process.on_full}) accepted records are lost: {some(lost)}")

@@ -33,7 +33,7 @@ BUILD = os.environ.get("FAPILOG_BUILD", os.path.join(TOP, "build", "dev"))
 for name, path in (("COLLECTOR", "collector/daemon/fapilog-collector"), ("DUMP", "tools/dump/fapilog-dump"),
                    ("LOAD", "tests/common/load"), ("CHAOS_PRODUCER", "tests/chaos/chaos-producer")):
     os.environ.setdefault("FAPILOG_" + name, os.path.join(BUILD, path))
-sys.path[:0] = [HERE, os.path.join(HERE, "..", "common")]
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "common"), os.path.join(HERE, "..", "e2e")]
 import run  # noqa: E402
 import world  # noqa: E402
 

@@ -4,6 +4,8 @@ import shutil
 import signal
 import time
 
+import books
+
 MOST = 64 << 20
 
 
@@ -44,6 +46,48 @@ def reload(run):
     run.configure()
     if run.wait_ready():
         run.collector.send_signal(signal.SIGHUP)
+
+
+def leave(run, name, seconds):
+    """A reload leaves the sink out, if it is not the last one; another takes it back."""
+    if name in run.away or len(run.away) + 2 > len(run.world.sinks) or not run.wait_ready():
+        return
+    absence = books.Absence(run.seen())
+    run.absences[name].append(absence)
+    run.away.add(name)
+    run.configure()
+    answer = run.reload()
+    if answer and answer[0] == 200:
+        absence.gone_at = run.begun()
+        run.after(seconds, lambda: come_back(run, name))
+        return
+    # Refused, or it was killed on the way: which way it went is not known then.
+    run.away.discard(name)
+    run.configure()
+    run.look_after()
+    absence.back_at = run.begun()
+
+
+def come_back(run, name):
+    """By a reload, or a restart where it takes one. What is in the way now is not after mend()."""
+    if name not in run.away or not run.wait_ready():
+        return
+    absence, seen = run.absences[name][-1], run.seen()
+    run.away.discard(name)
+    run.configure()
+    answer = run.reload()
+    if answer and answer[0] == 400:
+        if "restart" not in answer[1]:
+            run.away.add(name)
+            run.configure()
+            return
+        run.end_collector()
+        if run.collector.poll() is not None:
+            run.start_collector()
+    run.look_after()
+    absence.back_at = run.begun()
+    if answer and answer[0] == 200:
+        absence.elsewhere = {k for k in seen if k[2] >= absence.gone_at.get(k[:2], 0)}
 
 
 def rotate(run):

@@ -3,6 +3,7 @@ import os
 import struct
 
 NOT_BEGUN, BEGUN, ACCEPTED, REFUSED, LOGGED = range(5)
+CHILDREN = 16  # their numbers begin here; each says that it is there before it notes anything
 HEADER = struct.Struct("=QQQQ")
 MASK = (1 << 64) - 1
 
@@ -27,11 +28,12 @@ def text_of(n, length):
 class Notes:
     """Of one process: its number, pid and policy, and for each thread the outcomes of its records, a byte each.
     `ordered_up_to`: texts that are longer go through a lane that threads share, and overtake or come late; -1: all do, since
-    there are more threads than lanes."""
+    there are more threads than lanes. `unnoted`: records of which nothing is noted."""
 
     def __init__(self, p, pid, on_full, threads, has_ring=True, ordered_up_to=1 << 20):
         self.p, self.pid, self.on_full, self.threads, self.has_ring = p, pid, on_full, threads, has_ring
         self.ordered_up_to = ordered_up_to
+        self.unnoted = int(p >= CHILDREN)
 
     def outcome(self, t, n):
         return self.threads[t][n] if t < len(self.threads) and n < len(self.threads[t]) else NOT_BEGUN
@@ -54,7 +56,7 @@ def read(directory, producers):
             continue  # killed before it had a record
         pid, threads, records, has_ring = HEADER.unpack_from(data)
         p = int(name)
-        producer = producers[p if p < 16 else (p - 1) // 16]
+        producer = producers[p if p < CHILDREN else (p - 1) // CHILDREN]
         rows = [data[HEADER.size + t * records:HEADER.size + (t + 1) * records].rstrip(b"\0") for t in range(threads)]
         ordered = producer.lane_bytes // 4 - 1000 if threads < producer.lanes else -1
         found[p] = Notes(p, pid, producer.on_full, rows, bool(has_ring), ordered)

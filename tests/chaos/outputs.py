@@ -6,6 +6,7 @@ import re
 import subprocess
 
 import books
+import servers
 import world as worlds
 from harness import Failure, check, content
 
@@ -23,6 +24,21 @@ def read_events(data, where):
     return [e for e in found if e is not None]
 
 
+KEY = re.compile(rb'"p":(\d+),"t":(\d+),"n":(\d+)')
+
+
+def peek(directory):
+    """Keys of whole lines of files that somebody may be writing to, renaming or compressing."""
+    found = set()
+    for path in glob.glob(os.path.join(directory, "*")):
+        try:
+            data = content(path)
+        except (OSError, EOFError, ValueError, subprocess.SubprocessError, Failure):
+            continue
+        found |= {tuple(map(int, m.groups())) for m in KEY.finditer(data, 0, data.rfind(b"\n") + 1)}
+    return found
+
+
 def dump(*args):
     r = subprocess.run([DUMP, *args], capture_output=True, timeout=120)
     return r.returncode, r.stdout, r.stderr.decode(errors="replace")
@@ -31,7 +47,7 @@ def dump(*args):
 def local(sink, directory):
     whole = set(sink.levels) == {"INFO", "ERROR"}
     if sink.kind == "native":
-        return books.Output(sink.name, [native(directory)], sink.levels, is_ordered=False, has_reports=False)
+        return books.Output(sink.name, [native(directory)], sink.levels, has_reports=False)
     paths = sorted(p for p in glob.glob(os.path.join(directory, "*")) if not p.endswith(".tmp"))
     return books.Output(sink.name, [read_events(content(p), p) for p in paths], sink.levels, has_reports=whole)
 
@@ -51,7 +67,7 @@ class Request:
     """One of a program: when it was made is not known."""
 
     def __init__(self, records):
-        self.life, self.records, self.is_unsure = 0, records, True
+        self.life, self.records, self.is_unsure, self.rejected, self.lost = 0, records, True, (), ()
 
 
 def dead_letters(path):
@@ -60,8 +76,12 @@ def dead_letters(path):
         return []
     status, data, said = dump(path)
     check(status == 0, f"{path} cannot be read: {said}")
-    found = (books.read_event(json.loads(json.loads(line)["payload"])) for line in data.splitlines())
-    return [e for e in found if e is not None]
+    found = (e for line in data.splitlines() for e in servers.events_of(json.loads(line)["payload"].encode()))
+    return read_all(found)
+
+
+def read_all(events):
+    return [e for e in map(books.read_event, events) if e is not None]
 
 
 def remote(sink, server, directory, state, given_up):
@@ -71,11 +91,11 @@ def remote(sink, server, directory, state, given_up):
     else:
         taken = server.taken
         for request in taken:
-            request.records = [e for e in map(books.read_event, request.records) if e is not None]
+            request.records, request.rejected, request.lost = map(read_all, (request.records, request.rejected, request.lost))
     dead = [] if sink.kind in ("exec", "syslog") else dead_letters(os.path.join(state, "dead", sink.name))
     most = max(int(o.get("max_in_flight", 4)) for o in (sink.options, sink.changed)) if sink.kind in worlds.HTTP else None
-    return books.Remote(sink.name, taken, sink.levels, dead, given_up, most,
-                        has_reports=set(sink.levels) == {"INFO", "ERROR"})
+    has_reports = set(sink.levels) == {"INFO", "ERROR"} and all(r.pid for r in dead if isinstance(r, books.Report))
+    return books.Remote(sink.name, taken, sink.levels, dead, given_up, most, has_reports)
 
 
 LEDGER_ROW = re.compile(r"^(\S+) +(\d+) +(\d+) +(\d+) +(\d+) +(\d+) +(\d+) +(.*)$", re.M)

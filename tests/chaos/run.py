@@ -1,5 +1,6 @@
 """Makes a world real in a folder: starts its processes and servers, lets events happen, mends everything, waits until all is
 delivered, and hands what there is to the books."""
+import http.client
 import os
 import re
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import adminclient
 import books
 import events
 import notes
@@ -17,9 +19,11 @@ from harness import COLLECTOR, Failure, Place, wait_for
 
 PRODUCER = os.environ.get("FAPILOG_CHAOS_PRODUCER")
 HERE = os.path.dirname(os.path.abspath(__file__))
-ENDS_WITHIN = 40.0  # any collector, after SIGTERM
+ENDS_WITHIN = 40.0  # any collector, after SIGTERM, or after a server has got something
+RELOADS_WITHIN = 60.0  # with those before it
 RINGS_GONE_WITHIN = 40.0  # those of dead producers, when nothing stands in the way
 DRAINS = 20  # runs of --drain until all is delivered
+AWS = {"AWS_ACCESS_KEY_ID": "chaos", "AWS_SECRET_ACCESS_KEY": "chaos", "AWS_EC2_METADATA_DISABLED": "true"}
 OURS = re.compile(r"CHECK|AddressSanitizer|LeakSanitizer|runtime error|Assertion|MemorySanitizer|stack smashing|not balance")
 
 
@@ -53,6 +57,8 @@ class Run:
         self.collector, self.lives, self.is_stopped, self.may_die = None, 0, False, False
         self.was_killed, self.is_changed = False, False
         self.given_up = dict.fromkeys((s.name for s in world.sinks), 0)
+        self.away = set()  # names of sinks that a reload has left out
+        self.absences = {s.name: [] for s in world.sinks}
         self.problems = []
         self.later = []  # (when, function): what ends an event
         for sink in world.sinks:
@@ -74,7 +80,8 @@ class Run:
 
     def path(self, sink):
         """Of the live file."""
-        return os.path.join(self.directory(sink), "log.fnl" if sink.kind == "native" else "log.jsonl")
+        stem = "other" if sink.moves and self.is_changed else "log"
+        return os.path.join(self.directory(sink), stem + (".fnl" if sink.kind == "native" else ".jsonl"))
 
     def uri(self, sink):
         options = dict(sink.changed if self.is_changed else sink.options)
@@ -88,21 +95,27 @@ class Run:
             options["args"] = f"-S,-E,{os.path.join(HERE, 'splice.py')},{path}"
             base = f"exec://{sys.executable}"
         elif sink.kind in worlds.HTTP:
-            scheme = {"webhook": "webhook+http"}.get(sink.kind, sink.kind)
-            base = f"{scheme}://127.0.0.1:{self.servers[sink.name].port}" + ("/" if sink.kind != "loki" else "")
+            port = self.servers[sink.name].port
+            scheme = {"webhook": "webhook+http", "otlp": "otlp+http"}.get(sink.kind, sink.kind)
+            base = f"{scheme}://127.0.0.1:{port}" + ("/" if sink.kind in ("http", "webhook") else "")
+            if sink.kind == "cloudwatch":
+                base = "cloudwatch://eu-west-1/group/stream"
+                options["endpoint_url"] = f"http://127.0.0.1:{port}"
         elif sink.kind == "syslog":
             base = f"syslog+tcp://127.0.0.1:{self.servers[sink.name].port}"
         return base + "?" + "&".join(f"{k}={v}" for k, v in options.items())
 
     def configure(self):
         lines = [f"{k}: {v}" for k, v in self.world.settings.items()]
-        lines += ["sinks:"] + [f"  {s.name}: '{self.uri(s)}'" for s in self.world.sinks]
+        sinks = [s for s in self.world.sinks if s.name not in self.away]
+        lines += ["sinks:"] + [f"  {s.name}: '{self.uri(s)}'" for s in sinks]
         if self.world.stages:
             lines += ["stages:"] + [f"  - {stage}" for stage in self.world.stages]
         if self.world.is_routed:
-            every = [s.name for s in self.world.sinks if "INFO" in s.levels]
-            some = [s.name for s in self.world.sinks if "INFO" not in s.levels]
-            lines += ["routes:", f"  - {{to: [{', '.join(every)}]}}", f"  - {{levels: [ERROR], to: [{', '.join(some)}]}}"]
+            every = [s.name for s in sinks if "INFO" in s.levels]
+            some = [s.name for s in sinks if "INFO" not in s.levels]
+            lines += ["routes:"] + [f"  - {{to: [{', '.join(every)}]}}"] * bool(every)
+            lines += [f"  - {{levels: [ERROR], to: [{', '.join(some)}]}}"] * bool(some)
         new = os.path.join(self.place.path, "fapilog.yaml.new")
         with open(new, "w", encoding="utf-8") as f:
             f.write("\n".join(lines) + "\n")
@@ -115,7 +128,7 @@ class Run:
         with open(os.path.join(self.place.path, f"collector-{self.lives}.log"), "w", encoding="utf-8") as log:
             self.collector = self.place.start(
                 [COLLECTOR, "--rings", self.place.rings, "--config", os.path.join(self.place.path, "fapilog.yaml"), *args],
-                env={"FAPILOG_IO": self.world.io, **(env or {})}, stdout=log, stderr=log)
+                env={"FAPILOG_IO": self.world.io, **AWS, **(env or {})}, stdout=log, stderr=log)
         self.is_stopped, self.may_die = False, bool(env)
 
     def said(self, life):
@@ -147,13 +160,15 @@ class Run:
         self.add_up()
 
     def wait_end(self, expected):
-        try:
-            self.collector.wait(timeout=ENDS_WITHIN)
-        except subprocess.TimeoutExpired:
+        taken, deadline = 0, time.monotonic() + ENDS_WITHIN
+        while self.collector.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+            if taken != (taken := sum(len(s.taken) for s in self.servers.values())):
+                deadline = time.monotonic() + ENDS_WITHIN
+        if self.collector.poll() is None:
             self.problems.append(f"collector {self.lives} did not end within {ENDS_WITHIN} s: {self.said(self.lives)[-3000:]}")
             self.collector.send_signal(signal.SIGABRT)
             self.collector.wait()
-            return
         self.collector_ended(expected)
 
     def add_up(self):
@@ -182,6 +197,36 @@ class Run:
         self.collector_ended(())  # but by SIGKILL, where it was asked to
         self.start_collector()
         return False
+
+    def reload(self):
+        """(status, text) of a reload that has ended; None: the collector has died of it, and its successor is not there yet."""
+        admin = adminclient.Admin(os.path.join(self.place.rings, "collector.sock"))
+        deadline = time.monotonic() + RELOADS_WITHIN
+        while self.collector.poll() is None:
+            if time.monotonic() > deadline:
+                raise Failure(f"a reload does not end within {RELOADS_WITHIN} s: {self.said(self.lives)[-2000:]}")
+            try:
+                status, text = admin.post("/reload")
+            except (OSError, http.client.HTTPException):
+                status = 0  # it does not listen yet, or it has just died
+            if status in (200, 400):
+                return status, text
+            time.sleep(0.02)
+        return None
+
+    def begun(self):
+        """How many records each thread has begun."""
+        return {(p, t): len(row) for p, of in self.read_notes().items() for t, row in enumerate(of.threads)}
+
+    def seen(self):
+        """Keys of records that some sink is known to have, so that they have left their rings."""
+        found = set()
+        for sink in self.world.sinks:
+            if sink.kind in ("file", "mmap"):
+                found |= outputs.peek(self.directory(sink))
+            elif sink.name in self.servers:
+                found |= self.servers[sink.name].seen()
+        return found
 
     # -- producers
 
@@ -239,6 +284,12 @@ class Run:
         events.free_disk(self)
         for mount in self.mounts:
             mount.grow()
+        deadline = time.monotonic() + ENDS_WITHIN
+        while self.away:
+            if time.monotonic() > deadline:
+                raise Failure(f"{self.away} are not taken back within {ENDS_WITHIN} s: {self.said(self.lives)[-2000:]}")
+            for name in list(self.away):
+                events.come_back(self, name)
 
     def finish(self):
         """All producers end, then all is delivered."""
@@ -279,6 +330,8 @@ class Run:
                 found.append(outputs.remote(sink, self.servers.get(sink.name), self.directory(sink), self.state, given_up))
             except Failure as e:
                 self.problems.append(f"{sink.name}: {e}")
+        for output in found:
+            output.absences = self.absences[output.name]
         noted = self.read_notes()
         self.problems += books.balance(found, noted, self.world.seed, self.was_killed)
         records = sum(1 for n in noted.values() for _ in n.records())

@@ -14,10 +14,17 @@ import faultproxy  # noqa: E402
 
 
 class Taken:
-    """A request. `is_unsure`: the client may not know that it was taken, for reasons of our own."""
+    """A request. `is_unsure`: the client may not know that it was taken, for reasons of our own. `rejected`: records that it was
+    told are rejected; `lost`: of which it was told their number."""
 
-    def __init__(self, life, records, is_unsure=False):
-        self.life, self.records, self.is_unsure = life, records, is_unsure
+    def __init__(self, life, records, is_unsure=False, rejected=(), lost=()):
+        self.life, self.records, self.is_unsure, self.rejected, self.lost = life, records, is_unsure, rejected, lost
+
+
+def keys_of(taken):
+    """Of records, not of what else there is."""
+    data = (e.get("data", {}) for request in taken for e in request.records)
+    return {(d["p"], d["t"], d["n"]) for d in data if "p" in d}
 
 
 class Proxy(faultproxy.FaultProxy):
@@ -66,6 +73,7 @@ class HttpServer:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = 1 << 16  # head and body of an answer are one piece
 
             def do_POST(self):
                 length = int(self.headers["Content-Length"])
@@ -73,12 +81,13 @@ class HttpServer:
                 if len(body) < length:  # cut off
                     self.close_connection = True
                     return
-                status, headers = owner.answer(body, self.client_address)
+                status, headers, answer = owner.answer(body, self.client_address)
                 self.send_response(status)
                 for name, value in headers:
                     self.send_header(name, value)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
+                self.wfile.write(answer)
 
             def log_message(self, *_):
                 pass
@@ -103,19 +112,27 @@ class HttpServer:
         life, fault = self.proxy.origin.get(address, (self.proxy.life, "pass"))
         mode = self.mode
         if mode == "429":
-            return 429, [("Retry-After", "1")]
-        if mode != "ok":
-            return int(mode), []
+            return 429, [("Retry-After", "1")], b""
+        if mode not in ("ok", "partial"):
+            return int(mode), [], b""
         records = list(events_of(body))
         if self.poison and any(is_poison(r, self.poison) for r in records):
-            return 422, []
+            return 422, [], b""
+        taken = Taken(life, records, is_unsure or fault != "pass")
+        answer = b"{}"
+        if mode == "partial" and records:
+            answer = (reject_begin if b'"logEvents"' in body else reject_number)(taken)
         with self.lock:
-            self.taken.append(Taken(life, records, is_unsure or fault != "pass"))
-        return 204, []
+            self.taken.append(taken)
+        return 200, [("Content-Type", "application/json")], answer
+
+    def seen(self):
+        with self.lock:
+            return keys_of(self.taken)
 
     def fail(self, how):
         """A mode, or a fault of connections."""
-        if how in ("ok", "hang") or how.isdigit():
+        if how in ("ok", "hang", "partial") or how.isdigit():
             self.mode = how
         else:
             self.proxy.always = faultproxy.parse(how)
@@ -133,19 +150,62 @@ class HttpServer:
         self.server.server_close()
 
 
+def reject_begin(taken):
+    """As CloudWatch says it: what is too old. Events come in order of time."""
+    count = 1 + len(taken.records) // 3
+    taken.rejected, taken.records = taken.records[:count], taken.records[count:]
+    return json.dumps({"nextSequenceToken": "1", "rejectedLogEventsInfo": {"tooOldLogEventEndIndex": count}}).encode()
+
+
+def reject_number(taken):
+    """As OTLP says it: how many, now all of them and now some."""
+    count = len(taken.records) if len(taken.records) % 2 else len(taken.records) // 2
+    gone, taken.records = taken.records[:count], taken.records[count:]
+    taken.rejected, taken.lost = ((), gone) if taken.records else (gone, ())
+    return json.dumps({"partialSuccess": {"rejectedLogRecords": str(count), "errorMessage": "chaos"}}).encode()
+
+
 def is_poison(event, every):
     n = event.get("data", {}).get("n")
     return n is not None and n % every == every - 1
 
 
 def events_of(body):
-    """Of the bodies of http (lines, array), webhook (array) and loki (streams)."""
+    """Of the bodies of http (lines, array), webhook (array), loki (streams), otlp and cloudwatch."""
     for line in body.splitlines():
         value = json.loads(line)
-        if isinstance(value, dict) and "streams" in value:
+        if isinstance(value, dict) and "resourceLogs" in value:
+            yield from otlp_events(value)
+        elif isinstance(value, dict) and "severityText" in value:  # in a dead letter, which has no resource
+            yield otlp_event(value, None)
+        elif isinstance(value, dict) and "logEvents" in value:
+            yield from (json.loads(event["message"]) for event in value["logEvents"])
+        elif isinstance(value, dict) and "streams" in value:
             yield from (json.loads(entry[1]) for stream in value["streams"] for entry in stream["values"])
         else:
             yield from value if isinstance(value, list) else [value]
+
+
+def attributes(of):
+    found = {}
+    for one in of.get("attributes", ()):
+        (kind, value), = one["value"].items()
+        found[one["key"]] = int(value) if kind == "intValue" else value
+    return found
+
+
+def otlp_events(request):
+    """In the form of the fapilog format's events, as far as books need it."""
+    for resource in request["resourceLogs"]:
+        pid = attributes(resource["resource"]).get("process.pid")
+        for record in (r for scope in resource["scopeLogs"] for r in scope["logRecords"]):
+            yield otlp_event(record, pid)
+
+
+def otlp_event(record, pid):
+    data = attributes(record)
+    return {"message": record["body"]["stringValue"], "level": record["severityText"],
+            "context": {"message_id": data.get("log.record.uid")}, "diagnostics": {"pid": pid}, "data": data}
 
 
 class SyslogServer:
@@ -189,6 +249,10 @@ class SyslogServer:
                 return  # an HTTP request: the port was a proxy's of another world a moment ago
             with self.lock:
                 self.taken += [Taken(life, [syslog_event(m)], True) for m in messages]
+
+    def seen(self):
+        with self.lock:
+            return keys_of(self.taken)
 
     def fail(self, how):
         self.is_stalled = how == "hang"

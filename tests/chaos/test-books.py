@@ -89,6 +89,27 @@ def records_out_of_order_are_seen():
     check(not told(file_with(swapped), late), "records that may overtake")
 
 
+def away(*absences):
+    output, other = books.Output("file", [everything({(1, 0, 7), (1, 1, 8)})]), remote(everything({(1, 0, 7), (1, 1, 8)}))[0]
+    output.absences = other.absences = list(absences)
+    return [output], [other]
+
+
+def what_a_sink_missed_for_no_absence_is_seen():
+    back = {(1, 0): 9, (1, 1): 9}
+    for outputs in away(books.Absence(set(), {}, back)):
+        check(not told(outputs, noted()), "all of it while it was not there")
+    for outputs in away(books.Absence({(1, 0, 7)}, {}, back)):
+        sees(told(outputs, noted()), "accepted records are lost: 1 (1/0/7)")
+    for outputs in away(books.Absence(set(), {}, {**back, (1, 1): 8})):
+        sees(told(outputs, noted()), "accepted records are lost: 1 (1/1/8)")
+
+
+def what_came_and_went_without_a_sink_must_not_be_there():
+    for outputs in away(books.Absence(set(), {}, {(1, 0): 9, (1, 1): 9}, {(1, 0, 7), (1, 0, 8)})):
+        sees(told(outputs, noted()), "it has them: 1 (1/0/8)")
+
+
 def a_torn_record_is_seen():
     torn = everything({(1, 0, 3)})
     for half in (record(0, 3, text="ddd"), record(0, 3, text="ddddx")):
@@ -141,6 +162,22 @@ def only_what_was_under_way_comes_twice():
     sees(told(remote((first, 1, True), [other], second, rest), noted()), "different ids: 1 (1/0/0)")
 
 
+def answered(rejected, lost, *more, dead=()):
+    first = servers.Taken(1, everything(rejected | lost), False, [record(*key[1:]) for key in rejected],
+                          [record(*key[1:]) for key in lost])
+    return [books.Remote("otlp", [first, *more], dead=[record(*key[1:]) for key in dead], max_in_flight=1)]
+
+
+def what_a_partial_answer_rejects_is_a_dead_letter_and_not_sent_again():
+    gone = {(1, 0, 3), (1, 1, 3)}
+    check(not told(answered(gone, set(), dead=gone), noted()), "dead letters")
+    check(not told(answered(set(), gone), noted()), "only their number was told")
+    sees(told(answered(gone, set(), dead={(1, 0, 3)}), noted()), "accepted records are lost: 1 (1/1/3)")
+    for answer in (answered(gone, set(), servers.Taken(1, [record(0, 3)]), dead=gone),
+                   answered(set(), gone, servers.Taken(1, [record(0, 3)]))):
+        sees(told(answer, noted()), "came twice from one collector that had its answer: 1 (1/0/3)")
+
+
 def a_record_where_it_is_not_wanted_is_seen():
     errors = [r for r in everything() if r.level == "ERROR"]
     check(not told([books.Output("file", [errors], levels=("ERROR",), has_reports=False)], noted()), "only errors")
@@ -154,6 +191,14 @@ def bodies_and_messages_are_read():
     for body in (text, f"[{text}]", json.dumps({"streams": [{"stream": {}, "values": [["1", text]]}]}), f"{text}\n{text}"):
         keys = [books.read_event(e).key for e in servers.events_of(body.encode())]
         check(keys in ([(1, 0, 2)], [(1, 0, 2)] * 2), f"{body}: {keys}")
+    value = {"p": 1, "t": 0, "n": 2, "len": 0, "log.record.uid": "i"}
+    otlp = {"body": {"stringValue": "chaos"}, "severityText": "INFO", "attributes": [
+        {"key": k, "value": {"intValue": str(v)} if isinstance(v, int) else {"stringValue": v}} for k, v in value.items()]}
+    resource = {"attributes": [{"key": "process.pid", "value": {"intValue": "12"}}]}
+    for body in (otlp, {"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": [otlp]}]}]},
+                 {"logEvents": [{"timestamp": 1, "message": text}]}):
+        read, = map(books.read_event, servers.events_of(json.dumps(body).encode()))
+        check(read.key == (1, 0, 2) and read.id == "i", f"{body}: {vars(read)}")
     params = 'record="r-1" level="INFO" p="1" t="0" n="2" len="0" text=""'
     message = f"<14>1 2026-11-21T08:37:04.1Z vm1 chaos 12 - [fapilog@32473 {params}] chaos"
     both, rest = servers.split_octets(f"{len(message)} {message}{len(message)} {message[:9]}".encode())
@@ -170,7 +215,9 @@ def a_seed_makes_one_world():
 
 if __name__ == "__main__":
     sys.exit(run([balanced_books_are_told_as_such, a_lost_record_is_seen, a_record_that_is_there_twice_is_seen,
-                  records_out_of_order_are_seen, a_torn_record_is_seen, an_invented_record_is_seen,
+                  records_out_of_order_are_seen, what_a_sink_missed_for_no_absence_is_seen,
+                  what_came_and_went_without_a_sink_must_not_be_there, a_torn_record_is_seen, an_invented_record_is_seen,
                   a_loss_that_no_report_tells_is_seen, a_report_of_what_was_not_lost_is_seen,
                   what_a_sink_gives_up_must_be_in_the_ledger, only_what_was_under_way_comes_twice,
+                  what_a_partial_answer_rejects_is_a_dead_letter_and_not_sent_again,
                   a_record_where_it_is_not_wanted_is_seen, bodies_and_messages_are_read, a_seed_makes_one_world]))

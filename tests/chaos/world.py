@@ -3,7 +3,8 @@ import dataclasses
 import random
 
 LOCAL = ("file", "native", "mmap")
-HTTP = ("http", "webhook", "loki")
+PARTIAL = ("otlp", "cloudwatch")  # whose servers may take a request but for some of its records
+HTTP = ("http", "webhook", "loki", *PARTIAL)
 REMOTE = HTTP + ("syslog", "exec")
 # Steps of the collector at which FAPILOG_FAULT kills it.
 STEPS = ("turn", "read", "serialize", "batch-closed", "write", "sink-done", "written", "persist-before", "persist-torn",
@@ -37,6 +38,7 @@ class Sink:
     levels: tuple = ("INFO", "ERROR")
     is_on_small_disk: bool = False  # the files, or the spool
     poison: int = 0
+    moves: bool = False  # every second reload names another file
 
     def may_give_up(self):
         return any(o.get("on_full", "").startswith("drop") or "spool_max_bytes" in o or "dead_letters" in o
@@ -93,6 +95,12 @@ def make(seed, seconds=4.0):
             sink.levels = ("ERROR",)
     for _ in range(rng.randint(2, 4 + int(3 * seconds))):
         world.events.append(make_event(rng, world))
+    if rng.random() < 0.4:
+        for sink in rng.sample(world.sinks, rng.randint(0, len(sinks))):
+            sink.moves = sink.kind in LOCAL
+    for _ in range(rng.choice([0, 0, 1, 2, 3]) if len(sinks) > 1 else 0):
+        world.events.append(Event(round(rng.uniform(0.1, seconds), 2), "leave",
+                                  (rng.choice(sinks).name, round(rng.uniform(0, seconds / 2), 2))))
     world.events.sort(key=lambda e: e.at)
     return world
 
@@ -108,7 +116,8 @@ def make_producer(rng, number, seconds):
 
 
 def make_sink(rng, number, small_disk):
-    kind = rng.choice(["file", "file", "file", "native", "mmap", "exec", "http", "http", "webhook", "loki", "syslog"])
+    kind = rng.choice(["file", "file", "file", "native", "mmap", "exec", "http", "http", "webhook", "loki", "syslog", "otlp",
+                       "cloudwatch"])
     sink = Sink(f"{kind}{number}", kind, *({
         "file": file_options, "native": native_options, "mmap": mmap_options}.get(kind, lambda r: remote_options(r, kind)))(rng))
     sink.is_on_small_disk = bool(small_disk) and rng.random() < 0.5
@@ -150,6 +159,8 @@ def remote_options(rng, kind):
         options["batch_format"] = rng.choice(["ndjson", "array"])
     if kind == "loki":
         options["label_keys"] = "level"
+    if kind == "otlp":
+        options["encoding"] = "json"
     if rng.random() < 0.15:
         options["spool_max_bytes"] = rng.choice(["1MB", "8MB"])
         options["spool_segment_bytes"] = "256KB"
@@ -171,6 +182,8 @@ def make_event(rng, world):
         if servers:
             sink = rng.choice(servers)
             how = "hang" if sink.kind == "syslog" else rng.choice(SERVER_FAULTS)
+            if sink.kind in PARTIAL and rng.random() < 0.5:
+                how = "partial"
             return Event(at, what, (sink.name, how, round(rng.uniform(0.05, 1.5), 2)))
         what = "kill_collector"
     if what == "fill_disk":
