@@ -327,6 +327,13 @@ static void an_empty_answer_says_why(void **state)
     assert_non_null(strstr(buf_cstr(&c.err_text), "no rings and no native files in "));
     assert_non_null(strstr(buf_cstr(&c.err_text), "/run/fapilog/UID"));
     child_done(&c);
+    const int fd = file_new("2-2.ring");
+    builder_init(&b, fd, &(struct builder_options){.registry_bytes = 4096});
+    builder_done(&b);
+    (void)close(fd);
+    assert_int_equal(RUN(&c, "--last", "5"), 0);
+    assert_string_equal(buf_cstr(&c.err_text), "fapilog-dump: no records there\n");
+    child_done(&c);
     sample("1-1.ring", &b);
     assert_int_equal(RUN(&c, "--where", "pid == 99999"), 0);
     assert_int_equal(c.out_text.len, 0);

@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/fd_io.h"
 #include "lib/base/stdio_keep.h"
+#include "lib/reader/native_stream.h"
 #include "lib/reader/reader.h"
 #include "lib/ring/ringdir.h"
 #include "tools/dump/follow.h"
@@ -136,13 +137,35 @@ static void keys_tell(const struct where *w)
     }
 }
 
+/* Rings that nobody has logged into, and files of which the only block is torn, are there and show nothing. */
+static void no_records_tell(const struct reader *r)
+{
+    struct reader_segment *const *segments;
+    uint64_t unfinished = 0;
+    for (size_t i = 0; i < reader_natives_count(r); i++) {
+        const char *path;
+        struct native_totals t = {0};
+        native_stream_totals(reader_native_stream(r, i, &path), &t);
+        unfinished += t.unfinished_bytes;
+    }
+    if (unfinished)
+        (void)fprintf(stderr, "fapilog-dump: no records there; the last %" PRIu64 " bytes are no whole block: being "
+                      "written, or cut off\n", unfinished);
+    else if (reader_segments(r, &segments) || reader_natives_count(r))
+        (void)fputs("fapilog-dump: no records there\n", stderr);
+}
+
 /* An empty answer may be to the wrong question. */
 static void selection_tell(const struct options *o, const struct reader *r, const struct output *out)
 {
     struct reader_totals t;
     reader_totals(r, &t);
-    if (o->follow || out->records || !t.records)
+    if (o->follow || out->records)
         return;
+    if (!t.records) {
+        no_records_tell(r);
+        return;
+    }
     (void)fprintf(stderr, "fapilog-dump: none of the %" PRIu64 " records there matches\n", t.records);
     if (o->where)
         keys_tell(o->where);
