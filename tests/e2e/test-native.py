@@ -199,7 +199,8 @@ def verify_tells_of_a_file_that_ends_inside_of_a_block():
         check(0 < len(dump(place, "--format", "json")) < written, "a file that is cut off")
         os.truncate(place.file("cut.fnl"), 5000)
         out, err = place.start([DUMP, place.file("cut.fnl")]).communicate(timeout=60)
-        check(not out and "no records there; the last " in err and "no whole block" in err, f"its first block is cut off: {out}{err}")
+        is_told = "no records there; the last " in err and "no whole block" in err
+        check(not out and is_told, f"its first block is cut off: {out}{err}")
 
 
 def archives_with_numbers_are_shown_with_their_live_file():
