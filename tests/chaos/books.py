@@ -8,8 +8,8 @@ those of docs/delivery.md, docs/sinks/*.md and docs/abi/ring.md:
 - *A sink that a reload leaves out* gets what had left its ring before, and what is begun once it is back; nothing of what came and
   went in between.
 - *What is missing is accounted for*. Refused in the ring: reports of drops of its process say how many. Given up by the sink: the
-  ledgers say how many. Refused by the server, a report as well: a dead letter, and not sent again. At the end no spool holds
-  anything.
+  ledgers say how many. Refused by the server, a report as well: a dead letter, and sent again only where a kill came before it was
+  on disk. At the end no spool holds anything.
 
 balance() returns sentences, none when all is well."""
 import collections
@@ -213,18 +213,20 @@ def resent(output):
     was answered into the void."""
     ids, last, ended, wrong, differ = {}, {}, collections.defaultdict(set), set(), set()
     for number, request in enumerate(output.taken):
+        doomed = set(map(id, request.rejected))
         for r in (*request.records, *request.rejected, *request.lost):
             if isinstance(r, Report):
                 continue
+            is_doomed = id(r) in doomed  # until its dead letter is on disk it is under way, after its request
             if ids.setdefault(r.key, r.id) != r.id:
                 differ.add(r.key)
             before = last.get(r.key)
-            last[r.key] = (number, request)
+            last[r.key] = (number, request, is_doomed)
             if before is None or before[1].is_unsure:
                 continue
             if before[1].life == request.life:
                 wrong.add(r.key)
-            else:
+            elif not before[2]:
                 ended[before[1].life].add(before[0])
     text = [f"{output.name}: records came twice with different ids: {some(differ)}"] if differ else []
     if wrong:

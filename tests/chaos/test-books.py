@@ -173,6 +173,11 @@ def what_a_partial_answer_rejects_is_a_dead_letter_and_not_sent_again():
     check(not told(answered(gone, set(), dead=gone), noted()), "dead letters")
     check(not told(answered(set(), gone), noted()), "only their number was told")
     sees(told(answered(gone, set(), dead={(1, 0, 3)}), noted()), "accepted records are lost: 1 (1/1/3)")
+    doomed = [servers.Taken(1, [], False, [record(*key[1:])]) for key in gone]
+    again = servers.Taken(2, [], False, [record(*key[1:]) for key in gone])
+    killed = [books.Remote("otlp", [servers.Taken(1, everything(gone)), *doomed, again],
+                           dead=[record(*key[1:]) for key in gone], max_in_flight=1)]
+    check(not told(killed, noted()), "killed before the dead letters were on disk")
     for answer in (answered(gone, set(), servers.Taken(1, [record(0, 3)]), dead=gone),
                    answered(set(), gone, servers.Taken(1, [record(0, 3)]))):
         sees(told(answer, noted()), "came twice from one collector that had its answer: 1 (1/0/3)")
