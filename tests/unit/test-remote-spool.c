@@ -224,7 +224,7 @@ static void a_cursor_that_could_not_be_made_is_made_later(void **state)
     struct stat st = {0};
     char path[FAKE_PATH + 64];
     (void)state;
-    static const char *const parts[] = { "spool", "spool/fake", "spool/fake/" CURSOR_FILE };
+    static const char *const parts[] = { "spool", "spool/fake", ("spool/fake/" CURSOR_FILE) };
     for (unsigned i = 0; i < ARRAY_COUNT(parts); i++) {
         (void)snprintf(path, sizeof path, "%s/%s", f->state, parts[i]);
         CHECK(mkdir(path, 0700) == 0);
