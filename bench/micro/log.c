@@ -67,6 +67,28 @@ static inline void log_below_level(fapilog_t *log, uint64_t i)
     FAPILOG_DEBUG(log, BENCH_MARKER, FL("a", shape_int(i, 0)));
 }
 
+/* What calls of other languages and the functions of fapilog.hpp cost: the record describes itself. */
+static inline void log_dynamic(fapilog_t *log, uint64_t i, const struct fapilog_location *at)
+{
+    const struct fapilog_field fields[] = {
+        {.name = {"a", 1}, .type = FAPILOG_TYPE_I32, .v.i64 = shape_int(i, 0)},
+        {.name = {"b", 1}, .type = FAPILOG_TYPE_I32, .v.i64 = shape_int(i, 1)},
+        {.name = {"c", 1}, .type = FAPILOG_TYPE_F64, .v.f64 = shape_double(i, 0)}};
+    fapilog_log_at(log, FAPILOG_LEVEL_INFO, BENCH_MARKER, sizeof BENCH_MARKER - 1, fields, 3, at);
+}
+
+static inline void log_dynamic_three(fapilog_t *log, uint64_t i)
+{
+    log_dynamic(log, i, NULL);
+}
+
+static inline void log_dynamic_at(fapilog_t *log, uint64_t i)
+{
+    static const struct fapilog_location here = {
+        {__FILE__, sizeof __FILE__ - 1}, {"log_dynamic_at", sizeof "log_dynamic_at" - 1}, __LINE__, 0};
+    log_dynamic(log, i, &here);
+}
+
 static void bench_none(struct gb_state *s)
 {
     log_records(s, FAPILOG_ON_FULL_OVERWRITE, log_none);
@@ -87,6 +109,16 @@ static void bench_ten(struct gb_state *s)
     log_records(s, FAPILOG_ON_FULL_OVERWRITE, log_ten);
 }
 
+static void bench_dynamic_three(struct gb_state *s)
+{
+    log_records(s, FAPILOG_ON_FULL_OVERWRITE, log_dynamic_three);
+}
+
+static void bench_dynamic_at(struct gb_state *s)
+{
+    log_records(s, FAPILOG_ON_FULL_OVERWRITE, log_dynamic_at);
+}
+
 static void bench_refused(struct gb_state *s)
 {
     log_records(s, FAPILOG_ON_FULL_DISCARD, log_three);
@@ -103,6 +135,8 @@ void micro_log(void)
     gb_register("log/three_overwrite", bench_three);
     gb_register("log/text_overwrite", bench_text);
     gb_register("log/ten_overwrite", bench_ten);
+    gb_register("log/dynamic_three_overwrite", bench_dynamic_three);
+    gb_register("log/dynamic_three_at_overwrite", bench_dynamic_at);
     gb_register("log/three_discard_full", bench_refused);
     gb_register("log/below_level", bench_below_level);
 }

@@ -291,6 +291,9 @@ size_t fapilogi_value_end(size_t at, const struct fapilog_field *f);
 size_t fapilogi_value_put(uint8_t *to, size_t at, const struct fapilog_field *f);
 size_t fapilogi_value_get(const uint8_t *from, size_t at, struct fapilog_field *f);
 bool fapilogi_field_ok(const struct fapilog_field *f);
+/* Whole lists. False: a field is not as fields.h wants it. */
+bool fapilogi_list_size(const struct fapilog_field *fields, uint32_t count, size_t *ret);
+void fapilogi_list_fill(uint8_t *to, const struct fapilog_field *fields, uint32_t count);
 
 /* decode.c - a record in scratch memory, read back: for cutting it, for stderr, for capture */
 struct decoded {

@@ -1,131 +1,214 @@
 /* Self-describing field lists: dynamic records, contexts, bound fields. */
 #include "lib/producer/internal.h"
 
+#include "lib/base/check.h"
+
 #include <string.h>
 
-/* Size and alignment of the value; texts count their length word. */
-static size_t value_size(const struct fapilog_field *f, size_t *ret_align)
+/* How a value lies in a list. */
+enum shape {
+    EMPTY,
+    SCALAR, /* aligned to its size */
+    RAW,    /* bytes of a fixed number, anywhere */
+    BLOB,   /* a length and as many bytes */
+    STACK,  /* a count and as many addresses */
+};
+
+struct layout {
+    uint8_t shape, size, align; /* of a blob and a stack, those of the number in front */
+};
+
+#define SCALAR_OF(n) {SCALAR, n, n}
+#define RAW_OF(n) {RAW, n, 1}
+static const struct layout layouts[FAPILOG_TYPE_COUNT] = {
+    [FAPILOG_TYPE_NULL] = {EMPTY, 0, 1},
+    [FAPILOG_TYPE_BOOL] = SCALAR_OF(1),     [FAPILOG_TYPE_I8] = SCALAR_OF(1),    [FAPILOG_TYPE_U8] = SCALAR_OF(1),
+    [FAPILOG_TYPE_CHAR] = SCALAR_OF(1),     [FAPILOG_TYPE_I16] = SCALAR_OF(2),   [FAPILOG_TYPE_U16] = SCALAR_OF(2),
+    [FAPILOG_TYPE_I32] = SCALAR_OF(4),      [FAPILOG_TYPE_U32] = SCALAR_OF(4),   [FAPILOG_TYPE_F32] = SCALAR_OF(4),
+    [FAPILOG_TYPE_ERRNO] = SCALAR_OF(4),    [FAPILOG_TYPE_I64] = SCALAR_OF(8),   [FAPILOG_TYPE_U64] = SCALAR_OF(8),
+    [FAPILOG_TYPE_F64] = SCALAR_OF(8),      [FAPILOG_TYPE_TIME] = SCALAR_OF(8),  [FAPILOG_TYPE_POINTER] = SCALAR_OF(8),
+    [FAPILOG_TYPE_DURATION] = SCALAR_OF(8), [FAPILOG_TYPE_IPV4] = RAW_OF(4),     [FAPILOG_TYPE_IPV6] = RAW_OF(16),
+    [FAPILOG_TYPE_UUID] = RAW_OF(16),       [FAPILOG_TYPE_TRACE_ID] = RAW_OF(16), [FAPILOG_TYPE_SPAN_ID] = RAW_OF(8),
+    [FAPILOG_TYPE_STRING] = {BLOB, 4, 4},   [FAPILOG_TYPE_BYTES] = {BLOB, 4, 4}, [FAPILOG_TYPE_JSON] = {BLOB, 4, 4},
+    [FAPILOG_TYPE_STACK] = {STACK, 4, 4}};
+
+/* Longer than a record can be says "cut me" already by a byte more than fits. */
+static inline uint32_t blob_len(const struct fapilog_field *f)
 {
-    static const uint8_t fixed[FAPILOG_TYPE_COUNT] = {
-        [FAPILOG_TYPE_BOOL] = 1,    [FAPILOG_TYPE_I8] = 1,    [FAPILOG_TYPE_U8] = 1,   [FAPILOG_TYPE_CHAR] = 1,
-        [FAPILOG_TYPE_I16] = 2,     [FAPILOG_TYPE_U16] = 2,   [FAPILOG_TYPE_I32] = 4,  [FAPILOG_TYPE_U32] = 4,
-        [FAPILOG_TYPE_F32] = 4,     [FAPILOG_TYPE_ERRNO] = 4, [FAPILOG_TYPE_I64] = 8,  [FAPILOG_TYPE_U64] = 8,
-        [FAPILOG_TYPE_F64] = 8,     [FAPILOG_TYPE_TIME] = 8,  [FAPILOG_TYPE_POINTER] = 8,
-        [FAPILOG_TYPE_DURATION] = 8};
-    static const uint8_t bytes[FAPILOG_TYPE_COUNT] = {
-        [FAPILOG_TYPE_IPV4] = 4, [FAPILOG_TYPE_IPV6] = 16, [FAPILOG_TYPE_UUID] = 16,
-        [FAPILOG_TYPE_TRACE_ID] = 16, [FAPILOG_TYPE_SPAN_ID] = 8};
-    *ret_align = fixed[f->type] ? fixed[f->type] : 1;
-    if (fixed[f->type] || bytes[f->type])
-        return fixed[f->type] + bytes[f->type];
-    switch (f->type) {
-    case FAPILOG_TYPE_STRING:
-    case FAPILOG_TYPE_BYTES:
-    case FAPILOG_TYPE_JSON:
-    case FAPILOG_TYPE_STACK:
-        *ret_align = 4;
-        return 4;
-    default:
-        return 0;
-    }
+    return f->v.data ? fapilogi_clamp(f->len) : 0;
 }
 
-static uint32_t blob_len(const struct fapilog_field *f)
+static inline uint32_t stack_len(const struct fapilog_field *f)
 {
     return f->v.data ? f->len : 0;
 }
 
-static bool is_blob(uint8_t type)
+static inline bool field_ok(const struct fapilog_field *f)
 {
-    return type == FAPILOG_TYPE_STRING || type == FAPILOG_TYPE_BYTES || type == FAPILOG_TYPE_JSON;
+    if (f->type >= FAPILOG_TYPE_COUNT || f->role >= FAPILOG_ROLE_COUNT || f->name.len > UINT16_MAX ||
+        (!f->name.data && f->name.len))
+        return false;
+    switch (layouts[f->type].shape) {
+    case STACK:
+        return f->len % 8 == 0 && (f->v.data || f->len == 0);
+    case RAW:
+        return f->v.data && f->len == layouts[f->type].size;
+    default:
+        return true;
+    }
 }
 
 bool fapilogi_field_ok(const struct fapilog_field *f)
 {
-    size_t align;
-    if (f->type >= FAPILOG_TYPE_COUNT || f->role >= FAPILOG_ROLE_COUNT || f->name.len > UINT16_MAX ||
-        (!f->name.data && f->name.len))
-        return false;
-    if (is_blob(f->type))
-        return true;
-    if (f->type == FAPILOG_TYPE_STACK)
-        return f->len % 8 == 0 && (f->v.data || f->len == 0);
-    if (f->type == FAPILOG_TYPE_IPV4 || f->type == FAPILOG_TYPE_IPV6 || f->type == FAPILOG_TYPE_UUID ||
-        f->type == FAPILOG_TYPE_TRACE_ID || f->type == FAPILOG_TYPE_SPAN_ID)
-        return f->v.data && f->len == value_size(f, &align);
-    return true;
+    return field_ok(f);
+}
+
+static inline size_t value_end(size_t at, const struct fapilog_field *f)
+{
+    const struct layout l = layouts[f->type];
+    at = align_up(at, l.align) + l.size;
+    if (l.shape == BLOB)
+        at += blob_len(f);
+    else if (l.shape == STACK)
+        at = align_up(at, 8) + stack_len(f);
+    return at;
 }
 
 size_t fapilogi_value_end(size_t at, const struct fapilog_field *f)
 {
-    size_t align;
-    const size_t size = value_size(f, &align);
-    at = align_up(at, align) + size;
-    if (is_blob(f->type))
-        at += blob_len(f);
-    else if (f->type == FAPILOG_TYPE_STACK)
-        at = align_up(at, 8) + blob_len(f);
-    return at;
+    return value_end(at, f);
+}
+
+static inline size_t list_end(size_t at, const struct fapilog_field *f)
+{
+    return value_end(align_up(at, 4) + 4 + f->name.len, f);
 }
 
 size_t fapilogi_list_end(size_t at, const struct fapilog_field *f)
 {
-    return fapilogi_value_end(align_up(at, 4) + 4 + f->name.len, f);
+    return list_end(at, f);
 }
 
-static void put_scalar(uint8_t *to, const struct fapilog_field *f, size_t size)
+bool fapilogi_list_size(const struct fapilog_field *fields, uint32_t count, size_t *ret)
 {
-    if (f->type == FAPILOG_TYPE_F32) {
-        const float v = (float)f->v.f64;
-        memcpy(to, &v, sizeof v);
-    } else if (f->type == FAPILOG_TYPE_F64) {
-        memcpy(to, &f->v.f64, sizeof f->v.f64);
-    } else {
-        /* The value's low bytes: narrower integers are kept in the wide one. */
-        const uint64_t v = f->v.u64;
-        const uint8_t v8 = (uint8_t)v;
-        const uint16_t v16 = (uint16_t)v;
-        const uint32_t v32 = (uint32_t)v;
-        memcpy(to, size == 1 ? (const void *)&v8 : size == 2 ? &v16 : size == 4 ? (const void *)&v32 : &v, size);
+    size_t at = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (unlikely(!field_ok(&fields[i])))
+            return false;
+        at = list_end(at, &fields[i]);
     }
+    *ret = at;
+    return true;
+}
+
+/* Most names and texts are short, and a call of libc costs more than they do. They may overlap. */
+static inline void copy_bytes(uint8_t *to, const void *from, size_t n)
+{
+    const uint8_t *const p = from;
+    uint64_t a, b;
+    uint32_t c, d;
+    if (n > 16) {
+        memmove(to, p, n);
+    } else if (n >= 8) {
+        memcpy(&a, p, 8);
+        memcpy(&b, p + n - 8, 8);
+        memcpy(to, &a, 8);
+        memcpy(to + n - 8, &b, 8);
+    } else if (n >= 4) {
+        memcpy(&c, p, 4);
+        memcpy(&d, p + n - 4, 4);
+        memcpy(to, &c, 4);
+        memcpy(to + n - 4, &d, 4);
+    } else if (n) {
+        const uint8_t first = p[0], middle = p[n / 2], last = p[n - 1];
+        to[0] = first;
+        to[n / 2] = middle;
+        to[n - 1] = last;
+    }
+}
+
+/* The value's low bytes: narrower integers are kept in the wide one. */
+static inline void put_scalar(uint8_t *to, const struct fapilog_field *f, size_t size)
+{
+    const uint64_t v = f->v.u64;
+    const uint32_t v32 = (uint32_t)v;
+    const uint16_t v16 = (uint16_t)v;
+    switch (size) {
+    case 1:
+        *to = (uint8_t)v;
+        break;
+    case 2:
+        memcpy(to, &v16, sizeof v16);
+        break;
+    case 4:
+        memcpy(to, &v32, sizeof v32);
+        break;
+    default:
+        memcpy(to, &v, sizeof v);
+    }
+}
+
+static inline size_t value_put(uint8_t *to, size_t at, const struct fapilog_field *f)
+{
+    const struct layout l = layouts[f->type];
+    at = align_up(at, l.align);
+    uint32_t len;
+    float narrow;
+    switch (l.shape) {
+    case SCALAR:
+        if (f->type == FAPILOG_TYPE_F32) {
+            narrow = (float)f->v.f64;
+            memcpy(to + at, &narrow, sizeof narrow);
+        } else {
+            put_scalar(to + at, f, l.size);
+        }
+        break;
+    case RAW:
+        copy_bytes(to + at, f->v.data, l.size);
+        break;
+    case BLOB:
+        len = blob_len(f);
+        memcpy(to + at, &len, 4);
+        copy_bytes(to + at + 4, f->v.data, len);
+        return at + 4 + len;
+    case STACK:
+        len = stack_len(f) / 8;
+        memcpy(to + at, &len, 4);
+        at = align_up(at + 4, 8);
+        copy_bytes(to + at, f->v.data, (size_t)len * 8);
+        return at + (size_t)len * 8;
+    default:
+        break;
+    }
+    return at + l.size;
 }
 
 size_t fapilogi_value_put(uint8_t *to, size_t at, const struct fapilog_field *f)
 {
-    size_t align;
-    const size_t size = value_size(f, &align);
-    at = align_up(at, align);
-    if (is_blob(f->type)) {
-        const uint32_t len = blob_len(f);
-        memcpy(to + at, &len, 4);
-        if (len)
-            memmove(to + at + 4, f->v.data, len);
-        return at + 4 + len;
-    }
-    if (f->type == FAPILOG_TYPE_STACK) {
-        const uint32_t count = blob_len(f) / 8;
-        memcpy(to + at, &count, 4);
-        at = align_up(at + 4, 8);
-        if (count)
-            memmove(to + at, f->v.data, (size_t)count * 8);
-        return at + (size_t)count * 8;
-    }
-    if (align > 1 || size == 1)
-        put_scalar(to + at, f, size);
-    else if (size)
-        memcpy(to + at, f->v.data, size);
-    return at + size;
+    return value_put(to, at, f);
+}
+
+static inline size_t list_put(uint8_t *to, size_t at, const struct fapilog_field *f)
+{
+    at = align_up(at, 4);
+    const uint16_t name_len = (uint16_t)f->name.len;
+    to[at] = f->type;
+    to[at + 1] = f->role;
+    memcpy(to + at + 2, &name_len, 2);
+    copy_bytes(to + at + 4, f->name.data, name_len);
+    return value_put(to, at + 4 + name_len, f);
 }
 
 size_t fapilogi_list_put(uint8_t *to, size_t at, const struct fapilog_field *f)
 {
-    const uint16_t name_len = (uint16_t)f->name.len;
-    at = align_up(at, 4);
-    to[at] = f->type;
-    to[at + 1] = f->role;
-    memcpy(to + at + 2, &name_len, 2);
-    memcpy(to + at + 4, f->name.data, name_len);
-    return fapilogi_value_put(to, at + 4 + name_len, f);
+    return list_put(to, at, f);
+}
+
+void fapilogi_list_fill(uint8_t *to, const struct fapilog_field *fields, uint32_t count)
+{
+    size_t at = 0;
+    for (uint32_t i = 0; i < count; i++)
+        at = list_put(to, at, &fields[i]);
 }
 
 /* ---- reading back ----------------------------------------------------------------------------------- */
@@ -161,26 +244,25 @@ static void get_scalar(const uint8_t *from, struct fapilog_field *f, size_t size
 /* f->type is set; the bytes are our own, so nothing is bounded here. */
 size_t fapilogi_value_get(const uint8_t *from, size_t at, struct fapilog_field *f)
 {
-    size_t align;
-    const size_t size = value_size(f, &align);
-    at = align_up(at, align);
-    if (is_blob(f->type) || f->type == FAPILOG_TYPE_STACK) {
+    const struct layout l = layouts[f->type];
+    at = align_up(at, l.align);
+    if (l.shape == BLOB || l.shape == STACK) {
         memcpy(&f->len, from + at, 4);
         at += 4;
-        if (f->type == FAPILOG_TYPE_STACK) {
+        if (l.shape == STACK) {
             f->len *= 8;
             at = align_up(at, 8);
         }
         f->v.data = (const char *)from + at;
         return at + f->len;
     }
-    if (align > 1 || size == 1) {
-        get_scalar(from + at, f, size);
-    } else if (size) {
+    if (l.shape == SCALAR) {
+        get_scalar(from + at, f, l.size);
+    } else if (l.shape == RAW) {
         f->v.data = (const char *)from + at;
-        f->len = (uint32_t)size;
+        f->len = l.size;
     }
-    return at + size;
+    return at + l.size;
 }
 
 size_t fapilogi_list_get(const uint8_t *from, size_t at, struct fapilog_field *f)

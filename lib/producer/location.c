@@ -5,6 +5,8 @@
 #include "lib/base/atomics.h"
 #include "lib/ring/hash.h"
 
+#include <errno.h>
+
 enum {
     PLACES = 1 << 13,
     PROBES = 64,
@@ -21,6 +23,14 @@ static uint64_t hash_of(const struct fapilog_location *l)
     return (file + (function << 1 | function >> 63)) ^ l->line * UINT64_C(0x9e3779b97f4a7c15);
 }
 
+static uint32_t add(const struct fapilog_location *location)
+{
+    const int saved = errno;
+    const uint32_t id = fapilogi_register_location(location);
+    errno = saved;
+    return id;
+}
+
 uint32_t fapilogi_location(const struct fapilog_location *location)
 {
     if (!location || !location->file.data || !location->file.len ||
@@ -32,7 +42,7 @@ uint32_t fapilogi_location(const struct fapilog_location *location)
         uint64_t *const place = &places[(hash + i) % PLACES];
         uint64_t seen = load_acq(place); /* order: acquire, pairs with R1 - a record may name a complete entry only */
         if (seen == 0) {
-            if (id == 0 && (id = fapilogi_register_location(location)) == 0)
+            if (id == 0 && (id = add(location)) == 0)
                 return 0;
             /* order: acq_rel, releases the entry to those who load the id - the first registration wins */
             if (cas_acq_rel(place, &seen, tag | id))

@@ -244,30 +244,16 @@ int fapilog_set_level(fapilog_t *log, uint32_t level)
     return r;
 }
 
-static size_t list_size(const struct fapilog_field *fields, uint32_t count)
-{
-    size_t size = 0;
-    if (!fields || count > FAPILOG_FIELDS_MAX)
-        return 0;
-    for (uint32_t i = 0; i < count; i++) {
-        if (!fapilogi_field_ok(&fields[i]))
-            return 0;
-        size = fapilogi_list_end(size, &fields[i]);
-    }
-    return size;
-}
-
 fapilog_t *fapilog_with(fapilog_t *log, const struct fapilog_field *fields, uint32_t count)
 {
     if (!log)
         return fapilogi_nothing();
-    const size_t size = list_size(fields, count);
-    uint8_t *list = size ? calloc(1, size) : NULL;
+    size_t size = 0;
+    const bool is_ok = fields && count <= FAPILOG_FIELDS_MAX && fapilogi_list_size(fields, count, &size);
+    uint8_t *list = is_ok && size ? calloc(1, size) : NULL;
     if (!list)
         return log;
-    size_t at = 0;
-    for (uint32_t i = 0; i < count; i++)
-        at = fapilogi_list_put(list, at, &fields[i]);
+    fapilogi_list_fill(list, fields, count);
     fapilogi_lock();
     (void)fapilogi_ready();
     const struct logger *parent = of(log);

@@ -404,6 +404,36 @@ static void texts_beyond_the_limit_are_cut_at_a_character_and_marked(void **stat
     assert_int_equal(((struct scenario *)*state)->seg[0].sb->truncated, 1);
 }
 
+/* What lies behind one byte more than a record can hold must not be looked at: it is not there. */
+static void log_endless(void *arg)
+{
+    enum { READABLE = FAPILOG_RECORD_BYTES_MAX + 4096 };
+    fapilog_t *log = fapilog_open("svc", NULL);
+    char *endless = mmap(NULL, READABLE + 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (endless == MAP_FAILED || mprotect(endless + READABLE, 4096, PROT_NONE) < 0)
+        _exit(1);
+    const struct fapilog_field field = {
+        .name = {"t", 1}, .type = FAPILOG_TYPE_BYTES, .len = UINT32_MAX, .v.data = endless};
+    if (fapilog_log(log, FAPILOG_LEVEL_INFO, "field", 5, &field, 1) != 0 ||
+        fapilog_log(log, FAPILOG_LEVEL_INFO, endless, SIZE_MAX, NULL, 0) != 0)
+        _exit(2);
+    fapilog_close(log);
+}
+
+static void note_endless(void *arg, const struct walk_record *r)
+{
+    assert_int_equal(r->flags & FAPILOG_FLAG_TRUNCATED, FAPILOG_FLAG_TRUNCATED);
+    ++*(int *)arg;
+}
+
+static void lengths_beyond_the_limit_read_no_further_than_it(void **state)
+{
+    int n = 0;
+    scenario_run(*state, log_endless, NULL);
+    (void)walk_one(*state, note_endless, &n);
+    assert_int_equal(n, 2);
+}
+
 /* ---- registry ---------------------------------------------------------------------------------------- */
 
 #define REPEAT4(...) __VA_ARGS__ __VA_ARGS__ __VA_ARGS__ __VA_ARGS__
@@ -479,6 +509,7 @@ int main(void)
         TEST(a_call_that_returns_0_has_written_its_record),
         TEST(large_dynamic_records_join_too),
         TEST(texts_beyond_the_limit_are_cut_at_a_character_and_marked),
+        TEST(lengths_beyond_the_limit_read_no_further_than_it),
         TEST(a_full_registry_refuses_and_counts_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
