@@ -24,28 +24,32 @@ def page():
 def programs():
     """(language, program, what it logs or None): a block of code, and the block without a language right behind it."""
     return [(language, text, shown or None) for language, text, shown in
-            re.findall(r"^```(c|cpp)\n(.*?)^```\n(?:\n```\n(.*?)^```\n)?", page(), re.DOTALL | re.MULTILINE)]
+            re.findall(r"^```(c|cpp|python)\n(.*?)^```\n(?:\n```\n(.*?)^```\n)?", page(), re.DOTALL | re.MULTILINE)]
 
 
-def compiled(place, number, language, text):
+def runnable(place, number, language, text):
+    """Its command."""
     source = os.path.join(place.path, f"{number}.{language}")
     program = os.path.join(place.path, f"program{number}")
     with open(source, "w", encoding="utf-8") as f:
         f.write(text)
+    if language == "python":
+        return [sys.executable, source]
     command, standard = COMPILERS[language]
     subprocess.run([*command.split(), standard, "-Wall", "-Wextra", "-Werror", "-I" + os.path.join(SOURCE, "include"), source,
                     LIBRARY, "-Wl,-rpath," + os.path.dirname(LIBRARY), "-o", program], check=True)
-    return program
+    return [program]
 
 
 def the_programs_log_what_the_page_shows():
     found = programs()
-    check(len(found) == 6, f"{len(found)} programs")
+    check(len(found) == 7, f"{len(found)} programs")
     for number, (language, text, shown) in enumerate(found):
-        if not COMPILERS[language][0]:
+        if language in COMPILERS and not COMPILERS[language][0]:
             continue
         with Place() as place:
-            p = place.start([compiled(place, number, language, text)], env={"FAPILOG_RING_DIR": place.rings})
+            p = place.start(runnable(place, number, language, text),
+                            env={"FAPILOG_RING_DIR": place.rings, "LD_LIBRARY_PATH": os.path.dirname(LIBRARY)})
             _, said = p.communicate(timeout=20)
             check(p.returncode == 0 and not said, f"program {number} ended with {p.returncode}: {said}")
             dump = place.start([os.environ["FAPILOG_DUMP"], "--format", "pretty", place.rings])
