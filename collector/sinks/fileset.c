@@ -105,9 +105,8 @@ static int find_directory(struct fileset *f, struct err *e)
     }
     char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     if (!f->cfg.is_dated) {
-        if (strlen(name) > NAME_MAX - 20) /* room for .number.zst.tmp */
+        if (snprintf(n->stem, sizeof n->stem, "%s", name) > NAME_MAX - 20) /* room for .number.zst.tmp */
             return err_set(e, -ENAMETOOLONG, "path %s: the name is too long for archives", path);
-        (void)snprintf(n->stem, sizeof n->stem, "%s", name);
         if (slash)
             *(slash == path ? slash + 1 : slash) = '\0';
         else

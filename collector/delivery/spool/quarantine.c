@@ -36,7 +36,8 @@ static int find_surplus(const struct spool *s, char ret[PATH_MAX])
         if (!sequence || sequence >= oldest)
             continue;
         oldest = sequence;
-        (void)snprintf(ret, PATH_MAX, "%s/%s", s->log.dir, d->d_name);
+        if (snprintf(ret, PATH_MAX, "%s/%s", s->log.dir, d->d_name) >= PATH_MAX)
+            return -ENAMETOOLONG;
     }
     return errno ? -errno : count > SPOOL_BAD_MAX; /* the oldest of half of them may be one of the newest */
 }
