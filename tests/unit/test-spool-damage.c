@@ -226,7 +226,8 @@ static bool fail_the_first(struct fake *g, struct sink_request *q, struct sink_r
 static size_t group_fail_at(size_t limit)
 {
     struct rlimit before, most;
-    struct fake_ticket t[2];
+    static struct fake_ticket t[2]; /* settled after this call at times */
+    memset(t, 0, sizeof t);
     char path[FAKE_PATH + 64];
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     most = (struct rlimit){ limit ? limit : before.rlim_cur, before.rlim_max };
