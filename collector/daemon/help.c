@@ -55,7 +55,7 @@ void options_help(FILE *f)
         "  --rings DIR      where the rings are (default: $FAPILOG_RING_DIR, else /run/fapilog/UID,\n"
         "                   else $XDG_RUNTIME_DIR/fapilog, else /tmp/fapilog-UID)\n"
         "  --config FILE    a configuration in YAML (default: $FAPILOG_CONFIG, else none)\n"
-        "  --preset NAME    values to begin with: dev, production, serverless, hardened, minimal\n"
+        "  --preset NAME    values to begin with: dev, production, serverless, hardened, minimal or none\n"
         "  --sink URI       where records go; may be repeated (default: $FAPILOG_SINKS, else those of\n"
         "                   the file, else the console)\n"
         "  --set KEY=VALUE  a setting, see below, or sinks.NAME.OPTION, stages.NAME.OPTION\n"

@@ -69,7 +69,15 @@ static void the_page_has_every_row(void **state)
     }
 }
 
-static void the_manual_page_has_every_setting(void **state)
+static unsigned times_in(const char *text, const char *what)
+{
+    unsigned times = 0;
+    for (; (text = strstr(text, what)) != NULL; text += strlen(what))
+        times++;
+    return times;
+}
+
+static void the_manual_page_has_every_setting_once(void **state)
 {
     (void)state;
     const char *const text = page("docs/man/fapilog-collector.1.md");
@@ -81,6 +89,10 @@ static void the_manual_page_has_every_setting(void **state)
             (void)snprintf(want, sizeof want, "`%s`", row->name);
         if (!strstr(text, want))
             fail_msg("docs/man/fapilog-collector.1.md lacks: %s", want);
+        if (!row->default_text)
+            (void)snprintf(want, sizeof want, "\n`%s`\n: ", row->name); /* else the text may name it as well */
+        if (times_in(text, want) > 1)
+            fail_msg("docs/man/fapilog-collector.1.md has more than once: %s", want);
     }
 }
 
@@ -200,7 +212,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_page_has_every_row),
-        cmocka_unit_test(the_manual_page_has_every_setting),
+        cmocka_unit_test(the_manual_page_has_every_setting_once),
         cmocka_unit_test(sample_and_schema_have_every_row),
         cmocka_unit_test(every_variable_of_the_reference_is_decided),
         cmocka_unit_test(the_sample_is_valid_as_it_stands_and_its_settings_when_given),

@@ -168,6 +168,18 @@ def manual_pages_and_help_name_the_same_options():
             check(f"## {heading}" in page, f"{name}: no {heading}")
 
 
+def manual_page_and_help_name_every_preset():
+    said = execute([COLLECTOR, "--check", "--preset", "nope"], status=1).err.decode()
+    presets = said.split(" is not one of ")[1].strip().split(", ")
+    check("dev" in presets and "none" in presets, f"{said}")
+    with open(os.path.join(MAN, "fapilog-collector.1.md")) as f:
+        page = f.read().split("\n`--preset` ")[1].split("\n\n")[0]
+    shown = execute([COLLECTOR, "--help"], status=0).out.decode().split("\n  --preset ")[1].split("\n  --")[0]
+    for place, text in (("--help", shown), ("the manual page", page)):
+        missing = [x for x in presets if not re.search(rf"\b{x}\b", text)]
+        check(not missing, f"{place} lacks {missing}: {text}")
+
+
 def without(stream, argv, status):
     """Runs a program that was started with a standard stream closed."""
     return execute(["sh", "-c", f'exec "$0" "$@" {stream}&-', *argv], status=status)
@@ -310,6 +322,7 @@ if __name__ == "__main__":
         uris_that_are_wrong_say_what_would_be_right,
         check_prints_the_values_in_effect,
         manual_pages_and_help_name_the_same_options,
+        manual_page_and_help_name_every_preset,
         a_closed_standard_stream_is_no_place_for_records,
         what_cannot_be_written_is_status_1,
         a_misspelt_variable_of_the_ring_directory_is_told_by_each,
