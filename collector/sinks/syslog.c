@@ -99,8 +99,11 @@ static int syslog_from_uri(void *opaque, const struct uri *u, struct err *e)
     if (r == 0 && is_unix && u->host && *u->host)
         return err_set(e, -EINVAL, "URI of %s: needs three slashes in front of the path, as in %s:///dev/log",
                        u->scheme, u->scheme);
-    if (r == 0 && !is_unix && *u->path && strcmp(u->path, "/") != 0)
-        return err_set(e, -EINVAL, "URI path: '%s' has no meaning here", u->path);
+    if (r == 0 && !is_unix && *u->path && strcmp(u->path, "/") != 0) {
+        const bool has_host = u->host && *u->host;
+        return err_set(e, -EINVAL, "URI path: '%s' has no meaning here%s%s", u->path,
+                       has_host ? "" : "; for a Unix socket write syslog+unix://", has_host ? "" : u->path);
+    }
     if (u->port)
         (void)snprintf(port, sizeof port, "%u", u->port);
     if (r == 0)

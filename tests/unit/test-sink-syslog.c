@@ -822,6 +822,8 @@ static void contradictions_are_refused(void **state)
     (void)state;
     static const struct { const char *uri, *text; } rows[] = {
         {"syslog+unix://host/dev/log", "three slashes"},
+        {"syslog:///dev/log", "'/dev/log' has no meaning here; for a Unix socket write syslog+unix:///dev/log"},
+        {"syslog:/run/log?transport=unix", "write syslog+unix:///run/log"},
         {"syslog+tcp://host/path", "no meaning"},
         {"syslog+tcp://user@host", "no meaning"},
         {"syslog+udp://host?framing=newline", "framing"},
