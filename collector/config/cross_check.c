@@ -11,14 +11,21 @@ static void warn(void *arg, const char *text)
     build_warn(arg, "%s", text);
 }
 
-static int open_routes(struct build *b, struct routes **ret, struct err *e)
+static void refuse(void *arg, int code, const char *text)
 {
+    build_problem(arg, code, "%s", text);
+}
+
+/* What is wrong with them is told as it is found. */
+static int open_routes(struct build *b, struct routes **ret)
+{
+    const struct routes_listener listener = {.refuse = refuse, .warn = warn, .arg = b};
     const char *names[FAPILOG_SINKS_MAX];
     struct config *c = b->c;
     *ret = NULL;
     for (uint32_t i = 0; i < c->sinks_count; i++)
         names[i] = c->sink[i]->common.name;
-    return c->routes.count ? routes_open(&c->routes, names, c->sinks_count, ret, warn, b, e) : 0;
+    return c->routes.count ? routes_open(&c->routes, names, c->sinks_count, ret, &listener, NULL) : 0;
 }
 
 static bool is_sink(const struct config *c, const char *name)
@@ -100,35 +107,46 @@ static void check_delivery(struct build *b)
     }
 }
 
-void build_check(struct build *b)
+static int try_pipeline(struct build *b, struct routes *routes, struct err *e)
 {
     struct config *c = b->c;
-    struct err why = {0};
-    struct routes *routes = NULL;
     struct stages *chain = calloc(1, sizeof *chain); /* the pipeline only asks how many there are */
-    if (!c->sinks_count) {
-        build_problem(b, -EINVAL, "sinks: there is none; name one, or leave sinks out for the console");
-        free(chain);
+    if (!chain)
+        return err_set(e, -ENOMEM, "out of memory");
+    chain->count = build_stages_total(b);
+    const struct pipeline_settings settings = {
+        .stages = chain->count ? chain : NULL,
+        .routes = routes,
+        .route_config = routes ? &c->routes : NULL,
+    };
+    int r = pipeline_check(c->sink, c->sinks_count, &settings, e);
+    if (r == 0 && chain->count > STAGES_MAX)
+        r = err_set(e, -E2BIG, "stages: with adaptive there may be %d, not %u", STAGES_MAX - 1, c->stages_count);
+    free(chain);
+    return r;
+}
+
+static void check_pipeline(struct build *b)
+{
+    struct err why = {0};
+    struct routes *routes;
+    if (open_routes(b, &routes) < 0)
         return;
-    }
-    int r = chain ? open_routes(b, &routes, &why) : err_set(&why, -ENOMEM, "out of memory");
-    if (r == 0) {
-        chain->count = build_stages_total(b);
-        const struct pipeline_settings settings = {
-            .stages = chain->count ? chain : NULL,
-            .routes = routes,
-            .route_config = routes ? &c->routes : NULL,
-        };
-        r = pipeline_check(c->sink, c->sinks_count, &settings, &why);
-    }
-    if (r == 0 && build_stages_total(b) > STAGES_MAX)
-        r = err_set(&why, -E2BIG, "stages: with adaptive there may be %d, not %u", STAGES_MAX - 1, c->stages_count);
+    const int r = try_pipeline(b, routes, &why);
     if (r < 0)
         build_problem(b, r, "%s", why.text);
     else
         build_check_outputs(b);
+    routes_close(routes);
+}
+
+void build_check(struct build *b)
+{
+    if (!b->c->sinks_count) {
+        build_problem(b, -EINVAL, "sinks: there is none; name one, or leave sinks out for the console");
+        return;
+    }
+    check_pipeline(b);
     check_diagnostics(b);
     check_delivery(b);
-    routes_close(routes);
-    free(chain);
 }

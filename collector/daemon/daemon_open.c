@@ -199,7 +199,7 @@ int daemon_open_routes(struct daemon *d, const struct config *c, struct routes *
     for (uint32_t i = 0; i < c->sinks_count; i++)
         names[i] = c->sink[i]->common.name;
     /* config_load() has said already which sinks get nothing */
-    return routes_open(&c->routes, names, c->sinks_count, ret, NULL, NULL, e);
+    return routes_open(&c->routes, names, c->sinks_count, ret, NULL, e);
 }
 
 static int open_pipeline(struct daemon *d, struct err *e)

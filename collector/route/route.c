@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SINKS_MAX = FAPILOG_SINKS_MAX, NEAR = 2 };
+enum { SINKS_MAX = FAPILOG_SINKS_MAX, NEAR = 2, ROUTE_PLACE_MAX = 450 };
 _Static_assert(FAPILOG_SINKS_MAX <= 32, "one bit per sink");
 
 const struct opt route_opts[] = {
@@ -30,8 +30,28 @@ struct names {
     uint32_t count;
 };
 
-static int refuse_sink(const char *key, const char *name, const struct names *n, struct err *e)
+struct compile {
+    const struct names *names;
+    const struct routes_listener *listener;
+    char place[ROUTE_PLACE_MAX]; /* in front of what is wrong: "fapilog.yaml:12: routes[0]." */
+    struct err *e;
+    int code; /* of what is wrong first; 0: nothing */
+};
+
+static void refuse(struct compile *c, int code, const struct err *why)
 {
+    struct err told;
+    (void)err_set(&told, code, "%s%s", c->place, why->text);
+    if (c->code == 0)
+        c->code = err_set(c->e, code, "%s", told.text);
+    if (c->listener && c->listener->refuse)
+        c->listener->refuse(c->listener->arg, code, told.text);
+}
+
+static void refuse_sink(struct compile *c, const char *key, const char *name)
+{
+    const struct names *n = c->names;
+    struct err why;
     char all[512] = "";
     const char *near = NULL;
     const unsigned limit = strlen(name) > 2 * NEAR ? NEAR : 0; /* of short names each is near to each */
@@ -42,23 +62,26 @@ static int refuse_sink(const char *key, const char *name, const struct names *n,
         if (used < sizeof all)
             used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", i ? ", " : "", n->name[i]);
     }
-    return err_set(e, -EINVAL, "%s: '%s' is no sink%s%s%s (there are: %s)", key, name, near ? "; did you mean '" : "",
-                   near ? near : "", near ? "'?" : "", used ? all : "none");
+    (void)err_set(&why, -EINVAL, "%s: '%s' is no sink%s%s%s (there are: %s)", key, name,
+                  near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "", used ? all : "none");
+    refuse(c, -EINVAL, &why);
 }
 
 /* Named twice is named once. */
-static int sinks_of(const struct opt_list *list, const struct names *n, const char *key, uint32_t *ret, struct err *e)
+static uint32_t sinks_of(struct compile *c, const struct opt_list *list, const char *key)
 {
-    *ret = 0;
+    const struct names *n = c->names;
+    uint32_t sinks = 0;
     for (uint32_t i = 0; i < list->count; i++) {
         uint32_t at = 0;
         while (at < n->count && strcmp(n->name[at], list->item[i]) != 0)
             at++;
         if (at == n->count)
-            return refuse_sink(key, list->item[i], n, e);
-        *ret |= UINT32_C(1) << at;
+            refuse_sink(c, key, list->item[i]);
+        else
+            sinks |= UINT32_C(1) << at;
     }
-    return 0;
+    return sinks;
 }
 
 static int list_copy(struct opt_list *to, const struct opt_list *from)
@@ -76,52 +99,54 @@ static int list_copy(struct opt_list *to, const struct opt_list *from)
     return 0;
 }
 
-static int rule_compile(struct routes *r, const struct route_rule *from, const struct names *n, struct err *e)
+static void rule_compile(struct compile *c, struct routes *r, const struct route_rule *from)
 {
     struct compiled_rule *const rule = &r->rule[r->count];
     struct opt_list *const lists = &r->lists[r->count * 2];
+    struct err why = {0};
     r->count++; /* routes_close() frees what there is of it */
-    int result = sinks_of(&from->to, n, "to", &rule->sinks, e);
-    if (result == 0 && !rule->sinks)
-        result = err_set(e, -EINVAL, "to: the rule names no sink");
-    if (result == 0)
-        result = level_mask_parse(&from->levels, "levels", &rule->levels, e);
+    rule->sinks = sinks_of(c, &from->to, "to");
+    int result = from->to.count ? 0 : err_set(&why, -EINVAL, "to: the rule names no sink");
+    if (result < 0)
+        refuse(c, result, &why);
+    result = level_mask_parse(&from->levels, "levels", &rule->levels, &why);
+    if (result < 0)
+        refuse(c, result, &why);
     if (from->levels.count == 0)
         rule->levels = LEVEL_MASK_ALL;
-    if (result == 0 && from->where && *from->where)
-        result = where_parse(from->where, (int64_t)clock_real_ns(), &rule->where, e);
+    result = from->where && *from->where ? where_parse(from->where, (int64_t)clock_real_ns(), &rule->where, &why) : 0;
     if (result == 0 && (list_copy(&lists[0], &from->loggers) < 0 || list_copy(&lists[1], &from->services) < 0))
-        result = err_set(e, -ENOMEM, "routes: out of memory");
+        result = err_set(&why, -ENOMEM, "loggers, services: out of memory");
+    if (result < 0)
+        refuse(c, result, &why);
     rule->loggers = &lists[0];
     rule->services = &lists[1];
-    return result;
 }
 
-static int rules_compile(struct routes *r, const struct route_config *cfg, const struct names *n, struct err *e)
+/* What is wrong with one rule hides no other's. */
+static int rules_compile(struct compile *c, struct routes *r, const struct route_config *cfg)
 {
     for (uint32_t i = 0; i < cfg->count; i++) {
         const char *const source = cfg->rule[i].source;
-        const int result = rule_compile(r, &cfg->rule[i], n, e);
-        if (result < 0) {
-            const struct err why = *e;
-            return err_set(e, result, "%s%sroutes[%u].%s", source ? source : "", source ? ": " : "", i, why.text);
-        }
+        (void)snprintf(c->place, sizeof c->place, "%s%sroutes[%u].", source ? source : "", source ? ": " : "", i);
+        rule_compile(c, r, &cfg->rule[i]);
     }
-    return sinks_of(&cfg->fallback, n, "routing.fallback", &r->fallback, e);
+    c->place[0] = '\0';
+    r->fallback = sinks_of(c, &cfg->fallback, "routing.fallback");
+    return c->code;
 }
 
 /* Said once, since it is more often a slip than meant. */
-static void warn_of_unused(const struct routes *r, const struct names *n, void (*warn)(void *arg, const char *text),
-                           void *arg)
+static void warn_of_unused(const struct routes *r, const struct names *n, const struct routes_listener *listener)
 {
     uint32_t used = r->fallback;
     for (uint32_t i = 0; i < r->count; i++)
         used |= r->rule[i].sinks;
-    for (uint32_t i = 0; i < n->count && warn && r->count; i++)
+    for (uint32_t i = 0; i < n->count && listener && listener->warn && r->count; i++)
         if (!(used >> i & 1)) {
             char text[256];
             (void)snprintf(text, sizeof text, "sink %s gets no records: no route and no fallback names it", n->name[i]);
-            warn(arg, text);
+            listener->warn(listener->arg, text);
         }
 }
 
@@ -139,25 +164,36 @@ static struct routes *routes_allocate(const struct route_config *cfg)
     return NULL;
 }
 
+static int refuse_all(struct compile *c, int code, const char *text)
+{
+    struct err why;
+    (void)err_set(&why, code, "routes: %s", text);
+    refuse(c, code, &why);
+    return code;
+}
+
 int routes_open(const struct route_config *cfg, const char *const *names, uint32_t names_count, struct routes **ret,
-                void (*warn)(void *arg, const char *text), void *arg, struct err *e)
+                const struct routes_listener *listener, struct err *e)
 {
     const struct names n = {names, names_count};
+    struct compile c = {.names = &n, .listener = listener, .e = e};
+    char text[100];
+    (void)snprintf(text, sizeof text, "at most %d rules and %d sinks (given: %u, %u)", ROUTES_MAX, SINKS_MAX,
+                   cfg->count, names_count);
     if (cfg->count > ROUTES_MAX || names_count > SINKS_MAX)
-        return err_set(e, -E2BIG, "routes: at most %d rules and %d sinks (given: %u, %u)", ROUTES_MAX, SINKS_MAX,
-                       cfg->count, names_count);
+        return refuse_all(&c, -E2BIG, text);
     struct routes *const r = routes_allocate(cfg);
     if (!r)
-        return err_set(e, -ENOMEM, "routes: out of memory");
+        return refuse_all(&c, -ENOMEM, "out of memory");
     r->overlap = cfg->overlap;
     r->words = (cfg->count + 63) / 64;
     r->all = names_count == 32 ? UINT32_MAX : (UINT32_C(1) << names_count) - 1;
-    const int result = rules_compile(r, cfg, &n, e);
+    const int result = rules_compile(&c, r, cfg);
     if (result < 0) {
         routes_close(r);
         return result;
     }
-    warn_of_unused(r, &n, warn, arg);
+    warn_of_unused(r, &n, listener);
     *ret = r;
     return 0;
 }

@@ -33,10 +33,18 @@ struct route_config {
 
 struct routes;
 
+/* Who wants to hear of each problem, with its place, and of what is more often a slip than meant: a sink that no
+ * rule and no fallback names. Either may be NULL. */
+struct routes_listener {
+    void (*refuse)(void *arg, int code, const char *text);
+    void (*warn)(void *arg, const char *text);
+    void *arg;
+};
+
 /* Sinks are told apart by their index in `names`. -EINVAL for a rule that names no sink, or one that is not
- * there (with a suggestion); a sink that no rule and no fallback names is reported through `warn`. */
+ * there (with a suggestion); all rules are looked at, and `e` gets what is wrong first. The listener may be NULL. */
 int routes_open(const struct route_config *cfg, const char *const *names, uint32_t names_count, struct routes **ret,
-                void (*warn)(void *arg, const char *text), void *arg, struct err *e);
+                const struct routes_listener *listener, struct err *e);
 void routes_close(struct routes *r); /* NULL allowed */
 /* One bit per sink; 0: dropped, to be counted as unrouted. Loggers and services are looked up once and cached;
  * only `where` rules look at the record itself. */

@@ -451,7 +451,7 @@ void world_open(struct world *w, uint32_t sinks)
     w->pipeline.notes = w->notes;
     w->pipeline.settings.is_apart = w->notes != NULL;
     if (w->routes) {
-        CHECK(routes_open(w->routes, names, sinks, &w->routes_open, NULL, NULL, &e) == 0);
+        CHECK(routes_open(w->routes, names, sinks, &w->routes_open, NULL, &e) == 0);
         w->pipeline.settings.routes = w->routes_open;
         w->pipeline.settings.route_config = w->routes;
     }

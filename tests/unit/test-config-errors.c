@@ -172,6 +172,21 @@ static void all_mistakes_are_told_at_once(void **state)
             (const char *const[]){":1:5: io", ":2:8: level", ":3:37: sinks.a.batch_size", NULL});
 }
 
+static void wrong_routes_are_told_each_on_its_line(void **state)
+{
+    (void)state;
+    struct config c;
+    struct err e;
+    char want[3 * sizeof fixture_path + 200];
+    (void)snprintf(want, sizeof want, "%s:2:10: routes[0].to: 'x' is no sink (there are: console)\n"
+                   "%s:2:36: routes[2].to: 'y' is no sink (there are: console)\n"
+                   "routing.fallback: 'z' is no sink (there are: console)",
+                   fixture_path, fixture_path);
+    const char *const text = "routing: {fallback: [z]}\nroutes: [{to: [x]}, {to: console}, {to: [y]}]\n";
+    assert_int_equal(load(&c, text, NULL, &e), -EINVAL);
+    assert_string_equal(e.text, want);
+}
+
 static void many_mistakes_are_told_as_far_as_there_is_room(void **state)
 {
     (void)state;
@@ -301,6 +316,7 @@ int main(void)
         T(what_no_request_can_hold_is_refused),
         T(what_the_yaml_library_reads_wrongly_is_refused),
         T(all_mistakes_are_told_at_once),
+        T(wrong_routes_are_told_each_on_its_line),
         T(many_mistakes_are_told_as_far_as_there_is_room),
         T(a_wrong_variable_is_refused_by_name),
         T(a_variable_that_contradicts_a_uri_is_named),

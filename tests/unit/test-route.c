@@ -46,9 +46,16 @@ static struct route_rule *add(const char *option, ...)
     return r;
 }
 
+static void hear_refusal(void *arg, int code, const char *text)
+{
+    assert_true(code < 0);
+    hear(arg, text);
+}
+
 static int start(void)
 {
-    return routes_open(&config, names, ARRAY_COUNT(names), &routes, hear, NULL, &error);
+    const struct routes_listener listener = {.refuse = hear_refusal, .warn = hear};
+    return routes_open(&config, names, ARRAY_COUNT(names), &routes, &listener, &error);
 }
 
 static void started(void)
@@ -234,7 +241,6 @@ static void expect_refused(const char *key, const char *text)
         fail_msg("%s", error.text);
 }
 
-
 static void refusals_say_where_what_and_what_is_allowed(void **state)
 {
     (void)state;
@@ -254,6 +260,28 @@ static void refusals_say_where_what_and_what_is_allowed(void **state)
     set(r, "where", "");
     CHECK(opt_parse_list("nowhere", &config.fallback) == 0);
     expect_refused("routing.fallback: 'nowhere' is no sink", "there are");
+}
+
+static void each_problem_of_each_rule_is_told_and_the_first_is_the_result(void **state)
+{
+    (void)state;
+    add("to", "nobody,archive,me", "levels", "LOUD", NULL)->source = "fapilog.yaml:2";
+    add("to", "archive", NULL);
+    add("where", "a ==", NULL);
+    CHECK(opt_parse_list("nowhere", &config.fallback) == 0);
+    assert_int_equal(start(), -EINVAL);
+    const char *at = said;
+    static const char *const lines[] = {
+        "fapilog.yaml:2: routes[0].to: 'nobody' is no sink", "fapilog.yaml:2: routes[0].to: 'me' is no sink",
+        "fapilog.yaml:2: routes[0].levels: 'LOUD'", "routes[2].to: the rule names no sink", "routes[2].where: ",
+        "routing.fallback: 'nowhere' is no sink",
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(lines); i++, at += strcspn(at, "\n") + 1)
+        if (strncmp(at, lines[i], strlen(lines[i])) != 0)
+            fail_msg("line %zu is not '%s...' in:\n%s", i, lines[i], said);
+    assert_string_equal(at, "");
+    if (strncmp(error.text, lines[0], strlen(lines[0])) != 0)
+        fail_msg("%s", error.text);
 }
 
 static void there_is_a_limit_on_rules_and_all_below_it_work(void **state)
@@ -288,6 +316,7 @@ int main(void)
         T(all_conditions_of_a_rule_must_hold),
         T(what_is_remembered_of_a_logger_ends_with_its_segment),
         T(refusals_say_where_what_and_what_is_allowed),
+        T(each_problem_of_each_rule_is_told_and_the_first_is_the_result),
         T(there_is_a_limit_on_rules_and_all_below_it_work),
     };
     return cmocka_run_group_tests_name("route", tests, NULL, NULL);
