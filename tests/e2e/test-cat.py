@@ -26,7 +26,7 @@ def each_line_is_one_record_in_order_empty_ones_too():
 
 def bytes_that_are_no_utf8_are_replaced_and_marked():
     lines = [bytes(b for b in range(256) if b != 10), b"\xff\xfe\xc3(", b"\xe2\x82", b"a\0b", b"\xed\xa0\x80",
-             b"\xf4\x90\x80\x80", b"\xc0\xaf", "\u20ac \U0001f48e \x7f \u2028".encode(), b"carriage return\r"]
+             b"\xf4\x90\x80\x80", b"\xc0\xaf", "\u20ac \U0001f48e \x7f \u2028".encode(), b"carriage\rreturn"]
     with Place() as place:
         cat(place, b"\n".join(lines) + b"\n")
         records = drained(place)
@@ -36,6 +36,16 @@ def bytes_that_are_no_utf8_are_replaced_and_marked():
             check(record["message"] == expected, f"{line!r}: {record['message']!r}")
             is_marked = record["diagnostics"].get("invalid") == "utf8"
             check(is_marked == ("\ufffd" in expected), f"{line!r}: mark is {is_marked}")
+
+
+def lines_of_files_from_windows_have_no_carriage_return_at_their_end():
+    with Place() as place:
+        cat(place, b"one\r\n\r\ntwo\n")
+        check(messages(drained(place)) == ["one", "", "two"], "lines differ")
+    with Place() as place:
+        r = cat(place, b'{"message": "one"}\r\nplain\r\n\t{"message": "two\\r"}\t\r\n', "--json")
+        check(r.err.count(b"logged as plain text") == 1, f"{r.err}")
+        check(messages(drained(place)) == ["one", "plain", "two\r"], "lines of JSON differ")
 
 
 def a_line_that_fills_a_record_is_whole_and_a_byte_more_is_cut_marked_and_counted():
@@ -228,6 +238,7 @@ if __name__ == "__main__":
     sys.exit(run([
         each_line_is_one_record_in_order_empty_ones_too,
         bytes_that_are_no_utf8_are_replaced_and_marked,
+        lines_of_files_from_windows_have_no_carriage_return_at_their_end,
         a_line_that_fills_a_record_is_whole_and_a_byte_more_is_cut_marked_and_counted,
         long_and_short_lines_arrive_in_order_while_a_collector_reads,
         json_members_become_fields_of_their_types,

@@ -5,10 +5,13 @@
 #include "lib/base/cleanup.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -19,6 +22,15 @@ static int file_with(const char *data, size_t len)
     assert_int_equal(write(fd, data, len), len);
     assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
     return fd;
+}
+
+/* Whether all that was written into the pipe has been taken, within ten seconds. */
+static bool wait_until_read(int fd)
+{
+    int left = 1;
+    for (int i = 0; i < 10000 && ioctl(fd, FIONREAD, &left) == 0 && left; i++)
+        (void)poll(NULL, 0, 1);
+    return left == 0;
 }
 
 /* Joins the lines as "<length>[!]:<text>;" so that one string shows what was handed out. */
@@ -60,6 +72,42 @@ static void a_line_at_the_limit_is_whole_and_one_byte_more_is_cut(void **state)
     expect_lines("abcde\nx\n", 8, 4, "4!:abcd;1:x;");
     expect_lines("abcde", 5, 4, "4!:abcd;");
     expect_lines("abcd", 4, 4, "4:abcd;");
+}
+
+static void a_carriage_return_in_front_of_a_line_feed_is_no_part_of_the_line(void **state)
+{
+    (void)state;
+    expect_lines("a\r\n\r\n\r\r\nb\rc\r\n", 13, 10, "1:a;0:;1:\r;3:b\rc;");
+    expect_lines("a\r", 2, 10, "2:a\r;"); /* no line feed came */
+    expect_lines("abcd\r\nx\r\n", 9, 4, "4:abcd;1:x;");
+    expect_lines("abcde\r\nx\r\n", 10, 4, "4!:abcd;1:x;");
+    expect_lines("abcd\r", 5, 4, "4!:abcd;");
+}
+
+static void a_carriage_return_waits_for_its_line_feed(void **state)
+{
+    (void)state;
+    struct lines lines;
+    struct line line;
+    int p[2];
+    assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+    assert_int_equal(lines_init(&lines, p[0], -1, 4), 0);
+    assert_int_equal(write(p[1], "abcd\r", 5), 5);
+    const pid_t child = fork();
+    if (child == 0)
+        _exit(wait_until_read(p[0]) && write(p[1], "\nx\n", 3) == 3 ? 0 : 1);
+    assert_int_equal(close(p[1]), 0);
+    assert_int_equal(lines_next(&lines, &line), 1);
+    assert_int_equal(line.len, 4);
+    assert_false(line.is_cut);
+    assert_int_equal(lines_next(&lines, &line), 1);
+    assert_int_equal(line.len, 1);
+    assert_int_equal(lines_next(&lines, &line), 0);
+    lines_done(&lines);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    (void)close(p[0]);
 }
 
 static void lines_longer_than_one_read_arrive_whole(void **state)
@@ -194,6 +242,8 @@ int main(void)
         cmocka_unit_test(every_line_is_handed_out_empty_ones_too),
         cmocka_unit_test(a_last_line_without_line_feed_counts),
         cmocka_unit_test(a_line_at_the_limit_is_whole_and_one_byte_more_is_cut),
+        cmocka_unit_test(a_carriage_return_in_front_of_a_line_feed_is_no_part_of_the_line),
+        cmocka_unit_test(a_carriage_return_waits_for_its_line_feed),
         cmocka_unit_test(lines_longer_than_one_read_arrive_whole),
         cmocka_unit_test(a_descriptor_that_cannot_be_read_is_an_error),
         cmocka_unit_test(members_keep_their_types),

@@ -13,7 +13,7 @@ enum { READ_BYTES = 1 << 20 };
 int lines_init(struct lines *l, int fd, int stop_fd, size_t line_max)
 {
     CHECK(line_max >= 1);
-    *l = (struct lines){.fd = fd, .stop_fd = stop_fd, .line_max = line_max, .cap = line_max + READ_BYTES};
+    *l = (struct lines){.fd = fd, .stop_fd = stop_fd, .line_max = line_max, .cap = line_max + 1 + READ_BYTES};
     l->data = malloc(l->cap);
     return l->data ? 0 : -ENOMEM;
 }
@@ -36,10 +36,10 @@ static bool wait_for_input(struct lines *l)
     return p[0].revents || !l->is_stopped;
 }
 
-/* Reads once. Fewer than line_max bytes are pending here, so READ_BYTES always fit. */
+/* Reads once. At most a line and its carriage return are pending here, so READ_BYTES always fit. */
 static int fill(struct lines *l)
 {
-    CHECK(l->end - l->start <= l->line_max);
+    CHECK(l->end - l->start <= l->line_max + 1);
     if (l->start > 0) {
         memmove(l->data, l->data + l->start, l->end - l->start);
         l->end -= l->start;
@@ -77,6 +77,13 @@ static void hand_out(struct lines *l, size_t len, size_t consumed, bool is_cut, 
     l->number++;
 }
 
+/* Text of what may be a line that ends CR LF: of a line that has no end yet, the LF may still come. */
+static size_t text_of(const struct lines *l, size_t len, bool has_feed)
+{
+    const bool may_end = has_feed || !l->eof;
+    return len > 0 && may_end && l->data[l->start + len - 1] == '\r' ? len - 1 : len;
+}
+
 int lines_next(struct lines *l, struct line *ret)
 {
     size_t searched = 0;
@@ -88,13 +95,14 @@ int lines_next(struct lines *l, struct line *ret)
         } else {
             const size_t have = l->end - l->start;
             const char *feed = memchr(l->data + l->start + searched, '\n', have - searched);
-            const size_t len = feed ? (size_t)(feed - (l->data + l->start)) : have;
+            const size_t end = feed ? (size_t)(feed - (l->data + l->start)) : have;
+            const size_t len = text_of(l, end, feed);
             if (len > l->line_max) {
                 hand_out(l, l->line_max, l->line_max, true, ret);
                 return 1;
             }
             if (feed) {
-                hand_out(l, len, len + 1, false, ret);
+                hand_out(l, len, end + 1, false, ret);
                 return 1;
             }
             if (l->eof) {
@@ -110,4 +118,3 @@ int lines_next(struct lines *l, struct line *ret)
             return r;
     }
 }
-

@@ -20,7 +20,7 @@ struct lines {
 };
 
 struct line {
-    const char *data; /* without the line feed; valid until the next call */
+    const char *data; /* without its end, LF or CR LF; valid until the next call */
     size_t len;
     bool is_cut;
 };

@@ -10,8 +10,9 @@
 static const char help[] =
     "Usage: fapilog-cat [OPTION]... [FILE]...\n"
     "\n"
-    "Logs each line of the files (or of standard input) as one record, empty lines too. Waits for room in\n"
-    "the ring while a collector is alive; without one, what does not fit is dropped and counted.\n"
+    "Logs each line of the files (or of standard input) as one record, empty lines too. Lines end in LF\n"
+    "or CR LF. Waits for room in the ring while a collector is alive; without one, what does not fit is\n"
+    "dropped and counted.\n"
     "\n"
     "  --rings DIR      ring directory (default: $FAPILOG_RING_DIR, else /run/fapilog/<uid>, ...)\n"
     "  --service NAME   service of the records (default: fapilog-cat)\n"
