@@ -151,26 +151,33 @@ def what_is_wrong_is_status_1_with_its_place():
 
 
 def a_pipe_is_waited_for_and_read_once():
-    with Place() as place:
+    with Place() as place, open(place.file("said"), "w+", encoding="utf-8") as said:
         reader, writer = os.pipe()
         name = f"/dev/fd/{reader}"
-        with subprocess.Popen([COLLECTOR, "--config", name, "--rings", place.rings], pass_fds=(reader,), env=environment(None),
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
-            def has_opened_it():
-                try:
-                    links = [os.readlink(x) for x in glob.glob(f"/proc/{p.pid}/fd/*")]
-                except OSError: # one was closed meanwhile
-                    return False
-                return p.poll() is not None or links.count(os.readlink(f"/proc/self/fd/{reader}")) == 2
-            wait_for("the pipe is opened", has_opened_it)
-            os.write(writer, b"sinks: {late: 'console:'}\n")
-            os.close(writer)
-            check("sinks late (console)" in (said := p.stderr.readline()), said)
-            p.send_signal(signal.SIGHUP)
-            check(f"configuration not taken over: {name}: is a pipe" in (said := p.stderr.readline()), said)
-            p.send_signal(signal.SIGTERM)
-            check(p.wait(timeout=30) == 0, f"ended with {p.returncode}")
+        p = place.start([COLLECTOR, "--config", name, "--rings", place.rings], pass_fds=(reader,), stderr=said)
+
+        def has_opened_it():
+            try:
+                links = [os.readlink(x) for x in glob.glob(f"/proc/{p.pid}/fd/*")]
+            except OSError: # one was closed meanwhile
+                return False
+            return p.poll() is not None or links.count(os.readlink(f"/proc/self/fd/{reader}")) == 2
+
+        def says(words):
+            wait_for(f"'{words}' is said", lambda: said.seek(0) or words in said.read() or p.poll() is not None, seconds=10)
+            said.seek(0)
+            check(words in (all_of_it := said.read()), f"'{words}' is not in: {all_of_it}")
+
+        wait_for("the pipe is opened", has_opened_it, seconds=10)
         os.close(reader)
+        if p.poll() is None:
+            os.write(writer, b"sinks: {late: 'console:'}\n")
+        os.close(writer)
+        says("sinks late (console)")
+        p.send_signal(signal.SIGHUP)
+        says(f"configuration not taken over: {name}: is a pipe")
+        p.send_signal(signal.SIGTERM)
+        check(p.wait(timeout=30) == 0, f"ended with {p.returncode}")
 
 
 def a_dsn_that_libpq_cannot_read_is_refused_and_not_shown():
