@@ -1,9 +1,11 @@
 /* Files that were read before a privilege was given up. Where the test is root it becomes another user on the way. */
+#include "lib/base/fd_io.h"
 #include "lib/base/keep.h"
 #include "lib/base/opt_secret.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -114,6 +116,93 @@ static void a_secret_is_read_as_root_and_used_as_somebody(void **state)
     in_a_child(use_what_was_kept);
 }
 
+/* What somebody writes into the pipe each time that it is waited for; nothing more: it is never closed. */
+static struct {
+    int reader, writer, polls;
+    const char *const *pieces;
+} late = { -1, -1, 0, NULL };
+
+/* In place of the one of libc: here it is known for certain that somebody waits. */
+int poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+    assert_int_equal(count, 1);
+    assert_int_equal(fds->events, POLLIN);
+    assert_int_equal(timeout_ms, FD_PIPE_WAIT_MS);
+    late.polls++;
+    if (!late.pieces)
+        return 0; /* the time is over */
+    if (*late.pieces) {
+        assert_int_equal(write(late.writer, *late.pieces, strlen(*late.pieces)), (ssize_t)strlen(*late.pieces));
+        late.pieces++;
+    } else {
+        assert_int_equal(close(late.writer), 0);
+    }
+    return ppoll(fds, count, &(struct timespec){ .tv_sec = FD_PIPE_WAIT_MS / 1000 }, NULL);
+}
+
+static const char *late_pipe(const char *const *pieces)
+{
+    static char name[32];
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    late.reader = ends[0];
+    late.writer = ends[1];
+    late.polls = 0;
+    late.pieces = pieces;
+    (void)snprintf(name, sizeof name, "/dev/fd/%d", late.reader);
+    return name;
+}
+
+static const char *const two_pieces[] = { "open", "sesame\n", NULL };
+
+static void a_secret_from_a_pipe_is_waited_for_to_its_end(void **state)
+{
+    (void)state;
+    char *secret = NULL;
+    struct err e = { 0 };
+    if (opt_reference(OPT_FROM_FILE, late_pipe(two_pieces), &secret, &e) < 0)
+        fail_msg("%s", e.text);
+    assert_string_equal(secret, "opensesame");
+    assert_int_equal(late.polls, 3); /* the last time for the end */
+    free(secret);
+    (void)close(late.reader);
+}
+
+static void keep_a_pipe(void)
+{
+    char data[32];
+    struct err e = { 0 };
+    const char *const name = late_pipe(two_pieces);
+    if (keep_file(name, &e) < 0)
+        fail_msg("%s", e.text);
+    assert_int_equal(late.polls, 3);
+    const int fd = keep_open(name);
+    assert_int_equal(read(fd, data, sizeof data), 11);
+    assert_memory_equal(data, "opensesame\n", 11);
+}
+
+static void what_is_kept_of_a_pipe_is_waited_for_to_its_end(void **state)
+{
+    (void)state;
+    in_a_child(keep_a_pipe);
+}
+
+static void a_pipe_that_nobody_writes_into_is_given_up(void **state)
+{
+    (void)state;
+    char *secret = NULL;
+    struct err e = { 0 };
+    const char *name = late_pipe(NULL);
+    assert_int_equal(opt_reference(OPT_FROM_FILE, name, &secret, &e), -ETIME);
+    assert_non_null(strstr(e.text, "cannot be read: "));
+    assert_int_equal(late.polls, 1);
+    assert_int_equal(keep_file(name, &e), -ETIME);
+    assert_non_null(strstr(e.text, "cannot be kept: "));
+    assert_int_equal(late.polls, 2);
+    (void)close(late.reader);
+    (void)close(late.writer);
+}
+
 static void reach_the_limits(void)
 {
     struct err e = { 0 };
@@ -158,6 +247,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_secret_is_read_as_root_and_used_as_somebody),
+        cmocka_unit_test(a_secret_from_a_pipe_is_waited_for_to_its_end),
+        cmocka_unit_test(what_is_kept_of_a_pipe_is_waited_for_to_its_end),
+        cmocka_unit_test(a_pipe_that_nobody_writes_into_is_given_up),
         cmocka_unit_test(limits_are_told),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
