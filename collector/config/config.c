@@ -26,6 +26,10 @@ static int read_file(struct build *b, struct err *e)
     const int r = tree_read(path, &b->file, e);
     if (r < 0)
         return err_wrap(e, r, "configuration file of %s", b->args->file ? "--config" : "FAPILOG_CONFIG");
+    b->c->is_file_empty = tree_is_empty(b->file);
+    if (b->c->is_file_empty && b->args->refuses_empty_file)
+        return err_set(e, -ENODATA, "%s: is empty, as one that is being written; where nothing is to be set, write {}",
+                       path);
     sources_set(b->c, "", "config", b->args->file ? "--config" : "FAPILOG_CONFIG");
     return take_text(&b->c->file, path, e);
 }

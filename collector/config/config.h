@@ -31,6 +31,7 @@ struct config_args {
     unsigned sinks_count;
     const char *set[CONFIG_SETS_MAX]; /* KEY=VALUE */
     unsigned sets_count;
+    bool refuses_empty_file; /* a reload: somebody may be about to write it */
     /* Called when there is a setting `user`, before anything foreign (plug-ins) is loaded: `look` is the configuration
      * without them. NULL: nobody is to be called, as in a reload. */
     int (*enter)(void *arg, const struct config *look, struct err *e);
@@ -41,6 +42,7 @@ struct config_sources;
 
 struct config {
     char *preset, *file; /* NULL: none */
+    bool is_file_empty; /* see tree_is_empty() */
     struct settings settings;
     struct level_setting level[FAPILOG_LEVEL_RULES_MAX];
     unsigned levels_count;

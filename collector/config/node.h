@@ -31,6 +31,7 @@ int tree_parse(const char *text, size_t len, const char *source, struct tree **r
 int tree_read(const char *path, struct tree **ret, struct err *e); /* the file's name becomes the source */
 void tree_free(struct tree *t); /* NULL allowed */
 const struct node *tree_root(const struct tree *t);
+bool tree_is_empty(const struct tree *t); /* nothing but comments; {} is a map that somebody has written */
 
 /* NULL: not there. */
 const struct node *node_get(const struct node *map, const char *key);

@@ -25,6 +25,7 @@ struct tree {
     char *source;
     const struct node *root;
     uint32_t count;
+    bool is_empty;
 };
 
 struct parse {
@@ -344,8 +345,10 @@ static int empty(struct parse *p)
 {
     struct owned *root = NULL;
     const int r = new_node(p, NODE_MAP, NULL, NULL, &root);
-    if (r == 0)
+    if (r == 0) {
         p->tree->root = &root->node;
+        p->tree->is_empty = true;
+    }
     return r;
 }
 
@@ -506,4 +509,9 @@ void tree_free(struct tree *t)
 const struct node *tree_root(const struct tree *t)
 {
     return t->root;
+}
+
+bool tree_is_empty(const struct tree *t)
+{
+    return t->is_empty;
 }

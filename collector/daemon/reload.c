@@ -96,6 +96,7 @@ static int load(struct daemon *d, struct config *ret, struct err *e)
     const struct privileges *p = &d->options->privileges;
     struct config_args args = d->options->args;
     args.enter = NULL;
+    args.refuses_empty_file = !d->config.is_file_empty;
     keep_tell(NULL, NULL);
     const int r = config_load(&args, ret, e);
     if (r == 0)

@@ -139,6 +139,38 @@ def the_same_ring_directory_may_be_named_otherwise():
         stop(collector)
 
 
+def a_file_that_has_become_empty_is_no_configuration():
+    with Place() as place:
+        def reloads(text, path, outcome):
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
+            collector.send_signal(signal.SIGHUP)
+            said = read_stderr(collector, "taken over")
+            check(outcome in said, f"{text!r}: {said}")
+
+        path = configure(place, ("log", ""))
+        collector = place.start([COLLECTOR, "--config", path], env={"FAPILOG_RING_DIR": place.rings})
+        place.wait_ready(collector)
+        for text in "", "# where\n", "---\n", "~\n":
+            reloads(text, path, f"configuration not taken over: {path}: is empty, as one that is being written; where nothing is "
+                    "to be set, write {}")
+        place.load_done("--records", 10)
+        wait_for("the sink is still there", lambda: line_count(place.file()) >= 10)
+        reloads("{}\n", path, "sinks added: console; sinks removed: log")
+        reloads("", path, "configuration not taken over")
+        stop(collector)
+    with Place() as place: # nothing is lost where there was nothing
+        path = os.path.join(place.path, "nothing.yaml")
+        with open(path, "w", encoding="utf-8"):
+            pass
+        collector = place.start([COLLECTOR, "--config", path, "--sink", place.uri()], env={"FAPILOG_RING_DIR": place.rings})
+        place.wait_ready(collector)
+        reloads("", path, "configuration taken over")
+        reloads("flush_interval: 50ms", path, "settings changed: flush_interval")
+        reloads("", path, "configuration not taken over")
+        stop(collector)
+
+
 def stages_change_under_load():
     """Each chain masks another field and adds another word: a record treated by the one before would show."""
     def chain(word, field):
@@ -202,5 +234,5 @@ def a_signal_during_a_reload_is_followed_by_another_reload():
 
 if __name__ == "__main__":
     sys.exit(run([sinks_come_and_go_under_load, stages_change_under_load, other_options_of_a_sink_take_effect_and_it_goes_on,
-                  what_is_wrong_changes_nothing, the_same_ring_directory_may_be_named_otherwise,
-                  a_signal_during_a_reload_is_followed_by_another_reload]))
+                  what_is_wrong_changes_nothing, a_file_that_has_become_empty_is_no_configuration,
+                  the_same_ring_directory_may_be_named_otherwise, a_signal_during_a_reload_is_followed_by_another_reload]))
