@@ -156,24 +156,47 @@ int reader_next(struct reader *r, struct fapilog_record *ret, struct err *e)
 
 /* ---- files and directories ---- */
 
-/* Files are renamed while they are followed: a ring to .dead, when it is delivered. An inode number
- * alone may soon be another file's. */
-static bool is_same_file(const char *path, const char *other, bool same_inode)
+/* Files are renamed while they are followed: a ring to .dead, when it is delivered. */
+static bool is_same_stem(const char *path, const char *other)
 {
     const char *dot = strrchr(path, '.'), *other_dot = strrchr(other, '.');
     const size_t stem = dot ? (size_t)(dot - path) : 0;
-    return same_inode && other_dot && stem == (size_t)(other_dot - other) && memcmp(path, other, stem) == 0;
+    return other_dot && stem == (size_t)(other_dot - other) && memcmp(path, other, stem) == 0;
+}
+
+/* The ring by its inode number, which nobody else gets while it is open; that of one that was closed may soon be
+ * another file's, and `path` (NULL: none) has to be right, too. */
+static struct reader_segment *segment_find(const struct reader *r, const struct stat *st, const char *path)
+{
+    for (size_t i = 0; i < r->segments_count; i++) {
+        struct reader_segment *s = r->segments[i];
+        if (s->dev == st->st_dev && s->ino == st->st_ino && (s->seg || (path && is_same_stem(s->path, path))))
+            return s;
+    }
+    return NULL;
 }
 
 static bool is_known(struct reader *r, const char *path, const struct stat *st)
 {
-    for (size_t i = 0; i < r->segments_count; i++) {
-        struct reader_segment *s = r->segments[i];
-        if (is_same_file(s->path, path, s->dev == st->st_dev && s->ino == st->st_ino))
-            return s->seen = true;
-    }
-    struct reader_native *n = reader_native_find(r, st->st_dev, st->st_ino);
-    return n && (n->seen = true); /* it is open: nobody else gets its number */
+    struct reader_segment *s = segment_find(r, st, path);
+    struct reader_native *n = s ? NULL : reader_native_find(r, st->st_dev, st->st_ino);
+    if (s)
+        s->seen = true;
+    if (n)
+        n->seen = true; /* it is open, like a ring */
+    return s || n;
+}
+
+/* Named a second time, or found in a directory that was named before it. */
+static bool is_named_again(struct reader *r, const struct stat *st)
+{
+    struct reader_segment *s = segment_find(r, st, NULL);
+    struct reader_native *n = s ? NULL : reader_native_find(r, st->st_dev, st->st_ino);
+    if (s)
+        s->named = s->seen = true;
+    if (n)
+        n->named = n->seen = true;
+    return s || n;
 }
 
 static bool has_suffix(const char *name, const char *suffix)
@@ -312,8 +335,14 @@ static int path_keep(char ***paths, size_t *count, const char *path, struct err 
     return 0;
 }
 
-static int dir_add(struct reader *r, const char *path, struct err *e)
+/* Once, however often it is named. */
+static int dir_add(struct reader *r, const char *path, const struct stat *st, struct err *e)
 {
+    for (size_t i = 0; i < r->dirs_count; i++) {
+        struct stat other;
+        if (stat(r->dirs[i], &other) == 0 && other.st_dev == st->st_dev && other.st_ino == st->st_ino)
+            return 0;
+    }
     const int n = path_keep(&r->dirs, &r->dirs_count, path, e);
     return n < 0 ? n : dir_scan(r, path, false, e);
 }
@@ -330,16 +359,18 @@ int reader_add(struct reader *r, const char *path, struct err *e)
     if (stat(path, &st) < 0)
         return err_sys(e, -errno, "%s", path);
     if (S_ISDIR(st.st_mode))
-        return dir_add(r, path, e);
+        return dir_add(r, path, &st, e);
     auto_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
+    if (fd < 0 || fstat(fd, &st) < 0)
         return err_sys(e, -errno, "%s", path);
-    const bool is_ours = is_native_name(path) && S_ISREG(st.st_mode);
+    const bool is_ours = is_native_name(path) && S_ISREG(st.st_mode), is_known_file = is_named_again(r, &st);
     if (!is_native(fd) && !is_ours)
-        return reader_segment_add_fd(r, take_fd(fd), path, e);
+        return is_known_file ? 0 : reader_segment_add_fd(r, take_fd(fd), path, e);
     const int n = path_keep(&r->names, &r->names_count, path, e);
-    if (n < 0 || !is_empty_yet(fd))
-        return n < 0 ? n : reader_native_add_fd(r, take_fd(fd), path, true, e);
+    if (n < 0 || is_known_file)
+        return n;
+    if (!is_empty_yet(fd))
+        return reader_native_add_fd(r, take_fd(fd), path, true, e);
     reader_warn(r, "%s is empty: nothing has been written to it yet", path);
     return 0;
 }

@@ -39,7 +39,8 @@ int reader_new(struct reader **ret, reader_warn_func *warn, void *warn_arg, stru
 void reader_free(struct reader *r);
 
 /* A segment, a native file, or a directory: of segments (watched by reader_refresh()) and of native
- * files. Files inside a directory that cannot be read are warned of; a path given by name is an error. */
+ * files. Files inside a directory that cannot be read are warned of; a path given by name is an error.
+ * What is named twice, by whatever names, is read once. */
 int reader_add(struct reader *r, const char *path, struct err *e);
 
 /* Looks for new segments only, and lets go of dead ones that are read to their end. */

@@ -185,6 +185,36 @@ static void the_ring_directory_and_single_files_are_read_alike(void **state)
     builder_done(&b);
 }
 
+static unsigned lines_of(const char *const *args)
+{
+    struct child c;
+    if (run(&c, args) != 0)
+        fail_msg("%s", buf_cstr(&c.err_text));
+    const unsigned n = lines(&c);
+    child_done(&c);
+    return n;
+}
+#define LINES_OF(...) lines_of((const char *const[]){__VA_ARGS__, NULL})
+
+static void what_is_named_twice_is_read_once(void **state)
+{
+    (void)state;
+    struct segment_builder b;
+    char ring[PATH_MAX + 16], link[PATH_MAX + 16], around[PATH_MAX + 16];
+    sample("1-1.ring", &b);
+    (void)snprintf(ring, sizeof ring, "%s/1-1.ring", dir);
+    (void)snprintf(link, sizeof link, "%s/2-2.ring", dir);
+    (void)snprintf(around, sizeof around, "%s/./.", dir);
+    assert_int_equal(LINES_OF("--format=json", "--rings", dir, dir), 6);
+    assert_int_equal(LINES_OF("--format=json", dir, around), 6);
+    assert_int_equal(LINES_OF("--format=json", dir, ring), 6);
+    assert_int_equal(LINES_OF("--format=json", ring, around, ring), 6);
+    assert_int_equal(LINES_OF("--verify", ring, around, dir), 1);
+    assert_int_equal(linkat(AT_FDCWD, ring, AT_FDCWD, link, 0), 0);
+    assert_int_equal(LINES_OF("--format=json"), 6);
+    builder_done(&b);
+}
+
 static void nothing_is_written_to_a_ring(void **state)
 {
     (void)state;
@@ -822,7 +852,8 @@ int main(int argc, char **argv)
     program = argv[1];
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        T(the_ring_directory_and_single_files_are_read_alike), T(nothing_is_written_to_a_ring),
+        T(the_ring_directory_and_single_files_are_read_alike), T(what_is_named_twice_is_read_once),
+        T(nothing_is_written_to_a_ring),
         T(records_of_all_lanes_and_processes_come_in_order_of_time), T(filters_leave_what_they_name),
         T(last_shows_the_youngest_of_what_is_selected), T(pretty_lines_of_several_processes_say_whose_they_are),
         T(an_empty_answer_says_why), T(a_key_that_no_record_has_is_named),

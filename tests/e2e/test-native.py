@@ -231,6 +231,9 @@ def archives_with_numbers_are_shown_with_their_live_file():
         lines = dump(place, "--format", "json")
         check([r["n"] for r in lines] == list(range(written)), f"{len(lines)} of {written} in {archives} archives")
         check(len(dump(place, "--stats", "--format", "json")) == archives + 1, "--stats leaves out archives")
+        twice, _ = place.start([DUMP, "--format", "json", place.file("log.fnl"), place.out, place.file("log.fnl.1"),
+                                place.file("log.fnl")]).communicate(timeout=60)
+        check(twice.count("\n") == written, f"files that are named twice: {twice.count(chr(10))} of {written}")
 
 
 def shown_in(path):
