@@ -224,6 +224,11 @@ static bool is_native_name(const char *name)
     return has_suffix(name, native_suffix);
 }
 
+bool reader_is_name(const char *name)
+{
+    return name[0] != '.' && (is_segment_name(name) || is_native_name(name));
+}
+
 /* A sink whose path is a file opens it before there is a record. */
 static bool is_empty_yet(int fd)
 {
@@ -307,7 +312,7 @@ static int dir_scan(struct reader *r, const char *dir, bool quiet, struct err *e
         char path[PATH_MAX];
         const char *name = entry->d_name;
         seen.packed += is_packed_name(name);
-        if (name[0] == '.' || (!is_segment_name(name) && !is_native_name(name)))
+        if (!reader_is_name(name))
             continue;
         const bool fits = (size_t)snprintf(path, sizeof path, "%s/%s", dir, name) < sizeof path;
         if (!fits && !quiet)

@@ -43,6 +43,9 @@ void reader_free(struct reader *r);
  * What is named twice, by whatever names, is read once. */
 int reader_add(struct reader *r, const char *path, struct err *e);
 
+/* Whether a file of this name in a directory is read. */
+bool reader_is_name(const char *name);
+
 /* Looks for new segments only, and lets go of dead ones that are read to their end. */
 int reader_rescan(struct reader *r, struct err *e);
 

@@ -170,6 +170,8 @@ static void directories_of_all_sinks_are_read_one_after_the_other(void **state)
     (void)close(fd);
     assert_int_equal(run("--stats", "spool"), 0);
     assert_non_null(strstr(out, "no rings and no native files in"));
+    assert_int_equal(run("--verify", "spool"), 1);
+    assert_non_null(strstr(out, "nothing to check"));
 }
 
 /* As long as every server takes what it gets. */

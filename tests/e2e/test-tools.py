@@ -213,6 +213,25 @@ def what_cannot_be_written_is_status_1():
             check("write to stdout: No space left on device" in r.err.decode(), f"{argv}: {r.err}")
 
 
+def a_directory_with_nothing_to_check_is_no_good_news():
+    def verdict(status, said, *args):
+        r = execute([DUMP, "--verify", *args], env={"FAPILOG_RING_DIR": place.rings}, status=status)
+        check(said in r.text(), f"{args}: no '{said}' in {r.text()}")
+        return r
+
+    with Place() as place:
+        open(place.file("log.jsonl"), "w", encoding="utf-8").close()
+        said = "fapilog-dump: nothing to check: no rings and no native files in "
+        verdict(1, said + place.rings + "; rings of other users")
+        for args in [place.out], ["--rings", place.out]:
+            check(not verdict(1, f"{said}{place.out}\n", *args).out, "a verdict on nothing")
+        cat(place, b"line\n")
+        r = verdict(1, f"{said}{place.out}\n", place.rings, place.out) # one that is good hides no other one
+        check(b": good, 1 records" in r.out, f"{r.out}")
+        drained(place) # the process has ended, and its ring is gone
+        check(not rings(place) and not verdict(0, f"{place.rings}: empty\n").err, "a ring directory without rings")
+
+
 def a_misspelt_variable_of_the_ring_directory_is_told_by_each():
     with Place() as place:
         commands = {"fapilog-dump": [DUMP], "fapilog": [CAT], "fapilog-collector": [COLLECTOR, "--check", "--sink", place.uri()]}
@@ -325,6 +344,7 @@ if __name__ == "__main__":
         manual_page_and_help_name_every_preset,
         a_closed_standard_stream_is_no_place_for_records,
         what_cannot_be_written_is_status_1,
+        a_directory_with_nothing_to_check_is_no_good_news,
         a_misspelt_variable_of_the_ring_directory_is_told_by_each,
         a_symbolic_link_is_called_by_its_name,
         a_stream_that_does_not_wait_gets_all,

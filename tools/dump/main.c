@@ -222,6 +222,12 @@ static int check_any(const struct options *o, const struct reader *r, struct err
     return o->follow || read || !t.refused ? 0 : err_set(e, -EBADMSG, "nothing there can be read");
 }
 
+static int verdicts(const struct options *o, struct reader *r, struct err *e)
+{
+    const int missing = sources_check(o, e), n = verify(r, e);
+    return n < 0 ? n : missing;
+}
+
 static int run(const struct options *o, struct err *e)
 {
     struct reader *r;
@@ -238,7 +244,7 @@ static int run(const struct options *o, struct err *e)
     if (n >= 0) {
         follow_init();
         if (o->verify)
-            n = verify(r, e);
+            n = verdicts(o, r, e);
         else if (o->stats)
             n = stats(o, r, e);
         else
@@ -246,10 +252,10 @@ static int run(const struct options *o, struct err *e)
     }
     if (n >= 0)
         n = check_any(o, r, e);
-    if (n >= 0)
+    if (n >= 0 && !o->verify) { /* of which the verdicts tell themselves */
         emptiness_tell(o, r);
-    if (n >= 0 && !o->verify)
         losses_report(r);
+    }
     reader_free(r);
     return n;
 }

@@ -34,7 +34,8 @@ static const char help_text[] =
     "  --last N, -n N    the last N of them; with --follow, and then what comes\n"
     "  --stats           a table of processes and lanes, with what they have lost,\n"
     "                    instead of records\n"
-    "  --verify          check all structures; exit 1 when something is damaged\n"
+    "  --verify          check all structures; exit 1 when something is damaged, or a\n"
+    "                    directory holds nothing to check\n"
     "  --help, -h        this text\n"
     "  --version         the version\n"
     "\n"
@@ -49,7 +50,7 @@ static const char help_text[] =
     "      the state_dir of fapilog-collector --check with the collector's options\n"
     "  fapilog-dump STATE/dead                     what servers refused, and why\n"
     "\n"
-    "Exit codes: 0 done, 1 failed or damage found, 2 wrong usage.\n";
+    "Exit codes: 0 done, 1 failed, damage found, or nothing to check, 2 wrong usage.\n";
 
 void options_help(void)
 {

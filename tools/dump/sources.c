@@ -3,12 +3,18 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/edit_distance.h"
 #include "lib/ring/ringdir.h"
+#include "tools/dump/safe_text.h"
+
+#include <fapilog/abi.h>
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* What is typed for a path at night. */
@@ -62,6 +68,48 @@ static void look_for_misspelt(void)
         if (strcmp(name, variable) != 0 && edit_distance(name, variable) <= NEAR)
             (void)fprintf(stderr, "fapilog-dump: %s has no effect; did you mean %s?\n", name, variable);
     }
+}
+
+static bool holds_any(const char *path)
+{
+    auto_dir dir = opendir(path);
+    bool any = !dir; /* which was told already */
+    for (const struct dirent *d; !any && (d = readdir(dir)) != NULL;)
+        any = reader_is_name(d->d_name);
+    return any;
+}
+
+/* 0, also of what is no directory. */
+static int dir_check(const char *path, const char *others)
+{
+    char lock[PATH_MAX];
+    struct stat st;
+    safe_path text;
+    if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode) || holds_any(path))
+        return 0;
+    if (snprintf(lock, sizeof lock, "%s/" FAPILOG_COLLECTOR_LOCK, path) < (int)sizeof lock && stat(lock, &st) == 0) {
+        printf("%s: empty\n", safe_clean_path(path, text));
+        return 0;
+    }
+    (void)fprintf(stderr, "fapilog-dump: nothing to check: no rings and no native files in %s%s\n", path, others);
+    return -ENOENT;
+}
+
+int sources_check(const struct options *o, struct err *e)
+{
+    struct ringdir dir;
+    int r = 0;
+    for (int i = 0; i < o->paths_count; i++) {
+        const int n = dir_check(o->paths[i], "");
+        r = n < 0 ? n : r;
+    }
+    if ((!o->paths_count || o->rings) && ringdir_choose(&dir, o->rings, NULL) == 0) {
+        const int n = dir_check(dir.path, o->rings ? "" : SOURCES_OTHERS);
+        r = n < 0 ? n : r;
+    }
+    if (fflush(stdout) != 0 && errno != EPIPE)
+        return err_sys(e, -errno, "write to stdout");
+    return r;
 }
 
 int sources_add(struct reader *r, const struct options *o, struct err *e)
