@@ -73,6 +73,9 @@ int http_errno(CURLcode code, long os_errno, bool is_sent);
 /* Who a request for this URL is connected to, without credentials: "HOST port PORT", "the proxy HOST port PORT", with
  * the variable of the environment that has it behind it, or a path. True: a proxy. */
 bool http_name_peer(const struct http_peer *p, const char *url, char *ret, size_t size);
+/* Whether the host of the URL is an address of IPv6 that no_proxy has: curl 7.88 would not see it in a network
+ * (fd00::/8), nor written otherwise (0:0::1, [::1]). */
+bool http_is_exempt(const char *url);
 /* What a proxy's answer to CONNECT means. 0: nothing; else what went wrong, explained in q->reason. */
 int http_proxy_error(struct http_request *q, long connect_status);
 /* Whether its value is nothing to be shown, by its name. */

@@ -1,5 +1,6 @@
 /* http_proxy.c - who a request is connected to, for people. Which proxy the environment has for a URL is curl's
- * decision, and it does not tell (before 8.7 not even whether there was one): its rules once more. */
+ * decision, and it does not tell (before 8.7 not even whether there was one): its rules once more. Addresses of IPv6
+ * are decided here alone: curl finds them in no_proxy only in the very form that it writes itself. */
 #include "collector/net/http_private.h"
 
 #include <arpa/inet.h>
@@ -38,18 +39,26 @@ static bool has_prefix(const unsigned char *a, const unsigned char *b, unsigned 
     return memcmp(a, b, whole) == 0 && (!rest || !((a[whole] ^ b[whole]) >> (BYTE_BITS - rest)));
 }
 
-/* An address, or one with the bits of its network: 10.0.0.0/8; curl takes /0 for none. */
+/* As in a URL: [fd00::1]. */
+static struct part without_brackets(struct part address)
+{
+    const bool has = address.len > 2 && address.at[0] == '[' && address.at[address.len - 1] == ']';
+    return has ? (struct part){address.at + 1, address.len - 2} : address;
+}
+
+/* An address, or one with the bits of its network: 10.0.0.0/8, fd00::/8; curl takes /0 for none. */
 static bool is_address_of(int family, const unsigned char *address, struct part rule)
 {
     const unsigned most = family == AF_INET ? 32 : 128;
     char text[INET6_ADDRSTRLEN];
     unsigned char network[16];
     const char *slash = memchr(rule.at, '/', rule.len);
-    const size_t len = slash ? (size_t)(slash - rule.at) : rule.len;
+    const struct part written = {rule.at, slash ? (size_t)(slash - rule.at) : rule.len};
+    const struct part bare = family == AF_INET6 ? without_brackets(written) : written;
     const unsigned long given = slash ? strtoul(slash + 1, NULL, 10) : most, bits = given ? given : most;
-    if (len >= sizeof text || bits > most)
+    if (bare.len >= sizeof text || bits > most)
         return false;
-    (void)snprintf(text, sizeof text, "%.*s", (int)len, rule.at);
+    (void)snprintf(text, sizeof text, "%.*s", (int)bare.len, bare.at);
     return inet_pton(family, text, network) == 1 && has_prefix(address, network, (unsigned)bits);
 }
 
@@ -89,13 +98,18 @@ static const char *from_environment(const char *const *names, const char **ret_n
     return NULL;
 }
 
+static bool is_exempt(const char *host)
+{
+    static const char *const variables[] = {"no_proxy", "NO_PROXY", NULL};
+    const char *ignored, *rules = from_environment(variables, &ignored);
+    return rules && is_reached_directly(host, rules);
+}
+
 static const char *proxy_of_environment(const char *scheme, const char *host, const char **ret_name)
 {
-    static const char *const exempt[] = {"no_proxy", "NO_PROXY", NULL};
     static const char *const plain[] = {"http_proxy", "all_proxy", "ALL_PROXY", NULL};
     static const char *const tls[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", NULL};
-    const char *rules = from_environment(exempt, ret_name);
-    if (rules && is_reached_directly(host, rules))
+    if (is_exempt(host))
         return NULL;
     return from_environment(strcasecmp(scheme, "https") == 0 ? tls : plain, ret_name);
 }
@@ -141,6 +155,21 @@ static const char *proxy_for(CURLU *u, const char **ret_variable)
     curl_free(scheme);
     curl_free(host);
     return proxy;
+}
+
+bool http_is_exempt(const char *url)
+{
+    char *host = NULL;
+    bool is = false;
+    if (!strchr(url, '[')) /* and that is most of them */
+        return false;
+    CURLU *u = curl_url();
+    if (u && curl_url_set(u, CURLUPART_URL, url, CURLU_GUESS_SCHEME) == CURLUE_OK &&
+        curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK)
+        is = host[0] == '[' && is_exempt(host);
+    curl_free(host);
+    curl_url_cleanup(u);
+    return is;
 }
 
 bool http_name_peer(const struct http_peer *p, const char *url, char *ret, size_t size)

@@ -128,10 +128,14 @@ static int set_headers(struct http_call *c, bool is_elsewhere)
     return r;
 }
 
+/* "": none; NULL: what curl finds in the environment. */
+static CURLcode set_way(CURL *easy, const struct http_peer *p, const char *url)
+{
+    return curl_easy_setopt(easy, CURLOPT_PROXY, p && p->proxy ? p->proxy : http_is_exempt(url) ? "" : NULL);
+}
+
 static void set_proxy(CURL *easy, const struct http_peer *p)
 {
-    if (p->proxy)
-        (void)curl_easy_setopt(easy, CURLOPT_PROXY, p->proxy);
     if (p->proxy_user)
         (void)curl_easy_setopt(easy, CURLOPT_PROXYUSERNAME, p->proxy_user);
     if (p->proxy_password)
@@ -228,7 +232,7 @@ static int set_up(struct http_call *c)
     (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(timeout_ms < 86400000 ? timeout_ms : 86400000));
     set_peer(easy, q->peer ? q->peer : &defaults);
     set_body(c);
-    if (curl_easy_setopt(easy, CURLOPT_URL, q->url) != CURLE_OK)
+    if (curl_easy_setopt(easy, CURLOPT_URL, q->url) != CURLE_OK || set_way(easy, q->peer, q->url) != CURLE_OK)
         return -ENOMEM;
     return set_headers(c, false);
 }
@@ -273,8 +277,8 @@ static bool follow(struct http_call *c)
     (void)curl_multi_remove_handle(c->http->multi, c->easy);
     if (c->q->read)
         (void)c->q->read(c->q, NULL, 0);
-    if (curl_easy_setopt(c->easy, CURLOPT_URL, to) != CURLE_OK || set_headers(c, is_elsewhere) < 0 ||
-        curl_multi_add_handle(c->http->multi, c->easy) != CURLM_OK)
+    if (set_way(c->easy, p, to) != CURLE_OK || curl_easy_setopt(c->easy, CURLOPT_URL, to) != CURLE_OK ||
+        set_headers(c, is_elsewhere) < 0 || curl_multi_add_handle(c->http->multi, c->easy) != CURLM_OK)
         http_call_abort(c, -ENOMEM, "out of memory", "");
     return true;
 }

@@ -86,12 +86,12 @@ static void it_is_the_one_that_curl_takes(void **state)
 {
     static const char *const hosts[] = {
         "logs.none.slow.test", "none.slow.test", "xnone.slow.test", "logs.none.slow.test.", "LOGS.none.SLOW.test",
-        "127.0.0.9", "127.1.0.9", "[::1]",
+        "127.0.0.9", "127.1.0.9", "[::1]", "[0:0::1]",
     };
     static const char *const rules[] = {
         "", "*", "none.slow.test", ".none.slow.test", "none.slow.test.", "a, logs.none.slow.test",
         "a logs.none.slow.test", ",,", "slow.test,127.0.0.9", "127.0.0.0/24", "127.0.0.0/8", "127.0.0.8/31",
-        "127.0.0.0/15", "::1", "127.0.0", ".", "none", "*.slow.test", "127.0.0.9/33", "0.0.0.0/0",
+        "127.0.0.0/15", "::1", "127.0.0", ".", "none", "*.slow.test", "127.0.0.9/33", "0.0.0.0/0", "::/1", "0::1",
     };
     struct http_server *s = http_server_start(answer, NULL, NULL);
     unsigned direct = 0, asked = 0;
@@ -114,7 +114,66 @@ static void it_is_the_one_that_curl_takes(void **state)
         }
     }
     assert_in_range(direct, 30, 100);
-    assert_in_range(asked, 30, 150);
+    assert_in_range(asked, 30, 250);
+    http_server_stop(s);
+}
+
+static void addresses_of_ipv6_are_reached_directly_in_any_form(void **state)
+{
+    static const struct { const char *rules, *host; bool is_direct; } rows[] = {
+        {"::1", "[::1]", true}, {"0:0::1", "[::1]", true}, {"[::1]", "[::1]", true}, {"::1", "[0:0:0::1]", true},
+        {"::/1", "[::1]", true}, {"::/127", "[::1]", true}, {"[::]/8", "[::1]", true},
+        {"a,fd00::/8 ::1", "[::1]", true}, {"::ffff:127.0.0.0/104", "[::ffff:7f00:9]", true},
+        {"FE80::1", "[fe80::1%25lo]", true}, {"*", "[::1]", true},
+        {"::2/127", "[::1]", false}, {"::/128", "[::1]", false}, {"::/129", "[::1]", false},
+        {"fd00::/8", "[::1]", false}, {"[::1", "[::1]", false}, {"[]", "[::1]", false}, {"1", "[::1]", false},
+        {"127.0.0.0/8", "[::ffff:7f00:9]", false}, {"[127.0.0.9]", "127.0.0.9", false},
+    };
+    struct http_server *s = http_server_start(answer, NULL, NULL);
+    char proxy[100], url[100], where[200];
+    (void)state;
+    (void)snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", http_server_port(s));
+    assert_int_equal(setenv("http_proxy", proxy, 1), 0);
+    for (unsigned i = 0; i < ARRAY_COUNT(rows); i++) {
+        (void)snprintf(url, sizeof url, "http://%s:9/in", rows[i].host);
+        assert_int_equal(setenv("no_proxy", rows[i].rules, 1), 0);
+        if (is_asked(url) == rows[i].is_direct || http_name_peer(NULL, url, where, sizeof where) == rows[i].is_direct)
+            fail_msg("%s with no_proxy=%s: %s, %s", url, rows[i].rules, where, request.reason);
+    }
+    http_server_stop(s);
+}
+
+/* 307 to what follows `Location`, or 207 by a proxy and 208 without. */
+static enum http_server_then lead_around(void *arg, const struct http_server_request *q, struct buf *out)
+{
+    const bool is_begin = strstr(q->head, "/begin ");
+    http_server_respond(out, is_begin ? 307 : strstr(q->head, "POST http:") ? 207 : 208, is_begin ? arg : "", "");
+    return HTTP_SERVER_CLOSE;
+}
+
+static void each_step_of_a_redirect_has_its_own_way(void **state)
+{
+    const struct http_peer follows = {.redirects_max = 1};
+    char location[100], url[100];
+    const int probe = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    (void)state;
+    if (probe < 0)
+        skip();
+    (void)close(probe);
+    struct http_server *s = http_server_start(lead_around, location, NULL);
+    (void)snprintf(url, sizeof url, "http://127.0.0.1:%u", http_server_port(s));
+    assert_int_equal(setenv("http_proxy", url, 1), 0);
+    assert_int_equal(setenv("no_proxy", "::ffff:127.0.0.0/104", 1), 0);
+    for (unsigned is_direct_first = 0; is_direct_first < 2; is_direct_first++) {
+        static const char *const hosts[] = {"none.slow.test", "[::ffff:127.0.0.1]"};
+        (void)snprintf(url, sizeof url, "http://%s:%u/begin", hosts[is_direct_first], http_server_port(s));
+        (void)snprintf(location, sizeof location, "Location: http://%s:%u/end\r\n", hosts[!is_direct_first],
+                       http_server_port(s));
+        submit_to(&follows, url, 10 * NS_PER_S);
+        wait_done();
+        if (request.status != (is_direct_first ? 207 : 208))
+            fail_msg("%s, %s: %d, %s", url, location, request.status, request.reason);
+    }
     http_server_stop(s);
 }
 
@@ -269,6 +328,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(it_is_the_one_that_curl_takes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(addresses_of_ipv6_are_reached_directly_in_any_form, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(each_step_of_a_redirect_has_its_own_way, set_up, tear_down),
         cmocka_unit_test_setup_teardown(it_is_that_of_the_scheme_or_of_all, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_that_takes_no_connection_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_whose_name_is_not_found_in_time_is_named, set_up, tear_down),
