@@ -151,7 +151,7 @@ static void live(bool is_last)
 
 static const char *const points[] = {
     "spool-write", "cursor-base", "cursor-slot", "cursor-settle", "dead-written", "request-sent", "answered",
-    "spool-written", "journal-block", "journal-slot", "journal-release",
+    "spool-written", "journal-block", "journal-slot", "journal-release", "cursor-group", "cursor-whole",
 };
 
 static void life(bool is_last)

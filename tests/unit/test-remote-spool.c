@@ -194,6 +194,43 @@ static void what_was_acknowledged_is_not_sent_by_the_next_run(void **state)
         assert_int_equal(f->delivered[n], n >= 30 && n < 40 ? 2 : 1);
 }
 
+/* One request that nobody answers, and all others are. */
+static bool hang_on_the_first(struct fake *g, struct sink_request *q, struct sink_result *a)
+{
+    for (uint32_t i = 0; i < q->count; i++)
+        if (fake_number(q->entry[i]) == 0)
+            return false;
+    *a = (struct sink_result){ .outcome = SINK_DELIVERED };
+    (void)g;
+    return true;
+}
+
+static void what_is_delivered_beside_a_request_that_hangs_is_not_sent_again_after_a_kill(void **state)
+{
+    enum { SMALL_BLOCKS = 3 * (CURSOR_NEAR + CURSOR_FAR), IN_ONE = 2, ALL_OF_IT = SMALL_BLOCKS * IN_ONE };
+    static struct fake_ticket t[SMALL_BLOCKS];
+    (void)state;
+    memset(t, 0, sizeof t);
+    f->script = always_fail;
+    fake_option(f, "batch_size", "10");
+    start();
+    for (int i = 0; i < SMALL_BLOCKS; i++) {
+        fake_put(f, IN_ONE, 100, &t[i]);
+        remote_relieve(f->r);
+        fake_until(f, 0, t[i].settled);
+    }
+    fake_stop(f);
+    f->script = hang_on_the_first;
+    start();
+    fake_until(f, NS_PER_MS, fake_stats(f).spooled_records <= 10);
+    fake_stop(f);
+    f->script = NULL;
+    start();
+    fake_until(f, NS_PER_S, remote_is_idle(f->r, true));
+    for (int n = 0; n < ALL_OF_IT; n++)
+        assert_int_equal(f->delivered[n], 1);
+}
+
 /* rsyslog#5771: a lost queue state file loses the spool. */
 static void without_its_cursor_all_of_the_spool_is_sent_again(void **state)
 {
@@ -671,6 +708,7 @@ int main(void)
         cmocka_unit_test(a_second_run_delivers_what_the_first_has_spooled),
         cmocka_unit_test(small_files_and_blocks_are_sent_together),
         cmocka_unit_test(what_was_acknowledged_is_not_sent_by_the_next_run),
+        cmocka_unit_test(what_is_delivered_beside_a_request_that_hangs_is_not_sent_again_after_a_kill),
         cmocka_unit_test(without_its_cursor_all_of_the_spool_is_sent_again),
         cmocka_unit_test(a_cursor_that_could_not_be_made_is_made_later),
         cmocka_unit_test(the_oldest_files_are_given_up_for_room_and_counted),

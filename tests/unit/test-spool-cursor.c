@@ -119,6 +119,90 @@ static void a_block_that_comes_near_keeps_what_was_settled_when_it_was_far(void 
     assert_int_equal(cursor_unsettled(&c, BEHIND, RECORDS), 0);
 }
 
+static void blocks_that_are_done_are_kept_however_many_they_are(void **state)
+{
+    enum { MANY = 10 * CURSOR_FAR };
+    (void)state;
+    cursor_set_base(&c, 10);
+    for (uint64_t sequence = 11; sequence < MANY; sequence++) {
+        cursor_begin(&c, sequence);
+        for (uint32_t i = 0; i < RECORDS; i++)
+            cursor_settle(&c, sequence, i);
+        cursor_settle_whole(&c, sequence);
+    }
+    cursor_begin(&c, MANY); /* they have given their slots up */
+    cursor_settle(&c, MANY, 3);
+    open_again();
+    assert_int_equal(cursor_unsettled(&c, 10, RECORDS), RECORDS);
+    for (uint64_t sequence = 11; sequence < MANY; sequence++) {
+        assert_int_equal(cursor_unsettled(&c, sequence, RECORDS), 0);
+        assert_true(cursor_is_settled(&c, sequence, SPOOL_BLOCK_RECORDS - 1));
+    }
+    assert_settled(MANY, 3);
+    assert_int_equal(cursor_touched(&c, 11, MANY), MANY - 11);
+    assert_int_equal(cursor_touched(&c, 0, UINT64_MAX), MANY - 10);
+    assert_int_equal(cursor_next(&c), MANY + 1);
+}
+
+static void a_block_that_is_done_counts_up_to_the_last_that_has_a_bit(void **state)
+{
+    (void)state;
+    const uint64_t base = 1000;
+    cursor_set_base(&c, base);
+    cursor_settle_whole(&c, base - 1); /* before: done anyway, and its group must not be begun for it */
+    cursor_settle_whole(&c, base + CURSOR_WHOLE - 1);
+    cursor_settle_whole(&c, base + CURSOR_WHOLE);
+    open_again();
+    assert_int_equal(cursor_unsettled(&c, base + CURSOR_WHOLE - 1, RECORDS), 0);
+    assert_int_equal(cursor_unsettled(&c, base + CURSOR_WHOLE, RECORDS), RECORDS);
+    assert_int_equal(cursor_next(&c), base + CURSOR_WHOLE);
+    assert_int_equal(cursor_touched(&c, 0, UINT64_MAX), 1);
+}
+
+/* The bits of a group that is done serve another one, which must not inherit them. */
+static void of_a_block_that_is_done_none_a_round_later_is(void **state)
+{
+    (void)state;
+    const uint64_t later = 70 + CURSOR_GROUPS * 64;
+    cursor_set_base(&c, 10);
+    cursor_settle_whole(&c, 70);
+    assert_int_equal(cursor_unsettled(&c, later, RECORDS), RECORDS);
+    cursor_set_base(&c, later - 100);
+    cursor_settle_whole(&c, later + 1);
+    open_again();
+    assert_int_equal(cursor_unsettled(&c, later, RECORDS), RECORDS);
+    assert_int_equal(cursor_unsettled(&c, later + 1, RECORDS), 0);
+}
+
+static void damaged_bits_of_done_blocks_do_not_count(void **state)
+{
+    (void)state;
+    cursor_settle_whole(&c, 70);
+    struct cursor_group *g = &c.map->group[70 / 64 + 1];
+    g->done |= UINT64_C(1) << 7; /* one that its complement does not say */
+    open_again();
+    assert_int_equal(cursor_unsettled(&c, 70, RECORDS), 0);
+    assert_int_equal(cursor_unsettled(&c, 71, RECORDS), RECORDS);
+    assert_int_equal(cursor_next(&c), 71);
+    c.map->group[70 / 64 + 1].key = UINT64_MAX; /* damage must not use up the numbers */
+    assert_int_equal(cursor_next(&c), 1);
+    assert_int_equal(cursor_touched(&c, 0, UINT64_MAX), 0);
+}
+
+static void a_file_without_bits_for_done_blocks_gets_them(void **state)
+{
+    (void)state;
+    cursor_begin(&c, 1);
+    cursor_settle(&c, 1, 2);
+    cursor_close(&c);
+    assert_int_equal(truncate(path, offsetof(struct cursor_map, group)), 0);
+    open_it();
+    assert_settled(1, 2);
+    cursor_settle_whole(&c, BEHIND);
+    open_again();
+    assert_int_equal(cursor_unsettled(&c, BEHIND, RECORDS), 0);
+}
+
 static void a_file_without_far_slots_gets_them(void **state)
 {
     (void)state;
@@ -170,6 +254,11 @@ int main(void)
         T(what_is_settled_far_ahead_of_the_oldest_block_is_kept),
         T(one_block_more_is_not_kept_before_another_is_done),
         T(a_block_that_comes_near_keeps_what_was_settled_when_it_was_far),
+        T(blocks_that_are_done_are_kept_however_many_they_are),
+        T(a_block_that_is_done_counts_up_to_the_last_that_has_a_bit),
+        T(of_a_block_that_is_done_none_a_round_later_is),
+        T(damaged_bits_of_done_blocks_do_not_count),
+        T(a_file_without_bits_for_done_blocks_gets_them),
         T(a_file_without_far_slots_gets_them),
         T(where_there_was_none_a_file_takes_over_from_memory),
     };

@@ -97,9 +97,60 @@ void cursor_close(struct cursor *c)
     c->map = NULL;
 }
 
+/* ---- blocks that are settled as a whole ---- */
+
+static uint64_t group_key(uint64_t sequence)
+{
+    return sequence / 64 + 1;
+}
+
+static struct cursor_group *group_at(const struct cursor *c, uint64_t sequence)
+{
+    return &c->map->group[group_key(sequence) % CURSOR_GROUPS];
+}
+
+static uint64_t group_done(const struct cursor_group *g)
+{
+    return g->key && g->key < group_key(SEQUENCE_MAX) ? g->done & ~g->check : 0;
+}
+
+static bool is_whole(const struct cursor *c, uint64_t sequence)
+{
+    const struct cursor_group *g = group_at(c, sequence);
+    return g->key == group_key(sequence) && group_done(g) >> sequence % 64 & 1;
+}
+
+/* The one whose place it takes lies before `base`. */
+static void group_begin(struct cursor_group *g, uint64_t key)
+{
+    store_rel(&g->key, 0); /* order: release - see cursor_set_base() */
+    FAULT_POINT("cursor-group");
+    store_rel(&g->done, 0);              /* order: release - see cursor_set_base() */
+    store_rel(&g->check, ~(uint64_t)0);  /* order: release - see cursor_set_base() */
+    store_rel(&g->key, key);             /* order: release - see cursor_set_base() */
+}
+
+void cursor_settle_whole(struct cursor *c, uint64_t sequence)
+{
+    struct cursor_group *g = group_at(c, sequence);
+    const uint64_t bit = UINT64_C(1) << sequence % 64;
+    if (sequence < c->base || sequence - c->base >= CURSOR_WHOLE)
+        return;
+    if (g->key != group_key(sequence))
+        group_begin(g, group_key(sequence));
+    store_rel(&g->done, g->done | bit); /* order: release - see cursor_set_base() */
+    FAULT_POINT("cursor-whole");
+    store_rel(&g->check, g->check & ~bit); /* order: release - see cursor_set_base() */
+}
+
 uint64_t cursor_next(const struct cursor *c)
 {
     uint64_t last = 0;
+    for (unsigned i = 0; i < CURSOR_GROUPS; i++) {
+        const uint64_t done = group_done(&c->map->group[i]);
+        const uint64_t sequence = done ? (c->map->group[i].key - 1) * 64 + 63 - (unsigned)__builtin_clzll(done) : 0;
+        last = sequence > last ? sequence : last;
+    }
     for (unsigned i = 0; i < CURSOR_SLOTS; i++) {
         const uint64_t sequence = c->map->slot[i].sequence;
         if (sequence > last && sequence < SEQUENCE_MAX)
@@ -148,7 +199,7 @@ static struct cursor_slot *slot_new(struct cursor *c, uint64_t sequence)
     if (sequence < c->base + CURSOR_NEAR)
         return &c->map->slot[sequence % CURSOR_NEAR];
     for (unsigned i = 0; i < CURSOR_FAR; i++) {
-        if (!c->far[i] || c->far[i] < c->base) { /* none, or all of it is settled */
+        if (!c->far[i] || c->far[i] < c->base || is_whole(c, c->far[i])) { /* none, or all of it is settled */
             c->far[i] = sequence;
             return &c->map->slot[CURSOR_NEAR + i];
         }
@@ -188,7 +239,7 @@ static bool is_done(const struct cursor_slot *s, uint32_t index)
 
 bool cursor_is_settled(const struct cursor *c, uint64_t sequence, uint32_t index)
 {
-    if (sequence < c->base)
+    if (sequence < c->base || is_whole(c, sequence))
         return true;
     const struct cursor_slot *s = slot_of(c, sequence);
     return s && is_done(s, index);
@@ -202,7 +253,14 @@ uint32_t cursor_touched(const struct cursor *c, uint64_t from, uint64_t to)
         uint64_t done = 0;
         for (unsigned k = 0; k < CURSOR_WORDS; k++)
             done |= s->done[k] & ~s->check[k];
-        n += done && s->sequence >= from && s->sequence < to;
+        n += done && s->sequence >= from && s->sequence < to && !is_whole(c, s->sequence);
+    }
+    for (unsigned i = 0; i < CURSOR_GROUPS; i++) {
+        const struct cursor_group *g = &c->map->group[i];
+        for (uint64_t left = group_done(g); left; left &= left - 1) {
+            const uint64_t sequence = (g->key - 1) * 64 + (unsigned)__builtin_ctzll(left);
+            n += sequence >= from && sequence < to;
+        }
     }
     return n;
 }
@@ -210,7 +268,7 @@ uint32_t cursor_touched(const struct cursor *c, uint64_t from, uint64_t to)
 uint32_t cursor_unsettled(const struct cursor *c, uint64_t sequence, uint32_t records)
 {
     uint32_t n = 0;
-    if (sequence < c->base)
+    if (sequence < c->base || is_whole(c, sequence))
         return 0;
     const struct cursor_slot *s = slot_of(c, sequence);
     if (!s)

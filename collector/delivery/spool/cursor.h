@@ -1,9 +1,10 @@
 /* cursor.h - what of a spool is settled: DIR/cursor, mapped, so that an acknowledgement is one store and
  * survives SIGKILL. All blocks before `base` are settled; of those behind, a bit for each record is kept for the next
- * CURSOR_NEAR, which are read first, and for CURSOR_FAR others, records of which were in flight when they were spooled.
- * A lost or damaged cursor costs duplicates, never a record: a bit counts only when its complement says the same,
- * `base` only with its hash. Beside that, up to where somebody else has taken note of what was put: a lost one of
- * spool_set_noted() costs duplicates, too. */
+ * CURSOR_NEAR, which are read first, and for CURSOR_FAR others, records of which are settled while the oldest block
+ * is not. A block that is settled as a whole gives its slot up for one bit, of which there are enough for
+ * CURSOR_WHOLE. A lost or damaged cursor costs duplicates, never a record: a bit counts only when its complement says
+ * the same, `base` only with its hash. Beside that, up to where somebody else has taken note of what was put: a lost
+ * one of spool_set_noted() costs duplicates, too. */
 #ifndef COLLECTOR_DELIVERY_SPOOL_CURSOR_H
 #define COLLECTOR_DELIVERY_SPOOL_CURSOR_H
 
@@ -20,12 +21,20 @@ enum {
     CURSOR_FAR = 256,
     CURSOR_SLOTS = CURSOR_NEAR + CURSOR_FAR,
     CURSOR_WORDS = SPOOL_BLOCK_RECORDS / 64,
+    CURSOR_GROUPS = 4096,
+    CURSOR_WHOLE = (CURSOR_GROUPS - 1) * 64, /* blocks from base on */
 };
 
 struct cursor_slot {
     uint64_t sequence;           /* of the block; 0: none */
     uint64_t done[CURSOR_WORDS];
     uint64_t check[CURSOR_WORDS]; /* ~done */
+};
+
+/* 64 blocks in a row, a bit for each that is settled as a whole. */
+struct cursor_group {
+    uint64_t key; /* of a sequence: sequence / 64 + 1; 0: none */
+    uint64_t done, check;
 };
 
 struct cursor_map {
@@ -36,6 +45,7 @@ struct cursor_map {
     } base[2]; /* the greater one with a right hash */
     uint64_t noted[3]; /* one thing, written one after the other: what two of them say counts; 0: not known */
     struct cursor_slot slot[CURSOR_SLOTS]; /* near: by sequence modulo CURSOR_NEAR; far: behind them, any */
+    struct cursor_group group[CURSOR_GROUPS]; /* by key modulo CURSOR_GROUPS */
 };
 
 struct cursor {
@@ -58,9 +68,11 @@ uint64_t cursor_next(const struct cursor *c);
 uint32_t cursor_touched(const struct cursor *c, uint64_t from, uint64_t to);
 void cursor_set_base(struct cursor *c, uint64_t sequence);
 void cursor_set_noted(struct cursor *c, uint64_t sequence);
-/* Makes room for the block's bits; without (all far slots are in use) its acknowledgements are not kept. */
+/* Makes room for the block's bits; without (all far slots are in use) they are not kept. */
 void cursor_begin(struct cursor *c, uint64_t sequence);
 void cursor_settle(struct cursor *c, uint64_t sequence, uint32_t index);
+/* All of the block's records are settled. */
+void cursor_settle_whole(struct cursor *c, uint64_t sequence);
 bool cursor_is_settled(const struct cursor *c, uint64_t sequence, uint32_t index);
 uint32_t cursor_unsettled(const struct cursor *c, uint64_t sequence, uint32_t records);
 

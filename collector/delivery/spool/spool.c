@@ -94,6 +94,8 @@ void spool_settle(struct spool *s, struct spool_block *b, uint32_t index)
     s->counts.records--;
     if (b->left > 0)
         return;
+    if (b != s->held)
+        cursor_settle_whole(&s->cursor, b->sequence);
     block_settled(s, b);
     spool_advance(s);
 }
