@@ -83,7 +83,8 @@ struct fapilog_options {
  * `options` NULL: everything from the environment. A later call whose options differ warns once on stderr
  * and uses the open segment. Never returns NULL: where there is no segment, the logger drops everything
  * or writes to stderr (options.fallback). Options that are wrong (unknown bytes at the end that are not
- * zero, a value outside its bounds) are reported on stderr and count as not given. Not signal safe. */
+ * zero, a value outside its bounds) are reported on stderr and count as not given; a text that is too long is cut,
+ * which is reported as well. Not signal safe. */
 FAPILOGI_API fapilog_t *fapilog_open(const char *service, const struct fapilog_options *options);
 
 /* Gives up one user of the segment; the last one marks it as cleanly closed and detaches from it: what

@@ -33,6 +33,7 @@ enum {
     WRITERS_MORE = 1024, /* writers beyond the lanes; further threads use the shared lanes without one */
     WRITERS_MAX = FAPILOG_LANES_MAX + WRITERS_MORE,
     SERVICE_MAX = 63,
+    ENV_MAX = 31, /* of the version, too */
     CTL_MAX = FAPILOG_CTL_SLOTS_OFF + FAPILOG_LANES_MAX * (int)sizeof(struct fapilog_lane_slot),
     LOGGERS_BYTES = 8 << 10, /* private memory right before ctl, for as many as have level words */
 };
@@ -142,8 +143,8 @@ struct process {
     struct geometry geometry;
     struct ringdir dir;
     char service[SERVICE_MAX + 1];
-    char env[32];
-    char version[32];
+    char env[ENV_MAX + 1];
+    char version[ENV_MAX + 1];
 };
 
 extern struct process process;

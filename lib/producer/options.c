@@ -16,6 +16,14 @@ static void complain(const char *what, const char *value, const char *allowed)
     (void)fprintf(stderr, "fapilog: %s: '%s' is ignored, want %s\n", what, value, allowed);
 }
 
+/* A text that is too long is not ignored: its begin tells more than nothing. */
+static const char *short_enough(const char *text, const char *what, size_t max)
+{
+    if (text && strlen(text) > max)
+        (void)fprintf(stderr, "fapilog: %s: '%s' is cut after %zu bytes\n", what, text, max);
+    return text;
+}
+
 /* Nothing in a program with more rights than its user, who must not silence it or send its records elsewhere. */
 static const char *environment(const char *name)
 {
@@ -173,13 +181,17 @@ static struct fapilog_options known(const struct fapilog_options *o)
     if (!o)
         return k;
     const uint8_t *bytes = (const uint8_t *)o;
-    bool zero = o->size >= sizeof o->size;
+    bool zero = true;
     for (size_t i = sizeof k; zero && i < o->size; i++)
         zero = bytes[i] == 0;
-    if (zero)
-        memcpy(&k, o, o->size < sizeof k ? o->size : sizeof k);
+    if (o->size < sizeof o->size)
+        (void)fprintf(stderr, "fapilog: fapilog_options.size is %zu, want sizeof(struct fapilog_options): none of the "
+                              "options counts\n", o->size);
+    else if (!zero)
+        (void)fprintf(stderr, "fapilog: fapilog_options has members that version " FAPILOG_VERSION_STRING " of the "
+                              "library does not know: none of the options counts\n");
     else
-        complain("fapilog_options.size", "an unknown layout", "sizeof(struct fapilog_options)");
+        memcpy(&k, o, o->size < sizeof k ? o->size : sizeof k);
     return k;
 }
 
@@ -200,8 +212,10 @@ void fapilogi_settings(const struct fapilog_options *given, struct settings *ret
         .registry_bytes = number(o.registry_bytes, "fapilog_options.registry_bytes", NULL, GEOMETRY_REGISTRY_MIN,
                                  GEOMETRY_REGISTRY_MAX, GEOMETRY_REGISTRY_DEFAULT),
         .ring_dir = o.ring_dir,
-        .env = o.env ? o.env : environment("FAPILOG_ENV"),
-        .version = o.version ? o.version : environment("FAPILOG_VERSION"),
+        .env = o.env ? short_enough(o.env, "fapilog_options.env", ENV_MAX)
+                     : short_enough(environment("FAPILOG_ENV"), "FAPILOG_ENV", ENV_MAX),
+        .version = o.version ? short_enough(o.version, "fapilog_options.version", ENV_MAX)
+                             : short_enough(environment("FAPILOG_VERSION"), "FAPILOG_VERSION", ENV_MAX),
     };
     const uint32_t policy = o.on_full >= FAPILOG_ON_FULL_DISCARD && o.on_full <= FAPILOG_ON_FULL_BLOCK ? o.on_full
                             : env_policy                                                               ? env_policy
@@ -230,7 +244,9 @@ void fapilogi_copy_text(char *to, size_t size, const char *from)
 
 void fapilogi_service_name(const char *given, char ret[SERVICE_MAX + 1])
 {
-    if (!given || !*given)
-        given = environment("FAPILOG_SERVICE");
+    if (given && *given)
+        (void)short_enough(given, "the name of the service", SERVICE_MAX);
+    else
+        given = short_enough(environment("FAPILOG_SERVICE"), "FAPILOG_SERVICE", SERVICE_MAX);
     fapilogi_copy_text(ret, SERVICE_MAX + 1, given ? given : program_invocation_short_name);
 }

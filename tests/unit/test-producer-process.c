@@ -367,13 +367,54 @@ static void odd_options(void *arg)
     log_here(again, 1);
 }
 
+static void options_without_a_size(void *arg)
+{
+    const struct fapilog_options o = {.lanes = 8};
+    log_here(fapilog_open("svc", &o), 1);
+    (void)arg;
+}
+
+static void long_texts(void *arg)
+{
+    static const char digits[] = "0123456789012345678901234567890123456789012345678901234567890123"; /* 64 */
+    const struct fapilog_options o = {.size = sizeof o, .env = digits + 33, .version = digits + 24};
+    setenv("FAPILOG_VERSION", digits, 1); /* does not count: nothing is said */
+    log_here(fapilog_open(digits, &o), 1);
+    (void)arg;
+}
+
 static void wrong_options_are_said_and_ignored(void **state)
 {
     struct scenario *s = *state;
     run_with_stderr(s, odd_options);
     assert_int_equal(lines(shared->text), 4);
     assert_int_equal(s->segs, 3);
+    assert_non_null(strstr(shared->text, "fapilog_options has members that version " FAPILOG_VERSION_STRING
+                                         " of the library does not know: none of the options counts\n"));
     assert_non_null(strstr(shared->text, "already open"));
+}
+
+static void options_without_a_size_do_not_count_which_is_said(void **state)
+{
+    struct scenario *s = *state;
+    run_with_stderr(s, options_without_a_size);
+    assert_string_equal(shared->text, "fapilog: fapilog_options.size is 0, want sizeof(struct fapilog_options): none "
+                                      "of the options counts\n");
+    assert_int_equal(s->seg[0].sb->lane_count, 68);
+}
+
+/* A version may be a commit with 40 digits. */
+static void a_text_that_is_too_long_is_cut_which_is_said(void **state)
+{
+    struct scenario *s = *state;
+    run_with_stderr(s, long_texts);
+    unsetenv("FAPILOG_VERSION");
+    assert_string_equal(shared->text,
+                        "fapilog: fapilog_options.version: '4567890123456789012345678901234567890123' is cut after 31 "
+                        "bytes\n"
+                        "fapilog: the name of the service: "
+                        "'0123456789012345678901234567890123456789012345678901234567890123' is cut after 63 bytes\n");
+    assert_string_equal(s->seg[0].sb->version, "4567890123456789012345678901234");
 }
 
 static void bad_environment(void *arg)
@@ -763,6 +804,8 @@ int main(void)
         TEST(loggers_beyond_the_registry_are_said_once_and_their_records_are_written),
         TEST(the_stderr_fallback_writes_lines),
         TEST(wrong_options_are_said_and_ignored),
+        TEST(options_without_a_size_do_not_count_which_is_said),
+        TEST(a_text_that_is_too_long_is_cut_which_is_said),
         TEST(a_wrong_environment_is_said_and_the_default_used),
         TEST(a_misspelt_variable_is_said_once),
         TEST(sizes_have_units_of_either_case),
