@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -79,8 +80,17 @@ static int print_state(const struct options *o, const struct config *c, FILE *f,
     return 0;
 }
 
+/* The directory, or the nearest one above it that is there. */
+static char *nearest(char *path)
+{
+    struct stat st;
+    while (stat(path, &st) < 0 && errno == ENOENT && strcmp(path, "/") != 0 && strcmp(path, ".") != 0)
+        path = dirname(path);
+    return path;
+}
+
 /* Whether a file there can be written or made, or files in that directory; 0 or -errno. */
-static int try_output(const char *path, struct err *why)
+static int try_output(const char *path, bool makes_parents, struct err *why)
 {
     char above[PATH_MAX];
     struct stat st;
@@ -90,9 +100,14 @@ static int try_output(const char *path, struct err *why)
         return err_sys(why, -errno, "%s", path);
     if (is_there && !S_ISDIR(st.st_mode))
         return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0 ? err_sys(why, -errno, "%s", path) : 0;
-    const char *at = is_there ? path : dirname(above);
+    char *at = is_there ? above : dirname(above);
+    const bool has_parent = access(at, F_OK) == 0;
+    if (makes_parents)
+        at = nearest(at);
     const int r = directory_try(at);
-    return r < 0 ? err_sys(why, r, "%s%s", access(at, F_OK) == 0 ? "make files in " : "", at) : 0;
+    if (r == 0)
+        return 0;
+    return err_sys(why, r, "%s%s", has_parent ? "make files in " : makes_parents ? "make directories in " : "", at);
 }
 
 /* A warning only: it may be mended before the start, and a directory that is missing root makes for the user. */
@@ -105,7 +120,8 @@ static void try_outputs(const struct options *o, struct sink *s)
             char text[ERR_TEXT_MAX + 400];
             struct err why = { 0 };
             const char *const *path = (const char *const *)(const void *)((const char *)cfg + rows->offset);
-            const int r = rows->flags & (OPT_OUTPUT | OPT_OUTPUT_DIR) && *path ? try_output(*path, &why) : 0;
+            const int r = rows->flags & (OPT_OUTPUT | OPT_OUTPUT_DIR) && *path
+                              ? try_output(*path, rows->flags & OPT_PARENTS, &why) : 0;
             if (r == 0 || (r == -ENOENT && o->privileges.is_done))
                 continue;
             (void)snprintf(text, sizeof text, "sinks.%s.%s: %s; looked at as uid %u", s->common.name, rows->name,

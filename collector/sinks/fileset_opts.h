@@ -8,9 +8,9 @@
     OPT_NUM_ALIAS_(type, T, m, name, alias, def, min, INT64_MAX, 0, help)
 
 #define FILESET_OPTS(T, m, default_prefix) \
-    OPT_TEXT_(T, m.path, "path", NULL, OPT_OUTPUT, \
+    OPT_TEXT_(T, m.path, "path", NULL, OPT_OUTPUT | OPT_PARENTS, \
               "Live file; archives are path.1, path.2 ... A directory: dated names."), \
-    OPT_TEXT_(T, m.directory, "directory", NULL, OPT_OUTPUT_DIR, \
+    OPT_TEXT_(T, m.directory, "directory", NULL, OPT_OUTPUT_DIR | OPT_PARENTS, \
               "Where files with dated names go; made when missing."), \
     OPT_TEXT_ALIAS_(T, m.prefix, "prefix", "filename_prefix", default_prefix, 0, "Begin of dated names."), \
     FILESET_NUM_(OPT_SIZE, T, m.max_bytes, "max_bytes", "size", "auto", 0, \

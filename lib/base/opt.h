@@ -56,6 +56,7 @@ enum opt_flags {
     OPT_OUTPUT_DIR = 32, /* names a directory to write to */
     OPT_URL = 64,     /* is a URL: what stands behind its '?' is printed as *** */
     OPT_PROGRAM = 128, /* names a program that is run */
+    OPT_PARENTS = 256, /* of an output: directories that are missing are made */
 };
 
 struct opt_word {

@@ -268,7 +268,10 @@ def a_ring_directory_that_cannot_be_used_is_told():
 def a_file_that_cannot_be_written_is_told_by_a_check():
     with Place() as place:
         open(place.file("file"), "w", encoding="utf-8").close()
-        for uri, said in ((f"file://{place.out}/no/log.jsonl", f"sinks.file.path: {place.out}/no: No such file or directory"),
+        for uri, said in ((f"mmap://{place.out}/no/log.jsonl", f"sinks.mmap.path: {place.out}/no: No such file or directory"),
+                          (f"file://{place.out}/no/no/log.jsonl", ""), (f"native://{place.out}/no/no/", ""), # which the sink makes
+                          ("file:///proc/no/no/log.jsonl", "sinks.file.path: make directories in /proc: "),
+                          ("file:?directory=/proc/no", "sinks.file.directory: make files in /proc: "),
                           (f"mmap://{place.out}/file/log.jsonl", f"sinks.mmap.path: {place.out}/file/log.jsonl: Not a directory"),
                           (f"file:?directory={place.out}/file/logs", f"sinks.file.directory: {place.out}/file/logs: Not a dir"),
                           (f"native://{place.out}/file/", f"sinks.native.path: {place.out}/file/: Not a directory"),
@@ -278,6 +281,7 @@ def a_file_that_cannot_be_written_is_told_by_a_check():
             r = execute([COLLECTOR, "--rings", place.rings, "--sink", uri, "--check"], status=0)
             err = r.err.decode()
             check((said in err and "looked at as uid" in err) if said else not err, f"{uri}: {err!r}")
+        check(os.listdir(place.out) == ["file"], "a check makes nothing")
 
 
 def a_state_directory_that_cannot_be_used_is_told_by_a_check():
