@@ -1,5 +1,5 @@
-/* Keys that no record has, or that mean something else than fields of that name, for a program that has to explain
- * why nothing matched. */
+/* Keys that no record has, or that mean something else than fields of that name, and values that are no patterns: for a
+ * program that has to explain why nothing matched. */
 #include "lib/base/edit_distance.h"
 #include "lib/where/internal.h"
 
@@ -72,5 +72,17 @@ const char *where_hiding_key(const struct where *w, unsigned *at)
     for (; *at < w->count; ++*at)
         if (is_hiding(&w->nodes[*at]) && !is_told(w, *at, is_hiding))
             return where_key_name(w->nodes[(*at)++].key);
+    return NULL;
+}
+
+const char *where_plain_pattern(const struct where *w, unsigned *at)
+{
+    for (; *at < w->count; ++*at) {
+        const struct where_node *n = &w->nodes[*at];
+        if (n->op == WHERE_EQ && n->value.is_pattern) {
+            ++*at;
+            return n->value.text;
+        }
+    }
     return NULL;
 }

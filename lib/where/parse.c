@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 struct parser {
     const char *text, *at;
@@ -22,6 +23,26 @@ static int refuse(const struct parser *p, const char *what)
     if (!*p->at)
         return err_set(p->err, -EINVAL, "where: %s at the end (column %zu)", what, column);
     return err_set(p->err, -EINVAL, "where: %s at '%.20s' (column %zu)", what, p->at, column);
+}
+
+/* Whoever is used to another language should not have to look this one up. */
+static const char *operator_hint(const char *at)
+{
+    static const struct { const char *text, *hint; } habits[] = {
+        {"and", "did you mean '&&'?"}, {"&", "did you mean '&&'?"},
+        {"or", "did you mean '||'?"},  {"|", "did you mean '||'?"},
+    };
+    for (size_t i = 0; i < sizeof habits / sizeof *habits; i++) {
+        const size_t len = strlen(habits[i].text);
+        if (strncasecmp(at, habits[i].text, len) == 0 && !isalnum((unsigned char)at[len]))
+            return habits[i].hint;
+    }
+    return "operators are == != < <= > >= ~ && || !";
+}
+
+static int refuse_operator(const struct parser *p, const char *what)
+{
+    return err_wrap(p->err, refuse(p, what), "%s", operator_hint(p->at));
 }
 
 static void space_skip(struct parser *p)
@@ -71,6 +92,8 @@ static int text_take(struct parser *p, char **ret, size_t *ret_len, bool *ret_qu
     }
     if ((quote && *p->at != quote) || (!quote && !len)) {
         free(out);
+        if (!quote && *p->at && strchr("=<>!~&|", *p->at)) /* the rest of an operator of another language: =~, === */
+            return refuse_operator(p, "a key or value is missing");
         return refuse(p, quote ? "text without its closing quote" : "a key or value is missing");
     }
     p->at += quote != 0;
@@ -233,7 +256,7 @@ int where_parse(const char *text, int64_t now_ns, struct where **ret, struct err
     int r = or_parse(&p);
     space_skip(&p);
     if (r >= 0 && *p.at)
-        r = refuse(&p, "not understood");
+        r = refuse_operator(&p, "not understood");
     if (r < 0) {
         where_free(p.where);
         return r;

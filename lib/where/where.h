@@ -34,6 +34,8 @@ bool where_look_for_keys(struct where *w, const struct fapilog_record *r);
 const char *where_missing_key(const struct where *w, unsigned *at, const char **ret_near);
 /* Members, in the same way, whose name fields of records have, too. */
 const char *where_hiding_key(const struct where *w, unsigned *at);
+/* Values that look like patterns and are compared as they stand, as == does, in the same way. */
+const char *where_plain_pattern(const struct where *w, unsigned *at);
 
 /* A printf-style message as its reader will see it, in memory for free(), or NULL. How messages are formatted is
  * not known here: programs set this once, to printf_text_make(). Without it `message` is the format string. */

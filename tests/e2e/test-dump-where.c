@@ -200,6 +200,27 @@ static void what_is_no_expression_is_refused_with_its_place(void **state)
     assert_int_equal(where_parse(deep, now, &w, &e), -EINVAL);
 }
 
+static void an_operator_of_another_language_is_told_what_it_is_here(void **state)
+{
+    (void)state;
+    static const char *const told[][2] = {
+        {"a == 1 and b", "where: not understood at 'and b' (column 8); did you mean '&&'?"},
+        {"a OR b", "where: not understood at 'OR b' (column 3); did you mean '||'?"},
+        {"a == 1 & b == 2", "where: not understood at '& b == 2' (column 8); did you mean '&&'?"},
+        {"a | b", "where: not understood at '| b' (column 3); did you mean '||'?"},
+        {"a =~ b", "where: a key or value is missing at '~ b' (column 4); operators are == != < <= > >= ~ && || !"},
+        {"a === b", "where: a key or value is missing at '= b' (column 5); operators are == != < <= > >= ~ && || !"},
+        {"a 42", "where: not understood at '42' (column 3); operators are == != < <= > >= ~ && || !"},
+        {"a android", "where: not understood at 'android' (column 3); operators are == != < <= > >= ~ && || !"},
+        {"a ==", "where: a key or value is missing at the end (column 5)"}};
+    for (size_t i = 0; i < ARRAY_COUNT(told); i++) {
+        struct where *w;
+        struct err e = {0};
+        assert_int_equal(where_parse(told[i][0], now, &w, &e), -EINVAL);
+        assert_string_equal(e.text, told[i][1]);
+    }
+}
+
 static void members_are_compared_with_nothing_of_another_kind(void **state)
 {
     (void)state;
@@ -364,6 +385,7 @@ int main(void)
         cmocka_unit_test(of_several_fields_of_a_name_the_last_counts),
         cmocka_unit_test(operators_bind_as_in_c),
         cmocka_unit_test(what_is_no_expression_is_refused_with_its_place),
+        cmocka_unit_test(an_operator_of_another_language_is_told_what_it_is_here),
         cmocka_unit_test(members_are_compared_with_nothing_of_another_kind),
         cmocka_unit_test(what_is_no_text_is_searched_as_it_is_shown),
         cmocka_unit_test(printf_style_messages_are_searched_as_they_read),

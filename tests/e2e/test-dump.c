@@ -388,6 +388,8 @@ static void a_key_that_no_record_has_is_named(void **state)
                                                "did you mean 'time'?\n"},
         {"order_id == 99 && message ~ nowhere && symbol != \"\"", NONE}, /* some have them */
         {"\"\x1b[31m\" == 1", NO_RECORD "'\\x1b[31m'\n"},
+        {"fields.pid == 99", NO_RECORD "'fields.pid'; did you mean 'pid'?\n"},
+        {"service == s*", NONE "fapilog-dump: --where: == compares with 's*' as it stands; patterns take ~\n"},
     };
     struct segment_builder b;
     struct child c;

@@ -124,8 +124,10 @@ static void keys_tell(const struct where *w)
     unsigned at = 0;
     for (const char *near, *name; (name = where_missing_key(w, &at, &near)) != NULL;) {
         char line[ERR_TEXT_MAX];
-        (void)snprintf(line, sizeof line, "--where: no record there has '%.200s'%s%s%s", name,
-                       near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+        const bool is_member = near && strcmp(near, name) == 0;
+        (void)snprintf(line, sizeof line, "--where: no record there has '%s%.200s'%s%s%s",
+                       is_member ? "fields." : "", name, near ? "; did you mean '" : "", near ? near : "",
+                       near ? "'?" : "");
         on_warning(NULL, line);
     }
     at = 0;
@@ -133,6 +135,12 @@ static void keys_tell(const struct where *w)
         char line[ERR_TEXT_MAX];
         (void)snprintf(line, sizeof line, "--where: '%s' means the %s of the record; for the field of that name write "
                        "'fields.%s'", name, name, name);
+        on_warning(NULL, line);
+    }
+    at = 0;
+    for (const char *text; (text = where_plain_pattern(w, &at)) != NULL;) {
+        char line[ERR_TEXT_MAX];
+        (void)snprintf(line, sizeof line, "--where: == compares with '%.100s' as it stands; patterns take ~", text);
         on_warning(NULL, line);
     }
 }
