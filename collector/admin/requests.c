@@ -189,16 +189,65 @@ static enum MHD_Result post_rotate(struct admin *a, struct MHD_Connection *c)
     return done(c, 0, NULL);
 }
 
+static const char *const no_names[] = { NULL }, *const tail_names[] = { "format", "level", "where", NULL },
+                  *const level_names[] = { "level", "logger", NULL };
+
 static const struct resource {
     const char *url;
     bool changes;
     enum MHD_Result (*answer)(struct admin *a, struct MHD_Connection *c);
+    const char *const *names; /* of arguments; NULL: whatever is given changes nothing */
 } resources[] = {
-    { "/", false, get_page },           { "/metrics", false, get_metrics }, { "/healthz", false, get_health },
-    { "/readyz", false, get_ready },    { "/status", false, get_status },   { "/tail", false, tail_begin },
-    { "/level", true, post_level },     { "/reload", true, post_reload },   { "/reopen", true, post_reopen },
-    { "/rotate", true, post_rotate },
+    { "/", false, get_page, NULL },
+    { "/metrics", false, get_metrics, NULL },
+    { "/healthz", false, get_health, NULL },
+    { "/readyz", false, get_ready, NULL },
+    { "/status", false, get_status, NULL },
+    { "/tail", false, tail_begin, tail_names },
+    { "/level", true, post_level, level_names },
+    { "/reload", true, post_reload, no_names },
+    { "/reopen", true, post_reopen, no_names },
+    { "/rotate", true, post_rotate, no_names },
 };
+
+struct arguments {
+    const char *const *names;
+    const char *wrong; /* the first one that none of the names is */
+};
+
+static enum MHD_Result look_at_argument(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct arguments *args = arg;
+    (void)kind;
+    (void)value;
+    if (!*name) /* a '&' at the end */
+        return MHD_YES;
+    for (size_t i = 0; args->names[i]; i++)
+        if (strcmp(args->names[i], name) == 0)
+            return MHD_YES;
+    args->wrong = name;
+    return MHD_NO;
+}
+
+/* A misspelt argument would do more than was asked for: `loger=orders` would change the level of all. */
+static const char *wrong_argument(const struct resource *res, struct MHD_Connection *c)
+{
+    struct arguments args = { .names = res->names };
+    if (args.names)
+        (void)MHD_get_connection_values(c, MHD_GET_ARGUMENT_KIND, look_at_argument, &args);
+    return args.wrong;
+}
+
+static enum MHD_Result refuse_argument(const struct resource *res, struct MHD_Connection *c, const char *wrong)
+{
+    char text[256];
+    size_t len = (size_t)snprintf(text, sizeof text, "%.64s: no such argument; there %s", wrong,
+                                  *res->names ? "are:" : "is none");
+    for (size_t i = 0; res->names[i]; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, " %s", res->names[i]);
+    (void)snprintf(text + len, sizeof text - len, "\n");
+    return admin_reply_text(c, MHD_HTTP_BAD_REQUEST, text);
+}
 
 static const struct resource *find(const char *url)
 {
@@ -222,5 +271,6 @@ enum MHD_Result admin_answer(struct admin *a, struct MHD_Connection *c, const ch
         return admin_reply_text(c, MHD_HTTP_METHOD_NOT_ALLOWED, res->changes ? "wants POST\n" : "wants GET\n");
     if (res->changes && !may_change(c))
         return admin_reply_text(c, MHD_HTTP_FORBIDDEN, "wants the header X-Fapilog, as in curl -H 'X-Fapilog: 1'\n");
-    return res->answer(a, c);
+    const char *const wrong = wrong_argument(res, c);
+    return wrong ? refuse_argument(res, c, wrong) : res->answer(a, c);
 }

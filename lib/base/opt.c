@@ -141,7 +141,9 @@ static int refuse(const struct opt *row, int code, const char *value, struct err
     if (code == -EEXIST)
         return err_set(e, code, "%s: '%s' has the same key twice", row->name, shown);
     if (code == -ERANGE)
-        return err_set(e, code, "%s: '%s' is outside %s", row->name, shown, allowed);
+        return err_set(e, code, "%s: '%s' is outside %s%s", row->name, shown, allowed,
+                       row->type == OPT_DURATION && !value[strspn(value, "0123456789.")]
+                           ? "; without a unit it is seconds" : "");
     if (is_number(row))
         return err_set(e, code, "%s: '%s' is not %s (%s)", row->name, shown, forms[row->type], allowed);
     return err_set(e, code, "%s: '%s' is not %s", row->name, shown, allowed);

@@ -17,7 +17,7 @@ from brokenserver import BrokenServer  # noqa: E402
 from loopback import free_port  # noqa: E402
 
 GETS = ["/", "/metrics", "/healthz", "/readyz", "/status"]
-POSTS = ["/level?level=INFO", "/reopen", "/rotate"]
+POSTS = ["/level?level=INFO&", "/reopen", "/rotate"]
 FLOW = ("--records", 0, "--pause-us", 1000, "--burst", 10)
 
 
@@ -57,6 +57,9 @@ def every_endpoint_answers_on_both_kinds_of_sockets():
             admin.expect(400, "level: 'LOUD'", admin.post("/level?level=LOUD"))
             admin.expect(400, "level: must be given", admin.post("/level"))
             admin.expect(400, "logger: its name", admin.post("/level?level=INFO&logger=" + "x" * 300))
+            admin.expect(400, "loger: no such argument; there are: level logger\n", admin.post("/level?level=DEBUG&loger=orders"))
+            admin.expect(400, "sink: no such argument; there is none\n", admin.post("/rotate?sink=file"))
+            admin.expect(400, "levle: no such argument; there are: format level where\n", admin.get("/tail?levle=ERROR"))
             stop(c)
             check(not os.path.exists(os.path.join(place.rings, "collector.sock")), "the socket is left")
 

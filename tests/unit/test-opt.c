@@ -130,6 +130,8 @@ static void every_type_refuses_rubbish_and_says_what_is_allowed(void **state)
         {"count", "18446744073709551616", "count: '18446744073709551616' is outside 1..100"},
         {"max_bytes", "10 XB", "max_bytes: '10 XB' is not a size such as 10MB (4KB..1TB)"},
         {"interval", "soon", "interval: 'soon' is not a duration such as 500ms, 1h or daily (1ms..1d)"},
+        {"interval", "100000", "interval: '100000' is outside 1ms..1d; without a unit it is seconds"},
+        {"interval", "30d", "interval: '30d' is outside 1ms..1d"},
         {"max_files", "few", "max_files: 'few' is not a number (0..1000 or none)"},
         {"compress", "lz4", "compress: 'lz4' is not one of none, gzip, zstd, true"},
         {"path", "", "path: must not be empty"},
