@@ -4,6 +4,7 @@
  *     cc -shared -fPIC -O2 -o example.so example.c
  *     fapilog-collector --set plugins=/path/to/example.so --sink datagram:/run/logs.sock
  */
+#define _POSIX_C_SOURCE 200809L /* clock_gettime(), also with -std=c17 */
 #include <fapilog/plugin.h>
 
 #include <errno.h>

@@ -43,7 +43,7 @@ def build(place, source, name, *flags):
 
 
 def example(place):
-    return build(place, "examples/plugin/example.c", "example", "-O2")
+    return build(place, "examples/plugin/example.c", "example", "-O2", "-std=c17", "-Wpedantic")
 
 
 def said_by(place, *args, status):
