@@ -209,11 +209,25 @@ static int open_all(struct replay *p, bool *ret_is_dir, struct err *e)
     return r < 0 ? r : io_new(&cfg, &p->io, e);
 }
 
+/* The name of the only sink that had something to do; NULL: there were several. */
+static const char *only_sink(const struct replay *p)
+{
+    const char *name = NULL;
+    for (uint32_t i = 0; i < p->config.sinks_count; i++) {
+        if (p->sink[i] && name)
+            return NULL;
+        if (p->sink[i])
+            name = p->config.sink[i]->common.name;
+    }
+    return name;
+}
+
 static int judge(const struct replay *p, struct err *e)
 {
+    const char *name = only_sink(p);
     if (p->refused)
-        return err_set(e, -EIO, "%" PRIu64 " of %" PRIu64 " records were refused again; they are in %s/" REPLAY_REFUSED,
-                       p->refused, p->records, p->dir);
+        return err_set(e, -EIO, "%" PRIu64 " of %" PRIu64 " records were refused again; fapilog-dump %s/" REPLAY_REFUSED
+                       "/dead%s%s says why", p->refused, p->records, p->dir, name ? "/" : "", name ? name : "");
     if (p->damaged_files)
         return err_set(e, -EBADMSG, "%" PRIu64 " files are damaged; what could be read of them was replayed",
                        p->damaged_files);

@@ -69,13 +69,12 @@ def what_is_refused_again_lies_in_refused_and_can_be_replayed_from_there():
     with Place() as place, BrokenServer() as server:
         refused = refuse_some(place, server, 700)
         text = replay(place, dead_dir(place), "--sink", server.uri(), status=1)
-        check(f"{refused} of {refused} records were refused again" in text, text)
-        check(dead_files(dead_dir(place)) == [], "the file is gone: its records have another place")
         again = os.path.join(dead_dir(place), "refused", "dead", "http")
+        check(f"{refused} of {refused} records were refused again; fapilog-dump {again} says why" in text, text)
+        check(dead_files(dead_dir(place)) == [], "the file is gone: its records have another place")
         check(len(dead_files(again)) == 1, f"{again}: {os.listdir(again)}")
         server.refuses = lambda record: False
-        one = os.path.join(again, dead_files(again)[0])
-        replay(place, one, "--sink", server.uri())
+        replay(place, again, "--sink", server.uri())
         check(numbers(server.records) == list(range(700)), "not all arrived once")
 
 
