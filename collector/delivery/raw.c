@@ -92,10 +92,11 @@ static bool is_wanted(uint64_t word0, uint32_t level_mask, struct chain *chain, 
     case FAPILOG_KIND_CONTEXT:
         return true;
     case FAPILOG_KIND_FRAGMENT: {
-        /* The level of a chain stands in the logical header, in front of its first payload. */
+        /* The level of a chain stands in the logical header, in front of its first payload; without one it has none. */
         uint64_t logical = 0;
         if (schema & 1) {
-            memcpy(&logical, rec + sizeof(struct fapilog_record_header), sizeof logical);
+            if (FAPILOG_WORD0_SIZE(word0) >= sizeof(struct fapilog_record_header) + sizeof logical)
+                memcpy(&logical, rec + sizeof(struct fapilog_record_header), sizeof logical);
             chain->is_wanted = level_mask >> FAPILOG_WORD0_LEVEL(logical) & 1;
         }
         chain->is_open = !(schema & 2);

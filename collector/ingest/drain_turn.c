@@ -60,7 +60,8 @@ static void lane_begin(struct drain *d, struct lane *l)
     }
     l->turn_end = l->taken + budget_of(d, l);
     if (d->is_raw_only && !(l->reader->cursor.flags & LANE_COPY)) {
-        if (l->tail < l->taken || l->tail % FAPILOG_RECORD_ALIGN || l->tail - l->done > l->reader->cursor.cap) {
+        if (l->tail < l->taken || l->tail % FAPILOG_RECORD_ALIGN || l->tail > INT64_MAX ||
+            l->tail - l->done > l->reader->cursor.cap) {
             segments_quarantine(d->segments, l->source, "impossible tail");
             return;
         }

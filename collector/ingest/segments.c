@@ -375,12 +375,21 @@ int segments_remove_delivered(struct segments *t)
     return 0;
 }
 
+/* No more than it holds, whatever its producer says. */
+static uint64_t lane_waiting(const struct lane *l, uint64_t from)
+{
+    const uint64_t tail = lane_tail_now(l), waiting = tail > from ? tail - from : 0;
+    const uint8_t cap_log2 = l->source->seg->lanes[l->index].cap_log2;
+    const uint64_t cap = cap_log2 ? UINT64_C(1) << cap_log2 : 0;
+    return waiting < cap ? waiting : cap;
+}
+
 void segments_quarantine(struct segments *t, struct source *s, const char *why)
 {
     if (s->state == SOURCE_QUARANTINED)
         return;
     for (uint32_t i = 0; i < s->lanes_count; i++)
-        t->stats.lost_in_quarantine += lane_tail_now(&s->lane[i]) - s->lane[i].taken;
+        t->stats.lost_in_quarantine += lane_waiting(&s->lane[i], s->lane[i].taken);
     s->state = SOURCE_QUARANTINED;
     s->probe_at_ns = t->probe_at_ns = 0;
     if (s->is_waiting)
@@ -408,7 +417,7 @@ uint64_t segments_pending_bytes(const struct segments *t)
     for (uint32_t i = 0; i < t->count; i++) {
         const struct source *s = t->source[i];
         for (uint32_t k = 0; s->state != SOURCE_QUARANTINED && k < s->lanes_count; k++)
-            bytes += lane_tail_now(&s->lane[k]) - s->lane[k].done;
+            bytes += lane_waiting(&s->lane[k], s->lane[k].done);
     }
     return bytes;
 }

@@ -377,6 +377,40 @@ static void a_lying_tail_quarantines_its_segment_only(void **state)
     assert_int_equal(access(path, F_OK), 0);
 }
 
+/* What is put aside is no more than a lane can hold, and no less than nothing. */
+static void what_a_lying_tail_puts_aside_is_bounded(void **state)
+{
+    struct place *p = *state;
+    uint64_t got[4];
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 2 });
+    put(b, 0, FAPILOG_LEVEL_INFO, 1);
+    assert_int_equal(attach(p, 0), 0);
+    begin(p, DRAIN_ALL);
+    assert_int_equal(take(p, got, 4), 1);
+    commit(p);
+    builder_lane(b, 0)->tail = 0;
+    builder_lane(b, 1)->tail = UINT64_C(1) << 40;
+    assert_int_equal(segments_pending_bytes(&p->segments), UINT64_C(1) << 14);
+    begin(p, DRAIN_ALL);
+    assert_int_equal(take(p, got, 4), 0);
+    assert_int_equal(p->segments.stats.quarantined, 1);
+    assert_int_equal(p->segments.stats.lost_in_quarantine, UINT64_C(1) << 14);
+}
+
+/* Positions do not wrap: a lane that says so would be walked round and round. */
+static void a_lane_at_the_end_of_all_positions_is_not_walked(void **state)
+{
+    struct place *p = *state;
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1 });
+    put(b, 0, FAPILOG_LEVEL_INFO, 1);
+    builder_slot(b, 0)->done = -(UINT64_C(1) << 12);
+    builder_lane(b, 0)->tail = UINT64_MAX - 7;
+    assert_int_equal(attach(p, 0), 0);
+    p->drain.is_raw_only = true;
+    begin(p, DRAIN_ALL);
+    assert_int_equal(p->segments.stats.quarantined, 1);
+}
+
 static void damage_in_three_turns_quarantines(void **state)
 {
     struct place *p = *state;
@@ -580,6 +614,36 @@ static void noted_runs_are_what_walking_them_gives(void **state)
     }
     assert_int_equal(all, 40 * 300 + 20);
     assert_int_equal(wanted, 10 * 300 + 10 + 10);
+    batch_done(&batch, &buffers);
+}
+
+/* The level of a chain stands at the start of its payload: one without payload has none, and says nothing of what lies
+ * behind it. At the end of the last lane nothing does. */
+static void a_fragment_without_payload_takes_no_level_from_what_lies_behind_it(void **state)
+{
+    struct place *p = *state;
+    static struct raw_share got[2];
+    struct batch batch = { 0 };
+    struct buffers buffers = { 0 };
+    uint64_t records;
+    const uint64_t error = FAPILOG_WORD0(0, FAPILOG_KIND_DYNAMIC, FAPILOG_LEVEL_ERROR, 0, 0);
+    const struct outputs outputs = {
+        .count = 2, .output = { { .kind = OUTPUT_RAW, .level_mask = UINT32_C(1) << FAPILOG_LEVEL_INFO },
+                                { .kind = OUTPUT_RAW, .level_mask = UINT32_C(1) << FAPILOG_LEVEL_ERROR } } };
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1, .cap_log2 = 16 });
+    put(b, 0, FAPILOG_LEVEL_INFO, 1);
+    builder_put(b, 0, FAPILOG_KIND_FRAGMENT, FAPILOG_LEVEL_INFO, 0, 3, NULL); /* the first and the last */
+    memcpy(builder_at(b, 0, b->lanes[0].pos), &error, sizeof error);
+    assert_int_equal(attach(p, 0), 0);
+    p->drain.is_raw_only = true;
+    begin(p, DRAIN_ALL);
+    while (drain_take_span(&p->drain, 4096, &records))
+        ;
+    assert_int_equal(drain_checkpoint(&p->drain, &batch.checkpoint, NULL), 0);
+    take_raw(&batch, &outputs, got);
+    release_checkpoint(&batch.checkpoint);
+    assert_int_equal(got[0].records, 1);
+    assert_int_equal(got[1].records, 0);
     batch_done(&batch, &buffers);
 }
 
@@ -861,12 +925,15 @@ int main(void)
         T(what_was_committed_of_a_refused_segment_is_kept_in_its_ctl),
         T(an_impossible_position_in_ctl_is_refused),
         T(a_lying_tail_quarantines_its_segment_only),
+        T(what_a_lying_tail_puts_aside_is_bounded),
+        T(a_lane_at_the_end_of_all_positions_is_not_walked),
         T(damage_in_three_turns_quarantines),
         T(quotas_refuse_and_count),
         T(spans_cover_what_decoding_delivers),
         T(spans_leave_alone_what_lies_behind_the_tail),
         T(spans_keep_to_what_is_asked_for),
         T(noted_runs_are_what_walking_them_gives),
+        T(a_fragment_without_payload_takes_no_level_from_what_lies_behind_it),
         T(bytes_that_change_while_they_are_read_do_no_harm),
         T(the_fill_of_a_lane_is_what_its_thread_finds_in_use),
         T(producers_find_the_anchor_of_the_last_turn),
