@@ -3,6 +3,7 @@
 #include "lib/base/check.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A rule is written before `used` is set; from then on only its level changes. */
@@ -57,28 +58,19 @@ static void logger_store(struct fapilog_ctl *ctl, uint32_t slot, const char *nam
         store_rlx(&ctl->level[slot], level);
 }
 
-/* Walks the registry's entries; each word is bounded before it is used. */
+/* One that is not complete yet will apply the rules itself when it is. */
 static void loggers_store(struct source *s)
 {
-    const struct segment *seg = s->seg;
-    const uint8_t *base = seg->base + seg->sb.registry_off;
-    /* order: acquire - entries handed out before are seen; R2 says which are complete */
-    uint64_t tail = load_acq(&segment_shared(seg)->registry_tail);
-    if (tail > seg->sb.registry_size)
-        tail = seg->sb.registry_size;
-    for (uint64_t off = FAPILOG_REGISTRY_PREAMBLE; off + sizeof(uint64_t) <= tail;) {
-        /* order: R2 acquire, pairs with R1 - the entry is complete */
-        const uint64_t word0 = load_acq((const uint64_t *)(const void *)(base + off));
-        const uint64_t bytes = FAPILOG_ENTRY_BYTES(word0);
-        if (bytes < sizeof(uint64_t) || bytes > tail - off)
-            return; /* not complete yet; its logger will apply the rules when it is */
-        if (FAPILOG_ENTRY_KIND(word0) == FAPILOG_ENTRY_LOGGER && bytes >= sizeof(struct fapilog_logger_entry)) {
-            struct fapilog_logger_entry entry;
-            memcpy(&entry, base + off, sizeof entry);
-            if (entry.name_len <= bytes - sizeof entry)
-                logger_store(seg->ctl, entry.level_slot, (const char *)base + off + sizeof entry, entry.name_len);
-        }
-        off += (bytes + 7) & ~UINT64_C(7);
+    struct registry *r = &s->seg->registry;
+    struct registry_walk walk = registry_walk_begin(r);
+    struct fapilog_logger_entry entry;
+    uint32_t bytes;
+    for (uint8_t *copy; (copy = registry_walk_next(r, &walk, FAPILOG_ENTRY_LOGGER, &bytes)); free(copy)) {
+        if (bytes < sizeof entry)
+            continue;
+        memcpy(&entry, copy, sizeof entry);
+        if (entry.name_len <= bytes - sizeof entry)
+            logger_store(s->seg->ctl, entry.level_slot, (const char *)copy + sizeof entry, entry.name_len);
     }
 }
 

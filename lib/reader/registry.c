@@ -303,17 +303,12 @@ static void module_add(struct registry *r, uint64_t off)
 /* A thread killed while it registered leaves a gap without a length, so the search goes on in steps of eight bytes; the
  * hash tells an entry from what looks like one and would hide those behind it. What was hashed of such adds up in
  * `vain`: beyond the bound a length is believed, or a range full of false ones would take us the square of it. */
-struct walk {
-    uint64_t at, end;
-    uint64_t vain, vain_max;
-};
-
-static struct walk walk_range(uint64_t from, uint64_t end)
+static struct registry_walk walk_range(uint64_t from, uint64_t end)
 {
-    return (struct walk){from, end, 0, REGISTRY_VAIN_FACTOR * (end - from)};
+    return (struct registry_walk){from, end, 0, REGISTRY_VAIN_FACTOR * (end - from)};
 }
 
-static uint64_t entry_step(const struct registry *r, struct walk *w, uint32_t *ret_kind)
+static uint64_t entry_step(const struct registry *r, struct registry_walk *w, uint32_t *ret_kind)
 {
     const uint64_t word0 = entry_word0(r, w->at);
     const uint32_t kind = FAPILOG_ENTRY_KIND(word0), bytes = FAPILOG_ENTRY_BYTES(word0);
@@ -335,6 +330,25 @@ static uint64_t scan_end(const struct registry *r)
     return tail < r->bytes ? tail & ~UINT64_C(7) : r->bytes;
 }
 
+struct registry_walk registry_walk_begin(const struct registry *r)
+{
+    const uint64_t end = scan_end(r);
+    return walk_range(FAPILOG_REGISTRY_PREAMBLE, end > FAPILOG_REGISTRY_PREAMBLE ? end : FAPILOG_REGISTRY_PREAMBLE);
+}
+
+uint8_t *registry_walk_next(struct registry *r, struct registry_walk *w, uint32_t kind, uint32_t *ret_bytes)
+{
+    uint8_t *copy = NULL;
+    while (!copy && w->at < w->end) {
+        uint32_t found;
+        const uint64_t at = w->at;
+        w->at += entry_step(r, w, &found);
+        if (found == kind)
+            copy = entry_copy(r, at, kind, ret_bytes);
+    }
+    return copy;
+}
+
 /* Without memory for it what it holds stays unknown. */
 static void gap_add(struct registry *r, uint64_t from, uint64_t to)
 {
@@ -345,7 +359,7 @@ static void gap_add(struct registry *r, uint64_t from, uint64_t to)
 }
 
 /* Adds the modules of the range, and as gaps what holds no entry, or none yet. */
-static void modules_scan(struct registry *r, struct walk w)
+static void modules_scan(struct registry *r, struct registry_walk w)
 {
     uint64_t gap = w.at;
     for (uint64_t step; w.at < w.end; w.at += step) {
@@ -415,7 +429,7 @@ bool registry_module_of(const void *arg, uint64_t address, struct fapilog_text *
 
 void registry_verify(struct registry *r, uint64_t *ret_good, uint64_t *ret_bad)
 {
-    struct walk w = walk_range(FAPILOG_REGISTRY_PREAMBLE, scan_end(r));
+    struct registry_walk w = registry_walk_begin(r);
     uint64_t good = 0, bad = 0;
     bool is_gap = false; /* counts once, however many words of it are not zero */
     for (uint64_t step; w.at < w.end; w.at += step) {

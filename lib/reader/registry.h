@@ -101,6 +101,15 @@ struct registry_moment {
 bool registry_module_of(const void *arg, uint64_t address, struct fapilog_text *ret_path,
                         uint64_t *ret_offset);
 
+/* Over all entries below registry_tail, and over what threads that were killed have left between them. */
+struct registry_walk {
+    uint64_t at, end;
+    uint64_t vain, vain_max; /* bytes hashed of what only looked like an entry */
+};
+struct registry_walk registry_walk_begin(const struct registry *r);
+/* A copy of the next whole one of that kind, the caller's to free; NULL: there are no more. */
+uint8_t *registry_walk_next(struct registry *r, struct registry_walk *w, uint32_t kind, uint32_t *ret_bytes);
+
 /* Parses every entry below registry_tail; counts the good and the damaged ones (for --verify). */
 void registry_verify(struct registry *r, uint64_t *ret_good, uint64_t *ret_bad);
 

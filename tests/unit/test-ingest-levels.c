@@ -84,6 +84,26 @@ static void the_longest_prefix_that_ends_at_a_dot_governs(void **state)
     assert_int_equal(ctl->level[slot_of(p, id[4])], FAPILOG_LEVEL_WARNING);
 }
 
+/* A thread that is killed while it registers, or its process forked, leaves a gap for good: here with the rest of an
+ * entry in it that never became one. */
+static void loggers_behind_a_gap_in_the_registry_get_their_level(void **state)
+{
+    struct place *p = *state;
+    struct fapilog_ctl *ctl = ctl_of(p);
+    const struct level_setting setting = { "", FAPILOG_LEVEL_DEBUG };
+    uint8_t *const gap = p->b.base + p->b.sb->registry_off + p->b.sb->registry_tail;
+    const uint64_t looks = FAPILOG_ENTRY_WORD0(64, FAPILOG_ENTRY_LOGGER, 0);
+    memset(gap, 0, 64);
+    memcpy(gap + 16, &looks, sizeof looks);
+    p->b.sb->registry_tail += 64;
+    const uint32_t id = builder_logger(&p->b, 0, "behind", 0, NULL);
+    struct fapilog_logger_entry *entry = (void *)(p->b.base + p->b.sb->registry_off + (size_t)id * 8);
+    entry->level_slot = 3;
+    builder_entry_rehash(&p->b, id);
+    assert_int_equal(levels_apply(&p->s, &setting, 1), 0);
+    assert_int_equal(ctl->level[3], FAPILOG_LEVEL_DEBUG);
+}
+
 static void no_setting_leaves_the_levels_of_the_service(void **state)
 {
     struct place *p = *state;
@@ -139,6 +159,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(the_longest_prefix_that_ends_at_a_dot_governs), T(no_setting_leaves_the_levels_of_the_service),
         T(a_rule_for_the_same_prefix_is_replaced),        T(more_rules_than_fit_are_refused),
+        T(loggers_behind_a_gap_in_the_registry_get_their_level),
         T(a_registry_full_of_rubbish_does_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
