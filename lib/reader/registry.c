@@ -280,6 +280,9 @@ static void module_add(struct registry *r, uint64_t off)
     if (!text_take(copy, bytes, &at, e.path_len, &m.path) ||
         !text_take(copy, bytes, &at, e.build_id_len, &m.build_id))
         return;
+    const size_t size = sizeof m + m.path.len + m.build_id.len;
+    if (r->heap_bytes_max - r->heap_bytes < size)
+        return;
     struct registry_module *more = realloc(r->modules, (r->modules_count + 1) * sizeof *more);
     char *texts = more ? malloc(m.path.len + m.build_id.len + 1) : NULL;
     if (more)
@@ -297,7 +300,7 @@ static void module_add(struct registry *r, uint64_t off)
     if (e.flags & FAPILOG_MODULE_SINCE && at + sizeof m.since <= bytes)
         memcpy(&m.since, copy + at, sizeof m.since);
     r->modules[r->modules_count++] = m;
-    r->heap_bytes += sizeof m + m.path.len + m.build_id.len;
+    r->heap_bytes += size;
 }
 
 /* A thread killed while it registered leaves a gap without a length, so the search goes on in steps of eight bytes; the

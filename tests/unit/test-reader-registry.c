@@ -265,6 +265,21 @@ static uint64_t unpublish(uint32_t id)
     return word0;
 }
 
+static void modules_cost_no_more_than_the_quota(void **state)
+{
+    (void)state;
+    const uint32_t id = builder_site(&b, 9, "m", 0, NULL);
+    const uint32_t module = builder_module(&b, "/lib/liba.so", 0x10000, 0x1000);
+    struct registry *r = &seg->registry;
+    struct fapilog_text path;
+    uint64_t offset, word0;
+    memcpy(&word0, entry(module), sizeof word0);
+    r->heap_bytes_max = r->heap_bytes + FAPILOG_ENTRY_BYTES(word0); /* room for the entry, not for what is kept of it */
+    assert_false(module_of(UINT64_MAX, 0x10010, &path, &offset));
+    assert_true(r->heap_bytes <= r->heap_bytes_max);
+    assert_null(registry_site(r, id));
+}
+
 static void a_module_that_is_complete_only_after_the_search_is_found(void **state)
 {
     (void)state;
@@ -409,7 +424,8 @@ int main(void)
         T(an_entry_that_is_not_complete_yet_is_found_later), T(every_flipped_bit_of_an_entry_is_noticed),
         T(counts_and_lengths_that_leave_the_entry_are_refused),
         T(entries_may_lie_over_each_other_but_cost_no_more_than_the_quota),
-        T(addresses_are_named_by_their_module), T(a_module_that_is_complete_only_after_the_search_is_found),
+        T(addresses_are_named_by_their_module), T(modules_cost_no_more_than_the_quota),
+        T(a_module_that_is_complete_only_after_the_search_is_found),
         T(gaps_cost_a_record_no_more_than_their_bound),
         T(what_looks_like_an_entry_hides_none_behind_it),
         T(a_registry_of_lies_is_hashed_a_few_times_only),
