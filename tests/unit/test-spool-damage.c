@@ -113,6 +113,59 @@ static void cut_at_any_byte_the_blocks_before_are_delivered(void **state)
     fake_done(f);
 }
 
+/* A power failure leaves a file as long as it was to become, with zeros where nothing has been written. */
+static void where_zeros_begin_at_any_byte_the_blocks_before_are_delivered(void **state)
+{
+    char path[FAKE_PATH + 64], *data;
+    size_t ends[BLOCKS];
+    (void)state;
+    fake_init(f, &plain);
+    delivered_reserve();
+    const size_t len = spool_make(path, sizeof path, &data);
+    char *zeroed = calloc(1, len);
+    assert_int_equal(block_ends(data, len, ends), BLOCKS);
+    for (size_t at = 0; at <= len; at++) {
+        unsigned whole = 0;
+        while (whole < BLOCKS && ends[whole] <= at)
+            whole++;
+        spool_put_back(path, zeroed, len);
+        const unsigned blocks = run_to_the_end();
+        if (blocks < whole || blocks > whole + 1) /* padding, and what is zero anyway */
+            fail_msg("zeros from byte %zu of %zu on leave %u blocks, not %u", at, len, blocks, whole);
+        zeroed[at] = at < len ? data[at] : 0;
+    }
+    free(zeroed);
+    free(data);
+    fake_done(f);
+}
+
+static void files_that_are_not_ours_are_left_alone(void **state)
+{
+    static const char *const names[] = { "ffffffffffffffff.spool", "8000000000000000.spool", "0000000000000000.spool",
+                                         "00000000000000A0.spool", "0000000000000001.spool.swp", "core" };
+    enum { NAMES = sizeof names / sizeof names[0] };
+    char path[FAKE_PATH + 64], other[FAKE_PATH + 96], *data;
+    (void)state;
+    fake_init(f, &plain);
+    delivered_reserve();
+    start();
+    fake_stop(f);
+    for (unsigned i = 0; i < NAMES; i++) {
+        (void)snprintf(other, sizeof other, "%s/spool/fake/%s", f->state, names[i]);
+        const int fd = open(other, O_WRONLY | O_CREAT | O_EXCL, 0600);
+        assert_true(fd >= 0);
+        (void)close(fd);
+    }
+    (void)spool_make(path, sizeof path, &data);
+    free(data);
+    assert_int_equal(run_to_the_end(), BLOCKS);
+    for (unsigned i = 0; i < NAMES; i++) {
+        (void)snprintf(other, sizeof other, "%s/spool/fake/%s", f->state, names[i]);
+        assert_int_equal(unlink(other), 0);
+    }
+    fake_done(f);
+}
+
 /* What could not be read is there to be looked at. */
 static void assert_is_kept(const char *path, const char *data, size_t len)
 {
@@ -367,6 +420,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cut_at_any_byte_the_blocks_before_are_delivered),
+        cmocka_unit_test(where_zeros_begin_at_any_byte_the_blocks_before_are_delivered),
+        cmocka_unit_test(files_that_are_not_ours_are_left_alone),
         cmocka_unit_test(of_a_flipped_bit_only_its_block_suffers),
         cmocka_unit_test(a_head_of_another_length_counts_as_damaged),
         cmocka_unit_test(a_damaged_cursor_costs_no_record),

@@ -13,8 +13,6 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define SEQUENCE_MAX (UINT64_MAX / 2) /* beyond it is damage */
-
 static struct cursor_map *map_file(const char *path, struct err *e)
 {
     auto_fd fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -111,7 +109,7 @@ static struct cursor_group *group_at(const struct cursor *c, uint64_t sequence)
 
 static uint64_t group_done(const struct cursor_group *g)
 {
-    return g->key && g->key < group_key(SEQUENCE_MAX) ? g->done & ~g->check : 0;
+    return g->key && g->key < group_key(SPOOL_SEQUENCE_MAX) ? g->done & ~g->check : 0;
 }
 
 static bool is_whole(const struct cursor *c, uint64_t sequence)
@@ -153,7 +151,7 @@ uint64_t cursor_next(const struct cursor *c)
     }
     for (unsigned i = 0; i < CURSOR_SLOTS; i++) {
         const uint64_t sequence = c->map->slot[i].sequence;
-        if (sequence > last && sequence < SEQUENCE_MAX)
+        if (sequence > last && sequence < SPOOL_SEQUENCE_MAX)
             last = sequence;
     }
     return last + 1;

@@ -15,6 +15,7 @@
 
 #define SPOOL_FILE_MAGIC UINT64_C(0x314c4f4f50534146)  /* "FASPOOL1" */
 #define SPOOL_BLOCK_SYNC UINT64_C(0x4b434f4c42504146)  /* "FAPBLOCK" */
+#define SPOOL_SEQUENCE_MAX (UINT64_MAX / 2)            /* of a block: beyond it is damage */
 #define SPOOL_SUFFIX ".spool"
 #define SPOOL_DEAD_SUFFIX ".dead"
 

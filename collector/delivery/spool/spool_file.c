@@ -18,7 +18,7 @@ enum spool_kind spool_name_parse(const char *name, uint64_t *ret_sequence)
     if (strspn(name, "0123456789abcdef") != 16)
         return 0;
     *ret_sequence = strtoull(name, &end, 16);
-    if (!*ret_sequence) /* they begin at 1 */
+    if (!*ret_sequence || *ret_sequence >= SPOOL_SEQUENCE_MAX) /* they begin at 1, and come to no end */
         return 0;
     return strcmp(end, SPOOL_SUFFIX) == 0 ? SPOOL_ENTRIES : strcmp(end, SPOOL_DEAD_SUFFIX) == 0 ? SPOOL_DEAD : 0;
 }
