@@ -359,7 +359,8 @@ static void record_write(struct segment_builder *b, uint32_t lane, uint64_t word
     uint8_t *at = reserve(b, lane, size);
     const struct fapilog_record_header h = {.word0 = word0_rest | size / 8, .cycles = b->cycles};
     memcpy(at, &h, sizeof h);
-    memcpy(at + sizeof h, payload, len);
+    if (len)
+        memcpy(at + sizeof h, payload, len);
     b->lanes[lane].pos += size;
 }
 
