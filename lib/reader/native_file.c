@@ -36,7 +36,7 @@ static int check_header(struct native_file *f, const char *name, struct err *e)
                        h->minor, (unsigned long long)h->incompat);
     if (h->header_size < sizeof *h || h->header_size % ALIGN)
         return err_set(e, -EBADMSG, "%s: header of %u bytes", name, h->header_size);
-    f->offset = h->header_size;
+    f->offset = f->read_to = h->header_size;
     return 0;
 }
 
@@ -94,6 +94,11 @@ static bool is_block(const struct fapilog_native_block *h)
     return h->sync == FAPILOG_NATIVE_SYNC &&
            h->header_xxh3 == XXH3_64bits(h, offsetof(struct fapilog_native_block, header_xxh3)) &&
            h->stored_bytes <= FAPILOG_NATIVE_STORED_MAX && h->raw_bytes <= FAPILOG_NATIVE_STORED_MAX;
+}
+
+static uint64_t stored_end(uint64_t offset, const struct fapilog_native_block *h)
+{
+    return offset + sizeof *h + h->stored_bytes;
 }
 
 static uint64_t block_end(uint64_t offset, const struct fapilog_native_block *h)
@@ -169,7 +174,7 @@ static int read_block(struct native_file *f, const struct fapilog_native_block *
     *ret = UNFINISHED;
     if (fstat(f->fd, &st) < 0)
         return -errno;
-    if ((uint64_t)st.st_size < f->offset + sizeof *h + h->stored_bytes)
+    if ((uint64_t)st.st_size < stored_end(f->offset, h))
         return 0; /* before memory is taken on the word of the header */
     const int r = reserve(&f->stored, &f->stored_room, (size_t)h->stored_bytes + 1);
     if (r < 0)
@@ -201,6 +206,7 @@ static void give(struct native_file *f, const struct fapilog_native_block *h, st
         .kind = h->kind, .records = h->records, .sequence = h->sequence, .offset = f->offset,
         .data = h->codec == FAPILOG_NATIVE_CODEC_NONE ? f->stored : f->raw, .len = h->raw_bytes,
     };
+    f->read_to = stored_end(f->offset, h);
     f->offset = block_end(f->offset, h);
     f->torn_bytes = 0;
     f->is_tail_damaged = false;
@@ -223,15 +229,18 @@ static int is_boundary(struct native_file *f, uint64_t offset)
  * follows; -errno. */
 static int skip(struct native_file *f, const struct fapilog_native_block *h)
 {
-    uint64_t next = h ? block_end(f->offset, h) : 0;
+    uint64_t next = h ? block_end(f->offset, h) : 0, read_to = h ? stored_end(f->offset, h) : 0;
     int r = h ? is_boundary(f, next) : 0;
-    if (r == 0)
+    if (r == 0) {
         r = resync(f, f->offset + ALIGN, &next);
+        read_to = next;
+    }
     if (r > 0) {
         f->skipped_bytes += next - f->offset;
         f->skipped_blocks += h != NULL;
         f->vain_bytes += h ? h->stored_bytes : 0;
         f->offset = next;
+        f->read_to = read_to;
     }
     return r;
 }
@@ -274,15 +283,16 @@ static bool is_another(const struct native_file *f)
  * was not cut, or has no header again yet. */
 static int begin_again(struct native_file *f)
 {
-    const uint64_t before = f->offset;
+    const uint64_t before = f->offset, read_before = f->read_to;
     struct stat st;
     if (fstat(f->fd, &st) < 0)
         return -errno;
-    f->is_cut |= (uint64_t)st.st_size < f->offset || is_another(f);
+    f->is_cut |= (uint64_t)st.st_size < f->read_to || is_another(f);
     if (!f->is_cut || check_header(f, "", NULL) < 0)
         return 0;
     if ((uint64_t)st.st_size < f->offset) { /* a header that says that it is longer than the file */
         f->offset = before;
+        f->read_to = read_before;
         return 0;
     }
     f->cuts++;

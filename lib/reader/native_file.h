@@ -31,6 +31,7 @@ struct native_file {
     uint32_t cuts;          /* the file became shorter than what was read, and was begun again */
     /* private */
     int fd;
+    uint64_t read_to;       /* of the file; the padding behind the last block's bytes, up to `offset`, may be missing */
     bool is_cut;            /* and has no header again yet */
     uint64_t vain_bytes;    /* hashed of payloads that were bad */
     bool has_sequence;

@@ -168,6 +168,36 @@ static void what_stands_behind_the_last_block_is_unfinished_or_damaged(void **st
     expect_tail(a_end + HEAD, true, 0);
 }
 
+/* Up to there the last write has come, before a kill or while we look: all of a block but some of its padding. */
+static void padding_that_is_not_there_yet_is_no_cut(void **state)
+{
+    enum { HEAD = sizeof(struct fapilog_native_block), ODD = PAYLOAD_BYTES - 3 };
+    struct native_file *f;
+    struct native_block b;
+    for (unsigned missing = 0; missing < 8; missing++) {
+        const bool is_good = missing < 4;
+        (void)begin(state);
+        memset(image + len + HEAD, 'a', ODD);
+        put_head(len, ODD, XXH3_64bits(image + len + HEAD, ODD) + !is_good);
+        a_end = len += HEAD + PAYLOAD_BYTES;
+        put_block('b');
+        const size_t end = a_end - missing % 4;
+        const int fd = memfd_create("native", MFD_CLOEXEC);
+        assert_int_equal(write(fd, image, end), end);
+        assert_int_equal(native_file_open_fd(fd, "native", &f, NULL), 0);
+        if (is_good)
+            assert_int_equal(native_file_next(f, &b), 1);
+        assert_int_equal(native_file_next(f, &b), 0);
+        assert_int_equal(native_file_next(f, &b), 0);
+        assert_int_equal(write(fd, image + end, len - end), len - end);
+        assert_int_equal(native_file_next(f, &b), 1);
+        assert_int_equal(b.data[0], 'b');
+        assert_int_equal(f->cuts, 0);
+        assert_int_equal(f->skipped_blocks, !is_good);
+        native_file_close(f);
+    }
+}
+
 #define T(name) cmocka_unit_test_setup(name, begin)
 
 int main(void)
@@ -177,6 +207,7 @@ int main(void)
         T(heads_that_lie_up_to_a_header_are_passed_over),
         T(a_block_in_front_of_damage_is_read_until_too_much_was_in_vain),
         T(what_stands_behind_the_last_block_is_unfinished_or_damaged),
+        T(padding_that_is_not_there_yet_is_no_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
