@@ -3,6 +3,7 @@
 #include <fapilog/abi.h>
 
 #include "lib/base/check.h"
+#include "lib/base/grow.h"
 #include "lib/ring/clock.h"
 
 #include <errno.h>
@@ -23,8 +24,7 @@ int clock_map_init(struct clock_map *m, uint32_t kind, uint64_t hz, uint32_t anc
     *m = (struct clock_map){.kind = kind, .limit = anchors_max};
     m->nominal = hz ? (uint64_t)(((clock_u128)NS_PER_S << SLOPE_BITS) / hz) : 0;
     m->gap_cycles = hz ? hz / 50 : 0;
-    m->anchors = calloc(anchors_max, sizeof m->anchors[0]);
-    return m->anchors ? 0 : -ENOMEM;
+    return grow((void **)&m->anchors, &m->cap, 1, sizeof m->anchors[0]);
 }
 
 void clock_map_done(struct clock_map *m)
@@ -63,6 +63,13 @@ static void slopes_update(struct clock_map *m, uint32_t i)
     }
 }
 
+/* Most files are short. Without memory for more, those that there is room for are all. */
+static void room_make(struct clock_map *m)
+{
+    if (m->count < m->limit && grow((void **)&m->anchors, &m->cap, m->count + 1, sizeof m->anchors[0]) < 0)
+        m->limit = m->count;
+}
+
 static void oldest_half_drop(struct clock_map *m)
 {
     const uint32_t drop = m->count / 2;
@@ -95,6 +102,7 @@ void clock_map_add(struct clock_map *m, uint64_t cycles, int64_t real_ns)
         return;
     if (i < m->count && m->anchors[i].cycles - cycles < m->gap_cycles)
         return;
+    room_make(m);
     if (m->count == m->limit && m->keeps_old) {
         every_other_drop(m);
         clock_map_add(m, cycles, real_ns);

@@ -32,6 +32,7 @@ struct clock_map {
     uint32_t kind;       /* FAPILOG_CLOCK_* */
     uint32_t count;
     uint32_t limit;      /* anchors kept; the oldest half goes when they are full */
+    uint32_t cap;        /* for which there is memory; may be more */
     bool keeps_old;      /* every other one goes instead: times may be asked for from the beginning */
     uint32_t last;       /* interval that answered last: records come in order */
     uint64_t nominal;    /* slope from the counter's stated frequency, 0 = unknown */

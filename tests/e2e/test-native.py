@@ -4,12 +4,14 @@ record stands in."""
 import calendar
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from time import strptime
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "common"))
-from harness import Place, check, run, stop, wait_for, written_by  # noqa: E402
+from harness import Place, check, line_count, run, stop, wait_for, written_by  # noqa: E402
 
 DUMP = os.environ["FAPILOG_DUMP"]
 
@@ -271,6 +273,33 @@ def open_files(pid, directory):
     return sum(t.startswith(directory) for t in targets)
 
 
+def memory_of_following(place, directory, files, lines):
+    """Of its own, in KiB, once all is shown."""
+    os.mkdir(directory)
+    for i in range(files):
+        shutil.copy(place.file("log.fnl"), os.path.join(directory, f"{i}.fnl"))
+    with open(directory + ".lines", "w", encoding="utf-8") as out:
+        # meson has malloc fill what it gives, and so touch what is asked for and not used
+        d = place.start([DUMP, "--follow", directory], stdout=out, env={"MALLOC_PERTURB_": "0"})
+        wait_for("all is shown", lambda: line_count(out.name) == files * lines)
+        with open(f"/proc/{d.pid}/status", encoding="utf-8") as f:
+            kib = int(re.search(r"RssAnon:\s+(\d+) kB", f.read()).group(1))
+        stop(d)
+    return kib
+
+
+def following_many_files_takes_little_memory_for_each():
+    if os.environ.get("FAPILOG_SANITIZE", "none") != "none":
+        return "SKIPPED: sanitizers take memory of their own"
+    with Place() as place:
+        written = place.load_done("--threads", 2, "--records", 20000, "--lane-bytes", 4 << 20)
+        place.drain(sink="native://" + place.file("log.fnl"))
+        one = memory_of_following(place, os.path.join(place.path, "one"), 1, written)
+        many = memory_of_following(place, os.path.join(place.path, "many"), 41, written)
+        check((many - one) / 40 < 100, f"{one} KiB with one file, {many} KiB with 41")
+        return f"{(many - one) / 40:.0f} KiB a file"
+
+
 def following_lets_go_of_files_that_retention_has_removed():
     with Place() as place:
         c = place.collector(sink=f"native://{place.out}/?max_bytes=20KB&max_files=3")
@@ -373,6 +402,7 @@ if __name__ == "__main__":
         behind_stages_the_losses_are_told_too,
         following_files_shows_records_in_order,
         following_one_file_goes_on_where_rotation_leads,
+        following_many_files_takes_little_memory_for_each,
         following_lets_go_of_files_that_retention_has_removed,
         more_files_than_may_be_open_are_told_in_one_line,
         what_cannot_be_read_is_told,

@@ -182,6 +182,21 @@ static void the_oldest_anchors_go_first(void **state)
     assert_true(m.count <= 64);
 }
 
+/* A tool has one of these for each process in each file. */
+static void memory_is_taken_for_the_anchors_that_there_are(void **state)
+{
+    enum { MANY = 4096 };
+    (void)state;
+    assert_int_equal(clock_map_init(&m, FAPILOG_CLOCK_TSC, 1000000000, MANY), 0);
+    for (uint32_t s = 0; s < MANY; s++) {
+        clock_map_add(&m, s * UINT64_C(1000000000), t0 + (int64_t)s * 1000000000);
+        assert_int_equal(m.count, s + 1);
+        assert_true(m.cap <= 64 || m.cap < 2 * m.count);
+    }
+    for (uint64_t s = 0; s < MANY; s++)
+        assert_int_equal(clock_map_ns(&m, s * 1000000000 + 17), t0 + (int64_t)(s * 1000000000 + 17));
+}
+
 static int64_t real_now(void)
 {
     struct timespec ts;
@@ -250,6 +265,7 @@ int main(void)
         T(a_step_of_the_wall_clock_starts_a_new_epoch), T(a_lasting_slew_is_followed),
         T(a_missing_or_wrong_frequency_is_found_out), T(unusable_anchors_change_nothing),
         T(any_anchors_and_counters_are_survived), T(the_oldest_anchors_go_first),
+        T(memory_is_taken_for_the_anchors_that_there_are),
         T(conversions_agree_with_clock_gettime), T(unknown_clocks_are_refused),
     };
     return cmocka_run_group_tests_name("reader-clock", tests, NULL, NULL);
