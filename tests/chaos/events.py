@@ -42,6 +42,7 @@ def stop_collector(run, seconds):
 
 
 def reload(run):
+    run.asked = len(run.answers())
     run.is_changed = not run.is_changed
     run.configure()
     if run.wait_ready():

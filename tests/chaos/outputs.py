@@ -44,12 +44,18 @@ def dump(*args):
     return r.returncode, r.stdout, r.stderr.decode(errors="replace")
 
 
-def local(sink, directory):
+def local(sink, directory, is_resumed_elsewhere):
     whole = set(sink.levels) == {"INFO", "ERROR"}
     if sink.kind == "native":
-        return books.Output(sink.name, [native(directory)], sink.levels, has_reports=False)
-    paths = sorted(p for p in glob.glob(os.path.join(directory, "*")) if not p.endswith(".tmp"))
-    return books.Output(sink.name, [read_events(content(p), p) for p in paths], sink.levels, has_reports=whole)
+        output = books.Output(sink.name, [native(directory)], sink.levels, not is_resumed_elsewhere, has_reports=False)
+    else:
+        paths = sorted(p for p in glob.glob(os.path.join(directory, "*")) if not p.endswith(".tmp"))
+        data = {p: content(p) for p in paths}
+        if is_resumed_elsewhere and sink.kind == "mmap":  # nobody has cut off what follows the last line
+            data = {p: d.rstrip(b"\0") for p, d in data.items()}
+        output = books.Output(sink.name, [read_events(d, p) for p, d in data.items()], sink.levels, has_reports=whole)
+    output.is_resumed_elsewhere = is_resumed_elsewhere
+    return output
 
 
 def native(directory):

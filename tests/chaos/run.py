@@ -24,6 +24,7 @@ RELOADS_WITHIN = 60.0  # with those before it
 RINGS_GONE_WITHIN = 40.0  # those of dead producers, when nothing stands in the way
 DRAINS = 20  # runs of --drain until all is delivered
 AWS = {"AWS_ACCESS_KEY_ID": "chaos", "AWS_SECRET_ACCESS_KEY": "chaos", "AWS_EC2_METADATA_DISABLED": "true"}
+ANSWER = re.compile(r"configuration (?:not )?taken over")
 OURS = re.compile(r"CHECK|AddressSanitizer|LeakSanitizer|runtime error|Assertion|MemorySanitizer|stack smashing|not balance")
 
 
@@ -56,6 +57,8 @@ class Run:
         self.producers = {}  # by number, once started
         self.collector, self.lives, self.is_stopped, self.may_die = None, 0, False, False
         self.was_killed, self.is_changed = False, False
+        self.asked = None  # how many answers to reloads there were when the last one asked this collector for other files
+        self.was_moving = False  # a collector has ended, and which files it had then is not known
         self.given_up = dict.fromkeys((s.name for s in world.sinks), 0)
         self.away = set()  # names of sinks that a reload has left out
         self.absences = {s.name: [] for s in world.sinks}
@@ -129,10 +132,14 @@ class Run:
             self.collector = self.place.start(
                 [COLLECTOR, "--rings", self.place.rings, "--config", os.path.join(self.place.path, "fapilog.yaml"), *args],
                 env={"FAPILOG_IO": self.world.io, **AWS, **(env or {})}, stdout=log, stderr=log)
-        self.is_stopped, self.may_die = False, bool(env)
+        self.is_stopped, self.may_die, self.asked = False, bool(env), None
 
     def said(self, life):
         return read_text(os.path.join(self.place.path, f"collector-{life}.log"))
+
+    def answers(self):
+        """Of the last collector, to reloads."""
+        return ANSWER.findall(self.said(self.lives))
 
     def collector_ended(self, expected):
         """Looks at what the last one has left; `expected`: statuses that are right. Who dies at a step may do so at any time."""
@@ -142,6 +149,9 @@ class Run:
             expected = (*expected, -signal.SIGKILL)
         if status not in expected or OURS.search(text):
             self.problems.append(f"collector {self.lives} ended with {status}: {text[-3000:]}")
+        if self.asked is not None:
+            answers = self.answers()
+            self.was_moving |= status == -signal.SIGKILL or len(answers) <= self.asked or "not" in answers[-1]
         for server in self.servers.values():
             server.next_life()
 
@@ -322,7 +332,7 @@ class Run:
         for sink in self.world.sinks:
             try:
                 if sink.kind in worlds.LOCAL:
-                    found.append(outputs.local(sink, self.directory(sink)))
+                    found.append(outputs.local(sink, self.directory(sink), sink.moves and self.was_moving))
                     continue
                 if not sink.may_give_up() and self.given_up[sink.name]:
                     self.problems.append(f"{sink.name}: the ledgers tell of {self.given_up[sink.name]} records given up")

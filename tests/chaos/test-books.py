@@ -78,6 +78,17 @@ def a_record_that_is_there_twice_is_seen():
     sees(told(file_with(everything(), [record(1, N - 1)]), noted()), "are there twice: 1")
 
 
+def a_file_that_another_goes_on_with_may_repeat_its_end():
+    again = [books.Output("file", [everything()[:50], everything()[40:]])]
+    sees(told(again, noted()), "file", times=2)  # twice, and out of order
+    again[0].is_resumed_elsewhere = True
+    check(not told(again, noted()), "in the next one")
+    again[0].chunks[0].append(record(1, 24))
+    sees(told(again, noted()), "are there twice: 1 (1/1/24)")
+    again[0].chunks = [everything()[:50], everything()[40:], everything()[49:50]]
+    sees(told(again, noted()), "are there twice: 1 (1/1/24)")
+
+
 def records_out_of_order_are_seen():
     swapped = everything()
     swapped[10], swapped[12] = swapped[12], swapped[10]
@@ -220,6 +231,7 @@ def a_seed_makes_one_world():
 
 if __name__ == "__main__":
     sys.exit(run([balanced_books_are_told_as_such, a_lost_record_is_seen, a_record_that_is_there_twice_is_seen,
+                  a_file_that_another_goes_on_with_may_repeat_its_end,
                   records_out_of_order_are_seen, what_a_sink_missed_for_no_absence_is_seen,
                   what_came_and_went_without_a_sink_must_not_be_there, a_torn_record_is_seen, an_invented_record_is_seen,
                   a_loss_that_no_report_tells_is_seen, a_report_of_what_was_not_lost_is_seen,
