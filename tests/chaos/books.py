@@ -5,7 +5,8 @@ those of docs/delivery.md, docs/sinks/*.md and docs/abi/ring.md:
 - *Local sinks hold each record once*, in the order of its thread, within a file and across files. Where a collector ended while a
   reload was to give the sink another file, the next one may write again, into that file, what the last one has in another.
 - *Remote sinks hold each at least once*. What comes twice has one id, and was under way: in one of the last requests of a
-  collector that ended, `max_in_flight` at most, or in one whose answer a fault of the server has kept back.
+  collector that ended, `max_in_flight` at most, or in one whose answer a fault of the server has kept back, or was given up by
+  its client before the server took it.
 - *A sink that a reload leaves out* gets what had left its ring before, and what is begun once it is back; nothing of what came and
   went in between.
 - *What is missing is accounted for*. Refused in the ring: reports of drops of its process say how many. Given up by the sink: the
@@ -228,6 +229,8 @@ def resent(output):
             if ids.setdefault(r.key, r.id) != r.id:
                 differ.add(r.key)
             before = last.get(r.key)
+            if before and (request.life < before[1].life or request.life == before[1].life and request.is_unsure):
+                continue  # it comes late, by a connection that was given up
             last[r.key] = (number, request, is_doomed)
             if before is None or before[1].is_unsure:
                 continue

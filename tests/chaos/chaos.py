@@ -13,6 +13,7 @@ only prints what a world is.
     run.py       makes it real: processes, mounts, servers; ends it in order
     events.py    what happens meanwhile
     servers.py   HTTP and syslog servers that fail when they are told, and remember which request brought what
+    apart.py     the same in a process of its own, which is frozen at times
     producer.c   services that log and note the outcome of each record in a mapped file; notes.py reads it
     splice.py    the program of exec sinks
     outputs.py   reads files, archives, native files, dead letters, the ledger

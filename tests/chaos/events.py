@@ -140,6 +140,12 @@ def fail_server(run, name, how, seconds):
     run.after(seconds, server.heal)
 
 
+def freeze_server(run, name, seconds):
+    server = run.servers[name]
+    server.freeze()
+    run.after(seconds, server.thaw)
+
+
 def fill_disk(run, seconds):
     """Nothing fits any more, until somebody makes room."""
     if not run.mounts[1].is_mounted:

@@ -9,6 +9,7 @@ import sys
 import time
 
 import adminclient
+import apart
 import books
 import events
 import notes
@@ -66,7 +67,9 @@ class Run:
         self.later = []  # (when, function): what ends an event
         for sink in world.sinks:
             os.makedirs(self.directory(sink), exist_ok=True)
-            if sink.kind in worlds.HTTP:
+            if sink.is_apart:
+                self.servers[sink.name] = apart.Apart(sink.kind, sink.poison, os.path.join(place.path, "taken-" + sink.name))
+            elif sink.kind in worlds.HTTP:
                 self.servers[sink.name] = servers.HttpServer(sink.poison)
             elif sink.kind == "syslog":
                 self.servers[sink.name] = servers.SyslogServer()

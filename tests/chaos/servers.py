@@ -88,28 +88,39 @@ class HttpServer:
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
                 self.wfile.write(answer)
+                self.wfile.flush()
+                owner.answered(self.client_address)
 
             def log_message(self, *_):
                 pass
 
         class Server(http.server.ThreadingHTTPServer):
             daemon_threads = True
-            request_queue_size = 64
+            request_queue_size = 1024
 
             def handle_error(self, *_):  # a client that was killed
                 pass
 
         self.server = Server(("127.0.0.1", 0), Handler)
+        self.port = self.listen(self.server)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.proxy = Proxy(self.server.server_address[1])
-        self.port = self.proxy.port
+
+    def listen(self, server):
+        """The port for clients."""
+        self.proxy = Proxy(server.server_address[1])
+        return self.proxy.port
+
+    def origin(self, address):
+        """(life, whether its connection is harmed)"""
+        life, fault = self.proxy.origin.get(address, (self.proxy.life, "pass"))
+        return life, fault != "pass"
 
     def answer(self, body, address):
         is_unsure = False
         while self.mode == "hang":
             is_unsure = True
             time.sleep(0.01)
-        life, fault = self.proxy.origin.get(address, (self.proxy.life, "pass"))
+        life, is_harmed = self.origin(address)
         mode = self.mode
         if mode == "429":
             return 429, [("Retry-After", "1")], b""
@@ -118,13 +129,19 @@ class HttpServer:
         records = list(events_of(body))
         if self.poison and any(is_poison(r, self.poison) for r in records):
             return 422, [], b""
-        taken = Taken(life, records, is_unsure or fault != "pass")
+        taken = Taken(life, records, is_unsure or is_harmed)
         answer = b"{}"
         if mode == "partial" and records:
             answer = (reject_begin if b'"logEvents"' in body else reject_number)(taken)
+        self.keep(taken, address)
+        return 200, [("Content-Type", "application/json")], answer
+
+    def keep(self, taken, _):
         with self.lock:
             self.taken.append(taken)
-        return 200, [("Content-Type", "application/json")], answer
+
+    def answered(self, address):
+        """The last request of this client."""
 
     def seen(self):
         with self.lock:
@@ -228,8 +245,14 @@ class SyslogServer:
                 client, address = self.listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._read, args=(client, self.life), daemon=True).start()
+            life = self.origin(address)
+            if life is not None:
+                threading.Thread(target=self._read, args=(client, life), daemon=True).start()
             self.accepted.add(address)
+
+    def origin(self, _):
+        """The life of the collector that has connected."""
+        return self.life
 
     def _read(self, client, life):
         data = b""
@@ -247,8 +270,11 @@ class SyslogServer:
                 messages, data = split_octets(data)
             except ValueError:
                 return  # an HTTP request: the port was a proxy's of another world a moment ago
-            with self.lock:
-                self.taken += [Taken(life, [syslog_event(m)], True) for m in messages]
+            self.keep([Taken(life, [syslog_event(m)], True) for m in messages])
+
+    def keep(self, taken):
+        with self.lock:
+            self.taken += taken
 
     def seen(self):
         with self.lock:

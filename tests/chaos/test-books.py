@@ -1,19 +1,22 @@
 #!/usr/bin/env python3
 """The oracle of the chaos worlds sees each kind of fault, told by name, and none where there is none."""
+import http.client
 import json
 import os
 import sys
+import tempfile
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "common")]
 os.environ.setdefault("FAPILOG_COLLECTOR", "")
 os.environ.setdefault("FAPILOG_LOAD", "")
+import apart  # noqa: E402
 import books  # noqa: E402
 import notes  # noqa: E402
 import servers  # noqa: E402
 import world  # noqa: E402
-from harness import check, run  # noqa: E402
+from harness import check, run, wait_for  # noqa: E402
 
 SEED, PID, N = 7, 4711, 40
 
@@ -173,6 +176,16 @@ def only_what_was_under_way_comes_twice():
     sees(told(remote((first, 1, True), [other], second, rest), noted()), "different ids: 1 (1/0/0)")
 
 
+def a_request_that_its_client_gave_up_may_come_late():
+    first, second, rest = everything()[:10], everything()[10:20], everything()[20:]
+    check(not told(remote(first, second, (first, 1, True), rest), noted()), "after the one that was sent instead")
+    sees(told(remote(first, second, (first, 1, True), first, rest), noted()), "had its answer: 10")
+    late = [(first, 1, True), (second, 1, True)]
+    check(not told(remote((first, 2, False), (second, 2, False), *late, (rest, 2, False)), noted()), "of a dead collector")
+    text = told(remote((first, 2, False), (second, 2, False), late[0], (first, 2, False), (rest, 2, False)), noted())
+    sees(text, "had its answer: 10")
+
+
 def answered(rejected, lost, *more, dead=()):
     first = servers.Taken(1, everything(rejected | lost), False, [record(*key[1:]) for key in rejected],
                           [record(*key[1:]) for key in lost])
@@ -223,6 +236,38 @@ def bodies_and_messages_are_read():
     check(read.key == (1, 0, 2) and read.id == "r-1" and read.is_whole, f"{vars(read)}")
 
 
+def post(connection, n, is_answered=True):
+    connection.request("POST", "/", json.dumps({"message": "chaos", "level": "INFO", "data": {"p": 1, "t": 0, "n": n}}))
+    if is_answered:
+        check(connection.getresponse().read() == b"{}", "an answer")
+
+
+def a_frozen_server_takes_what_came_meanwhile_and_is_not_sure_of_it():
+    with tempfile.TemporaryDirectory() as directory:
+        server = apart.Apart("http", 0, os.path.join(directory, "taken"))
+        try:
+            before, meanwhile = (http.client.HTTPConnection("127.0.0.1", server.port, timeout=20) for _ in range(2))
+            post(before, 0)
+            wait_for("it is written down", lambda: server.taken and not server.taken[0].is_unsure)
+            server.freeze()
+            post(meanwhile, 1, is_answered=False)
+            server.next_life()
+            meanwhile.close()
+            after = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+            post(after, 2, is_answered=False)
+            server.thaw()
+            check(after.getresponse().read() == b"{}", "an answer")
+            for connection, n in ((before, 3), (after, 4)):
+                post(connection, n)
+            wait_for("the late ones", lambda: len(server.taken) == 5 and not server.taken[4].is_unsure)
+            found = {request.records[0]["data"]["n"]: (request.life, request.is_unsure) for request in server.taken}
+            check(found == {0: (0, False), 1: (0, True), 2: (1, True), 3: (0, True), 4: (1, False)}, f"{found}")
+            for connection in (before, after):
+                connection.close()
+        finally:
+            server.close()
+
+
 def a_seed_makes_one_world():
     for seed in range(200):
         check(list(world.make(seed).lines()) == list(world.make(seed).lines()), f"{seed}")
@@ -236,5 +281,7 @@ if __name__ == "__main__":
                   what_came_and_went_without_a_sink_must_not_be_there, a_torn_record_is_seen, an_invented_record_is_seen,
                   a_loss_that_no_report_tells_is_seen, a_report_of_what_was_not_lost_is_seen,
                   what_a_sink_gives_up_must_be_in_the_ledger, only_what_was_under_way_comes_twice,
+                  a_request_that_its_client_gave_up_may_come_late,
                   what_a_partial_answer_rejects_is_a_dead_letter_and_not_sent_again,
-                  a_record_where_it_is_not_wanted_is_seen, bodies_and_messages_are_read, a_seed_makes_one_world]))
+                  a_record_where_it_is_not_wanted_is_seen, bodies_and_messages_are_read,
+                  a_frozen_server_takes_what_came_meanwhile_and_is_not_sure_of_it, a_seed_makes_one_world]))

@@ -12,6 +12,7 @@ STEPS = ("turn", "read", "serialize", "batch-closed", "write", "sink-done", "wri
          "release-head", "released")
 SERVER_FAULTS = ("503", "429", "500", "hang", "reset", "freeze", "half_close", "garbage:300", "cut_answer:0", "cut_answer:12",
                  "cut_request:700", "slow:2000", "delay:0.2")
+APART_FAULTS = ("503", "429", "500", "hang", "partial")
 
 
 @dataclasses.dataclass
@@ -39,6 +40,7 @@ class Sink:
     is_on_small_disk: bool = False  # the files, or the spool
     poison: int = 0
     moves: bool = False  # every second reload names another file
+    is_apart: bool = False  # its server is a process that may be frozen
 
     def may_give_up(self):
         return any(o.get("on_full", "").startswith("drop") or "spool_max_bytes" in o or "dead_letters" in o
@@ -101,8 +103,22 @@ def make(seed, seconds=4.0):
     for _ in range(rng.choice([0, 0, 1, 2, 3]) if len(sinks) > 1 else 0):
         world.events.append(Event(round(rng.uniform(0.1, seconds), 2), "leave",
                                   (rng.choice(sinks).name, round(rng.uniform(0, seconds / 2), 2))))
+    add_apart(random.Random(f"apart {seed}"), world)
     world.events.sort(key=lambda e: e.at)
     return world
+
+
+def add_apart(rng, world):
+    """Some servers are processes of their own; there is no proxy before them, so that their other faults are fewer."""
+    for sink in world.sinks:
+        sink.is_apart = (sink.kind in HTTP or sink.kind == "syslog") and rng.random() < 0.4
+        if not sink.is_apart:
+            continue
+        for event in world.events:
+            if event.what == "fail_server" and event.args[0] == sink.name and event.args[1] not in APART_FAULTS:
+                event.what, event.args = "freeze_server", (sink.name, event.args[2])
+        world.events.append(Event(round(rng.uniform(0.1, world.seconds), 2), "freeze_server",
+                                  (sink.name, round(rng.uniform(0.1, 3), 2))))
 
 
 def make_producer(rng, number, seconds):
