@@ -80,8 +80,8 @@ class Output:
 
 class Remote(Output):
     """`taken`: as of servers, with `.records` read. `dead`: what lies in dead letters. `given_up`: records that the ledgers
-    tell, or None where killed collectors took their counts, and what memory held, along. `max_in_flight` None: requests are not
-    known."""
+    tell, those that memory held at a kill included, or None where a kill came before they could know. `max_in_flight` None:
+    requests are not known."""
 
     def __init__(self, name, taken, levels=("INFO", "ERROR"), dead=(), given_up=0, max_in_flight=None,
                  has_reports=True):

@@ -1,4 +1,5 @@
 """Reads what the sinks of a world have: files, archives of all kinds, native files, dead letters."""
+import collections
 import glob
 import json
 import os
@@ -104,14 +105,15 @@ def remote(sink, server, directory, state, given_up):
     return books.Remote(sink.name, taken, sink.levels, dead, given_up, most, has_reports)
 
 
+Row = collections.namedtuple("Row", "taken delivered dropped dead memory spooled")
 LEDGER_ROW = re.compile(r"^(\S+) +(\d+) +(\d+) +(\d+) +(\d+) +(\d+) +(\d+) +(.*)$", re.M)
 
 
 def ledger(state):
-    """Of the last run: by sink (dropped, spooled); None where there is none. It must balance."""
+    """Of the last run: by sink a Row; None where there is none. It must balance."""
     if not os.path.exists(os.path.join(state, "collector.ledger")):
         return None
     status, data, said = dump("--stats", state)
     text = data.decode()
     check(status == 0 and "The books balance." in text, f"the ledger does not balance: {text}{said}")
-    return {row[1]: (int(row[4]), int(row[7])) for row in LEDGER_ROW.finditer(text)}
+    return {row[1]: Row(*(int(row[i]) for i in range(2, 8))) for row in LEDGER_ROW.finditer(text)}

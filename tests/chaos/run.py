@@ -1,6 +1,7 @@
 """Makes a world real in a folder: starts its processes and servers, lets events happen, mends everything, waits until all is
 delivered, and hands what there is to the books."""
 import http.client
+import json
 import os
 import re
 import signal
@@ -23,6 +24,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ENDS_WITHIN = 40.0  # any collector, after SIGTERM, or after a server has got something
 RELOADS_WITHIN = 60.0  # with those before it
 RINGS_GONE_WITHIN = 40.0  # those of dead producers, when nothing stands in the way
+QUIET_WITHIN = 4.0  # of a kill when nobody logs; else it is one like any other
+LEDGER_IS_OLD = 1.2  # at most: it is written every second
 DRAINS = 20  # runs of --drain until all is delivered
 AWS = {"AWS_ACCESS_KEY_ID": "chaos", "AWS_SECRET_ACCESS_KEY": "chaos", "AWS_EC2_METADATA_DISABLED": "true"}
 ANSWER = re.compile(r"configuration (?:not )?taken over")
@@ -60,6 +63,7 @@ class Run:
         self.was_killed, self.is_changed = False, False
         self.asked = None  # how many answers to reloads there were when the last one asked this collector for other files
         self.was_moving = False  # a collector has ended, and which files it had then is not known
+        self.is_told = False  # the end of the last collector, and what it had in memory, by the ledger
         self.given_up = dict.fromkeys((s.name for s in world.sinks), 0)
         self.away = set()  # names of sinks that a reload has left out
         self.absences = {s.name: [] for s in world.sinks}
@@ -148,6 +152,9 @@ class Run:
         """Looks at what the last one has left; `expected`: statuses that are right. Who dies at a step may do so at any time."""
         text, status = self.said(self.lives), self.collector.returncode
         self.was_killed |= status == -signal.SIGKILL
+        if status == -signal.SIGKILL and not self.is_told:
+            self.given_up.update((s.name, None) for s in self.world.sinks if s.may_give_up())
+        self.is_told = False
         if self.may_die:
             expected = (*expected, -signal.SIGKILL)
         if status not in expected or OURS.search(text):
@@ -158,11 +165,37 @@ class Run:
         for server in self.servers.values():
             server.next_life()
 
-    def kill_collector(self):
+    def kill_collector(self, taken=None):
+        """`taken`: by sink what its ledger must tell, if that is known."""
         if self.collector.poll() is None:
             self.collector.kill()
         self.collector.wait()
+        self.is_told = taken is not None
         self.collector_ended((-signal.SIGKILL,))
+        if taken is None:
+            return
+        told = outputs.ledger(self.state)
+        for name, count in taken.items():
+            if told is None or name not in told or told[name].taken != count:
+                self.problems.append(f"{name}: had taken {count} a second before the kill, and the ledger tells {told}")
+            elif name in self.given_up and self.given_up[name] is not None:
+                self.given_up[name] += told[name].dropped + told[name].memory
+
+    def wait_quiet(self):
+        """Until all that the rings hold is committed, and the ledger must know of it. What each sink had taken, or None."""
+        deadline, before, since = time.monotonic() + QUIET_WITHIN, None, 0
+        while time.monotonic() < deadline and self.collector.poll() is None:
+            try:
+                found = json.loads(self.admin().get("/status")[1])
+            except (OSError, http.client.HTTPException):
+                found = None
+            now = found and (found["totals"]["pending_bytes"], {s["name"]: s["taken"] for s in found["sinks"] if "taken" in s})
+            if not now or now != before or now[0]:
+                before, since = now, time.monotonic()
+            elif time.monotonic() > since + LEDGER_IS_OLD:
+                return now[1]
+            time.sleep(0.05)
+        return None
 
     def end_collector(self):
         if not self.wait_ready():
@@ -188,9 +221,9 @@ class Run:
         """The ledger of a collector that has ended in order."""
         if self.collector.returncode not in (0, 1):
             return
-        for name, (dropped, _) in (outputs.ledger(self.state) or {}).items():
+        for name, row in (outputs.ledger(self.state) or {}).items():
             if name in self.given_up and self.given_up[name] is not None:
-                self.given_up[name] += dropped
+                self.given_up[name] += row.dropped
 
     def resume_collector(self):
         if self.is_stopped:
@@ -203,6 +236,21 @@ class Run:
         wait_for("the collector is at work", lambda: self.place.is_ready(self.collector) or self.collector.poll() is not None, 30)
         return self.look_after()
 
+    def wait_at_work(self):
+        """It has its files, too, and turns. False: it is dead."""
+        def answers():
+            try:
+                return self.collector.poll() is not None or self.admin().get("/healthz")[0] == 200
+            except (OSError, http.client.HTTPException):
+                return False
+        if not self.wait_ready():
+            return False
+        wait_for("the collector answers", answers, ENDS_WITHIN)
+        return self.look_after()
+
+    def admin(self):
+        return adminclient.Admin(os.path.join(self.place.rings, "collector.sock"))
+
     def look_after(self):
         """Notices that the collector has died; one that was killed at a step is followed by another."""
         if self.collector.poll() is None:
@@ -213,13 +261,12 @@ class Run:
 
     def reload(self):
         """(status, text) of a reload that has ended; None: the collector has died of it, and its successor is not there yet."""
-        admin = adminclient.Admin(os.path.join(self.place.rings, "collector.sock"))
         deadline = time.monotonic() + RELOADS_WITHIN
         while self.collector.poll() is None:
             if time.monotonic() > deadline:
                 raise Failure(f"a reload does not end within {RELOADS_WITHIN} s: {self.said(self.lives)[-2000:]}")
             try:
-                status, text = admin.post("/reload")
+                status, text = self.admin().post("/reload")
             except (OSError, http.client.HTTPException):
                 status = 0  # it does not listen yet, or it has just died
             if status in (200, 400):
@@ -321,7 +368,7 @@ class Run:
             self.start_collector("--drain", "--verbose")
             self.wait_end((0, 1))
             self.add_up()
-            if not self.rings() and not any(spooled for _, spooled in (outputs.ledger(self.state) or {}).values()):
+            if not self.rings() and not any(row.spooled for row in (outputs.ledger(self.state) or {}).values()):
                 break
         else:
             self.problems.append(f"{DRAINS} runs of --drain have left something: rings {self.rings()}, ledger "
@@ -339,8 +386,8 @@ class Run:
                     continue
                 if not sink.may_give_up() and self.given_up[sink.name]:
                     self.problems.append(f"{sink.name}: the ledgers tell of {self.given_up[sink.name]} records given up")
-                given_up = None if sink.may_give_up() and self.was_killed else self.given_up[sink.name]
-                found.append(outputs.remote(sink, self.servers.get(sink.name), self.directory(sink), self.state, given_up))
+                found.append(outputs.remote(sink, self.servers.get(sink.name), self.directory(sink), self.state,
+                                            self.given_up[sink.name]))
             except Failure as e:
                 self.problems.append(f"{sink.name}: {e}")
         for output in found:

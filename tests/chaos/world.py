@@ -104,8 +104,17 @@ def make(seed, seconds=4.0):
         world.events.append(Event(round(rng.uniform(0.1, seconds), 2), "leave",
                                   (rng.choice(sinks).name, round(rng.uniform(0, seconds / 2), 2))))
     add_apart(random.Random(f"apart {seed}"), world)
+    kill_quietly(random.Random(f"quietly {seed}"), world)
     world.events.sort(key=lambda e: e.at)
     return world
+
+
+def kill_quietly(rng, world):
+    """What sinks hold in memory alone is lost then, but told; so often in worlds that have such sinks."""
+    if any(o.get("on_full", "").startswith("drop") for s in world.sinks for o in (s.options, s.changed)) and rng.random() < 0.6:
+        for event in world.events:
+            if event.what in ("kill_collector", "kill_at_step"):
+                event.what, event.args = "kill_quietly", ()
 
 
 def add_apart(rng, world):
