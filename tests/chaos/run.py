@@ -363,6 +363,7 @@ class Run:
             except Failure:
                 self.problems.append(f"rings of dead producers are still there after {RINGS_GONE_WITHIN} s: {self.rings()}; "
                                      f"{self.said(self.lives)[-2000:]}")
+            self.wait_lets_go()
         self.end_collector()
         for _ in range(DRAINS):
             self.start_collector("--drain", "--verbose")
@@ -373,6 +374,13 @@ class Run:
         else:
             self.problems.append(f"{DRAINS} runs of --drain have left something: rings {self.rings()}, ledger "
                                  f"{outputs.ledger(self.state)}: {self.said(self.lives)[-2000:]}")
+
+    def wait_lets_go(self):
+        """No descriptor or mapping is left of rings, and of files that are gone."""
+        try:
+            wait_for("all is let go", lambda: self.look_after_quietly() and not held(self.collector.pid), RINGS_GONE_WITHIN)
+        except Failure:
+            self.problems.append(f"collector {self.lives} holds what is gone: {held(self.collector.pid)}")
 
     def rings(self):
         return [n for n in os.listdir(self.place.rings) if n.endswith((".ring", ".bad"))]
@@ -412,6 +420,24 @@ class Run:
 def read_text(path):
     with open(path, encoding="utf-8", errors="replace") as f:
         return f.read()
+
+
+def link(path):
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
+def held(pid):
+    """What a process has open or mapped of what is gone, and of rings; nothing of one that has ended."""
+    try:
+        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as f:
+            found = [line.split(None, 5)[5].strip() for line in f if line.count("/") > 0]
+        found += map(link, (f"/proc/{pid}/fd/{name}" for name in os.listdir(f"/proc/{pid}/fd")))
+    except OSError:  # it has ended
+        return []
+    return sorted({name for name in found if name.startswith("/") and name.endswith((" (deleted)", ".ring"))})
 
 
 def is_alive(pid):
