@@ -179,7 +179,7 @@ class Run:
             if told is None or name not in told or told[name].taken != count:
                 self.problems.append(f"{name}: had taken {count} a second before the kill, and the ledger tells {told}")
             elif name in self.given_up and self.given_up[name] is not None:
-                self.given_up[name] += told[name].dropped + told[name].memory
+                self.given_up[name] += told[name].dropped + (told[name].memory if self.sink(name).drops() else 0)
 
     def wait_quiet(self):
         """Until all that the rings hold is committed, and the ledger must know of it. What each sink had taken, or None."""

@@ -42,9 +42,11 @@ class Sink:
     moves: bool = False  # every second reload names another file
     is_apart: bool = False  # its server is a process that may be frozen
 
+    def drops(self):
+        return any(o.get("on_full", "").startswith("drop") for o in (self.options, self.changed))
+
     def may_give_up(self):
-        return any(o.get("on_full", "").startswith("drop") or "spool_max_bytes" in o or "dead_letters" in o
-                   for o in (self.options, self.changed))
+        return self.drops() or any("spool_max_bytes" in o or "dead_letters" in o for o in (self.options, self.changed))
 
 
 @dataclasses.dataclass
@@ -104,17 +106,20 @@ def make(seed, seconds=4.0):
         world.events.append(Event(round(rng.uniform(0.1, seconds), 2), "leave",
                                   (rng.choice(sinks).name, round(rng.uniform(0, seconds / 2), 2))))
     add_apart(random.Random(f"apart {seed}"), world)
-    kill_quietly(random.Random(f"quietly {seed}"), world)
+    kill_quietly(random.Random(f"silence {seed}"), world)
     world.events.sort(key=lambda e: e.at)
     return world
 
 
 def kill_quietly(rng, world):
-    """What sinks hold in memory alone is lost then, but told; so often in worlds that have such sinks."""
-    if any(o.get("on_full", "").startswith("drop") for s in world.sinks for o in (s.options, s.changed)) and rng.random() < 0.6:
-        for event in world.events:
-            if event.what in ("kill_collector", "kill_at_step"):
-                event.what, event.args = "kill_quietly", ()
+    """What sinks hold in memory alone is lost then, but told; so often in worlds that have such sinks. It takes its time: the third
+    and further ones are orderly ends."""
+    if any(s.drops() for s in world.sinks) and rng.random() < 0.5:
+        kills = [event for event in world.events if event.what in ("kill_collector", "kill_at_step")]
+        for event in kills[:2]:
+            event.what, event.args = "kill_quietly", ()
+        for event in kills[2:]:
+            event.what, event.args = "end_collector", (0.0,)
 
 
 def add_apart(rng, world):
