@@ -8,6 +8,7 @@ Whose request it was: a collector's life ends with a connection from 127.0.0.2, 
 Whether its client may not know that it was taken: after each thaw so for the first request of a connection that may be older,
 and for one that was taken and not answered before a freeze. CLOCK has how often it was thawed, and when: the world writes it
 before it lets the process go on."""
+import ctypes
 import json
 import mmap
 import os
@@ -21,6 +22,7 @@ import time
 
 import servers
 
+PR_SET_PDEATHSIG = 1
 PROBE = "127.0.0.2"
 CLOCK = struct.Struct("=Qd")
 OLD = 5.0  # a connection that is accepted so long after a thaw was not there before
@@ -191,6 +193,7 @@ class Apart:
 
 
 def main():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # frozen, it would not see the end of its input
     kind, poison, clock, path = sys.argv[1:]
     clock, journal = Clock(clock), Journal(path)
     server = SyslogApart(clock, journal) if kind == "syslog" else HttpApart(int(poison), clock, journal)
