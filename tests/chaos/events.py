@@ -206,8 +206,9 @@ def move_file(run, name, how):
 
 def copy_and_truncate(run, name):
     """The other way of logrotate. What is written between the two is lost, so the collector stands still meanwhile, and the
-    kernel is given time for what it had submitted. Before that it has cut off what a killed one left behind its last mark."""
-    if run.is_stopped or not run.wait_at_work():
+    kernel is given time for what it had submitted. What is in the file without a mark is in the copy, too, and is written once
+    more if the collector is killed: before the copy it has cut off what a killed one left, afterwards it makes its mark."""
+    if run.is_stopped or run.may_die or not run.wait_at_work():
         return
     run.collector.send_signal(signal.SIGSTOP)
     run.is_stopped = True
@@ -219,4 +220,5 @@ def copy_and_truncate(run, name):
     except OSError:  # it is not there, or the disk is full: half a copy is none
         if os.path.exists(moved):
             os.unlink(moved)
-    run.resume_collector()
+    for _ in range(2):  # a whole turn lies between two answers
+        run.wait_at_work()
