@@ -188,9 +188,9 @@ def free_disk(run):
 
 
 def live_and_moved(run, sink):
-    directory = run.directory(sink)
     live = run.path(sink)
-    return live, os.path.join(directory, f"moved-{len(os.listdir(directory))}" + os.path.splitext(live)[1])
+    run.moved += 1
+    return live, os.path.join(run.directory(sink), f"moved-{run.moved}" + os.path.splitext(live)[1])
 
 
 def move_file(run, name, how):

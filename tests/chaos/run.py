@@ -63,6 +63,7 @@ class Run:
         self.was_killed, self.is_changed = False, False
         self.asked = None  # how many answers to reloads there were when the last one asked this collector for other files
         self.was_moving = False  # a collector has ended, and which files it had then is not known
+        self.moved = 0  # files, so that each has a name of its own
         self.is_told = False  # the end of the last collector, and what it had in memory, by the ledger
         self.given_up = dict.fromkeys((s.name for s in world.sinks), 0)
         self.away = set()  # names of sinks that a reload has left out
