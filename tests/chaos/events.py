@@ -63,6 +63,8 @@ def stop_collector(run, seconds):
 
 
 def reload(run):
+    while not run.wait_ready():  # it would begin with the other files else, and is not asked for them
+        pass
     run.asked = len(run.answers())
     run.is_changed = not run.is_changed
     run.configure()
