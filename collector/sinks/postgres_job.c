@@ -8,6 +8,7 @@
 #include <string.h>
 
 enum { PUT_BYTES = 1 << 20 }; /* of COPY data, handed to libpq at once */
+enum { COLUMN_NAME, COLUMN_CATEGORY, COLUMN_TYPE, COLUMN_PARTS }; /* of pg_sql_columns() */
 
 /* ---- how it ends ---- */
 
@@ -177,15 +178,19 @@ static void read_own_column(struct pg_conn *c, const char *name, const char *typ
 static void read_columns(struct pg_conn *c, const PGresult *res)
 {
     const struct pg_state *st = c->pool->st;
+    if (PQnfields(res) < COLUMN_PARTS) {
+        pg_conn_fail(c, SINK_RETRY, 0, "the server answers something else than it was asked");
+        return;
+    }
     c->has_table = PQntuples(res) > 0;
     for (int i = 0; i < PQntuples(res); i++) {
-        const char *name = PQgetvalue(res, i, 0), *type = PQgetvalue(res, i, 2);
+        const char *name = PQgetvalue(res, i, COLUMN_NAME), *type = PQgetvalue(res, i, COLUMN_TYPE);
         read_own_column(c, name, type);
         for (uint32_t k = 0; k < st->columns_count; k++) {
             if (strcmp(name, st->column[k].name))
                 continue;
             c->columns_found |= UINT32_C(1) << k;
-            if (!is_fit(st->column[k].type, *PQgetvalue(res, i, 1)))
+            if (!is_fit(st->column[k].type, *PQgetvalue(res, i, COLUMN_CATEGORY)))
                 unfit(c, name, type, st->column[k].type == PG_TIMESTAMPTZ ? "times: timestamptz" : "texts: text");
         }
     }
@@ -232,11 +237,19 @@ static void setup_end(struct pg_conn *c)
 
 /* ---- results ---- */
 
+/* What stands between us and the server may answer a COPY, and have no idea of it. */
+static bool lacks_rows(const struct pg_conn *c)
+{
+    return c->step[c->step_at].sends_data && !c->is_data_ended;
+}
+
 /* All results of a step have been read. */
 static void step_end(struct pg_conn *c)
 {
     if (c->steps_count == 0) { /* the same rows again, another way */
         pg_job_begin(c);
+    } else if (lacks_rows(c)) {
+        pg_conn_fail(c, SINK_RETRY, 0, "the server ended COPY before it had the rows");
     } else if (++c->step_at < c->steps_count) {
         step_begin(c);
     } else if (c->state == PG_CONN_SETUP) {
@@ -286,6 +299,7 @@ static bool take_result(struct pg_conn *c)
     case PGRES_TUPLES_OK:
         if (c->steps_count && c->step[c->step_at].reads_columns)
             read_columns(c, res);
+        goes_on = c->pg != NULL;
         break;
     case PGRES_COMMAND_OK:
     case PGRES_EMPTY_QUERY:
@@ -304,12 +318,21 @@ static bool is_copying(const struct pg_conn *c)
            PQtransactionStatus(c->pg) == PQTRANS_ACTIVE && c->data_at > 0;
 }
 
+/* What the server says unasked is read, also while nothing is asked: libpq would keep it for later, however much it
+ * is. Notices are dropped as they come. */
+static void drop_unasked(PGconn *pg)
+{
+    for (PGnotify *n; (n = PQnotifies(pg)) != NULL;)
+        PQfreemem(n);
+}
+
 void pg_job_work(struct pg_conn *c)
 {
     if (PQconsumeInput(c->pg) != 1) {
         pg_conn_fail(c, SINK_RETRY, 0, PQerrorMessage(c->pg));
         return;
     }
+    drop_unasked(c->pg);
     if (is_copying(c) && !put_data(c) && !c->pg)
         return;
     while (c->pg && c->state != PG_CONN_READY && !PQisBusy(c->pg) && take_result(c))
