@@ -144,16 +144,20 @@ static void set_proxy(CURL *easy, const struct http_peer *p)
         (void)curl_easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYPEER, 0L);
         (void)curl_easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYHOST, 0L);
     }
-    if (p->ca_file)
+    if (p->ca_file) {
         (void)curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, p->ca_file);
+        (void)curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
+    }
 }
 
 static void set_peer(CURL *easy, const struct http_peer *p)
 {
     (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, p->is_unverified ? 0L : 1L);
     (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, p->is_unverified ? 0L : 2L);
-    if (p->ca_file)
+    if (p->ca_file) {
         (void)curl_easy_setopt(easy, CURLOPT_CAINFO, p->ca_file);
+        (void)curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* the system's, which would be trusted as well */
+    }
     if (p->cert_file)
         (void)curl_easy_setopt(easy, CURLOPT_SSLCERT, p->cert_file);
     if (p->key_file)

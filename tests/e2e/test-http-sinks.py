@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shutil
 import socket
 import ssl
 import struct
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import threading
 
-from receiver import SERVERS, Receiver, Skip, check_each, check_outcomes, harness, need, run, send
+from receiver import SERVERS, SINK_SEND, Receiver, Skip, check_each, check_outcomes, harness, need, run, send
 from faultproxy import FaultProxy
 from loopback import make_certificates, make_flawed_certificates
 from nginx import PROGRAM, Nginx
@@ -172,6 +173,30 @@ def tls_that_fails_says_what_helps():
                         harness.check(results[0]["reason"].endswith("; " + words), f"{scheme} {name} {ca}: {results}")
             finally:
                 server.close()
+
+
+def with_an_authority_of_its_own_a_sink_trusts_no_other():
+    """The system trusts the one that signed the server's certificate, in /etc/ssl/certs: the sink is told of another."""
+    with harness.Place() as place:
+        if not make_certificates(place.path):
+            raise Skip("openssl is not installed; tools/setup test")
+        make_flawed_certificates(place.path)
+        trusted = os.path.join(place.path, "system")
+        os.mkdir(trusted)
+        shutil.copy(f"{place.path}/ca.pem", trusted)
+        subprocess.run(["openssl", "rehash", trusted], check=True, capture_output=True, timeout=60)
+        mount = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/ssl/certs && exec "$@"', trusted]
+        if not os.path.isdir("/etc/ssl/certs") or subprocess.run([*mount, "true"], check=False, capture_output=True).returncode:
+            raise Skip("this user may not make a mount namespace")
+        server = Handshakes(f"{place.path}/server.pem", f"{place.path}/server.key")
+        try:
+            for scheme in ("https", "otlp+grpcs", "syslog+tls"):
+                for ca, refused in ((f"{place.path}/ca.pem", False), (f"{place.path}/alone.pem", True)):
+                    p = subprocess.run([*mount, SINK_SEND, f"{scheme}://localhost:{server.port}?timeout=2s&tls_ca_file={ca}",
+                                        "1", "1"], check=True, capture_output=True, text=True, timeout=60)
+                    harness.check(("that signed it as tls_ca_file" in p.stdout) == refused, f"{scheme} {ca}: {p.stdout}")
+        finally:
+            server.close()
 
 
 def grpc_without_http_2_is_nothing_to_try_again():
@@ -362,7 +387,8 @@ if __name__ == "__main__":
     sys.exit(run([nothing_is_lost_in_a_network_that_fails, nothing_is_lost_in_a_network_that_is_slow,
                   a_server_that_says_nothing_is_left_and_tried_again,
                   resends_have_the_same_key, a_poisoned_record_costs_only_itself, trust_certificates_and_passwords_of_nginx,
-                  tls_that_fails_says_what_helps, grpc_without_http_2_is_nothing_to_try_again, a_port_of_another_kind_is_told,
+                  tls_that_fails_says_what_helps, with_an_authority_of_its_own_a_sink_trusts_no_other,
+                  grpc_without_http_2_is_nothing_to_try_again, a_port_of_another_kind_is_told,
                   a_plain_connection_to_a_port_of_tls_says_what_it_may_want,
                   files_that_are_of_no_use_are_found_before_the_start, a_secret_is_in_no_message,
                   standardwebhooks_verifies, octokit_verifies]))
