@@ -164,6 +164,34 @@ def who_blocks_is_named():
         stop(c)
 
 
+def a_spool_begins_with_the_reload_that_wants_one():
+    """What the sink held by the old rule is given up by it, and counted."""
+    with Place() as place, BrokenServer() as server:
+        c, admin = start(place, web=server.uri(f"{SMALL_QUEUE}&on_full=drop_newest"))
+        place.load_done("--records", 30, "--block")
+        wait_for("all is taken", lambda: admin.sum("sink_queue_records") == 30)
+        reload(place, admin, web=server.uri(SMALL_QUEUE))
+        check(admin.sum("sink_dropped_total") == 30, "what was held in memory is not counted")
+        place.load_done("--id", 2, "--records", COUNT, "--block")
+        wait_for("most of it is spooled", lambda: spooled(admin) > COUNT / 2)
+        server.is_broken = False
+        wait_for("all has arrived", lambda: len(server.records) == COUNT)
+        stop(c)
+
+
+def dead_letters_begin_and_end_with_a_reload():
+    with Place() as place, BrokenServer(is_broken=False, refuses=lambda record: True) as server:
+        c, admin = start(place, web=server.uri("&dead_letters=false"))
+        for i, (wanted, dead, dropped) in enumerate((("false", 0, 10), ("true", 10, 10), ("false", 10, 20))):
+            reload(place, admin, web=server.uri(f"&dead_letters={wanted}"))
+            place.load_done("--id", i, "--records", 10, "--block")
+            wait_for("all is refused", lambda: admin.sum("sink_dead_letters_total") + admin.sum("sink_dropped_total") ==
+                     dead + dropped) # pylint: disable=cell-var-from-loop
+            got = admin.sum("sink_dead_letters_total"), admin.sum("sink_dropped_total")
+            check(got == (dead, dropped), f"dead_letters={wanted}: {got}")
+        stop(c)
+
+
 def whatever_happens_in_whatever_order_nothing_is_lost():
     """Servers go and come, the sink moves from one to the other with other options, and the collector is killed now and then."""
     seed = int(os.environ.get("FAPILOG_SEED", str(int(time.time()))))
@@ -201,5 +229,6 @@ if __name__ == "__main__":
     sys.exit(run([what_waits_goes_to_the_new_url, a_sink_comes_and_the_dead_one_goes_and_comes_back,
                   a_request_under_way_holds_nothing_up, a_dead_server_holds_up_neither_reloads_nor_the_end,
                   what_a_sink_that_drops_held_is_told_and_counted,
-                  what_does_not_open_leaves_the_old_one_at_work,
+                  what_does_not_open_leaves_the_old_one_at_work, a_spool_begins_with_the_reload_that_wants_one,
+                  dead_letters_begin_and_end_with_a_reload,
                   who_blocks_is_named, whatever_happens_in_whatever_order_nothing_is_lost]))
