@@ -315,6 +315,14 @@ int stream_new(struct io *io, const struct stream_config *cfg, const struct stre
 
 /* ---- reading and writing ---- */
 
+/* What others on this thread have left there - libcurl does, with each handshake that fails - would be taken for an
+ * error of the call that comes. */
+static void forget_errors(void)
+{
+    ERR_clear_error();
+    errno = 0;
+}
+
 /* 1..: bytes; 0: the peer has closed; -EAGAIN: wait as armed; else -errno, with the reason. */
 static ssize_t tls_result(struct stream *st, int result, char *reason, size_t size)
 {
@@ -350,7 +358,7 @@ static ssize_t take(struct stream *st, char *buf, char *reason, size_t size)
 {
     if (!st->ssl)
         return plain_result(st, recv(st->fd, buf, READ_BYTES, 0), true, reason, size);
-    errno = 0;
+    forget_errors();
     const int n = SSL_read(st->ssl, buf, READ_BYTES);
     return n > 0 ? n : tls_result(st, n, reason, size);
 }
@@ -359,7 +367,7 @@ static ssize_t give(struct stream *st, char *reason, size_t size)
 {
     if (!st->ssl)
         return plain_result(st, send(st->fd, st->data, st->len, MSG_NOSIGNAL), false, reason, size);
-    errno = 0;
+    forget_errors();
     const int n = SSL_write(st->ssl, st->data, st->len > INT32_MAX ? INT32_MAX : (int)st->len);
     return n > 0 ? n : tls_result(st, n, reason, size);
 }
@@ -367,7 +375,7 @@ static ssize_t give(struct stream *st, char *reason, size_t size)
 static void shake(struct stream *st)
 {
     char reason[256];
-    errno = 0;
+    forget_errors();
     const int n = SSL_connect(st->ssl);
     if (n != 1) {
         const ssize_t r = tls_result(st, n, reason, sizeof reason);

@@ -199,6 +199,41 @@ def with_an_authority_of_its_own_a_sink_trusts_no_other():
             server.close()
 
 
+class Drain(Handshakes):
+    """Takes by TLS whatever comes; one connection after the other."""
+    def __init__(self, *pair):
+        self.connections, self.lines = 0, 0
+        super().__init__(*pair)
+
+    def greet(self, client):
+        with self.context.wrap_socket(client, server_side=True) as c:
+            self.connections += 1
+            while data := c.recv(65536):
+                self.lines += data.count(b"\n")
+
+
+def a_handshake_that_fails_costs_no_other_connection():
+    """What libcurl leaves in the errors of OpenSSL is not taken for one of another sink's connection."""
+    with harness.Place() as place:
+        if not make_certificates(place.path):
+            raise Skip("openssl is not installed; tools/setup test")
+        refused = Handshakes(f"{place.path}/server.pem", f"{place.path}/server.key")
+        good = Drain(f"{place.path}/server.pem", f"{place.path}/server.key")
+        try:
+            syslog = f"syslog+tls://localhost:{good.port}?framing=newline&batch_interval=1ms&tls_ca_file={place.path}/ca.pem"
+            c = place.start([harness.COLLECTOR, "--rings", place.rings, "--set", "admin=none", "--sink", syslog,
+                             "--sink", f"https://localhost:{refused.port}/?{FAST}"])
+            place.wait_ready(c)
+            for i in range(10):
+                place.load_done("--id", i, "--records", 10, "--block")
+                harness.wait_for("all has come", lambda: good.lines >= 10 * i + 10) # pylint: disable=cell-var-from-loop
+            harness.stop(c)
+            harness.check((good.connections, good.lines) == (1, 100), f"{good.connections} connections, {good.lines} records")
+        finally:
+            refused.close()
+            good.close()
+
+
 def grpc_without_http_2_is_nothing_to_try_again():
     with harness.Place() as place:
         if not make_certificates(place.path):
@@ -388,6 +423,7 @@ if __name__ == "__main__":
                   a_server_that_says_nothing_is_left_and_tried_again,
                   resends_have_the_same_key, a_poisoned_record_costs_only_itself, trust_certificates_and_passwords_of_nginx,
                   tls_that_fails_says_what_helps, with_an_authority_of_its_own_a_sink_trusts_no_other,
+                  a_handshake_that_fails_costs_no_other_connection,
                   grpc_without_http_2_is_nothing_to_try_again, a_port_of_another_kind_is_told,
                   a_plain_connection_to_a_port_of_tls_says_what_it_may_want,
                   files_that_are_of_no_use_are_found_before_the_start, a_secret_is_in_no_message,
