@@ -70,6 +70,14 @@ static bool add_line(struct headers *h, const char *line)
     return true;
 }
 
+/* The next call has a connection of its own. */
+static void take_no_more(struct grpc_link *l)
+{
+    l->is_leaving = true;
+    if (l->grpc->current == l)
+        l->grpc->current = NULL;
+}
+
 void grpc_submit(struct grpc_call *c)
 {
     struct grpc_link *l = c->link;
@@ -98,6 +106,8 @@ void grpc_submit(struct grpc_call *c)
         c->id = id;
     else
         grpc_finish(c, fits ? -EPROTO : -E2BIG, fits ? nghttp2_strerror(id) : "headers or message are too long");
+    if (nghttp2_session_get_next_stream_id(l->session) > INT32_MAX) /* a connection has 2^30 of them */
+        take_no_more(l);
 }
 
 /* ---- answers ---- */
@@ -208,9 +218,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     l->is_greeted = true;
     if (frame->hd.type != NGHTTP2_GOAWAY)
         return 0;
-    l->is_leaving = true;
-    if (l->grpc->current == l)
-        l->grpc->current = NULL;
+    take_no_more(l);
     for (struct grpc_call *c = l->calls, *next; c; c = next) {
         next = c->next;
         if (c->id == 0 || c->id > frame->goaway.last_stream_id)

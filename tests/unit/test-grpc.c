@@ -1,5 +1,5 @@
 /* What a gRPC call ends with where the server is none, is not reached, or goes away: words that say where to look. */
-#include "collector/net/grpc.h"
+#include "collector/net/grpc_private.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "tests/common/hole.h"
@@ -332,6 +332,27 @@ static void after_a_goodbye_the_next_call_has_a_connection_of_its_own(void **sta
     (void)close(peer);
 }
 
+/* They rise to 2^31 - 1, and not beyond. */
+static void when_the_numbers_of_streams_run_out_the_next_call_has_a_connection_of_its_own(void **state)
+{
+    (void)state;
+    say_headers(0, (const char *[]){":status", "200", NULL});
+    say_headers(END_STREAM, (const char *[]){"grpc-status", "0", NULL});
+    answer_call();
+    assert_int_equal(nghttp2_session_set_next_stream_id(engine->current->session, INT32_MAX), 0);
+    call_start(0); /* the last one */
+    assert_int_equal(done, 1);
+    call_start(1);
+    wait_readable(listener);
+    assert_int_equal(done, 1);
+    const int other = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    wait_readable(other);
+    grpc_cancel(engine, &call[0]);
+    grpc_cancel(engine, &call[1]);
+    (void)close(other);
+    answer_end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +368,7 @@ int main(void)
         cmocka_unit_test(a_call_that_the_server_ends_says_why),
         cmocka_unit_test(after_a_goodbye_the_next_call_has_a_connection_of_its_own),
         cmocka_unit_test(a_server_that_says_nothing_is_told_from_one_that_is_slow),
+        cmocka_unit_test(when_the_numbers_of_streams_run_out_the_next_call_has_a_connection_of_its_own),
     };
     return cmocka_run_group_tests_name("grpc", tests, NULL, NULL);
 }
