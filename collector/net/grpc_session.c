@@ -1,4 +1,5 @@
 #include "collector/net/grpc_private.h"
+#include "collector/net/header_secrets.h"
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
@@ -137,12 +138,13 @@ static void set_reason(struct grpc_call *c, const uint8_t *value, size_t len)
         char digits[3] = {0};
         if (byte == '%' && i + 2 < len) {
             memcpy(digits, value + i + 1, 2);
-            byte = (unsigned)strtoul(digits, NULL, 16);
+            byte = (unsigned char)strtoul(digits, NULL, 16);
             i += 2;
         }
         c->reason[n++] = isprint((int)byte) ? (char)byte : '?';
     }
     c->reason[n] = '\0';
+    header_secrets_hide(c->link->grpc->cfg.headers, c->link->grpc->cfg.headers_count, c->reason);
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_len,

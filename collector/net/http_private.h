@@ -78,8 +78,6 @@ bool http_name_peer(const struct http_peer *p, const char *url, char *ret, size_
 bool http_is_exempt(const char *url);
 /* What a proxy's answer to CONNECT means. 0: nothing; else what went wrong, explained in q->reason. */
 int http_proxy_error(struct http_request *q, long connect_status);
-/* Whether its value is nothing to be shown, by its name. */
-bool http_header_is_secret(const char *header);
 /* Fills in q->reason from curl's text with the advice behind it (may be ""), or from status and answer. */
 void http_explain(struct http_request *q, const char *curl_text, const char *advice);
 /* What the operator can do about it, with the server or its proxy; "" where the text says enough. */

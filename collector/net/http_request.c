@@ -1,5 +1,6 @@
 /* http_request.c - one request: from its description to a curl handle, and from curl's answer back. */
 #include "collector/net/connect.h"
+#include "collector/net/header_secrets.h"
 #include "collector/net/http_private.h"
 
 #include "lib/base/check.h"
@@ -110,7 +111,7 @@ static int add_header(struct http_call *c, const char *text)
 
 static bool goes_along(const struct http_request *q, unsigned header)
 {
-    return header < q->headers_count - q->headers_private && !http_header_is_secret(q->headers[header]);
+    return header < q->headers_count - q->headers_private && !header_is_secret(q->headers[header]);
 }
 
 static int set_headers(struct http_call *c, bool is_elsewhere)

@@ -1,5 +1,6 @@
 /* http_response.c - what an answer, or the lack of one, means: as -errno, as a class, and in words. */
 #include "collector/net/connect.h"
+#include "collector/net/header_secrets.h"
 #include "collector/net/http_private.h"
 #include "collector/net/tls.h"
 
@@ -97,44 +98,6 @@ enum http_class http_classify(const struct http_request *q)
 
 /* ---- reasons ---- */
 
-enum { SECRET_MIN = 4 }; /* shorter values would blot out ordinary words */
-
-bool http_header_is_secret(const char *header)
-{
-    static const char *const words[] = {"authorization", "token", "secret", "key", "cookie", "password", NULL};
-    const char *colon = strchr(header, ':');
-    if (strncasecmp(header, "Idempotency-Key:", 16) == 0) /* a record's id */
-        return false;
-    for (unsigned i = 0; colon && words[i]; i++)
-        for (const char *at = header; at < colon; at++)
-            if (strncasecmp(at, words[i], strlen(words[i])) == 0)
-                return true;
-    return false;
-}
-
-static void blot_out(char *text, const char *secret, size_t len)
-{
-    for (char *at; (at = memmem(text, strlen(text), secret, len)) != NULL;) {
-        memset(at, '*', 3);
-        memmove(at + 3, at + len, strlen(at + len) + 1);
-    }
-}
-
-/* A server may send back what it was sent. */
-static void hide_secrets(const struct http_request *q, char *text)
-{
-    for (unsigned i = 0; i < q->headers_count; i++) {
-        if (!http_header_is_secret(q->headers[i]))
-            continue;
-        const char *value = strchr(q->headers[i], ':') + 1;
-        value += strspn(value, " ");
-        const char *space = strchr(value, ' '); /* "Bearer abc": the word behind is what counts */
-        value = space && space[1] ? space + 1 : value;
-        if (strlen(value) >= SECRET_MIN)
-            blot_out(text, value, strlen(value));
-    }
-}
-
 /* The beginning of the answer in one line of printable ASCII. */
 static void quote(const struct buf *response, char *ret, size_t size)
 {
@@ -204,6 +167,6 @@ void http_explain(struct http_request *q, const char *curl_text, const char *adv
         return;
     }
     quote(&q->response, text, sizeof text);
-    hide_secrets(q, text);
+    header_secrets_hide(q->headers, q->headers_count, text);
     (void)snprintf(q->reason, sizeof q->reason, "HTTP %d%s%.180s", q->status, *text ? ": " : "", text);
 }

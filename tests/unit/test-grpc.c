@@ -17,6 +17,7 @@
 
 #define WAIT_NS (20 * NS_PER_S)
 #define TLS_ADVICE "take TLS"
+#define AUTHORIZATION "Basic dXNlcjpoaWRkZW4="
 #define SETTINGS "\0\0\0\4\0\0\0\0\0" /* an empty frame */
 
 static struct io *io;
@@ -26,6 +27,7 @@ static unsigned done;
 static int listener, peer;
 static unsigned port;
 static char authority[64], want[300];
+static const char *const headers[] = { "Authorization: " AUTHORIZATION, "X-Team: red" };
 
 static void on_done(struct grpc_call *c)
 {
@@ -41,7 +43,7 @@ static void engine_open(const char *host)
     (void)snprintf(authority, sizeof authority, "%s:%u", host, port);
     const struct grpc_config config = {
         .stream = { .kind = STREAM_TCP, .host = host, .port = (uint16_t)port, .connect_timeout_ns = 60 * NS_PER_S },
-        .authority = authority, .tls_advice = TLS_ADVICE,
+        .authority = authority, .tls_advice = TLS_ADVICE, .headers = headers, .headers_count = ARRAY_COUNT(headers),
     };
     assert_non_null(engine = grpc_new(io, &config));
     done = 0;
@@ -274,6 +276,18 @@ static void status_message_and_pushback_are_taken(void **state)
     }
 }
 
+/* A server may repeat what it was sent. */
+static void what_it_says_of_secret_headers_is_blotted_out(void **state)
+{
+    (void)state;
+    say_headers(END_STREAM, (const char *[]){":status", "200", "grpc-status", "16", "grpc-message",
+                                             "not " AUTHORIZATION " for red", NULL});
+    answer_call();
+    assert_int_equal(call[0].status, GRPC_UNAUTHENTICATED);
+    assert_string_equal(call[0].reason, "not Basic *** for red");
+    answer_end();
+}
+
 static void a_message_is_unpacked_when_it_is_whole_and_plain(void **state)
 {
     static const struct { const char *data; size_t len, want; } rows[] = {
@@ -363,6 +377,7 @@ int main(void)
         cmocka_unit_test(a_name_that_does_not_exist_is_told_once),
         cmocka_unit_test(a_name_that_is_not_found_in_time_is_named),
         cmocka_unit_test(status_message_and_pushback_are_taken),
+        cmocka_unit_test(what_it_says_of_secret_headers_is_blotted_out),
         cmocka_unit_test(a_message_is_unpacked_when_it_is_whole_and_plain),
         cmocka_unit_test(a_page_of_a_proxy_counts_by_its_status),
         cmocka_unit_test(a_call_that_the_server_ends_says_why),

@@ -653,6 +653,31 @@ static void secrets_that_come_back_are_blotted_out(void **state)
     end();
 }
 
+/* A session token of AWS has a thousand characters: what is quoted of the answer ends within it, or within the last of
+ * several. */
+static void so_are_those_that_are_longer_than_what_is_shown(void **state)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    char token[1024] = "X-Amz-Security-Token: ", again[1024] = "X-Again: ";
+    const char *const headers[] = {again, token};
+    (void)state;
+    for (size_t i = 0, len = 40; len <= 900; len += 860, i++) {
+        for (size_t k = 0, at = strlen("X-Amz-Security-Token: "); k <= len; k++)
+            token[at + k] = k < len ? letters[k * k % 61] : '\0';
+        char *to = again + strlen("X-Again: ");
+        for (unsigned k = 0; k < (i ? 1 : 20); k++, to += len)
+            memcpy(to, token + strlen("X-Amz-Security-Token: "), len + 1);
+        start(echo_headers, NULL);
+        bed.q[0] = (struct http_request){.method = "POST", .url = bed.url, .headers = headers, .headers_count = 2,
+                                         .timeout_ns = TIMEOUT_NS, .done = on_done};
+        http_submit(bed.http, &bed.q[0]);
+        wait_for(1);
+        assert_null(memmem(bed.q[0].reason, strlen(bed.q[0].reason), token + strlen("X-Amz-Security-Token: "), 4));
+        assert_non_null(strstr(bed.q[0].reason, "X-Again: ***"));
+        end();
+    }
+}
+
 /* ---- bodies ---- */
 
 static void encoded_bodies_decode_to_what_they_were(void **state)
@@ -709,6 +734,7 @@ int main(void)
         cmocka_unit_test(a_redirect_takes_along_a_body_that_is_read_in_portions),
         cmocka_unit_test(redirects_are_followed_as_often_as_asked_for),
         cmocka_unit_test(secrets_that_come_back_are_blotted_out),
+        cmocka_unit_test(so_are_those_that_are_longer_than_what_is_shown),
         cmocka_unit_test(encoded_bodies_decode_to_what_they_were),
     };
     return cmocka_run_group_tests_name("http", tests, NULL, NULL);
