@@ -158,6 +158,7 @@ static void set_peer(CURL *easy, const struct http_peer *p)
     if (p->ca_file) {
         (void)curl_easy_setopt(easy, CURLOPT_CAINFO, p->ca_file);
         (void)curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* the system's, which would be trusted as well */
+        (void)curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L); /* somebody may put others into the file */
     }
     if (p->cert_file)
         (void)curl_easy_setopt(easy, CURLOPT_SSLCERT, p->cert_file);

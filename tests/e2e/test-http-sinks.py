@@ -202,11 +202,16 @@ def with_an_authority_of_its_own_a_sink_trusts_no_other():
 class Drain(Handshakes):
     """Takes by TLS whatever comes; one connection after the other."""
     def __init__(self, *pair):
-        self.connections, self.lines = 0, 0
+        self.connections, self.refused, self.lines = 0, 0, 0
         super().__init__(*pair)
 
     def greet(self, client):
-        with self.context.wrap_socket(client, server_side=True) as c:
+        try:
+            c = self.context.wrap_socket(client, server_side=True)
+        except OSError:
+            self.refused += 1
+            raise
+        with c:
             self.connections += 1
             while data := c.recv(65536):
                 self.lines += data.count(b"\n")
@@ -232,6 +237,27 @@ def a_handshake_that_fails_costs_no_other_connection():
         finally:
             refused.close()
             good.close()
+
+
+def a_file_of_authorities_is_read_for_each_connection():
+    """Somebody puts the right one there while the sink tries."""
+    with harness.Place() as place:
+        if not make_certificates(place.path):
+            raise Skip("openssl is not installed; tools/setup test")
+        make_flawed_certificates(place.path)
+        server, file = Drain(f"{place.path}/server.pem", f"{place.path}/server.key"), f"{place.path}/authorities.pem"
+        shutil.copy(f"{place.path}/alone.pem", file)
+        try:
+            c = place.start([harness.COLLECTOR, "--rings", place.rings, "--set", "admin=none", "--sink",
+                             f"https://localhost:{server.port}/?{FAST}&tls_ca_file={file}"])
+            place.wait_ready(c)
+            place.load_done("--records", 1)
+            harness.wait_for("it has been refused", lambda: server.refused > 0)
+            harness.check(server.connections == 0, "it trusted a stranger")
+            shutil.copy(f"{place.path}/ca.pem", file)
+            harness.wait_for("it is trusted", lambda: server.connections > 0)
+        finally:
+            server.close()
 
 
 def grpc_without_http_2_is_nothing_to_try_again():
@@ -423,7 +449,7 @@ if __name__ == "__main__":
                   a_server_that_says_nothing_is_left_and_tried_again,
                   resends_have_the_same_key, a_poisoned_record_costs_only_itself, trust_certificates_and_passwords_of_nginx,
                   tls_that_fails_says_what_helps, with_an_authority_of_its_own_a_sink_trusts_no_other,
-                  a_handshake_that_fails_costs_no_other_connection,
+                  a_handshake_that_fails_costs_no_other_connection, a_file_of_authorities_is_read_for_each_connection,
                   grpc_without_http_2_is_nothing_to_try_again, a_port_of_another_kind_is_told,
                   a_plain_connection_to_a_port_of_tls_says_what_it_may_want,
                   files_that_are_of_no_use_are_found_before_the_start, a_secret_is_in_no_message,
