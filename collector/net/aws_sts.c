@@ -1,4 +1,5 @@
 #include "collector/net/aws_sts.h"
+#include "collector/net/header_secrets.h"
 #include "collector/net/sigv4.h"
 
 #include "lib/base/cleanup.h"
@@ -159,4 +160,5 @@ void aws_sts_explain(const struct http_request *q, char *ret, size_t size)
     for (int i = 0; i < n && (size_t)i + 1 < size; i++)
         if (!isprint((unsigned char)ret[i]))
             ret[i] = '?';
+    header_secrets_hide(q->headers, q->headers_count, ret);
 }

@@ -8,6 +8,7 @@
 static struct {
     char head[8192], body[4096];
     unsigned asked, refuse_from; /* 0: never */
+    bool repeats;                /* what it was sent */
 } sts;
 
 static enum http_server_then serve(void *arg, const struct http_server_request *q, struct buf *answer)
@@ -22,6 +23,12 @@ static enum http_server_then serve(void *arg, const struct http_server_request *
     sts.asked++;
     (void)snprintf(sts.head, sizeof sts.head, "%s", q->head);
     (void)snprintf(sts.body, sizeof sts.body, "%s", q->body);
+    if (sts.repeats) {
+        (void)snprintf(body, sizeof body, "<ErrorResponse><Error><Code>Signature</Code><Message>not with %s</Message>"
+                       "</Error></ErrorResponse>", http_server_header(q, "x-amz-security-token"));
+        http_server_respond(answer, 403, "", body);
+        return HTTP_SERVER_KEEP;
+    }
     if (sts.refuse_from && sts.asked >= sts.refuse_from) {
         http_server_respond(answer, 403, "", "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code>"
                            "<Message>not authorized to perform sts:AssumeRole</Message></Error></ErrorResponse>");
@@ -193,6 +200,21 @@ static void while_they_cannot_be_renewed_the_old_ones_are_used(void **state)
     close_chain();
 }
 
+/* Of a signature that it does not like, the service shows what should have been signed. */
+static void a_session_token_that_it_repeats_is_not_shown(void **state)
+{
+    struct aws_wait w;
+    (void)state;
+    write_file(CREDENTIALS, "[other]\naws_access_key_id=O\naws_secret_access_key=OS\n"
+                            "aws_session_token=token-of-a-session\n");
+    write_file(CONFIG, "[profile logs]\nrole_arn = arn:aws:iam::2:role/logs\nsource_profile = other\n");
+    open_sts("logs");
+    sts.repeats = true;
+    get(&w);
+    assert_string_equal(bed.why, "no AWS credentials: role arn:aws:iam::2:role/logs: Signature: not with ***");
+    close_chain();
+}
+
 static void what_has_expired_is_not_used(void **state)
 {
     struct aws_wait w;
@@ -310,6 +332,7 @@ int main(void)
         cmocka_unit_test_setup(a_named_profile_comes_before_the_environment, aws_set_up),
         cmocka_unit_test_setup(while_they_cannot_be_renewed_the_old_ones_are_used, aws_set_up),
         cmocka_unit_test_setup(what_has_expired_is_not_used, aws_set_up),
+        cmocka_unit_test_setup(a_session_token_that_it_repeats_is_not_shown, aws_set_up),
         cmocka_unit_test_setup(what_cannot_work_is_refused_with_what_would, aws_set_up),
         cmocka_unit_test_setup(the_chain_takes_what_a_profile_runs, aws_set_up),
         cmocka_unit_test_setup(the_token_service_is_that_of_the_region, aws_set_up),
