@@ -2,8 +2,11 @@
 #include "collector/admin/internal.h"
 
 #include "collector/delivery/given_up.h"
+#include "collector/format/text.h"
 #include "lib/base/check.h"
+#include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
+#include "lib/base/json_escape.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,10 +23,15 @@ static json_t *number(uint64_t n)
     return json_integer((json_int_t)(n > INT64_MAX ? INT64_MAX : n));
 }
 
-/* Texts of services are whatever they wrote: what is not UTF-8 is left out. */
+/* Texts of services are whatever they wrote, and those of servers may end within a character: what is not UTF-8 is
+ * marked. */
 static json_t *text(struct fapilog_text t)
 {
     json_t *s = json_stringn(t.data ? t.data : "", t.len);
+    auto_free char *clean = s ? NULL : malloc(t.len * JSON_ESCAPE_FACTOR + JSON_ESCAPE_SLACK);
+    unsigned flags = 0;
+    if (clean)
+        s = json_stringn(clean, (size_t)(text_clean(t.data, t.len, clean, &flags) - clean));
     return s ? s : json_string("?");
 }
 

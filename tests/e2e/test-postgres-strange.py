@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """The PostgreSQL sink and what is none, or says what nobody asked for: nothing counts as delivered, nothing grows, nothing
 falls over."""
+import json
 import os
 import sys
 import threading
 
 from receiver import Skip, harness, run, send
-from fakepg import NOTICE, NOTIFICATION, READY, FakePostgres, done, table
+from adminclient import Admin
+from fakepg import NOTICE, NOTIFICATION, READY, FakePostgres, done, refusal, table
 
 FLOOD_BYTES = 100 << 20
 GROWTH_KB = 30 << 10
@@ -65,6 +67,19 @@ def what_is_said_unasked_is_not_kept():
         server.close()
 
 
+def a_reason_that_ends_within_a_character_is_shown():
+    server = FakePostgres(columns=refusal("\u00e9" * 200))
+    with harness.Place() as place:
+        c = place.start([harness.COLLECTOR, "--rings", place.rings, "--sink", server.uri("&batch_interval=10ms")])
+        place.wait_ready(c)
+        admin = Admin(os.path.join(place.rings, "collector.sock")).wait_up()
+        place.load_done("--records", 1)
+        harness.wait_for("it has failed", lambda: admin.sum("sink_errors_total") > 0)
+        sink, = json.loads(admin.get("/status")[1])["sinks"]
+        harness.check(sink["last_reason"].startswith("\u00e9" * 100), sink["last_reason"])
+    server.close()
+
+
 if __name__ == "__main__":
     sys.exit(run([rows_that_were_not_taken_are_not_delivered, columns_that_are_not_there_are_not_read,
-                  what_is_said_unasked_is_not_kept]))
+                  what_is_said_unasked_is_not_kept, a_reason_that_ends_within_a_character_is_shown]))

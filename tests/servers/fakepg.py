@@ -20,6 +20,10 @@ def done(tag):
     return message(b"C", tag + b"\0") + READY
 
 
+def refusal(text):
+    return message(b"E", b"SERROR\0C42501\0M" + text.encode() + b"\0\0") + READY
+
+
 def table(rows, tag=b"SELECT 1"):
     """Rows of texts."""
     width = len(rows[0])
