@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+/* For contexts, records that are cut, and those that no ring takes. */
+#define SELDOM __attribute__((cold))
+
 /* How a value lies in a list. */
 enum shape {
     EMPTY,
@@ -183,7 +186,7 @@ static inline size_t value_put(uint8_t *to, size_t at, const struct fapilog_fiel
     return at + l.size;
 }
 
-size_t fapilogi_value_put(uint8_t *to, size_t at, const struct fapilog_field *f)
+SELDOM size_t fapilogi_value_put(uint8_t *to, size_t at, const struct fapilog_field *f)
 {
     return value_put(to, at, f);
 }
@@ -199,7 +202,7 @@ static inline size_t list_put(uint8_t *to, size_t at, const struct fapilog_field
     return value_put(to, at + 4 + name_len, f);
 }
 
-size_t fapilogi_list_put(uint8_t *to, size_t at, const struct fapilog_field *f)
+SELDOM size_t fapilogi_list_put(uint8_t *to, size_t at, const struct fapilog_field *f)
 {
     return list_put(to, at, f);
 }
@@ -242,7 +245,7 @@ static void get_scalar(const uint8_t *from, struct fapilog_field *f, size_t size
 }
 
 /* f->type is set; the bytes are our own, so nothing is bounded here. */
-size_t fapilogi_value_get(const uint8_t *from, size_t at, struct fapilog_field *f)
+SELDOM size_t fapilogi_value_get(const uint8_t *from, size_t at, struct fapilog_field *f)
 {
     const struct layout l = layouts[f->type];
     at = align_up(at, l.align);
@@ -265,7 +268,7 @@ size_t fapilogi_value_get(const uint8_t *from, size_t at, struct fapilog_field *
     return at + l.size;
 }
 
-size_t fapilogi_list_get(const uint8_t *from, size_t at, struct fapilog_field *f)
+SELDOM size_t fapilogi_list_get(const uint8_t *from, size_t at, struct fapilog_field *f)
 {
     uint16_t name_len;
     at = align_up(at, 4);

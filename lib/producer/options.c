@@ -11,13 +11,16 @@
 #include <strings.h>
 #include <unistd.h>
 
-static void complain(const char *what, const char *value, const char *allowed)
+/* For size: the library is to stay small, and this is called once. */
+#define ONCE __attribute__((cold))
+
+ONCE static void complain(const char *what, const char *value, const char *allowed)
 {
     (void)fprintf(stderr, "fapilog: %s: '%s' is ignored, want %s\n", what, value, allowed);
 }
 
 /* A text that is too long is not ignored: its begin tells more than nothing. */
-static const char *short_enough(const char *text, const char *what, size_t max)
+ONCE static const char *short_enough(const char *text, const char *what, size_t max)
 {
     if (text && strlen(text) > max)
         (void)fprintf(stderr, "fapilog: %s: '%s' is cut after %zu bytes\n", what, text, max);
@@ -72,7 +75,7 @@ static const char *meant(const char *name, size_t len)
 }
 
 /* Once in a process. */
-static void look_for_misspelt(void)
+ONCE static void look_for_misspelt(void)
 {
     static bool has_looked;
     const size_t begin = sizeof prefix - 1;
@@ -114,7 +117,7 @@ uint32_t fapilog_level_from_text(const char *text)
 }
 
 /* The value of the word in the environment, 0 when there is none. */
-static uint32_t environment_word(const char *name, const struct word *words, const char *allowed)
+ONCE static uint32_t environment_word(const char *name, const struct word *words, const char *allowed)
 {
     const char *text = environment(name);
     if (!text)
@@ -127,7 +130,7 @@ static uint32_t environment_word(const char *name, const struct word *words, con
 }
 
 /* "262144", "256k", "256 KB", "1MiB": base 1024. */
-static bool parse_size(const char *text, uint64_t *ret)
+ONCE static bool parse_size(const char *text, uint64_t *ret)
 {
     char *end;
     if (*text < '0' || *text > '9')
@@ -152,7 +155,7 @@ static bool parse_size(const char *text, uint64_t *ret)
     return *end == '\0';
 }
 
-static uint64_t number(uint64_t option, const char *option_name, const char *env_name, uint64_t min, uint64_t max,
+ONCE static uint64_t number(uint64_t option, const char *option_name, const char *env_name, uint64_t min, uint64_t max,
                        uint64_t otherwise)
 {
     char allowed[64];
@@ -175,7 +178,7 @@ static uint64_t number(uint64_t option, const char *option_name, const char *env
 }
 
 /* A caller built with a later header may pass a longer struct: fine while the bytes we do not know are 0. */
-static struct fapilog_options known(const struct fapilog_options *o)
+ONCE static struct fapilog_options known(const struct fapilog_options *o)
 {
     struct fapilog_options k = {0};
     if (!o)
@@ -195,7 +198,7 @@ static struct fapilog_options known(const struct fapilog_options *o)
     return k;
 }
 
-void fapilogi_settings(const struct fapilog_options *given, struct settings *ret)
+ONCE void fapilogi_settings(const struct fapilog_options *given, struct settings *ret)
 {
     const struct fapilog_options o = known(given);
     look_for_misspelt();
