@@ -697,6 +697,35 @@ static void entries_of_another_kind_of_sink_are_left_alone(void **state)
     assert_int_equal(files_count(SPOOL_SUFFIX), 1);
 }
 
+/* They hold back what the cursor takes for the oldest one. */
+static void beside_entries_of_another_kind_what_is_acknowledged_is_kept(void **state)
+{
+    enum { OTHERS = 10, OWN = 600, LEFT = 50 };
+    static struct fake_ticket t[OWN];
+    entries_of_another_kind_of_sink_are_left_alone(state);
+    memset(t, 0, sizeof t);
+    fake_option(f, "batch_size", "10");
+    for (int i = 0; i < OWN; i++) {
+        fake_put(f, 1, 100, &t[i]);
+        remote_relieve(f->r);
+        fake_until(f, 0, t[i].settled);
+    }
+    fake_stop(f);
+    f->script = NULL;
+    start();
+    fake_until(f, NS_PER_MS, fake_stats(f).spooled_records <= LEFT);
+    fake_stop(f);
+    start();
+    assert_in_range(fake_stats(f).spooled_records, 0, LEFT);
+    fake_until(f, NS_PER_S, fake_stats(f).spooled_records == 0);
+    int again = 0;
+    for (int n = OTHERS; n < OTHERS + OWN; n++) {
+        assert_in_range(f->delivered[n], 1, 2);
+        again += f->delivered[n] == 2;
+    }
+    assert_in_range(again, 0, LEFT); /* the requests whose answers nobody has read */
+}
+
 int main(void)
 {
     struct CMUnitTest tests[] = {
@@ -729,6 +758,7 @@ int main(void)
         cmocka_unit_test(drain_sends_the_spool_as_well),
         cmocka_unit_test(of_damaged_files_the_youngest_are_kept),
         cmocka_unit_test(entries_of_another_kind_of_sink_are_left_alone),
+        cmocka_unit_test(beside_entries_of_another_kind_what_is_acknowledged_is_kept),
     };
     return run_on_every_backend(tests, ARRAY_COUNT(tests));
 }

@@ -2,10 +2,12 @@
 #include "collector/delivery/spool/cursor.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -144,19 +146,28 @@ static void blocks_that_are_done_are_kept_however_many_they_are(void **state)
     assert_int_equal(cursor_next(&c), MANY + 1);
 }
 
-static void a_block_that_is_done_counts_up_to_the_last_that_has_a_bit(void **state)
+static void the_bits_of_done_blocks_are_those_of_the_latest_ones(void **state)
 {
+    enum { ROUND = 64 * CURSOR_GROUPS };
     (void)state;
-    const uint64_t base = 1000;
+    const uint64_t base = 1000, first = base + 24, last = first + ROUND - 1; /* first: of a group of its own */
+    assert_int_equal(first % 64, 0);
     cursor_set_base(&c, base);
     cursor_settle_whole(&c, base - 1); /* before: done anyway, and its group must not be begun for it */
-    cursor_settle_whole(&c, base + CURSOR_WHOLE - 1);
-    cursor_settle_whole(&c, base + CURSOR_WHOLE);
+    cursor_settle_whole(&c, first);
+    cursor_settle_whole(&c, last);
     open_again();
-    assert_int_equal(cursor_unsettled(&c, base + CURSOR_WHOLE - 1, RECORDS), 0);
-    assert_int_equal(cursor_unsettled(&c, base + CURSOR_WHOLE, RECORDS), RECORDS);
-    assert_int_equal(cursor_next(&c), base + CURSOR_WHOLE);
-    assert_int_equal(cursor_touched(&c, 0, UINT64_MAX), 1);
+    assert_int_equal(cursor_unsettled(&c, first, RECORDS), 0);
+    assert_int_equal(cursor_unsettled(&c, last, RECORDS), 0);
+    assert_int_equal(cursor_next(&c), last + 1);
+    assert_int_equal(cursor_touched(&c, 0, UINT64_MAX), 2);
+    cursor_settle_whole(&c, last + 1); /* there is no room for both */
+    cursor_settle_whole(&c, first + 1);
+    open_again();
+    assert_int_equal(cursor_unsettled(&c, first, RECORDS), RECORDS);
+    assert_int_equal(cursor_unsettled(&c, first + 1, RECORDS), RECORDS);
+    assert_int_equal(cursor_unsettled(&c, last, RECORDS), 0);
+    assert_int_equal(cursor_unsettled(&c, last + 1, RECORDS), 0);
 }
 
 /* The bits of a group that is done serve another one, which must not inherit them. */
@@ -218,6 +229,34 @@ static void a_file_without_far_slots_gets_them(void **state)
     assert_settled(BEHIND, 3);
 }
 
+/* As on a disk that has no room for the file to grow: the limit stands for it. */
+static void a_file_that_cannot_grow_is_read_and_replaced_later(void **state)
+{
+    struct rlimit before, tight;
+    struct err e;
+    (void)state;
+    cursor_set_base(&c, 3);
+    cursor_begin(&c, 4);
+    cursor_settle(&c, 4, 5);
+    cursor_close(&c);
+    assert_int_equal(truncate(path, offsetof(struct cursor_map, group)), 0);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    tight = (struct rlimit){ offsetof(struct cursor_map, group), before.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    cursor_open(&c, dir, &e);
+    const int r = cursor_mend(&c, dir, &e);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_false(c.is_file);
+    assert_true(r < 0);
+    assert_int_equal(c.base, 3);
+    assert_settled(4, 5);
+    assert_int_equal(cursor_mend(&c, dir, &e), 0);
+    open_again();
+    assert_int_equal(c.base, 3);
+    assert_settled(4, 5);
+}
+
 static void where_there_was_none_a_file_takes_over_from_memory(void **state)
 {
     struct err e;
@@ -255,11 +294,12 @@ int main(void)
         T(one_block_more_is_not_kept_before_another_is_done),
         T(a_block_that_comes_near_keeps_what_was_settled_when_it_was_far),
         T(blocks_that_are_done_are_kept_however_many_they_are),
-        T(a_block_that_is_done_counts_up_to_the_last_that_has_a_bit),
+        T(the_bits_of_done_blocks_are_those_of_the_latest_ones),
         T(of_a_block_that_is_done_none_a_round_later_is),
         T(damaged_bits_of_done_blocks_do_not_count),
         T(a_file_without_bits_for_done_blocks_gets_them),
         T(a_file_without_far_slots_gets_them),
+        T(a_file_that_cannot_grow_is_read_and_replaced_later),
         T(where_there_was_none_a_file_takes_over_from_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

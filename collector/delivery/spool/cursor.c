@@ -46,6 +46,17 @@ static uint64_t noted_read(const uint64_t noted[3])
     return noted[1] == noted[2] ? noted[1] : 0;
 }
 
+/* With what the file holds: one of an older version wants to grow, for which a full disk has no room. */
+static struct cursor_map *map_memory(const char *path)
+{
+    struct cursor_map *map = mmap(NULL, sizeof *map, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(map != MAP_FAILED);
+    auto_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd >= 0 && pread(fd, map, sizeof *map, 0) < 0)
+        memset(map, 0, sizeof *map);
+    return map;
+}
+
 void cursor_open(struct cursor *c, const char *dir, struct err *e)
 {
     char path[PATH_MAX + 16];
@@ -53,10 +64,8 @@ void cursor_open(struct cursor *c, const char *dir, struct err *e)
     *e = (struct err){0};
     *c = (struct cursor){ .map = map_file(path, e) };
     c->is_file = c->map != NULL;
-    if (!c->map) {
-        c->map = mmap(NULL, sizeof *c->map, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        CHECK(c->map != MAP_FAILED);
-    }
+    if (!c->map)
+        c->map = map_memory(path);
     if (c->map->magic != CURSOR_MAGIC) {
         memset(c->map, 0, sizeof *c->map);
         c->map->magic = CURSOR_MAGIC;
@@ -73,15 +82,19 @@ void cursor_open(struct cursor *c, const char *dir, struct err *e)
 
 int cursor_mend(struct cursor *c, const char *dir, struct err *e)
 {
-    char path[PATH_MAX + 16];
+    char path[PATH_MAX + 16], fresh[PATH_MAX + 16];
     (void)snprintf(path, sizeof path, "%s/" CURSOR_FILE, dir);
-    if (unlink(path) < 0 && errno != ENOENT)
-        return err_sys(e, -errno, "remove %s", path);
-    struct cursor_map *map = map_file(path, e);
+    (void)snprintf(fresh, sizeof fresh, "%s/" CURSOR_FILE ".new", dir);
+    struct cursor_map *map = map_file(fresh, e);
     if (!map)
         return e->code;
-    memcpy(map->base, c->map->base, sizeof *map - offsetof(struct cursor_map, base));
-    store_rel(&map->magic, CURSOR_MAGIC); /* order: release - see cursor_set_base(); without it nothing counts */
+    memcpy(map, c->map, sizeof *map);
+    if (rename(fresh, path) < 0) {
+        (void)err_sys(e, -errno, "rename %s to %s", fresh, path);
+        (void)munmap(map, sizeof *map);
+        (void)unlink(fresh);
+        return e->code;
+    }
     (void)munmap(c->map, sizeof *c->map);
     c->map = map;
     c->is_file = true;
@@ -118,7 +131,7 @@ static bool is_whole(const struct cursor *c, uint64_t sequence)
     return g->key == group_key(sequence) && group_done(g) >> sequence % 64 & 1;
 }
 
-/* The one whose place it takes lies before `base`. */
+/* The one whose place it takes is older: at worst what it said is sent again. */
 static void group_begin(struct cursor_group *g, uint64_t key)
 {
     store_rel(&g->key, 0); /* order: release - see cursor_set_base() */
@@ -131,11 +144,11 @@ static void group_begin(struct cursor_group *g, uint64_t key)
 void cursor_settle_whole(struct cursor *c, uint64_t sequence)
 {
     struct cursor_group *g = group_at(c, sequence);
-    const uint64_t bit = UINT64_C(1) << sequence % 64;
-    if (sequence < c->base || sequence - c->base >= CURSOR_WHOLE)
+    const uint64_t bit = UINT64_C(1) << sequence % 64, key = group_key(sequence);
+    if (sequence < c->base || (g->key > key && g->key < group_key(SPOOL_SEQUENCE_MAX)))
         return;
-    if (g->key != group_key(sequence))
-        group_begin(g, group_key(sequence));
+    if (g->key != key)
+        group_begin(g, key);
     store_rel(&g->done, g->done | bit); /* order: release - see cursor_set_base() */
     FAULT_POINT("cursor-whole");
     store_rel(&g->check, g->check & ~bit); /* order: release - see cursor_set_base() */

@@ -2,9 +2,9 @@
  * survives SIGKILL. All blocks before `base` are settled; of those behind, a bit for each record is kept for the next
  * CURSOR_NEAR, which are read first, and for CURSOR_FAR others, records of which are settled while the oldest block
  * is not. A block that is settled as a whole gives its slot up for one bit, of which there are enough for
- * CURSOR_WHOLE. A lost or damaged cursor costs duplicates, never a record: a bit counts only when its complement says
- * the same, `base` only with its hash. Beside that, up to where somebody else has taken note of what was put: a lost
- * one of spool_set_noted() costs duplicates, too. */
+ * 64 * CURSOR_GROUPS in a row. A lost or damaged cursor costs duplicates, never a record: a bit counts only when its
+ * complement says the same, `base` only with its hash. Beside that, up to where somebody else has taken note of what
+ * was put: a lost one of spool_set_noted() costs duplicates, too. */
 #ifndef COLLECTOR_DELIVERY_SPOOL_CURSOR_H
 #define COLLECTOR_DELIVERY_SPOOL_CURSOR_H
 
@@ -22,7 +22,6 @@ enum {
     CURSOR_SLOTS = CURSOR_NEAR + CURSOR_FAR,
     CURSOR_WORDS = SPOOL_BLOCK_RECORDS / 64,
     CURSOR_GROUPS = 4096,
-    CURSOR_WHOLE = (CURSOR_GROUPS - 1) * 64, /* blocks from base on */
 };
 
 struct cursor_slot {
@@ -55,10 +54,11 @@ struct cursor {
     bool is_file;
 };
 
-/* Where the file cannot be made or mapped, memory takes its place and the reason is in e: nothing fails. */
+/* Where the file cannot be made or mapped, memory takes its place, with what can be read of the file, and the reason is
+ * in e: nothing fails. */
 void cursor_open(struct cursor *c, const char *dir, struct err *e);
-/* The file, where memory has taken its place, with what is in memory. One that is there could not be used, and holds
- * numbers that are given to other blocks now: it is removed, which needs the directory's lock. */
+/* The file, where memory has taken its place, with what is in memory. It takes the place of one that is there, which
+ * needs the directory's lock. */
 int cursor_mend(struct cursor *c, const char *dir, struct err *e);
 void cursor_close(struct cursor *c);
 /* Behind all blocks of which something was ever noted here. What is settled of them must not be taken for what has come

@@ -94,10 +94,11 @@ void spool_settle(struct spool *s, struct spool_block *b, uint32_t index)
     s->counts.records--;
     if (b->left > 0)
         return;
-    if (b != s->held)
-        cursor_settle_whole(&s->cursor, b->sequence);
+    const uint64_t sequence = b->sequence;
     block_settled(s, b);
     spool_advance(s);
+    if (sequence >= s->cursor.base) /* an older one holds the base back, or a file that is left alone */
+        cursor_settle_whole(&s->cursor, sequence);
 }
 
 bool spool_has_evicted(const struct spool *s)

@@ -107,6 +107,13 @@ static void on_read(struct io_req *req, int result)
     s->reader.result = result;
 }
 
+/* The rest of the file is left out. What is added to it later is read from there. */
+static void skip_rest(struct spool_reader *r)
+{
+    r->offset = r->seg->bytes;
+    r->len = r->at = 0;
+}
+
 /* A read has ended: its bytes are behind those that were there. */
 static void read_take(struct spool *s, uint64_t now_ns)
 {
@@ -123,7 +130,7 @@ static void read_take(struct spool *s, uint64_t now_ns)
         damage_tell(s, result ? strerror(-result) : "shorter than it was");
         r->again_ns = now_ns + READ_AGAIN_NS;
         if (++r->failures >= READ_FAILURES_MAX)
-            r->offset = r->seg->bytes; /* file_end() counts it */
+            skip_rest(r); /* file_end() counts it */
     }
 }
 
@@ -140,7 +147,7 @@ static bool file_open(struct spool *s, uint64_t now_ns)
     damage_tell(s, strerror(-error));
     r->again_ns = now_ns + READ_AGAIN_NS;
     if (++r->failures >= READ_FAILURES_MAX || error == -ENOENT)
-        r->offset = r->seg->bytes;
+        skip_rest(r);
     return false;
 }
 
@@ -196,7 +203,7 @@ static bool block_next(struct spool *s, struct spool_block_head *h)
         r->want = found ? spool_block_bytes(h) : sizeof *h;
         if (r->want > size - r->offset) { /* torn, or not the end of anything */
             if (!found) {
-                r->offset = size;
+                skip_rest(r);
                 return false;
             }
             skip(r, 8);
