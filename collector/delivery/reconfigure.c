@@ -183,9 +183,35 @@ static void close_gone(struct pipeline *p, const struct change *c)
     }
 }
 
+/* Of sinks that were at this place, all have had it: better twice than not at all. */
+static bool has_had(const struct pipeline *p, uint32_t skip, uint64_t identity)
+{
+    bool is_there = false;
+    for (uint32_t i = 0; i < p->targets_count; i++) {
+        if (p->target[i].identity != identity)
+            continue;
+        if (!(skip & p->target[i].bit))
+            return false;
+        is_there = true;
+    }
+    return is_there;
+}
+
+/* Fences of segments that are not attached yet are read later, by the sinks that there are then. */
+static void renumber_fences(struct pipeline *p, const struct change *c)
+{
+    for (uint32_t k = 0; k < p->fences_count; k++) {
+        uint32_t skip = 0;
+        for (uint32_t i = 0; i < c->count; i++)
+            skip |= has_had(p, p->fence_skip[k], c->target[i].identity) ? c->target[i].bit : 0;
+        p->fence_skip[k] = skip;
+    }
+}
+
 static void take_over(struct pipeline *p, struct change *c, const struct pipeline_settings *settings)
 {
     close_gone(p, c);
+    renumber_fences(p, c);
     memcpy(p->target, c->target, sizeof p->target);
     p->targets_count = c->count;
     p->remotes_count = p->everybody = 0;

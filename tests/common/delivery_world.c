@@ -537,6 +537,37 @@ void world_finish(struct world *w)
     }
 }
 
+void world_commit(struct world *w, uint32_t sinks)
+{
+    for (uint32_t round = 0; round < 4; round++) {
+        world_turn(w);
+        world_run(w);
+        for (uint32_t i = 0; i < sinks; i++)
+            world_write_ends(w, i, 0);
+    }
+    world_run(w);
+}
+
+struct world *world_half_settled(uint32_t sink)
+{
+    struct world *w = world_new(6, 18);
+    world_add_second(w);
+    world_open(w, 2);
+    CHECK(world_put(w, 0) && world_put(w, WORLD_LANES));
+    world_turn(w);
+    world_run(w);
+    world_write_ends(w, sink, 0);
+    world_run(w);
+    world_kill(w);
+    w->is_second_refused = true;
+    world_open(w, 2);
+    CHECK(w->pipeline.fences_count == 1);
+    CHECK(world_put(w, 0));
+    world_commit(w, 2);
+    CHECK(w->pipeline.committed_records == 2);
+    return w;
+}
+
 uint32_t world_count(const struct world_disk *d, uint32_t n)
 {
     uint32_t count = 0;

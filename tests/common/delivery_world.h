@@ -111,6 +111,11 @@ void world_settle(struct world *w, uint32_t which);
 void world_settle_some(struct world *w, uint32_t which, uint32_t records);
 /* Everything that can be delivered is. */
 void world_finish(struct world *w);
+/* A few rounds in which the local sinks write what they are given. */
+void world_commit(struct world *w, uint32_t sinks);
+/* A world of two local sinks whose former collector was killed when the first or second of them alone had settled a
+ * batch, and whose second segment, which that batch has a record of, cannot be attached. */
+struct world *world_half_settled(uint32_t sink);
 uint32_t world_count(const struct world_disk *d, uint32_t n);
 bool world_wants(const struct world *w, const struct world_disk *d, uint32_t n);
 uint64_t world_pending(const struct world *w);

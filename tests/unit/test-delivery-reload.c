@@ -169,6 +169,63 @@ static void what_a_killed_run_left_open_is_read_before_sinks_change(void **state
     world_free(w);
 }
 
+/* ---- a segment that cannot be attached before the sinks change ---- */
+
+static void attach_and_check(struct world *w, uint32_t sink, bool is_with_other)
+{
+    w->is_second_refused = false;
+    world_look(w);
+    world_finish(w);
+    check_holds(w, sink, 0, w->put);
+    if (is_with_other)
+        check_holds(w, !sink, 0, w->put);
+    world_kill(w);
+    world_free(w);
+}
+
+static void who_has_had_the_records_of_a_segment_is_known_when_sinks_change_places(void **state)
+{
+    (void)state;
+    struct err e = { 0 };
+    for (uint32_t sink = 0; sink < 2; sink++) {
+        struct world *w = world_half_settled(sink);
+        assert_int_equal(change(w, (struct sink *[]){ w->sink[1], w->sink[0] }, 2, &e), 0);
+        attach_and_check(w, 0, true);
+    }
+}
+
+/* The one that has not had them is the only one, or the one that has. */
+static void who_has_had_the_records_of_a_segment_is_known_when_the_other_sink_goes(void **state)
+{
+    (void)state;
+    struct err e = { 0 };
+    for (uint32_t i = 0; i < 4; i++) {
+        struct world *w = world_half_settled(i / 2);
+        assert_int_equal(change(w, (struct sink *[]){ w->sink[i % 2] }, 1, &e), 0);
+        attach_and_check(w, i % 2, false);
+    }
+}
+
+/* A new one has its place, and goes on behind it; one that was not there gets all. */
+static void who_has_had_the_records_of_a_segment_is_known_for_who_comes(void **state)
+{
+    (void)state;
+    struct err e = { 0 };
+    struct world *w = world_half_settled(SINK_A);
+    struct sink *a = world_sink(w, SINK_A), *c = world_sink(w, SINK_C);
+    assert_int_equal(change(w, (struct sink *[]){ c, w->sink[SINK_B], a }, 3, &e), 0);
+    w->is_second_refused = false;
+    world_look(w);
+    world_finish(w);
+    check_holds(w, SINK_A, 0, w->put);
+    check_holds(w, SINK_B, 0, w->put);
+    check_holds(w, SINK_C, 1, 2); /* of the second segment */
+    world_kill(w);
+    sink_free(a);
+    sink_free(c);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +234,9 @@ int main(void)
         cmocka_unit_test(a_sink_with_other_options_goes_on_where_its_predecessor_stood),
         cmocka_unit_test(a_successor_that_does_not_open_leaves_the_place_to_its_predecessor),
         cmocka_unit_test(what_a_killed_run_left_open_is_read_before_sinks_change),
+        cmocka_unit_test(who_has_had_the_records_of_a_segment_is_known_when_sinks_change_places),
+        cmocka_unit_test(who_has_had_the_records_of_a_segment_is_known_when_the_other_sink_goes),
+        cmocka_unit_test(who_has_had_the_records_of_a_segment_is_known_for_who_comes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

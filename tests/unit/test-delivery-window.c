@@ -306,17 +306,6 @@ static void a_batch_gathers_while_every_sink_is_busy(void **state)
 
 /* ---- a segment that cannot be attached at the start ---- */
 
-static void commit_what_is_there(struct world *w, uint32_t sinks)
-{
-    for (uint32_t round = 0; round < 4; round++) {
-        world_turn(w);
-        world_run(w);
-        for (uint32_t i = 0; i < sinks; i++)
-            world_write_ends(w, i, 0);
-    }
-    world_run(w);
-}
-
 static void finish_and_check(struct world *w, uint32_t sinks)
 {
     world_finish(w);
@@ -334,7 +323,7 @@ static void what_was_committed_of_a_segment_that_cannot_be_attached_outlives_the
     world_open(w, 1);
     const struct fapilog_lane_slot before = *builder_slot(&w->second, 0);
     assert_true(world_put(w, 0) && world_put(w, WORLD_LANES));
-    commit_what_is_there(w, 1);
+    world_commit(w, 1);
     assert_int_equal(w->pipeline.committed_records, 2);
     world_kill(w);
     *builder_slot(&w->second, 0) = before; /* between the slot and the segment */
@@ -342,7 +331,7 @@ static void what_was_committed_of_a_segment_that_cannot_be_attached_outlives_the
     for (uint32_t i = 0; i < 3; i++) {
         world_open(w, 1);
         assert_true(world_put(w, 0));
-        commit_what_is_there(w, 1);
+        world_commit(w, 1);
         assert_int_equal(w->pipeline.committed_records, 1);
         world_kill(w);
     }
@@ -360,7 +349,7 @@ static void positions_of_segments_that_are_gone_are_not_kept(void **state)
     world_add_second(w);
     world_open(w, 1);
     assert_true(world_put(w, 0) && world_put(w, WORLD_LANES));
-    commit_what_is_there(w, 1);
+    world_commit(w, 1);
     world_kill(w);
     w->is_second_refused = true;
     world_open(w, 1);
@@ -369,7 +358,7 @@ static void positions_of_segments_that_are_gone_are_not_kept(void **state)
     world_look(w);
     assert_int_equal(w->segments.redo_count, 0);
     assert_true(world_put(w, 0));
-    commit_what_is_there(w, 1);
+    world_commit(w, 1);
     commit_last(w->commit, &last);
     assert_int_equal(last.positions_count, 1);
     w->has_second = true;
@@ -378,31 +367,10 @@ static void positions_of_segments_that_are_gone_are_not_kept(void **state)
     world_free(w);
 }
 
-/* One sink has the batch, the other has not. */
-static struct world *half_settled(void)
-{
-    struct world *w = world_new(6, 18);
-    world_add_second(w);
-    world_open(w, 2);
-    assert_true(world_put(w, 0) && world_put(w, WORLD_LANES));
-    world_turn(w);
-    world_run(w);
-    world_write_ends(w, 0, 0);
-    world_run(w);
-    world_kill(w);
-    w->is_second_refused = true;
-    world_open(w, 2);
-    assert_int_equal(w->pipeline.fences_count, 1);
-    assert_true(world_put(w, 0));
-    commit_what_is_there(w, 2);
-    assert_int_equal(w->pipeline.committed_records, 2);
-    return w;
-}
-
 static void who_has_the_records_of_a_segment_that_cannot_be_attached_outlives_the_next_run(void **state)
 {
     (void)state;
-    struct world *w = half_settled();
+    struct world *w = world_half_settled(0);
     world_kill(w);
     w->is_second_refused = false;
     world_open(w, 2);
@@ -412,7 +380,7 @@ static void who_has_the_records_of_a_segment_that_cannot_be_attached_outlives_th
 static void a_segment_that_is_attached_late_goes_to_those_sinks_that_have_not_had_it(void **state)
 {
     (void)state;
-    struct world *w = half_settled();
+    struct world *w = world_half_settled(0);
     assert_true(world_put(w, 0) && world_put(w, 0));
     world_turn(w);
     world_run(w); /* the sinks are busy: what comes next is gathered */
