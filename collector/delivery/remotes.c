@@ -186,7 +186,7 @@ static enum pressure pressure_of(const struct checkpoint *c)
     return most;
 }
 
-/* The first of a sink that its spool has not taken at once: those before it are safe, and the batch is open. */
+/* The first thing of a sink that its spool has not taken at once: images before it are safe, and the batch is open. */
 static void note_taken(const struct target *t, const struct batch *b, uint32_t spans)
 {
     const struct sink_span *first = b->span + b->span_first[t->output];
@@ -233,6 +233,14 @@ static int images_put(struct pipeline *p, struct batch *b, uint32_t output, uint
     return 0;
 }
 
+/* What was serialized; in a batch of images that is reports of drops and notes, which come behind them. */
+static int parcel_put(struct target *t, struct batch *b, struct parcel *parcel)
+{
+    if (b->images >> t->output & 1)
+        note_taken(t, b, b->span_first[t->output + 1] - b->span_first[t->output]);
+    return put_rest(t, b, parcel);
+}
+
 int remotes_put(struct pipeline *p, struct batch *b, uint64_t now_ns)
 {
     for (uint32_t i = p->outputs.text_count; i < p->outputs.serialized_count; i++)
@@ -247,7 +255,7 @@ int remotes_put(struct pipeline *p, struct batch *b, uint64_t now_ns)
         if (!t->remote || b->settled & t->bit)
             continue;
         struct parcel *parcel = b->chunk[t->output].parcel;
-        if (parcel && parcel->records && put_rest(t, b, parcel) < 0)
+        if (parcel && parcel->records && parcel_put(t, b, parcel) < 0)
             return -ENOMEM;
         if (!(b->waits & t->bit))
             b->settled |= t->bit;

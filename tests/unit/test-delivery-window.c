@@ -258,6 +258,44 @@ static void an_image_that_a_spool_has_taken_at_once_does_not_come_again_for_the_
     check_images_once(world_new(3, 19), true);
 }
 
+/* What the collector says itself is serialized in any case: the batch waits for that alone. */
+static void images_that_a_spool_has_taken_at_once_do_not_come_again_for_a_note_in_their_batch(void **state)
+{
+    (void)state;
+    enum { NOTE = WORLD_RECORDS - 1 };
+    const struct fapilog_field number = { .name = { "n", 1 }, .type = FAPILOG_TYPE_U64, .v.u64 = NOTE };
+    struct world *w = world_new(3, 18);
+    struct notes *notes;
+    assert_int_equal(notes_new(&notes), 0);
+    w->notes = notes;
+    w->always_images = w->has_images = w->has_no_spool = true;
+    w->takes = 1;
+    world_open(w, WORLD_SINKS);
+    notes->sinks = w->pipeline.target[LOCAL].bit;
+    notes_add(notes, FAPILOG_LEVEL_INFO, "text", NULL);
+    notes->note[0].r.fields = &number;
+    notes->note[0].r.fields_count = 1;
+    for (uint32_t i = 0; i < 30; i++)
+        assert_true(world_put(w, i % WORLD_LANES));
+    world_turn(w);
+    assert_int_equal(w->images, 1);
+    assert_int_equal(w->queued, 1); /* the note */
+    assert_int_equal(w->pipeline.open_count, 1);
+    world_write_ends(w, 0, 0);
+    world_run(w);
+    world_kill(w);
+    world_open(w, WORLD_SINKS);
+    assert_true(w->pipeline.fences_count > 0);
+    world_finish(w);
+    for (uint32_t n = 0; n < w->put; n++)
+        assert_int_equal(w->server.times[n], 1);
+    for (uint32_t i = 0; i < LOCAL; i++)
+        check_disk(w, i, 3);
+    world_kill(w);
+    notes_free(notes);
+    world_free(w);
+}
+
 static void a_pressed_lane_asks_remote_sinks_to_spool(void **state)
 {
     (void)state;
@@ -425,6 +463,7 @@ int main(void)
         cmocka_unit_test(a_batch_of_many_records_becomes_several_images),
         cmocka_unit_test(of_several_images_of_a_batch_those_that_are_settled_do_not_come_again),
         cmocka_unit_test(an_image_that_a_spool_has_taken_at_once_does_not_come_again_for_the_others_of_its_batch),
+        cmocka_unit_test(images_that_a_spool_has_taken_at_once_do_not_come_again_for_a_note_in_their_batch),
         cmocka_unit_test(a_pressed_lane_asks_remote_sinks_to_spool),
         cmocka_unit_test(a_batch_gathers_while_every_sink_is_busy),
         cmocka_unit_test(what_was_committed_of_a_segment_that_cannot_be_attached_outlives_the_next_commits),
