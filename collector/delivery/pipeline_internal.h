@@ -37,6 +37,9 @@ void pipeline_keep_acked(struct pipeline *p);
 /* All that a former run left open is read. */
 bool pipeline_has_caught_up(const struct pipeline *p);
 
+/* pump.c: records that wait for a batch have been through the stages; now there are other sinks, or routes. */
+void pump_route_again(struct pipeline *p);
+
 /* target.c */
 void target_hook(struct sink *s);
 void target_take_mark(struct target *t);

@@ -74,6 +74,14 @@ static void route(struct pipeline *p, struct pipeline_staged *s)
         s->r = NULL;
 }
 
+void pump_route_again(struct pipeline *p)
+{
+    if (p->staged.r)
+        route(p, &p->staged);
+    if (p->emitted.r)
+        route(p, &p->emitted);
+}
+
 /* The record runs through the stages once, however many batches it takes until it fits. */
 static void stage(struct pipeline *p, const struct fapilog_record *r)
 {

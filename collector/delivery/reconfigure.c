@@ -232,11 +232,15 @@ static void take_over(struct pipeline *p, struct change *c, const struct pipelin
         buffers_done(&p->buffers);
         p->buffers = c->buffers;
     }
+    const bool has_same_stages = settings->stages && settings->stages == p->settings.stages;
     p->settings.stages = settings->stages;
     p->settings.routes = settings->routes;
     p->settings.route_config = settings->route_config;
     p->settings.is_apart = settings->is_apart;
-    p->staged = p->emitted = (struct pipeline_staged){ .of = NULL };
+    if (has_same_stages)
+        pump_route_again(p);
+    else
+        p->staged = p->emitted = (struct pipeline_staged){ .of = NULL };
     p->has_ended = false;
     p->status_version++;
     pipeline_keep_acked(p);

@@ -39,16 +39,33 @@ static const struct stage_ops fifth = {
     .state_size = sizeof(bool), .run = fifth_run, .tick = fifth_tick,
 };
 
+/* ---- a stage that drops what it has seen before, as dedupe does ---- */
+
+struct once_state {
+    uint8_t seen[WORLD_RECORDS];
+};
+
+static enum stage_verdict once_run(struct stage *s, struct stage_record *sr)
+{
+    struct once_state *t = s->state;
+    return t->seen[sr->r->fields[0].v.u64]++ ? STAGE_DROP : STAGE_PASS;
+}
+
+static const struct stage_ops once = {
+    .abi = STAGE_ABI, .kind = "once", .summary = "for tests", .group = STAGE_FILTER, .opts = no_opts, .cfg_size = 8,
+    .state_size = sizeof(struct once_state), .run = once_run,
+};
+
 struct chain {
     struct stages stages;
     struct stage *stage;
 };
 
-static void chain_open(struct chain *c)
+static void chain_open(struct chain *c, const struct stage_ops *ops)
 {
     struct err e = { 0 };
     memset(c, 0, sizeof *c);
-    assert_int_equal(stage_new(&fifth, &c->stage, &e), 0);
+    assert_int_equal(stage_new(ops, &c->stage, &e), 0);
     assert_int_equal(stages_open(&c->stages, &c->stage, 1, &e), 0);
 }
 
@@ -132,7 +149,7 @@ static void what_a_stage_drops_is_counted_and_what_it_says_is_delivered(void **s
     (void)state;
     struct world *w = world_new(1, 18);
     struct chain chain;
-    chain_open(&chain);
+    chain_open(&chain, &fifth);
     w->stages = &chain.stages;
     world_open(w, WORLD_SINKS);
     fill(w, 3000);
@@ -207,7 +224,7 @@ static void killed_anywhere_stages_and_routes_keep_each_record_once(void **state
     struct chain chain;
     w->routes = &two_ways;
     w->disk[1].file_room = 50;
-    chain_open(&chain);
+    chain_open(&chain, &fifth);
     w->stages = &chain.stages;
     world_open(w, WORLD_SINKS);
     for (uint32_t i = 0; i < 20000; i++) {
@@ -221,7 +238,7 @@ static void killed_anywhere_stages_and_routes_keep_each_record_once(void **state
         if (world_random(w, 300) == 0) {
             world_kill(w);
             chain_close(&chain);
-            chain_open(&chain);
+            chain_open(&chain, &fifth);
             w->window = WINDOW_MIN + world_random(w, 7);
             world_open(w, WORLD_SINKS);
         }
@@ -230,6 +247,94 @@ static void killed_anywhere_stages_and_routes_keep_each_record_once(void **state
     (void)expect(w, 0, is_kept_error);
     (void)expect(w, 1, is_kept_info);
     (void)expect(w, 2, is_kept_info);
+    world_kill(w);
+    chain_close(&chain);
+    world_free(w);
+}
+
+/* ---- the sinks change while a record waits for room in the window ---- */
+
+static void come_to_rest(struct world *w)
+{
+    pipeline_pause(&w->pipeline, true);
+    for (uint32_t i = 0; !pipeline_is_at_rest(&w->pipeline); i++) {
+        assert_true(i < 1000);
+        world_turn(w);
+        world_run(w);
+        for (uint32_t k = 0; k < LOCAL; k++)
+            world_write_ends(w, k, 0);
+        while (w->queued)
+            world_settle(w, 0);
+    }
+}
+
+/* Without the last sink, and with the stages that there are. */
+static void leave_out_one(struct world *w)
+{
+    struct err e = { 0 };
+    const struct pipeline_settings same = w->pipeline.settings;
+    assert_int_equal(pipeline_reconfigure(&w->pipeline, w->sink, WORLD_SINKS - 1, &same, &e), 0);
+    pipeline_pause(&w->pipeline, false);
+}
+
+/* Batches of few records, of which none ends. */
+static struct world *narrow_world(struct chain *chain, const struct stage_ops *ops)
+{
+    struct world *w = world_new(1, 18);
+    for (uint32_t i = 0; i < LOCAL; i++)
+        w->disk[i].file_room = 10;
+    chain_open(chain, ops);
+    w->stages = &chain->stages;
+    world_open(w, WORLD_SINKS);
+    return w;
+}
+
+static bool is_any(const struct world *w, uint32_t n) { (void)w, (void)n; return true; }
+
+static void a_record_that_waits_for_a_batch_runs_through_the_stages_once_although_the_sinks_change(void **state)
+{
+    (void)state;
+    struct chain chain;
+    struct world *w = narrow_world(&chain, &once);
+    for (uint32_t i = 0; !w->pipeline.staged.of; i++) {
+        assert_true(i < 100);
+        fill(w, 10);
+        world_turn(w);
+    }
+    come_to_rest(w);
+    assert_non_null(w->pipeline.staged.of);
+    leave_out_one(w);
+    fill(w, 100);
+    world_finish(w);
+    for (uint32_t i = 0; i < LOCAL; i++)
+        assert_int_equal(expect(w, i, is_any), w->put);
+    assert_int_equal(w->pipeline.committed_filtered, 0);
+    world_kill(w);
+    chain_close(&chain);
+    world_free(w);
+}
+
+static void a_record_of_a_stage_that_waits_for_a_batch_is_delivered_although_the_sinks_change(void **state)
+{
+    (void)state;
+    uint32_t made = 0;
+    struct chain chain;
+    struct world *w = narrow_world(&chain, &once);
+    while (!w->pipeline.emitted.r || !w->pipeline.is_full) {
+        const struct fapilog_field field = { .name = { "n", 1 }, .type = FAPILOG_TYPE_U64, .v.u64 = SUMMARY - made++ };
+        const struct fapilog_record r = { .level = FAPILOG_LEVEL_ERROR, .message = { "made", 4 }, .fields = &field,
+                                          .fields_count = 1 };
+        assert_true(made < 1000);
+        stage_emit(chain.stage, &r);
+        world_turn(w);
+    }
+    come_to_rest(w);
+    assert_non_null(w->pipeline.emitted.r);
+    leave_out_one(w);
+    world_finish(w);
+    for (uint32_t i = 0; i < LOCAL; i++)
+        for (uint32_t n = 0; n < made; n++)
+            assert_int_equal(world_count(&w->disk[i], SUMMARY - n), 1);
     world_kill(w);
     chain_close(&chain);
     world_free(w);
@@ -244,7 +349,7 @@ static void raw_sinks_get_the_ring_as_it_is_only_without_stages_and_routes(void 
     struct err e = { 0 };
     struct chain chain;
     struct sink *s;
-    chain_open(&chain);
+    chain_open(&chain, &fifth);
     assert_int_equal(sink_new("native:///tmp/never/", "test", &s, &e), 0);
     assert_int_equal(pipeline_name_sinks(&s, 1, &e), 0);
     assert_int_equal(outputs_init(&outputs, NULL, &s, 1, &(struct outputs_rules){ NULL, false }, &output, &e), 0);
@@ -269,6 +374,8 @@ int main(void)
         cmocka_unit_test(what_is_said_of_a_sink_goes_to_others_and_past_routes),
         cmocka_unit_test(what_is_said_too_fast_is_counted_in_the_next_record),
         cmocka_unit_test(killed_anywhere_stages_and_routes_keep_each_record_once),
+        cmocka_unit_test(a_record_that_waits_for_a_batch_runs_through_the_stages_once_although_the_sinks_change),
+        cmocka_unit_test(a_record_of_a_stage_that_waits_for_a_batch_is_delivered_although_the_sinks_change),
         cmocka_unit_test(raw_sinks_get_the_ring_as_it_is_only_without_stages_and_routes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
