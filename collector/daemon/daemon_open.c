@@ -336,6 +336,7 @@ int daemon_close(struct daemon *d, struct err *e)
     if (d->is_pipeline_open && !wait_for_writes(d))
         return err_set(e, -EBUSY, "a write does not end; left to the kernel");
     if (d->is_pipeline_open) {
+        pipeline_note_settled(&d->pipeline); /* what has just ended is not pending */
         run_ledger_write(d, UINT64_MAX);
         pipeline_abandon(&d->pipeline);
         r = pipeline_close(&d->pipeline, e);

@@ -172,7 +172,9 @@ bool pipeline_is_held(const struct pipeline *p);
 bool pipeline_is_stuck(const struct pipeline *p);
 /* No sink is in the middle of a write. */
 bool pipeline_is_settled(const struct pipeline *p);
-/* Gives up the batches that are not being written; their records stay in the rings. */
+/* What the sinks have settled is in the state file, and what all have settled is committed. */
+void pipeline_note_settled(struct pipeline *p);
+/* That as well; then gives up the batches, of which none may be being written: what is left stays in the rings. */
 void pipeline_abandon(struct pipeline *p);
 /* Before that: requests of remote sinks under way end now. True: one has not ended, and needs a turn of the io. */
 bool pipeline_hang_up(struct pipeline *p, uint64_t now_ns);

@@ -22,9 +22,6 @@ void pipeline_pass_fences(struct pipeline *p, uint32_t fence);
 /* Takes over what the newest slot calls open. */
 int pipeline_load_fences(struct pipeline *p, struct err *e);
 
-/* pipeline.c: what the sinks have settled is in the state file, and what all have settled is committed. */
-void pipeline_note_settled(struct pipeline *p);
-
 /* pipeline_open.c */
 int pipeline_check_sinks(struct sink *const *sinks, uint32_t count, struct err *e);
 /* Whether raw outputs get what lies in the ring, or what stages and routes have left of it. */

@@ -228,6 +228,7 @@ int pipeline_open(struct pipeline *p, struct io *io, struct commit *commit, stru
 void pipeline_abandon(struct pipeline *p)
 {
     CHECK(pipeline_is_settled(p));
+    pipeline_note_settled(p);
     for (uint32_t i = 0; i < p->targets_count; i++) {
         remote_close(p->target[i].remote);
         p->target[i].remote = NULL;

@@ -469,6 +469,8 @@ void world_kill(struct world *w)
     for (uint32_t i = 0; i < w->pipeline.targets_count; i++)
         w->pipeline.target[i].state = TARGET_IDLE;
     memset(w->write, 0, sizeof w->write);
+    w->pipeline.open_count = 0; /* it notes nothing of them any more */
+    w->pipeline.is_changed = false;
     pipeline_abandon(&w->pipeline);
     CHECK(pipeline_close(&w->pipeline, NULL) == 0);
     image_reader_done(&w->reader);

@@ -342,8 +342,6 @@ static void a_batch_gathers_while_every_sink_is_busy(void **state)
     world_free(w);
 }
 
-/* ---- a segment that cannot be attached at the start ---- */
-
 static void finish_and_check(struct world *w, uint32_t sinks)
 {
     world_finish(w);
@@ -352,6 +350,30 @@ static void finish_and_check(struct world *w, uint32_t sinks)
     world_kill(w);
     world_free(w);
 }
+
+/* Nobody runs the pipeline any more when the answer comes that the end of the collector waits for. */
+static void what_ends_while_the_collector_does_is_known_to_the_next_one(void **state)
+{
+    (void)state;
+    for (uint32_t failing = 0; failing < 2; failing++) {
+        struct world *w = world_new(8, 18);
+        world_open(w, 2);
+        assert_true(world_put(w, 0));
+        world_turn(w);
+        world_run(w);
+        world_write_ends(w, 0, 0);
+        world_write_ends(w, 1, failing ? -EIO : 0);
+        pipeline_abandon(&w->pipeline);
+        world_kill(w);
+        world_open(w, 2);
+        assert_int_equal(w->pipeline.fences_count, failing);
+        assert_int_equal(w->fences_seen, failing);
+        assert_int_equal(world_pending(w) > 0, failing);
+        finish_and_check(w, 2);
+    }
+}
+
+/* ---- a segment that cannot be attached at the start ---- */
 
 static void what_was_committed_of_a_segment_that_cannot_be_attached_outlives_the_next_commits(void **state)
 {
@@ -466,6 +488,7 @@ int main(void)
         cmocka_unit_test(images_that_a_spool_has_taken_at_once_do_not_come_again_for_a_note_in_their_batch),
         cmocka_unit_test(a_pressed_lane_asks_remote_sinks_to_spool),
         cmocka_unit_test(a_batch_gathers_while_every_sink_is_busy),
+        cmocka_unit_test(what_ends_while_the_collector_does_is_known_to_the_next_one),
         cmocka_unit_test(what_was_committed_of_a_segment_that_cannot_be_attached_outlives_the_next_commits),
         cmocka_unit_test(positions_of_segments_that_are_gone_are_not_kept),
         cmocka_unit_test(who_has_the_records_of_a_segment_that_cannot_be_attached_outlives_the_next_run),
