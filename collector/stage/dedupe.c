@@ -9,16 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_KEPT = 200, NAME_KEPT = 64 };
+enum { TEXT_KEPT = 200, UNCUT_MAX = 4096, NAME_KEPT = 64 };
 
 struct config {
     struct opt_list levels, key_fields;
     uint64_t window_ns, max_keys;
-};
-
-struct kept {
-    uint32_t len;
-    char data[TEXT_KEPT];
 };
 
 struct repeat {
@@ -27,8 +22,8 @@ struct repeat {
     uint64_t suppressed;
     int64_t last_time_ns;
     uint8_t level;
-    /* of the first suppressed record; cut */
-    struct kept message;
+    /* of the first suppressed record */
+    struct { uint32_t len; char *data; } message; /* data NULL: none, or no memory for it */
     struct { uint32_t len; char data[NAME_KEPT]; } service, logger, host;
     uint32_t pid;
 };
@@ -38,6 +33,7 @@ struct state {
     struct where_key *message;
     struct table table; /* in the order in which the windows began */
     uint32_t levels;
+    bool has_redactors; /* behind it in the chain: they have to find in the summary what they find in the record */
 };
 
 static int dedupe_check(void *config, struct err *e)
@@ -49,6 +45,14 @@ static int dedupe_check(void *config, struct err *e)
     return level_mask_parse(&cfg->levels, "levels", &mask, e);
 }
 
+static bool has_redactors(const struct stages *c)
+{
+    for (uint32_t i = 0; i < c->count; i++)
+        if (c->stage[i]->ops->group == STAGE_REDACT)
+            return true;
+    return false;
+}
+
 static int dedupe_open(struct stage *s, struct err *e)
 {
     const struct config *const cfg = s->cfg;
@@ -58,6 +62,7 @@ static int dedupe_open(struct stage *s, struct err *e)
         return r;
     if (cfg->levels.count == 0)
         t->levels = LEVEL_MASK_ALL;
+    t->has_redactors = has_redactors(s->chain);
     r = key_fields_open(&t->key, (const char *const *)cfg->key_fields.item, cfg->key_fields.count, e);
     if (r < 0)
         return r;
@@ -68,40 +73,78 @@ static int dedupe_open(struct stage *s, struct err *e)
     return 0;
 }
 
+/* Its window is over, or the run is. */
+static void forget(struct state *t, struct repeat *p)
+{
+    free(p->message.data);
+    table_remove(&t->table, p);
+}
+
 static void dedupe_close(struct stage *s)
 {
     struct state *const t = s->state;
+    for (struct repeat *p; (p = table_oldest(&t->table)) != NULL;)
+        forget(t, p);
     key_fields_close(&t->key);
     where_key_free(t->message);
     t->message = NULL;
     table_close(&t->table);
 }
 
-/* Cut between characters. */
-static uint32_t keep_text(char *to, uint32_t room, const char *data, size_t len)
+/* As many bytes as there is room for, cut between characters. */
+static uint32_t cut_text(const char *data, size_t len, uint32_t room)
 {
-    if (len > room) {
-        len = room;
-        while (len && ((uint8_t)data[len] & 0xc0) == 0x80)
-            len--;
-    }
+    if (len <= room)
+        return (uint32_t)len;
+    while (room && ((uint8_t)data[room] & 0xc0) == 0x80)
+        room--;
+    return room;
+}
+
+static uint32_t keep_name(char *to, struct fapilog_text name)
+{
+    const uint32_t len = cut_text(name.data, name.len, NAME_KEPT);
     if (len)
-        memcpy(to, data, len);
-    return (uint32_t)len;
+        memcpy(to, name.data, len);
+    return len;
+}
+
+static void keep_text(struct repeat *p, const char *data, uint32_t len)
+{
+    p->message.data = malloc(len + 1u);
+    p->message.len = p->message.data ? len : 0;
+    if (p->message.len)
+        memcpy(p->message.data, data, len);
+}
+
+/* The summary has a plain text and no arguments. What redactors mask by the name or the place of an argument they
+ * would not find in the text that it went into, nor a secret of which only the beginning is left: for them a format
+ * stays as it is, and a text stays whole or out. */
+static void keep_message(struct state *t, struct repeat *p, const struct fapilog_record *r)
+{
+    struct where_value v = {.data = r->message.data, .len = r->message.len};
+    const bool is_format = r->site && r->site->is_printf && r->message.data == r->site->message.data;
+    if (!is_format || !t->has_redactors)
+        where_key_find(t->message, r, &v);
+    if (t->has_redactors && v.len > UNCUT_MAX) {
+        char words[64];
+        const int len = snprintf(words, sizeof words, "(a message of %zu bytes)", v.len);
+        keep_text(p, words, (uint32_t)len);
+    } else {
+        keep_text(p, v.data, cut_text(v.data, v.len, t->has_redactors ? UNCUT_MAX : TEXT_KEPT));
+    }
+    free(v.made);
 }
 
 static void keep_record(struct state *t, struct repeat *p, const struct fapilog_record *r)
 {
-    struct where_value v;
-    where_key_find(t->message, r, &v);
-    p->message.len = keep_text(p->message.data, TEXT_KEPT, v.data, v.len);
-    free(v.made);
+    keep_message(t, p, r);
     if (r->logger) {
-        p->service.len = keep_text(p->service.data, NAME_KEPT, r->logger->service.data, r->logger->service.len);
-        p->logger.len = keep_text(p->logger.data, NAME_KEPT, r->logger->name.data, r->logger->name.len);
+        p->service.len = keep_name(p->service.data, r->logger->service);
+        p->logger.len = keep_name(p->logger.data, r->logger->name);
     }
     if (r->process) {
-        p->host.len = keep_text(p->host.data, NAME_KEPT, r->process->host.data, r->process->host.len);
+        p->host.len = keep_name(p->host.data, r->process->host);
         p->pid = r->process->pid;
     }
     p->level = r->level;
@@ -112,10 +155,11 @@ static void keep_record(struct state *t, struct repeat *p, const struct fapilog_
 static void tell(struct stage *s, const struct repeat *p)
 {
     const struct config *const cfg = s->cfg;
-    char message[TEXT_KEPT + 64];
+    char message[UNCUT_MAX + 64];
     const int head = snprintf(message, sizeof message, "message repeated %llu times: ",
                               (unsigned long long)p->suppressed);
-    memcpy(message + head, p->message.data, p->message.len);
+    if (p->message.len)
+        memcpy(message + head, p->message.data, p->message.len);
     const struct fapilog_field fields[] = {
         {.name = TEXT("suppressed_count"), .type = FAPILOG_TYPE_U64, .v.u64 = p->suppressed},
         {.name = TEXT("window_seconds"), .type = FAPILOG_TYPE_F64, .v.f64 = (double)cfg->window_ns / NS_PER_S},
@@ -141,7 +185,7 @@ static void finish(struct stage *s, struct repeat *p)
 {
     if (p->suppressed)
         tell(s, p);
-    table_remove(&((struct state *)s->state)->table, p);
+    forget(s->state, p);
 }
 
 static enum stage_verdict dedupe_run(struct stage *s, struct stage_record *sr)

@@ -3,6 +3,7 @@
 #include "lib/base/check.h"
 #include "lib/where/where.h"
 #include "tests/common/filter_run.h"
+#include "tests/common/stage_run.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -247,6 +248,77 @@ static void printf_style_messages_are_told_as_they_read(void **state)
     expect_summary("message repeated 1 times: took 5 ms", 1);
 }
 
+/* Of a record that came twice. */
+static const struct fapilog_record *summary(struct stages *c, const struct fapilog_record *r)
+{
+    assert_non_null(stages_run(c, r));
+    assert_null(stages_run(c, r));
+    stages_tick(c, c->record.now_ns + 10 * NS_PER_S);
+    const struct fapilog_record *const told = stages_emitted(c);
+    assert_non_null(told);
+    return told;
+}
+
+static void check_summary(struct stages *c, const char *message, const char *want)
+{
+    const struct fapilog_record r = {.level = 9, .message = sample_text(message)};
+    const struct fapilog_record *const told = summary(c, &r);
+    char *const text = stage_run_text(told, "json");
+    if (!strstr(text, want))
+        fail_msg("no %s in %s", want, text);
+    free(text);
+}
+
+static void open_redacted(struct stage_run *run, const char *message)
+{
+    struct err e = {0};
+    if (stage_run_add(run, &e, "redact", "presets", "CREDENTIALS,PCI_DSS", "message", message, NULL) < 0 ||
+        stage_run_add(run, &e, "dedupe", NULL) < 0 || stage_run_open(run, &e) < 0)
+        fail_msg("%s", e.text);
+}
+
+/* An argument that redactors mask by its name is in no text that they look at. */
+static void no_argument_is_told_in_front_of_redactors(void **state)
+{
+    (void)state;
+    struct stage_run run = {0};
+    where_message_text = printf_text_make;
+    for (unsigned is_on = 0; is_on < 2; is_on++) {
+        struct sample *const s = sample_new(SAMPLE_EMPTY);
+        open_redacted(&run, is_on ? "true" : "false");
+        sample_add(s, sample_string("", "hunter2xyz"));
+        sample_set_site(s, "login token=%s", true);
+        char *const text = stage_run_text(summary(&run.chain, &s->r), "json");
+        if (strstr(text, "hunter2xyz") || !strstr(text, "message repeated 1 times: login token="))
+            fail_msg("%s", text);
+        free(text);
+        stage_run_forget(s);
+        sample_free(s);
+        stage_run_close(&run);
+        run = (struct stage_run){0};
+    }
+}
+
+/* Without its end a secret would be none that redactors know. */
+static void no_secret_is_cut_in_front_of_redactors(void **state)
+{
+    (void)state;
+    struct stage_run run = {0};
+    char text[8192];
+    open_redacted(&run, "true");
+    for (size_t at = 160; at < 200; at++) {
+        memset(text, 'x', at);
+        (void)snprintf(text + at, sizeof text - at, " https://u:hunter2xyz@h/ 4111 1111 1111 1111 end");
+        check_summary(&run.chain, text, "x https://h/ *** end");
+    }
+    memset(text, 'y', 5000);
+    text[5000] = '\0';
+    check_summary(&run.chain, text, "message repeated 1 times: (a message of 5000 bytes)");
+    text[4096] = '\0';
+    check_summary(&run.chain, text, "yyyy");
+    stage_run_close(&run);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_teardown(f, tear_down)
@@ -263,6 +335,8 @@ int main(void)
         T(a_new_message_passes_unseen_while_the_oldest_cannot_end),
         T(long_messages_are_cut_between_characters),
         T(printf_style_messages_are_told_as_they_read),
+        cmocka_unit_test(no_argument_is_told_in_front_of_redactors),
+        cmocka_unit_test(no_secret_is_cut_in_front_of_redactors),
     };
     return cmocka_run_group_tests_name("stage-dedupe", tests, NULL, NULL);
 }
