@@ -171,6 +171,36 @@ static void r01_json_that_is_none_is_masked_whole(void **state)
     CHECK_STAGE(JSON("j", ""), "\"j\":\"***\"", "field_mask", "fields", "p");
 }
 
+/* A word that is no value of JSON hides what it likes from rules for names and for looks. */
+static void words_that_json_does_not_have_make_it_none(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "password=hunter2", "ghp_0123456789abcdefghijABCDEFGHIJ012345", "['ann@example.org']", "{\"a\":ghp_0123}",
+        "[4111111111111111x]", "[-]", "[01]", "[1.]", "[.5]", "[1e]", "[1e+]", "[+1]", "[1.5.2]", "[0x1]", "[tru]",
+        "[nulll]", "True", "NaN", "-", "[1,]", "{\"a\":}"};
+    static const char *const good[] = {"true", "false", "null", "0", "-0", "[-1]", "[10]", "[0.50]", "[1e5]", "[1E+05]",
+                                       "[-1.25e-3]", " [ 1 , true , null ] ", "{\"a\":false}"};
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        CHECK_STAGE(sample_bytes("j", FAPILOG_TYPE_JSON, bad[i], (uint32_t)strlen(bad[i])), "\"j\":\"***\"", "redact",
+                    "presets", "CREDENTIALS");
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(good); i++) {
+        struct stage_run run = {0};
+        struct err e = {0};
+        struct sample *const s = sample_new(SAMPLE_EMPTY);
+        assert_int_equal(stage_run_add(&run, &e, "redact", "presets", "CREDENTIALS,PCI_DSS", NULL), 0);
+        assert_int_equal(stage_run_open(&run, &e), 0);
+        sample_add(s, sample_bytes("j", FAPILOG_TYPE_JSON, good[i], (uint32_t)strlen(good[i])));
+        sample_set_site(s, "m", false);
+        if (stages_run(&run.chain, &s->r) != &s->r)
+            fail_msg("%s was changed", good[i]);
+        stage_run_forget(s);
+        sample_free(s);
+        stage_run_close(&run);
+    }
+}
+
 /* effect: regex_mask.allow_unsafe_patterns regex_mask.patterns */
 static void r02_regex_mask_matches_the_whole_path(void **state)
 {
@@ -449,6 +479,7 @@ int main(void)
         cmocka_unit_test(r01_r30_guardrails_and_fail_modes_do_what_they_say),
         cmocka_unit_test(r30_warn_says_so_and_counts),
         cmocka_unit_test(r01_json_that_is_none_is_masked_whole),
+        cmocka_unit_test(words_that_json_does_not_have_make_it_none),
         cmocka_unit_test(r02_regex_mask_matches_the_whole_path),
         cmocka_unit_test(r03_url_credentials_leave_every_text),
         cmocka_unit_test(r04_field_blocker_has_its_defaults_and_exceptions),

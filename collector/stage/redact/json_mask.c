@@ -195,13 +195,57 @@ static bool number_whole(const char *p, const char *end, uint64_t *ret)
     return true;
 }
 
-static bool walk_number(struct walk *w)
+static const char *skip_digits(const char *p, const char *end)
+{
+    while (p < end && *p >= '0' && *p <= '9')
+        p++;
+    return p;
+}
+
+/* By the letter of RFC 8259: a fraction and an exponent have digits, a whole number begins with no zero. */
+static bool is_number(const char *p, const char *end)
+{
+    if (p < end && *p == '-')
+        p++;
+    const char *from = p;
+    p = skip_digits(p, end);
+    if (p == from || (*from == '0' && p - from > 1))
+        return false;
+    if (p < end && *p == '.') {
+        from = ++p;
+        p = skip_digits(p, end);
+        if (p == from)
+            return false;
+    }
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        p++;
+        if (p < end && (*p == '-' || *p == '+'))
+            p++;
+        from = p;
+        p = skip_digits(p, end);
+        if (p == from)
+            return false;
+    }
+    return p == end;
+}
+
+static bool is_word(const char *p, const char *end)
+{
+    static const struct fapilog_text words[] = {{"true", 4}, {"false", 5}, {"null", 4}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if ((size_t)(end - p) == words[i].len && memcmp(p, words[i].data, words[i].len) == 0)
+            return true;
+    return false;
+}
+
+/* Anything else is no JSON, and what it is nobody has looked at: password=hunter2. */
+static bool walk_scalar(struct walk *w)
 {
     const char *const from = w->p;
     uint64_t v;
     while (w->p < w->end && !strchr(" \t\r\n,:]}", *w->p))
         w->p++;
-    if (w->p == from)
+    if (!is_word(from, w->p) && !is_number(from, w->p))
         return false;
     if (w->rules->values && number_whole(from, w->p, &v) && values_hit_number(w->rules->values, v)) {
         w->is_changed = true;
@@ -309,7 +353,7 @@ static bool walk_value(struct walk *w)
         return beyond(w);
     w->depth++;
     const bool ok = *w->p == '{' ? walk_object(w) : *w->p == '[' ? walk_array(w) :
-                    *w->p == '"' ? walk_string(w) : walk_number(w);
+                    *w->p == '"' ? walk_string(w) : walk_scalar(w);
     w->depth--;
     return ok;
 }
