@@ -186,6 +186,21 @@ static void named_arguments_are_masked_like_fields(void **state)
     stage_run_close(&run);
 }
 
+static void arguments_have_their_names_whatever_stands_between(void **state)
+{
+    (void)state;
+    struct stage_run run = {0};
+    struct err e = {0};
+    assert_int_equal(stage_run_add(&run, &e, "field_mask", "fields", "secret,authorization", NULL), 0);
+    assert_int_equal(stage_run_open(&run, &e), 0);
+    check_message(&run, printf_sample("%d secret:\t%s", NEEDLE), "tab", "7 secret:\\t***");
+    check_message(&run, printf_sample("%d secret\t= %s", NEEDLE), "tab in front", "7 secret\\t= ***");
+    check_message(&run, printf_sample("%d user[secret]=%s", NEEDLE), "brackets", "user[secret]=***");
+    check_message(&run, printf_sample("%d Authorization: Bearer %s", NEEDLE), "scheme", "Authorization: Bearer ***");
+    check_message(&run, printf_sample("%d authorization=\"Basic  '%s'\"", NEEDLE), "scheme, quotes", "Basic  '***'");
+    stage_run_close(&run);
+}
+
 static void records_without_secrets_pass_untouched(void **state)
 {
     (void)state;
@@ -211,6 +226,7 @@ int main(void)
         cmocka_unit_test(a_secret_in_a_message_reaches_no_output),
         cmocka_unit_test(a_secret_among_arguments_reaches_no_output),
         cmocka_unit_test(named_arguments_are_masked_like_fields),
+        cmocka_unit_test(arguments_have_their_names_whatever_stands_between),
         cmocka_unit_test(records_without_secrets_pass_untouched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

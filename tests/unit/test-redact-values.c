@@ -120,6 +120,56 @@ static void assignments_are_found_by_the_rules_for_names(void **state)
     check(VALUE_ASSIGNMENT, "?a=1&password=x&b=2", "?a=1&password=***&b=2");
 }
 
+static void blanks_in_front_of_a_value_do_not_hide_it(void **state)
+{
+    (void)state;
+    check(VALUE_ASSIGNMENT, "password:\thunter2 ok", "password:\t*** ok");
+    check(VALUE_ASSIGNMENT, "password\t=\t hunter2", "password\t=\t ***");
+    check(VALUE_ASSIGNMENT, "Authorization:\tBasic QWxh;x", "Authorization:\tBasic ***;x");
+    check(VALUE_ASSIGNMENT, "Authorization: Bearer   abc x", "Authorization: Bearer   *** x");
+    check(VALUE_ASSIGNMENT, "Authorization: Bearer\tabc", "Authorization: Bearer\t***");
+    check(VALUE_ASSIGNMENT, "Authorization: Bearer \"a b\"", "Authorization: Bearer \"***\"");
+    check(VALUE_ASSIGNMENT, "user_token: basic , next", "user_token: *** , next");
+    check(VALUE_ASSIGNMENT, "user_token: basic", "user_token: ***");
+    check(VALUE_BEARER, "Bearer   abcdef123456==", "Bearer   ***");
+    check(VALUE_BEARER, "Bearer\tabcdef123456==", "Bearer\t***");
+    check(VALUE_BEARER, "Bearer          ", "Bearer          ");
+}
+
+static void names_in_brackets_are_names(void **state)
+{
+    (void)state;
+    check(VALUE_ASSIGNMENT, "user[password]=hunter2&b=2", "user[password]=***&b=2");
+    check(VALUE_ASSIGNMENT, "user%5Bpassword%5D=hunter2&b=2", "user%5Bpassword%5D=***&b=2");
+    check(VALUE_ASSIGNMENT, "%5bpassword%5d=hunter2", "%5bpassword%5d=***");
+    check(VALUE_ASSIGNMENT, "$a[\"password\"] = 'hunter2'", "$a[\"password\"] = '***'");
+    check(VALUE_ASSIGNMENT, "password[]=a&password[17]=b", "password[]=***&password[17]=***");
+    check(VALUE_ASSIGNMENT, "u[password][]=a&u[password]%5B0%5D=b", "u[password][]=***&u[password]%5B0%5D=***");
+    check(VALUE_ASSIGNMENT, "]=x ]]=x %5D=x [0]=x 0]=x", "]=x ]]=x %5D=x [0]=x 0]=x");
+    check(VALUE_ASSIGNMENT, "password[name]=x", "password[name]=x");
+}
+
+static void lists_and_maps_are_values_to_their_end(void **state)
+{
+    (void)state;
+    check(VALUE_ASSIGNMENT, "{\"password\":[\"hunter2\"],\"n\":1}", "{\"password\":***,\"n\":1}");
+    check(VALUE_ASSIGNMENT, "{\"user_token\": {\"value\":\"abc\"}}", "{\"user_token\": ***}");
+    check(VALUE_ASSIGNMENT, "password=['a]b', {\"c\": \"}\\\"]\"}] end", "password=*** end");
+    check(VALUE_ASSIGNMENT, "password=[a, [b], c", "password=***");
+    check(VALUE_ASSIGNMENT, "password=[a, 'b] c", "password=***");
+    check(VALUE_ASSIGNMENT, "password=[a}b] c", "password=***] c"); /* any bracket closes any */
+}
+
+static void a_quote_that_is_escaped_ends_no_value(void **state)
+{
+    (void)state;
+    check(VALUE_ASSIGNMENT, "{\"password\":\"a\\\"b\",\"n\":1}", "{\"password\":\"***\",\"n\":1}");
+    check(VALUE_ASSIGNMENT, "{\"password\":\"a\\\\\",\"n\":1}", "{\"password\":\"***\",\"n\":1}");
+    check(VALUE_ASSIGNMENT, "\"{\\\"password\\\":\\\"a\\\",\\\"n\\\":1}\"",
+          "\"{\\\"password\\\":\\\"***\",\\\"n\\\":1}\"");
+    check(VALUE_ASSIGNMENT, "\\\"password\\\":\\\"a\\\\\\\"b\\\" c", "\\\"password\\\":\\\"***\" c");
+}
+
 /* Each name may cost a look at every rule: a text cannot ask for as many as it likes. */
 static void names_in_a_text_are_looked_at_up_to_a_limit(void **state)
 {
@@ -234,6 +284,10 @@ int main(void)
         cmocka_unit_test(credentials_leave_urls_wherever_these_stand),
         cmocka_unit_test(a_text_full_of_urls_is_looked_over_once),
         cmocka_unit_test(assignments_are_found_by_the_rules_for_names),
+        cmocka_unit_test(blanks_in_front_of_a_value_do_not_hide_it),
+        cmocka_unit_test(names_in_brackets_are_names),
+        cmocka_unit_test(lists_and_maps_are_values_to_their_end),
+        cmocka_unit_test(a_quote_that_is_escaped_ends_no_value),
         cmocka_unit_test(names_in_a_text_are_looked_at_up_to_a_limit),
         cmocka_unit_test(too_many_hits_mask_all),
         cmocka_unit_test(patterns_that_explode_are_refused),

@@ -5,32 +5,40 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_name(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-' ||
-        c == '.';
-}
-
 static bool is_filler(char c)
 {
-    return c == ' ' || c == '"' || c == '\'' || c == '\\' || c == '>' || c == '[' || c == '(' || c == '{' || c == '<';
+    return c == ' ' || c == '\t' || c == '"' || c == '\'' || c == '\\' || c == '>' || c == '[' || c == '(' ||
+           c == '{' || c == '<';
 }
 
-/* What stands in front of the % at `at`: a name, then = or :. */
+static uint32_t skip_fillers(const char *p, uint32_t at)
+{
+    while (at > 0 && is_filler(p[at - 1]))
+        at--;
+    return at;
+}
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* What stands in front of the % at `at`: a name, then = or :, then perhaps a word like Bearer. */
 static struct fapilog_text name_before(struct fapilog_text format, uint32_t at)
 {
     const char *const p = format.data;
-    while (at > 0 && is_filler(p[at - 1]))
-        at--;
+    at = skip_fillers(p, at);
+    uint32_t word = at, from, to;
+    while (word > 0 && is_letter(p[word - 1]))
+        word--;
+    if (value_is_scheme(p + word, at - word))
+        at = skip_fillers(p, word);
     if (at == 0 || (p[at - 1] != '=' && p[at - 1] != ':'))
         return (struct fapilog_text){"", 0};
-    at--;
-    while (at > 0 && is_filler(p[at - 1]))
-        at--;
-    const uint32_t end = at;
-    while (at > 0 && is_name(p[at - 1]))
-        at--;
-    return (struct fapilog_text){p + at, end - at};
+    at = skip_fillers(p, at - 1);
+    if (!value_name_before(p, at, &from, &to))
+        return (struct fapilog_text){"", 0};
+    return (struct fapilog_text){p + from, to - from};
 }
 
 struct argument_names {

@@ -75,20 +75,52 @@ static bool ends_value(char c)
            c == '>' || c == '"' || c == '\'' || c == '\n' || c == '\r' || c == '\t';
 }
 
-/* The name that ends in front of `at`, quotes and blanks between. */
-static bool name_before(const char *text, uint32_t at, uint32_t *ret_from, uint32_t *ret_to)
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Of a bracket at the end of what is in front of `at`, as it stands or as forms write it: [ or %5B, ] or %5D. */
+static uint32_t bracket_bytes(const char *text, uint32_t at, char bracket)
+{
+    const char digit = bracket == '[' ? 'b' : 'd';
+    if (at >= 1 && text[at - 1] == bracket)
+        return 1;
+    return at >= 3 && text[at - 3] == '%' && text[at - 2] == '5' && (text[at - 1] | 0x20) == digit ? 3 : 0;
+}
+
+/* Behind a subscript: in front of its name, user[password], or of all of it where it has none, token[], token[0]. */
+static uint32_t step_over_bracket(const char *text, uint32_t at)
+{
+    at -= bracket_bytes(text, at, ']');
+    uint32_t index = at;
+    while (index > 0 && text[index - 1] >= '0' && text[index - 1] <= '9' && !bracket_bytes(text, index, '['))
+        index--;
+    const uint32_t bytes = bracket_bytes(text, index, '[');
+    return bytes ? index - bytes : at;
+}
+
+bool value_name_before(const char *text, uint32_t at, uint32_t *ret_from, uint32_t *ret_to)
 {
     enum { NAME_MAX_ = 100 };
-    while (at > 0 && (text[at - 1] == ' ' || text[at - 1] == '"' || text[at - 1] == '\'' || text[at - 1] == '\\'))
-        at--;
+    while (at > 0) {
+        if (is_blank(text[at - 1]) || text[at - 1] == '"' || text[at - 1] == '\'' || text[at - 1] == '\\')
+            at--;
+        else if (bracket_bytes(text, at, ']'))
+            at = step_over_bracket(text, at);
+        else
+            break;
+    }
     *ret_to = at;
     while (at > 0 && is_name(text[at - 1]) && *ret_to - at < NAME_MAX_)
         at--;
+    if (at > 0 && at + 2 < *ret_to && bracket_bytes(text, at + 2, '[') == 3)
+        at += 2;
     *ret_from = at;
     return at < *ret_to;
 }
 
-static bool is_scheme(const char *text, uint32_t len)
+bool value_is_scheme(const char *text, uint32_t len)
 {
     static const char *const schemes[] = {"bearer", "basic", "digest", "negotiate", "token", "apikey"};
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
@@ -101,30 +133,73 @@ static bool is_scheme(const char *text, uint32_t len)
     return false;
 }
 
+/* The quote that ends what begins with the one at `at`, or the end of the text. Where JSON stands in a string of
+ * JSON, both have a backslash in front, and what is quoted in between has more. */
+static uint32_t closing_quote(const char *text, uint32_t len, uint32_t at)
+{
+    const char quote = text[at];
+    uint32_t opened = 0, run = 0, end = at + 1;
+    while (opened < at && text[at - 1 - opened] == '\\')
+        opened++;
+    while (end < len && (text[end] != quote || (run > opened && (opened > 0 || run % 2 != 0)))) {
+        run = text[end] == '\\' ? run + 1 : 0;
+        end++;
+    }
+    return end;
+}
+
+/* Behind the bracket that closes the one at `at`, or the end of the text. */
+static uint32_t behind_brackets(const char *text, uint32_t len, uint32_t at)
+{
+    uint32_t open = 0;
+    for (; at < len; at++) {
+        const char c = text[at];
+        if (c == '"' || c == '\'') {
+            at = closing_quote(text, len, at);
+        } else if (c == '[' || c == '{') {
+            open++;
+        } else if ((c == ']' || c == '}') && --open == 0) {
+            return at + 1;
+        }
+    }
+    return len;
+}
+
+static uint32_t word_end(const char *text, uint32_t len, uint32_t at)
+{
+    while (at < len && !ends_value(text[at]))
+        at++;
+    return at;
+}
+
+/* Behind "Bearer" in "Bearer abc"; `at` where there is no such word, or nothing behind it. */
+static uint32_t step_over_scheme(const char *text, uint32_t len, uint32_t at)
+{
+    uint32_t end = word_end(text, len, at);
+    if (!value_is_scheme(text + at, end - at))
+        return at;
+    const uint32_t blank = end;
+    while (end < len && is_blank(text[end]))
+        end++;
+    const bool has_value = end < len && (!ends_value(text[end]) || text[end] == '"' || text[end] == '\'');
+    return end > blank && has_value ? end : at;
+}
+
 /* From behind = or : on: [from, to) is the value. */
 static void take_value(const char *text, uint32_t len, uint32_t at, uint32_t *ret_from, uint32_t *ret_to)
 {
-    while (at < len && (text[at] == ' ' || text[at] == '\\' || text[at] == '>')) /* => too */
+    while (at < len && (is_blank(text[at]) || text[at] == '\\' || text[at] == '>')) /* => too */
         at++;
-    if (at < len && (text[at] == '"' || text[at] == '\'')) {
-        const char quote = text[at++];
-        uint32_t end = at;
-        while (end < len && text[end] != quote)
-            end += text[end] == '\\' && end + 1 < len && text[end + 1] != quote ? 2 : 1;
-        *ret_from = at;
-        *ret_to = end < len ? end : len;
-        return;
-    }
-    uint32_t end = at;
-    while (end < len && !ends_value(text[end]))
-        end++;
-    if (end < len && text[end] == ' ' && is_scheme(text + at, end - at)) { /* Authorization: Bearer abc */
-        at = ++end;
-        while (end < len && !ends_value(text[end]))
-            end++;
-    }
+    at = step_over_scheme(text, len, at);
     *ret_from = at;
-    *ret_to = end;
+    if (at < len && (text[at] == '"' || text[at] == '\'')) {
+        *ret_from = at + 1;
+        *ret_to = closing_quote(text, len, at);
+    } else if (at < len && (text[at] == '[' || text[at] == '{')) {
+        *ret_to = word_end(text, len, behind_brackets(text, len, at));
+    } else {
+        *ret_to = word_end(text, len, at);
+    }
 }
 
 void value_scan_assignment(struct names *names, const char *text, uint32_t len, struct spans *s)
@@ -136,7 +211,7 @@ void value_scan_assignment(struct names *names, const char *text, uint32_t len, 
             continue;
         if (at + 2 < len && text[at] == ':' && text[at + 1] == '/' && text[at + 2] == '/')
             continue; /* a URL's scheme */
-        if (!name_before(text, at, &name, &name_end))
+        if (!value_name_before(text, at, &name, &name_end))
             continue;
         if (++looked_at > VALUE_ASSIGNMENTS_MAX) {
             spans_add(s, at, len, false);

@@ -142,6 +142,11 @@ static bool same_word(const char *text, const char *word, size_t n)
     return true;
 }
 
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
 /* Bearer and Basic are words of English too: what follows has to look like a credential. */
 void value_scan_bearer(const char *text, uint32_t len, struct spans *s)
 {
@@ -153,10 +158,12 @@ void value_scan_bearer(const char *text, uint32_t len, struct spans *s)
             continue;
         for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
             const uint32_t n = (uint32_t)strlen(schemes[i]);
-            if (len - at < n + 1 + CREDENTIAL_MIN || text[at + n] != ' ' || !same_word(text + at, schemes[i], n))
+            if (len - at < n + 1 + CREDENTIAL_MIN || !is_blank(text[at + n]) || !same_word(text + at, schemes[i], n))
                 continue;
             uint32_t from = at + n + 1, end;
             bool has_digit = false, has_upper = false;
+            while (from < len && is_blank(text[from]))
+                from++;
             for (end = from; end < len && (is_token(text[end]) || strchr(".~+/=", text[end])) && text[end]; end++) {
                 has_digit |= text[end] >= '0' && text[end] <= '9';
                 has_upper |= text[end] >= 'A' && text[end] <= 'Z';

@@ -20,7 +20,8 @@ struct values {
 
 const uint8_t value_triggers[256] = {
     ['0' ... '9'] = HAS_DIGIT, ['@'] = HAS_AT, ['='] = HAS_ASSIGN, [':'] = HAS_ASSIGN, ['/'] = HAS_SLASH,
-    ['.'] = HAS_DOT, [' '] = HAS_SPACE, ['-'] = HAS_DASH, ['_'] = HAS_DASH, ['A' ... 'Z'] = HAS_UPPER};
+    ['.'] = HAS_DOT, [' '] = HAS_SPACE, ['\t'] = HAS_SPACE, ['-'] = HAS_DASH, ['_'] = HAS_DASH,
+    ['A' ... 'Z'] = HAS_UPPER};
 
 /* Every trigger of a row has to be there. */
 static const struct scanner {

@@ -27,7 +27,7 @@ enum value_trigger {
     HAS_ASSIGN = 4,  /* = or : */
     HAS_SLASH = 8,
     HAS_DOT = 16,
-    HAS_SPACE = 32,
+    HAS_SPACE = 32,  /* or a tab */
     HAS_DASH = 64,   /* - or _ */
     HAS_UPPER = 128,
 };
@@ -79,5 +79,8 @@ bool value_is_card(const uint8_t *digits, unsigned count);
 enum { VALUE_ASSIGNMENTS_MAX = 1000 }; /* names looked at in one text; what follows is masked */
 void value_scan_url(const char *text, uint32_t len, struct spans *s);
 void value_scan_assignment(struct names *names, const char *text, uint32_t len, struct spans *s);
+/* The name in front of the = or : at `at`, quotes and blanks between; the last one of user[password]. */
+bool value_name_before(const char *text, uint32_t at, uint32_t *ret_from, uint32_t *ret_to);
+bool value_is_scheme(const char *text, uint32_t len); /* Bearer, Basic ..., what stands in front of a credential */
 
 #endif
