@@ -208,11 +208,14 @@ static void patterns_that_explode_are_refused(void **state)
     (void)state;
     static const char *const bad[] = {
         "(a+)+", "(a*)*b", "((ab)*c)*", "(a|ab)*c", "(?:x+){2,}", "(.*x){8}", "([^a]+b){5}", "(a)\\1", "(?R)",
+        "(?'n'a+)+b", "(?|a|aa)*b", "(?<n>a+)+b", "(?=a+)+b", "(?!a+)+b", "(?<=a+)+b", "(?<!a+)+b", "(?*a+)+b",
+        "(?<*a+)+b", "(?i)(a+)+b", "(?>(a+)+)b", "(?^i-s:a+)+b", "(?'n", "(?<n", "(?i", "(?", "(?<", "(?~a)",
+        "(a+)(?#c)+b", "(?x)(a+) +b", "(?i-x:a)", "(a+)\\E+b",
         "a(?1)", "[abc", "(a", "a)", "a\\", "", "(*UTF)a", "\\Qa", "(?(1)a)", "(?P>x)"};
     static const char *const good[] = {
         "a+b*c?", "(abc)+", "(?:foo|bar)", ".*password.*", "x{3}", "[a-z]+@[a-z]+", "(a|b)?", "\\bpan\\b", "a{",
             "\\x{41}+",
-        "(?i:abc)d", "card.?(num|no)"};
+        "(?i:abc)d", "card.?(num|no)", "(?'n'abc)+d", "(?|abc)+d", "(?<n>a+)b", "(?i)abc", "(?<=a)b", "(?>a+)b"};
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
         struct err e = {0};
         if (regex_screen(bad[i], &e) != -EINVAL)

@@ -94,8 +94,8 @@ static int take_escape(struct screen *s)
         return refuse(s, "a backslash at the end");
     if ((c >= '1' && c <= '9') || c == 'g' || c == 'k')
         return refuse(s, "a back reference");
-    if (c == 'Q' || c == 'C' || c == 'K')
-        return refuse(s, "\\Q, \\C and \\K are not supported");
+    if (c == 'Q' || c == 'E' || c == 'C' || c == 'K')
+        return refuse(s, "\\Q, \\E, \\C and \\K are not supported");
     s->p += 2;
     if ((c == 'x' || c == 'p' || c == 'P' || c == 'o' || c == 'N') && *s->p == '{') {
         const char *const end = strchr(s->p, '}');
@@ -103,6 +103,48 @@ static int take_escape(struct screen *s)
             return refuse(s, "a brace without an end");
         s->p = end + 1;
     }
+    return 0;
+}
+
+/* A name up to the sign that ends it. */
+static int take_group_name(struct screen *s, char sign)
+{
+    const char *const end = strchr(s->p, sign);
+    if (!end)
+        return refuse(s, "a name without an end");
+    s->p = end + 1;
+    return 0;
+}
+
+/* At the '?' of (?: (?= (?<! (?| (?i: (?<name> (?'name': steps to what the group holds. */
+static int take_group_kind(struct screen *s)
+{
+    s->p++;
+    switch (*s->p) {
+    case ':': case '=': case '!': case '>': case '|': case '*':
+        s->p++;
+        return 0;
+    case '\'':
+        s->p++;
+        return take_group_name(s, '\'');
+    case '<':
+        s->p++;
+        if (*s->p != '=' && *s->p != '!' && *s->p != '*')
+            return take_group_name(s, '>');
+        s->p++;
+        return 0;
+    default:
+        break;
+    }
+    while (*s->p == '^' || *s->p == '-' || (*s->p >= 'a' && *s->p <= 'z') || (*s->p >= 'A' && *s->p <= 'Z')) {
+        if (*s->p == 'x') /* blanks and comments would stand between a group and its quantifier */
+            return refuse(s, "the option x is not supported");
+        s->p++;
+    }
+    if (*s->p == ':')
+        s->p++;
+    else if (*s->p != ')')
+        return refuse(s, *s->p == '#' ? "comments are not supported" : "a group of no known kind");
     return 0;
 }
 
@@ -120,13 +162,7 @@ static int open_group(struct screen *s)
     }
     s->group[++s->depth] = (struct group){0};
     s->p++;
-    if (*s->p == '?') { /* (?: (?= (?<! (?i: (?<name> */
-        while (*s->p && !strchr(":=!>)", *s->p))
-            s->p++;
-        if (*s->p && *s->p != ')')
-            s->p++;
-    }
-    return 0;
+    return *s->p == '?' ? take_group_kind(s) : 0;
 }
 
 static int close_group(struct screen *s)
