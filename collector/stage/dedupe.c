@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_KEPT = 200, UNCUT_MAX = 4096, NAME_KEPT = 64 };
+enum { TEXT_KEPT = 200, UNCUT_MAX = 1024, NAME_KEPT = 64 };
 
 struct config {
     struct opt_list levels, key_fields;
@@ -23,9 +23,10 @@ struct repeat {
     int64_t last_time_ns;
     uint8_t level;
     /* of the first suppressed record */
-    struct { uint32_t len; char *data; } message; /* data NULL: none, or no memory for it */
     struct { uint32_t len; char data[NAME_KEPT]; } service, logger, host;
     uint32_t pid;
+    uint32_t text_len;
+    char text[]; /* its message: room for UNCUT_MAX in front of redactors, for TEXT_KEPT where there are none */
 };
 
 struct state {
@@ -68,53 +69,32 @@ static int dedupe_open(struct stage *s, struct err *e)
         return r;
     if (where_key_new("message", false, &t->message) < 0)
         return err_set(e, -ENOMEM, "out of memory");
-    if (table_open(&t->table, (uint32_t)cfg->max_keys, sizeof(struct repeat)) < 0)
+    const size_t entry = sizeof(struct repeat) + (t->has_redactors ? UNCUT_MAX : TEXT_KEPT);
+    if (table_open(&t->table, (uint32_t)cfg->max_keys, entry) < 0)
         return err_set(e, -ENOMEM, "max_keys: no memory for %llu keys", (unsigned long long)cfg->max_keys);
     return 0;
-}
-
-/* Its window is over, or the run is. */
-static void forget(struct state *t, struct repeat *p)
-{
-    free(p->message.data);
-    table_remove(&t->table, p);
 }
 
 static void dedupe_close(struct stage *s)
 {
     struct state *const t = s->state;
-    for (struct repeat *p; (p = table_oldest(&t->table)) != NULL;)
-        forget(t, p);
     key_fields_close(&t->key);
     where_key_free(t->message);
     t->message = NULL;
     table_close(&t->table);
 }
 
-/* As many bytes as there is room for, cut between characters. */
-static uint32_t cut_text(const char *data, size_t len, uint32_t room)
+/* Cut between characters. */
+static uint32_t keep_text(char *to, uint32_t room, const char *data, size_t len)
 {
-    if (len <= room)
-        return (uint32_t)len;
-    while (room && ((uint8_t)data[room] & 0xc0) == 0x80)
-        room--;
-    return room;
-}
-
-static uint32_t keep_name(char *to, struct fapilog_text name)
-{
-    const uint32_t len = cut_text(name.data, name.len, NAME_KEPT);
+    if (len > room) {
+        len = room;
+        while (len && ((uint8_t)data[len] & 0xc0) == 0x80)
+            len--;
+    }
     if (len)
-        memcpy(to, name.data, len);
-    return len;
-}
-
-static void keep_text(struct repeat *p, const char *data, uint32_t len)
-{
-    p->message.data = malloc(len + 1u);
-    p->message.len = p->message.data ? len : 0;
-    if (p->message.len)
-        memcpy(p->message.data, data, len);
+        memcpy(to, data, len);
+    return (uint32_t)len;
 }
 
 /* The summary has a plain text and no arguments. What redactors mask by the name or the place of an argument they
@@ -126,13 +106,10 @@ static void keep_message(struct state *t, struct repeat *p, const struct fapilog
     const bool is_format = r->site && r->site->is_printf && r->message.data == r->site->message.data;
     if (!is_format || !t->has_redactors)
         where_key_find(t->message, r, &v);
-    if (t->has_redactors && v.len > UNCUT_MAX) {
-        char words[64];
-        const int len = snprintf(words, sizeof words, "(a message of %zu bytes)", v.len);
-        keep_text(p, words, (uint32_t)len);
-    } else {
-        keep_text(p, v.data, cut_text(v.data, v.len, t->has_redactors ? UNCUT_MAX : TEXT_KEPT));
-    }
+    if (t->has_redactors && v.len > UNCUT_MAX)
+        p->text_len = (uint32_t)snprintf(p->text, UNCUT_MAX, "(a message of %zu bytes)", v.len);
+    else
+        p->text_len = keep_text(p->text, t->has_redactors ? UNCUT_MAX : TEXT_KEPT, v.data, v.len);
     free(v.made);
 }
 
@@ -140,11 +117,11 @@ static void keep_record(struct state *t, struct repeat *p, const struct fapilog_
 {
     keep_message(t, p, r);
     if (r->logger) {
-        p->service.len = keep_name(p->service.data, r->logger->service);
-        p->logger.len = keep_name(p->logger.data, r->logger->name);
+        p->service.len = keep_text(p->service.data, NAME_KEPT, r->logger->service.data, r->logger->service.len);
+        p->logger.len = keep_text(p->logger.data, NAME_KEPT, r->logger->name.data, r->logger->name.len);
     }
     if (r->process) {
-        p->host.len = keep_name(p->host.data, r->process->host);
+        p->host.len = keep_text(p->host.data, NAME_KEPT, r->process->host.data, r->process->host.len);
         p->pid = r->process->pid;
     }
     p->level = r->level;
@@ -158,8 +135,7 @@ static void tell(struct stage *s, const struct repeat *p)
     char message[UNCUT_MAX + 64];
     const int head = snprintf(message, sizeof message, "message repeated %llu times: ",
                               (unsigned long long)p->suppressed);
-    if (p->message.len)
-        memcpy(message + head, p->message.data, p->message.len);
+    memcpy(message + head, p->text, p->text_len);
     const struct fapilog_field fields[] = {
         {.name = TEXT("suppressed_count"), .type = FAPILOG_TYPE_U64, .v.u64 = p->suppressed},
         {.name = TEXT("window_seconds"), .type = FAPILOG_TYPE_F64, .v.f64 = (double)cfg->window_ns / NS_PER_S},
@@ -169,7 +145,7 @@ static void tell(struct stage *s, const struct repeat *p)
     const struct fapilog_process_info process = {
         .pid = p->pid, .service = logger.service, .host = {p->host.data, p->host.len}};
     const struct fapilog_record r = {
-        .time_ns = p->last_time_ns, .level = p->level, .message = {message, (uint32_t)head + p->message.len},
+        .time_ns = p->last_time_ns, .level = p->level, .message = {message, (uint32_t)head + p->text_len},
         .logger = &logger, .process = &process, .fields = fields,
         .fields_count = sizeof fields / sizeof fields[0]};
     stage_emit(s, &r);
@@ -185,7 +161,7 @@ static void finish(struct stage *s, struct repeat *p)
 {
     if (p->suppressed)
         tell(s, p);
-    forget(s->state, p);
+    table_remove(&((struct state *)s->state)->table, p);
 }
 
 static enum stage_verdict dedupe_run(struct stage *s, struct stage_record *sr)

@@ -304,18 +304,18 @@ static void no_secret_is_cut_in_front_of_redactors(void **state)
 {
     (void)state;
     struct stage_run run = {0};
-    char text[8192];
+    char text[2048];
     open_redacted(&run, "true");
     for (size_t at = 160; at < 200; at++) {
         memset(text, 'x', at);
         (void)snprintf(text + at, sizeof text - at, " https://u:hunter2xyz@h/ 4111 1111 1111 1111 end");
         check_summary(&run.chain, text, "x https://h/ *** end");
     }
-    memset(text, 'y', 5000);
-    text[5000] = '\0';
-    check_summary(&run.chain, text, "message repeated 1 times: (a message of 5000 bytes)");
-    text[4096] = '\0';
-    check_summary(&run.chain, text, "yyyy");
+    memset(text, 'y', 1025);
+    text[1025] = '\0';
+    check_summary(&run.chain, text, "message repeated 1 times: (a message of 1025 bytes)");
+    text[1024] = '\0';
+    check_summary(&run.chain, text, text);
     stage_run_close(&run);
 }
 
