@@ -9,15 +9,18 @@
  *
  * Blocks are reserved before they are mapped: a full disk is an error here, never a SIGBUS. Growing is
  * done by the collector's thread; with the default steps of 1 MiB that is one call per several
- * thousand records. */
+ * thousand records. A file that others cut while lines are stored has holes, where a guard puts zeros: the batch is
+ * stored again at the new end. */
 #include "collector/sinks/mmap_file.h"
 #include "collector/sinks/sink.h"
 #include "lib/base/atomics.h"
 #include "lib/base/check.h"
+#include "lib/reader/guard.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/mman.h>
 
 struct mmap_cfg {
     const char *path;
@@ -34,6 +37,7 @@ struct mmap_state {
     int result;
     uint64_t batch_id;
     uint64_t batch_start;
+    bool batch_lacked_feed; /* lacks_feed there */
     bool is_mark_due; /* the next byte goes into a file that no persisted mark names */
     bool has_warned;  /* of the size limit, since it was last kept */
 };
@@ -193,12 +197,6 @@ static int make_room(struct sink *s, uint64_t bytes)
     return need <= f->size ? 0 : grow(s, need);
 }
 
-/* A file that was here before may end without a line feed. */
-static bool needs_feed(const struct mmap_file *f)
-{
-    return f->written > 0 && f->map[f->written - 1] != '\n';
-}
-
 /* The feed comes last. Readers by read(2) do not see that order; they stop at the first NUL. */
 static char *store_record(char *to, const char *record, size_t len)
 {
@@ -212,7 +210,7 @@ static void store_batch(struct mmap_file *f, const struct sink_batch *b)
 {
     char *to = f->map + f->written;
 
-    if (needs_feed(f))
+    if (f->lacks_feed) /* by others, who began it or cut it */
         *to++ = '\n';
     for (uint32_t i = 0; i < b->chunks_count; i++) {
         const struct sink_chunk *const c = &b->chunks[i];
@@ -226,20 +224,49 @@ static void store_batch(struct mmap_file *f, const struct sink_batch *b)
     f->written = (uint64_t)(to - f->map);
     CHECK(f->written <= f->size);
     f->stored = f->written;
+    f->lacks_feed = f->written > 0 && to[-1] != '\n';
+}
+
+static void take_back(struct mmap_state *st)
+{
+    st->file.written = st->batch_start;
+    st->file.lacks_feed = st->batch_lacked_feed;
+}
+
+/* -EIO: the file was cut meanwhile, and some of the batch went nowhere. */
+static int store_guarded(struct mmap_state *st, const struct sink_batch *b)
+{
+    struct mmap_file *const f = &st->file;
+    uint32_t damaged = 0;
+    const int guard = guard_add(f->map, f->size, PROT_READ | PROT_WRITE, &damaged);
+
+    if (guard < 0)
+        return guard == -ENOSPC ? -EAGAIN : guard; /* it is not the disk that is full */
+    st->batch_start = f->written;
+    st->batch_lacked_feed = f->lacks_feed;
+    store_batch(f, b);
+    guard_remove(guard);
+    f->has_holes = load_acq(&damaged) != 0; /* order: acquire, pairs with the release in the guard's handler */
+    if (!f->has_holes)
+        return 0;
+    take_back(st);
+    return -EIO;
 }
 
 static int append(struct sink *s, const struct sink_batch *b)
 {
     struct mmap_state *const st = s->state;
     struct mmap_file *const f = &st->file;
-    int r = restore_size(s);
+    int r = mmap_file_mend(f);
 
+    if (r == 0)
+        r = restore_size(s);
     /* What a failed flush left behind: the same batch is stored over itself, another needs NULs. */
     if (r == 0 && f->stored > f->written && b->id != st->batch_id)
         r = mmap_file_cut(s->io, f, f->written);
     if (r < 0)
         return r;
-    r = make_room(s, b->bytes + needs_feed(f));
+    r = make_room(s, b->bytes + f->lacks_feed);
     if (r < 0)
         return r;
     if (st->is_mark_due) {
@@ -247,9 +274,7 @@ static int append(struct sink *s, const struct sink_batch *b)
         sink_mark_changed(s);
     }
     st->batch_id = b->id;
-    st->batch_start = f->written;
-    store_batch(f, b);
-    return 0;
+    return store_guarded(st, b);
 }
 
 static void on_result(struct io_req *req, int result)
@@ -264,12 +289,12 @@ static void on_result(struct io_req *req, int result)
 static void on_flushed(struct io_req *req, int result)
 {
     struct sink *const s = req->owner;
-    struct mmap_file *const f = &((struct mmap_state *)s->state)->file;
+    struct mmap_state *const st = s->state;
 
     if (result < 0)
-        f->written = ((struct mmap_state *)s->state)->batch_start;
+        take_back(st);
     else
-        f->flushed = f->written;
+        st->file.flushed = st->file.written;
     sink_done(s, result);
 }
 
@@ -290,7 +315,7 @@ static uint64_t mmap_room(struct sink *s)
 {
     const struct mmap_cfg *const cfg = s->cfg;
     const struct mmap_file *const f = &((const struct mmap_state *)s->state)->file;
-    const uint64_t end = f->written + needs_feed(f);
+    const uint64_t end = f->written + f->lacks_feed;
 
     return end < cfg->max_size ? cfg->max_size - end : 0;
 }

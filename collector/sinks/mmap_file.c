@@ -100,6 +100,16 @@ static int find_end(int fd, uint64_t size, uint64_t *ret, struct err *e)
     return 0;
 }
 
+/* Whether the line before `end` is to be ended first. */
+static int look_for_feed(int fd, uint64_t end, bool *ret_lacks)
+{
+    char last = '\n';
+    const int r = end ? read_at(fd, &last, end - 1, 1) : 0;
+
+    *ret_lacks = !is_feed(last);
+    return r;
+}
+
 /* Gives [from, to) blocks, so that storing there cannot fail. */
 static int reserve(int fd, uint64_t from, uint64_t to)
 {
@@ -163,14 +173,31 @@ static int resize_or_end(struct io *io, struct mmap_file *f, uint64_t end, uint6
 int mmap_file_cut(struct io *io, struct mmap_file *f, uint64_t end)
 {
     const uint64_t size = f->size;
+    bool lacks_feed = false;
     int r = io_ftruncate(io, f->fd, (int64_t)end);
 
+    if (r == 0)
+        r = look_for_feed(f->fd, end, &lacks_feed);
     if (r < 0)
         return r;
+    f->lacks_feed = lacks_feed;
     f->written = f->stored = end;
     if (f->flushed > end)
         f->flushed = end;
     return resize_or_end(io, f, end, size);
+}
+
+int mmap_file_mend(struct mmap_file *f)
+{
+    if (!f->has_holes)
+        return 0;
+    void *const map = mmap(NULL, f->size, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
+    if (map == MAP_FAILED)
+        return -errno;
+    CHECK(munmap(f->map, f->size) == 0);
+    f->map = map;
+    f->has_holes = false;
+    return 0;
 }
 
 /* Tells a file from a later one that was given the same inode number; 0 where it is not recorded. */
@@ -212,6 +239,9 @@ static int file_prepare(struct io *io, struct mmap_file *f, uint64_t size, struc
     r = find_end(f->fd, f->size, &end, e);
     if (r < 0)
         return r;
+    r = look_for_feed(f->fd, end, &f->lacks_feed);
+    if (r < 0)
+        return err_sys(e, r, "read");
     if (size < end)
         size = end;
     if (end < f->size)
@@ -243,6 +273,7 @@ int mmap_file_open(struct io *io, const char *path, uint64_t size, struct mmap_f
 int mmap_file_close(struct io *io, struct mmap_file *f, bool flush)
 {
     const int fd = f->fd;
+    struct stat st;
     int r, closed;
 
     if (fd < 0)
@@ -251,7 +282,9 @@ int mmap_file_close(struct io *io, struct mmap_file *f, bool flush)
     if (f->map)
         CHECK(munmap(f->map, f->size) == 0);
     f->map = NULL;
-    r = io_ftruncate(io, fd, (int64_t)f->written);
+    r = io_fstat(io, fd, &st);
+    if (r == 0 && (uint64_t)st.st_size > f->written)
+        r = io_ftruncate(io, fd, (int64_t)f->written);
     if (r == 0 && flush && fdatasync(fd) < 0)
         r = -errno;
     closed = io_close(io, fd);

@@ -13,12 +13,15 @@ struct mmap_file {
     uint64_t stored;  /* >= written: end of a batch that did not come to count */
     uint64_t flushed; /* end of what a flush has covered */
     uint64_t dev, ino, birth_ns;
+    bool lacks_feed;  /* the last byte before `written` ends no line; the map is not asked, the file may be shorter */
+    bool has_holes;   /* pages of the map are no longer the file's: mmap_file_mend() */
 };
 
 /* Opens or creates, locks, finds the end of the lines, cuts what is behind it, and maps at least `size`
  * bytes, or just the lines where the disk is full. Nothing is open after a failure. */
 int mmap_file_open(struct io *io, const char *path, uint64_t size, struct mmap_file *f, struct err *e);
-/* Cuts the file to its lines; it is closed whatever the result. Closed already: nothing. */
+/* Cuts the file to its lines; it is closed whatever the result. One that others have cut does not grow. Closed already:
+ * nothing. */
 int mmap_file_close(struct io *io, struct mmap_file *f, bool flush);
 /* Whether that result means that the disk, or a quota, is full. */
 bool mmap_file_is_full(int r);
@@ -30,5 +33,7 @@ int mmap_file_resize(struct io *io, struct mmap_file *f, uint64_t keep, uint64_t
 int mmap_file_cut_moved(struct io *io, const char *path, const struct mmap_file *moved, uint64_t end, struct err *e);
 /* Makes everything from `end` on NUL again, or gives it back where the disk is full. */
 int mmap_file_cut(struct io *io, struct mmap_file *f, uint64_t end);
+/* Maps the file again over pages that a guard has put into holes. */
+int mmap_file_mend(struct mmap_file *f);
 
 #endif

@@ -477,6 +477,83 @@ static void a_file_truncated_by_others_goes_on_at_its_new_end(void **state)
     assert_file("after\n", 6);
 }
 
+/* A page and more, so that what was mapped last is behind the end. */
+static void a_batch_after_a_truncation_is_asked_room_for_and_stored(void **state)
+{
+    static const uint64_t ends[] = { 0, 5, 4096, 4100 };
+    char *const text = many_lines(1200), *const all = malloc(200000);
+
+    for (size_t i = 0; i < ARRAY_COUNT(ends); i++) {
+        struct sink_probe *const p = sink_probe_open(uri_with("initial_size=4096&max_size=1MiB"), backends[0]);
+
+        assert_int_equal(sink_probe_write(p, 1, text), 0);
+        assert_int_equal(p->sink->ops->room(p->sink), (1 << 20) - strlen(text));
+        assert_int_equal(truncate(path, (off_t)ends[i]), 0);
+        assert_true(p->sink->ops->room(p->sink) > 0);
+        assert_int_equal(sink_probe_write(p, 2, "after\n"), 0);
+        assert_int_equal(sink_probe_close(p), 0);
+        (void)snprintf(all, 200000, "%.*s%safter\n", (int)ends[i], text,
+                       ends[i] && text[ends[i] - 1] != '\n' ? "\n" : "");
+        assert_file(all, strlen(all));
+        assert_int_equal(unlink(path), 0);
+    }
+    free(text);
+    free(all);
+}
+
+static void a_truncated_file_does_not_grow_when_it_is_closed(void **state)
+{
+    struct sink_probe *const p = sink_probe_open(uri_with("initial_size=64KiB"), backends[0]);
+
+    assert_int_equal(sink_probe_write(p, 1, "copied away\n"), 0);
+    assert_int_equal(truncate(path, 7), 0);
+    assert_int_equal(sink_probe_close(p), 0);
+    assert_file("copied ", 7);
+}
+
+static void truncate_now(struct sink *s)
+{
+    sink_probe_marked(s);
+    assert_int_equal(truncate(path, 0), 0);
+}
+
+/* The mark of a fresh file is the last thing before a batch is stored. */
+static void a_batch_whose_file_is_truncated_meanwhile_is_stored_again(void **state)
+{
+    char *const text = many_lines(1200), moved[128];
+    struct sink_probe *const p = sink_probe_open(uri_with(""), backends[0]);
+
+    (void)snprintf(moved, sizeof moved, "%s.1", path);
+    assert_int_equal(rename(path, moved), 0);
+    assert_int_equal(p->sink->ops->reopen(p->sink, &p->err), 0);
+    p->sink->mark_changed = truncate_now;
+    assert_int_equal(sink_probe_write(p, 1, text), -EIO);
+    assert_int_equal(file_size(), 0);
+    p->sink->mark_changed = sink_probe_marked;
+    assert_int_equal(sink_probe_write(p, 1, text), 0);
+    assert_int_equal(p->mark.word[3], 0);
+    assert_int_equal(sink_probe_write(p, 2, "more\n"), 0);
+    assert_int_equal(sink_probe_close(p), 0);
+    assert_int_equal(file_size(), strlen(text) + 5);
+    (void)memcpy(text + strlen(text), "more\n", 6);
+    assert_file(text, strlen(text));
+    free(text);
+}
+
+static void a_batch_that_began_with_a_feed_begins_with_it_again(void **state)
+{
+    /* calls: open, fstat, ftruncate, then fstat and fdatasync */
+    struct sink_probe *p;
+
+    put_file("by hand", 7);
+    p = sink_probe_open(uri_with("periodic_flush_bytes=1"), (struct io_config){
+        .kind = IO_SIM, .sim_fail_at = 5, .sim_error = EIO });
+    assert_int_equal(sink_probe_write(p, 1, "flush fails\n"), -EIO);
+    assert_int_equal(sink_probe_write(p, 1, "flush fails\n"), 0);
+    assert_int_equal(sink_probe_close(p), 0);
+    assert_file("by hand\nflush fails\n", 20);
+}
+
 static void a_second_writer_is_refused(void **state)
 {
     struct sink_probe *const p = sink_probe_open(uri_with(""), backends[0]);
@@ -512,6 +589,10 @@ int main(void)
         TEST(a_moved_file_is_cut_behind_the_mark),
         TEST(a_moved_file_that_another_has_is_left_to_it),
         TEST(a_file_truncated_by_others_goes_on_at_its_new_end),
+        TEST(a_batch_after_a_truncation_is_asked_room_for_and_stored),
+        TEST(a_truncated_file_does_not_grow_when_it_is_closed),
+        TEST(a_batch_whose_file_is_truncated_meanwhile_is_stored_again),
+        TEST(a_batch_that_began_with_a_feed_begins_with_it_again),
         TEST(a_second_writer_is_refused),
     };
 
