@@ -42,14 +42,15 @@ static bool is_current_partial(const struct fileset *f, const struct archive *a)
     return f->job.is_running && slash && strcmp(slash + 1, a->name) == 0;
 }
 
-/* Both "x" and "x.gz": the archive got its name when it was complete, so the original is to go. */
-static bool has_compressed(const struct archive_list *l, const struct archive *plain)
+/* Both "x" and "x.gz"? One of ours got its name when it was complete, with the time of the original. What somebody
+ * makes by hand has another time at least while it is written, and may yet fail. */
+static bool has_compressed(const struct archive_list *l, const struct archive *plain, bool is_ours)
 {
     const size_t len = strlen(plain->name);
     for (size_t i = 0; i < l->count; i++) {
         const struct archive *a = &l->item[i];
         if ((a->kind == ARCHIVE_GZIP || a->kind == ARCHIVE_ZSTD) && strncmp(a->name, plain->name, len) == 0 &&
-            a->name[len] == '.')
+            a->name[len] == '.' && (!is_ours || a->mtime_ns == plain->mtime_ns))
             return true;
     }
     return false;
@@ -57,8 +58,10 @@ static bool has_compressed(const struct archive_list *l, const struct archive *p
 
 static int drop_duplicates(struct fileset *f, struct archive_list *l)
 {
+    if (f->cfg.codec == COMPRESS_NONE)
+        return 0;
     for (size_t i = 0; i < l->count; i++)
-        if (l->item[i].kind == ARCHIVE_PLAIN && has_compressed(l, &l->item[i])) {
+        if (l->item[i].kind == ARCHIVE_PLAIN && has_compressed(l, &l->item[i], true)) {
             const int r = remove_archive(f, &l->item[i], "remove compressed original");
             if (r < 0)
                 return r;
@@ -112,7 +115,7 @@ static void compress_next(struct fileset *f, const struct archive_list *l)
         return;
     for (size_t i = l->count; i-- > 0;) {
         const struct archive *a = &l->item[i];
-        if (!a->name[0] || a->kind != ARCHIVE_PLAIN || is_held(f, a))
+        if (!a->name[0] || a->kind != ARCHIVE_PLAIN || has_compressed(l, a, false) || is_held(f, a))
             continue;
         int r = archive_path(&f->names, a->name, path, sizeof path);
         if (r == 0 && (size_t)snprintf(partial, sizeof partial, "%s%s.tmp", path,
@@ -162,6 +165,8 @@ static int take_over(struct fileset *f)
         struct archive *a = &l.item[i];
         if (a->kind != ARCHIVE_PLAIN || a->ino != f->job.source_ino)
             continue;
+        if (has_compressed(&l, a, false))
+            return -ESTALE; /* somebody was faster */
         r = archive_path(&f->names, a->name, path, sizeof path);
         if (r == 0 && (size_t)snprintf(final, sizeof final, "%s%s", path, compress_suffix(f->job.codec)) >=
                           sizeof final)
