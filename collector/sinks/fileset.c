@@ -90,14 +90,33 @@ static int make_directories(struct fileset *f, char *path, struct err *e)
     }
 }
 
+/* The real file, beside which archives lie; NULL: there is none yet. A link to nothing is given its file first, or it
+ * would be the link that rotation renames. */
+static int resolve(struct fileset *f, const char *given, char **ret, struct err *e)
+{
+    struct stat st;
+    *ret = realpath(given, NULL);
+    if (*ret || lstat(given, &st) < 0 || !S_ISLNK(st.st_mode))
+        return 0;
+    const int fd = fileset_open_file(f, given, 0);
+    if (fd < 0)
+        return err_sys(e, fd, "open %s", given);
+    (void)io_close(f->sink->io, fd); /* nothing was written to it */
+    *ret = realpath(given, NULL);
+    return *ret ? 0 : err_sys(e, -errno, "follow %s", given);
+}
+
 /* Splits the path into an existing directory and a name. */
 static int find_directory(struct fileset *f, struct err *e)
 {
     struct archive_names *n = &f->names;
     const char *given = f->cfg.is_dated && f->cfg.directory ? f->cfg.directory : f->cfg.path;
-    char path[PATH_MAX], *resolved;
-    if (!f->cfg.is_dated && (resolved = realpath(given, NULL)) != NULL) {
-        const int len = snprintf(path, sizeof path, "%s", resolved); /* archives lie beside the real file */
+    char path[PATH_MAX], *resolved = NULL;
+    int r = f->cfg.is_dated ? 0 : resolve(f, given, &resolved, e);
+    if (r < 0)
+        return r;
+    if (resolved) {
+        const int len = snprintf(path, sizeof path, "%s", resolved);
         free(resolved);
         CHECK((size_t)len < sizeof path);
     } else if ((size_t)snprintf(path, sizeof path, "%s", given) >= sizeof path) {
@@ -118,7 +137,7 @@ static int find_directory(struct fileset *f, struct err *e)
             path[strlen(path) - 1] = '\0';
     }
     n->is_dated = f->cfg.is_dated;
-    const int r = make_directories(f, path, e);
+    r = make_directories(f, path, e);
     if (r < 0)
         return r;
     resolved = realpath(path, NULL);

@@ -713,6 +713,44 @@ static void a_symbolic_link_is_followed(void **state)
     run_state_free(s);
 }
 
+static void a_symbolic_link_to_nothing_is_followed_and_stays(void **state)
+{
+    (void)state;
+    char path[300], target[300];
+    struct stat st;
+    path_of(target, "real");
+    assert_int_equal(mkdir(target, 0755), 0);
+    path_of(path, "link.jsonl");
+    assert_int_equal(symlink("real/a.jsonl", path), 0);
+    struct run_state *s = run_state_new(), *old = run_state_new();
+    struct run *r = start(s, "file:$/link.jsonl?max_bytes=100");
+    r->record_bytes = 100;
+    path_of(target, "real/a.jsonl");
+    assert_string_equal(r->sink->ops->place(r->sink), target);
+    assert_true(run_until(r, 1));
+    *old = *s;
+    assert_true(run_until(r, 3));
+    stop(r);
+    assert_int_equal(size_of("real/a.jsonl"), 100);
+    assert_int_equal(size_of("real/a.jsonl.2"), 100);
+    assert_int_equal(lstat(path, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(count_files("link.jsonl."), 0);
+    /* killed between the rename and the new file: it is a link to nothing again */
+    assert_int_equal(unlink(target), 0);
+    char first[300];
+    path_of(first, "real/a.jsonl.2");
+    const int fd = open(first, O_WRONLY | O_APPEND | O_CLOEXEC);
+    assert_int_equal(write(fd, "after the mark\n", 15), 15);
+    (void)close(fd);
+    r = start(old, "file:$/link.jsonl?max_bytes=100");
+    assert_int_equal(size_of("real/a.jsonl.2"), 100);
+    assert_int_equal(size_of("real/a.jsonl"), 0);
+    stop(r);
+    run_state_free(s);
+    run_state_free(old);
+}
+
 static void devices_take_records_without_rotation(void **state)
 {
     (void)state;
@@ -801,6 +839,7 @@ int main(void)
         T(two_sinks_cannot_share_a_file),
         T(retention_spares_the_live_file_of_another_sink),
         T(a_symbolic_link_is_followed),
+        T(a_symbolic_link_to_nothing_is_followed_and_stays),
         T(devices_take_records_without_rotation),
         T(contradictions_are_refused_before_anything_is_opened),
         T(levels_become_a_mask),
