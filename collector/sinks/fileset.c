@@ -219,7 +219,7 @@ int fileset_adopt(struct fileset *f, int fd)
     return 0;
 }
 
-int fileset_open_file(struct fileset *f, const char *path, int flags)
+static int open_file(struct fileset *f, const char *path, int flags)
 {
     struct stat st;
     int fd = io_stat(f->sink->io, path, &st);
@@ -229,6 +229,32 @@ int fileset_open_file(struct fileset *f, const char *path, int flags)
     if (fd == -EACCES) /* write-only: then the tail cannot be looked at */
         fd = io_open(f->sink->io, path, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | flags, f->cfg.mode_bits);
     return fd;
+}
+
+static int open_directory(struct fileset *f)
+{
+    const int fd = io_open(f->sink->io, f->names.directory, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0)
+        return fd;
+    if (f->dir_fd >= 0)
+        (void)io_close(f->sink->io, f->dir_fd); /* opened for reading: nothing can be lost */
+    f->dir_fd = fd;
+    return 0;
+}
+
+/* A directory that was removed, or moved away, since it was opened is made again. */
+int fileset_open_file(struct fileset *f, const char *path, int flags)
+{
+    char directory[PATH_MAX];
+    struct err e;
+    const int fd = open_file(f, path, flags);
+    if (fd != -ENOENT || f->dir_fd < 0)
+        return fd;
+    (void)snprintf(directory, sizeof directory, "%s", f->names.directory);
+    int r = make_directories(f, directory, &e);
+    if (r == 0)
+        r = open_directory(f);
+    return r < 0 ? r : open_file(f, path, flags);
 }
 
 int fileset_open_live(struct fileset *f)
@@ -254,9 +280,9 @@ int fileset_open(struct fileset *f, struct sink *s, const struct fileset_cfg *cf
     int r = find_directory(f, e);
     if (r < 0)
         return r;
-    f->dir_fd = io_open(s->io, f->names.directory, O_RDONLY | O_DIRECTORY, 0);
-    if (f->dir_fd < 0)
-        return err_sys(e, f->dir_fd, "open directory %s", f->names.directory);
+    r = open_directory(f);
+    if (r < 0)
+        return err_sys(e, r, "open directory %s", f->names.directory);
     if (f->cfg.is_dated) {
         if (faccessat(AT_FDCWD, f->names.directory, W_OK | X_OK, AT_EACCESS) < 0)
             return err_sys(e, -errno, "write to directory %s", f->names.directory);

@@ -536,6 +536,45 @@ static void a_deleted_file_is_made_again_without_a_signal(void **state)
     run_state_free(s);
 }
 
+static void a_removed_directory_is_made_again(void **state)
+{
+    (void)state;
+    static const char *const settings[] = {"file:$/sub/deep/a.jsonl?sync=always", "file:?directory=$/sub/deep"};
+    char sub[300], moved[300], deep[300];
+    path_of(sub, "sub");
+    path_of(moved, "moved");
+    path_of(deep, "sub/deep");
+    const unsigned fds = run_open_fds();
+    for (size_t i = 0; i < ARRAY_COUNT(settings); i++) {
+        static struct run_files files;
+        struct run_state *s = run_state_new();
+        struct run *r = start(s, settings[i]);
+        r->record_bytes = 50;
+        assert_true(run_until(r, 10));
+        run_remove(deep);
+        assert_int_equal(rmdir(sub), 0);
+        assert_int_equal(run_batch(r, 15), 0); /* the first of them, and not after a signal */
+        assert_int_equal(rename(sub, moved), 0);
+        const uint64_t until = clock_mono_ns() + 5 * NS_PER_S;
+        while (access(deep, F_OK) < 0 && clock_mono_ns() < until) { /* noticed as a moved file is */
+            run_tick(r);
+            if (i == 1) /* whose file comes with a record */
+                assert_int_equal(run_batch(r, r->next + 1), 0);
+        }
+        assert_true(run_until(r, r->next + 2));
+        stop(r);
+        run_read_files(deep, &files);
+        assert_int_equal(files.count, 1);
+        assert_int_equal(files.file[0].len % 50, 0);
+        assert_true(files.file[0].len >= 100);
+        run_files_free(&files);
+        run_remove(dir);
+        assert_int_equal(mkdir(dir, 0755), 0);
+        run_state_free(s);
+    }
+    assert_int_equal(run_open_fds(), fds);
+}
+
 static void copytruncate_is_seen_and_leaves_no_hole(void **state)
 {
     (void)state;
@@ -830,6 +869,7 @@ int main(void)
         T(rotation_by_hand_waits_for_the_disk_between_batches),
         T(reopen_follows_an_external_rotation),
         T(a_deleted_file_is_made_again_without_a_signal),
+        T(a_removed_directory_is_made_again),
         T(copytruncate_is_seen_and_leaves_no_hole),
         T(recovery_cuts_what_came_after_the_mark),
         T(recovery_never_cuts_a_file_with_other_content),
