@@ -102,6 +102,8 @@ extern int64_t (*fileset_boot_ns)(void);
 int fileset_check(struct fileset_cfg *cfg, struct err *e);
 int fileset_open(struct fileset *f, struct sink *s, const struct fileset_cfg *cfg, struct err *e);
 int fileset_recover(struct fileset *f, const struct sink_mark *mark, struct err *e);
+/* After open: nothing that is in the file is of use to anyone. */
+int fileset_clear(struct fileset *f);
 uint64_t fileset_room(struct fileset *f);
 void fileset_mark(const struct fileset *f, struct sink_mark *ret);
 

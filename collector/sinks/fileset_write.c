@@ -39,6 +39,12 @@ int fileset_refresh(struct fileset *f)
     return 0;
 }
 
+int fileset_clear(struct fileset *f)
+{
+    const int r = io_ftruncate(f->sink->io, f->fd, 0);
+    return r < 0 ? r : fileset_refresh(f);
+}
+
 /* Tells the core where the next byte goes, when it does not know yet. */
 static void announce(struct fileset *f)
 {

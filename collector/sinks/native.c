@@ -103,6 +103,19 @@ static int check_header(const struct fileset *f)
     return h.major != FAPILOG_NATIVE_MAJOR || h.incompat ? -ENOTSUP : 0;
 }
 
+/* One that ends within its header holds nothing: a kill or a power failure left the begin of ours, or zeros. */
+static int clear_torn(struct fileset *f)
+{
+    const uint64_t magic = FAPILOG_NATIVE_MAGIC;
+    char h[sizeof(struct fapilog_native_header)];
+    const ssize_t n = pread(f->fd, h, sizeof h, 0);
+    if (n <= 0)
+        return n < 0 ? -errno : 0;
+    const size_t len = (size_t)n < sizeof magic ? (size_t)n : sizeof magic;
+    const bool is_zero = h[0] == '\0' && memcmp(h, h + 1, (size_t)n - 1) == 0;
+    return is_zero || memcmp(h, &magic, len) == 0 ? fileset_clear(f) : -EBADMSG;
+}
+
 static int native_open(struct sink *s, struct err *e)
 {
     const struct native_cfg *cfg = s->cfg;
@@ -119,9 +132,8 @@ static int native_open(struct sink *s, struct err *e)
     st->set.is_footer = is_index;
     if (st->set.is_device)
         return err_set(e, -EINVAL, "open %s: native files are not written to devices", st->set.live);
-    /* one cut off inside its header is looked at again after recovery */
-    if (st->set.fd >= 0 && st->set.size >= sizeof(struct fapilog_native_header)) {
-        r = check_header(&st->set);
+    if (st->set.fd >= 0 && st->set.size) {
+        r = st->set.size < sizeof(struct fapilog_native_header) ? clear_torn(&st->set) : check_header(&st->set);
         if (r < 0)
             return err_set(e, r, "open %s: it exists and is not a native file of this version", st->set.live);
     }
