@@ -51,6 +51,7 @@ static char *put_text(const char *text, size_t len, char *out, unsigned *flags)
 static char *logfmt_value(const struct fapilog_record *r, const struct fapilog_field *f, char *out, unsigned *flags)
 {
     char *end = out;
+    bool quotes = false;
     switch (f->type) {
     case FAPILOG_TYPE_STRING:
         return put_text(f->v.data, f->len, out, flags);
@@ -63,14 +64,17 @@ static char *logfmt_value(const struct fapilog_record *r, const struct fapilog_f
         char *const json_end = value_json(r, f, VALUE_SORTED, json, flags);
         return put_text(json, (size_t)(json_end - json), out, flags);
     }
-    case FAPILOG_TYPE_ERRNO:
-        *end++ = '"';
-        (void)value_plain(f, NUM_POINT, &end);
-        *end++ = '"';
-        return end;
-    default:
-        return value_plain(f, NUM_POINT, &end) ? end : put_lit(out, "null");
+    case FAPILOG_TYPE_ERRNO: quotes = true; break;
+    case FAPILOG_TYPE_BYTES: quotes = f->len == 0 || f->len % 3 != 0; break; /* base64 is padded with '=' */
+    default: break;
     }
+    if (quotes)
+        *end++ = '"';
+    if (!value_plain(f, NUM_POINT, &end))
+        return put_lit(out, "null");
+    if (quotes)
+        *end++ = '"';
+    return end;
 }
 
 static size_t logfmt_value_bound(const struct fapilog_field *f)

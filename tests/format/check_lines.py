@@ -240,7 +240,7 @@ def check_json(name, line, record):
 
 
 def logfmt_pairs(line):
-    pairs = re.findall(r'([^\s="]+)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?: |$)', line.decode(), re.ASCII)
+    pairs = re.findall(r'([^\s="]+)=("(?:[^"\\]|\\.)*"|[^\s"=\\]+)(?: |$)', line.decode(), re.ASCII)
     want(" ".join("%s=%s" % pair for pair in pairs) == line.decode(), "not key=value throughout")
     return {k: json.loads(v) if v.startswith('"') else v for k, v in pairs}
 

@@ -299,6 +299,20 @@ static void values_with_controls_stand_in_quotes(void **state)
     sample_free(s);
 }
 
+static void logfmt_quotes_padded_and_empty_bytes(void **state)
+{
+    (void)state;
+    struct sample *const s = sample_new(SAMPLE_EMPTY);
+    s->r.message = sample_text("m");
+    sample_add(s, sample_bytes("none", FAPILOG_TYPE_BYTES, "", 0));
+    sample_add(s, sample_bytes("one", FAPILOG_TYPE_BYTES, "h", 1));
+    sample_add(s, sample_bytes("two", FAPILOG_TYPE_BYTES, "hi", 2));
+    sample_add(s, sample_bytes("three", FAPILOG_TYPE_BYTES, "hi!", 3));
+    check("logfmt", NULL, s, "time=2026-11-21T08:37:04.123456789Z level=INFO msg=\"m\" none=\"\" one=\"aA==\" "
+          "two=\"aGk=\" three=aGkh\n");
+    sample_free(s);
+}
+
 /* S-12: what other languages hand over as their trace. */
 static void pretty_shows_a_trace_as_lines(void **state)
 {
@@ -500,6 +514,7 @@ int main(void)
         cmocka_unit_test(pretty_flattens_maps_and_disarms_controls),
         cmocka_unit_test(frames_are_disarmed_like_other_text),
         cmocka_unit_test(values_with_controls_stand_in_quotes),
+        cmocka_unit_test(logfmt_quotes_padded_and_empty_bytes),
         cmocka_unit_test(pretty_repeats_long_paths_for_every_leaf),
         cmocka_unit_test(context_and_bound_fields_go_where_they_belong),
         cmocka_unit_test(errors_make_up_the_exception_of_the_envelope),
