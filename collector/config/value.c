@@ -45,7 +45,24 @@ static int single(const struct node *n, char **ret, struct err *e)
     return *ret ? 0 : out_of_memory(e);
 }
 
-static int collection(const struct node *n, char **ret, struct err *e)
+/* As single(), for opt_set(): that reads "env:" and "file:" in secrets, and what came from there is not to be read
+ * again. So a reference that can be read is handed on as one. */
+static int single_of(const struct opt *row, const struct node *n, char **ret, struct err *e)
+{
+    const bool is_read = row->flags & OPT_SECRET && (row->type == OPT_TEXT || row->type == OPT_MAP);
+    const int r = single(n, ret, e);
+    if (r < 0 || !is_read || n->kind != NODE_MAP)
+        return r;
+    char *again = NULL;
+    if (asprintf(&again, "%s:%s", n->first->key->text, n->first->text) < 0)
+        again = NULL;
+    explicit_bzero(*ret, strlen(*ret));
+    free(*ret);
+    *ret = again;
+    return again ? 0 : out_of_memory(e);
+}
+
+static int collection(const struct opt *row, const struct node *n, char **ret, struct err *e)
 {
     const bool is_map = n->kind == NODE_MAP;
     struct buf b = {0};
@@ -53,7 +70,7 @@ static int collection(const struct node *n, char **ret, struct err *e)
     for (const struct node *child = n->first; child && r == 0; child = child->next) {
         char *text = NULL;
         struct err why = {0};
-        r = single(child, &text, &why);
+        r = single_of(row, child, &text, &why);
         if (r < 0) {
             buf_done(&b);
             return err_set(e, r, "%s%s%s", is_map ? child->key->text : "", is_map ? ": " : "", why.text);
@@ -79,16 +96,6 @@ static int collection(const struct node *n, char **ret, struct err *e)
 int node_value(const struct opt *row, const struct node *n, char **ret, struct err *e)
 {
     if ((n->kind == NODE_LIST && row->type == OPT_LIST) || (n->kind == NODE_MAP && row->type == OPT_MAP))
-        return collection(n, ret, e);
-    const int r = single(n, ret, e);
-    if (r == 0 && row->type == OPT_TEXT && row->flags & OPT_SECRET && n->kind == NODE_MAP) {
-        /* opt_set() reads "env:" and "file:" in secrets; what came from there is not to be read again */
-        char *again = NULL;
-        if (asprintf(&again, "%s:%s", n->first->key->text, n->first->text) < 0)
-            again = NULL;
-        free(*ret);
-        *ret = again;
-        return again ? 0 : out_of_memory(e);
-    }
-    return r;
+        return collection(row, n, ret, e);
+    return single_of(row, n, ret, e);
 }

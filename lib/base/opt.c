@@ -243,15 +243,31 @@ static int set_list(struct opt_list *at, const char *value)
     return 0;
 }
 
-static int set_map(struct opt_map *at, const char *value)
+/* A value of a secret map may lie elsewhere, as a secret text may. */
+static int resolve(const struct opt *row, struct opt_pair *pair, struct err *e)
+{
+    struct err why = {0};
+    char *value = NULL;
+    const int r = opt_secret(pair->value, &value, &why);
+    if (r < 0)
+        return err_set(e, r, "%s: %s: %s", row->name, pair->key, why.text);
+    free_text(row, pair->value);
+    pair->value = value;
+    return 0;
+}
+
+static int set_map(const struct opt *row, struct opt_map *at, const char *value, struct err *e)
 {
     struct opt_map m;
-    const int r = opt_parse_map(value, &m);
+    int r = opt_parse_map(value, &m);
     if (r < 0)
-        return r;
-    opt_map_free(at);
-    *at = m;
-    return 0;
+        return refuse(row, r, value, e);
+    for (uint32_t i = 0; i < m.count && r == 0 && row->flags & OPT_SECRET; i++)
+        r = resolve(row, &m.item[i], e);
+    opt_map_free(r < 0 ? &m : at);
+    if (r == 0)
+        *at = m;
+    return r;
 }
 
 int opt_set(const struct opt *row, void *cfg, const char *value, struct err *e)
@@ -261,7 +277,7 @@ int opt_set(const struct opt *row, void *cfg, const char *value, struct err *e)
     switch (row->type) {
     case OPT_REAL: r = set_real(row, (double *)at, value); break;
     case OPT_LIST: r = set_list((struct opt_list *)at, value); break;
-    case OPT_MAP: r = set_map((struct opt_map *)at, value); break;
+    case OPT_MAP: return set_map(row, (struct opt_map *)at, value, e);
     case OPT_TEXT: return set_text(row, (const char **)at, value, e);
     case OPT_BOOL: r = parse_bool(value, (bool *)at); break;
     case OPT_WORD: r = parse_word(row, value, (uint32_t *)at); break;

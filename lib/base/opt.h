@@ -49,7 +49,7 @@ enum { OPT_LIST_MAX = 1024 }; /* entries of a list or map */
 
 enum opt_flags {
     OPT_REQUIRED = 1, /* no default; must be given */
-    OPT_SECRET = 2,   /* printed as ***; "env:NAME" and "file:PATH" name where it lies */
+    OPT_SECRET = 2,   /* printed as ***; "env:NAME" and "file:PATH" name where it, or a value of a map, lies */
     OPT_LIVE = 4,     /* a reload may change it without reopening */
     OPT_FILE = 8,     /* names a file that is read when what it belongs to is opened */
     OPT_OUTPUT = 16,  /* names a file, or with a slash behind it a directory, to write to */

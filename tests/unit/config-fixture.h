@@ -82,7 +82,7 @@ const struct stage_ops *stage_list[] = {
 
 struct fake_sink_cfg {
     const char *url, *password, *endpoint;
-    struct opt_map labels;
+    struct opt_map labels, headers;
 };
 
 static const struct opt fake_sink_opts[] = {
@@ -90,6 +90,7 @@ static const struct opt fake_sink_opts[] = {
     OPT_TEXT_(struct fake_sink_cfg, endpoint, "endpoint", NULL, 0, "Where it listens."),
     OPT_TEXT_ALIAS_(struct fake_sink_cfg, password, "password", "auth_password", NULL, OPT_SECRET, "Password."),
     OPT_MAP_(struct fake_sink_cfg, labels, "labels", "service=fapilog", 0, "Labels."),
+    OPT_MAP_(struct fake_sink_cfg, headers, "headers", NULL, OPT_SECRET, "Headers."),
     OPT_END,
 };
 

@@ -387,6 +387,26 @@ static void secrets_come_from_elsewhere_and_are_never_shown(void **state)
     assert_int_equal(unlink(file), 0);
 }
 
+static void values_of_secret_maps_come_from_elsewhere_and_are_read_once(void **state)
+{
+    (void)state;
+    static const char *const forms[] = {
+        "sinks:\n  a: {type: loki, headers: {x: {env: HEADER_HERE}, y: 'a,b'}}\n",
+        "sinks:\n  a: {type: loki, headers: {x: 'env:HEADER_HERE', y: 'a,b'}}\n",
+        "sinks:\n  a: {type: loki, headers: 'x=env:HEADER_HERE'}\n",
+        "sinks:\n  a: loki://h:1?headers=x=env:HEADER_HERE\n",
+    };
+    assert_int_equal(setenv("HEADER_HERE", "env:HEADER_NOWHERE", 1), 0);
+    for (size_t i = 0; i < ARRAY_COUNT(forms); i++) {
+        struct config c;
+        loads(&c, forms[i], NULL);
+        const struct fake_sink_cfg *a = c.sink[0]->cfg;
+        assert_string_equal(opt_map_get(&a->headers, "x"), "env:HEADER_NOWHERE");
+        assert_null(strstr(printed(&c), "HEADER_NOWHERE"));
+        config_free(&c);
+    }
+}
+
 static void variables_that_look_like_ours_are_told_of(void **state)
 {
     (void)state;
@@ -452,6 +472,7 @@ int main(void)
         T(a_stage_of_the_preset_is_changed_or_taken_out_by_name),
         T(the_environment_and_the_command_line_choose_the_preset),
         T(secrets_come_from_elsewhere_and_are_never_shown),
+        T(values_of_secret_maps_come_from_elsewhere_and_are_read_once),
         T(variables_that_look_like_ours_are_told_of),
         T(the_file_may_be_named_by_the_environment),
     };

@@ -139,6 +139,21 @@ static void secrets_are_not_printed(void **state)
     assert_string_equal(print("headers"), "***");
 }
 
+static void values_of_secret_maps_may_lie_elsewhere(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    assert_int_equal(setenv("OPT_MAP_HERE", "env:OPT_MAP_NOWHERE,x", 1), 0);
+    assert_int_equal(set("headers", "a=env:OPT_MAP_HERE,b=Bearer env:OPT_MAP_HERE"), 0);
+    assert_string_equal(opt_map_get(&cfg.secret, "a"), "env:OPT_MAP_NOWHERE,x"); /* not read again */
+    assert_string_equal(opt_map_get(&cfg.secret, "b"), "Bearer env:OPT_MAP_HERE");
+    assert_int_equal(opt_set(opt_find(rows, "headers"), &cfg, "a=x,b=env:OPT_MAP_NOWHERE", &e), -ENOENT);
+    assert_string_equal(e.text, "headers: b: the environment has no OPT_MAP_NOWHERE");
+    assert_string_equal(opt_map_get(&cfg.secret, "a"), "env:OPT_MAP_NOWHERE,x"); /* kept */
+    assert_int_equal(set("map", "a=env:OPT_MAP_HERE"), 0);
+    assert_string_equal(opt_map_get(&cfg.map, "a"), "env:OPT_MAP_HERE");
+}
+
 static void reals_have_bounds(void **state)
 {
     (void)state;
@@ -164,6 +179,7 @@ int main(void)
         TEST(what_is_wrong_is_refused_and_changes_nothing),
         TEST(the_number_of_entries_is_limited),
         TEST(secrets_are_not_printed),
+        TEST(values_of_secret_maps_may_lie_elsewhere),
         TEST(reals_have_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -246,14 +246,15 @@ static void what_it_says_on_standard_error_is_told_up_to_a_limit(void **state)
 static void it_gets_its_arguments_and_environment_and_nothing_else(void **state)
 {
     (void)state;
-    CHECK(setenv("FAPILOG_TEST_SECRET", "hidden", 1) == 0);
+    CHECK(setenv("FAPILOG_TEST_SECRET", "hidden", 1) == 0 && setenv("FAPILOG_TEST_TOKEN", "env:HOME", 1) == 0);
     start("{ echo \"[$1][$2]\"; pwd -P; env; ls /proc/self/fd; } > said; exec cat >> out",
-          "?args=[\"a%20b\",\"*\"]&env=TOKEN=x%3Dy&directory=/");
+          "?args=[\"a%20b\",\"*\"]&env=TOKEN=x%3Dy,SHIP=env:FAPILOG_TEST_TOKEN&directory=/");
     make_entries(1, 10);
     send_whole();
     const char *said = content("said");
     assert_memory_equal(said, "[a b][*]\n", 9);
     assert_non_null(strstr(said, "\nTOKEN=x=y\n"));
+    assert_non_null(strstr(said, "\nSHIP=env:HOME\n")); /* what lies there is not read once more */
     assert_non_null(strstr(said, "\nPATH="));
     assert_null(strstr(said, "FAPILOG_TEST_SECRET"));
     assert_non_null(strstr(said, "\n0\n1\n2\n3\n")); /* 3: the directory that ls reads */
