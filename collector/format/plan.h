@@ -1,8 +1,8 @@
 /* plan.h - JSON formats, compiled. What a line looks like depends on the call site, the logger, the
- * process, the level and the names of the context's fields; only values, time and identity differ from
- * one record to the next. A format describes its line once, as a layout: a function that calls
- * build_*() in the order of the bytes. Run for a call site it makes a plan (literal text and slots),
- * which stays in site->cache; run for anything else it writes the bytes at once.
+ * process, the level and the fields of the context (names, roles, some types); only values, time and
+ * identity differ from one record to the next. A format describes its line once, as a layout: a function
+ * that calls build_*() in the order of the bytes. Run for a call site it makes a plan (literal text and
+ * slots), which stays in site->cache; run for anything else it writes the bytes at once.
  *
  *     layout  --build_*()-->  plan in site->cache  --plan_run()-->  bytes     call sites
  *             --build_*()-------------------------------------->  bytes      dynamic records, misses

@@ -15,7 +15,13 @@ static const struct plan *next_plan(const struct plan *p)
     return (const struct plan *)((const char *)p + p->bytes);
 }
 
-/* Kept names: u32 length and bytes, one after the other. */
+/* What is kept of a field of the context, one after the other, each with its name behind it, says where the field goes:
+ * the length of the name, the role and the type, in one number that is compared at once. */
+static inline uint64_t kept_of(const struct fapilog_field *f)
+{
+    return f->name.len | (uint64_t)f->role << 32 | (plan_type_counts(f) ? (uint64_t)f->type << 40 : 0);
+}
+
 static bool context_matches(const struct plan *p, const struct fapilog_context_info *context)
 {
     const uint32_t count = context ? context->fields_count : 0;
@@ -24,11 +30,11 @@ static bool context_matches(const struct plan *p, const struct fapilog_context_i
     const char *kept = plan_text(p) + p->text_bytes;
     for (uint32_t i = 0; i < count; i++) {
         const struct fapilog_text name = context->fields[i].name;
-        uint32_t len;
-        memcpy(&len, kept, sizeof len);
-        if (len != name.len || memcmp(kept + sizeof len, name.data, len) != 0)
+        uint64_t k;
+        memcpy(&k, kept, sizeof k);
+        if (k != kept_of(&context->fields[i]) || memcmp(kept + sizeof k, name.data, name.len) != 0)
             return false;
-        kept += sizeof len + len;
+        kept += sizeof k + name.len;
     }
     return true;
 }
@@ -43,21 +49,22 @@ const struct plan *plan_cache_find(const struct plan_cache *c, const struct fapi
     return NULL;
 }
 
-static size_t names_bytes(const struct fapilog_context_info *context)
+static size_t kept_bytes(const struct fapilog_context_info *context)
 {
     size_t sum = 0;
     for (uint32_t i = 0; context && i < context->fields_count; i++)
-        sum += sizeof(uint32_t) + context->fields[i].name.len;
+        sum += sizeof(uint64_t) + context->fields[i].name.len;
     return sum;
 }
 
-static void keep_names(char *to, const struct fapilog_context_info *context)
+static void keep_context(char *to, const struct fapilog_context_info *context)
 {
     for (uint32_t i = 0; context && i < context->fields_count; i++) {
         const struct fapilog_text name = context->fields[i].name;
-        memcpy(to, &name.len, sizeof name.len);
-        memcpy(to + sizeof name.len, name.data, name.len);
-        to += sizeof name.len + name.len;
+        const uint64_t k = kept_of(&context->fields[i]);
+        memcpy(to, &k, sizeof k);
+        memcpy(to + sizeof k, name.data, name.len);
+        to += sizeof k + name.len;
     }
 }
 
@@ -76,7 +83,7 @@ struct plan *plan_cache_add(unsigned slot, const struct fapilog_record *r, unsig
 {
     /* Copying text in steps of 16 reads past its end. */
     const size_t steps_bytes = steps_count * sizeof *steps, padded = aligned(text_bytes + VALUE_SLACK);
-    const size_t bytes = aligned(sizeof(struct plan) + steps_bytes + padded + names_bytes(r->context));
+    const size_t bytes = aligned(sizeof(struct plan) + steps_bytes + padded + kept_bytes(r->context));
     /* The cache is ours to fill, though the record's view of the site is const. */
     void **const place = (void **)&r->site->cache[slot];
     struct plan_cache *const old = *place;
@@ -96,7 +103,7 @@ struct plan *plan_cache_add(unsigned slot, const struct fapilog_record *r, unsig
     char *const kept_text = (char *)(p->steps + steps_count);
     memset(kept_text, 0, padded);
     memcpy(kept_text, text, text_bytes);
-    keep_names(kept_text + padded, r->context);
+    keep_context(kept_text + padded, r->context);
     c->bytes = (uint32_t)(before + bytes);
     c->count++;
     return p;

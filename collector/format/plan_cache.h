@@ -1,5 +1,6 @@
 /* plan_cache.h - the compiled plans of one call site: one allocation, as site->cache demands. A plan
- * is good for one logger, process, level, variant and list of context names. When the cache is full,
+ * is good for one logger, process, level, variant and list of context fields: their names, roles, and types where they
+ * count. When the cache is full,
  * it starts again with the newest. */
 #ifndef COLLECTOR_FORMAT_PLAN_CACHE_H
 #define COLLECTOR_FORMAT_PLAN_CACHE_H
@@ -11,7 +12,7 @@ struct plan {
     const struct fapilog_process_info *process;
     uint32_t variant;
     uint32_t flags;          /* TEXT_* of the literal text */
-    uint32_t context_count;  /* names are kept behind the text */
+    uint32_t context_count;  /* what is kept of them stands behind the text */
     uint32_t steps_count;
     uint32_t text_bytes;     /* padded */
     uint32_t bytes;          /* of the whole plan, to the next one */
@@ -37,7 +38,14 @@ static inline const struct plan *plan_cache_first(const struct plan_cache *c)
     return (const struct plan *)(c + 1);
 }
 
-/* But for the names of the context. */
+/* `data` and `tags` of the envelope go where their type says (envelope_part()); of no other field the type says more
+ * than how its value is written. */
+static inline bool plan_type_counts(const struct fapilog_field *f)
+{
+    return f->name.len == 4 && (memcmp(f->name.data, "data", 4) == 0 || memcmp(f->name.data, "tags", 4) == 0);
+}
+
+/* But for the fields of the context. */
 static inline bool plan_fits(const struct plan *p, const struct fapilog_record *r, unsigned variant)
 {
     return p->logger == r->logger && p->process == r->process && p->level == r->level && p->variant == variant;

@@ -453,6 +453,81 @@ static void tags_and_a_map_of_data_have_their_places(void **state)
 }
 
 /* The id is what receivers find duplicates by: it must not change between versions either. */
+static char *next_line(struct format *f, const struct fapilog_record *r)
+{
+    char *const out = malloc(f->ops->bound(f, r) + 1);
+    assert_non_null(out);
+    *f->ops->write(f, r, out) = '\0';
+    return out;
+}
+
+static void has(struct format *f, const struct fapilog_record *r, const char *want)
+{
+    char *const got = next_line(f, r);
+    if (!strstr(got, want))
+        fail_msg("no %s in %s", want, got);
+    free(got);
+}
+
+/* A redactor makes text of JSON that it cannot read. */
+static void one_bad_record_changes_nothing_for_those_after_it(void **state)
+{
+    (void)state;
+    struct sample *const s = sample_new(SAMPLE_EMPTY);
+    struct format *f;
+    struct err e;
+    assert_int_equal(format_open("fapilog", NULL, 0, &f, &e), 0);
+    const struct fapilog_field good = sample_bytes("data", FAPILOG_TYPE_JSON, "{\"a\":1}", 7),
+                               bad = sample_string("data", "***"),
+                               tags = sample_string("tags", "x,y"), no_tags = sample_bytes("tags",
+                                                                                         FAPILOG_TYPE_NULL, NULL, 0);
+    sample_add(s, good);
+    sample_add(s, tags);
+    sample_set_site(s, "m", false);
+    for (unsigned i = 0; i < 3; i++) { /* the first bad one comes before there is a plan */
+        s->call[0] = bad;
+        s->call[1] = tags;
+        has(f, &s->r, "\"data\":{\"data\":\"***\"}");
+        if (i == 0) {
+            s->call[1] = no_tags;
+            has(f, &s->r, "\"data\":{\"data\":\"***\",\"tags\":null}");
+            assert_null(s->site.cache[0]);
+        }
+        s->call[0] = good;
+        s->call[1] = tags;
+        has(f, &s->r, "\"data\":{\"a\":1}");
+        has(f, &s->r, "\"tags\":[\"x\",\"y\"]");
+        assert_non_null(s->site.cache[0]);
+    }
+    format_close(f);
+    sample_free(s);
+}
+
+static void a_field_of_the_context_goes_where_its_type_and_role_say(void **state)
+{
+    (void)state;
+    struct sample *const s = sample_new(SAMPLE_SIMPLE);
+    struct format *f;
+    struct err e;
+    assert_int_equal(format_open("fapilog", NULL, 0, &f, &e), 0);
+    const struct fapilog_field map = sample_bytes("data", FAPILOG_TYPE_JSON, "{\"a\":1}", 7);
+    struct fapilog_field tenant = sample_string("org", "o-1");
+    sample_bind_thread(s, sample_string("data", "text"));
+    sample_bind_thread(s, tenant);
+    tenant.role = FAPILOG_ROLE_TENANT_ID;
+    for (unsigned i = 0; i < 2; i++) {
+        s->thread[0] = sample_string("data", "text");
+        s->thread[1].role = FAPILOG_ROLE_DATA;
+        has(f, &s->r, "\"data\":{\"data\":\"text\",\"order_id\":42,\"org\":\"o-1\",");
+        s->thread[0] = map;
+        has(f, &s->r, "\"data\":{\"a\":1,\"order_id\":42,\"org\":\"o-1\",");
+        s->thread[1] = tenant;
+        has(f, &s->r, "\"tenant_id\":\"o-1\"},\"data\":{\"a\":1,\"order_id\":42,\"price\"");
+    }
+    format_close(f);
+    sample_free(s);
+}
+
 static void the_message_id_follows_from_the_place_of_the_record(void **state)
 {
     (void)state;
@@ -520,6 +595,8 @@ int main(void)
         cmocka_unit_test(errors_make_up_the_exception_of_the_envelope),
         cmocka_unit_test(a_long_stack_text_is_cut),
         cmocka_unit_test(tags_and_a_map_of_data_have_their_places),
+        cmocka_unit_test(one_bad_record_changes_nothing_for_those_after_it),
+        cmocka_unit_test(a_field_of_the_context_goes_where_its_type_and_role_say),
         cmocka_unit_test(the_message_id_follows_from_the_place_of_the_record),
         cmocka_unit_test(where_a_record_was_logged_is_written_alike_for_macros_and_functions),
     };
