@@ -1,6 +1,6 @@
 /* The stages. Those of a file come after those of its preset, but for one that the preset has as well: there the
  * file changes its options, or takes it out (`- KIND: false`). Those that the environment names come last, where they
- * are not there yet. So adding a stage never takes redaction away. */
+ * are not there yet. So adding a stage never takes redaction away; changing the list of one may, and is warned of. */
 #include "collector/config/build.h"
 #include "lib/base/check.h"
 #include "lib/base/edit_distance.h"
@@ -233,6 +233,60 @@ static void environment(struct build *b, struct stage *s, const struct tables *t
     build_environment(b, t, path, p.item);
 }
 
+/* ---- what of the preset's redaction is gone ---- */
+
+/* Of kinds of values `all` is more than `auto`. */
+static bool has_entry(const struct opt_list *l, const char *text)
+{
+    const bool is_auto = strcasecmp(text, "auto") == 0;
+    for (uint32_t i = 0; i < l->count; i++)
+        if (strcasecmp(l->item[i], text) == 0 || (is_auto && strcasecmp(l->item[i], "all") == 0))
+            return true;
+    return false;
+}
+
+static void warn_of_list(struct build *b, const struct opt *row, const struct stage *before, const struct stage *now,
+                         const char *preset)
+{
+    const struct opt_list *const had = (const void *)((const char *)before->cfg + row->offset);
+    const struct opt_list *const has = (const void *)((const char *)now->cfg + row->offset);
+    char gone[400] = "", key[100];
+    size_t used = 0;
+    for (uint32_t i = 0; i < had->count && used < sizeof gone; i++)
+        if (!has_entry(has, had->item[i]))
+            used += (size_t)snprintf(gone + used, sizeof gone - used, "%s%s", used ? ", " : "", had->item[i]);
+    if (!used)
+        return;
+    (void)snprintf(key, sizeof key, "stages.%s.%s", now->name, row->name);
+    build_warn(b, "%s: %s: without %s, which %s has; a list replaces the preset's, so name in it what is to stay",
+               config_source(b->c, key), key, gone, preset);
+}
+
+/* Somebody who adds to what is redacted may not know that a list replaces the one of the preset. The stages of the
+ * preset alone are made a second time, to compare with. */
+static void warn_of_dropped(struct build *b)
+{
+    const struct node *const root = build_layer(b, 0);
+    char place[NODE_PLACE_MAX];
+    struct config *const of_preset = root ? calloc(1, sizeof *of_preset) : NULL;
+    if (!of_preset)
+        return;
+    struct build alone = {.args = b->args, .c = of_preset};
+    layer(&alone, root);
+    for (unsigned i = 0; i < of_preset->stages_count; i++) {
+        const struct stage *const s = of_preset->stage[i];
+        const unsigned at = find(b->c, s->name);
+        if (s->ops->group != STAGE_REDACT || at == b->c->stages_count) /* taken out by its name, which says it */
+            continue;
+        for (const struct opt *row = s->ops->opts; row->type != OPT_END_ROW; row++)
+            if (row->type == OPT_LIST)
+                warn_of_list(b, row, s, b->c->stage[at], source_of(root, place));
+    }
+    config_free(of_preset);
+    buf_done(&alone.problems);
+    free(of_preset);
+}
+
 void build_stages(struct build *b)
 {
     for (unsigned i = 0; i < LAYERS; i++)
@@ -255,4 +309,5 @@ void build_stages(struct build *b)
         if (r < 0)
             build_problem(b, r, "%s: %s: %s", config_source(b->c, path), path, why.text);
     }
+    warn_of_dropped(b);
 }

@@ -20,7 +20,7 @@
 struct fake_cfg {
     uint64_t capacity;
     double rate;
-    struct opt_list presets, fields;
+    struct opt_list presets, fields, values;
     struct opt_map labels;
     uint32_t fail_mode;
     bool message, url_credentials;
@@ -34,6 +34,7 @@ static const struct opt_word fake_fail_words[] = {{"open", 0}, {"warn", 1}, {"cl
     OPT_REAL_(struct fake_cfg, rate, "rate", "1", 0.0, 1.0, 0, "Share that is kept."), \
     OPT_LIST_(struct fake_cfg, presets, "presets", "", 0, "Presets."), \
     OPT_LIST_(struct fake_cfg, fields, "fields", "", 0, "Fields."), \
+    OPT_LIST_(struct fake_cfg, values, "values", "auto", 0, "Kinds of values."), \
     OPT_BOOL_(struct fake_cfg, url_credentials, "url_credentials", "false", 0, "Also in URLs."), \
     OPT_MAP_(struct fake_cfg, labels, "labels", "", 0, "Labels."), \
     OPT_WORD_(struct fake_cfg, fail_mode, "fail_mode", "warn", fake_fail_words, 0, "What if not."), \

@@ -109,6 +109,44 @@ static void an_operator_overrides_a_preset_from_the_environment(void **state)
     config_free(&c);
 }
 
+static void what_the_redaction_of_a_preset_loses_is_told(void **state)
+{
+    (void)state;
+    static const char to_environment[] = "FAPILOG_REDACTOR_CONFIG__REDACT__PRESETS";
+    static const struct {
+        const char *text, *set, *variable, *said;
+    } cases[] = {
+        {"preset: production\nstages:\n  - redact: {presets: [PCI_DSS]}\n", NULL, NULL,
+         ":3: stages.redact.presets: without CREDENTIALS, which preset production has; "},
+        {"preset: hardened\nstages:\n  - redact: {presets: [credentials, GDPR_PII]}\n", NULL, NULL,
+         ": without HIPAA_PHI, PCI_DSS, which preset hardened has; "},
+        {"preset: hardened\nstages:\n  - redact: {presets: []}\n", NULL, NULL, "HIPAA_PHI, PCI_DSS, CREDENTIALS"},
+        {"preset: production\n", NULL, "PCI_DSS",
+         "FAPILOG_REDACTOR_CONFIG__REDACT__PRESETS: stages.redact.presets: without CREDENTIALS"},
+        {"preset: production\n", "stages.redact.presets=PCI_DSS", NULL,
+         "--set: stages.redact.presets: without CREDENTIALS"},
+        {"preset: production\nstages:\n  - redact: {values: [card]}\n", NULL, NULL,
+         ": stages.redact.values: without auto"},
+        {"preset: production\nstages:\n  - redact: {values: [all]}\n", NULL, NULL, NULL},
+        {"preset: production\nstages:\n  - redact: {presets: [PCI_DSS, CREDENTIALS]}\n", NULL, NULL, NULL},
+        {"preset: production\nstages:\n  - redact: {presets: [PCI_DSS]}\n", NULL, "CREDENTIALS", NULL},
+        {"preset: production\nstages:\n  - redact: {fields: [x]}\n  - field_mask: {fields: [x]}\n", NULL, NULL, NULL},
+        {"preset: production\nstages:\n  - redact: false\n", NULL, NULL, NULL},
+        {"stages:\n  - redact: {presets: [PCI_DSS]}\n", NULL, NULL, NULL},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct config c;
+        struct config_args args = {.set = {cases[i].set}, .sets_count = cases[i].set ? 1 : 0};
+        if (cases[i].variable)
+            assert_int_equal(setenv(to_environment, cases[i].variable, 1), 0);
+        loads(&c, cases[i].text, &args);
+        assert_int_equal(unsetenv(to_environment), 0);
+        if (c.warnings_count != (cases[i].said ? 1 : 0) || (cases[i].said && !strstr(c.warning[0], cases[i].said)))
+            fail_msg("%s: %u warnings: %s", cases[i].text, c.warnings_count, c.warnings_count ? c.warning[0] : "");
+        config_free(&c);
+    }
+}
+
 static int print(const char *name)
 {
     static char text[8192];
@@ -127,6 +165,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         T(each_preset_says_what_is_written),
         T(an_operator_overrides_a_preset_from_the_environment),
+        T(what_the_redaction_of_a_preset_loses_is_told),
     };
     if (argc == 3 && strcmp(argv[1], "--print") == 0)
         return print(argv[2]);
