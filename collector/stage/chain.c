@@ -65,7 +65,7 @@ int stages_open(struct stages *c, struct stage *const *stages, uint32_t count, s
     *c = (struct stages){.on_message = c->on_message, .message_arg = c->message_arg, .tick_at_ns = UINT64_MAX};
     if (count > STAGES_MAX)
         return err_set(e, -E2BIG, "stages: %u are more than the %d that a pipeline may have", count, STAGES_MAX);
-    if (stage_record_open(&c->record) < 0 || stages_emitted_open(c) < 0) {
+    if (stage_record_open(&c->record) < 0 || stage_record_open(&c->made) < 0 || stages_emitted_open(c) < 0) {
         stages_close(c);
         return err_set(e, -ENOMEM, "stages: out of memory");
     }
@@ -96,6 +96,7 @@ void stages_close(struct stages *c)
     }
     stages_emitted_close(c);
     stage_record_close(&c->record);
+    stage_record_close(&c->made);
     c->tick_at_ns = UINT64_MAX;
     c->filters = 0;
 }
@@ -112,9 +113,9 @@ static __attribute__((noinline)) bool failed(struct stage *s)
     return false;
 }
 
-const struct fapilog_record *stages_run_from(struct stages *c, const struct fapilog_record *r, uint32_t from)
+const struct fapilog_record *stages_run_from(struct stages *c, struct stage_record *sr, const struct fapilog_record *r,
+                                             uint32_t from)
 {
-    struct stage_record *const sr = &c->record;
     stage_record_begin(sr, r);
     for (uint32_t i = from; i < c->count; i++) {
         struct stage *const s = c->stage[i];
@@ -138,12 +139,12 @@ const struct fapilog_record *stages_run_from(struct stages *c, const struct fapi
 
 const struct fapilog_record *stages_run(struct stages *c, const struct fapilog_record *r)
 {
-    return stages_run_from(c, r, unlikely(r->internal) ? c->filters : 0);
+    return stages_run_from(c, &c->record, r, unlikely(r->internal) ? c->filters : 0);
 }
 
 void stages_tick(struct stages *c, uint64_t now_ns)
 {
-    c->record.now_ns = now_ns;
+    c->record.now_ns = c->made.now_ns = now_ns;
     if (likely(now_ns < c->tick_at_ns && now_ns != UINT64_MAX))
         return;
     for (uint32_t i = 0; i < c->count; i++)

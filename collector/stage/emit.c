@@ -200,7 +200,7 @@ const struct fapilog_record *stages_emitted(struct stages *c)
         const struct emitted_place *const p = &q->place[q->head];
         /* Filters have decided on what it tells of; they do not decide again. */
         const uint32_t from = p->next > c->filters ? p->next : c->filters;
-        const struct fapilog_record *const r = stages_run_from(c, &p->r, from);
+        const struct fapilog_record *const r = stages_run_from(c, &c->made, &p->r, from);
         if (r) {
             q->is_out = true;
             return r;

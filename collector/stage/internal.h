@@ -28,8 +28,9 @@ static inline void stage_record_begin(struct stage_record *sr, const struct fapi
     sr->r = sr->given = r;
 }
 
-/* The record as it leaves the stages from number `from` on. */
-const struct fapilog_record *stages_run_from(struct stages *c, const struct fapilog_record *r, uint32_t from);
+/* The record as it leaves the stages from number `from` on; valid until `sr` is used for the next one. */
+const struct fapilog_record *stages_run_from(struct stages *c, struct stage_record *sr, const struct fapilog_record *r,
+                                             uint32_t from);
 
 int stages_emitted_open(struct stages *c);
 void stages_emitted_close(struct stages *c);

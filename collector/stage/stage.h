@@ -117,7 +117,7 @@ struct stages {
     uint32_t count;
     uint32_t filters; /* of them, in front */
     bool changes; /* any of them may write to records */
-    struct stage_record record;
+    struct stage_record record, made; /* of the rings, and by stages: one waits for a batch while the others run */
     struct stage_emitted *emitted; /* a queue */
     uint32_t emitted_count;
     uint64_t tick_at_ns;
@@ -132,7 +132,8 @@ void stages_close(struct stages *c);
 /* The record as it leaves the stages, NULL: dropped and counted. Valid until the next call; what did not
  * change is `r` itself. Records that the collector made (r->internal) pass filters untouched. */
 const struct fapilog_record *stages_run(struct stages *c, const struct fapilog_record *r);
-/* The next record that a stage has emitted, already through the stages behind it; NULL: none. */
+/* The next record that a stage has emitted, already through the stages behind it; NULL: none. Valid until the next
+ * call, whatever runs through the stages meanwhile. */
 const struct fapilog_record *stages_emitted(struct stages *c);
 /* Once a turn, before its records: tells the stages what time it is; cheap when nothing is due. UINT64_MAX at the
  * end of a run: every window ends and every count is told; to be repeated while stages_emitted() has records. */

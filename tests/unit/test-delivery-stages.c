@@ -56,9 +56,24 @@ static const struct stage_ops once = {
     .state_size = sizeof(struct once_state), .run = once_run,
 };
 
+/* ---- a stage that writes to each record ---- */
+
+static enum stage_verdict writer_run(struct stage *s, struct stage_record *sr)
+{
+    (void)s;
+    stage_own(sr)->message = (struct fapilog_text){ "written", 7 };
+    return STAGE_PASS;
+}
+
+static const struct stage_ops writer = {
+    .abi = STAGE_ABI, .kind = "writer", .summary = "for tests", .group = STAGE_ENRICH, .opts = no_opts, .cfg_size = 8,
+    .state_size = 8, .changes = true, .run = writer_run,
+};
+
+/* The stage of a test, and one behind it. */
 struct chain {
     struct stages stages;
-    struct stage *stage;
+    struct stage *stage, *writer;
 };
 
 static void chain_open(struct chain *c, const struct stage_ops *ops)
@@ -66,13 +81,15 @@ static void chain_open(struct chain *c, const struct stage_ops *ops)
     struct err e = { 0 };
     memset(c, 0, sizeof *c);
     assert_int_equal(stage_new(ops, &c->stage, &e), 0);
-    assert_int_equal(stages_open(&c->stages, &c->stage, 1, &e), 0);
+    assert_int_equal(stage_new(&writer, &c->writer, &e), 0);
+    assert_int_equal(stages_open(&c->stages, (struct stage *[]){ c->stage, c->writer }, 2, &e), 0);
 }
 
 static void chain_close(struct chain *c)
 {
     stages_close(&c->stages);
     stage_free(c->stage);
+    stage_free(c->writer);
 }
 
 #define NAME(text) (char[]){ text }
@@ -314,27 +331,56 @@ static void a_record_that_waits_for_a_batch_runs_through_the_stages_once_althoug
     world_free(w);
 }
 
-static void a_record_of_a_stage_that_waits_for_a_batch_is_delivered_although_the_sinks_change(void **state)
+/* The stage says something until one record has no room in the window. Returns how many there are. */
+static uint32_t emit_until_full(struct world *w, const struct chain *chain)
 {
-    (void)state;
     uint32_t made = 0;
-    struct chain chain;
-    struct world *w = narrow_world(&chain, &once);
     while (!w->pipeline.emitted.r || !w->pipeline.is_full) {
         const struct fapilog_field field = { .name = { "n", 1 }, .type = FAPILOG_TYPE_U64, .v.u64 = SUMMARY - made++ };
         const struct fapilog_record r = { .level = FAPILOG_LEVEL_ERROR, .message = { "made", 4 }, .fields = &field,
                                           .fields_count = 1 };
         assert_true(made < 1000);
-        stage_emit(chain.stage, &r);
+        stage_emit(chain->stage, &r);
         world_turn(w);
     }
+    return made;
+}
+
+static void check_made(const struct world *w, uint32_t made)
+{
+    for (uint32_t i = 0; i < LOCAL; i++)
+        for (uint32_t n = 0; n < made; n++)
+            assert_int_equal(world_count(&w->disk[i], SUMMARY - n), 1);
+}
+
+static void a_record_of_a_stage_that_waits_for_a_batch_is_not_mixed_up_with_those_of_the_rings(void **state)
+{
+    (void)state;
+    struct chain chain;
+    struct world *w = narrow_world(&chain, &once);
+    const uint32_t made = emit_until_full(w, &chain);
+    fill(w, 100);
+    world_finish(w);
+    check_made(w, made);
+    for (uint32_t i = 0; i < LOCAL; i++)
+        assert_int_equal(expect(w, i, is_any), w->put);
+    world_kill(w);
+    chain_close(&chain);
+    world_free(w);
+}
+
+static void a_record_of_a_stage_that_waits_for_a_batch_is_delivered_although_the_sinks_change(void **state)
+{
+    (void)state;
+    uint32_t made;
+    struct chain chain;
+    struct world *w = narrow_world(&chain, &once);
+    made = emit_until_full(w, &chain);
     come_to_rest(w);
     assert_non_null(w->pipeline.emitted.r);
     leave_out_one(w);
     world_finish(w);
-    for (uint32_t i = 0; i < LOCAL; i++)
-        for (uint32_t n = 0; n < made; n++)
-            assert_int_equal(world_count(&w->disk[i], SUMMARY - n), 1);
+    check_made(w, made);
     world_kill(w);
     chain_close(&chain);
     world_free(w);
@@ -376,6 +422,7 @@ int main(void)
         cmocka_unit_test(killed_anywhere_stages_and_routes_keep_each_record_once),
         cmocka_unit_test(a_record_that_waits_for_a_batch_runs_through_the_stages_once_although_the_sinks_change),
         cmocka_unit_test(a_record_of_a_stage_that_waits_for_a_batch_is_delivered_although_the_sinks_change),
+        cmocka_unit_test(a_record_of_a_stage_that_waits_for_a_batch_is_not_mixed_up_with_those_of_the_rings),
         cmocka_unit_test(raw_sinks_get_the_ring_as_it_is_only_without_stages_and_routes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
