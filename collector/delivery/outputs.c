@@ -5,24 +5,56 @@
 #include <errno.h>
 #include <string.h>
 
+static struct format_config config_of(const struct sink *s)
+{
+    return (struct format_config){ .source = s->common.source,
+                                   .colour = s->ops->format_colour && s->ops->format_colour(s->cfg) };
+}
+
+/* Its slot, or UINT32_MAX. */
+static uint32_t format_find_open(const struct outputs *o, const char *name, const struct format_config *cfg)
+{
+    for (uint32_t i = 0; i < o->formats_count; i++) {
+        const struct format *f = o->format[i];
+        if (!strcmp(f->ops->name, name) && f->cfg.colour == cfg->colour && f->cfg.source == cfg->source &&
+            f->cfg.local_time == cfg->local_time)
+            return i;
+    }
+    return UINT32_MAX;
+}
+
+/* One that no format has had, while there are any; then one whose format no sink has any more. */
+static uint32_t free_slot(const struct outputs *o)
+{
+    uint32_t slot = o->formats_count;
+    if (slot == ARRAY_COUNT(o->format))
+        for (slot = 0; slot < ARRAY_COUNT(o->format) && o->formats_in_use >> slot & 1; slot++)
+            ;
+    return slot;
+}
+
 static int format_get(struct outputs *o, const char *name, const struct format_config *cfg,
                       struct format **ret, struct err *e)
 {
-    for (uint32_t i = 0; i < o->formats_count; i++) {
-        struct format *f = o->format[i];
-        if (!strcmp(f->ops->name, name) && f->cfg.colour == cfg->colour && f->cfg.source == cfg->source &&
-            f->cfg.local_time == cfg->local_time) {
-            *ret = f;
-            return 0;
-        }
+    uint32_t slot = format_find_open(o, name, cfg);
+    if (slot != UINT32_MAX) {
+        *ret = o->format[slot];
+        return 0;
     }
-    if (o->formats_count == ARRAY_COUNT(o->format))
+    slot = free_slot(o);
+    if (slot == ARRAY_COUNT(o->format))
         return err_set(e, -E2BIG, "the sinks have more than %zu formats, each with or without source and colour, "
                        "between them", ARRAY_COUNT(o->format));
-    const int r = format_open(name, cfg, o->formats_count, ret, e);
-    if (r == 0)
-        o->format[o->formats_count++] = *ret;
-    return r;
+    const int r = format_open(name, cfg, slot, ret, e);
+    if (r < 0)
+        return r;
+    if (slot < o->formats_count)
+        (*ret)->variant = format_variant_new(); /* call sites still have plans of the one before */
+    else
+        o->formats_count++;
+    o->format[slot] = *ret;
+    o->formats_in_use |= UINT32_C(1) << slot;
+    return 0;
 }
 
 /* Whatever a record is like, it goes to both or to neither. */
@@ -58,10 +90,7 @@ static int sink_format(struct outputs *o, struct sink *s, struct err *e)
 {
     if (!s->common.format)
         return 0;
-    const struct format_config cfg = {
-        .source = s->common.source,
-        .colour = s->ops->format_colour && s->ops->format_colour(s->cfg),
-    };
+    const struct format_config cfg = config_of(s);
     const int r = format_get(o, s->common.format, &cfg, &s->format, e);
     return r < 0 ? err_wrap(e, r, "sink %s", s->common.name) : 0;
 }
@@ -96,14 +125,24 @@ static void share_texts(struct outputs *o)
                 o->output[i].text = t + 1;
 }
 
+/* Those of `before` that none of these sinks has may be replaced. */
+static void formats_keep(struct outputs *o, const struct outputs *before, struct sink *const *sinks, uint32_t count)
+{
+    memcpy(o->format, before->format, sizeof o->format);
+    o->formats_count = before->formats_count;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct format_config cfg = config_of(sinks[i]);
+        const uint32_t slot = sinks[i]->common.format ? format_find_open(o, sinks[i]->common.format, &cfg) : UINT32_MAX;
+        o->formats_in_use |= slot != UINT32_MAX ? UINT32_C(1) << slot : 0;
+    }
+}
+
 int outputs_init(struct outputs *o, const struct outputs *before, struct sink *const *sinks, uint32_t sinks_count,
                  const struct outputs_rules *rules, uint32_t *ret_index, struct err *e)
 {
     memset(o, 0, sizeof *o);
-    if (before) {
-        memcpy(o->format, before->format, sizeof o->format);
-        o->formats_count = before->formats_count;
-    }
+    if (before)
+        formats_keep(o, before, sinks, sinks_count);
     CHECK(sinks_count <= OUTPUTS_MAX);
     for (enum output_kind kind = OUTPUT_TEXT; kind <= OUTPUT_RAW; kind++) {
         for (uint32_t i = 0; i < sinks_count; i++) {
@@ -131,10 +170,12 @@ uint32_t outputs_leading_to(const struct outputs *o, uint32_t sinks)
     return bits;
 }
 
-void outputs_drop(struct outputs *o, const struct outputs *before)
+void outputs_drop(struct outputs *o, const struct outputs *others)
 {
-    while (o->formats_count > before->formats_count)
-        format_close(o->format[--o->formats_count]);
+    for (uint32_t i = 0; i < o->formats_count; i++)
+        if (i >= others->formats_count || o->format[i] != others->format[i])
+            format_close(o->format[i]);
+    o->formats_count = 0;
     o->count = 0;
 }
 

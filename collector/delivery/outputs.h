@@ -35,6 +35,7 @@ struct outputs {
     uint32_t serialized_count; /* text and entries */
     struct format *format[FORMAT_OUTPUT_SLOTS];
     uint32_t formats_count;
+    uint32_t formats_in_use; /* a bit for each that a sink has; the others wait for a sink to have them again */
     uint32_t level_mask; /* levels that any output wants */
     bool encodes_raw;    /* stages or routes stand before raw outputs: they get no spans of the ring */
 };
@@ -46,7 +47,8 @@ struct outputs_rules {
 };
 
 /* Fills `ret_index[i]` with the output of sink i and sets the format of each sink that has one. The formats of
- * `before` (may be NULL) are taken over: what they have cached at call sites stays theirs. */
+ * `before` (may be NULL) are taken over: what they have cached at call sites stays theirs. Where there are as many as
+ * can be, new ones take the slots of those that no sink has any more. */
 int outputs_init(struct outputs *o, const struct outputs *before, struct sink *const *sinks, uint32_t sinks_count,
                  const struct outputs_rules *rules, uint32_t *ret_index, struct err *e);
 /* Nothing is to be decoded: spans of the ring are all that is wanted. */
@@ -54,8 +56,8 @@ static inline bool outputs_are_spans(const struct outputs *o)
 {
     return !o->serialized_count && !o->encodes_raw;
 }
-/* Closes the formats that `o` has in addition to those of `before`. */
-void outputs_drop(struct outputs *o, const struct outputs *before);
+/* Closes the formats that `o` has and `others` have not: of what was not taken over, or of what was before. */
+void outputs_drop(struct outputs *o, const struct outputs *others);
 /* The outputs that lead to any of these sinks. */
 uint32_t outputs_leading_to(const struct outputs *o, uint32_t sinks);
 void outputs_done(struct outputs *o);

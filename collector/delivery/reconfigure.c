@@ -227,6 +227,7 @@ static void take_over(struct pipeline *p, struct change *c, const struct pipelin
         else
             t->sink->core = t;
     }
+    outputs_drop(&p->outputs, &c->outputs);
     p->outputs = c->outputs;
     if (c->buffers.count) {
         buffers_done(&p->buffers);

@@ -14,7 +14,8 @@
 struct format;
 
 /* Of FAPILOG_SITE_CACHE_SLOTS; the others belong to stages. Those of outputs come first, then live tail's, then the
- * one that sinks share whose records have a form of their own: their plans differ in format.variant. */
+ * one that sinks share whose records have a form of their own. Plans of formats that share a slot, or have it one after
+ * the other, differ in format.variant. */
 enum { FORMAT_SLOTS = 13, FORMAT_TAIL_SLOTS = 3, FORMAT_OUTPUT_SLOTS = 9, FORMAT_SINKS_SLOT = FORMAT_SLOTS - 1 };
 
 struct format_config {
@@ -63,7 +64,7 @@ int format_check(const char *name, struct err *e); /* -EINVAL, with the names th
 int format_open(const char *name, const struct format_config *cfg, unsigned slot, struct format **ret,
                 struct err *e);
 void format_close(struct format *f);
-/* Of a format in FORMAT_SINKS_SLOT: one that no plan has, until 2^24 later ones. */
+/* Of a format in a slot that others have or had: one that no plan has, until 2^24 later ones. */
 uint32_t format_variant_new(void);
 
 /* What dagstack and OTLP call observed time: CLOCK_REALTIME when the record is serialized. Tests may
