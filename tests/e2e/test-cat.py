@@ -157,6 +157,25 @@ def json_lines_that_are_no_objects_are_logged_as_they_are():
         check(messages(drained(place)) == [line.decode("utf-8", "replace") for line in bad + bad], "lines differ")
 
 
+def json_that_no_record_can_hold_as_such_is_logged_all_the_same():
+    rows = [{"message": "a", "level": "OFF"}, {"message": "b", "severity": "31"}, {"message": "c", "level": " off "},
+            {"message": "d", "level": "OFF", "severity": "ERROR"}, {"message": "e", "level": "30"}]
+    with Place() as place:
+        r = cat(place, "".join(json.dumps(row) + "\n" for row in rows).encode(), "--json")
+        check(not r.err, f"complains: {r.err}")
+        records = drained(place)
+        check(messages(records) == list("abcde"), f"messages {messages(records)}")
+        data = [r["data"] for r in records]
+        expected = [{"level": "OFF"}, {"severity": "31"}, {"level": " off "}, {"level": "OFF"}, {}]
+        check(data == expected, f"fields {data}")
+        check(records[0]["level"] == records[1]["level"] == "INFO" and records[3]["level"] == "ERROR", "levels")
+    with Place() as place:
+        lines = [json.dumps({"message": "name", "k" * size: 1}).encode() for size in (65535, 65536)]
+        r = cat(place, b"\n".join(lines + [b"{}"]), "--json")
+        check("standard input:2: JSON, but a name is longer" in r.err.decode() and r.err.count(b"\n") == 1, f"{r.err}")
+        check(messages(drained(place)) == ["name", lines[1].decode(), ""], "the line with the longer name")
+
+
 def fields_level_and_service_go_with_every_record():
     with Place() as place:
         cat(place, b"a\nb\n", "--field", "host=web1", "--field", "eq=a=b", "--field", "empty=", "--level", "audit",
@@ -196,7 +215,9 @@ def a_file_that_cannot_be_read_is_named_and_the_others_are_logged():
 
 def wrong_usage_is_status_2():
     with Place() as place:
-        for args, said in ((["--level", "LOUD"], "LOUD"), (["--field", "novalue"], "novalue"), (["--field", "=x"], "=x"),
+        for args, said in ((["--level", "LOUD"], "LOUD"), (["--level", "OFF"], "no level of a record"),
+                           (["--level", "31"], "no level of a record"), (["--field", "novalue"], "novalue"),
+                           (["--field", "=x"], "=x"),
                            (["--nonsense"], "--nonsense"), (["--rings"], "--rings")):
             r = execute([CAT, *args], status=2)
             check(said in r.err.decode() and "--help" in r.err.decode() and not r.out, f"{args}: {r.text()}")
@@ -247,6 +268,7 @@ if __name__ == "__main__":
         json_keeps_members_beyond_the_limit_of_fields,
         json_numbers_too_large_for_64_bits_do_not_spoil_their_line,
         json_lines_that_are_no_objects_are_logged_as_they_are,
+        json_that_no_record_can_hold_as_such_is_logged_all_the_same,
         fields_level_and_service_go_with_every_record,
         files_are_read_in_turn_and_a_dash_is_standard_input,
         a_file_that_cannot_be_read_is_named_and_the_others_are_logged,

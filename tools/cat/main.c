@@ -61,19 +61,22 @@ static void complain(struct cat *c, const char *name, uint64_t number, const cha
         fprintf(stderr, "fapilog-cat: %s:%" PRIu64 ": %s; logged as plain text\n", name, number, what);
 }
 
-/* What fapilog_log() refuses is in its counters, which report() reads at the end. */
+/* What there was no room for is in the counters, which report() reads at the end. */
 static void log_line(struct cat *c, const char *name, uint64_t number, const struct line *line)
 {
     struct err e = {0};
 
     c->records++;
     if (c->options.json) {
-        if (ndjson_parse(&c->json, line->data, line->len, &e) == 0) {
-            (void)fapilog_log(c->log, c->json.level ? c->json.level : c->options.level, c->json.message.data,
-                              c->json.message.len, c->json.fields, c->json.fields_count);
+        int r = ndjson_parse(&c->json, line->data, line->len, &e);
+        if (r == 0)
+            r = fapilog_log(c->log, c->json.level ? c->json.level : c->options.level, c->json.message.data,
+                            c->json.message.len, c->json.fields, c->json.fields_count);
+        else
+            r = -EINVAL;
+        if (r != -EINVAL)
             return;
-        }
-        complain(c, name, number, e.text);
+        complain(c, name, number, e.text[0] ? e.text : "JSON, but a name is longer than 65535 bytes");
     }
     (void)fapilog_log(c->log, c->options.level, line->data, line->len, NULL, 0);
 }
@@ -121,7 +124,7 @@ static void report(struct cat *c, const struct fapilog_counters *counters)
         fprintf(stderr, "fapilog-cat: %" PRIu64 " lines were longer than a record (1 MiB) and are cut\n",
                 counters->truncated);
     if (c->not_json > COMPLAINTS_MAX)
-        fprintf(stderr, "fapilog-cat: %" PRIu64 " lines in all were not JSON objects\n", c->not_json);
+        fprintf(stderr, "fapilog-cat: %" PRIu64 " lines in all were no JSON that a record can hold\n", c->not_json);
 }
 
 int main(int argc, char **argv)

@@ -31,9 +31,13 @@ static bool take_message(struct ndjson *n, const char *key, const json_t *value)
 static bool take_level(struct ndjson *n, const char *key, const json_t *value)
 {
     static const char *const names[] = {"level", "severity", "severity_text", NULL};
+    uint8_t level;
 
-    return n->level == 0 && json_is_string(value) && is_one_of(key, names) &&
-           opt_parse_level(json_string_value(value), &n->level) == 0;
+    if (n->level || !json_is_string(value) || !is_one_of(key, names) ||
+        opt_parse_level(json_string_value(value), &level) < 0 || level >= FAPILOG_LEVEL_OFF)
+        return false; /* OFF is a threshold: no record has it */
+    n->level = level;
+    return true;
 }
 
 /* journalctl -o json: the numbers of syslog, as text. */

@@ -89,6 +89,8 @@ enum cat_parse cat_options_parse(struct cat_options *o, int argc, char **argv)
             if (opt_parse_level(optarg, &o->level) < 0)
                 return usage("--level: unknown level (TRACE, DEBUG, INFO, WARNING, ERROR, CRITICAL, AUDIT, SECURITY)",
                              optarg);
+            if (o->level >= FAPILOG_LEVEL_OFF)
+                return usage("--level: OFF is no level of a record", optarg);
             break;
         case FIELD:
             if (!add_field(o, optarg))
