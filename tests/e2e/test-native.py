@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from time import strptime
@@ -300,6 +301,62 @@ def following_many_files_takes_little_memory_for_each():
         return f"{(many - one) / 40:.0f} KiB a file"
 
 
+def handles(pid, signo):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return int(re.search(r"SigCgt:\s*(\w+)", f.read())[1], 16) >> (signo - 1) & 1
+
+
+def is_asleep(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        return f.read().rpartition(")")[2].split()[0] == "S"
+
+
+def a_signal_ends_following_within_a_long_file():
+    """What is read of it is more than a pipe holds: it waits for us when the signal comes."""
+    with Place() as place:
+        written = place.load_done("--records", 100000, "--payload", 100, "--lane-bytes", 32 << 20)
+        place.drain(sink=f"native://{place.out}/")
+        for number in (signal.SIGINT, signal.SIGTERM):
+            p = place.start([DUMP, "--format", "json", "--follow", place.out])
+            check("load" in p.stdout.readline(), "no record")
+            wait_for("it waits for us", lambda: is_asleep(p.pid))
+            p.send_signal(number)
+            wait_for("it has seen the signal", lambda: not handles(p.pid, number))
+            lines, err = p.communicate(timeout=30)
+            count = lines.count("\n") + 1
+            check(p.returncode == 0 and not err, f"{number}: ended with {p.returncode}: {err}")
+            check(lines.endswith("}\n") and count < written / 10, f"{number}: {count} lines of {written} after the signal")
+        p = place.start([DUMP, "--format", "json", "--follow", place.out])
+        check("load" in p.stdout.readline(), "no record")
+        wait_for("it waits for us", lambda: is_asleep(p.pid))
+        p.terminate()
+        wait_for("it has seen the signal", lambda: not handles(p.pid, signal.SIGTERM))
+        p.terminate()
+        check(p.wait(timeout=30) == -signal.SIGTERM, f"a second signal: ended with {p.returncode}")
+        p.communicate()
+
+
+def a_signal_ends_at_once_what_does_not_follow():
+    """Its output goes where nothing is taken, so that it does not end by itself."""
+    with Place() as place:
+        place.load_done("--records", 1000)
+        place.drain(sink=f"native://{place.out}/")
+        for args in [], ["--verify"], ["--stats"], ["--stats", "--follow"]:
+            ours, theirs = os.pipe()
+            os.set_blocking(theirs, False)
+            try:
+                while True:
+                    os.write(theirs, b"-" * 4096)
+            except BlockingIOError:
+                os.set_blocking(theirs, True)
+            p = place.start([DUMP, *args, place.out], stdout=theirs)
+            wait_for("it writes", lambda: is_asleep(p.pid))
+            p.terminate()
+            check(p.wait(timeout=30) == -signal.SIGTERM, f"{args}: ended with {p.returncode}: {p.stderr.read()}")
+            os.close(ours)
+            os.close(theirs)
+
+
 def following_lets_go_of_files_that_retention_has_removed():
     with Place() as place:
         c = place.collector(sink=f"native://{place.out}/?max_bytes=20KB&max_files=3")
@@ -403,6 +460,8 @@ if __name__ == "__main__":
         following_files_shows_records_in_order,
         following_one_file_goes_on_where_rotation_leads,
         following_many_files_takes_little_memory_for_each,
+        a_signal_ends_following_within_a_long_file,
+        a_signal_ends_at_once_what_does_not_follow,
         following_lets_go_of_files_that_retention_has_removed,
         more_files_than_may_be_open_are_told_in_one_line,
         what_cannot_be_read_is_told,

@@ -4,7 +4,9 @@
 
 #include "lib/reader/reader.h"
 
-void follow_init(void); /* SIGINT and SIGTERM end the program in order */
+/* From here on SIGINT and SIGTERM end the program in order. The second one ends it at once: who reads the output may
+ * have stopped reading. Without this call the first one does, which is right for what is of no use half done. */
+void follow_init(void);
 bool follow_is_stopped(void);
 
 /* Before a look: where the wall clock was set back behind `since`, what comes from now on is not left out. */

@@ -73,27 +73,32 @@ static void loss_tell(const struct reader *r)
     at_ns = now_ns + NS_PER_S;
 }
 
+/* 1: broken off by a signal. */
 static int records_print(const struct options *o, struct reader *r, struct output *out, bool is_last,
                          struct err *e)
 {
     struct fapilog_record rec;
-    bool explains = !o->follow && o->where;
+    bool explains = !o->follow && o->where, is_broken_off = false;
     int n;
     while ((n = reader_next(r, &rec, e)) > 0) {
         if (explains) /* see selection_tell() */
             explains = !out->records && where_look_for_keys(o->where, &rec);
         if (options_select(o, &rec) && (n = output_record(out, &rec, e)) < 0)
             return n;
-        if (!is_last && follow_is_stopped())
+        is_broken_off = !is_last && follow_is_stopped();
+        if (is_broken_off)
             break;
     }
-    return n < 0 ? n : output_flush(out, e);
+    if (n >= 0)
+        n = output_flush(out, e);
+    return n < 0 ? n : is_broken_off;
 }
 
 static int follow(const struct options *o, struct reader *r, struct output *out, struct err *e)
 {
     struct options now = *o;
     int n = 0;
+    follow_init();
     do {
         follow_since(&now.since_ns);
         follow_hold(r);
@@ -104,8 +109,10 @@ static int follow(const struct options *o, struct reader *r, struct output *out,
             n = output_settle(out, e);
         loss_tell(r);
     } while (n == 0 && follow_wait(r));
+    if (n != 0)
+        return n < 0 ? n : 0;
     follow_release(r);
-    return n < 0 ? n : records_print(&now, r, out, true, e);
+    return records_print(&now, r, out, true, e); /* what was held, which is little */
 }
 
 static bool is_directory(const char *path)
@@ -251,7 +258,6 @@ static int run(const struct options *o, struct err *e)
         return n;
     n = sources_add(r, o, e);
     if (n >= 0) {
-        follow_init();
         if (o->verify)
             n = verdicts(o, r, e);
         else if (o->stats)

@@ -220,6 +220,7 @@ int stats(const struct options *o, struct reader *r, struct err *e)
         return err_set(e, -EINVAL, "--stats: --format is pretty or json, not '%s'", o->format);
     struct look *looks = NULL;
     size_t looks_count = 0;
+    bool is_first = true;
     int n;
     do {
         n = reader_rescan(r, e);
@@ -231,6 +232,9 @@ int stats(const struct options *o, struct reader *r, struct err *e)
         n = n < 0 ? err_set(e, n, "no memory for figures") : stats_natives(r, json, e);
         if (n == 0 && fflush(stdout) != 0)
             n = errno == EPIPE ? 0 : err_sys(e, -errno, "write to stdout");
+        if (o->follow && is_first) /* the first look scans files from their beginning, which may take long */
+            follow_init();
+        is_first = false;
     } while (n == 0 && o->follow && !ferror(stdout) && follow_sleep(REFRESH_MS));
     looks_free(looks, looks_count);
     return n;
