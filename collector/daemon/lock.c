@@ -36,7 +36,8 @@ int lock_acquire(const char *dir, struct err *e)
      * else's. The pid is for people; that there is no room for it keeps nobody from making room. */
     char pid[24];
     const int len = snprintf(pid, sizeof pid, "%-20d\n", (int)getpid());
-    if (pwrite(fd, pid, (size_t)len, 0) != len && errno != ENOSPC)
+    errno = 0;
+    if (pwrite(fd, pid, (size_t)len, 0) != len && errno != ENOSPC && errno != EDQUOT)
         return err_sys(e, errno ? -errno : -EIO, "write %s", path);
     return take_fd(fd);
 }
