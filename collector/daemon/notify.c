@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#define AGAIN_NS (100 * NS_PER_MS) /* until a manager whose queue is full is tried again */
+
 /* A path, or a name in the abstract namespace behind '@'. */
 static int parse_address(struct notify *n, const char *text, struct err *e)
 {
@@ -67,28 +69,46 @@ void notify_close(struct notify *n)
     cleanup_fd(&n->fd);
 }
 
-/* A manager that does not listen is its own trouble: it will find out by its own time-outs. */
-static void tell(struct notify *n, const char *text)
+/* False: its queue is full at this moment. A manager that does not listen at all is its own trouble: it will find out
+ * by its own time-outs. */
+static bool tell(const struct notify *n, const char *text)
 {
-    if (n->fd >= 0)
-        (void)sendto(n->fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&n->to, n->to_len);
+    const struct sockaddr *to = (const struct sockaddr *)&n->to;
+    return n->fd < 0 || sendto(n->fd, text, strlen(text), MSG_NOSIGNAL, to, n->to_len) >= 0 || errno != EAGAIN;
+}
+
+/* Those that are due, in their order. */
+static void tell_due(struct notify *n)
+{
+    for (unsigned i = 0; i < NOTIFY_STATES; i++) {
+        if (n->due[i][0] && !tell(n, n->due[i]))
+            return;
+        n->due[i][0] = '\0';
+    }
+}
+
+static void tell_state(struct notify *n, enum notify_state state, const char *text)
+{
+    (void)snprintf(n->due[state], sizeof n->due[state], "%s", text);
+    tell_due(n);
 }
 
 void notify_ready(struct notify *n)
 {
-    tell(n, "READY=1");
+    tell_state(n, NOTIFY_READY, "READY=1");
 }
 
 void notify_reloading(struct notify *n, uint64_t now_ns)
 {
-    char text[64];
+    char text[sizeof n->due[0]];
+    n->due[NOTIFY_READY][0] = '\0'; /* it will be again */
     (void)snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_ns / 1000);
-    tell(n, text);
+    tell_state(n, NOTIFY_RELOADING, text);
 }
 
 void notify_stopping(struct notify *n)
 {
-    tell(n, "STOPPING=1");
+    tell_state(n, NOTIFY_STOPPING, "STOPPING=1");
 }
 
 void notify_status(struct notify *n, const char *text)
@@ -98,18 +118,30 @@ void notify_status(struct notify *n, const char *text)
         return;
     (void)snprintf(n->status, sizeof n->status, "%s", text);
     (void)snprintf(line, sizeof line, "STATUS=%s", n->status);
-    tell(n, line);
+    if (!tell(n, line))
+        n->status[0] = '\0'; /* the next look says it */
+}
+
+static bool is_due(const struct notify *n)
+{
+    for (unsigned i = 0; i < NOTIFY_STATES; i++)
+        if (n->due[i][0])
+            return true;
+    return false;
 }
 
 void notify_run(struct notify *n, uint64_t now_ns)
 {
-    if (!n->watchdog_ns || now_ns < n->watchdog_at_ns)
-        return;
-    n->watchdog_at_ns = now_ns + n->watchdog_ns;
-    tell(n, "WATCHDOG=1");
+    if (is_due(n) && now_ns >= n->due_at_ns) {
+        n->due_at_ns = now_ns + AGAIN_NS;
+        tell_due(n);
+    }
+    if (n->watchdog_ns && now_ns >= n->watchdog_at_ns)
+        n->watchdog_at_ns = now_ns + (tell(n, "WATCHDOG=1") || n->watchdog_ns < AGAIN_NS ? n->watchdog_ns : AGAIN_NS);
 }
 
 uint64_t notify_deadline(const struct notify *n)
 {
-    return n->watchdog_ns ? n->watchdog_at_ns : UINT64_MAX;
+    const uint64_t at = n->watchdog_ns ? n->watchdog_at_ns : UINT64_MAX;
+    return is_due(n) && n->due_at_ns < at ? n->due_at_ns : at;
 }

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import sys
 
 sys.dont_write_bytecode = True
@@ -54,6 +55,41 @@ def a_signal_to_reopen_without_a_configuration_is_a_reload_too():
         c.send_signal(signal.SIGHUP)
         wait_for("it says so", lambda: len(manager.states()) == 3 and manager.states()[2] == "READY=1")
         read_reload(manager.states()[1])
+        stop(c)
+
+
+def is_pending(pid, number):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return int(re.search(r"ShdPnd:\s*(\w+)", f.read())[1], 16) >> (number - 1) & 1
+
+
+def a_manager_that_is_too_busy_to_listen_is_told_later():
+    """Its queue is full of what others say."""
+    def fill(manager):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+            other.setblocking(False)
+            try:
+                while True:
+                    other.sendto(b"STATUS=of another", manager.address)
+            except BlockingIOError:
+                pass
+
+    with Place() as place:
+        manager = Manager(place)
+        fill(manager)
+        c = place.collector(env=manager.env())
+        place.load_done("--records", 10)
+        wait_for("it works", lambda: os.path.exists(place.file()) and line_count(place.file()) >= 10)
+        check(manager.states() == [], f"there was room: {manager.said}")
+        wait_for("it is ready", lambda: manager.states() == ["READY=1"])
+        wait_for("the status is told", lambda: any("10 records delivered" in s for s in manager.hear()))
+        fill(manager)
+        c.send_signal(signal.SIGHUP)
+        wait_for("the signal is taken", lambda: not is_pending(c.pid, signal.SIGHUP))
+        wait_for("it has reloaded", lambda: len(manager.states()) >= 3 and manager.states()[-1] == "READY=1")
+        check(len(manager.states()) == 3, f"{manager.states()}")
+        read_reload(manager.states()[1])
+        fill(manager)
         stop(c)
 
 
@@ -171,6 +207,7 @@ def no_system_call_is_one_that_the_unit_forbids():
 
 if __name__ == "__main__":
     sys.exit(run([it_tells_when_it_is_ready_reloads_and_stops, a_signal_to_reopen_without_a_configuration_is_a_reload_too,
+                  a_manager_that_is_too_busy_to_listen_is_told_later,
                   the_watchdog_is_fed_while_the_reactor_turns, the_status_names_the_sink_that_fails,
                   a_manager_that_is_gone_or_wrong, the_unit_is_valid_and_hardened_and_allows_io_uring,
                   no_system_call_is_one_that_the_unit_forbids]))
