@@ -294,7 +294,7 @@ int reload_run(struct daemon *d, uint64_t now_ns, struct err *e)
 
 uint64_t reload_deadline(const struct daemon *d)
 {
-    if (d->reload)
-        return d->reload->began_ns + SETTLE_TIME_NS;
+    if (d->reload) /* at rest it is the sinks that go which are waited for */
+        return d->reload->leave_ns ? d->reload->leave_ns : d->reload->began_ns + SETTLE_TIME_NS;
     return d->is_reload_due ? 0 : UINT64_MAX;
 }
