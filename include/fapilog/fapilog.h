@@ -203,8 +203,9 @@ FAPILOGI_API bool fapilog_enabled(const fapilog_t *log, uint32_t level);
 
 /* Writes a self-describing record. `message` is `len` bytes of UTF-8; `fields` as in reader.h: texts need no
  * NUL, and may hold any. `level` is 1..30. Does nothing when the level is below the threshold. 0; -EINVAL for a level,
- * type or count out of bounds, or NULL where there should be something; -ENOBUFS when the record was dropped (and
- * counted). The record names no file, line or function: a function does not know its caller's. Signal safe. */
+ * type or count out of bounds, NULL where there should be something, or names and stacks of more than 1 MiB less 4 KiB
+ * (texts are cut, these are not); -ENOBUFS when the record was dropped (and counted). The record names no file, line or
+ * function: a function does not know its caller's. Signal safe. */
 FAPILOGI_API int fapilog_log(const fapilog_t *log, uint32_t level, const char *message, size_t len,
                              const struct fapilog_field *fields, uint32_t count);
 

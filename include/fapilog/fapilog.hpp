@@ -202,7 +202,8 @@ struct message {
 class logger;
 
 /* What process and logger can do. Each call returns what fapilog_log() returns: 0, also below the threshold;
- * -ENOBUFS when the record was dropped, and counted; -EINVAL for a level that is none. */
+ * -ENOBUFS when the record was dropped, and counted; -EINVAL for a level that is none, and for names and stacks beyond
+ * 1 MiB. */
 template <typename Self> class calls {
 public:
     bool enabled(uint32_t level) const noexcept { return fapilogi_enabled(handle(), level); }

@@ -155,13 +155,18 @@ static bool finish_scratch(struct scratch *s, bool *ret_written)
         return fapilogi_sink(s);
     const size_t len = offsetof(struct scratch, payload) - offsetof(struct scratch, word0) + c->size;
     const uint8_t *data = (const uint8_t *)&s->word0;
+    const bool fits = c->size <= FAPILOG_RECORD_BYTES_MAX; /* else it could not be cut, and no reader would take it */
     if (c->target) {
-        *ret_written = fapilogi_chain(c->target, data, len, c, true);
+        *ret_written = fits && fapilogi_chain(c->target, data, len, c, true);
         if (!*ret_written)
             fapilogi_drop(c->target, len);
         return false;
     }
     *ret_written = false;
+    if (!fits) {
+        fapilogi_orphan(len);
+        return false;
+    }
     const bool jumbo = c->size > (UINT64_C(1) << process.geometry.cap_log2) / 4;
     struct shared_search search = {jumbo ? FAPILOGI_JUMBO_LANE : FAPILOGI_COMMON_LANES};
     for (struct writer *w; !*ret_written && (w = next_shared(c, &search, len));) {

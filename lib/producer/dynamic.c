@@ -23,6 +23,21 @@ struct body {
     size_t list_at, size; /* of the list of fields, and of all, in the arguments */
 };
 
+enum { EXTENSIONS_MAX = 4096 }; /* as readers have it */
+
+/* Whether fapilogi_cut() can make it fit: names and stacks stay as they are. */
+__attribute__((cold, noinline)) static bool can_fit(const struct body *b)
+{
+    size_t at = sizeof(struct fapilog_dynamic);
+    for (uint32_t i = 0; i < b->fields_count; i++) {
+        struct fapilog_field f = b->fields[i];
+        if (f.type != FAPILOG_TYPE_STACK)
+            f.len = 0;
+        at = fapilogi_list_end(at, &f);
+    }
+    return at <= FAPILOG_RECORD_BYTES_MAX - EXTENSIONS_MAX;
+}
+
 static inline bool measure(struct body *b)
 {
     size_t list;
@@ -30,7 +45,7 @@ static inline bool measure(struct body *b)
         return false;
     b->list_at = align_up(sizeof(struct fapilog_dynamic) + b->message_len, 8);
     b->size = b->list_at + list;
-    return true;
+    return likely(b->size <= FAPILOG_RECORD_BYTES_MAX - EXTENSIONS_MAX) || can_fit(b);
 }
 
 static inline void put(uint8_t *to, const struct body *b)

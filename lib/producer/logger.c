@@ -249,7 +249,8 @@ fapilog_t *fapilog_with(fapilog_t *log, const struct fapilog_field *fields, uint
     if (!log)
         return fapilogi_nothing();
     size_t size = 0;
-    const bool is_ok = fields && count <= FAPILOG_FIELDS_MAX && fapilogi_list_size(fields, count, &size);
+    const bool is_ok = fields && count <= FAPILOG_FIELDS_MAX && fapilogi_list_size(fields, count, &size) &&
+                       size <= GEOMETRY_REGISTRY_MAX;
     uint8_t *list = is_ok && size ? calloc(1, size) : NULL;
     if (!list)
         return log;

@@ -434,6 +434,43 @@ static void lengths_beyond_the_limit_read_no_further_than_it(void **state)
     assert_int_equal(n, 2);
 }
 
+/* Names and stacks are not cut: what holds too much of them is refused, and a text beside them is cut. */
+static void log_uncuttable(void *arg)
+{
+    enum { MANY = 17, STACK_MAX = FAPILOG_RECORD_BYTES_MAX - 8192 };
+    fapilog_t *log = fapilog_open("svc", NULL);
+    struct fapilog_field f[MANY];
+    (void)arg;
+    for (int i = 0; i < MANY; i++)
+        f[i] = (struct fapilog_field){.name = {text, UINT16_MAX}, .type = FAPILOG_TYPE_NULL};
+    if (fapilog_log(log, FAPILOG_LEVEL_INFO, "names", 5, f, MANY) != -EINVAL)
+        _exit(1);
+    f[0] = (struct fapilog_field){.type = FAPILOG_TYPE_STACK, .len = sizeof text / 8 * 8, .v.data = text};
+    if (fapilog_log(log, FAPILOG_LEVEL_INFO, "stack", 5, f, 1) != -EINVAL)
+        _exit(2);
+    f[0].len = STACK_MAX;
+    if (fapilog_log(log, FAPILOG_LEVEL_INFO, text, 65536, f, 1) != 0)
+        _exit(3);
+    fapilog_close(log);
+}
+
+static void note_fitting(void *arg, const struct walk_record *r)
+{
+    assert_int_equal(r->flags & FAPILOG_FLAG_TRUNCATED, FAPILOG_FLAG_TRUNCATED);
+    assert_int_equal(r->fields_count, 1);
+    assert_in_range(r->message_len, 1, 8192);
+    ++*(int *)arg;
+}
+
+static void what_cannot_be_cut_is_refused(void **state)
+{
+    int n = 0;
+    scenario_run(*state, log_uncuttable, NULL);
+    const struct walk_totals t = walk_one(*state, note_fitting, &n);
+    assert_int_equal(n, 1);
+    assert_int_equal(t.events, 1);
+}
+
 /* ---- registry ---------------------------------------------------------------------------------------- */
 
 #define REPEAT4(...) __VA_ARGS__ __VA_ARGS__ __VA_ARGS__ __VA_ARGS__
@@ -510,6 +547,7 @@ int main(void)
         TEST(large_dynamic_records_join_too),
         TEST(texts_beyond_the_limit_are_cut_at_a_character_and_marked),
         TEST(lengths_beyond_the_limit_read_no_further_than_it),
+        TEST(what_cannot_be_cut_is_refused),
         TEST(a_full_registry_refuses_and_counts_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

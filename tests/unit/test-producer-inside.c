@@ -446,6 +446,46 @@ static void the_bell_is_rung_by_errors_and_by_much_that_waits(void **state)
     scenario_run(*state, ring, NULL);
 }
 
+/* ---- what no reader would take ----------------------------------------------------------------------- */
+
+/* As it would be if there were no memory for cutting it: past the look at names that fapilog_log() has. */
+static void log_too_large(void *arg)
+{
+    enum { LEN = FAPILOG_RECORD_BYTES_MAX / 2 };
+    const struct fapilog_options o = {.size = sizeof o, .lanes = 1, .lane_bytes = *(uint64_t *)arg};
+    static uint64_t frames[LEN / 8];
+    struct fapilog_field f[3];
+    size_t list;
+    fapilog_t *log = fapilog_open("svc", &o);
+    for (int i = 0; i < 3; i++)
+        f[i] = (struct fapilog_field){.type = FAPILOG_TYPE_STACK, .len = LEN, .v.data = (const char *)frames};
+    if (!fapilogi_list_size(f, 3, &list))
+        _exit(1);
+    struct fapilogi_pending *p = fapilogi_begin_slow(
+        log, FAPILOG_WORD0(0, FAPILOG_KIND_DYNAMIC, FAPILOG_LEVEL_INFO, 0, 0), sizeof(struct fapilog_dynamic) + list);
+    if (!p)
+        _exit(2);
+    memcpy(p->args, &(struct fapilog_dynamic){.fields_count = 3}, sizeof(struct fapilog_dynamic));
+    fapilogi_list_fill((uint8_t *)p->args + sizeof(struct fapilog_dynamic), f, 3);
+    if (fapilogi_finish_slow(p))
+        _exit(3);
+    struct fapilog_counters c;
+    fapilog_get_counters(log, &c);
+    _exit(c.written == 0 && c.dropped + c.orphaned == 1 ? 0 : 4);
+}
+
+static void a_record_that_stays_too_large_is_counted_as_dropped(void **state)
+{
+    scenario_run(*state, log_too_large, &(uint64_t){0});
+    assert_int_equal(walk_one(*state).events, 0);
+}
+
+static void so_it_is_where_the_lane_could_hold_it(void **state)
+{
+    scenario_run(*state, log_too_large, &(uint64_t){16 << 20});
+    assert_int_equal(walk_one(*state).events, 0);
+}
+
 /* ---- limits of the machine ----------------------------------------------------------------------------- */
 
 static void fill_file_system(void *arg)
@@ -704,6 +744,8 @@ int main(void)
         TEST(a_signal_in_the_midst_of_an_opening_loses_nothing),
 #endif
         TEST(the_bell_is_rung_by_errors_and_by_much_that_waits),
+        TEST(a_record_that_stays_too_large_is_counted_as_dropped),
+        TEST(so_it_is_where_the_lane_could_hold_it),
         TEST(a_full_file_system_is_a_full_lane_and_no_signal),
         TEST(a_lane_without_memory_is_not_prepared),
         TEST(a_file_size_limit_is_no_signal_either),
