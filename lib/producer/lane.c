@@ -199,9 +199,11 @@ void fapilogi_detach_all(void)
         /* order: relaxed - the compiler must look again each time; nothing is read through it */
         for (int ms = 0; (load_rlx(&w->hot.busy) & 1) && ms < CLOSE_WAIT_MS; ms++)
             (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-        close_lane(w);
         w->is_plain = false;
         forbid_opening(w);
+        w->hot.limit[0] = w->hot.limit[1] = 0;
+        FAPILOGI_BARRIER(); /* a signal handler of this thread writes nothing into it any more */
+        close_lane(w);
         store_rlx(&w->attached, false); /* order: relaxed - a hint for the counters */
         store_rlx(&w->lane, NULL); /* order: relaxed - as in bind_lane() */
         memset(&w->hot, 0, sizeof w->hot);

@@ -175,6 +175,9 @@ static void close_segment(void)
     struct area *a = process.area;
     const bool had_segment = process.mode == MODE_RING && a->generation != 0;
     uint8_t *base = a->base;
+    /* order: relaxed - no other thread may be inside a log call now; a signal handler of this one, which would attach
+     * to what is about to go, sees it */
+    store_rlx(&process.mode, MODE_CLOSED);
     if (had_segment) {
         fapilogi_detach_all();
         /* order: release - a label for people, after the last tail; that we are gone, the lock says */
@@ -182,8 +185,6 @@ static void close_segment(void)
         fapilogi_bell();
     }
     (void)fapilogi_placeholder(FAPILOG_LEVEL_OFF, NULL);
-    /* order: relaxed - no thread may be inside a log call now */
-    store_rlx(&process.mode, MODE_CLOSED);
     if (had_segment) {
         memset(a->lane_events, 0, process.geometry.lane_count * sizeof a->lane_events[0]);
         a->base = NULL;
