@@ -43,8 +43,7 @@ static struct context *enter(int *ret_error)
             return NULL;
         }
         context = c;
-        if (!self_writer())
-            fapilogi_thread_exit_arm(&fapilogi_none); /* frees it, even if the thread never logs */
+        fapilogi_thread_exit_arm(); /* frees it, even if the thread never logs */
     }
     if (context->busy) {
         *ret_error = -EBUSY;

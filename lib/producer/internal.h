@@ -192,7 +192,8 @@ struct settings;
 /* process.c - opening, closing */
 void fapilogi_lock(void);
 void fapilogi_unlock(void);
-void fapilogi_thread_exit_arm(struct writer *w);
+/* The calling thread has something to give back when it ends. */
+void fapilogi_thread_exit_arm(void);
 
 void fapilogi_take_settings(const struct settings *s);
 
@@ -238,7 +239,7 @@ fapilog_t *fapilogi_nothing(void);
 
 /* lane.c - claiming */
 struct writer *fapilogi_attach(void);
-void fapilogi_detach(struct writer *w);
+void fapilogi_detach(void);
 void fapilogi_detach_all(void);
 void fapilogi_shared_init(void);
 enum {

@@ -153,7 +153,7 @@ struct writer *fapilogi_attach(void)
         w->hot.busy = w->idle;
         w->is_plain = w->idle == 0;
         store_rlx(&w->attached, true); /* order: relaxed - a hint for the counters */
-        fapilogi_thread_exit_arm(w);
+        fapilogi_thread_exit_arm();
         fapilogi_self = &w->hot;
     }
     FAPILOGI_BARRIER();
@@ -170,11 +170,10 @@ static void close_lane(struct writer *w)
     store_rel(&w->lane->state, w->generation << 8 | FAPILOG_LANE_CLOSING);
 }
 
-/* The calling thread ends. */
-void fapilogi_detach(struct writer *w)
+/* The calling thread, which has a writer, ends. */
+void fapilogi_detach(void)
 {
-    if (fapilogi_self != &w->hot || w == &fapilogi_none)
-        return; /* left over from before a fork; a thread that only bound a context */
+    struct writer *w = self_writer();
     fapilogi_self = &fapilogi_none.hot;
     if (process.area->generation == 0)
         return; /* a forked child that has not logged: nothing of w is left */

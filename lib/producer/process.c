@@ -21,7 +21,7 @@ __thread struct fapilogi_lane *fapilogi_self = &fapilogi_none.hot;
 static pthread_key_t exit_key;
 static bool exit_key_made;
 
-/* Held for opening, closing, loggers and modules; never by a log call. */
+/* Held for opening, closing, loggers, modules and the end of a thread; never by a log call. */
 void fapilogi_lock(void)
 {
     const uint32_t pid = (uint32_t)getpid();
@@ -45,16 +45,22 @@ void fapilogi_unlock(void)
     cancel_restore(cancel);
 }
 
+/* The lock, since another thread may be closing: it would take the lane's memory away. */
 static void thread_exit(void *arg)
 {
-    fapilogi_detach(arg);
+    (void)arg;
+    if (self_writer()) {
+        fapilogi_lock();
+        fapilogi_detach();
+        fapilogi_unlock();
+    }
     fapilogi_context_thread_exit();
 }
 
-void fapilogi_thread_exit_arm(struct writer *w)
+void fapilogi_thread_exit_arm(void)
 {
     if (load_rlx(&exit_key_made)) /* order: relaxed - goes once, when no thread may be inside a log call */
-        (void)pthread_setspecific(exit_key, w);
+        (void)pthread_setspecific(exit_key, &fapilogi_none);
 }
 
 /* The key is made as early as can be: the first 32 keys of a process need no memory when a thread uses

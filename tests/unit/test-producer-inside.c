@@ -28,18 +28,6 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-void __real_fapilogi_bell(void);
-void __wrap_fapilogi_bell(void);
-
-static int signal_at_bell;
-
-void __wrap_fapilogi_bell(void)
-{
-    if (signal_at_bell)
-        (void)raise(signal_at_bell);
-    __real_fapilogi_bell();
-}
-
 static struct walk_totals walk_one(struct scenario *s)
 {
     struct walk_totals t;
@@ -740,52 +728,6 @@ static void handlers_bind_contexts_while_the_thread_does(void **state)
     (void)walk_one(*state);
 }
 
-/* ---- closing ------------------------------------------------------------------------------------------- */
-
-static void *close_and_open_again(void *arg)
-{
-    (void)arg;
-    FAPILOG_INFO(handler_log, "in the first segment");
-    signal_at_bell = SIGUSR1;
-    fapilog_close(handler_log);
-    signal_at_bell = 0;
-    handler_log = fapilog_open("svc", NULL);
-    FAPILOG_INFO(handler_log, "in the second segment");
-    return NULL;
-}
-
-static void close_under_a_signal(void *arg)
-{
-    struct sigaction sa = {.sa_handler = handler};
-    pthread_t t;
-    (void)arg;
-    handler_log = fapilog_open("svc", NULL);
-    if (sigaction(SIGUSR1, &sa, NULL) != 0 || pthread_create(&t, NULL, close_and_open_again, NULL) != 0 ||
-        pthread_join(t, NULL) != 0)
-        _exit(1);
-}
-
-static void note_lane(void *arg, const struct walk_record *r)
-{
-    *(uint32_t *)arg = r->lane;
-}
-
-static void a_handler_that_logs_during_a_close_keeps_no_lane(void **state)
-{
-    struct scenario *s = *state;
-    uint32_t lane = 0;
-    scenario_run(s, close_under_a_signal, NULL);
-    assert_int_equal(s->segs, 2);
-    for (unsigned i = 0; i < 2; i++) {
-        struct walk_totals t;
-        if (!walk_run(&s->seg[i], note_lane, &lane, &t))
-            fail_msg("%s", s->seg[i].error);
-        assert_int_equal(t.events, 1);
-        assert_in_range(lane, FAPILOG_SHARED_LANES, s->seg[i].sb->lane_count - 1);
-        assert_int_equal(FAPILOG_LANE_STATE(s->seg[i].lanes[lane].state), FAPILOG_LANE_CLOSING);
-    }
-}
-
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scenario_setup, scenario_teardown)
@@ -812,7 +754,6 @@ int main(void)
         TEST(a_segment_whose_place_is_taken_lies_elsewhere),
         TEST(loggers_beyond_the_level_words_share_their_parents),
         TEST(handlers_bind_contexts_while_the_thread_does),
-        TEST(a_handler_that_logs_during_a_close_keeps_no_lane),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

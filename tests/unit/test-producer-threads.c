@@ -200,6 +200,47 @@ static void ten_thousand_short_threads_are_all_accounted_for(void **state)
     assert_true(t.events > 5000);
 }
 
+enum { ROUNDS = WALK_SEGMENTS_MAX, ENDING_THREADS = 4 };
+
+static uint32_t logged;
+
+static void *log_and_tell(void *arg)
+{
+    FAPILOG_INFO(the_log, "the last call");
+    /* order: release, pairs with the acquire in end_beside_closes() - the call is over */
+    __atomic_fetch_add(&logged, 1, __ATOMIC_RELEASE);
+    return arg;
+}
+
+/* Threads whose calls are over, and whose ends are not. */
+static void end_beside_closes(void *arg)
+{
+    pthread_attr_t attr;
+    pthread_t t;
+    (void)arg;
+    if (pthread_attr_init(&attr) != 0 || pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED) != 0)
+        _exit(1);
+    for (uint32_t round = 1; round <= ROUNDS; round++) {
+        (void)open_with(8, 16384);
+        for (int i = 0; i < ENDING_THREADS; i++)
+            if (pthread_create(&t, &attr, log_and_tell, NULL) != 0)
+                _exit(9);
+        /* order: acquire, pairs with the release in log_and_tell() - the call is over */
+        while (__atomic_load_n(&logged, __ATOMIC_ACQUIRE) != round * ENDING_THREADS)
+            sched_yield();
+        fapilog_close(the_log);
+    }
+}
+
+static void threads_that_end_beside_a_close_do_no_harm(void **state)
+{
+    struct scenario *s = *state;
+    scenario_run(s, end_beside_closes, NULL);
+    assert_int_equal(s->segs, ROUNDS);
+    for (unsigned i = 0; i < s->segs; i++)
+        (void)check_books(&s->seg[i], ENDING_THREADS, NULL, NULL);
+}
+
 /* ---- signal handlers --------------------------------------------------------------------------------- */
 
 static volatile uint64_t handled;
@@ -510,6 +551,7 @@ int main(void)
         TEST(an_undrained_lane_is_left_alone),
         TEST(threads_beyond_the_lanes_share_and_bring_their_context),
         TEST(ten_thousand_short_threads_are_all_accounted_for),
+        TEST(threads_that_end_beside_a_close_do_no_harm),
         TEST(a_storm_of_signals_loses_nothing_uncounted),
         TEST(a_forked_child_has_a_segment_of_its_own_with_the_same_ids),
         TEST(a_raw_clone_is_noticed_too),

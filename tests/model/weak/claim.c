@@ -21,7 +21,7 @@
 #endif
 #include "tests/model/weak/producer.h"
 
-void fapilogi_thread_exit_arm(struct writer *w) { (void)w; }
+void fapilogi_thread_exit_arm(void) { }
 
 #ifdef LANE_WEAK_STORES
 #define WEAK_STORES
