@@ -1,6 +1,8 @@
 /* A thread that must not be delayed. */
 #include "lib/producer/internal.h"
 
+#include "lib/base/atomics.h"
+
 #include <errno.h>
 #include <sys/mman.h>
 
@@ -11,6 +13,8 @@ int fapilog_prepare(fapilog_t *log)
     if (!fapilogi_ready() || process.mode != MODE_RING)
         return -ENOTCONN;
     struct writer *w = self_writer();
+    if (w && !w->lane)
+        store_rlx(&w->attached, false); /* order: relaxed - a hint for the counters; there may be a lane by now */
     if (!w || !w->attached)
         w = fapilogi_attach();
     if (!w || !w->lane)

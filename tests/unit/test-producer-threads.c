@@ -1,6 +1,7 @@
 /* Threads, signal handlers and forked children: who writes where, and that nothing is lost uncounted. */
 #include <fapilog/fapilog.h>
 
+#include "lib/base/atomics.h"
 #include "lib/base/clock.h"
 #include "tests/common/scenario.h"
 
@@ -13,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -543,6 +545,49 @@ static void a_prepared_thread_has_a_real_time_lane(void **state)
     assert_int_equal(s->seg[0].lanes[FAPILOG_SHARED_LANES].flags, FAPILOG_LANE_REALTIME);
 }
 
+static uint32_t stage;
+
+static void *take_the_lane(void *arg)
+{
+    FAPILOG_INFO(the_log, "mine");
+    store_rel(&stage, 1);         /* order: release, pairs with the acquire in prepare_late() */
+    while (load_acq(&stage) == 1) /* order: acquire, pairs with the release in prepare_late() */
+        sched_yield();
+    return arg;
+}
+
+/* Finds no lane at first, and one later. */
+static void prepare_late(void *arg)
+{
+    pthread_t t;
+    struct walk w[1];
+    (void)arg;
+    (void)open_with(1, 16384);
+    if (walk_open_all(w, 1, getenv("FAPILOG_RING_DIR")) != 1 || pthread_create(&t, NULL, take_the_lane, NULL) != 0)
+        _exit(9);
+    while (load_acq(&stage) == 0) /* order: acquire, pairs with the release in take_the_lane() */
+        sched_yield();
+    FAPILOG_INFO(the_log, "shared");
+    if (fapilog_prepare(the_log) != -EAGAIN)
+        _exit(1);
+    store_rel(&stage, 2); /* order: release, pairs with the acquire in take_the_lane() */
+    if (pthread_join(t, NULL) != 0)
+        _exit(2);
+    walk_consume(w);
+    const int r = fapilog_prepare(the_log);
+    if (r != 0 && r != -ENOMEM && r != -EPERM) /* what may not be locked has been prepared else */
+        _exit(3);
+    FAPILOG_INFO(the_log, "own");
+}
+
+static void a_thread_that_found_no_lane_can_be_prepared_later(void **state)
+{
+    struct scenario *s = *state;
+    scenario_run(s, prepare_late, NULL);
+    (void)check_books(&s->seg[0], 3, NULL, NULL);
+    assert_int_equal(s->seg[0].lanes[FAPILOG_SHARED_LANES].flags, FAPILOG_LANE_REALTIME);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -560,6 +605,7 @@ int main(void)
         TEST(a_child_may_close_and_open_without_the_parent_noticing),
         TEST(contexts_are_freed_with_their_threads),
         TEST(a_prepared_thread_has_a_real_time_lane),
+        TEST(a_thread_that_found_no_lane_can_be_prepared_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
