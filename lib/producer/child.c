@@ -19,11 +19,11 @@ static void *anonymous(size_t size)
 /* Loggers keep their level words and call sites their ids: the addresses stay, the memory changes. */
 int fapilogi_placeholder(uint32_t level, struct err *e)
 {
-    const size_t size = process.geometry.registry_size;
+    const size_t size = process.geometry.registry_size, ctl_size = process.geometry.ctl_size;
     /* order: relaxed - entries that are not complete stay empty */
     const uint64_t used = load_rlx(&process.registry_used);
     uint8_t *registry = anonymous(size);
-    struct fapilog_ctl *ctl = anonymous(sizeof *ctl);
+    struct fapilog_ctl *ctl = anonymous(ctl_size);
     if (registry == MAP_FAILED || ctl == MAP_FAILED)
         return err_sys(e, -ENOMEM, "private memory");
     memcpy(registry, process.registry, used < size ? used : size);
@@ -32,7 +32,7 @@ int fapilogi_placeholder(uint32_t level, struct err *e)
         ctl->level[i] = level;
     const int flags = MREMAP_MAYMOVE | MREMAP_FIXED;
     if (mremap(registry, size, size, flags, process.registry) == MAP_FAILED ||
-        mremap(ctl, sizeof *ctl, sizeof *ctl, flags, process.ctl) == MAP_FAILED)
+        mremap(ctl, ctl_size, ctl_size, flags, process.ctl) == MAP_FAILED)
         return err_sys(e, -errno, "private memory: move");
     return 0;
 }

@@ -117,6 +117,29 @@ static void each_opening_has_a_segment_and_ids_stay_valid(void **state)
     }
 }
 
+/* A mapping of it would hold its memory as long as the process lives. */
+static void close_and_look(void *arg)
+{
+    char line[1024];
+    fapilog_t *log = fapilog_open("svc", NULL);
+    log_here(log, 1);
+    fapilog_close(log);
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (maps && fgets(line, sizeof line, maps)) {
+        if (strstr(line, arg)) {
+            (void)fprintf(stderr, "%s", line);
+            _exit(1);
+        }
+    }
+    _exit(maps ? 0 : 2);
+}
+
+static void a_closed_segment_is_mapped_nowhere(void **state)
+{
+    struct scenario *s = *state;
+    scenario_run(s, close_and_look, s->dir);
+}
+
 static void open_and_wait(void *arg)
 {
     fapilog_t *log = fapilog_open(NULL, NULL);
@@ -794,6 +817,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(each_opening_has_a_segment_and_ids_stay_valid),
+        TEST(a_closed_segment_is_mapped_nowhere),
         TEST(the_lock_tells_the_living_from_the_dead),
         TEST(a_child_does_not_keep_its_parents_segment_alive),
         TEST(thresholds_follow_environment_rules_and_shared_memory),
