@@ -15,6 +15,7 @@
 enum {
     SHARED_SPINS = 200,       /* about 10 us: a holder only copies a record */
     SHARED_SPINS_JUMBO = 4000, /* about 200 us: up to 1 MiB */
+    SHARED_WAIT_NS = 1000000,
     CLOSE_WAIT_MS = 100,
 };
 
@@ -249,8 +250,8 @@ struct writer *fapilogi_shared_lock(const struct call *c, uint32_t lanes)
 {
     const uint32_t from = (uint32_t)syscall(SYS_gettid);
     const bool may_wait = process.on_full == FAPILOG_MODE_BLOCK && !c->nested;
-    const int spins = lanes == FAPILOGI_JUMBO_LANE ? SHARED_SPINS_JUMBO : SHARED_SPINS;
-    do {
+    int spins = lanes == FAPILOGI_JUMBO_LANE ? SHARED_SPINS_JUMBO : SHARED_SPINS;
+    for (;;) {
         for (int i = 0; i < spins; i++) {
             struct writer *w = try_lock(lanes, from);
             if (w)
@@ -258,8 +259,13 @@ struct writer *fapilogi_shared_lock(const struct call *c, uint32_t lanes)
             cpu_relax();
         }
         (void)sched_yield();
-    } while (may_wait && fapilogi_collector_alive(clock_mono_ns()));
-    return NULL;
+        if (!may_wait || !fapilogi_collector_alive(clock_mono_ns()))
+            return NULL;
+        /* The holders wait too, for the collector. Nobody wakes us: then unlocking costs no look at who waits. */
+        if (spins == 1)
+            fapilogi_futex_wait(&process.area->shared[__builtin_ctz(lanes)].lock, 1, SHARED_WAIT_NS);
+        spins = 1;
+    }
 }
 
 void fapilogi_shared_unlock(struct writer *w)

@@ -19,6 +19,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -588,6 +589,62 @@ static void a_thread_that_found_no_lane_can_be_prepared_later(void **state)
     assert_int_equal(s->seg[0].lanes[FAPILOG_SHARED_LANES].flags, FAPILOG_LANE_REALTIME);
 }
 
+/* ---- many that wait --------------------------------------------------------------------------------------- */
+
+static void *log_for_ever(void *arg)
+{
+    for (;;)
+        FAPILOG_INFO(the_log, "filler", FL("n", (int)(intptr_t)arg));
+    return NULL;
+}
+
+/* Lane 0 is for large records. */
+static bool all_wait(const struct walk *w)
+{
+    for (uint32_t i = 1; i <= FAPILOG_SHARED_LANES; i++)
+        if (!load_rlx(&w->lanes[i].waiting)) /* order: relaxed - it stays: nobody reads */
+            return false;
+    return true;
+}
+
+static uint64_t cpu_us(void)
+{
+    struct rusage r;
+    if (getrusage(RUSAGE_SELF, &r) < 0)
+        _exit(3);
+    return (uint64_t)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1000000 +
+           (uint64_t)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
+}
+
+static void stand_still(void *arg)
+{
+    const struct fapilog_options o = {
+        .size = sizeof o, .lane_bytes = 16384, .lanes = 1, .on_full = FAPILOG_ON_FULL_BLOCK};
+    struct walk w[1];
+    pthread_t t;
+    (void)arg;
+    the_log = fapilog_open("svc", &o);
+    if (walk_open_all(w, 1, getenv("FAPILOG_RING_DIR")) != 1)
+        _exit(1);
+    walk_beat(w);
+    for (intptr_t i = 0; i < 8; i++)
+        if (pthread_create(&t, NULL, log_for_ever, (void *)i) != 0)
+            _exit(9);
+    if (!SCENARIO_UNTIL((walk_beat(w), all_wait(w))))
+        _exit(2);
+    const uint64_t before = cpu_us(), until = clock_mono_ns() + NS_PER_S;
+    for (; clock_mono_ns() < until; walk_beat(w))
+        (void)poll(NULL, 0, 20);
+    shared->calls = cpu_us() - before;
+    _exit(all_wait(w) ? 0 : 4);
+}
+
+static void threads_that_wait_for_a_shared_lane_sleep(void **state)
+{
+    scenario_run(*state, stand_still, NULL);
+    assert_in_range(shared->calls, 0, 300000);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -606,6 +663,7 @@ int main(void)
         TEST(contexts_are_freed_with_their_threads),
         TEST(a_prepared_thread_has_a_real_time_lane),
         TEST(a_thread_that_found_no_lane_can_be_prepared_later),
+        TEST(threads_that_wait_for_a_shared_lane_sleep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
