@@ -63,11 +63,18 @@ void fapilogi_thread_exit_arm(void)
         (void)pthread_setspecific(exit_key, &fapilogi_none);
 }
 
+/* In a child: the writer that the thread had is handed out anew there, perhaps to one that logs before it does. */
+static void after_fork(void)
+{
+    fapilogi_self = &fapilogi_none.hot;
+}
+
 /* The key is made as early as can be: the first 32 keys of a process need no memory when a thread uses
  * them, which may be in a signal handler. */
-__attribute__((constructor)) static void make_exit_key(void)
+__attribute__((constructor)) static void at_start(void)
 {
     exit_key_made = pthread_key_create(&exit_key, thread_exit) == 0;
+    (void)pthread_atfork(NULL, NULL, after_fork);
 }
 
 void fapilogi_take_settings(const struct settings *s)

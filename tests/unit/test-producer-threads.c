@@ -56,6 +56,7 @@ static struct walk_totals check_books(struct walk *w, uint64_t calls, walk_func 
 }
 
 static fapilog_t *the_log;
+static uint32_t stage; /* of what two threads do in turns */
 
 static fapilog_t *open_with(uint32_t lanes, uint64_t lane_bytes)
 {
@@ -499,6 +500,53 @@ static void contexts_are_freed_with_their_threads(void **state)
     assert_in_range(shared->calls, 0, 500); /* kB; a thousand contexts are 4000 */
 }
 
+static void *log_and_stay(void *arg)
+{
+    FAPILOG_INFO(the_log, "of the thread");
+    store_rel(&stage, 1);         /* order: release, pairs with the acquire in thread_logs_first() */
+    while (load_acq(&stage) == 1) /* order: acquire, pairs with the release in thread_logs_first() */
+        sched_yield();
+    return arg;
+}
+
+/* The thread that forked comes to its child's segment when another one has taken what was its own in the parent. */
+static void thread_logs_first(void *arg)
+{
+    pthread_t t;
+    (void)arg;
+    FAPILOG_INFO(open_with(4, 16384), "parent");
+    const pid_t pid = fork();
+    if (pid == 0) {
+        if (pthread_create(&t, NULL, log_and_stay, NULL) != 0)
+            _exit(7);
+        while (load_acq(&stage) == 0) /* order: acquire, pairs with the release in log_and_stay() */
+            sched_yield();
+        FAPILOG_WARNING(the_log, "of the thread that forked");
+        store_rel(&stage, 2); /* order: release, pairs with the acquire in log_and_stay() */
+        _exit(pthread_join(t, NULL));
+    }
+    wait_for(pid);
+}
+
+static void note_lanes(void *arg, const struct walk_record *r)
+{
+    ((uint32_t *)arg)[r->level == FAPILOG_LEVEL_WARNING] = r->lane;
+}
+
+static void a_thread_of_a_child_may_be_the_first_to_log(void **state)
+{
+    struct scenario *s = *state;
+    scenario_run(s, thread_logs_first, NULL);
+    assert_int_equal(s->segs, 2);
+    for (unsigned i = 0; i < 2; i++) {
+        uint32_t lanes[2] = {0};
+        if (!s->seg[i].sb->parent_pid)
+            continue;
+        (void)check_books(&s->seg[i], 2, note_lanes, lanes);
+        assert_true(lanes[0] != lanes[1]);
+    }
+}
+
 static void close_in_child(void *arg)
 {
     fapilog_t *log = fapilog_open("svc", NULL);
@@ -545,8 +593,6 @@ static void a_prepared_thread_has_a_real_time_lane(void **state)
     (void)check_books(&s->seg[0], 100, NULL, NULL);
     assert_int_equal(s->seg[0].lanes[FAPILOG_SHARED_LANES].flags, FAPILOG_LANE_REALTIME);
 }
-
-static uint32_t stage;
 
 static void *take_the_lane(void *arg)
 {
@@ -660,6 +706,7 @@ int main(void)
         TEST(a_child_that_logs_nothing_makes_nothing),
         TEST(forks_amid_logging_threads_leave_every_segment_whole),
         TEST(a_child_may_close_and_open_without_the_parent_noticing),
+        TEST(a_thread_of_a_child_may_be_the_first_to_log),
         TEST(contexts_are_freed_with_their_threads),
         TEST(a_prepared_thread_has_a_real_time_lane),
         TEST(a_thread_that_found_no_lane_can_be_prepared_later),
