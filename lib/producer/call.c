@@ -114,7 +114,7 @@ static struct fapilogi_pending *begin_in_place(struct writer *w, const struct ca
     mine->target = w;
     mine->mapped = 0;
     mine->size = HEADER + extensions_size(x) + align_up(c->args_size, 8);
-    if (!fapilogi_reserve(w, mine->size, urgent(c), !c->nested))
+    if (!fapilogi_reserve(w, mine->size, urgent(c), !c->may_not_wait))
         return NULL;
     mine->cycles = clock_now(process.clock_kind);
     const struct fapilog_record_header head = {mine->word0 | mine->size / 8 | extensions_flags(x), mine->cycles};
@@ -170,7 +170,7 @@ static bool finish_scratch(struct scratch *s, bool *ret_written)
     const bool jumbo = c->size > (UINT64_C(1) << process.geometry.cap_log2) / 4;
     struct shared_search search = {jumbo ? FAPILOGI_JUMBO_LANE : FAPILOGI_COMMON_LANES};
     for (struct writer *w; !*ret_written && (w = next_shared(c, &search, len));) {
-        *ret_written = fapilogi_chain(w, data, len, c, !c->nested);
+        *ret_written = fapilogi_chain(w, data, len, c, !c->may_not_wait);
         if (!*ret_written)
             found_full(w, &search, len);
         fapilogi_shared_unlock(w);
@@ -242,6 +242,7 @@ struct fapilogi_pending *fapilogi_begin_slow(const struct fapilogi_logger *log, 
         c.nested = !w; /* it may be that we are: then do not wait for ourselves */
     }
     c.self = w;
+    c.may_not_wait = c.nested || self_realtime();
     if (w && !c.nested) {
         w->hot.busy |= 1;
         FAPILOGI_BARRIER(); /* a signal handler from here on leaves the lane alone */

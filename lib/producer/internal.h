@@ -59,7 +59,8 @@ struct call {
     size_t size;           /* of the record with its header; in scratch memory, of the payload */
     size_t args_size;
     size_t mapped;         /* bytes of scratch memory, 0: none */
-    bool nested;           /* by a signal handler inside a log call: must not wait */
+    bool nested;           /* by a signal handler inside a log call */
+    bool may_not_wait;     /* nested, or of a prepared thread, in whichever lane */
 };
 
 /* Scratch memory: the logical record as the fragments will carry it. */
@@ -154,6 +155,13 @@ static inline struct writer *self_writer(void)
 {
     struct writer *w = (struct writer *)fapilogi_self;
     return w == &fapilogi_none ? NULL : w;
+}
+
+/* The calling thread is prepared: it wakes nobody, and waits for nobody. */
+static inline bool self_realtime(void)
+{
+    const struct writer *w = self_writer();
+    return w && w->realtime;
 }
 
 /* The first ones come last, near to what else a call looks at: see memory.c. */

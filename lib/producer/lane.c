@@ -249,7 +249,7 @@ static struct writer *try_lock(uint32_t lanes, uint32_t from)
 struct writer *fapilogi_shared_lock(const struct call *c, uint32_t lanes)
 {
     const uint32_t from = (uint32_t)syscall(SYS_gettid);
-    const bool may_wait = process.on_full == FAPILOG_MODE_BLOCK && !c->nested;
+    const bool may_wait = process.on_full == FAPILOG_MODE_BLOCK && !c->may_not_wait;
     int spins = lanes == FAPILOGI_JUMBO_LANE ? SHARED_SPINS_JUMBO : SHARED_SPINS;
     for (;;) {
         for (int i = 0; i < spins; i++) {

@@ -127,7 +127,7 @@ bool fapilogi_may_open(struct writer *w, uint64_t end)
 
 static void ring_if_much_waits(const struct writer *w, uint64_t head)
 {
-    if (!w->realtime && w->hot.tail - head >= much(w))
+    if (w->hot.tail - head >= much(w) && !self_realtime())
         fapilogi_bell();
 }
 

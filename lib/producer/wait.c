@@ -47,8 +47,7 @@ void fapilogi_bell(void)
 
 void fapilogi_urgent(void)
 {
-    const struct writer *w = self_writer();
-    if (process.mode == MODE_RING && !(w && w->realtime))
+    if (process.mode == MODE_RING && !self_realtime())
         fapilogi_bell();
 }
 

@@ -446,6 +446,35 @@ static void the_bell_is_rung_by_errors_and_by_much_that_waits(void **state)
     scenario_run(*state, ring, NULL);
 }
 
+/* Records above a quarter of the lane go to one that real-time threads share with others. */
+static void fill_as_real_time(void *arg)
+{
+    const struct fapilog_options o = {
+        .size = sizeof o, .lane_bytes = 16384, .lanes = 1, .on_full = FAPILOG_ON_FULL_BLOCK};
+    static char large[8000];
+    struct fapilog_counters c = {0};
+    (void)arg;
+    fapilog_t *log = fapilog_open("svc", &o);
+    struct walk *w = own_segment();
+    (void)fapilog_prepare(log);
+    w->ctl->bell = FAPILOG_BELL_SLEEPING;
+    walk_beat(w);
+    for (int i = 0; i < 100000 && c.dropped == 0; i++) {
+        FAPILOG_INFO(log, "large", FL_STRN("text", large, sizeof large));
+        fapilog_get_counters(log, &c);
+    }
+    if (c.written == 0 || c.dropped == 0)
+        _exit(1);
+    if (w->ctl->bell != FAPILOG_BELL_SLEEPING)
+        _exit(2);
+    _exit(c.blocked ? 3 : 0);
+}
+
+static void a_real_time_thread_neither_waits_nor_rings_with_large_records(void **state)
+{
+    scenario_run(*state, fill_as_real_time, NULL);
+}
+
 /* ---- what no reader would take ----------------------------------------------------------------------- */
 
 /* As it would be if there were no memory for cutting it: past the look at names that fapilog_log() has. */
@@ -744,6 +773,7 @@ int main(void)
         TEST(a_signal_in_the_midst_of_an_opening_loses_nothing),
 #endif
         TEST(the_bell_is_rung_by_errors_and_by_much_that_waits),
+        TEST(a_real_time_thread_neither_waits_nor_rings_with_large_records),
         TEST(a_record_that_stays_too_large_is_counted_as_dropped),
         TEST(so_it_is_where_the_lane_could_hold_it),
         TEST(a_full_file_system_is_a_full_lane_and_no_signal),
