@@ -1,6 +1,7 @@
 /* Threads that end and segments that are closed, with a signal or another thread in between. */
 #include "lib/producer/internal.h"
 
+#include "lib/base/atomics.h"
 #include "tests/common/scenario.h"
 
 #include <setjmp.h>
@@ -100,13 +101,20 @@ static void a_handler_that_logs_during_a_close_keeps_no_lane(void **state)
 
 /* ---- the end of a thread ------------------------------------------------------------------------------- */
 
-static const struct fapilog_lane *volatile ended_lane;
+static struct fapilog_lane *ended_lane;
+
+static uint32_t state_of_ended(void)
+{
+    /* order: acquire, pairs with the release of who ended - the lane has been named */
+    const struct fapilog_lane *lane = load_acq(&ended_lane);
+    return lane ? FAPILOG_LANE_STATE(load_acq(&lane->state)) : FAPILOG_LANE_FREE; /* order: L2 acquire, pairs with L1 */
+}
 
 static void *log_and_end(void *arg)
 {
     (void)arg;
     FAPILOG_INFO(handler_log, "before the end");
-    ended_lane = self_writer()->lane;
+    store_rel(&ended_lane, self_writer()->lane); /* order: release, pairs with the acquire in state_of_ended() */
     return NULL;
 }
 
@@ -124,10 +132,10 @@ static void end_while_locked(void *arg)
     until.tv_sec++;
     if (pthread_timedjoin_np(t, NULL, &until) != ETIMEDOUT)
         _exit(2);
-    if (!ended_lane || FAPILOG_LANE_STATE(ended_lane->state) != FAPILOG_LANE_ACTIVE)
+    if (state_of_ended() != FAPILOG_LANE_ACTIVE)
         _exit(3);
     fapilogi_unlock();
-    if (pthread_join(t, NULL) != 0 || FAPILOG_LANE_STATE(ended_lane->state) != FAPILOG_LANE_CLOSING)
+    if (pthread_join(t, NULL) != 0 || state_of_ended() != FAPILOG_LANE_CLOSING)
         _exit(4);
 }
 
@@ -143,7 +151,7 @@ static void *bind_under_a_signal(void *arg)
     FAPILOG_SCOPE(FL("n", 1));
     if (signal_at_arm || !self_writer())
         _exit(2);
-    ended_lane = self_writer()->lane;
+    store_rel(&ended_lane, self_writer()->lane); /* order: release, pairs with the acquire in state_of_ended() */
     return NULL;
 }
 
@@ -156,7 +164,7 @@ static void log_first_in_a_handler(void *arg)
     if (sigaction(SIGUSR1, &sa, NULL) != 0 || pthread_create(&t, NULL, bind_under_a_signal, NULL) != 0 ||
         pthread_join(t, NULL) != 0)
         _exit(1);
-    if (!ended_lane || FAPILOG_LANE_STATE(ended_lane->state) != FAPILOG_LANE_CLOSING)
+    if (state_of_ended() != FAPILOG_LANE_CLOSING)
         _exit(3);
 }
 
