@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define AGAIN_NS NS_PER_S
+#define BUSY_NS (10 * NS_PER_MS)
 
 static bool is_over(const struct remote *r, uint64_t records, uint64_t bytes)
 {
@@ -271,10 +272,12 @@ static void spill_start(struct remote *r)
     if (!r->spilled_count)
         return;
     result = spool_write(r->spool);
-    if (result == -EBUSY)
-        spilling_end(r); /* files are on their way to the disk: soon there are fewer */
-    else if (result < 0)
+    if (result == -EBUSY) { /* files are on their way to the disk: soon there are fewer */
+        spilling_end(r);
+        r->spill_again_ns = r->now_ns + BUSY_NS;
+    } else if (result < 0) {
         on_failure(r, result);
+    }
 }
 
 void spill_run(struct remote *r)

@@ -1,0 +1,71 @@
+/* A sink beside a disk that takes its time: this test holds each fdatasync until it is told to let it end. */
+#include "tests/unit/remote-fixture.h"
+
+#include "collector/delivery/spool/seglog.h"
+
+static struct io_req *held[SEGLOG_SYNCS];
+static unsigned held_count;
+
+void __real_io_submit(struct io *to, struct io_req *req);
+void __wrap_io_submit(struct io *to, struct io_req *req);
+
+void __wrap_io_submit(struct io *to, struct io_req *req)
+{
+    if (req->op != IO_FDATASYNC) {
+        __real_io_submit(to, req);
+        return;
+    }
+    assert_in_range(held_count, 0, SEGLOG_SYNCS - 1);
+    held[held_count++] = req;
+}
+
+static void sync_ends(void)
+{
+    struct io_req *req = held[--held_count];
+    req->done(req, 0);
+}
+
+static void put(struct fake_ticket *t)
+{
+    fake_put(f, 100, 1000, t);
+    remote_relieve(f->r);
+}
+
+static void a_write_that_waits_for_the_disk_asks_for_no_turn_at_once(void **state)
+{
+    static struct fake_ticket t[SEGLOG_SYNCS + 2];
+    bool is_refused = true, waits = true;
+    (void)state;
+    memset(t, 0, sizeof t);
+    f->script = hold;
+    fake_option(f, "spool_sync_interval", "1h");
+    f->sink->delivery.spool_segment_bytes = 1; /* each group has a file of its own */
+    start();
+    for (unsigned i = 0; i <= SEGLOG_SYNCS; i++) {
+        put(&t[i]);
+        fake_until(f, 0, t[i].settled);
+        assert_int_equal(held_count, i);
+    }
+    put(&t[SEGLOG_SYNCS + 1]);
+    for (unsigned i = 0; i < 3; i++) {
+        fake_run(f, 0);
+        is_refused &= !t[SEGLOG_SYNCS + 1].settled;
+        waits &= remote_deadline(f->r) > f->now_ns && remote_deadline(f->r) < f->now_ns + NS_PER_S / 10;
+    }
+    while (held_count) /* before a check may fail, so that there is an end */
+        sync_ends();
+    assert_true(is_refused);
+    assert_true(waits);
+    fake_until(f, 10 * NS_PER_MS, t[SEGLOG_SYNCS + 1].settled);
+    assert_true(fake_is_balanced(f));
+    while (held_count)
+        sync_ends();
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_write_that_waits_for_the_disk_asks_for_no_turn_at_once),
+    };
+    return run_on_every_backend(tests, ARRAY_COUNT(tests));
+}
