@@ -171,9 +171,16 @@ def json_that_no_record_can_hold_as_such_is_logged_all_the_same():
         check(records[0]["level"] == records[1]["level"] == "INFO" and records[3]["level"] == "ERROR", "levels")
     with Place() as place:
         lines = [json.dumps({"message": "name", "k" * size: 1}).encode() for size in (65535, 65536)]
-        r = cat(place, b"\n".join(lines + [b"{}"]), "--json")
-        check("standard input:2: JSON, but a name is longer" in r.err.decode() and r.err.count(b"\n") == 1, f"{r.err}")
-        check(messages(drained(place)) == ["name", lines[1].decode(), ""], "the line with the longer name")
+        lines.append(json.dumps({"k" * 65300 + str(n): 1 for n in range(10, 26)}).encode()) # each would do, all are too much
+        r = cat(place, b"\n".join(lines + [b"{}"]), "--json", env={"FAPILOG_LANE_SIZE": "16MB"})
+        check([f"standard input:{n}: JSON, but with names too long" in r.err.decode() for n in (1, 2, 3, 4)] ==
+              [False, True, True, False], f"{r.err}")
+        got = messages(drained(place))
+        check(got[:2] + got[3:] == ["name", lines[1].decode(), ""], "the line with the longer name")
+        check(got[2] in lines[2].decode() and len(got[2]) > MIB - 8192, "the line with the long names")
+    with Place() as place:
+        r = cat(place, b"a\n", "--field", "k" * 65536 + "=v", status=1)
+        check("--field: a ring does not hold" in r.err.decode(), f"{r.err}")
 
 
 def fields_level_and_service_go_with_every_record():

@@ -76,7 +76,7 @@ static void log_line(struct cat *c, const char *name, uint64_t number, const str
             r = -EINVAL;
         if (r != -EINVAL)
             return;
-        complain(c, name, number, e.text[0] ? e.text : "JSON, but a name is longer than 65535 bytes");
+        complain(c, name, number, e.text[0] ? e.text : "JSON, but with names too long for a record");
     }
     (void)fapilog_log(c->log, c->options.level, line->data, line->len, NULL, 0);
 }
@@ -152,6 +152,11 @@ int main(int argc, char **argv)
     if (!fapilog_enabled(root, FAPILOG_LEVEL_SECURITY))
         return 1; /* no segment: the library has said why */
     c.log = c.options.fields_count ? fapilog_with(root, c.options.fields, c.options.fields_count) : root;
+    if (c.options.fields_count && c.log == root) {
+        fputs("fapilog-cat: --field: a ring does not hold names (64 KiB) or texts of that length\n", stderr);
+        fapilog_close(root);
+        return 1;
+    }
 
     if (!c.options.files[0])
         cat_file(&c, "-");
