@@ -29,7 +29,7 @@
 
 #include <fapilog/fapilog.h>
 
-/* ---- more types of values. Texts are read before the statement ends, so temporaries are fine. ---- */
+/* ---- more types of values. Texts are read before the full expression ends: (a + b).c_str() is fine. ---- */
 
 inline struct fapilogi_string fapilogi_carry(const std::string &s)
 {

@@ -7,7 +7,8 @@
  *   TYPE    the carrier's enum fapilog_type, a constant, for the call site's description
  *   END     where the value ends when it is put at `at`
  *   PUT     stores it
- * In C the walks choose by _Generic, in C++ by overload. */
+ * In C the walks choose by _Generic, in C++ by overload, where the last three are those of a function over the carriers
+ * (macros.h). */
 #ifndef FAPILOG_FIELDS_H
 #define FAPILOG_FIELDS_H
 
@@ -32,12 +33,10 @@ extern "C" {
 #define FAPILOGI_CAST(type, v) static_cast<type>(v)
 #define FAPILOGI_REINTERPRET(type, v) reinterpret_cast<type>(v)
 #define FAPILOGI_NULL nullptr
-#define FAPILOGI_CONSTANT static constexpr /* C++ would fill it in at run time, once, with what came first */
 #else
 #define FAPILOGI_CAST(type, v) ((type)(v))
 #define FAPILOGI_REINTERPRET(type, v) ((type)(v))
 #define FAPILOGI_NULL 0
-#define FAPILOGI_CONSTANT static const
 #endif
 
 struct fapilogi_string { const char *data; uint32_t len; };
@@ -393,15 +392,11 @@ FAPILOGI_FIELD_FN(stack, struct fapilogi_stack, FAPILOG_TYPE_STACK,
 /* ---- choosing ------------------------------------------------------------------------------------ */
 
 #ifdef __cplusplus
-#define FAPILOGI_CARRY(i, value) \
-    const auto &fapilogi_r##i = (value); \
-    FAPILOGI_CHECK_VALUE(fapilogi_r##i); \
-    const auto fapilogi_v##i = fapilogi_carry(fapilogi_r##i);
-#define FAPILOGI_CARRYF(i, value) \
-    const auto &fapilogi_q##i = (value); \
-    const auto fapilogi_r##i = fapilogi_carry_format(fapilogi_q##i); \
-    const auto fapilogi_v##i = fapilogi_formatted(fapilogi_message, fapilogi_index, fapilogi_prev, fapilogi_r##i);
-#define FAPILOGI_AS_INT(v) fapilogi_as_int(v)
+/* `Here`, a local class, depends on the template that the call may be in: gcc looks at the value when the template is
+ * instantiated, and not before, when it takes a bit-field for one of a type of its own. */
+#define FAPILOGI_CARRY(Here, value) fapilogi_carry(fapilogi_value<Here>::checked(value))
+#define FAPILOGI_CARRYF(Here, message, next, value) \
+    fapilogi_formatted(message, &next, fapilogi_carry_format(fapilogi_value<Here>::same(value)))
 inline struct fapilogi_cptr fapilogi_carry_format(const char *s) { return fapilogi_carry_cptr(s); }
 template <typename T> inline struct fapilogi_pointer fapilogi_carry_format(const T *p)
 {
@@ -412,17 +407,24 @@ inline auto fapilogi_carry_format(const T &v) -> decltype(fapilogi_carry(v))
 {
     return fapilogi_carry(v);
 }
-template <typename T> inline T fapilogi_formatted(const char *, int, int, const T &v) { return v; }
-inline struct fapilogi_ptext fapilogi_formatted(const char *format, int index, int prev, const struct fapilogi_cptr &s)
-{
-    return fapilogi_format_text(format, index, prev, &s);
-}
 inline int fapilogi_as_int(int v) { return v; }
 template <typename T> inline int fapilogi_as_int(const T &) { return 0; }
-#define FAPILOGI_TYPE(v) (fapilogi_type_of<typename std::remove_const<decltype(v)>::type>::value)
-#define FAPILOGI_END(at, v) fapilogi_end(at, &(v))
-#define FAPILOGI_PUT(to, at, v) fapilogi_put(to, at, &(v))
-#define FAPILOGI_FIELD(name, v) fapilogi_field(name, &(v))
+/* Which argument of the format comes next, and what the one before it was. */
+struct fapilogi_argument { int prev, index; };
+template <typename T> FAPILOGI_INLINE T fapilogi_formatted(const char *, struct fapilogi_argument *at, const T &v)
+{
+    at->prev = fapilogi_as_int(v);
+    at->index++;
+    return v;
+}
+FAPILOGI_INLINE struct fapilogi_ptext fapilogi_formatted(const char *format, struct fapilogi_argument *at,
+                                                         const struct fapilogi_cptr &s)
+{
+    const struct fapilogi_ptext text = fapilogi_format_text(format, at->index, at->prev, &s);
+    at->prev = 0;
+    at->index++;
+    return text;
+}
 #else
 #define FAPILOGI_CARRIED(value) \
     _Generic((value), FAPILOGI_ALL(carry), \

@@ -60,6 +60,7 @@
 #ifdef __cplusplus
 
 #include <type_traits>
+#include <utility>
 
 #define FAPILOGI_OTHER_TYPES "types of your own need a function fapilog_value(), see fapilog.hpp"
 #define FAPILOGI_CHECK_LISTED(value) /* in fapilogi_field_of(): the value may be one that stands in no decltype() */
@@ -82,6 +83,41 @@ template <typename Value, typename Carrier> struct fapilogi_loggable {
                                   !(is_pointer && std::is_same<Carrier, bool>::value) &&
                                   !(is_pointer && std::is_same<Carrier, fapilogi_pointer>::value &&
                                     !std::is_void<target>::value);
+};
+
+template <typename... Carriers> struct fapilogi_are_loggable {
+    static constexpr bool value = true;
+};
+template <typename Carrier, typename... Carriers> struct fapilogi_are_loggable<Carrier, Carriers...> {
+    static constexpr bool value =
+        !std::is_same<Carrier, fapilogi_unsupported>::value && fapilogi_are_loggable<Carriers...>::value;
+};
+
+/* Whether values of type T have a function fapilog_value(). */
+template <typename T, typename = void> struct fapilogi_has_value {
+    static constexpr bool value = false;
+};
+template <typename T>
+struct fapilogi_has_value<T, decltype(static_cast<void>(fapilog_value(std::declval<const T &>())))> {
+    static constexpr bool value = true;
+};
+
+/* A value of a log call on its way to the overloads that make a carrier of it. */
+template <typename Here> struct fapilogi_value {
+    /* A constant as a value, not as the null pointer that it may also be. */
+    template <typename T> static inline __attribute__((always_inline)) const T &same(const T &v) { return v; }
+
+    /* The overloads may come after this header. For pointers they are all known, but for those to types with a
+     * function of their own. */
+    template <typename T> static inline __attribute__((always_inline)) const T &checked(const T &v)
+    {
+        typedef typename std::decay<T>::type type;
+        typedef decltype(fapilogi_carry(std::declval<typename std::conditional<
+                             std::is_pointer<type>::value || std::is_member_pointer<type>::value, type, int>::type>()))
+            carrier;
+        static_assert(fapilogi_has_value<T>::value || fapilogi_loggable<type, carrier>::value, FAPILOGI_NO_SUCH_VALUE);
+        return v;
+    }
 };
 
 #define FAPILOGI_NO_DIGITS(bytes, length, text) (bytes)
