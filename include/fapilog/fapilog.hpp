@@ -78,6 +78,15 @@ inline auto fapilogi_carry(const T &value) -> decltype(fapilogi_carry(fapilog_va
     return fapilogi_carry(fapilog_value(value));
 }
 
+/* Whether values of type T become a std::string of their own, as a path does. */
+template <typename T, typename = void> struct fapilogi_makes_string {
+    static constexpr bool value = false;
+};
+template <typename T>
+struct fapilogi_makes_string<T, decltype(static_cast<void>(std::declval<const T &>().operator std::string()))> {
+    static constexpr bool value = true;
+};
+
 namespace fapilog {
 
 /* ---- fields without a macro ---------------------------------------------------------------------- */
@@ -105,6 +114,9 @@ private:
 template <typename T> inline auto field(const char *name, const T &value) -> named<decltype(::fapilogi_carry(value))>
 {
     static_assert(FAPILOGI_IS_LOGGABLE(value), FAPILOGI_NO_SUCH_VALUE);
+    static_assert(!fapilogi_makes_string<T>::value || fapilogi_has_value<T>::value,
+                  "fapilog: field() would hold a text of a std::string that is made of the value and dies before it is "
+                  "logged: make it in the call, as field(\"path\", path.string())");
     return {name, ::fapilogi_carry(value)};
 }
 
@@ -114,7 +126,7 @@ inline auto field(const char *name, const std::optional<T> &value) -> named<decl
 {
     if (!value)
         return named<decltype(::fapilogi_carry(*value))>(name);
-    return {name, ::fapilogi_carry(*value)};
+    return field(name, *value);
 }
 #endif
 

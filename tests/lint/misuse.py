@@ -18,6 +18,7 @@ void f(fapilog_t *log, const char *name, const struct tm *p, unsigned level, int
 void f(fapilog_t *log, const char *name, const struct tm *p, unsigned level, int *q)
 { (void)log, (void)name, (void)p, (void)level, (void)q; %s }
 '''
+CONVERTED = 'struct t { operator std::string() const { return "text"; } };'
 TYPE = 'fapilog: a value of this type cannot be logged'
 
 
@@ -62,6 +63,7 @@ MISTAKES = [
     ('fapilog::scope s(fapilog::span_id("%s"));' % ('0' * 16), 'FL_SPAN_ID() takes 8 bytes', 'hpp'),
     ('fapilog::logger(log).info("m", fapilog::field("time", p));', TYPE, 'hpp'),
     ('fapilog::logger(log).info("m", fapilog::field("time", *p));', TYPE, 'hpp'),
+    ('%s fapilog::logger(log).info("m", fapilog::field("path", t()));' % CONVERTED, 'dies before it is logged', 'hpp'),
     ('fapilog::logger(log).info("m"%s);' % (', fapilog::field("n", 1)' * 65), 'a record holds at most 64 fields', 'hpp'),
 ]
 
@@ -81,6 +83,10 @@ CORRECT = [
     ('volatile int v = 1; const volatile double d = 1; FAPILOG_INFO(log, "m", FL("v", v), FL("d", d));', 'c c++'),
     ('FAPILOG_INFO(log, "m", FL("lambda", [&] { return level; }())); FAPILOG_SCOPE(FL("l", [] { return 1; }()));', 'c++'),
     ('static constexpr const char *N = "n"; FAPILOG_INFO(log, "m", FL(N, 1));', 'c++'),
+    ('%s FAPILOG_INFO(log, "m", FL("path", t()), FL("text", std::string(t()).c_str()));' % CONVERTED, 'hpp'),
+    ('%s fapilog::logger(log).info("m", fapilog::field("path", std::string(t())));' % CONVERTED, 'hpp'),
+    ('struct t { std::string s; operator const std::string &() const { return s; } }; '
+     'fapilog::logger(log).info("m", fapilog::field("kept", t()));', 'hpp'),
     ('fapilog::logger(log).info("m"%s);' % (', fapilog::field("n", 1)' * 64), 'hpp'),
     ('uint8_t id[16] = {1}; FAPILOG_SCOPE(FL_TRACE_ID(id), FL_SPAN_ID(name)); fapilog_set_trace_id(id + 0);', 'c c++'),
     ('FAPILOG_INFO(log, "m", FL_TRACE_ID("0123456789abcdef"), FL_SPAN_ID(&level), FL("trace_id", name));', 'c c++'),
