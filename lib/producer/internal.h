@@ -46,6 +46,13 @@ enum mode {
     MODE_CAPTURE,
 };
 
+/* For size: the library is to stay small, and this is called once or seldom. */
+#ifdef __clang__
+#define SELDOM __attribute__((cold, minsize))
+#else
+#define SELDOM __attribute__((cold))
+#endif
+
 struct writer;
 
 /* A log call that took the slow path, from fapilogi_slow() to fapilogi_finish(). It lives in the writer of

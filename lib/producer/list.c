@@ -5,9 +5,6 @@
 
 #include <string.h>
 
-/* For contexts, records that are cut, and those that no ring takes. */
-#define SELDOM __attribute__((cold))
-
 /* How a value lies in a list. */
 enum shape {
     EMPTY,

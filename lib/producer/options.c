@@ -11,16 +11,13 @@
 #include <strings.h>
 #include <unistd.h>
 
-/* For size: the library is to stay small, and this is called once. */
-#define ONCE __attribute__((cold))
-
-ONCE static void complain(const char *what, const char *value, const char *allowed)
+SELDOM static void complain(const char *what, const char *value, const char *allowed)
 {
     (void)fprintf(stderr, "fapilog: %s: '%s' is ignored, want %s\n", what, value, allowed);
 }
 
 /* A text that is too long is not ignored: its begin tells more than nothing. */
-ONCE static const char *short_enough(const char *text, const char *what, size_t max)
+SELDOM static const char *short_enough(const char *text, const char *what, size_t max)
 {
     if (text && strlen(text) > max)
         (void)fprintf(stderr, "fapilog: %s: '%s' is cut after %zu bytes\n", what, text, max);
@@ -28,7 +25,7 @@ ONCE static const char *short_enough(const char *text, const char *what, size_t 
 }
 
 /* Nothing in a program with more rights than its user, who must not silence it or send its records elsewhere. */
-static const char *environment(const char *name)
+SELDOM static const char *environment(const char *name)
 {
     const char *text = secure_getenv(name);
     return text && *text ? text : NULL;
@@ -42,13 +39,13 @@ static const char prefix[] = "FAPILOG_";
 static const char variables[][NAME_ROOM] = {"RING_DIR", "SERVICE", "ENV", "VERSION",
                                             "LEVEL",    "ON_FULL", "LANES", "LANE_SIZE"};
 
-static bool is_word(const char *name, size_t len, const char *word)
+SELDOM static bool is_word(const char *name, size_t len, const char *word)
 {
     return strlen(word) == len && strncmp(name, word, len) == 0;
 }
 
 /* The variable that was meant; NULL: the name is right, another command's, or nothing like ours. */
-static const char *meant(const char *name, size_t len)
+SELDOM static const char *meant(const char *name, size_t len)
 {
     const unsigned most = len <= SHORT_LEN ? 1 : NEAR;
     const char *nearest = NULL;
@@ -75,7 +72,7 @@ static const char *meant(const char *name, size_t len)
 }
 
 /* Once in a process. */
-ONCE static void look_for_misspelt(void)
+SELDOM static void look_for_misspelt(void)
 {
     static bool has_looked;
     const size_t begin = sizeof prefix - 1;
@@ -117,7 +114,7 @@ uint32_t fapilog_level_from_text(const char *text)
 }
 
 /* The value of the word in the environment, 0 when there is none. */
-ONCE static uint32_t environment_word(const char *name, const struct word *words, const char *allowed)
+SELDOM static uint32_t environment_word(const char *name, const struct word *words, const char *allowed)
 {
     const char *text = environment(name);
     if (!text)
@@ -130,7 +127,7 @@ ONCE static uint32_t environment_word(const char *name, const struct word *words
 }
 
 /* "262144", "256k", "256 KB", "1MiB": base 1024. */
-ONCE static bool parse_size(const char *text, uint64_t *ret)
+SELDOM static bool parse_size(const char *text, uint64_t *ret)
 {
     char *end;
     if (*text < '0' || *text > '9')
@@ -155,7 +152,8 @@ ONCE static bool parse_size(const char *text, uint64_t *ret)
     return *end == '\0';
 }
 
-ONCE static uint64_t number(uint64_t option, const char *option_name, const char *env_name, uint64_t min, uint64_t max,
+SELDOM
+static uint64_t number(uint64_t option, const char *option_name, const char *env_name, uint64_t min, uint64_t max,
                        uint64_t otherwise)
 {
     char allowed[64];
@@ -178,7 +176,7 @@ ONCE static uint64_t number(uint64_t option, const char *option_name, const char
 }
 
 /* A caller built with a later header may pass a longer struct: fine while the bytes we do not know are 0. */
-ONCE static struct fapilog_options known(const struct fapilog_options *o)
+SELDOM static struct fapilog_options known(const struct fapilog_options *o)
 {
     struct fapilog_options k = {0};
     if (!o)
@@ -198,7 +196,7 @@ ONCE static struct fapilog_options known(const struct fapilog_options *o)
     return k;
 }
 
-ONCE void fapilogi_settings(const struct fapilog_options *given, struct settings *ret)
+SELDOM void fapilogi_settings(const struct fapilog_options *given, struct settings *ret)
 {
     const struct fapilog_options o = known(given);
     look_for_misspelt();
@@ -245,7 +243,7 @@ void fapilogi_copy_text(char *to, size_t size, const char *from)
     memset(to + len, 0, size - len);
 }
 
-void fapilogi_service_name(const char *given, char ret[SERVICE_MAX + 1])
+SELDOM void fapilogi_service_name(const char *given, char ret[SERVICE_MAX + 1])
 {
     if (given && *given)
         (void)short_enough(given, "the name of the service", SERVICE_MAX);

@@ -27,7 +27,7 @@ struct making {
     uint8_t *base;
 };
 
-static char *put_text(char *to, const char *text)
+SELDOM static char *put_text(char *to, const char *text)
 {
     while (*text)
         *to++ = *text++;
@@ -35,7 +35,7 @@ static char *put_text(char *to, const char *text)
     return to;
 }
 
-static char *put_number(char *to, uint64_t n)
+SELDOM static char *put_number(char *to, uint64_t n)
 {
     char digits[24];
     int i = 0;
@@ -48,7 +48,7 @@ static char *put_number(char *to, uint64_t n)
     return to;
 }
 
-static char *put_hex(char *to, const void *bytes, size_t count)
+SELDOM static char *put_hex(char *to, const void *bytes, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const uint8_t b = ((const uint8_t *)bytes)[i];
@@ -59,7 +59,7 @@ static char *put_hex(char *to, const void *bytes, size_t count)
     return to;
 }
 
-static size_t read_file(const char *path, char *ret, size_t size)
+SELDOM static size_t read_file(const char *path, char *ret, size_t size)
 {
     auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
     const ssize_t n = fd < 0 ? 0 : read(fd, ret, size - 1);
@@ -67,7 +67,7 @@ static size_t read_file(const char *path, char *ret, size_t size)
     return n > 0 ? (size_t)n : 0;
 }
 
-static uint64_t start_ticks(void)
+SELDOM static uint64_t start_ticks(void)
 {
     char text[1024];
     (void)read_file("/proc/self/stat", text, sizeof text);
@@ -81,12 +81,12 @@ static uint64_t start_ticks(void)
     return n;
 }
 
-static int hex_digit(char c)
+SELDOM static int hex_digit(char c)
 {
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static void read_boot_id(uint64_t ret[2])
+SELDOM static void read_boot_id(uint64_t ret[2])
 {
     char text[64];
     uint8_t bytes[16] = {0};
@@ -102,7 +102,7 @@ static void read_boot_id(uint64_t ret[2])
     memcpy(ret, bytes, sizeof bytes);
 }
 
-static void describe_process(struct fapilog_superblock *s)
+SELDOM static void describe_process(struct fapilog_superblock *s)
 {
     struct stat st;
     struct utsname names;
@@ -129,7 +129,7 @@ static void describe_process(struct fapilog_superblock *s)
     memcpy(s->version, process.version, sizeof s->version);
 }
 
-static void describe_layout(struct fapilog_superblock *s)
+SELDOM static void describe_layout(struct fapilog_superblock *s)
 {
     const struct geometry *g = &process.geometry;
     s->endian = FAPILOG_ENDIAN_TAG;
@@ -149,7 +149,7 @@ static void describe_layout(struct fapilog_superblock *s)
     s->slot_stride = sizeof(struct fapilog_lane_slot);
 }
 
-static void describe_lanes(uint8_t *base)
+SELDOM static void describe_lanes(uint8_t *base)
 {
     const struct geometry *g = &process.geometry;
     struct fapilog_lane *lanes = (struct fapilog_lane *)(base + g->lane_off);
@@ -177,7 +177,7 @@ static struct clock_anchor measure_clock(const struct clock_anchor *first)
     return now;
 }
 
-static void fill(struct making *m, const struct clock_anchor *first)
+SELDOM static void fill(struct making *m, const struct clock_anchor *first)
 {
     struct fapilog_superblock *s = (struct fapilog_superblock *)m->base;
     describe_process(s);
@@ -198,7 +198,7 @@ static void fill(struct making *m, const struct clock_anchor *first)
     s->xxh3 = hash64(s, offsetof(struct fapilog_superblock, xxh3));
 }
 
-static int make_file(struct making *m, struct err *e)
+SELDOM static int make_file(struct making *m, struct err *e)
 {
     m->fd = openat(m->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0640);
     if (m->fd >= 0) {
@@ -217,12 +217,12 @@ static int make_file(struct making *m, struct err *e)
     return 0;
 }
 
-static int allocate(int fd, uint64_t from, uint64_t size)
+SELDOM static int allocate(int fd, uint64_t from, uint64_t size)
 {
     return fallocate(fd, 0, (off_t)from, (off_t)size) < 0 && errno != EOPNOTSUPP ? -errno : 0;
 }
 
-static int size_and_map(struct making *m, struct err *e)
+SELDOM static int size_and_map(struct making *m, struct err *e)
 {
     const struct geometry *g = &process.geometry;
     struct rlimit most;
@@ -254,7 +254,7 @@ static int size_and_map(struct making *m, struct err *e)
 
 /* Copies what mapping B shows now into the new file and puts the new file in its place: ids, levels and
  * rules stay what they were, at the addresses that loggers know. */
-static int replace_mapping_b(struct making *m, struct err *e)
+SELDOM static int replace_mapping_b(struct making *m, struct err *e)
 {
     const struct geometry *g = &process.geometry;
     struct fapilog_ctl *ctl = (struct fapilog_ctl *)(m->base + g->ctl_off);
@@ -274,7 +274,7 @@ static int replace_mapping_b(struct making *m, struct err *e)
     return 0;
 }
 
-static int publish(struct making *m, struct err *e)
+SELDOM static int publish(struct making *m, struct err *e)
 {
     int r;
     if (m->temporary[0])
@@ -286,7 +286,7 @@ static int publish(struct making *m, struct err *e)
     return 0;
 }
 
-static int make(struct making *m, struct err *e)
+SELDOM static int make(struct making *m, struct err *e)
 {
     process.clock_kind = process.clock_kind ? process.clock_kind : clock_detect();
     const struct clock_anchor first = clock_anchor_take(process.clock_kind, 8);
@@ -314,7 +314,7 @@ static int make(struct making *m, struct err *e)
     return r;
 }
 
-int fapilogi_segment_create(struct err *e)
+SELDOM int fapilogi_segment_create(struct err *e)
 {
     struct making m = {.dir = -1, .fd = -1, .plain_fd = -1, .base = MAP_FAILED};
     const int r = make(&m, e);

@@ -19,7 +19,7 @@ struct line {
 };
 
 /* What does not fit is cut; the line feed has its place. */
-static void add(struct line *l, const char *data, size_t len)
+SELDOM static void add(struct line *l, const char *data, size_t len)
 {
     const size_t left = sizeof l->text - 1 - l->len;
     len = len < left ? len : left;
@@ -27,19 +27,19 @@ static void add(struct line *l, const char *data, size_t len)
     l->len += len;
 }
 
-static void add_string(struct line *l, const char *text)
+SELDOM static void add_string(struct line *l, const char *text)
 {
     add(l, text, strlen(text));
 }
 
 /* Bytes that could end the line or move the terminal's cursor become '?'. */
-static void add_text(struct line *l, const char *data, uint32_t len)
+SELDOM static void add_text(struct line *l, const char *data, uint32_t len)
 {
     for (uint32_t i = 0; i < len && l->len < sizeof l->text - 1; i++)
         l->text[l->len++] = (unsigned char)data[i] < ' ' || data[i] == 0x7f ? '?' : data[i];
 }
 
-static void add_hex(struct line *l, const char *data, uint32_t len)
+SELDOM static void add_hex(struct line *l, const char *data, uint32_t len)
 {
     for (uint32_t i = 0; i < len && i < 64; i++) {
         const unsigned char byte = (unsigned char)data[i];
@@ -47,7 +47,7 @@ static void add_hex(struct line *l, const char *data, uint32_t len)
     }
 }
 
-static void add_number(struct line *l, const struct fapilog_field *f)
+SELDOM static void add_number(struct line *l, const struct fapilog_field *f)
 {
     char text[NUM_DOUBLE_MAX > NUM_INT_MAX ? NUM_DOUBLE_MAX : NUM_INT_MAX];
     char *end;
@@ -74,7 +74,7 @@ static void add_number(struct line *l, const struct fapilog_field *f)
     add(l, text, (size_t)(end - text));
 }
 
-static void add_value(struct line *l, const struct fapilog_field *f)
+SELDOM static void add_value(struct line *l, const struct fapilog_field *f)
 {
     switch (f->type) {
     case FAPILOG_TYPE_NULL:
@@ -104,7 +104,7 @@ static void add_value(struct line *l, const struct fapilog_field *f)
     }
 }
 
-static void add_field(struct line *l, const struct fapilog_field *f)
+SELDOM static void add_field(struct line *l, const struct fapilog_field *f)
 {
     add_string(l, " ");
     if (f->name.len) {
@@ -114,7 +114,7 @@ static void add_field(struct line *l, const struct fapilog_field *f)
     add_value(l, f);
 }
 
-static const char *level_name(uint32_t level)
+SELDOM static const char *level_name(uint32_t level)
 {
     static const char *const names[] = {"TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "AUDIT",
                                         "SECURITY"};
@@ -123,7 +123,7 @@ static const char *level_name(uint32_t level)
     return names[(level ? level - 1 : 0) / 4];
 }
 
-static void add_head(struct line *l, const struct scratch *s)
+SELDOM static void add_head(struct line *l, const struct scratch *s)
 {
     struct time_text clock = {.local = false};
     char text[TIME_TEXT_MAX];
@@ -135,7 +135,7 @@ static void add_head(struct line *l, const struct scratch *s)
     add_string(l, " ");
 }
 
-static void write_line(const struct scratch *s)
+SELDOM static void write_line(const struct scratch *s)
 {
     struct decoded d;
     struct line l;
@@ -157,7 +157,7 @@ static void write_line(const struct scratch *s)
     cancel_restore(cancel);
 }
 
-bool fapilogi_sink(struct scratch *s)
+SELDOM bool fapilogi_sink(struct scratch *s)
 {
     if (process.mode == MODE_CAPTURE)
         return fapilogi_capture_put(s);

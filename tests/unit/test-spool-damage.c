@@ -132,7 +132,8 @@ static void where_zeros_begin_at_any_byte_the_blocks_before_are_delivered(void *
         const unsigned blocks = run_to_the_end();
         if (blocks < whole || blocks > whole + 1) /* padding, and what is zero anyway */
             fail_msg("zeros from byte %zu of %zu on leave %u blocks, not %u", at, len, blocks, whole);
-        zeroed[at] = at < len ? data[at] : 0;
+        if (at < len)
+            zeroed[at] = data[at];
     }
     free(zeroed);
     free(data);
