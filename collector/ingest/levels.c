@@ -58,7 +58,7 @@ static void logger_store(struct fapilog_ctl *ctl, uint32_t slot, const char *nam
         store_rlx(&ctl->level[slot], level);
 }
 
-/* One that is not complete yet will apply the rules itself when it is. */
+/* One that is not complete yet will look at the rules when it is. */
 static void loggers_store(struct source *s)
 {
     struct registry *r = &s->seg->registry;
@@ -80,6 +80,9 @@ int levels_apply(struct source *s, const struct level_setting *settings, unsigne
     for (unsigned i = 0; i < count && r == 0; i++)
         r = rule_store(s->seg->ctl, &settings[i]);
     if (count) {
+        /* order: seq_cst fence - the rules before our look at the entries and our stores, as the producer's entry and
+         * store come before its second look at the rules (settle_level()): one of the two sees the other */
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
         logger_store(s->seg->ctl, 0, "", 0); /* the root logger needs no entry */
         loggers_store(s);
     }

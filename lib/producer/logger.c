@@ -57,26 +57,37 @@ static uint32_t level_for(const char *service, const char *name)
     return level;
 }
 
+/* A collector may set a rule at this moment, and did not see the logger, or stored its level before we store ours. */
+static void settle_level(const struct logger *l)
+{
+    uint32_t level;
+    do {
+        level = level_for(l->service, l->name);
+        store_rlx(&process.ctl->level[l->slot], level); /* order: relaxed - a threshold */
+        /* order: seq_cst fence - our entry and our store before our second look at the rules, as in levels_apply() the
+         * rules come before the look at the entries and the store: one of the two sees the other */
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    } while (level_for(l->service, l->name) != level);
+}
+
 /* The threshold of a name: that of another logger of the service with the same name, else a word of its
- * own, else the parent's. */
-static void take_slot(struct logger *to, const struct logger *parent)
+ * own, else the parent's. True: its own. */
+static bool take_slot(struct logger *to, const struct logger *parent)
 {
     for (const struct logger *l = loggers; l; l = l->next) {
         if (strcmp(l->service, to->service) == 0 && strcmp(l->name, to->name) == 0) {
             to->slot = l->slot;
             to->shares_level = l->shares_level;
-            return;
+            return false;
         }
     }
     to->shares_level = slots_used == FAPILOG_LOGGERS_MAX;
     if (to->shares_level) {
         to->slot = parent ? parent->slot : 0;
-        return;
+        return false;
     }
     to->slot = slots_used++;
-    if (process.mode != MODE_CLOSED)
-        /* order: relaxed - a threshold */
-        store_rlx(&process.ctl->level[to->slot], level_for(to->service, to->name));
+    return true;
 }
 
 /* A call begins with a look at its logger. After a pause, to find the page of one on the heap took longer than all else
@@ -147,7 +158,7 @@ static struct logger *add(const struct logger *parent, const char *service, cons
         return NULL;
     l->parent = parent;
     l->fields_count = count;
-    take_slot(l, parent);
+    const bool has_own_slot = take_slot(l, parent);
     l->pub->level = &process.ctl->level[l->slot];
     const bool first = !loggers; /* the root logger of the process's first service needs no entry */
     if (!first) {
@@ -166,6 +177,8 @@ static struct logger *add(const struct logger *parent, const char *service, cons
             return NULL;
         }
     }
+    if (has_own_slot && process.mode != MODE_CLOSED)
+        settle_level(l);
     l->next = loggers;
     loggers = l;
     return l;
@@ -185,8 +198,7 @@ void fapilogi_reset_levels(void)
     for (struct logger *l = loggers; l; l = l->next)
         l->level_is_set = false;
     for (const struct logger *l = loggers; l; l = l->next)
-        /* order: relaxed - a threshold */
-        store_rlx(&process.ctl->level[l->slot], level_for(l->service, l->name));
+        settle_level(l);
 }
 
 /* Drops everything: of a process without memory for loggers, and of a caller without one. */

@@ -1,4 +1,5 @@
-/* Threads that end and segments that are closed, with a signal or another thread in between. */
+/* Threads that end, segments that are closed and loggers that are made, with a signal, another thread or a collector in
+ * between. */
 #include "lib/producer/internal.h"
 
 #include "lib/base/atomics.h"
@@ -43,6 +44,25 @@ void __wrap_fapilogi_thread_exit_arm(void)
     if (sig)
         (void)raise(sig);
     __real_fapilogi_thread_exit_arm();
+}
+
+uint32_t __real_fapilogi_register_logger(const struct fapilog_logger_entry *head, const char *name, const char *service,
+                                         const uint8_t *fields);
+uint32_t __wrap_fapilogi_register_logger(const struct fapilog_logger_entry *head, const char *name, const char *service,
+                                         const uint8_t *fields);
+
+static uint32_t level_at_register;
+
+/* A collector sets a level for all, and does not see the logger yet. */
+uint32_t __wrap_fapilogi_register_logger(const struct fapilog_logger_entry *head, const char *name, const char *service,
+                                         const uint8_t *fields)
+{
+    struct fapilog_level_rule *rule = &process.ctl->rule[0];
+    if (level_at_register) {
+        store_rlx(&rule->level, level_at_register); /* order: relaxed - the release of `used` publishes it */
+        store_rel(&rule->used, 1u); /* order: release, pairs with the acquire of whoever looks for a rule */
+    }
+    return __real_fapilogi_register_logger(head, name, service, fields);
 }
 
 static fapilog_t *handler_log;
@@ -173,6 +193,23 @@ static void a_lane_that_a_handler_claimed_amid_a_binding_is_given_back(void **st
     scenario_run(*state, log_first_in_a_handler, NULL);
 }
 
+/* ---- levels -------------------------------------------------------------------------------------------- */
+
+static void make_a_logger_meanwhile(void *arg)
+{
+    (void)arg;
+    fapilog_t *log = fapilog_open("svc", NULL);
+    level_at_register = FAPILOG_LEVEL_DEBUG;
+    if (*fapilog_logger(log, "orders")->level != FAPILOG_LEVEL_DEBUG)
+        _exit(1);
+    fapilog_close(log);
+}
+
+static void a_level_that_is_set_while_a_logger_is_made_reaches_it(void **state)
+{
+    scenario_run(*state, make_a_logger_meanwhile, NULL);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scenario_setup, scenario_teardown)
@@ -180,6 +217,7 @@ int main(void)
         TEST(a_handler_that_logs_during_a_close_keeps_no_lane),
         TEST(a_thread_gives_its_lane_back_before_or_after_a_close),
         TEST(a_lane_that_a_handler_claimed_amid_a_binding_is_given_back),
+        TEST(a_level_that_is_set_while_a_logger_is_made_reaches_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
