@@ -93,6 +93,14 @@ static size_t block_ends(const char *data, size_t len, size_t ends[BLOCKS])
     return n;
 }
 
+static unsigned blocks_before(const size_t ends[BLOCKS], size_t at)
+{
+    unsigned whole = 0;
+    while (whole < BLOCKS && ends[whole] <= at)
+        whole++;
+    return whole;
+}
+
 static void cut_at_any_byte_the_blocks_before_are_delivered(void **state)
 {
     char path[FAKE_PATH + 64], *data;
@@ -103,11 +111,8 @@ static void cut_at_any_byte_the_blocks_before_are_delivered(void **state)
     const size_t len = spool_make(path, sizeof path, &data);
     assert_int_equal(block_ends(data, len, ends), BLOCKS);
     for (size_t cut = 0; cut <= len; cut++) {
-        unsigned whole = 0;
-        while (whole < BLOCKS && ends[whole] <= cut)
-            whole++;
         spool_put_back(path, data, cut);
-        assert_int_equal(run_to_the_end(), whole);
+        assert_int_equal(run_to_the_end(), blocks_before(ends, cut));
     }
     free(data);
     fake_done(f);
@@ -125,9 +130,7 @@ static void where_zeros_begin_at_any_byte_the_blocks_before_are_delivered(void *
     char *zeroed = calloc(1, len);
     assert_int_equal(block_ends(data, len, ends), BLOCKS);
     for (size_t at = 0; at <= len; at++) {
-        unsigned whole = 0;
-        while (whole < BLOCKS && ends[whole] <= at)
-            whole++;
+        const unsigned whole = blocks_before(ends, at);
         spool_put_back(path, zeroed, len);
         const unsigned blocks = run_to_the_end();
         if (blocks < whole || blocks > whole + 1) /* padding, and what is zero anyway */

@@ -2,28 +2,7 @@
 #include "tests/unit/remote-fixture.h"
 
 #include "collector/delivery/spool/seglog.h"
-
-static struct io_req *held[SEGLOG_SYNCS];
-static unsigned held_count;
-
-void __real_io_submit(struct io *to, struct io_req *req);
-void __wrap_io_submit(struct io *to, struct io_req *req);
-
-void __wrap_io_submit(struct io *to, struct io_req *req)
-{
-    if (req->op != IO_FDATASYNC) {
-        __real_io_submit(to, req);
-        return;
-    }
-    assert_in_range(held_count, 0, SEGLOG_SYNCS - 1);
-    held[held_count++] = req;
-}
-
-static void sync_ends(void)
-{
-    struct io_req *req = held[--held_count];
-    req->done(req, 0);
-}
+#include "tests/common/held_syncs.h"
 
 static void put(struct fake_ticket *t)
 {
@@ -53,13 +32,13 @@ static void a_write_that_waits_for_the_disk_asks_for_no_turn_at_once(void **stat
         waits &= remote_deadline(f->r) > f->now_ns && remote_deadline(f->r) < f->now_ns + NS_PER_S / 10;
     }
     while (held_count) /* before a check may fail, so that there is an end */
-        sync_ends();
+        sync_ends(0);
     assert_true(is_refused);
     assert_true(waits);
     fake_until(f, 10 * NS_PER_MS, t[SEGLOG_SYNCS + 1].settled);
     assert_true(fake_is_balanced(f));
     while (held_count)
-        sync_ends();
+        sync_ends(0);
 }
 
 int main(void)

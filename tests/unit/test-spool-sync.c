@@ -18,37 +18,15 @@
 
 #include <cmocka.h>
 
-enum { FILES_MAX = 16, SEGMENT = 4096 };
+#include "tests/common/held_syncs.h"
+
+enum { SEGMENT = 4096 };
 
 static char dir[] = "/dev/shm/fapilog-sync-XXXXXX";
 static _Alignas(8) const char blocks[SEGMENT]; /* what is in them is nobody's business here */
-static struct io_req *held[FILES_MAX];
-static uint32_t held_count;
 static struct io *io;
 static struct seglog seglog;
 static uint64_t sequence;
-
-void __real_io_submit(struct io *to, struct io_req *req);
-void __wrap_io_submit(struct io *to, struct io_req *req);
-
-void __wrap_io_submit(struct io *to, struct io_req *req)
-{
-    if (req->op != IO_FDATASYNC) {
-        __real_io_submit(to, req);
-        return;
-    }
-    assert_in_range(held_count, 0, FILES_MAX - 1);
-    held[held_count++] = req;
-}
-
-/* The oldest one ends. */
-static void sync_ends(int result)
-{
-    struct io_req *req = held[0];
-    assert_true(held_count > 0);
-    memmove(held, held + 1, --held_count * sizeof held[0]);
-    req->done(req, result);
-}
 
 static bool is_open(int fd)
 {
