@@ -1,5 +1,5 @@
 /* A spool that is read while it is written. */
-#include "collector/delivery/spool/spool.h"
+#include "collector/delivery/spool/internal.h"
 #include "collector/sinks/entry.h"
 #include "collector/sinks/sink.h"
 #include "lib/base/clock.h"
@@ -63,22 +63,31 @@ static void block_write(uint64_t position)
     assert_int_equal(r, 0);
 }
 
-/* The position of the next record; 0: there is none. */
-static uint64_t block_read(void)
+/* The next block, whose one record is not settled; NULL: there is none. */
+static struct spool_block *block_take(uint64_t *ret_position)
 {
     struct spool_block *b;
     char *raw;
     uint32_t len;
     for (int n = 0; n < 100; n++) {
         if (spool_read(spool, clock_mono_ns(), &b, &raw, &len) > 0) {
-            const uint64_t position = ((const struct entry_head *)(const void *)raw)->position;
+            *ret_position = ((const struct entry_head *)(const void *)raw)->position;
             free(raw);
-            spool_settle(spool, b, 0);
-            return position;
+            return b;
         }
         turn();
     }
-    return 0;
+    return NULL;
+}
+
+/* The position of the next record; 0: there is none. */
+static uint64_t block_read(void)
+{
+    uint64_t position = 0;
+    struct spool_block *b = block_take(&position);
+    if (b)
+        spool_settle(spool, b, 0);
+    return position;
 }
 
 static void a_block_behind_one_that_was_damaged_when_it_was_read_is_read(void **state)
@@ -101,11 +110,81 @@ static void a_block_behind_one_that_was_damaged_when_it_was_read_is_read(void **
     assert_int_equal(counts.dropped_corrupt + counts.records, 1);
 }
 
+static unsigned blocks_held(void)
+{
+    unsigned n = 0;
+    for (const struct spool_block *b = spool->held; b; b = b->next)
+        n++;
+    return n;
+}
+
+/* Whoever puts or reads a block looks for its place among them. */
+static void blocks_that_are_done_behind_one_that_is_not_are_not_kept(void **state)
+{
+    uint64_t position = 0;
+    (void)state;
+    for (uint64_t i = 1; i <= 50; i++)
+        block_write(i);
+    struct spool_block *first = block_take(&position);
+    assert_int_equal(position, 1);
+    for (uint64_t i = 2; i <= 50; i++)
+        assert_int_equal(block_read(), i);
+    assert_int_equal(blocks_held(), 1);
+    assert_int_equal(spool->cursor.base, first->sequence);
+    spool_settle(spool, first, 0);
+    assert_int_equal(blocks_held(), 0);
+    assert_int_equal(spool->cursor.base, 51);
+}
+
+/* A block whose record stays in memory, as one of a request that is under way does. */
+static struct spool_block *block_write_held(uint64_t position)
+{
+    _Alignas(8) const struct entry_head entry = { .bytes = sizeof entry, .position = position };
+    struct spool_block *b;
+    uint32_t index;
+    assert_int_equal(spool_put(spool, &entry, 0, false, &b, &index), 0);
+    block_write(position + 1000);
+    return b;
+}
+
+static void blocks_that_others_hold_are_passed_over_in_any_order_of_their_answers(void **state)
+{
+    enum { COUNT = 8 };
+    struct spool_block *b[COUNT];
+    (void)state;
+    for (uint64_t i = 0; i < COUNT; i++) /* of two blocks each: the first one held */
+        b[i] = block_write_held(i + 1);
+    spool_settle(spool, b[3], 0);
+    spool_settle(spool, b[0], 0);
+    assert_int_equal(blocks_held(), COUNT); /* the reader has to know them */
+    for (uint64_t i = 0; i < COUNT / 2; i++)
+        assert_int_equal(block_read(), i + 1001);
+    assert_int_equal(blocks_held(), COUNT - 2);
+    assert_ptr_equal(spool_held(spool, b[2]->sequence), b[2]);
+    assert_null(spool_held(spool, b[2]->sequence + 1));
+    assert_ptr_equal(spool_held(spool, b[COUNT - 1]->sequence), b[COUNT - 1]);
+    spool_settle(spool, b[2], 0);
+    spool_settle(spool, b[6], 0);
+    spool_settle(spool, b[1], 0);
+    for (uint64_t i = COUNT / 2; i < COUNT; i++)
+        assert_int_equal(block_read(), i + 1001);
+    assert_int_equal(block_read(), 0);
+    assert_int_equal(blocks_held(), 3);
+    spool_settle(spool, b[7], 0);
+    spool_settle(spool, b[4], 0);
+    spool_settle(spool, b[5], 0);
+    assert_int_equal(blocks_held(), 0);
+    assert_int_equal(spool->cursor.base, 2 * COUNT + 1);
+    assert_false(spool_has_records(spool));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_block_behind_one_that_was_damaged_when_it_was_read_is_read, set_up,
-                                        tear_down),
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+        TEST(a_block_behind_one_that_was_damaged_when_it_was_read_is_read),
+        TEST(blocks_that_are_done_behind_one_that_is_not_are_not_kept),
+        TEST(blocks_that_others_hold_are_passed_over_in_any_order_of_their_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

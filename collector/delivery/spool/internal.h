@@ -42,7 +42,8 @@ struct spool {
     struct cursor cursor;
     struct spool_group group;
     struct spool_reader reader;
-    struct spool_block *held; /* by sequence */
+    struct spool_block *held, *held_last; /* by sequence */
+    struct spool_block *held_unread;      /* the first that the reader has not come by; NULL: there is none */
     struct spool_counts counts;
     uint32_t evicted;         /* of those held, blocks whose file is gone */
     struct journal journal;
@@ -75,8 +76,6 @@ void spool_advance(struct spool *s);
 void spool_lose(struct spool *s, struct seglog_segment *seg, uint64_t records, uint64_t *counter);
 void spool_reader_leave(struct spool *s); /* the segment that it reads; the next one is next */
 void spool_reader_close(struct spool *s);
-/* Unsettled records of seg that somebody has in memory. */
-uint64_t spool_held_records(const struct spool *s, const struct seglog_segment *seg);
 /* Puts a damaged file aside, of which nothing is left to deliver; at most SPOOL_BAD_MAX stay. */
 void spool_quarantine(struct spool *s, const struct seglog_segment *seg);
 /* Gives up the oldest file. False: there is none that can be. */

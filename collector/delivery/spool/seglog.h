@@ -21,6 +21,7 @@ struct seglog_segment {
     uint64_t bytes;              /* whole groups */
     uint64_t records;            /* in blocks that were whole when they were written or found */
     uint64_t live;               /* of those, neither settled nor given up: the spool's to count */
+    uint64_t held;               /* of the live ones, those that somebody has in memory: the spool's, too */
     int64_t oldest_ns;           /* CLOCK_BOOTTIME at which its first block was written, and its last: the wall clock */
     int64_t youngest_ns;         /* may have been set since. Of files of a former run, by the wall clock at the start */
     uint32_t pins;               /* who still points to it after it has left the list */

@@ -27,31 +27,48 @@ struct spool_block *spool_block_new(void)
     return calloc(1, sizeof(struct spool_block));
 }
 
+/* The last block up to `sequence`. Whoever writes asks for the end, the reader for what lies where it stands, the journal
+ * for one of its few right before that: nobody walks over what has gathered elsewhere. */
+static struct spool_block *held_up_to(const struct spool *s, uint64_t sequence)
+{
+    struct spool_block *b = s->held_last;
+    if (!b || b->sequence <= sequence)
+        return b;
+    if (s->held_unread && s->held_unread->sequence <= sequence) {
+        for (b = s->held_unread; b->next->sequence <= sequence;)
+            b = b->next;
+        return b;
+    }
+    for (b = s->held_unread ? s->held_unread->prev : b; b && b->sequence > sequence;)
+        b = b->prev;
+    return b;
+}
+
 void spool_hold(struct spool *s, struct spool_block *b)
 {
-    struct spool_block **at = &s->held;
-    while (*at && (*at)->sequence < b->sequence)
-        at = &(*at)->next;
+    struct spool_block *const prev = held_up_to(s, b->sequence), **const at = prev ? &prev->next : &s->held;
+    b->prev = prev;
     b->next = *at;
     *at = b;
+    *(b->next ? &b->next->prev : &s->held_last) = b;
+    if (b->sequence >= s->reader.sequence && (!s->held_unread || b->sequence < s->held_unread->sequence))
+        s->held_unread = b;
     b->seg->pins++;
+    b->seg->held += b->left;
     cursor_begin(&s->cursor, b->sequence);
 }
 
 struct spool_block *spool_held(const struct spool *s, uint64_t sequence)
 {
-    struct spool_block *b = s->held;
-    while (b && b->sequence < sequence)
-        b = b->next;
+    struct spool_block *b = held_up_to(s, sequence);
     return b && b->sequence == sequence ? b : NULL;
 }
 
-uint64_t spool_held_records(const struct spool *s, const struct seglog_segment *seg)
+static void held_remove(struct spool *s, struct spool_block *b)
 {
-    uint64_t n = 0;
-    for (const struct spool_block *b = s->held; b; b = b->next)
-        n += b->seg == seg ? b->left - b->forgotten : 0;
-    return n;
+    *(b->prev ? &b->prev->next : &s->held) = b->next;
+    *(b->next ? &b->next->prev : &s->held_last) = b->prev;
+    free(b);
 }
 
 static void block_unpin(struct spool_block *b)
@@ -63,11 +80,11 @@ static void block_unpin(struct spool_block *b)
 
 void spool_advance(struct spool *s)
 {
-    while (s->held && s->held->left == 0 && s->held->sequence < s->reader.sequence) {
-        struct spool_block *b = s->held;
-        s->held = b->next;
-        block_unpin(b);
-        free(b);
+    while (s->held_unread && s->held_unread->sequence < s->reader.sequence) {
+        struct spool_block *b = s->held_unread;
+        s->held_unread = b->next;
+        if (b->left == 0)
+            held_remove(s, b);
     }
     const bool is_first = s->held && s->held->sequence < s->reader.sequence;
     const uint64_t base = is_first ? s->held->sequence : s->reader.sequence, left = s->log.left_sequence;
@@ -79,10 +96,13 @@ bool spool_is_settled(const struct spool *s, const struct spool_block *b, uint32
     return cursor_is_settled(&s->cursor, b->sequence, index);
 }
 
+/* The reader has to know it as long as it has not come by. */
 static void block_settled(struct spool *s, struct spool_block *b)
 {
     s->evicted -= b->evicted != NULL;
     block_unpin(b);
+    if (b->sequence < s->reader.sequence)
+        held_remove(s, b);
 }
 
 void spool_settle(struct spool *s, struct spool_block *b, uint32_t index)
@@ -91,6 +111,7 @@ void spool_settle(struct spool *s, struct spool_block *b, uint32_t index)
     cursor_settle(&s->cursor, b->sequence, index);
     b->left--;
     b->seg->live--;
+    b->seg->held--;
     s->counts.records--;
     if (b->left > 0)
         return;
@@ -115,10 +136,12 @@ void spool_give_up(struct spool *s, struct spool_block *b, uint32_t index)
 
 void spool_forget(struct spool *s, struct spool_block *b, uint32_t index)
 {
-    if (b->evicted)
+    if (b->evicted) {
         spool_give_up(s, b, index);
-    else
-        b->forgotten++;
+        return;
+    }
+    b->forgotten++;
+    b->seg->held--;
 }
 
 void spool_lose(struct spool *s, struct seglog_segment *seg, uint64_t records, uint64_t *counter)
@@ -132,7 +155,8 @@ void spool_lose(struct spool *s, struct seglog_segment *seg, uint64_t records, u
 /* Of their records, those in memory are their owner's to give up or to settle. */
 static void blocks_evict(struct spool *s, const struct seglog_segment *seg, uint64_t *counter)
 {
-    for (struct spool_block *b = s->held; b; b = b->next) {
+    for (struct spool_block *b = s->held, *next; b; b = next) {
+        next = b->next;
         if (b->seg != seg || b->left == 0)
             continue;
         b->left -= b->forgotten;
@@ -153,7 +177,7 @@ bool spool_evict(struct spool *s, uint64_t *counter)
     seg->pins++;
     const int r = seglog_drop_first(&s->log);
     if (r == 0) {
-        spool_lose(s, seg, seg->live - spool_held_records(s, seg), counter);
+        spool_lose(s, seg, seg->live - seg->held, counter);
         blocks_evict(s, seg, counter);
         if (!s->reader.seg || s->reader.seg == seg)
             spool_reader_leave(s);

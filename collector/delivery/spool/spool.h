@@ -9,7 +9,7 @@
 
 /* A block of which somebody holds records in memory, or did while the reader had not come by. */
 struct spool_block {
-    struct spool_block *next; /* by sequence */
+    struct spool_block *next, *prev; /* by sequence */
     struct seglog_segment *seg;
     uint64_t sequence;
     int64_t time_ns;          /* CLOCK_REALTIME: when it was written */

@@ -72,7 +72,7 @@ static bool is_ready(struct spool *s)
 /* Somebody has cut the file: what was in it is gone. */
 static void journal_lose(struct spool *s)
 {
-    const uint64_t records = s->journal_part.live - spool_held_records(s, &s->journal_part);
+    const uint64_t records = s->journal_part.live - s->journal_part.held;
     spool_say(s, "its journal was cut while it was in use; %" PRIu64 " records are counted as dropped", records);
     spool_lose(s, &s->journal_part, records, &s->counts.dropped_corrupt);
     s->journal_error = 0;
@@ -199,6 +199,8 @@ static void move_live(struct spool *s, uint64_t sequence)
     uint64_t live = 0;
     if (b && b->left) {
         live = b->left;
+        s->journal_part.held -= b->left - b->forgotten;
+        to->held += b->left - b->forgotten;
         b->seg = to;
         to->pins++;
         seglog_unpin(&s->journal_part);

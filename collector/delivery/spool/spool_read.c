@@ -92,10 +92,9 @@ static void damage_tell(struct spool *s, const char *what)
 static void file_end(struct spool *s)
 {
     struct seglog_segment *seg = s->reader.seg;
-    const uint64_t held = spool_held_records(s, seg);
-    if (seg->live > held) {
+    if (seg->live > seg->held) {
         damage_tell(s, "damaged");
-        spool_lose(s, seg, seg->live - held, &s->counts.dropped_corrupt);
+        spool_lose(s, seg, seg->live - seg->held, &s->counts.dropped_corrupt);
     }
 }
 
