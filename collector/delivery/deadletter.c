@@ -129,7 +129,7 @@ static void limit(struct deadletter *d)
         const uint64_t records = d->log.first->records;
         if (d->log.first == d->log.last && d->log.fd >= 0)
             return; /* the group goes into it */
-        if (seglog_drop_first(&d->log) < 0)
+        if (seglog_drop(&d->log, d->log.first) < 0)
             return;
         d->evicted += records;
     }

@@ -311,6 +311,32 @@ static void start_with_a_small_spool(void)
     start();
 }
 
+static void a_record_without_an_answer_keeps_no_other_file_than_its_own(void **state)
+{
+    enum { PARCELS = 200, IN_ONE = 20 };
+    static struct fake_ticket t[PARCELS];
+    (void)state;
+    f->script = hang_on_the_first;
+    start_with_a_small_spool();
+    for (unsigned i = 0; i < PARCELS; i++) { /* four times what the spool may hold */
+        spool_some(i + 1, &t[i]);
+        remote_relieve(f->r);
+        fake_until(f, 0, t[i].settled && fake_stats(f).spooled_records <= IN_ONE);
+    }
+    assert_int_equal(fake_stats(f).dropped_spool_size, 0);
+    fake_until(f, NS_PER_MS, files_count(SPOOL_SUFFIX) <= 2); /* and the one that is written to */
+    assert_int_equal(fake_stats(f).spooled_records, IN_ONE);
+    fake_stop(f);
+    f->script = NULL;
+    f->message[0] = '\0';
+    start();
+    assert_string_equal(f->message, ""); /* nobody misses what the files had that are gone */
+    assert_int_equal(fake_stats(f).spooled_records, IN_ONE);
+    fake_until(f, NS_PER_MS, remote_is_idle(f->r, true) && files_count(SPOOL_SUFFIX) == 0);
+    assert_each_delivered_once(PARCELS * IN_ONE);
+    assert_true(fake_is_balanced(f));
+}
+
 static void the_oldest_files_are_given_up_for_room_and_counted(void **state)
 {
     static struct fake_ticket t[200];
@@ -740,6 +766,7 @@ int main(void)
         cmocka_unit_test(what_is_delivered_beside_a_request_that_hangs_is_not_sent_again_after_a_kill),
         cmocka_unit_test(without_its_cursor_all_of_the_spool_is_sent_again),
         cmocka_unit_test(a_cursor_that_could_not_be_made_is_made_later),
+        cmocka_unit_test(a_record_without_an_answer_keeps_no_other_file_than_its_own),
         cmocka_unit_test(the_oldest_files_are_given_up_for_room_and_counted),
         cmocka_unit_test(what_counts_as_spooled_is_found_by_the_next_run),
         cmocka_unit_test(what_has_left_memory_at_the_end_is_counted_when_its_file_goes),

@@ -161,9 +161,11 @@ static void the_bits_of_done_blocks_are_those_of_the_latest_ones(void **state)
     assert_int_equal(cursor_unsettled(&c, last, RECORDS), 0);
     assert_int_equal(cursor_next(&c), last + 1);
     assert_int_equal(cursor_touched(&c, 0, UINT64_MAX), 2);
+    assert_int_equal(cursor_kept_from(&c), first);
     cursor_settle_whole(&c, last + 1); /* there is no room for both */
     cursor_settle_whole(&c, first + 1);
     open_again();
+    assert_int_equal(cursor_kept_from(&c), first + 64);
     assert_int_equal(cursor_unsettled(&c, first, RECORDS), RECORDS);
     assert_int_equal(cursor_unsettled(&c, first + 1, RECORDS), RECORDS);
     assert_int_equal(cursor_unsettled(&c, last, RECORDS), 0);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,6 +23,23 @@ static struct io *io;
 static struct spool *spool;
 static struct sink_delivery delivery;
 
+static char said[512];
+
+static void on_message(void *arg, const char *text)
+{
+    (void)arg;
+    (void)snprintf(said, sizeof said, "%s", text);
+}
+
+static int open_it(void)
+{
+    struct err e;
+    const struct spool_config cfg = { .io = io, .dir = dir, .sink = "fake", .format = "fake/own", .delivery = &delivery,
+                                      .on_message = on_message };
+    said[0] = '\0';
+    return spool_open(&cfg, &spool, &e);
+}
+
 static int set_up(void **state)
 {
     struct err e;
@@ -31,9 +49,7 @@ static int set_up(void **state)
         opt_defaults(sink_delivery_opts, &delivery, &e) < 0)
         return -1;
     delivery.spool_sync = SINK_SYNC_NEVER;
-    const struct spool_config cfg = {
-        .io = io, .dir = dir, .sink = "fake", .format = "fake/own", .delivery = &delivery };
-    return spool_open(&cfg, &spool, &e);
+    return open_it();
 }
 
 static int tear_down(void **state)
@@ -178,12 +194,60 @@ static void blocks_that_others_hold_are_passed_over_in_any_order_of_their_answer
     assert_false(spool_has_records(spool));
 }
 
+static bool has_file(uint64_t sequence, const char *suffix)
+{
+    char path[100];
+    (void)snprintf(path, sizeof path, "%s/%016" PRIx64 ".spool%s", dir, sequence, suffix);
+    return access(path, F_OK) == 0;
+}
+
+/* The record of the first block is not. */
+static void files_that_are_done_with_go_from_between_others_and_are_not_missed(void **state)
+{
+    uint64_t position = 0;
+    struct spool_counts counts;
+    char path[100];
+    (void)state;
+    delivery.spool_segment_bytes = 200; /* a file for each block */
+    spool_tick(spool, clock_mono_ns());
+    for (uint64_t i = 1; i <= 5; i++)
+        block_write(i);
+    struct spool_block *first = block_take(&position);
+    assert_int_equal(position, 1);
+    (void)snprintf(path, sizeof path, "%s/%016x.spool", dir, 3);
+    const int fd = open(path, O_RDWR);
+    const off_t at = sizeof(struct spool_file_head) + sizeof(struct spool_block_head);
+    assert_int_equal(pwrite(fd, "X", 1, at), 1);
+    (void)close(fd);
+    assert_int_equal(block_read(), 2);
+    assert_int_equal(block_read(), 4);
+    struct spool_block *last = block_take(&position);
+    assert_int_equal(position, 5);
+    spool_tick(spool, clock_mono_ns());
+    assert_true(has_file(1, "") && !has_file(2, "") && has_file(3, ".bad") && !has_file(4, "") && has_file(5, ""));
+    spool_set_noted(spool);
+    spool_close(spool);
+    assert_int_equal(open_it(), 0);
+    assert_string_equal(said, "");
+    assert_int_equal(block_read(), 1);
+    assert_int_equal(block_read(), 5);
+    assert_int_equal(block_read(), 0);
+    spool_counts(spool, &counts);
+    assert_int_equal(counts.records, 0);
+    spool_tick(spool, clock_mono_ns());
+    assert_true(!has_file(1, "") && !has_file(5, ""));
+    block_write(6);
+    assert_int_equal(spool->log.last->sequence, 6);
+    (void)first, (void)last;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(a_block_behind_one_that_was_damaged_when_it_was_read_is_read),
         TEST(blocks_that_are_done_behind_one_that_is_not_are_not_kept),
+        TEST(files_that_are_done_with_go_from_between_others_and_are_not_missed),
         TEST(blocks_that_others_hold_are_passed_over_in_any_order_of_their_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

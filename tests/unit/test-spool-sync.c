@@ -73,7 +73,7 @@ static int tear_down(void **state)
         if (io_turn(io, clock_mono_ns() + NS_PER_S) < 0)
             return -1;
     while (seglog.first)
-        if (seglog_drop_first(&seglog) < 0)
+        if (seglog_drop(&seglog, seglog.first) < 0)
             return -1;
     seglog_close(&seglog);
     io_free(io);
@@ -210,7 +210,7 @@ static void an_older_file_can_be_dropped_while_it_is_forced_to_disk(void **state
     assert_int_equal(group_write(), 0);
     assert_int_equal(group_write(), 0);
     assert_int_equal(held_count, 1);
-    assert_int_equal(seglog_drop_first(&seglog), 0);
+    assert_int_equal(seglog_drop(&seglog, seglog.first), 0);
     assert_ptr_equal(seglog.first, seglog.last);
     sync_ends(0);
     assert_false(seglog_is_busy(&seglog));

@@ -170,6 +170,15 @@ uint64_t cursor_next(const struct cursor *c)
     return last + 1;
 }
 
+uint64_t cursor_kept_from(const struct cursor *c)
+{
+    uint64_t last = 0;
+    for (unsigned i = 0; i < CURSOR_GROUPS; i++)
+        if (group_done(&c->map->group[i]) && c->map->group[i].key > last)
+            last = c->map->group[i].key;
+    return last > CURSOR_GROUPS ? (last - CURSOR_GROUPS) * 64 : 0;
+}
+
 void cursor_set_base(struct cursor *c, uint64_t sequence)
 {
     if (sequence <= c->base)

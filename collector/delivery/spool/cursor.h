@@ -64,6 +64,8 @@ void cursor_close(struct cursor *c);
 /* Behind all blocks of which something was ever noted here. What is settled of them must not be taken for what has come
  * since, when neither a file nor the journal has them any more. */
 uint64_t cursor_next(const struct cursor *c);
+/* Of blocks before it, that they are settled may not be known any more: younger ones have taken their bits. */
+uint64_t cursor_kept_from(const struct cursor *c);
 /* Of the blocks from..to-1, those of which something is settled. */
 uint32_t cursor_touched(const struct cursor *c, uint64_t from, uint64_t to);
 void cursor_set_base(struct cursor *c, uint64_t sequence);

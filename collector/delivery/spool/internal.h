@@ -59,6 +59,7 @@ struct spool {
     uint64_t found_sequence; /* the last that files had at the start */
     uint64_t found_next;     /* behind the last block that was found, of files and journal */
     uint64_t missing;        /* blocks that somebody has put, and that are in neither */
+    bool is_file_done;       /* since the last look, nothing is left of some file */
     uint64_t tidy_ns;
     int64_t pack_ns;        /* time that may be spent on packing images, as of pack_at_ns */
     uint64_t pack_at_ns;
@@ -80,7 +81,10 @@ void spool_reader_close(struct spool *s);
 void spool_quarantine(struct spool *s, const struct seglog_segment *seg);
 /* Gives up the oldest file. False: there is none that can be. */
 bool spool_evict(struct spool *s, uint64_t *counter);
-
+/* Removes the files that are done with, wherever they stand. */
+void spool_tidy(struct spool *s);
+/* So many bytes more must not go beyond spool_max_bytes. */
+void spool_make_room(struct spool *s, uint64_t bytes);
 
 /* spool_journal.c */
 void spool_journal_open(struct spool *s, uint64_t found);

@@ -321,10 +321,12 @@ int seglog_poll(struct seglog *l)
     return l->result;
 }
 
-int seglog_drop_first(struct seglog *l)
+int seglog_drop(struct seglog *l, struct seglog_segment *seg)
 {
-    struct seglog_segment *seg = l->first;
+    struct seglog_segment **at = &l->first, *before = NULL;
     char path[PATH_MAX];
+    for (; *at != seg; at = &(*at)->next)
+        before = *at;
     seglog_path(l, seg, path);
     if (seg == l->last && l->fd >= 0) {
         CHECK(!seglog_is_last_busy(l));
@@ -335,9 +337,9 @@ int seglog_drop_first(struct seglog *l)
     const int r = io_unlink(l->io, path);
     if (r < 0 && r != -ENOENT)
         return r;
-    l->first = seg->next;
-    if (!l->first)
-        l->last = NULL;
+    *at = seg->next;
+    if (l->last == seg)
+        l->last = before;
     l->bytes -= seg->bytes;
     seg->is_listed = false;
     seg->next = NULL;

@@ -21,6 +21,7 @@ struct seglog_segment {
     uint64_t bytes;              /* whole groups */
     uint64_t records;            /* in blocks that were whole when they were written or found */
     uint64_t live;               /* of those, neither settled nor given up: the spool's to count */
+    uint64_t end_sequence;       /* behind its last block, as far as is known: the spool's, too */
     uint64_t held;               /* of the live ones, those that somebody has in memory: the spool's, too */
     int64_t oldest_ns;           /* CLOCK_BOOTTIME at which its first block was written, and its last: the wall clock */
     int64_t youngest_ns;         /* may have been set since. Of files of a former run, by the wall clock at the start */
@@ -126,9 +127,9 @@ bool seglog_is_syncing(const struct seglog *l, int fd);
  * -EBUSY: too many others are under way. */
 int seglog_roll(struct seglog *l);
 
-/* Takes the oldest file off the list and removes it; a pinned one stays in memory. 0 or -errno of the removal,
- * after which it is still there. Not the one that a group is going into. */
-int seglog_drop_first(struct seglog *l);
+/* Takes a file off the list and removes it; a pinned one stays in memory. 0 or -errno of the removal, after which it is
+ * still there. Not the one that a group is going into. */
+int seglog_drop(struct seglog *l, struct seglog_segment *seg);
 /* After opening: the last file, if it is of that name and has no whole block, goes: the group that was to begin it
  * begins it now. */
 void seglog_drop_begun(struct seglog *l, uint64_t sequence);

@@ -112,6 +112,7 @@ void spool_settle(struct spool *s, struct spool_block *b, uint32_t index)
     b->left--;
     b->seg->live--;
     b->seg->held--;
+    s->is_file_done |= b->seg->live == 0;
     s->counts.records--;
     if (b->left > 0)
         return;
@@ -148,6 +149,7 @@ void spool_lose(struct spool *s, struct seglog_segment *seg, uint64_t records, u
 {
     CHECK(seg->live >= records && s->counts.records >= records);
     seg->live -= records;
+    s->is_file_done |= seg->live == 0;
     s->counts.records -= records;
     *counter += records;
 }
@@ -169,13 +171,15 @@ static void blocks_evict(struct spool *s, const struct seglog_segment *seg, uint
     spool_advance(s);
 }
 
-bool spool_evict(struct spool *s, uint64_t *counter)
+static bool may_remove(const struct spool *s, const struct seglog_segment *seg)
 {
-    struct seglog_segment *seg = s->log.first;
-    if (!seg || (seg == s->log.last && (seglog_is_last_busy(&s->log) || seglog_has_group(&s->log))))
-        return false;
+    return seg != s->log.last || !(seglog_is_last_busy(&s->log) || seglog_has_group(&s->log));
+}
+
+static bool file_remove(struct spool *s, struct seglog_segment *seg, uint64_t *counter)
+{
     seg->pins++;
-    const int r = seglog_drop_first(&s->log);
+    const int r = seglog_drop(&s->log, seg);
     if (r == 0) {
         spool_lose(s, seg, seg->live - seg->held, counter);
         blocks_evict(s, seg, counter);
@@ -184,6 +188,62 @@ bool spool_evict(struct spool *s, uint64_t *counter)
     }
     seglog_unpin(seg);
     return r == 0;
+}
+
+bool spool_evict(struct spool *s, uint64_t *counter)
+{
+    struct seglog_segment *seg = s->log.first;
+    return seg && may_remove(s, seg) && file_remove(s, seg, counter);
+}
+
+/* Whether the reader has met all that the file holds, and goes on without it. The last file is left to it while there
+ * are others: there it waits for what comes next. */
+static bool is_read(const struct spool *s, const struct seglog_segment *seg)
+{
+    const struct spool_reader *r = &s->reader;
+    if (r->seg != seg)
+        return true; /* it lies before that one */
+    return r->offset >= seg->bytes && !r->is_reading && (seg->next || seg == s->log.first);
+}
+
+/* All that it held is settled or counted, also blocks that were damaged, which nobody must miss when they are gone while an
+ * older one holds the cursor's base back. */
+static void file_done(struct spool *s, const struct seglog_segment *seg)
+{
+    const uint64_t most = seg->sequence + SEGLOG_SKIP, end = seg->end_sequence < most ? seg->end_sequence : most;
+    for (uint64_t i = seg->sequence > s->cursor.base ? seg->sequence : s->cursor.base; i < end; i++)
+        cursor_settle_whole(&s->cursor, i);
+}
+
+static bool is_tidy(const struct spool *s)
+{
+    const struct seglog_segment *seg = s->reader.seg;
+    return !s->is_file_done && !(seg && seg->live == 0 && is_read(s, seg));
+}
+
+/* Files of which nothing is left to read or to settle: one record that waits for its answer holds its own file, and no
+ * other one. */
+void spool_tidy(struct spool *s)
+{
+    if (!s->reader.seg || is_tidy(s))
+        return;
+    s->is_file_done = false;
+    for (struct seglog_segment *seg = s->log.first, *next; seg; seg = next) {
+        const bool is_end = seg == s->reader.seg;
+        next = is_end ? NULL : seg->next;
+        if (seg->live > 0)
+            continue;
+        if (!is_read(s, seg) || !may_remove(s, seg)) {
+            s->is_file_done |= !is_end;
+            continue;
+        }
+        if (is_end && seg->next)
+            spool_reader_leave(s);
+        file_done(s, seg);
+        if (seg->is_damaged)
+            spool_quarantine(s, seg);
+        s->is_file_done |= !file_remove(s, seg, &s->counts.dropped_corrupt);
+    }
 }
 
 bool spool_has_records(const struct spool *s)
@@ -213,6 +273,7 @@ static void on_found(void *arg, struct seglog_segment *seg, const struct spool_b
     const uint32_t live = cursor_unsettled(&s->cursor, h->sequence, h->records);
     gap_see(s, h->sequence);
     s->found_sequence = h->sequence > s->found_sequence ? h->sequence : s->found_sequence;
+    seg->end_sequence = h->sequence + 1;
     seg->live += live;
     s->counts.records += live;
 }
@@ -261,6 +322,13 @@ static void numbers_skip(struct spool *s, uint64_t next)
         s->log.next_sequence = next;
 }
 
+/* Of those before, that they are gone means nothing. */
+static uint64_t found_begin(const struct cursor *c)
+{
+    const uint64_t kept = cursor_kept_from(c), base = c->base ? c->base : 1;
+    return kept > base ? kept : base;
+}
+
 int spool_open(const struct spool_config *cfg, struct spool **ret, struct err *e)
 {
     struct spool *s = calloc(1, sizeof *s);
@@ -274,7 +342,7 @@ int spool_open(const struct spool_config *cfg, struct spool **ret, struct err *e
     s->journal_part.pins = 1;
     s->group.last = &s->group.first;
     cursor_open(&s->cursor, cfg->dir, &why);
-    s->found_next = s->cursor.base ? s->cursor.base : 1;
+    s->found_next = found_begin(&s->cursor);
     log_config(s, &log);
     const int r = seglog_open(&s->log, &log, on_found, s, e);
     if (r < 0) {
@@ -325,21 +393,6 @@ void spool_close(struct spool *s)
     free(s);
 }
 
-/* Files of which nothing is left to read or to settle. */
-static void tidy(struct spool *s)
-{
-    while (s->log.first && s->log.first->live == 0 && !seglog_has_group(&s->log) && !s->reader.is_reading) {
-        struct seglog_segment *seg = s->log.first;
-        const bool is_met = s->reader.seg == seg ? s->reader.offset >= seg->bytes : s->reader.seg != NULL;
-        if (!is_met || (seg == s->log.last && seglog_is_last_busy(&s->log)))
-            return;
-        if (seg->is_damaged)
-            spool_quarantine(s, seg);
-        if (!spool_evict(s, &s->counts.dropped_corrupt))
-            return;
-    }
-}
-
 static void age_limit(struct spool *s)
 {
     const uint64_t max = s->cfg.delivery->spool_max_age_ns;
@@ -374,7 +427,7 @@ void spool_tick(struct spool *s, uint64_t now_ns)
     if (r < 0 && !s->was_told_sync)
         spool_say(s, "fdatasync: %s; records are on their way to the disk and not yet safe there", strerror(-r));
     s->was_told_sync = r < 0 || (s->was_told_sync && r == 0);
-    tidy(s);
+    spool_tidy(s);
     if (now_ns >= s->tidy_ns) {
         s->tidy_ns = now_ns + TIDY_NS;
         cursor_again(s);

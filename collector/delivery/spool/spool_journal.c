@@ -161,7 +161,7 @@ static void pass_settled(struct spool *s)
 
 void spool_journal_start(struct spool *s, uint64_t now_ns)
 {
-    const uint64_t max = s->cfg.delivery->spool_max_bytes, part = max / PART_OF_LIMIT;
+    const uint64_t part = s->cfg.delivery->spool_max_bytes / PART_OF_LIMIT;
     const char *blocks;
     size_t len;
     pass_settled(s);
@@ -170,8 +170,7 @@ void spool_journal_start(struct spool *s, uint64_t now_ns)
     s->drain_ns = 0;
     s->drain_blocks = journal_peek(&s->journal, part < DRAIN_BYTES ? part : DRAIN_BYTES, &blocks, &len,
                                    &s->drain_records);
-    while (s->log.bytes + len > max && spool_evict(s, &s->counts.dropped_size))
-        ;
+    spool_make_room(s, len);
     s->log.is_inline = s->journal.bytes > CROWDED;
     s->log.is_uncached = is_much(s, len);
     int r = seglog_add_sealed(&s->log, blocks, len, s->journal.first, s->drain_records);
@@ -219,6 +218,7 @@ void spool_journal_end(struct spool *s, uint64_t now_ns)
         if (r == 0) {
             for (uint32_t i = 0; i < s->drain_blocks; i++)
                 move_live(s, s->journal.first + i);
+            s->log.last->end_sequence = s->journal.first + s->drain_blocks;
             journal_release(&s->journal, s->drain_blocks);
             s->journal_error = 0;
             s->is_mended = true;

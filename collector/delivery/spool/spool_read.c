@@ -34,6 +34,7 @@ static void file_close(struct spool *s)
 void spool_reader_leave(struct spool *s)
 {
     struct spool_reader *r = &s->reader;
+    s->is_file_done = true; /* maybe: the next look tells */
     struct seglog_segment *next = r->seg && r->seg->is_listed ? r->seg->next : s->log.first;
     const uint64_t none = spool_journal_waits(s) ? s->journal.first
                           : seglog_has_group(&s->log) ? s->log.group_sequence : s->log.next_sequence;

@@ -193,14 +193,21 @@ bool spool_take_image(struct spool *s, const struct iovec *piece, uint32_t count
     return spool_journal_put(s, &h, piece, count) == 0;
 }
 
+void spool_make_room(struct spool *s, uint64_t bytes)
+{
+    const uint64_t max = s->cfg.delivery->spool_max_bytes;
+    if (s->log.bytes + bytes > max)
+        spool_tidy(s); /* first what nobody misses */
+    while (s->log.bytes + bytes > max && spool_evict(s, &s->counts.dropped_size))
+        ;
+}
+
 int spool_write(struct spool *s)
 {
     struct spool_group *g = &s->group;
     int r = block_close(s);
     if (r == 0) {
-        const uint64_t max = s->cfg.delivery->spool_max_bytes;
-        while (s->log.bytes + s->log.group_len > max && spool_evict(s, &s->counts.dropped_size))
-            ;
+        spool_make_room(s, s->log.group_len);
         r = seglog_start(&s->log);
     } else {
         seglog_abort(&s->log);
@@ -217,6 +224,7 @@ static void group_place(struct spool *s)
 {
     struct spool_group *g = &s->group;
     s->log.last->live += g->total;
+    s->log.last->end_sequence = s->log.next_sequence;
     s->counts.records += g->total;
     while (g->first) {
         struct spool_block *b = g->first;
