@@ -1,6 +1,7 @@
 /* What of a spool is settled, as the next process finds it. */
 #include "collector/delivery/spool/cursor.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -202,6 +203,100 @@ static void damaged_bits_of_done_blocks_do_not_count(void **state)
     assert_int_equal(cursor_touched(&c, 0, UINT64_MAX), 0);
 }
 
+/* The file as the disk may have it after a power failure: words, sectors and pages of it from before, the others not. */
+static char before[sizeof(struct cursor_map)], after[sizeof(struct cursor_map)];
+
+static void file_read(char *to)
+{
+    memcpy(to, c.map, sizeof before);
+}
+
+/* What lies in from..to-1 is of `other`, the rest of `most`. */
+static void file_write(const char *most, const char *other, size_t from, size_t to)
+{
+    FILE *const file = fopen(path, "r+");
+    cursor_close(&c);
+    assert_non_null(file);
+    assert_int_equal(fwrite(most, sizeof before, 1, file), 1);
+    assert_int_equal(fseek(file, (long)from, SEEK_SET), 0);
+    assert_int_equal(fwrite(other + from, 1, to - from, file), to - from);
+    assert_int_equal(fclose(file), 0);
+    open_it();
+}
+
+/* All of the present block but one record is to be delivered. */
+static void assert_nothing_else_is_settled(uint64_t sequence, uint32_t index)
+{
+    for (uint32_t i = 0; i < SPOOL_BLOCK_RECORDS; i++)
+        assert_true(i == index || !cursor_is_settled(&c, sequence, i));
+}
+
+static void what_a_torn_slot_has_of_its_former_block_does_not_count_for_the_next(void **state)
+{
+    const uint64_t old = 3, next = old + CURSOR_NEAR;
+    const size_t at = offsetof(struct cursor_map, slot[3]), size = sizeof(struct cursor_slot);
+    (void)state;
+    cursor_begin(&c, old);
+    for (uint32_t i = 0; i < SPOOL_BLOCK_RECORDS; i++)
+        cursor_settle(&c, old, i);
+    file_read(before);
+    cursor_set_base(&c, old + 1);
+    cursor_begin(&c, next);
+    cursor_settle(&c, next, 7);
+    file_read(after);
+    for (size_t cut = 8; cut < size; cut += 8) {
+        file_write(after, before, at + cut, at + size);
+        assert_nothing_else_is_settled(next, 7);
+        file_write(after, before, at + 8, at + cut);
+        assert_nothing_else_is_settled(next, 7);
+    }
+    file_write(after, before, at + 8, at + size); /* and it can be used */
+    cursor_settle(&c, next, 9);
+    assert_true(cursor_is_settled(&c, next, 9));
+    assert_nothing_else_is_settled(next, 9);
+}
+
+static void what_a_torn_group_has_of_former_blocks_does_not_count_for_the_next(void **state)
+{
+    const uint64_t old = 3 * 64, next = old + 64 * CURSOR_GROUPS;
+    const size_t at = offsetof(struct cursor_map, group[4]);
+    (void)state;
+    for (uint64_t i = old; i < old + 64; i++)
+        cursor_settle_whole(&c, i);
+    file_read(before);
+    cursor_set_base(&c, old + 64);
+    cursor_settle_whole(&c, next + 7);
+    file_read(after);
+    assert_int_equal(c.map->group[4].key, next / 64 + 1);
+    for (size_t from = 8; from < 24; from += 8) {
+        for (size_t to = from + 8; to <= 24; to += 8) {
+            file_write(after, before, at + from, at + to);
+            for (uint64_t i = next; i < next + 64; i++)
+                assert_true(i == next + 7 || cursor_unsettled(&c, i, 1) == 1);
+        }
+    }
+}
+
+static void a_file_of_another_version_is_told_of_and_begun_anew(void **state)
+{
+    struct err e;
+    (void)state;
+    cursor_set_base(&c, 10);
+    cursor_begin(&c, 12);
+    cursor_settle(&c, 12, 3);
+    memcpy(&c.map->magic, "SPLCURS1", 8);
+    cursor_close(&c);
+    cursor_open(&c, dir, &e);
+    assert_true(c.is_file);
+    assert_int_equal(e.code, -EBADMSG);
+    assert_non_null(strstr(e.text, path));
+    assert_int_equal(c.base, 0);
+    assert_int_equal(cursor_unsettled(&c, 12, RECORDS), RECORDS);
+    cursor_close(&c);
+    cursor_open(&c, dir, &e);
+    assert_int_equal(e.code, 0);
+}
+
 static void a_file_without_bits_for_done_blocks_gets_them(void **state)
 {
     (void)state;
@@ -299,6 +394,9 @@ int main(void)
         T(the_bits_of_done_blocks_are_those_of_the_latest_ones),
         T(of_a_block_that_is_done_none_a_round_later_is),
         T(damaged_bits_of_done_blocks_do_not_count),
+        T(what_a_torn_slot_has_of_its_former_block_does_not_count_for_the_next),
+        T(what_a_torn_group_has_of_former_blocks_does_not_count_for_the_next),
+        T(a_file_of_another_version_is_told_of_and_begun_anew),
         T(a_file_without_bits_for_done_blocks_gets_them),
         T(a_file_without_far_slots_gets_them),
         T(a_file_that_cannot_grow_is_read_and_replaced_later),

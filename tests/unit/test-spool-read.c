@@ -241,6 +241,18 @@ static void files_that_are_done_with_go_from_between_others_and_are_not_missed(v
     (void)first, (void)last;
 }
 
+static void a_cursor_of_another_version_is_told_of(void **state)
+{
+    (void)state;
+    memcpy(&spool->cursor.map->magic, "SPLCURS1", 8);
+    block_write(1);
+    assert_int_equal(block_read(), 1);
+    spool_close(spool);
+    assert_int_equal(open_it(), 0);
+    assert_non_null(strstr(said, CURSOR_FILE ": of another version"));
+    assert_int_equal(block_read(), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +260,7 @@ int main(void)
         TEST(a_block_behind_one_that_was_damaged_when_it_was_read_is_read),
         TEST(blocks_that_are_done_behind_one_that_is_not_are_not_kept),
         TEST(files_that_are_done_with_go_from_between_others_and_are_not_missed),
+        TEST(a_cursor_of_another_version_is_told_of),
         TEST(blocks_that_others_hold_are_passed_over_in_any_order_of_their_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,6 +39,33 @@ static uint64_t base_hash(uint64_t sequence)
     return XXH3_64bits_withSeed(&sequence, sizeof sequence, CURSOR_MAGIC);
 }
 
+static uint64_t seal_of(uint64_t number, unsigned index)
+{
+    return XXH3_64bits_withSeed(&number, sizeof number, CURSOR_MAGIC + index);
+}
+
+/* What a word says. A store at a time is made to one of the two, of one bit: where they differ in more, the disk has one
+ * or both from another time. */
+static uint64_t bits_of(uint64_t done, uint64_t check, uint64_t seal)
+{
+    const uint64_t wrong = ~(done ^ check ^ seal);
+    return wrong & (wrong - 1) ? 0 : done & ~(check ^ seal);
+}
+
+static void bits_begin(uint64_t *done, uint64_t *check, uint64_t seal)
+{
+    store_rel(done, 0);             /* order: release - see cursor_set_base() */
+    store_rel(check, ~seal);        /* order: release - see cursor_set_base() */
+}
+
+static void bits_add(uint64_t *done, uint64_t *check, uint64_t seal, uint64_t bit, const char *fault)
+{
+    const uint64_t bits = bits_of(*done, *check, seal) | bit;
+    store_rel(done, bits);          /* order: release - see cursor_set_base() */
+    FAULT_POINT(fault);
+    store_rel(check, ~bits ^ seal); /* order: release - see cursor_set_base() */
+}
+
 static uint64_t noted_read(const uint64_t noted[3])
 {
     if (noted[0] == noted[1] || noted[0] == noted[2])
@@ -67,6 +94,9 @@ void cursor_open(struct cursor *c, const char *dir, struct err *e)
     if (!c->map)
         c->map = map_memory(path);
     if (c->map->magic != CURSOR_MAGIC) {
+        if (c->map->magic && c->is_file)
+            (void)err_set(e, -EBADMSG, "%s: of another version, or damaged; it is begun anew, and records that were "
+                          "delivered may be sent again", path);
         memset(c->map, 0, sizeof *c->map);
         c->map->magic = CURSOR_MAGIC;
     }
@@ -122,7 +152,8 @@ static struct cursor_group *group_at(const struct cursor *c, uint64_t sequence)
 
 static uint64_t group_done(const struct cursor_group *g)
 {
-    return g->key && g->key < group_key(SPOOL_SEQUENCE_MAX) ? g->done & ~g->check : 0;
+    const bool is_one = g->key && g->key < group_key(SPOOL_SEQUENCE_MAX);
+    return is_one ? bits_of(g->done, g->check, seal_of(g->key, CURSOR_WORDS)) : 0;
 }
 
 static bool is_whole(const struct cursor *c, uint64_t sequence)
@@ -136,9 +167,8 @@ static void group_begin(struct cursor_group *g, uint64_t key)
 {
     store_rel(&g->key, 0); /* order: release - see cursor_set_base() */
     FAULT_POINT("cursor-group");
-    store_rel(&g->done, 0);              /* order: release - see cursor_set_base() */
-    store_rel(&g->check, ~(uint64_t)0);  /* order: release - see cursor_set_base() */
-    store_rel(&g->key, key);             /* order: release - see cursor_set_base() */
+    bits_begin(&g->done, &g->check, seal_of(key, CURSOR_WORDS));
+    store_rel(&g->key, key); /* order: release - see cursor_set_base() */
 }
 
 void cursor_settle_whole(struct cursor *c, uint64_t sequence)
@@ -149,9 +179,7 @@ void cursor_settle_whole(struct cursor *c, uint64_t sequence)
         return;
     if (g->key != key)
         group_begin(g, key);
-    store_rel(&g->done, g->done | bit); /* order: release - see cursor_set_base() */
-    FAULT_POINT("cursor-whole");
-    store_rel(&g->check, g->check & ~bit); /* order: release - see cursor_set_base() */
+    bits_add(&g->done, &g->check, seal_of(key, CURSOR_WORDS), bit, "cursor-whole");
 }
 
 uint64_t cursor_next(const struct cursor *c)
@@ -234,10 +262,8 @@ void cursor_begin(struct cursor *c, uint64_t sequence)
         return;
     store_rel(&s->sequence, 0); /* order: release - see cursor_set_base() */
     FAULT_POINT("cursor-slot");
-    for (unsigned i = 0; i < CURSOR_WORDS; i++) {
-        store_rel(&s->done[i], 0);              /* order: release - see cursor_set_base() */
-        store_rel(&s->check[i], ~(uint64_t)0);  /* order: release - see cursor_set_base() */
-    }
+    for (unsigned i = 0; i < CURSOR_WORDS; i++)
+        bits_begin(&s->done[i], &s->check[i], seal_of(sequence, i));
     store_rel(&s->sequence, sequence); /* order: release - see cursor_set_base() */
 }
 
@@ -246,15 +272,18 @@ void cursor_settle(struct cursor *c, uint64_t sequence, uint32_t index)
     struct cursor_slot *s = slot_of(c, sequence);
     if (!s || index >= SPOOL_BLOCK_RECORDS)
         return;
-    const uint64_t bit = UINT64_C(1) << index % 64;
-    store_rel(&s->done[index / 64], s->done[index / 64] | bit);    /* order: release - see cursor_set_base() */
-    FAULT_POINT("cursor-settle");
-    store_rel(&s->check[index / 64], s->check[index / 64] & ~bit); /* order: release - see cursor_set_base() */
+    const unsigned i = index / 64;
+    bits_add(&s->done[i], &s->check[i], seal_of(sequence, i), UINT64_C(1) << index % 64, "cursor-settle");
+}
+
+static uint64_t word_of(const struct cursor_slot *s, unsigned i)
+{
+    return bits_of(s->done[i], s->check[i], seal_of(s->sequence, i));
 }
 
 static bool is_done(const struct cursor_slot *s, uint32_t index)
 {
-    return index < SPOOL_BLOCK_RECORDS && s->done[index / 64] & ~s->check[index / 64] & UINT64_C(1) << index % 64;
+    return index < SPOOL_BLOCK_RECORDS && word_of(s, index / 64) >> index % 64 & 1;
 }
 
 bool cursor_is_settled(const struct cursor *c, uint64_t sequence, uint32_t index)
@@ -272,7 +301,7 @@ uint32_t cursor_touched(const struct cursor *c, uint64_t from, uint64_t to)
         const struct cursor_slot *s = &c->map->slot[i];
         uint64_t done = 0;
         for (unsigned k = 0; k < CURSOR_WORDS; k++)
-            done |= s->done[k] & ~s->check[k];
+            done |= word_of(s, k);
         n += done && s->sequence >= from && s->sequence < to && !is_whole(c, s->sequence);
     }
     for (unsigned i = 0; i < CURSOR_GROUPS; i++) {
@@ -287,13 +316,14 @@ uint32_t cursor_touched(const struct cursor *c, uint64_t from, uint64_t to)
 
 uint32_t cursor_unsettled(const struct cursor *c, uint64_t sequence, uint32_t records)
 {
-    uint32_t n = 0;
     if (sequence < c->base || is_whole(c, sequence))
         return 0;
     const struct cursor_slot *s = slot_of(c, sequence);
-    if (!s)
-        return records;
-    for (uint32_t i = 0; i < records; i++)
-        n += !is_done(s, i);
+    const uint32_t kept = records < SPOOL_BLOCK_RECORDS ? records : SPOOL_BLOCK_RECORDS;
+    uint32_t n = records;
+    for (uint32_t i = 0; s && i * 64 < kept; i++) {
+        const uint64_t mask = kept - i * 64 < 64 ? (UINT64_C(1) << (kept - i * 64)) - 1 : ~UINT64_C(0);
+        n -= (uint32_t)__builtin_popcountll(word_of(s, i) & mask);
+    }
     return n;
 }

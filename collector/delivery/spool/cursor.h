@@ -3,7 +3,8 @@
  * CURSOR_NEAR, which are read first, and for CURSOR_FAR others, records of which are settled while the oldest block
  * is not. A block that is settled as a whole gives its slot up for one bit, of which there are enough for
  * 64 * CURSOR_GROUPS in a row. A lost or damaged cursor costs duplicates, never a record: a bit counts only when its
- * complement says the same, `base` only with its hash. Beside that, up to where somebody else has taken note of what
+ * complement says the same, which is sealed with the number of its block, so that what a power failure has left of the
+ * slot's former block is not taken for the present one's; `base` counts only with its hash. Beside that, up to where somebody else has taken note of what
  * was put: a lost one of spool_set_noted() costs duplicates, too. */
 #ifndef COLLECTOR_DELIVERY_SPOOL_CURSOR_H
 #define COLLECTOR_DELIVERY_SPOOL_CURSOR_H
@@ -14,7 +15,7 @@
 #include <stdbool.h>
 
 #define CURSOR_FILE "cursor"
-#define CURSOR_MAGIC UINT64_C(0x31535255434c5053) /* "SPLCURS1" */
+#define CURSOR_MAGIC UINT64_C(0x32535255434c5053) /* "SPLCURS2" */
 
 enum {
     CURSOR_NEAR = 256,
@@ -27,13 +28,13 @@ enum {
 struct cursor_slot {
     uint64_t sequence;           /* of the block; 0: none */
     uint64_t done[CURSOR_WORDS];
-    uint64_t check[CURSOR_WORDS]; /* ~done */
+    uint64_t check[CURSOR_WORDS]; /* ~done ^ the seal of sequence and index */
 };
 
 /* 64 blocks in a row, a bit for each that is settled as a whole. */
 struct cursor_group {
     uint64_t key; /* of a sequence: sequence / 64 + 1; 0: none */
-    uint64_t done, check;
+    uint64_t done, check; /* as in a slot; the seal of key and CURSOR_WORDS */
 };
 
 struct cursor_map {
@@ -55,7 +56,7 @@ struct cursor {
 };
 
 /* Where the file cannot be made or mapped, memory takes its place, with what can be read of the file, and the reason is
- * in e: nothing fails. */
+ * in e: nothing fails. One that cannot be understood is begun anew, and told of in e as well. */
 void cursor_open(struct cursor *c, const char *dir, struct err *e);
 /* The file, where memory has taken its place, with what is in memory. It takes the place of one that is there, which
  * needs the directory's lock. */

@@ -342,6 +342,8 @@ int spool_open(const struct spool_config *cfg, struct spool **ret, struct err *e
     s->journal_part.pins = 1;
     s->group.last = &s->group.first;
     cursor_open(&s->cursor, cfg->dir, &why);
+    if (s->cursor.is_file && why.code)
+        spool_say(s, "%s", why.text);
     s->found_next = found_begin(&s->cursor);
     log_config(s, &log);
     const int r = seglog_open(&s->log, &log, on_found, s, e);
