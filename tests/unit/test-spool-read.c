@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,6 +23,16 @@ static char dir[] = "/dev/shm/fapilog-spool-read-XXXXXX";
 static struct io *io;
 static struct spool *spool;
 static struct sink_delivery delivery;
+
+void *__real_realloc(void *p, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+
+static unsigned reallocs_left = UINT_MAX; /* then one fails */
+
+void *__wrap_realloc(void *p, size_t size)
+{
+    return reallocs_left-- == 0 ? NULL : __real_realloc(p, size);
+}
 
 static char said[512];
 
@@ -241,6 +252,29 @@ static void files_that_are_done_with_go_from_between_others_and_are_not_missed(v
     (void)first, (void)last;
 }
 
+static void a_group_whose_first_block_finds_no_memory_is_not_begun(void **state)
+{
+    static char raw[4096], blocks[64];
+    struct seglog *const l = &spool->log;
+    const struct seglog_block b = { .kind = SPOOL_ENTRIES, .codec = SPOOL_PLAIN, .raw = raw, .raw_len = sizeof raw,
+                                    .records = 1 };
+    (void)state;
+    reallocs_left = 1; /* there is room for the head of the file */
+    assert_int_equal(seglog_add(l, &b), 0);
+    assert_int_equal(reallocs_left, UINT_MAX);
+    assert_false(seglog_has_group(l));
+    assert_int_equal(seglog_add_sealed(l, blocks, sizeof blocks, 1, 1), 0); /* the journal's */
+    seglog_abort(l);
+    assert_int_equal(seglog_add(l, &b), 1);
+    reallocs_left = 0; /* what was there before stays */
+    assert_int_equal(seglog_add(l, &b), 0);
+    reallocs_left = UINT_MAX;
+    assert_true(seglog_has_group(l));
+    seglog_abort(l);
+    block_write(1);
+    assert_int_equal(block_read(), 1);
+}
+
 static void a_cursor_of_another_version_is_told_of(void **state)
 {
     (void)state;
@@ -260,6 +294,7 @@ int main(void)
         TEST(a_block_behind_one_that_was_damaged_when_it_was_read_is_read),
         TEST(blocks_that_are_done_behind_one_that_is_not_are_not_kept),
         TEST(files_that_are_done_with_go_from_between_others_and_are_not_missed),
+        TEST(a_group_whose_first_block_finds_no_memory_is_not_begun),
         TEST(a_cursor_of_another_version_is_told_of),
         TEST(blocks_that_others_hold_are_passed_over_in_any_order_of_their_answers),
     };

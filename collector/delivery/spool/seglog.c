@@ -86,14 +86,26 @@ static bool group_begin(struct seglog *l, uint64_t sequence)
     return true;
 }
 
+static void group_forget(struct seglog *l)
+{
+    l->group_len = l->group_done = l->sealed_len = 0;
+    l->sealed = NULL;
+    l->group_blocks = 0;
+    l->step = SEGLOG_IDLE;
+}
+
 uint64_t seglog_add(struct seglog *l, const struct seglog_block *b)
 {
     struct spool_block_head h = {
         .kind = (uint16_t)b->kind, .codec = (uint16_t)b->codec, .records = b->records, .sequence = l->next_sequence,
         .time_ns = b->time_ns, .oldest_ns = b->oldest_ns,
     };
-    if ((!l->group_len && !group_begin(l, l->next_sequence)) || !group_reserve(l, spool_block_bound(b->raw_len)))
+    const bool is_first = !l->group_len;
+    if ((is_first && !group_begin(l, l->next_sequence)) || !group_reserve(l, spool_block_bound(b->raw_len))) {
+        if (is_first)
+            group_forget(l); /* a file's head alone is no group */
         return 0;
+    }
     l->group_len += spool_block_seal(&h, b->raw, b->raw_len, l->group + l->group_len);
     l->group_blocks++;
     l->group_records += b->records;
@@ -119,14 +131,6 @@ bool seglog_has_group(const struct seglog *l)
 static size_t group_bytes(const struct seglog *l)
 {
     return l->group_len + l->sealed_len;
-}
-
-static void group_forget(struct seglog *l)
-{
-    l->group_len = l->group_done = l->sealed_len = 0;
-    l->sealed = NULL;
-    l->group_blocks = 0;
-    l->step = SEGLOG_IDLE;
 }
 
 /* The numbers of blocks that nobody has can be given again. */
