@@ -34,6 +34,19 @@ void *__wrap_realloc(void *p, size_t size)
     return reallocs_left-- == 0 ? NULL : __real_realloc(p, size);
 }
 
+ssize_t __real_pread64(int fd, void *to, size_t size, off_t offset);
+ssize_t __wrap_pread64(int fd, void *to, size_t size, off_t offset);
+
+static off_t broken_from = INT64_MAX; /* of any file, the disk does not give what lies behind it */
+
+ssize_t __wrap_pread64(int fd, void *to, size_t size, off_t offset)
+{
+    if (offset < broken_from)
+        return __real_pread64(fd, to, size, offset);
+    errno = EIO;
+    return -1;
+}
+
 static char said[512];
 
 static void on_message(void *arg, const char *text)
@@ -78,16 +91,20 @@ static void turn(void)
     assert_true(io_turn(io, clock_mono_ns() + NS_PER_MS) >= 0);
 }
 
-/* A block of one record. */
-static void block_write(uint64_t position)
+static void entry_write(const struct entry_head *entry)
 {
-    _Alignas(8) const struct entry_head entry = { .bytes = sizeof entry, .position = position };
-    assert_int_equal(spool_put(spool, &entry, 0, false, NULL, NULL), 0);
-    assert_int_equal(spool_write(spool), 0);
     int r;
+    assert_int_equal(spool_put(spool, entry, 0, false, NULL, NULL), 0);
+    assert_int_equal(spool_write(spool), 0);
     while ((r = spool_poll(spool)) == -EAGAIN)
         turn();
     assert_int_equal(r, 0);
+}
+
+/* A block of one record. */
+static void block_write(uint64_t position)
+{
+    entry_write(&(struct entry_head){ .bytes = sizeof(struct entry_head), .position = position });
 }
 
 /* The next block, whose one record is not settled; NULL: there is none. */
@@ -275,6 +292,48 @@ static void a_group_whose_first_block_finds_no_memory_is_not_begun(void **state)
     assert_int_equal(block_read(), 1);
 }
 
+/* As long as some of what scanning looks at. */
+static void long_block_write(uint64_t position)
+{
+    enum { LONG = 100 << 10 };
+    static _Alignas(8) char buf[LONG];
+    struct entry_head *const entry = (struct entry_head *)(void *)buf;
+    uint64_t seed = position;
+    for (unsigned i = sizeof *entry; i < LONG; i++) { /* cannot be packed */
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        buf[i] = (char)(seed >> 56);
+    }
+    *entry = (struct entry_head){ .bytes = LONG, .payload_len = LONG - sizeof *entry, .position = position };
+    entry_write(entry);
+}
+
+static void a_file_that_a_start_cannot_read_to_its_end_waits_for_one_that_can(void **state)
+{
+    struct spool_counts counts;
+    (void)state;
+    for (uint64_t i = 1; i <= 3; i++)
+        long_block_write(i);
+    spool_close(spool);
+    broken_from = 150 << 10; /* in the second block, which is as whole as its head */
+    assert_int_equal(open_it(), 0);
+    assert_non_null(strstr(said, "1 files cannot be read"));
+    assert_non_null(strstr(said, strerror(EIO)));
+    block_write(4);
+    assert_int_equal(block_read(), 4);
+    spool_tick(spool, clock_mono_ns());
+    spool_close(spool);
+    broken_from = INT64_MAX;
+    assert_int_equal(open_it(), 0);
+    spool_counts(spool, &counts);
+    assert_int_equal(counts.found, 3);
+    for (uint64_t i = 1; i <= 3; i++)
+        assert_int_equal(block_read(), i);
+    assert_int_equal(block_read(), 0);
+    spool_counts(spool, &counts);
+    assert_int_equal(counts.records + counts.dropped_corrupt, 0);
+    assert_string_equal(said, "");
+}
+
 static void a_cursor_of_another_version_is_told_of(void **state)
 {
     (void)state;
@@ -295,6 +354,7 @@ int main(void)
         TEST(blocks_that_are_done_behind_one_that_is_not_are_not_kept),
         TEST(files_that_are_done_with_go_from_between_others_and_are_not_missed),
         TEST(a_group_whose_first_block_finds_no_memory_is_not_begun),
+        TEST(a_file_that_a_start_cannot_read_to_its_end_waits_for_one_that_can),
         TEST(a_cursor_of_another_version_is_told_of),
         TEST(blocks_that_others_hold_are_passed_over_in_any_order_of_their_answers),
     };

@@ -67,6 +67,7 @@ struct seglog {
     struct seglog_segment *first, *last;
     uint64_t bytes;         /* of all listed files */
     uint32_t foreign, unreadable; /* files that are left alone: for another kind of sink, or not to be read */
+    struct err why;               /* ... of the first of these */
     uint64_t left_sequence;       /* the first block of the first of them; 0: there are none */
     uint64_t next_sequence;
     /* the open file */

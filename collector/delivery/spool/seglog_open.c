@@ -85,34 +85,66 @@ static void leave_alone(struct seglog *l, const struct seglog_segment *seg, uint
         l->left_sequence = seg->sequence;
 }
 
-/* 1: ours; 0: to be left alone; -ENOMEM. */
-static int segment_scan(struct seglog *l, struct seglog_segment *seg, bool is_last, seglog_block_fn *on_block,
-                        void *arg)
+struct head_list {
+    struct spool_block_head *head;
+    size_t count, cap;
+};
+
+static int head_add(struct head_list *l, const struct spool_block_head *h)
+{
+    if (l->count == l->cap) {
+        const size_t cap = l->cap ? 2 * l->cap : 64;
+        struct spool_block_head *bigger = realloc(l->head, cap * sizeof *bigger);
+        if (!bigger)
+            return -ENOMEM;
+        l->head = bigger;
+        l->cap = cap;
+    }
+    l->head[l->count++] = *h;
+    return 0;
+}
+
+static int heads_read(struct spool_file *f, struct head_list *heads)
+{
+    struct spool_block_head h;
+    int r;
+    heads->count = 0;
+    while ((r = spool_file_next(f, &h)) > 0)
+        if (head_add(heads, &h) < 0)
+            return -ENOMEM;
+    return r;
+}
+
+/* 1: ours; 0: to be left alone; -ENOMEM. What is behind a place that cannot be read is not known: if the rest were ours, it
+ * would be counted by nobody, and its numbers given again. It waits as a whole for a run that can read it. */
+static int segment_scan(struct seglog *l, struct seglog_segment *seg, bool is_last, struct head_list *heads,
+                        seglog_block_fn *on_block, void *arg)
 {
     struct spool_file f;
-    struct spool_block_head h;
     struct err e;
     char path[PATH_MAX];
-    int r;
     seglog_path(l, seg, path);
-    if ((r = spool_file_open(&f, path, l->kind, &e)) < 0) {
-        leave_alone(l, seg, &l->unreadable);
+    int r = spool_file_open(&f, path, l->kind, &e);
+    const bool is_foreign = r == 0 && f.has_head && strcmp(f.head.format, l->head.format) != 0;
+    if (r == 0 && !is_foreign && (r = heads_read(&f, heads)) < 0)
+        (void)err_sys(&e, r, "read %s", path);
+    if (r < 0 && !l->unreadable)
+        l->why = e;
+    if (r < 0 || is_foreign) {
+        leave_alone(l, seg, is_foreign ? &l->foreign : &l->unreadable);
+        spool_file_close(&f);
         return r == -ENOMEM ? r : 0;
     }
-    if (f.has_head && strcmp(f.head.format, l->head.format) != 0) {
-        leave_alone(l, seg, &l->foreign);
-        spool_file_close(&f);
-        return 0;
+    for (size_t i = 0; i < heads->count; i++) {
+        const struct spool_block_head *h = &heads->head[i];
+        seglog_date(seg, h->time_ns);
+        seg->records += h->records;
+        l->next_sequence = h->sequence >= l->next_sequence ? h->sequence + 1 : l->next_sequence;
+        on_block(arg, seg, h);
     }
-    while ((r = spool_file_next(&f, &h)) > 0) {
-        seglog_date(seg, h.time_ns);
-        seg->records += h.records;
-        l->next_sequence = h.sequence >= l->next_sequence ? h.sequence + 1 : l->next_sequence;
-        on_block(arg, seg, &h);
-    }
-    seg->bytes = r == 0 && is_last && f.torn_bytes ? tail_cut(l, &f, path) : f.size;
+    seg->bytes = is_last && f.torn_bytes ? tail_cut(l, &f, path) : f.size;
     spool_file_close(&f);
-    return 1; /* where reading has failed, what was found before is ours; the reader meets the rest */
+    return 1;
 }
 
 static void segment_list(struct seglog *l, struct seglog_segment *seg)
@@ -129,21 +161,23 @@ static void segment_list(struct seglog *l, struct seglog_segment *seg)
 static int segments_scan(struct seglog *l, const struct name_list *names, seglog_block_fn *on_block, void *arg,
                          struct err *e)
 {
-    for (size_t i = 0; i < names->count; i++) {
+    struct head_list heads = {0};
+    int r = 0;
+    for (size_t i = 0; i < names->count && r >= 0; i++) {
         struct seglog_segment *seg = calloc(1, sizeof *seg);
+        r = -ENOMEM;
         if (!seg)
-            return err_set(e, -ENOMEM, "%s: out of memory", l->dir);
+            break;
         seg->sequence = names->sequence[i];
         l->next_sequence = seg->sequence >= l->next_sequence ? seg->sequence + 1 : l->next_sequence;
-        const int r = segment_scan(l, seg, i + 1 == names->count, on_block, arg);
+        r = segment_scan(l, seg, i + 1 == names->count, &heads, on_block, arg);
         if (r > 0)
             segment_list(l, seg);
         else
             free(seg);
-        if (r < 0)
-            return err_set(e, r, "%s: out of memory", l->dir);
     }
-    return 0;
+    free(heads.head);
+    return r < 0 ? err_set(e, r, "%s: out of memory", l->dir) : 0;
 }
 
 static int directory_make(struct seglog *l, struct err *e)

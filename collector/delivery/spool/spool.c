@@ -296,7 +296,8 @@ static void found_report(struct spool *s)
                      "alone; run a sink of that kind on this directory, or remove them", s->cfg.dir, s->log.foreign,
                   s->cfg.format);
     if (s->log.unreadable)
-        spool_say(s, "%s: %u files cannot be read and are left alone", s->cfg.dir, s->log.unreadable);
+        spool_say(s, "%s: %u files cannot be read and are left alone, and wait for a run that can: %s", s->cfg.dir,
+                  s->log.unreadable, s->log.why.text);
     if (s->missing && !s->log.foreign && !s->log.unreadable)
         spool_say(s, "%s: %" PRIu64 " blocks that were put here are gone: files were removed, cut or damaged; what "
                      "they held is lost, and how many records that were is not known", s->cfg.dir, s->missing);
