@@ -53,7 +53,9 @@ int deadletter_open(const struct deadletter_config *cfg, struct deadletter **ret
         .io = cfg->io, .dir = cfg->dir, .suffix = SPOOL_DEAD_SUFFIX, .kind = SPOOL_DEAD, .sink = cfg->sink,
         .format = cfg->format, .segment_bytes = segment_bytes(cfg), .sync = SINK_SYNC_ALWAYS,
     };
-    const int r = seglog_open(&d->log, &log, on_found, d, e);
+    int r = seglog_open(&d->log, &log, e);
+    if (r == 0)
+        r = seglog_find(&d->log, on_found, d, e);
     if (r < 0) {
         free(d);
         return err_wrap(e, r, "dead letters");

@@ -203,7 +203,7 @@ static void damaged_bits_of_done_blocks_do_not_count(void **state)
     assert_int_equal(cursor_touched(&c, 0, UINT64_MAX), 0);
 }
 
-/* The file as the disk may have it after a power failure: words, sectors and pages of it from before, the others not. */
+/* The file as the disk may have it after a power failure: words, sectors and pages of it are from before. */
 static char before[sizeof(struct cursor_map)], after[sizeof(struct cursor_map)];
 
 static void file_read(char *to)

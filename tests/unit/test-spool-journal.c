@@ -371,7 +371,7 @@ static const char *log_open(struct seglog *l, struct io *io)
     struct err e;
     const struct seglog_config cfg = { .io = io, .dir = dir, .suffix = SPOOL_SUFFIX, .kind = SPOOL_ENTRIES,
         .sink = whose.sink, .format = whose.format, .segment_bytes = 1 << 20 };
-    assert_int_equal(seglog_open(l, &cfg, NULL, NULL, &e), 0);
+    assert_int_equal(seglog_open(l, &cfg, &e), 0);
     (void)snprintf(path, sizeof path, "%s/0000000000000001" SPOOL_SUFFIX, dir);
     return path;
 }

@@ -334,6 +334,27 @@ static void a_file_that_a_start_cannot_read_to_its_end_waits_for_one_that_can(vo
     assert_string_equal(said, "");
 }
 
+static void one_that_is_refused_touches_nothing_of_the_one_that_has_the_directory(void **state)
+{
+    const struct spool_config cfg = { .io = io, .dir = dir, .sink = "fake", .format = "fake/own",
+                                      .delivery = &delivery };
+    char path[100];
+    struct spool *second;
+    struct err e;
+    (void)state;
+    block_write(1);
+    assert_int_equal(block_read(), 1);
+    (void)snprintf(path, sizeof path, "%s/" CURSOR_FILE, dir);
+    memcpy(&spool->cursor.map->magic, "SPLCURS3", 8); /* of a later version */
+    const uint64_t base = spool->cursor.base;
+    assert_int_equal(spool_open(&cfg, &second, &e), -EBUSY);
+    assert_memory_equal(&spool->cursor.map->magic, "SPLCURS3", 8);
+    assert_true(spool->cursor.map->base[0].sequence == base || spool->cursor.map->base[1].sequence == base);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(spool_open(&cfg, &second, &e), -EBUSY);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
 static void a_cursor_of_another_version_is_told_of(void **state)
 {
     (void)state;
@@ -355,6 +376,7 @@ int main(void)
         TEST(files_that_are_done_with_go_from_between_others_and_are_not_missed),
         TEST(a_group_whose_first_block_finds_no_memory_is_not_begun),
         TEST(a_file_that_a_start_cannot_read_to_its_end_waits_for_one_that_can),
+        TEST(one_that_is_refused_touches_nothing_of_the_one_that_has_the_directory),
         TEST(a_cursor_of_another_version_is_told_of),
         TEST(blocks_that_others_hold_are_passed_over_in_any_order_of_their_answers),
     };

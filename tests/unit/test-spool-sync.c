@@ -61,7 +61,7 @@ static int set_up(void **state)
         .sink = "fake", .format = "fake/own", .segment_bytes = SEGMENT, .sync = SINK_SYNC_INTERVAL,
         .sync_interval_ns = NS_PER_S };
     sequence = 0;
-    return seglog_open(&seglog, &cfg, NULL, NULL, &e);
+    return seglog_open(&seglog, &cfg, &e);
 }
 
 static int tear_down(void **state)

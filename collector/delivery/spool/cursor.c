@@ -44,8 +44,8 @@ static uint64_t seal_of(uint64_t number, unsigned index)
     return XXH3_64bits_withSeed(&number, sizeof number, CURSOR_MAGIC + index);
 }
 
-/* What a word says. A store at a time is made to one of the two, of one bit: where they differ in more, the disk has one
- * or both from another time. */
+/* What a word says. A store at a time is made to one of the two, of one bit: where they differ in more, the disk has
+ * one or both from another time. */
 static uint64_t bits_of(uint64_t done, uint64_t check, uint64_t seal)
 {
     const uint64_t wrong = ~(done ^ check ^ seal);

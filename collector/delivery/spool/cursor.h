@@ -4,8 +4,8 @@
  * is not. A block that is settled as a whole gives its slot up for one bit, of which there are enough for
  * 64 * CURSOR_GROUPS in a row. A lost or damaged cursor costs duplicates, never a record: a bit counts only when its
  * complement says the same, which is sealed with the number of its block, so that what a power failure has left of the
- * slot's former block is not taken for the present one's; `base` counts only with its hash. Beside that, up to where somebody else has taken note of what
- * was put: a lost one of spool_set_noted() costs duplicates, too. */
+ * slot's former block is not taken for the present one's; `base` counts only with its hash. Beside that, up to where
+ * somebody else has taken note of what was put: a lost one of spool_set_noted() costs duplicates, too. */
 #ifndef COLLECTOR_DELIVERY_SPOOL_CURSOR_H
 #define COLLECTOR_DELIVERY_SPOOL_CURSOR_H
 

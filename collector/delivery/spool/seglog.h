@@ -91,11 +91,13 @@ struct seglog {
     uint64_t sync_due_ns;   /* the timer's */
 };
 
-/* Makes the directory, lists its files in order, cuts the last one behind its last whole block. on_block is
- * told of each head that is whole. Files with entries for another kind of sink, and those that cannot be read,
- * are not listed and not touched. */
+/* Makes the directory and locks it: nobody else's may be touched. */
+int seglog_open(struct seglog *l, const struct seglog_config *cfg, struct err *e);
+/* Then: lists its files in order, cuts the last one behind its last whole block. on_block is told of each head that is
+ * whole. Files with entries for another kind of sink, and those that cannot be read, are not listed and not
+ * touched. Where it fails, all is closed. */
 typedef void seglog_block_fn(void *arg, struct seglog_segment *seg, const struct spool_block_head *h);
-int seglog_open(struct seglog *l, const struct seglog_config *cfg, seglog_block_fn *on_block, void *arg, struct err *e);
+int seglog_find(struct seglog *l, seglog_block_fn *on_block, void *arg, struct err *e);
 /* Nothing may be under way: seglog_is_busy(). */
 void seglog_close(struct seglog *l);
 bool seglog_is_busy(const struct seglog *l);

@@ -115,8 +115,8 @@ static int heads_read(struct spool_file *f, struct head_list *heads)
     return r;
 }
 
-/* 1: ours; 0: to be left alone; -ENOMEM. What is behind a place that cannot be read is not known: if the rest were ours, it
- * would be counted by nobody, and its numbers given again. It waits as a whole for a run that can read it. */
+/* 1: ours; 0: to be left alone; -ENOMEM. What is behind a place that cannot be read is not known: if the rest were
+ * ours, it would be counted by nobody, and its numbers given again. It waits as a whole for a run that can read it. */
 static int segment_scan(struct seglog *l, struct seglog_segment *seg, bool is_last, struct head_list *heads,
                         seglog_block_fn *on_block, void *arg)
 {
@@ -203,9 +203,8 @@ static int directory_lock(const struct seglog *l, struct err *e)
     return err_set(e, -EBUSY, "%s: another sink or collector uses it; each sink needs a directory of its own", l->dir);
 }
 
-int seglog_open(struct seglog *l, const struct seglog_config *cfg, seglog_block_fn *on_block, void *arg, struct err *e)
+int seglog_open(struct seglog *l, const struct seglog_config *cfg, struct err *e)
 {
-    struct name_list names = {0};
     *l = (struct seglog){
         .io = cfg->io, .suffix = cfg->suffix, .kind = cfg->kind, .segment_bytes = cfg->segment_bytes,
         .sync = cfg->sync, .sync_interval_ns = cfg->sync_interval_ns, .fd = -1, .dir_fd = -1, .next_sequence = 1,
@@ -218,8 +217,15 @@ int seglog_open(struct seglog *l, const struct seglog_config *cfg, seglog_block_
     int r = directory_make(l, e);
     if (r == 0)
         r = directory_lock(l, e);
-    if (r == 0)
-        r = names_read(l, &names, e);
+    if (r < 0)
+        seglog_close(l);
+    return r;
+}
+
+int seglog_find(struct seglog *l, seglog_block_fn *on_block, void *arg, struct err *e)
+{
+    struct name_list names = {0};
+    int r = names_read(l, &names, e);
     if (r == 0)
         r = segments_scan(l, &names, on_block, arg, e);
     free(names.sequence);

@@ -27,8 +27,8 @@ struct spool_block *spool_block_new(void)
     return calloc(1, sizeof(struct spool_block));
 }
 
-/* The last block up to `sequence`. Whoever writes asks for the end, the reader for what lies where it stands, the journal
- * for one of its few right before that: nobody walks over what has gathered elsewhere. */
+/* The last block up to `sequence`. Whoever writes asks for the end, the reader for what lies where it stands, the
+ * journal for one of its few right before that: nobody walks over what has gathered elsewhere. */
 static struct spool_block *held_up_to(const struct spool *s, uint64_t sequence)
 {
     struct spool_block *b = s->held_last;
@@ -206,8 +206,8 @@ static bool is_read(const struct spool *s, const struct seglog_segment *seg)
     return r->offset >= seg->bytes && !r->is_reading && (seg->next || seg == s->log.first);
 }
 
-/* All that it held is settled or counted, also blocks that were damaged, which nobody must miss when they are gone while an
- * older one holds the cursor's base back. */
+/* All that it held is settled or counted, also blocks that were damaged, which nobody must miss when they are gone
+ * while an older one holds the cursor's base back. */
 static void file_done(struct spool *s, const struct seglog_segment *seg)
 {
     const uint64_t most = seg->sequence + SEGLOG_SKIP, end = seg->end_sequence < most ? seg->end_sequence : most;
@@ -330,11 +330,36 @@ static uint64_t found_begin(const struct cursor *c)
     return kept > base ? kept : base;
 }
 
+/* The directory is ours. */
+static void settled_open(struct spool *s)
+{
+    struct err why;
+    cursor_open(&s->cursor, s->log.dir, &why);
+    if (why.code && s->cursor.is_file)
+        spool_say(s, "%s", why.text);
+    else if (why.code)
+        spool_say(s, "%s; after a crash records that were delivered may be sent again", why.text);
+    s->found_next = found_begin(&s->cursor);
+}
+
+static int files_open(struct spool *s, struct err *e)
+{
+    struct seglog_config log;
+    log_config(s, &log);
+    int r = seglog_open(&s->log, &log, e);
+    if (r < 0)
+        return r;
+    s->cfg.dir = s->log.dir; /* the caller's need not last */
+    settled_open(s);
+    r = seglog_find(&s->log, on_found, s, e);
+    if (r < 0)
+        cursor_close(&s->cursor);
+    return r;
+}
+
 int spool_open(const struct spool_config *cfg, struct spool **ret, struct err *e)
 {
     struct spool *s = calloc(1, sizeof *s);
-    struct seglog_config log;
-    struct err why = {0};
     if (!s)
         return err_set(e, -ENOMEM, "spool: out of memory");
     s->cfg = *cfg;
@@ -342,21 +367,11 @@ int spool_open(const struct spool_config *cfg, struct spool **ret, struct err *e
     s->journal.guard = -1;
     s->journal_part.pins = 1;
     s->group.last = &s->group.first;
-    cursor_open(&s->cursor, cfg->dir, &why);
-    if (s->cursor.is_file && why.code)
-        spool_say(s, "%s", why.text);
-    s->found_next = found_begin(&s->cursor);
-    log_config(s, &log);
-    const int r = seglog_open(&s->log, &log, on_found, s, e);
+    const int r = files_open(s, e);
     if (r < 0) {
-        cursor_close(&s->cursor);
         free(s);
         return err_wrap(e, r, "spool");
     }
-    s->cfg.dir = s->log.dir; /* the caller's need not last */
-    /* There may have been no directory yet. */
-    if (!s->cursor.is_file && cursor_mend(&s->cursor, cfg->dir, &why) < 0)
-        spool_say(s, "%s; after a crash records that were delivered may be sent again", why.text);
     numbers_skip(s, s->cursor.base);
     numbers_skip(s, s->cursor.noted);
     numbers_skip(s, cursor_next(&s->cursor));
