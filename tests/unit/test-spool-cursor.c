@@ -23,7 +23,7 @@ static void open_it(void)
 {
     struct err e;
     cursor_open(&c, dir, &e);
-    assert_true(c.is_file);
+    assert_non_null(c.file);
 }
 
 static void open_again(void)
@@ -192,7 +192,7 @@ static void damaged_bits_of_done_blocks_do_not_count(void **state)
 {
     (void)state;
     cursor_settle_whole(&c, 70);
-    struct cursor_group *g = &c.map->group[70 / 64 + 1];
+    struct cursor_group *g = &c.file->group[70 / 64 + 1];
     g->done |= UINT64_C(1) << 7; /* one that its complement does not say */
     open_again();
     assert_int_equal(cursor_unsettled(&c, 70, RECORDS), 0);
@@ -208,7 +208,7 @@ static char before[sizeof(struct cursor_map)], after[sizeof(struct cursor_map)];
 
 static void file_read(char *to)
 {
-    memcpy(to, c.map, sizeof before);
+    memcpy(to, c.file, sizeof before);
 }
 
 /* What lies in from..to-1 is of `other`, the rest of `most`. */
@@ -284,10 +284,10 @@ static void a_file_of_another_version_is_told_of_and_begun_anew(void **state)
     cursor_set_base(&c, 10);
     cursor_begin(&c, 12);
     cursor_settle(&c, 12, 3);
-    memcpy(&c.map->magic, "SPLCURS1", 8);
+    memcpy(&c.file->magic, "SPLCURS1", 8);
     cursor_close(&c);
     cursor_open(&c, dir, &e);
-    assert_true(c.is_file);
+    assert_non_null(c.file);
     assert_int_equal(e.code, -EBADMSG);
     assert_non_null(strstr(e.text, path));
     assert_int_equal(c.base, 0);
@@ -344,7 +344,7 @@ static void a_file_that_cannot_grow_is_read_and_replaced_later(void **state)
     cursor_open(&c, dir, &e);
     const int r = cursor_mend(&c, dir, &e);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-    assert_false(c.is_file);
+    assert_null(c.file);
     assert_true(r < 0);
     assert_int_equal(c.base, 3);
     assert_settled(4, 5);
@@ -362,7 +362,7 @@ static void where_there_was_none_a_file_takes_over_from_memory(void **state)
     assert_int_equal(unlink(path), 0);
     assert_int_equal(mkdir(path, 0700), 0);
     cursor_open(&c, dir, &e);
-    assert_false(c.is_file);
+    assert_null(c.file);
     assert_non_null(strstr(e.text, path));
     cursor_set_base(&c, 3);
     cursor_set_noted(&c, 9);
@@ -382,6 +382,39 @@ static void where_there_was_none_a_file_takes_over_from_memory(void **state)
     assert_settled(BEHIND, 6);
 }
 
+/* By whatever did not know better, while it is mapped. */
+static void a_file_that_is_cut_is_made_again_with_all_that_was_in_it(void **state)
+{
+    struct err e;
+    (void)state;
+    open_again(); /* cmocka has put its handler in front of the guard's */
+    for (int cut_to = 0; cut_to < 3; cut_to++) {
+        const uint64_t first = 20 + 100 * (uint64_t)cut_to;
+        cursor_set_base(&c, first);
+        cursor_set_noted(&c, first + 20);
+        cursor_begin(&c, first + 2);
+        cursor_settle(&c, first + 2, 3);
+        assert_int_equal(truncate(path, cut_to == 1 ? 100000 : 0), 0);
+        if (cut_to == 2) /* and as long as before */
+            assert_int_equal(truncate(path, sizeof(struct cursor_map)), 0);
+        cursor_settle(&c, first + 2, 4);
+        cursor_settle_whole(&c, first + 7);
+        cursor_begin(&c, first + 100 + 2 * BEHIND);
+        assert_true(cursor_is_settled(&c, first + 2, 3) && cursor_is_settled(&c, first + 2, 4));
+        assert_true(cursor_was_cut(&c));
+        assert_false(cursor_was_cut(&c));
+        cursor_settle(&c, first + 2, 5);
+        assert_int_equal(cursor_mend(&c, dir, &e), 0);
+        cursor_settle(&c, first + 2, 6);
+        open_again();
+        assert_false(cursor_was_cut(&c));
+        assert_int_equal(c.base, first);
+        assert_int_equal(c.noted, first + 20);
+        assert_int_equal(cursor_unsettled(&c, first + 2, RECORDS), RECORDS - 4);
+        assert_int_equal(cursor_unsettled(&c, first + 7, RECORDS), 0);
+    }
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -397,6 +430,7 @@ int main(void)
         T(what_a_torn_slot_has_of_its_former_block_does_not_count_for_the_next),
         T(what_a_torn_group_has_of_former_blocks_does_not_count_for_the_next),
         T(a_file_of_another_version_is_told_of_and_begun_anew),
+        T(a_file_that_is_cut_is_made_again_with_all_that_was_in_it),
         T(a_file_without_bits_for_done_blocks_gets_them),
         T(a_file_without_far_slots_gets_them),
         T(a_file_that_cannot_grow_is_read_and_replaced_later),

@@ -345,23 +345,51 @@ static void one_that_is_refused_touches_nothing_of_the_one_that_has_the_director
     block_write(1);
     assert_int_equal(block_read(), 1);
     (void)snprintf(path, sizeof path, "%s/" CURSOR_FILE, dir);
-    memcpy(&spool->cursor.map->magic, "SPLCURS3", 8); /* of a later version */
+    memcpy(&spool->cursor.file->magic, "SPLCURS3", 8); /* of a later version */
     const uint64_t base = spool->cursor.base;
     assert_int_equal(spool_open(&cfg, &second, &e), -EBUSY);
-    assert_memory_equal(&spool->cursor.map->magic, "SPLCURS3", 8);
-    assert_true(spool->cursor.map->base[0].sequence == base || spool->cursor.map->base[1].sequence == base);
+    assert_memory_equal(&spool->cursor.file->magic, "SPLCURS3", 8);
+    assert_true(spool->cursor.file->base[0].sequence == base || spool->cursor.file->base[1].sequence == base);
     assert_int_equal(unlink(path), 0);
     assert_int_equal(spool_open(&cfg, &second, &e), -EBUSY);
     assert_int_equal(access(path, F_OK), -1);
 }
 
+static void a_cursor_that_is_cut_while_it_is_in_use_costs_nothing(void **state)
+{
+    uint64_t position = 0;
+    char path[100];
+    (void)state;
+    spool_close(spool);
+    assert_int_equal(open_it(), 0); /* cmocka has put its handler in front of the guard's */
+    for (uint64_t i = 1; i <= 4; i++)
+        block_write(i);
+    (void)block_take(&position);
+    assert_int_equal(block_read(), 2);
+    (void)snprintf(path, sizeof path, "%s/" CURSOR_FILE, dir);
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(block_read(), 3);
+    spool_tick(spool, clock_mono_ns() + 2 * NS_PER_S);
+    assert_non_null(strstr(said, "was cut while it was in use; it is made again"));
+    assert_int_equal(truncate(path, 0), 0); /* and right before the end */
+    spool_close(spool);
+    assert_int_equal(open_it(), 0);
+    assert_int_equal(block_read(), 1);
+    assert_int_equal(block_read(), 4);
+    assert_int_equal(block_read(), 0);
+}
+
 static void a_cursor_of_another_version_is_told_of(void **state)
 {
+    char path[100];
     (void)state;
-    memcpy(&spool->cursor.map->magic, "SPLCURS1", 8);
     block_write(1);
     assert_int_equal(block_read(), 1);
     spool_close(spool);
+    (void)snprintf(path, sizeof path, "%s/" CURSOR_FILE, dir);
+    const int fd = open(path, O_WRONLY);
+    assert_int_equal(pwrite(fd, "SPLCURS1", 8, 0), 8);
+    (void)close(fd);
     assert_int_equal(open_it(), 0);
     assert_non_null(strstr(said, CURSOR_FILE ": of another version"));
     assert_int_equal(block_read(), 1);
@@ -377,6 +405,7 @@ int main(void)
         TEST(a_group_whose_first_block_finds_no_memory_is_not_begun),
         TEST(a_file_that_a_start_cannot_read_to_its_end_waits_for_one_that_can),
         TEST(one_that_is_refused_touches_nothing_of_the_one_that_has_the_directory),
+        TEST(a_cursor_that_is_cut_while_it_is_in_use_costs_nothing),
         TEST(a_cursor_of_another_version_is_told_of),
         TEST(blocks_that_others_hold_are_passed_over_in_any_order_of_their_answers),
     };

@@ -4,6 +4,8 @@
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fault.h"
+#include "lib/base/fd_io.h"
+#include "lib/reader/guard.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -12,6 +14,8 @@
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
+
+enum { PAGE = 4096 };
 
 static struct cursor_map *map_file(const char *path, struct err *e)
 {
@@ -34,6 +38,34 @@ static struct cursor_map *map_file(const char *path, struct err *e)
     return map;
 }
 
+static int file_attach(struct cursor *c, struct cursor_map *file, const char *path, struct err *e)
+{
+    c->damaged = 0;
+    c->guard = guard_add(file, sizeof *file, PROT_READ | PROT_WRITE, &c->damaged);
+    if (c->guard >= 0) {
+        c->file = file;
+        return 0;
+    }
+    (void)munmap(file, sizeof *file);
+    return err_sys(e, c->guard, "watch %s", path);
+}
+
+static void file_detach(struct cursor *c)
+{
+    guard_remove(c->guard);
+    if (c->file)
+        (void)munmap(c->file, sizeof *c->file);
+    c->file = NULL;
+    c->guard = -1;
+}
+
+static void put(const struct cursor *c, uint64_t *to, uint64_t value)
+{
+    *to = value;
+    if (c->file) /* order: release - for the next process after our death: in the order written */
+        store_rel((uint64_t *)(void *)c->file + (to - (const uint64_t *)(const void *)c->map), value);
+}
+
 static uint64_t base_hash(uint64_t sequence)
 {
     return XXH3_64bits_withSeed(&sequence, sizeof sequence, CURSOR_MAGIC);
@@ -52,18 +84,19 @@ static uint64_t bits_of(uint64_t done, uint64_t check, uint64_t seal)
     return wrong & (wrong - 1) ? 0 : done & ~(check ^ seal);
 }
 
-static void bits_begin(uint64_t *done, uint64_t *check, uint64_t seal)
+static void bits_begin(const struct cursor *c, uint64_t *done, uint64_t *check, uint64_t seal)
 {
-    store_rel(done, 0);             /* order: release - see cursor_set_base() */
-    store_rel(check, ~seal);        /* order: release - see cursor_set_base() */
+    put(c, done, 0);
+    put(c, check, ~seal);
 }
 
-static void bits_add(uint64_t *done, uint64_t *check, uint64_t seal, uint64_t bit, const char *fault)
+static void bits_add(const struct cursor *c, uint64_t *done, uint64_t *check, uint64_t seal, uint64_t bit,
+                     const char *fault)
 {
     const uint64_t bits = bits_of(*done, *check, seal) | bit;
-    store_rel(done, bits);          /* order: release - see cursor_set_base() */
+    put(c, done, bits);
     FAULT_POINT(fault);
-    store_rel(check, ~bits ^ seal); /* order: release - see cursor_set_base() */
+    put(c, check, ~bits ^ seal);
 }
 
 static uint64_t noted_read(const uint64_t noted[3])
@@ -73,15 +106,35 @@ static uint64_t noted_read(const uint64_t noted[3])
     return noted[1] == noted[2] ? noted[1] : 0;
 }
 
-/* With what the file holds: one of an older version wants to grow, for which a full disk has no room. */
-static struct cursor_map *map_memory(const char *path)
+static struct cursor_map *map_memory(void)
 {
-    struct cursor_map *map = mmap(NULL, sizeof *map, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *map = mmap(NULL, sizeof(struct cursor_map), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(map != MAP_FAILED);
-    auto_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd >= 0 && pread(fd, map, sizeof *map, 0) < 0)
-        memset(map, 0, sizeof *map);
     return map;
+}
+
+/* As much as there is: a file of an older version wants to grow, for which a full disk has no room. Pages with nothing
+ * in them take no memory. */
+static void file_read(struct cursor_map *to, const char *path)
+{
+    static const char zeros[PAGE];
+    char page[PAGE];
+    auto_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    for (size_t at = 0; fd >= 0 && at < sizeof *to; at += PAGE) {
+        const size_t left = sizeof *to - at;
+        const ssize_t n = fd_pread_full(fd, page, left < PAGE ? left : PAGE, at);
+        if (n > 0 && memcmp(page, zeros, (size_t)n) != 0)
+            memcpy((char *)to + at, page, (size_t)n);
+    }
+}
+
+static void begin_anew(struct cursor *c)
+{
+    (void)munmap(c->map, sizeof *c->map);
+    c->map = map_memory();
+    if (c->file)
+        memset(c->file, 0, sizeof *c->file);
+    put(c, &c->map->magic, CURSOR_MAGIC);
 }
 
 void cursor_open(struct cursor *c, const char *dir, struct err *e)
@@ -89,16 +142,16 @@ void cursor_open(struct cursor *c, const char *dir, struct err *e)
     char path[PATH_MAX + 16];
     (void)snprintf(path, sizeof path, "%s/" CURSOR_FILE, dir);
     *e = (struct err){0};
-    *c = (struct cursor){ .map = map_file(path, e) };
-    c->is_file = c->map != NULL;
-    if (!c->map)
-        c->map = map_memory(path);
+    *c = (struct cursor){ .map = map_memory(), .guard = -1 };
+    file_read(c->map, path);
+    struct cursor_map *file = map_file(path, e);
+    if (file)
+        (void)file_attach(c, file, path, e);
     if (c->map->magic != CURSOR_MAGIC) {
-        if (c->map->magic && c->is_file)
+        if (c->map->magic && c->file)
             (void)err_set(e, -EBADMSG, "%s: of another version, or damaged; it is begun anew, and records that were "
                           "delivered may be sent again", path);
-        memset(c->map, 0, sizeof *c->map);
-        c->map->magic = CURSOR_MAGIC;
+        begin_anew(c);
     }
     for (unsigned i = 0; i < 2; i++) {
         const uint64_t sequence = c->map->base[i].sequence;
@@ -110,31 +163,38 @@ void cursor_open(struct cursor *c, const char *dir, struct err *e)
         c->far[i] = c->map->slot[CURSOR_NEAR + i].sequence;
 }
 
+bool cursor_was_cut(struct cursor *c)
+{
+    /* order: acquire, pairs with the release in the guard's handler */
+    if (!c->file || (c->file->magic == CURSOR_MAGIC && !load_acq(&c->damaged)))
+        return false;
+    file_detach(c);
+    return true;
+}
+
 int cursor_mend(struct cursor *c, const char *dir, struct err *e)
 {
     char path[PATH_MAX + 16], fresh[PATH_MAX + 16];
     (void)snprintf(path, sizeof path, "%s/" CURSOR_FILE, dir);
     (void)snprintf(fresh, sizeof fresh, "%s/" CURSOR_FILE ".new", dir);
-    struct cursor_map *map = map_file(fresh, e);
-    if (!map)
+    struct cursor_map *file = map_file(fresh, e);
+    if (!file || file_attach(c, file, fresh, e) < 0)
         return e->code;
-    memcpy(map, c->map, sizeof *map);
-    if (rename(fresh, path) < 0) {
-        (void)err_sys(e, -errno, "rename %s to %s", fresh, path);
-        (void)munmap(map, sizeof *map);
-        (void)unlink(fresh);
-        return e->code;
-    }
-    (void)munmap(c->map, sizeof *c->map);
-    c->map = map;
-    c->is_file = true;
-    return 0;
+    memcpy(c->file, c->map, sizeof *c->map);
+    if (rename(fresh, path) == 0)
+        return 0;
+    (void)err_sys(e, -errno, "rename %s to %s", fresh, path);
+    file_detach(c);
+    (void)unlink(fresh);
+    return e->code;
 }
 
 void cursor_close(struct cursor *c)
 {
-    if (c->map)
-        (void)munmap(c->map, sizeof *c->map);
+    if (!c->map)
+        return;
+    file_detach(c);
+    (void)munmap(c->map, sizeof *c->map);
     c->map = NULL;
 }
 
@@ -163,12 +223,12 @@ static bool is_whole(const struct cursor *c, uint64_t sequence)
 }
 
 /* The one whose place it takes is older: at worst what it said is sent again. */
-static void group_begin(struct cursor_group *g, uint64_t key)
+static void group_begin(const struct cursor *c, struct cursor_group *g, uint64_t key)
 {
-    store_rel(&g->key, 0); /* order: release - see cursor_set_base() */
+    put(c, &g->key, 0);
     FAULT_POINT("cursor-group");
-    bits_begin(&g->done, &g->check, seal_of(key, CURSOR_WORDS));
-    store_rel(&g->key, key); /* order: release - see cursor_set_base() */
+    bits_begin(c, &g->done, &g->check, seal_of(key, CURSOR_WORDS));
+    put(c, &g->key, key);
 }
 
 void cursor_settle_whole(struct cursor *c, uint64_t sequence)
@@ -178,8 +238,8 @@ void cursor_settle_whole(struct cursor *c, uint64_t sequence)
     if (sequence < c->base || (g->key > key && g->key < group_key(SPOOL_SEQUENCE_MAX)))
         return;
     if (g->key != key)
-        group_begin(g, key);
-    bits_add(&g->done, &g->check, seal_of(key, CURSOR_WORDS), bit, "cursor-whole");
+        group_begin(c, g, key);
+    bits_add(c, &g->done, &g->check, seal_of(key, CURSOR_WORDS), bit, "cursor-whole");
 }
 
 uint64_t cursor_next(const struct cursor *c)
@@ -212,10 +272,9 @@ void cursor_set_base(struct cursor *c, uint64_t sequence)
     if (sequence <= c->base)
         return;
     const unsigned i = c->map->base[0].sequence == c->base && c->base; /* not over the present one */
-    /* order: release, as all stores here - for the next process after our death: in the order written */
-    store_rel(&c->map->base[i].sequence, sequence);
+    put(c, &c->map->base[i].sequence, sequence);
     FAULT_POINT("cursor-base");
-    store_rel(&c->map->base[i].xxh3, base_hash(sequence)); /* order: release - as above */
+    put(c, &c->map->base[i].xxh3, base_hash(sequence));
     c->base = sequence;
 }
 
@@ -224,7 +283,7 @@ void cursor_set_noted(struct cursor *c, uint64_t sequence)
     if (sequence == c->noted)
         return;
     for (unsigned i = 0; i < 3; i++) {
-        store_rel(&c->map->noted[i], sequence); /* order: release - see cursor_set_base() */
+        put(c, &c->map->noted[i], sequence);
         FAULT_POINT("cursor-noted");
     }
     c->noted = sequence;
@@ -260,11 +319,11 @@ void cursor_begin(struct cursor *c, uint64_t sequence)
     struct cursor_slot *s = slot_of(c, sequence) ? NULL : slot_new(c, sequence);
     if (!s)
         return;
-    store_rel(&s->sequence, 0); /* order: release - see cursor_set_base() */
+    put(c, &s->sequence, 0);
     FAULT_POINT("cursor-slot");
     for (unsigned i = 0; i < CURSOR_WORDS; i++)
-        bits_begin(&s->done[i], &s->check[i], seal_of(sequence, i));
-    store_rel(&s->sequence, sequence); /* order: release - see cursor_set_base() */
+        bits_begin(c, &s->done[i], &s->check[i], seal_of(sequence, i));
+    put(c, &s->sequence, sequence);
 }
 
 void cursor_settle(struct cursor *c, uint64_t sequence, uint32_t index)
@@ -273,7 +332,7 @@ void cursor_settle(struct cursor *c, uint64_t sequence, uint32_t index)
     if (!s || index >= SPOOL_BLOCK_RECORDS)
         return;
     const unsigned i = index / 64;
-    bits_add(&s->done[i], &s->check[i], seal_of(sequence, i), UINT64_C(1) << index % 64, "cursor-settle");
+    bits_add(c, &s->done[i], &s->check[i], seal_of(sequence, i), UINT64_C(1) << index % 64, "cursor-settle");
 }
 
 static uint64_t word_of(const struct cursor_slot *s, unsigned i)

@@ -48,18 +48,24 @@ struct cursor_map {
     struct cursor_group group[CURSOR_GROUPS]; /* by key modulo CURSOR_GROUPS */
 };
 
+/* What counts while this process lives is in memory of its own: the file is written to, and is not read again, so that
+ * whoever cuts it takes nothing away. */
 struct cursor {
     struct cursor_map *map;
+    struct cursor_map *file; /* NULL: memory only */
+    int guard;
+    uint32_t damaged;        /* set by the guard: somebody has cut the file */
     uint64_t base, noted;
     uint64_t far[CURSOR_FAR]; /* sequences of the far slots: to look for one there would touch as many pages */
-    bool is_file;
 };
 
-/* Where the file cannot be made or mapped, memory takes its place, with what can be read of the file, and the reason is
+/* Where the file cannot be made or mapped, there is only memory, with what can be read of the file, and the reason is
  * in e: nothing fails. One that cannot be understood is begun anew, and told of in e as well. */
 void cursor_open(struct cursor *c, const char *dir, struct err *e);
-/* The file, where memory has taken its place, with what is in memory. It takes the place of one that is there, which
- * needs the directory's lock. */
+/* Somebody has cut the file or written to it: it is given up, and there is only memory from now on. */
+bool cursor_was_cut(struct cursor *c);
+/* The file, where there is only memory, with what is there. It takes the place of one that is there, which needs the
+ * directory's lock. */
 int cursor_mend(struct cursor *c, const char *dir, struct err *e);
 void cursor_close(struct cursor *c);
 /* Behind all blocks of which something was ever noted here. What is settled of them must not be taken for what has come

@@ -335,7 +335,7 @@ static void settled_open(struct spool *s)
 {
     struct err why;
     cursor_open(&s->cursor, s->log.dir, &why);
-    if (why.code && s->cursor.is_file)
+    if (why.code && s->cursor.file)
         spool_say(s, "%s", why.text);
     else if (why.code)
         spool_say(s, "%s; after a crash records that were delivered may be sent again", why.text);
@@ -388,6 +388,20 @@ int spool_open(const struct spool_config *cfg, struct spool **ret, struct err *e
     return 0;
 }
 
+static void cursor_again(struct spool *s)
+{
+    struct err e;
+    const bool was_cut = cursor_was_cut(&s->cursor);
+    if (was_cut && cursor_mend(&s->cursor, s->cfg.dir, &e) < 0)
+        spool_say(s, "%s/" CURSOR_FILE " was cut while it was in use, and cannot be made again now: %s; after a crash "
+                     "records that were delivered may be sent again", s->cfg.dir, e.text);
+    else if (was_cut)
+        spool_say(s, "%s/" CURSOR_FILE " was cut while it was in use; it is made again, and nothing is missing in it",
+                  s->cfg.dir);
+    else if (!s->cursor.file && cursor_mend(&s->cursor, s->cfg.dir, &e) == 0)
+        spool_say(s, "%s: what is delivered is kept across a crash now", s->cfg.dir);
+}
+
 void spool_close(struct spool *s)
 {
     if (!s)
@@ -406,6 +420,7 @@ void spool_close(struct spool *s)
     free(s->group.open);
     free(s->group.raw);
     journal_close(&s->journal, s->log.dir);
+    cursor_again(s);
     seglog_close(&s->log); /* gives up the directory's lock */
     cursor_close(&s->cursor);
     free(s);
@@ -420,13 +435,6 @@ static void age_limit(struct spool *s)
     while (s->log.first && s->log.first->records && now - s->log.first->youngest_ns > (int64_t)max &&
            !s->reader.is_reading && spool_evict(s, &s->counts.dropped_age))
         ;
-}
-
-static void cursor_again(struct spool *s)
-{
-    struct err e;
-    if (!s->cursor.is_file && cursor_mend(&s->cursor, s->cfg.dir, &e) == 0)
-        spool_say(s, "%s: what is delivered is kept across a crash now", s->cfg.dir);
 }
 
 static void log_options(struct spool *s)
