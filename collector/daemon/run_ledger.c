@@ -12,6 +12,7 @@ struct run_ledger {
     struct ledger *ledger; /* NULL: there was no room for it yet */
     struct ledger_page page;
     uint64_t write_at_ns;
+    bool was_told;         /* that it cannot be made again */
 };
 
 int run_ledger_open(struct daemon *d, struct err *e)
@@ -47,6 +48,15 @@ void run_ledger_close(struct daemon *d)
         ledger_close(d->ledger->ledger);
     free(d->ledger);
     d->ledger = NULL;
+}
+
+static void store(struct daemon *d, struct run_ledger *b)
+{
+    struct err e;
+    const int r = ledger_store(b->ledger, &b->page, &e);
+    if (r > 0 || (r < 0 && !b->was_told))
+        daemon_tell(d, FAPILOG_LEVEL_WARNING, e.text);
+    b->was_told = r < 0;
 }
 
 static uint64_t pending_of(const struct batch *b)
@@ -100,5 +110,5 @@ void run_ledger_write(struct daemon *d, uint64_t now_ns)
         to->seen = s->counters.seen;
         to->dropped = s->counters.dropped + s->counters.closed;
     }
-    ledger_store(b->ledger, page);
+    store(d, b);
 }

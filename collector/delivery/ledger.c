@@ -6,6 +6,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 #include "lib/base/fault.h"
+#include "lib/reader/guard.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -19,7 +20,10 @@
 enum { ENDIAN = 0x01020304 };
 
 struct ledger {
-    struct ledger_map *map;
+    char path[PATH_MAX];
+    struct ledger_map *map; /* NULL: somebody has cut the file, and it could not be made again */
+    int guard;
+    uint32_t damaged;       /* set by the guard: somebody has cut the file */
     uint64_t sequence;
     int64_t started_ns;
 };
@@ -46,36 +50,45 @@ static bool map_file_is_whole(int fd)
     return fstat(fd, &st) == 0 && st.st_size >= (off_t)sizeof(struct ledger_map);
 }
 
-static int ledger_map(struct ledger *l, const char *path, struct err *e)
+static void ledger_unmap(struct ledger *l)
 {
-    auto_fd fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    guard_remove(l->guard);
+    if (l->map)
+        (void)munmap(l->map, sizeof *l->map);
+    l->map = NULL;
+    l->guard = -1;
+}
+
+static int ledger_map(struct ledger *l, struct err *e)
+{
+    auto_fd fd = open(l->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
-        return err_sys(e, -errno, "ledger: open %s", path);
+        return err_sys(e, -errno, "ledger: open %s", l->path);
     /* Allocated, not sparse: a store into a hole of a full disk would be a SIGBUS. */
     const int r = posix_fallocate(fd, 0, sizeof *l->map);
     if (r != 0 && !map_file_is_whole(fd))
-        (void)unlink(path); /* half of one says nothing to anybody */
+        (void)unlink(l->path); /* half of one says nothing to anybody */
     if (r != 0)
-        return err_sys(e, -r, "ledger: allocate %s", path);
+        return err_sys(e, -r, "ledger: allocate %s", l->path);
     void *map = mmap(NULL, sizeof *l->map, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (map == MAP_FAILED)
-        return err_sys(e, -errno, "ledger: map %s", path);
+        return err_sys(e, -errno, "ledger: map %s", l->path);
     l->map = map;
+    l->damaged = 0;
+    const int guard = guard_add(map, sizeof *l->map, PROT_READ | PROT_WRITE, &l->damaged);
+    if (guard < 0) {
+        ledger_unmap(l);
+        return err_sys(e, guard, "ledger: watch %s", l->path);
+    }
+    l->guard = guard;
     return 0;
 }
 
-int ledger_open(const char *state_dir, struct ledger **ret, struct err *e)
+static int ledger_begin(struct ledger *l, struct err *e)
 {
-    char path[PATH_MAX];
-    struct ledger *l = calloc(1, sizeof *l);
-    if (!l)
-        return err_set(e, -ENOMEM, "ledger: out of memory");
-    int r = snprintf(path, sizeof path, "%s/" LEDGER_FILE, state_dir) < (int)sizeof path
-                ? ledger_map(l, path, e) : err_set(e, -ENAMETOOLONG, "ledger: %s: path too long", state_dir);
-    if (r < 0) {
-        free(l);
+    const int r = ledger_map(l, e);
+    if (r < 0)
         return r;
-    }
     if (!map_is_ours(l->map)) { /* it tells of runs that are over; nothing depends on it */
         memset(l->map, 0, sizeof *l->map);
         l->map->endian = ENDIAN;
@@ -85,6 +98,21 @@ int ledger_open(const char *state_dir, struct ledger **ret, struct err *e)
     for (unsigned i = 0; i < 2; i++)
         if (page_is_valid(&l->map->page[i]) && l->map->page[i].sequence > l->sequence)
             l->sequence = l->map->page[i].sequence;
+    return 0;
+}
+
+int ledger_open(const char *state_dir, struct ledger **ret, struct err *e)
+{
+    struct ledger *l = calloc(1, sizeof *l);
+    if (!l)
+        return err_set(e, -ENOMEM, "ledger: out of memory");
+    l->guard = -1;
+    const int r = snprintf(l->path, sizeof l->path, "%s/" LEDGER_FILE, state_dir) < (int)sizeof l->path
+                      ? ledger_begin(l, e) : err_set(e, -ENAMETOOLONG, "ledger: %s: path too long", state_dir);
+    if (r < 0) {
+        free(l);
+        return r;
+    }
     l->started_ns = (int64_t)clock_real_ns();
     *ret = l;
     return 0;
@@ -94,13 +122,12 @@ void ledger_close(struct ledger *l)
 {
     if (!l)
         return;
-    (void)munmap(l->map, sizeof *l->map);
+    ledger_unmap(l);
     free(l);
 }
 
-void ledger_store(struct ledger *l, struct ledger_page *page)
+static void page_store(struct ledger *l, struct ledger_page *page)
 {
-    CHECK(page->sinks_count <= LEDGER_SINKS_MAX && page->stages_count <= LEDGER_STAGES_MAX);
     struct ledger_page *to = &l->map->page[++l->sequence % 2];
     page->sequence = l->sequence;
     page->time_ns = (int64_t)clock_real_ns();
@@ -113,6 +140,24 @@ void ledger_store(struct ledger *l, struct ledger_page *page)
     memcpy(&to->sequence, &page->sequence, sizeof *to - offsetof(struct ledger_page, sequence));
     FAULT_POINT("ledger-unhashed");
     store_rel(&to->xxh3, page->xxh3); /* order: release - for who reads the file, also after our death */
+}
+
+int ledger_store(struct ledger *l, struct ledger_page *page, struct err *e)
+{
+    CHECK(page->sinks_count <= LEDGER_SINKS_MAX && page->stages_count <= LEDGER_STAGES_MAX);
+    if (l->map) {
+        page_store(l, page);
+        /* order: acquire, pairs with the release in the guard's handler */
+        if (map_is_ours(l->map) && !load_acq(&l->damaged))
+            return 0;
+        ledger_unmap(l);
+    }
+    const int r = ledger_begin(l, e);
+    if (r < 0)
+        return r;
+    page_store(l, page);
+    (void)err_set(e, -ENODATA, "ledger: %s was cut while it was in use, and is made again", l->path);
+    return 1;
 }
 
 void ledger_sink_fill(struct ledger_sink *ret, const char *name, const struct remote_stats *s)

@@ -59,8 +59,9 @@ struct ledger;
 /* -ENOSPC or -EDQUOT: there is no room, and nothing was made. */
 int ledger_open(const char *state_dir, struct ledger **ret, struct err *e);
 void ledger_close(struct ledger *l); /* NULL allowed */
-/* Fill in page->rings, sinks and stages; the rest is the ledger's. */
-void ledger_store(struct ledger *l, struct ledger_page *page);
+/* Fill in page->rings, sinks and stages; the rest is the ledger's. 1: somebody had cut the file, which has been made
+ * again, as e says; -errno: it could not be, and the next store tries again. */
+int ledger_store(struct ledger *l, struct ledger_page *page, struct err *e);
 void ledger_sink_fill(struct ledger_sink *ret, const char *name, const struct remote_stats *s);
 
 /* Of a file, or of the directory that has it. -ENOENT, -EBADMSG. */

@@ -225,11 +225,11 @@ static void the_books_are_shown(void **state)
     page.sinks_count = 1;
     const struct remote_stats stats = { .taken = 3, .dead = 1, .spooled_records = 2 };
     ledger_sink_fill(&page.sink[0], "fake", &stats);
-    ledger_store(l, &page);
+    assert_int_equal(ledger_store(l, &page, NULL), 0);
     assert_int_equal(run("--stats", ""), 0);
     assert_non_null(strstr(out, "The books balance."));
     page.sink[0].taken++;
-    ledger_store(l, &page);
+    assert_int_equal(ledger_store(l, &page, NULL), 0);
     ledger_close(l);
     assert_int_equal(run("--stats", LEDGER_FILE), 0);
     assert_non_null(strstr(out, "OUT OF BALANCE"));

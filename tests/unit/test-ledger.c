@@ -51,7 +51,7 @@ static void what_was_stored_is_read_back_and_balances(void **state)
     assert_int_equal(ledger_read(dir, &back, &e), -EBADMSG);
     for (uint64_t n = 1; n < 10; n++) {
         fill(n);
-        ledger_store(l, &page);
+        assert_int_equal(ledger_store(l, &page, &e), 0);
         assert_int_equal(ledger_read(dir, &back, &e), 0);
         assert_memory_equal(&page, &back, sizeof page);
         assert_true(ledger_balances(&back));
@@ -77,7 +77,7 @@ static void killed_inside_a_store_the_page_before_stays(void **state)
         CHECK(fault_init() == 0 && ledger_open(dir, &l, &e) == 0);
         for (uint64_t n = 1;; n++) {
             fill(n);
-            ledger_store(l, &page);
+            assert_int_equal(ledger_store(l, &page, &e), 0);
         }
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -90,7 +90,7 @@ static void killed_inside_a_store_the_page_before_stays(void **state)
     struct ledger *l; /* the next run goes on */
     assert_int_equal(ledger_open(dir, &l, &e), 0);
     fill(1);
-    ledger_store(l, &page);
+    assert_int_equal(ledger_store(l, &page, &e), 0);
     assert_int_equal(ledger_read(dir, &back, &e), 0);
     assert_int_equal(back.sequence, 6);
     ledger_close(l);
@@ -103,10 +103,10 @@ static void a_flipped_bit_never_gives_false_books(void **state)
     (void)state;
     assert_int_equal(ledger_open(dir, &l, &e), 0);
     fill(1);
-    ledger_store(l, &page);
+    assert_int_equal(ledger_store(l, &page, &e), 0);
     struct ledger_page first = page;
     fill(2);
-    ledger_store(l, &page);
+    assert_int_equal(ledger_store(l, &page, &e), 0);
     ledger_close(l);
     char path[128];
     (void)snprintf(path, sizeof path, "%s/" LEDGER_FILE, dir);
@@ -212,11 +212,45 @@ static void a_state_directory_has_one_collector(void **state)
     assert_int_equal(state_dir_make("/dev/null", &e), -ENOTDIR);
 }
 
+static void one_that_is_cut_while_it_is_in_use_is_made_again(void **state)
+{
+    struct ledger *l;
+    struct err e;
+    char path[128];
+    (void)state;
+    (void)snprintf(path, sizeof path, "%s/" LEDGER_FILE, dir);
+    assert_int_equal(ledger_open(dir, &l, &e), 0);
+    for (uint64_t n = 1; n < 4; n++) {
+        fill(n);
+        assert_int_equal(ledger_store(l, &page, &e), 0);
+        const int64_t started_ns = page.started_ns;
+        assert_int_equal(truncate(path, n == 2 ? 5000 : 0), 0);
+        if (n == 3) /* and as long as before */
+            assert_int_equal(truncate(path, sizeof(struct ledger_map)), 0);
+        fill(n);
+        assert_int_equal(ledger_store(l, &page, &e), 1);
+        assert_non_null(strstr(e.text, "was cut"));
+        assert_int_equal(ledger_read(dir, &back, &e), 0);
+        assert_memory_equal(&page, &back, sizeof page);
+        assert_int_equal(back.started_ns, started_ns);
+    }
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0700), 0); /* it cannot be made */
+    assert_true(ledger_store(l, &page, &e) < 0);
+    assert_true(ledger_store(l, &page, &e) < 0);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(ledger_store(l, &page, &e), 1);
+    assert_int_equal(ledger_read(dir, &back, &e), 0);
+    ledger_close(l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_was_stored_is_read_back_and_balances, setup, teardown),
         cmocka_unit_test_setup_teardown(killed_inside_a_store_the_page_before_stays, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_that_is_cut_while_it_is_in_use_is_made_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_flipped_bit_never_gives_false_books, setup, teardown),
         cmocka_unit_test(the_state_directory_is_the_first_that_is_set),
         cmocka_unit_test_setup_teardown(a_state_directory_can_be_tried, setup, teardown),
