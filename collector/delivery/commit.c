@@ -6,6 +6,7 @@
 #include "lib/base/check.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fault.h"
+#include "lib/reader/guard.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -58,8 +59,11 @@ struct commit {
     bool is_away;
     unsigned char *map;
     size_t map_bytes;
+    int guard;
+    uint32_t damaged;    /* set by the guard: somebody has cut the file */
     uint64_t slot_bytes;
-    struct state_slot *last; /* newest valid slot, NULL when there is none yet */
+    struct state_slot *own[2]; /* the slots as this process knows them: the file is written to, and not read again */
+    struct state_slot *last; /* of own: newest valid slot, NULL when there is none yet */
     struct commit_open open[COMMIT_OPENS_MAX]; /* of `last`, for commit_last() */
 };
 
@@ -113,6 +117,11 @@ static struct position *slot_open_positions(struct state_slot *s)
 static int state_map(struct commit *c, int fd, uint64_t slot_bytes, struct err *e)
 {
     const size_t bytes = HEADER_BYTES + 2 * slot_bytes;
+    for (unsigned i = 0; i < 2; i++) {
+        c->own[i] = malloc(slot_bytes);
+        if (!c->own[i])
+            return err_set(e, -ENOMEM, "%s: out of memory", c->path);
+    }
     void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (map == MAP_FAILED)
         return err_sys(e, -errno, "map %s", c->path);
@@ -120,6 +129,26 @@ static int state_map(struct commit *c, int fd, uint64_t slot_bytes, struct err *
     c->map_bytes = bytes;
     c->slot_bytes = slot_bytes;
     return 0;
+}
+
+/* From where it stays: the guard's handler stores to c->damaged. */
+static int state_watch(struct commit *c, struct err *e)
+{
+    c->damaged = 0;
+    c->guard = guard_add(c->map, c->map_bytes, PROT_READ | PROT_WRITE, &c->damaged);
+    return c->guard < 0 ? err_sys(e, c->guard, "watch %s", c->path) : 0;
+}
+
+static void state_unmap(struct commit *c)
+{
+    guard_remove(c->guard);
+    if (c->map)
+        (void)munmap(c->map, c->map_bytes);
+    free(c->own[0]);
+    free(c->own[1]);
+    c->guard = -1;
+    c->map = NULL;
+    c->own[0] = c->own[1] = c->last = NULL;
 }
 
 /* Allocated, not sparse: a store into a hole of a full tmpfs would be a SIGBUS. Nor may stores wait for a network. */
@@ -156,8 +185,9 @@ static int state_fill(struct commit *next, const struct commit *old, int fd, uin
     if (r < 0)
         return r;
     if (old->last) {
-        next->last = slot_at(next, 0);
+        next->last = next->own[0];
         memcpy(next->last, old->last, slot_used(old->last));
+        memcpy(slot_at(next, 0), old->last, slot_used(old->last));
     }
     struct state_header *h = (struct state_header *)next->map;
     h->slot_bytes = slot_bytes;
@@ -173,21 +203,21 @@ static int state_move(struct commit *c, const char *path, uint64_t slot_bytes, s
     auto_fd fd = open(path_new, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return err_sys(e, -errno, "create %s", path_new);
-    struct commit next = { .state_dir = c->state_dir, .is_away = strcmp(path, c->home) != 0 };
+    struct commit next = { .state_dir = c->state_dir, .is_away = strcmp(path, c->home) != 0, .guard = -1 };
     memcpy(next.home, c->home, sizeof next.home);
     (void)snprintf(next.path, sizeof next.path, "%s", path);
     const int r = state_fill(&next, c, fd, slot_bytes, path_new, e);
-    if (r < 0)
+    if (r < 0) {
         (void)unlink(path_new);
-    void *unmap = r < 0 ? next.map : c->map;
-    const size_t unmap_bytes = r < 0 ? next.map_bytes : c->map_bytes;
-    if (unmap)
-        (void)munmap(unmap, unmap_bytes);
-    if (r == 0 && c->is_away && !next.is_away)
+        state_unmap(&next);
+        return r;
+    }
+    if (c->is_away && !next.is_away)
         (void)unlink(c->path); /* nothing leads there any more */
-    if (r == 0)
-        *c = next;
-    return r;
+    state_unmap(c);
+    *c = next;
+    (void)state_watch(c, NULL); /* the one before has left its place in the guard */
+    return 0;
 }
 
 static int state_move_away(struct commit *c, uint64_t slot_bytes, struct err *e)
@@ -260,6 +290,16 @@ static int state_migrate(struct commit *c, int fd, uint64_t slot_bytes, struct e
     return r;
 }
 
+/* What the file says of it; what it says of its length is not believed. */
+static void slot_load(struct commit *c, unsigned i)
+{
+    struct state_slot *const own = c->own[i];
+    const struct state_slot *const s = slot_at(c, i);
+    *own = *s;
+    if (own->opens_count <= COMMIT_OPENS_MAX && slot_used(own) <= c->slot_bytes)
+        memcpy(own + 1, s + 1, slot_used(own) - sizeof *own);
+}
+
 static int state_load(struct commit *c, int fd, struct err *e)
 {
     struct stat st;
@@ -273,19 +313,22 @@ static int state_load(struct commit *c, int fd, struct err *e)
         return err_set(e, -EBADMSG, "%s is not a collector state file; remove it to start over", c->path);
     if (h.magic == STATE_MAGIC_1)
         return state_migrate(c, fd, h.slot_bytes, e);
-    const int r = state_map(c, fd, h.slot_bytes, e);
+    int r = state_map(c, fd, h.slot_bytes, e);
+    if (r == 0)
+        r = state_watch(c, e);
     if (r < 0)
         return r;
     bool written = false;
     for (unsigned i = 0; i < 2; i++) {
-        struct state_slot *s = slot_at(c, i);
+        struct state_slot *s = c->own[i];
+        slot_load(c, i);
         written |= s->sequence != 0;
         if (slot_is_valid(c, s) && (!c->last || s->sequence > c->last->sequence))
             c->last = s;
     }
     /* A collector killed inside its very first store leaves one slot half written and nothing to
      * lose: no record was delivered before that store. */
-    if (written && !c->last && slot_at(c, 0)->sequence && slot_at(c, 1)->sequence)
+    if (written && !c->last && c->own[0]->sequence && c->own[1]->sequence)
         return err_set(e, -EBADMSG, "%s is damaged; remove it to start over (records may repeat)", c->path);
     return 0;
 }
@@ -308,6 +351,8 @@ static int state_open(struct commit *c, struct err *e)
 int commit_open(const char *dir, const char *state_dir, struct commit **ret, struct err *e)
 {
     struct commit *c = calloc(1, sizeof *c);
+    if (c)
+        c->guard = -1;
     if (c && state_dir)
         c->state_dir = strdup(state_dir);
     if (!c || (state_dir && !c->state_dir)) {
@@ -329,8 +374,7 @@ void commit_close(struct commit *c)
 {
     if (!c)
         return;
-    if (c->map)
-        (void)munmap(c->map, c->map_bytes);
+    state_unmap(c);
     free(c->state_dir);
     free(c);
 }
@@ -404,29 +448,17 @@ static void put_positions(struct position *to, const struct position *from, uint
         memcpy(to, from, count * sizeof *to);
 }
 
-static void slot_begin(struct state_slot *s, const struct commit_state *from, uint64_t sequence)
+static void slot_build(struct state_slot *s, const struct commit_state *from, uint64_t sequence)
 {
+    s->sequence = sequence;
     s->sinks_count = from->sinks_count;
     s->positions_count = from->positions_count + from->kept_count;
     s->opens_count = from->opens_count;
     s->opens_positions_count = 0;
     for (uint32_t i = 0; i < from->opens_count; i++)
         s->opens_positions_count += from->open[i].count;
-    /* order: release - for the next process, as with the hash */
-    store_rel(&s->sequence, sequence);
-}
-
-void commit_store(struct commit *c, const struct commit_state *from)
-{
-    struct state_slot *s = c->last == slot_at(c, 0) ? slot_at(c, 1) : slot_at(c, 0);
-    CHECK(from->opens_count <= COMMIT_OPENS_MAX);
-    FAULT_POINT("persist-before");
-    slot_begin(s, from, c->last ? c->last->sequence + 1 : 1);
-    CHECK(slot_used(s) <= c->slot_bytes);
-    FAULT_POINT("persist-torn");
     if (from->sinks_count)
         memcpy(slot_sinks(s), from->sink, from->sinks_count * sizeof *from->sink);
-    FAULT_POINT("persist-torn");
     put_positions(slot_positions(s), from->position, from->positions_count);
     put_positions(slot_positions(s) + from->positions_count, from->kept, from->kept_count);
     struct position *to = slot_open_positions(s);
@@ -436,10 +468,52 @@ void commit_store(struct commit *c, const struct commit_state *from)
         put_positions(to, open->position, open->count);
         to += open->count;
     }
+    s->xxh3 = slot_hash(s);
+}
+
+/* The hash last: until then it is one that is half written. */
+static void slot_write(struct state_slot *to, const struct state_slot *s)
+{
+    const size_t sinks = s->sinks_count * sizeof(struct commit_sink), used = slot_used(s);
+    memcpy(&to->sinks_count, &s->sinks_count, sizeof *s - offsetof(struct state_slot, sinks_count));
+    store_rel(&to->sequence, s->sequence); /* order: release - for the next process, as with the hash */
+    FAULT_POINT("persist-torn");
+    memcpy(to + 1, s + 1, sinks);
+    FAULT_POINT("persist-torn");
+    memcpy((char *)(to + 1) + sinks, (const char *)(s + 1) + sinks, used - sizeof *s - sinks);
     FAULT_POINT("persist-unhashed");
     /* order: only this process reads the slot, after its death: the compiler must not sink stores
      * below the hash */
-    store_rel(&s->xxh3, slot_hash(s));
+    store_rel(&to->xxh3, s->xxh3);
+}
+
+void commit_store(struct commit *c, const struct commit_state *from)
+{
+    const unsigned i = c->last == c->own[0];
+    struct state_slot *s = c->own[i];
+    CHECK(from->opens_count <= COMMIT_OPENS_MAX);
+    uint64_t positions = (uint64_t)from->positions_count + from->kept_count;
+    for (uint32_t k = 0; k < from->opens_count; k++)
+        positions += from->open[k].count;
+    CHECK(commit_bytes(from->sinks_count, positions, from->opens_count) <= c->slot_bytes);
+    FAULT_POINT("persist-before");
+    slot_build(s, from, c->last ? c->last->sequence + 1 : 1);
+    slot_write(slot_at(c, i), s);
     FAULT_POINT("persist-after");
     c->last = s;
+}
+
+int commit_mend(struct commit *c, struct err *e)
+{
+    struct err own = { 0 };
+    const struct state_header *h = (const struct state_header *)c->map;
+    /* order: acquire, pairs with the release in the guard's handler */
+    if (h->magic == STATE_MAGIC && !load_acq(&c->damaged))
+        return 0;
+    const int r = state_create(c, c->slot_bytes, &own);
+    if (r < 0)
+        return err_set(e, r, "%s was cut while it was in use, and cannot be made again now: %s; after a SIGKILL records "
+                       "may repeat", c->path, own.text);
+    (void)err_set(e, -ENODATA, "%s was cut while it was in use; it is made again, and nothing is missing in it", c->path);
+    return 1;
 }

@@ -57,6 +57,16 @@ static uint32_t list_open(const struct pipeline *p, const struct numbering *n, c
     return count;
 }
 
+static void store(struct pipeline *p, const struct commit_state *s)
+{
+    struct err e;
+    commit_store(p->commit, s);
+    const int r = commit_mend(p->commit, &e);
+    if (r > 0 || (r < 0 && !p->was_told_cut))
+        pipeline_say(p, e.text);
+    p->was_told_cut = r < 0;
+}
+
 void pipeline_store(struct pipeline *p, const struct batch *committed)
 {
     struct numbering n;
@@ -77,7 +87,7 @@ void pipeline_store(struct pipeline *p, const struct batch *committed)
     }
     p->last_count = s.positions_count + s.kept_count;
     p->is_changed = false;
-    commit_store(p->commit, &s);
+    store(p, &s);
     for (uint32_t i = 0; i < p->targets_count; i++)
         if (p->target[i].remote)
             remote_noted(p->target[i].remote);

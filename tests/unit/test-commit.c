@@ -188,6 +188,66 @@ static void two_damaged_slots_are_refused_not_forgotten(void **state)
     (void)munmap(map, bytes);
 }
 
+/* By whatever did not know better, while it is mapped. */
+static void cut(const struct place *p, off_t to, bool is_as_long_again)
+{
+    struct stat st;
+    assert_int_equal(stat(p->file, &st), 0);
+    assert_int_equal(truncate(p->file, to), 0);
+    if (is_as_long_again)
+        assert_int_equal(truncate(p->file, st.st_size), 0);
+}
+
+static void one_that_is_cut_while_it_is_in_use_is_made_again(void **state)
+{
+    const struct place *p = *state;
+    struct commit *c = open_it(p);
+    struct err e = { 0 };
+    for (uint64_t i = 1; i < 9; i++) {
+        store(c, 2 * i);
+        assert_int_equal(commit_mend(c, &e), 0);
+        cut(p, i % 4 < 2 ? 0 : 5000, i % 4 == 1); /* 5000: in the first slot */
+        assert_int_equal(stored(c), 2 * i);
+        if (i == 5) /* and it grows while nobody knows */
+            assert_int_equal(commit_reserve(c, 2 * commit_room(c), &e), 0);
+        store(c, 2 * i + 1);
+        store(c, 2 * i + 1);
+        const int r = commit_mend(c, &e);
+        assert_int_equal(r, i == 5 ? 0 : 1);
+        assert_true(r == 0 || strstr(e.text, "was cut while it was in use; it is made again"));
+        assert_int_equal(commit_mend(c, &e), 0);
+        struct commit *const next = open_it(p); /* as after a kill */
+        assert_int_equal(stored(next), 2 * i + 1);
+        commit_close(next);
+    }
+    commit_close(c);
+}
+
+static void one_that_cannot_be_made_again_is_as_soon_as_it_can_be(void **state)
+{
+    const struct place *p = *state;
+    struct commit *c = open_it(p);
+    struct err e = { 0 };
+    char path_new[128];
+    (void)snprintf(path_new, sizeof path_new, "%s.new", p->file);
+    store(c, 1);
+    cut(p, 0, false);
+    assert_int_equal(mkdir(path_new, 0700), 0);
+    for (uint64_t i = 2; i < 4; i++) {
+        store(c, i);
+        assert_int_equal(commit_mend(c, &e), -EISDIR);
+        assert_non_null(strstr(e.text, "cannot be made again"));
+        assert_int_equal(stored(c), i);
+    }
+    assert_int_equal(rmdir(path_new), 0);
+    store(c, 4);
+    assert_int_equal(commit_mend(c, &e), 1);
+    commit_close(c);
+    c = open_it(p);
+    assert_int_equal(stored(c), 4);
+    commit_close(c);
+}
+
 static void a_file_of_another_kind_is_refused(void **state)
 {
     const struct place *p = *state;
@@ -604,6 +664,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(marks_are_found_by_identity, setup, teardown),
         cmocka_unit_test_setup_teardown(any_damaged_byte_gives_way_to_the_store_before, setup, teardown),
         cmocka_unit_test_setup_teardown(two_damaged_slots_are_refused_not_forgotten, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_that_is_cut_while_it_is_in_use_is_made_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_that_cannot_be_made_again_is_as_soon_as_it_can_be, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_of_another_kind_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(growing_keeps_what_was_stored, setup, teardown),
         cmocka_unit_test_setup_teardown(more_than_a_slot_may_hold_is_refused_and_nothing_lost, setup, teardown),
