@@ -47,6 +47,9 @@ struct acked_stream {
 /* Opens or makes the file, and loads what a former collector has noted. 1: it had to be begun anew, and e says why. */
 int acked_open(const char *dir, struct acked **ret, struct err *e);
 void acked_close(struct acked *a); /* NULL allowed; what is noted stays */
+/* 0: the file is as it should be, or this is not to be tried yet; 1: somebody had cut it, and it has been made again
+ * with all notes, as e says; -errno: it could not be. */
+int acked_mend(struct acked *a, uint64_t now_ns, struct err *e);
 
 /* ---- notes of this collector ---- */
 

@@ -512,8 +512,9 @@ int commit_mend(struct commit *c, struct err *e)
         return 0;
     const int r = state_create(c, c->slot_bytes, &own);
     if (r < 0)
-        return err_set(e, r, "%s was cut while it was in use, and cannot be made again now: %s; after a SIGKILL records "
-                       "may repeat", c->path, own.text);
-    (void)err_set(e, -ENODATA, "%s was cut while it was in use; it is made again, and nothing is missing in it", c->path);
+        return err_set(e, r, "%s was cut while it was in use, and cannot be made again now: %s; after a SIGKILL "
+                       "records may repeat", c->path, own.text);
+    (void)err_set(e, -ENODATA, "%s was cut while it was in use; it is made again, and nothing is missing in it",
+                  c->path);
     return 1;
 }

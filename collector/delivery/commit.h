@@ -74,8 +74,8 @@ void commit_come_home(struct commit *c);
 
 /* Never fails for what commit_room() allows. */
 void commit_store(struct commit *c, const struct commit_state *s);
-/* After a store, and before what it says is relied on. 0: it lies in the file; 1: somebody had cut that, and it has been
- * made again, as e says; -errno: it could not be, and may be tried again. */
+/* After a store, and before what it says is relied on. 0: it lies in the file; 1: somebody had cut that, and it has
+ * been made again, as e says; -errno: it could not be, and may be tried again. */
 int commit_mend(struct commit *c, struct err *e);
 
 #endif

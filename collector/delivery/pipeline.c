@@ -206,6 +206,16 @@ static void prune_acked(struct pipeline *p)
     acked_prune(p->acked, p->segments);
 }
 
+static void mend_acked(struct pipeline *p, uint64_t now_ns)
+{
+    struct err e;
+    const int r = acked_mend(p->acked, now_ns, &e);
+    if (r > 0 || (r < 0 && !p->was_told_acked))
+        pipeline_say(p, e.text);
+    if (r)
+        p->was_told_acked = r < 0;
+}
+
 void pipeline_run(struct pipeline *p, uint64_t now_ns)
 {
     bool goes_on = true;
@@ -219,6 +229,8 @@ void pipeline_run(struct pipeline *p, uint64_t now_ns)
         for (uint32_t i = 0; i < p->targets_count; i++)
             goes_on |= !p->target[i].remote && target_run(&p->target[i], now_ns);
     }
+    if (p->acked)
+        mend_acked(p, now_ns);
     pipeline_note_settled(p);
 }
 

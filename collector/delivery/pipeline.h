@@ -110,7 +110,7 @@ struct pipeline {
     struct acked *acked; /* NULL: none */
     uint64_t pruned_seen; /* segments attached and looks at their directory when its notes were last pruned */
     uint32_t last_count;  /* positions in the newest slot */
-    bool was_told_cut;    /* the state file, which cannot be made again */
+    bool was_told_cut, was_told_acked; /* the state file, and that of notes, which cannot be made again */
     bool is_changed;      /* a batch was settled since the last store */
     uint64_t pressure_at_ns;
     uint64_t next_turn_ns; /* set by the owner: when the rings are looked at again, 0 at once */

@@ -134,6 +134,38 @@ static void check_given(struct place *x)
     }
 }
 
+/* By whatever did not know better, while it is mapped. */
+static void a_file_that_is_cut_is_made_again_with_all_notes(void **state)
+{
+    struct place *x = *state;
+    struct err e;
+    char path_new[128];
+    uint64_t now = NS_PER_S;
+    (void)snprintf(path_new, sizeof path_new, "%s.new", x->file);
+    open_again(x);
+    parcel_make(x, 3, false);
+    for (uint32_t i = 0; i < 4; i++, now += NS_PER_S) {
+        settle(x, 40 * i, 10);
+        assert_int_equal(acked_mend(x->a, now, &e), 0);
+        check_given(x);
+        assert_int_equal(truncate(x->file, 0), 0);
+        if (i == 1) /* and as long as before */
+            assert_int_equal(truncate(x->file, sizeof(struct acked_file)), 0);
+        settle(x, 40 * i + 20, 10);
+        if (i == 2) {
+            assert_int_equal(mkdir(path_new, 0700), 0);
+            assert_true(acked_mend(x->a, now, &e) < 0);
+            assert_non_null(strstr(e.text, "was cut"));
+            assert_int_equal(acked_mend(x->a, now, &e), 0); /* not yet */
+            assert_int_equal(rmdir(path_new), 0);
+            now += NS_PER_S;
+        }
+        assert_int_equal(acked_mend(x->a, now, &e), 1);
+        assert_non_null(strstr(e.text, ACKED_FILE " was cut"));
+        check_given(x);
+    }
+}
+
 static void what_is_settled_in_any_order_is_left_out_and_nothing_else(void **state)
 {
     struct place *x = *state;
@@ -379,6 +411,7 @@ static void without_room_for_the_file_there_is_none_and_it_is_said(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_file_that_is_cut_is_made_again_with_all_notes, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_settled_in_any_order_is_left_out_and_nothing_else, setup, teardown),
         cmocka_unit_test_setup_teardown(neighbours_that_left_no_note_do_not_keep_notes_apart, setup, teardown),
         cmocka_unit_test_setup_teardown(notes_are_for_one_sink, setup, teardown),

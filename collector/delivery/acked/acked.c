@@ -1,10 +1,14 @@
 #include "collector/delivery/acked/internal.h"
 
 #include "collector/ingest/segments.h"
+#include "lib/base/atomics.h"
+#include "lib/base/clock.h"
+#include "lib/reader/guard.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* ---- one note ---- */
 
@@ -131,15 +135,29 @@ static void load(struct acked *a)
     }
 }
 
+static int file_take(struct acked *a, struct acked_file *file, struct err *e)
+{
+    guard_remove(a->guard);
+    acked_unmap(a->file);
+    a->file = file;
+    a->damaged = 0;
+    a->guard = guard_add(file, sizeof *file, PROT_READ | PROT_WRITE, &a->damaged);
+    return a->guard < 0 ? err_sys(e, a->guard, "watch " ACKED_FILE) : 0;
+}
+
 int acked_open(const char *dir, struct acked **ret, struct err *e)
 {
     struct acked *a = calloc(1, sizeof *a);
-    if (!a)
-        return err_set(e, -ENOMEM, "out of memory");
-    const int r = acked_map(dir, &a->file, e);
-    if (r < 0) {
+    struct acked_file *file;
+    if (!a || !(a->dir = strdup(dir))) {
         free(a);
-        return r;
+        return err_set(e, -ENOMEM, "out of memory");
+    }
+    a->guard = -1;
+    const int r = acked_map(dir, &file, e), watched = r < 0 ? r : file_take(a, file, e);
+    if (watched < 0) {
+        acked_close(a);
+        return watched;
     }
     lists_init(a);
     load(a);
@@ -151,8 +169,32 @@ void acked_close(struct acked *a)
 {
     if (!a)
         return;
+    guard_remove(a->guard);
     acked_unmap(a->file);
+    free(a->dir);
     free(a);
+}
+
+int acked_mend(struct acked *a, uint64_t now_ns, struct err *e)
+{
+    struct acked_file *file;
+    /* order: acquire, pairs with the release in the guard's handler */
+    if ((acked_file_is_whole(a->file) && !load_acq(&a->damaged)) || now_ns < a->mend_ns)
+        return 0;
+    a->mend_ns = now_ns + NS_PER_S;
+    int r = acked_map_new(a->dir, &file, e);
+    if (r == 0)
+        r = file_take(a, file, e);
+    if (r < 0)
+        return err_wrap(e, r, "the one before was cut while it was in use");
+    for (uint32_t n = 1; n <= ACKED_NOTES_MAX; n++) {
+        const struct note *x = &a->note[n];
+        if (x->is_used)
+            acked_slot_write(&file->slot[x->slot], x->identity, &x->place);
+    }
+    (void)err_set(e, -ENODATA, "%s/" ACKED_FILE " was cut while it was in use; it is made again, and nothing is "
+                  "missing in it", a->dir);
+    return 1;
 }
 
 struct acked_stream acked_begin(struct acked *a, uint64_t identity)

@@ -27,7 +27,11 @@ struct run {
 };
 
 struct acked {
-    struct acked_file *file;
+    char *dir;
+    struct acked_file *file; /* written to, and not read again */
+    int guard;
+    uint32_t damaged;        /* set by the guard: somebody has cut the file */
+    uint64_t mend_ns;        /* not to be tried again before */
     uint32_t streams;
     uint32_t count, loaded;
     uint64_t left_out;

@@ -100,6 +100,19 @@ int acked_map(const char *dir, struct acked_file **ret, struct err *e)
     return r;
 }
 
+int acked_map_new(const char *dir, struct acked_file **ret, struct err *e)
+{
+    char path[PATH_MAX];
+    *ret = NULL;
+    return (size_t)snprintf(path, sizeof path, "%s/" ACKED_FILE, dir) < sizeof path
+               ? file_create(path, ret, e) : err_set(e, -ENAMETOOLONG, "%s: path too long", dir);
+}
+
+bool acked_file_is_whole(const struct acked_file *f)
+{
+    return f->head.magic == ACKED_MAGIC;
+}
+
 void acked_unmap(struct acked_file *f)
 {
     if (f)

@@ -34,6 +34,9 @@ struct acked_file {
 
 /* 1: made anew, although there was one; e says why. */
 int acked_map(const char *dir, struct acked_file **ret, struct err *e);
+/* A new one, with nothing in it, in the place of one that is there. */
+int acked_map_new(const char *dir, struct acked_file **ret, struct err *e);
+bool acked_file_is_whole(const struct acked_file *f);
 void acked_unmap(struct acked_file *f); /* NULL allowed */
 /* False: it is free, or damaged. */
 bool acked_slot_read(const struct acked_slot *s, uint64_t *ret_identity, struct acked_place *ret);
