@@ -150,6 +150,34 @@ def while_the_server_is_down_files_go_on_and_its_records_are_spooled():
         return f"{written} records"
 
 
+def files_of_it_that_another_program_cuts_are_made_again():
+    with Place() as place, Server() as server:
+        server.is_broken = True
+        state = os.path.join(place.path, "state")
+        c = start(place, server, options=SPOOLED)
+        place.wait_ready(c)
+        written = place.load_done("--id", 1, "--records", 2000, "--block")
+        wait_for("the file has all of them", lambda: line_count(place.file()) == written)
+        cut = [os.path.join(place.rings, "collector.state"), os.path.join(place.rings, "collector.acked"),
+               os.path.join(state, "collector.ledger"), os.path.join(state, "spool", "http", "cursor")]
+        for path in cut:
+            os.truncate(path, 0)
+        written += place.load_done("--id", 2, "--records", 2000, "--block")
+        wait_for("they are made again", lambda: all(os.stat(path).st_size for path in cut))
+        c.kill()
+        _, text = c.communicate(timeout=60)
+        for path in cut:
+            check(f"{path} was cut while it was in use" in text, f"{path}: {text}")
+        server.is_broken = False
+        server.next_life()
+        drain(place, server, status=0, options=SPOOLED)
+        check(len(server.seen()) == written, f"{len(server.seen())} of {written} arrived")
+        check_each_once(place.lines())
+        check_books(place.lines(), written)
+        again, twice, _ = server.resent()  # the server may be mended before it sees requests of the killed one
+        check(max((len(requests) for requests in again.values()), default=0) <= MAX_IN_FLIGHT, f"{twice} came twice")
+
+
 def drain(place, server, status, options=SMALL):
     c = start(place, server, "--drain", "--set", "shutdown_timeout=1s", options=options)
     _, text = c.communicate(timeout=60)
@@ -325,7 +353,8 @@ if __name__ == "__main__":
                   of_requests_that_hold_whole_batches_only_those_in_flight_at_a_kill_come_twice,
                   of_requests_that_end_in_the_middle_of_batches_only_those_in_flight_at_a_kill_come_twice,
                   of_what_goes_to_the_spool_only_requests_in_flight_at_a_kill_come_twice,
-                  while_the_server_is_down_files_go_on_and_its_records_are_spooled, nobody_else_writes_to_a_spool,
+                  while_the_server_is_down_files_go_on_and_its_records_are_spooled,
+                  files_of_it_that_another_program_cuts_are_made_again, nobody_else_writes_to_a_spool,
                   an_outage_stands_in_the_log_of_the_collector, who_blocks_does_not_use_up_the_time_to_stop,
                   a_drain_that_has_no_time_says_where_the_records_are,
         drain_tells_when_something_was_not_delivered, a_file_that_cannot_be_read_hides_no_others,
