@@ -57,18 +57,20 @@ static void type(FILE *f, const struct opt *row)
     }
 }
 
-static void properties(struct object *o, const struct opt *row)
+/* of: the sink whose options they are, as it may have defaults of its own; or NULL. */
+static void properties(struct object *o, const struct opt *row, const struct sink_ops *of)
 {
     for (; row->type != OPT_END_ROW; row++) {
         const char *names[] = {row->name, row->alias};
+        const char *def = of ? sink_default_text(of, row) : row->default_text;
         for (size_t i = 0; i < 2 && names[i]; i++) {
             char allowed[300];
             member(o, names[i]);
             (void)fputs("{\"description\": ", o->f);
             text(o->f, row->help);
-            if (row->default_text && *row->default_text) {
+            if (def && *def) {
                 (void)fputs(", \"default\": ", o->f);
-                text(o->f, row->default_text);
+                text(o->f, def);
             }
             (void)fputs(", \"$comment\": ", o->f);
             text(o->f, opt_allowed(row, allowed, sizeof allowed));
@@ -103,10 +105,10 @@ static void sinks(FILE *f)
             member(&o, "uri");
             (void)fputs("{\"type\": \"string\"}", f);
         }
-        properties(&o, (*ops)->opts);
-        properties(&o, sink_common_opts);
+        properties(&o, (*ops)->opts, *ops);
+        properties(&o, sink_common_opts, *ops);
         if ((*ops)->remote)
-            properties(&o, sink_delivery_opts);
+            properties(&o, sink_delivery_opts, *ops);
         (void)fputs("}}", f);
     }
     (void)fputs("]}}", f);
@@ -131,7 +133,7 @@ static void stages(FILE *f)
             text(f, (*ops)->summary);
             (void)fputs(", \"type\": [\"object\", \"null\", \"boolean\"], \"additionalProperties\": false, "
                         "\"properties\": {", f);
-            properties(&own, (*ops)->opts);
+            properties(&own, (*ops)->opts, NULL);
             (void)fputs("}}", f);
         }
     }
@@ -142,7 +144,7 @@ static void object(FILE *f, const struct opt *rows)
 {
     struct object o = {f, 0};
     (void)fputs("{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {", f);
-    properties(&o, rows);
+    properties(&o, rows, NULL);
     (void)fputs("}}", f);
 }
 
@@ -155,7 +157,7 @@ void generate_schema(FILE *f)
                 "\"additionalProperties\": false, \"patternProperties\": {\"^x-\": {}}, \"properties\": {", f);
     member(&o, "preset");
     (void)fputs("{\"type\": \"string\"}", f);
-    properties(&o, settings_opts);
+    properties(&o, settings_opts, NULL);
     member(&o, "level");
     (void)fputs(level, f);
     member(&o, "levels");

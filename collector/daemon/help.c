@@ -29,12 +29,14 @@ static void print_wrapped(FILE *f, const char *name, const char *text)
     (void)fputc('\n', f);
 }
 
-static void print_rows(FILE *f, const struct opt *rows)
+/* of: the sink whose options they are, as it may have defaults of its own; or NULL. */
+static void print_rows(FILE *f, const struct opt *rows, const struct sink_ops *of)
 {
     for (; rows->type != OPT_END_ROW; rows++) {
         char allowed[200];
         char facts[400];
-        const char *def = rows->default_text && *rows->default_text ? rows->default_text : "none";
+        const char *text = of ? sink_default_text(of, rows) : rows->default_text;
+        const char *def = text && *text ? text : "none";
         const bool is_required = rows->flags & OPT_REQUIRED;
         (void)snprintf(facts, sizeof facts, "%s%s; %s%s%s", is_required ? "required" : "default ",
                        is_required ? "" : def, opt_allowed(rows, allowed, sizeof allowed),
@@ -83,11 +85,11 @@ void options_help(FILE *f)
         "  level[.LOGGER]       Level from which services log, at run time.\n"
         "                       a level name or off\n",
         f);
-    print_rows(f, settings_opts);
+    print_rows(f, settings_opts, NULL);
     (void)fputs("\nRouting, as routing.KEY:\n", f);
-    print_rows(f, routing_opts);
+    print_rows(f, routing_opts, NULL);
     (void)fputs("\nUnder pressure, as adaptive.KEY:\n", f);
-    print_rows(f, pressure_opts);
+    print_rows(f, pressure_opts, NULL);
     (void)fputs("\nStages:\n", f);
     for (const struct stage_ops *const *ops = stage_list; *ops; ops++)
         print_wrapped(f, (*ops)->kind, (*ops)->summary);
@@ -109,7 +111,7 @@ static int help_stage(FILE *f, const char *topic, struct err *e)
                        sink_schemes(schemes, sizeof schemes));
     }
     (void)fprintf(f, "%s: %s\n\nOptions, as in stages: [%s: {option: value}]\n", ops->kind, ops->summary, ops->kind);
-    print_rows(f, ops->opts);
+    print_rows(f, ops->opts, NULL);
     return 0;
 }
 
@@ -119,12 +121,12 @@ int options_help_topic(FILE *f, const char *topic, struct err *e)
     if (!ops)
         return help_stage(f, topic, e);
     (void)fprintf(f, "%s: %s\n\nOptions, as in %s:...?option=value\n", ops->scheme, ops->summary, ops->scheme);
-    print_rows(f, ops->opts);
+    print_rows(f, ops->opts, ops);
     (void)fputs("\nOptions of every sink:\n", f);
-    print_rows(f, sink_common_opts);
+    print_rows(f, sink_common_opts, ops);
     if (ops->remote) {
         (void)fputs("\nOptions of every sink that speaks to a server:\n", f);
-        print_rows(f, sink_delivery_opts);
+        print_rows(f, sink_delivery_opts, ops);
     }
     return 0;
 }

@@ -213,6 +213,14 @@ int sink_needs_lines(const void *cfg, const struct format_ops *f, struct err *e)
     return f->is_lines ? 0 : err_set(e, -EINVAL, "format: '%s' is not one of lines", f->name);
 }
 
+const char *sink_default_text(const struct sink_ops *ops, const struct opt *row)
+{
+    for (const struct sink_default *d = ops->defaults; d && d->name; d++)
+        if (strcmp(d->name, row->name) == 0)
+            return d->value;
+    return row->default_text;
+}
+
 static int set_defaults(struct sink *s, struct err *e)
 {
     const struct opt *rows;

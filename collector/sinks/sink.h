@@ -217,6 +217,9 @@ int sink_needs_lines(const void *cfg, const struct format_ops *f, struct err *e)
 /* Level names; none, or NULL, allows all. */
 int sink_level_mask(uint8_t min_severity, const struct opt_list *levels, uint32_t *ret, struct err *e);
 
+/* What such a sink has where nothing is said of the option: its own default, or else the row's. NULL: none. */
+const char *sink_default_text(const struct sink_ops *ops, const struct opt *row);
+
 /* A sink with its defaults; values from anywhere follow in rising precedence by sink_option() and opt_set(), or of a
  * URI by sink_set_uri(); then the checks and what is derived. */
 int sink_new_empty(const struct sink_ops *ops, struct sink **ret, struct err *e);

@@ -127,6 +127,41 @@ static void sample_and_schema_have_every_row(void **state)
     }
 }
 
+/* Whether it stands behind the first `from`, and before the next `to`. */
+static bool has_between(const char *text, const char *from, const char *to, const char *what)
+{
+    const char *const begin = strstr(text, from);
+    if (!begin)
+        fail_msg("%s is missing", from);
+    const char *const end = strstr(begin + 1, to), *const at = strstr(begin, what);
+    return at && (!end || at < end);
+}
+
+static void sample_and_schema_have_the_defaults_that_a_sink_has_of_its_own(void **state)
+{
+    (void)state;
+    static char sample[1 << 19], schema[1 << 19];
+    unsigned seen = 0;
+    (void)snprintf(sample, sizeof sample, "%s", made(generate_sample));
+    (void)snprintf(schema, sizeof schema, "%s", made(generate_schema));
+    for (const struct sink_ops *const *ops = sink_list; *ops; ops++)
+        for (const struct sink_default *d = (*ops)->defaults; d && d->name; d++, seen++) {
+            char from[100], what[200];
+            (void)snprintf(from, sizeof from, "#  my_%s:", (*ops)->scheme);
+            (void)snprintf(what, sizeof what, "#    %s: %s\n", d->name, d->value);
+            if (!has_between(sample, from, "\n#  my_", what))
+                fail_msg("the sample's %s lacks %s", (*ops)->scheme, what);
+            (void)snprintf(from, sizeof from, "{\"enum\": [\"%s\"", (*ops)->scheme);
+            const char *const of_sink = strstr(schema, from);
+            assert_non_null(of_sink);
+            (void)snprintf(from, sizeof from, "\"%s\": {", d->name);
+            (void)snprintf(what, sizeof what, "\"default\": \"%s\"", d->value);
+            if (!has_between(of_sink, from, "}", what))
+                fail_msg("the schema's %s, %s lacks %s", (*ops)->scheme, d->name, what);
+        }
+    assert_true(seen > 10);
+}
+
 /* Each with what the collector says of it; those that belong to somebody who is not there are listed as changed. */
 static void every_variable_of_the_reference_is_decided(void **state)
 {
@@ -214,6 +249,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_page_has_every_row),
         cmocka_unit_test(the_manual_page_has_every_setting_once),
         cmocka_unit_test(sample_and_schema_have_every_row),
+        cmocka_unit_test(sample_and_schema_have_the_defaults_that_a_sink_has_of_its_own),
         cmocka_unit_test(every_variable_of_the_reference_is_decided),
         cmocka_unit_test(the_sample_is_valid_as_it_stands_and_its_settings_when_given),
     };

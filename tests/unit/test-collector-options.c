@@ -97,6 +97,29 @@ static void help_and_version_are_recognised(void **state)
     assert_int_equal(PARSE(&o, &e, "--version"), OPTIONS_VERSION);
 }
 
+/* The two lines of an option in the help of a sink. */
+static void the_help_of_a_sink_has_the_defaults_that_it_has_of_its_own(void **state)
+{
+    (void)state;
+    unsigned seen = 0;
+    for (const struct sink_ops *const *ops = sink_list; *ops; ops++)
+        for (const struct sink_default *d = (*ops)->defaults; d && d->name; d++, seen++) {
+            static char text[1 << 16];
+            char name[60], def[120];
+            struct err e = { 0 };
+            FILE *f = fmemopen(text, sizeof text, "w");
+            assert_non_null(f);
+            assert_int_equal(options_help_topic(f, (*ops)->scheme, &e), 0);
+            assert_int_equal(fclose(f), 0);
+            (void)snprintf(name, sizeof name, "\n  %s ", d->name);
+            (void)snprintf(def, sizeof def, " default %s;", d->value);
+            const char *const row = strstr(text, name), *const at = row ? strstr(row, " default ") : NULL;
+            if (!at || strncmp(at, def, strlen(def)) != 0)
+                fail_msg("--help %s, %s lacks '%s'", (*ops)->scheme, d->name, def);
+        }
+    assert_true(seen > 10);
+}
+
 static void what_only_prints_is_recognised(void **state)
 {
     (void)state;
@@ -114,6 +137,7 @@ int main(void)
         cmocka_unit_test(what_is_given_goes_to_the_configuration),
         cmocka_unit_test(wrong_usage_is_refused_with_the_word_that_is_wrong),
         cmocka_unit_test(help_and_version_are_recognised),
+        cmocka_unit_test(the_help_of_a_sink_has_the_defaults_that_it_has_of_its_own),
         cmocka_unit_test(what_only_prints_is_recognised),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
