@@ -52,6 +52,14 @@ static void options_of_map(struct build *b, const struct draft *d, const struct 
     }
 }
 
+/* A preset names sinks of its own, and under x-sink-types what it wants of each sink of a type that others name. */
+static void options_of_preset(struct build *b, const struct sink_ops *ops, const struct tables *t, const char *path)
+{
+    const struct node *const options = node_get(node_get(build_layer(b, 0), "x-sink-types"), ops->scheme);
+    for (const struct node *n = options ? options->first : NULL; n; n = n->next)
+        build_member(b, t, path, n);
+}
+
 static void environment(struct build *b, const struct sink_ops *ops, const struct tables *t, const char *path)
 {
     static const struct env_shared of_remote[] = {
@@ -191,6 +199,7 @@ static void add(struct build *b, const struct draft *d)
     b->c->sink[b->c->sinks_count++] = s;
     sources_set(b->c, "sinks.", name, d->source);
     sources_set(b->c, path, "name", d->source);
+    options_of_preset(b, ops, &t, path);
     options_of_map(b, d, &t, path);
     environment(b, ops, &t, path);
     if (d->uri)
