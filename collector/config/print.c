@@ -18,8 +18,11 @@ static void rows(FILE *f, const struct config *c, const char *path, const struct
         if (opt_print(row, cfg, value, sizeof value) < 0)
             (void)snprintf(value, sizeof value, "...");
         (void)snprintf(key, sizeof key, "%s%s", path, row->name);
+        const char *source = config_source(c, key);
         if (*value)
-            line(f, key, value, config_source(c, key));
+            line(f, key, value, source);
+        else if (strcmp(source, "default") != 0) /* somebody has emptied it */
+            line(f, key, "\"\"", source);
     }
 }
 

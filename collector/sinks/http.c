@@ -50,6 +50,8 @@ static int http_check(void *cfg, struct err *e)
     struct http_cfg *c = cfg;
     if (strlen(c->id_header) > ID_HEADER_MAX || strpbrk(c->id_header, " :\r\n\t"))
         return err_set(e, -EINVAL, "id_header: '%s' is no name of a header", c->id_header);
+    if (c->batch_format == BATCH_WRAPPED && !*c->batch_wrapper_key)
+        return err_set(e, -EINVAL, "batch_wrapper_key: must not be empty with batch_format=wrapped");
     return http_options_check(&c->http, "endpoint", e);
 }
 

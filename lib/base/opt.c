@@ -193,14 +193,25 @@ static int parse_bool(const char *value, bool *ret)
     return -EINVAL;
 }
 
+static const struct opt_word *find_word(const struct opt *row, const char *value)
+{
+    const struct opt_word *w = row->words;
+    while (w->text && !same_name(w->text, value))
+        w++;
+    return w->text ? w : NULL;
+}
+
+/* Where true and false are words, so is all else that a switch takes. */
 static int parse_word(const struct opt *row, const char *value, uint32_t *ret)
 {
-    for (const struct opt_word *w = row->words; w->text; w++)
-        if (same_name(w->text, value)) {
-            *ret = w->value;
-            return 0;
-        }
-    return -EINVAL;
+    bool is_on;
+    const struct opt_word *w = find_word(row, value);
+    if (!w && parse_bool(value, &is_on) == 0)
+        w = find_word(row, is_on ? "true" : "false");
+    if (!w)
+        return -EINVAL;
+    *ret = w->value;
+    return 0;
 }
 
 static int set_number(const struct opt *row, uint64_t *at, const char *value)

@@ -180,8 +180,12 @@ def a_pipe_is_waited_for_and_read_once():
         check(p.wait(timeout=30) == 0, f"ended with {p.returncode}")
 
 
+def has_postgresql():
+    return any(x.split()[:1] == [b"postgresql"] for x in execute([COLLECTOR, "--help"], status=0).out.splitlines())
+
+
 def a_dsn_that_libpq_cannot_read_is_refused_and_not_shown():
-    if not any(x.split()[:1] == [b"postgresql"] for x in execute([COLLECTOR, "--help"], status=0).out.splitlines()):
+    if not has_postgresql():
         return "SKIPPED: built without libpq"
     with Place() as place:
         for dsn, words in (("hst=h password=hunter2", "dsn: invalid connection option; did you mean 'host'?"),
@@ -342,6 +346,22 @@ def a_secret_is_shown_nowhere():
         check("hunter2" not in r.text() and "sinks.a.secret = ***" in r.text(), r.text())
 
 
+def an_option_that_is_emptied_is_shown():
+    if not any(x.split()[:1] == [b"http"] for x in execute([COLLECTOR, "--help"], status=0).out.splitlines()):
+        return "SKIPPED: built without libcurl"
+    with Place() as place:
+        path = configured(place, "sinks:\n  a: {{type: http, endpoint: 'http://h/', batch_wrapper_key: ''}}\n")
+        r = execute([COLLECTOR, "--config", path, "--check"], status=0)
+        shown = [x.split() for x in r.out.decode().splitlines()]
+        check(["sinks.a.batch_wrapper_key", "=", '""', "#", f"{path}:2"] in shown, r.text())
+        check("sinks.a.proxy_user" not in r.out.decode(), r.text()) # empty, and nobody has said so
+        path = configured(place, "sinks:\n  a: {{type: http, endpoint: 'http://h/', "
+                                 "batch_format: wrapped, batch_wrapper_key: ''}}\n")
+        r = execute([COLLECTOR, "--config", path, "--check"], status=1)
+        check("batch_wrapper_key: must not be empty with batch_format=wrapped" in r.text(), r.text())
+    return ""
+
+
 def every_preset_is_valid_with_what_is_built_in():
     kinds = execute([COLLECTOR, "--help"], status=0).out.decode().split("\nStages:\n")[1].split("\n\n")[0]
     has_redact = "\n  redact " in "\n" + kinds
@@ -355,6 +375,21 @@ def every_preset_is_valid_with_what_is_built_in():
             cat(place, b"hello\n", "--field", "password=hunter2")
             r = execute([COLLECTOR, "--rings", place.rings, "--preset", "production", "--drain"], status=0)
             check("hello" in r.out.decode() and "hunter2" not in r.text(), r.text())
+
+
+def sinks_that_others_name_get_what_a_preset_says_of_their_type():
+    """A table is nothing that a service in production should make by itself, whoever named the sink."""
+    if not has_postgresql():
+        return "SKIPPED: built without libpq"
+    with Place() as place:
+        for preset, is_made in (("production", "false"), ("hardened", "false"), ("dev", "true"), ("serverless", "true")):
+            source = f"preset {preset}" if is_made == "false" else "default"
+            for uri, value, where in (("postgresql://h/d", is_made, source),
+                                      ("postgresql://h/d?create_table=true", "true", "URI, --sink")):
+                r = execute([COLLECTOR, "--rings", place.rings, "--preset", preset, "--sink", uri, "--check"], status=0)
+                seen = [x.split() for x in r.out.decode().splitlines() if x.startswith("sinks.postgresql.create_table ")]
+                check(seen == [f"sinks.postgresql.create_table = {value} # {where}".split()], f"{preset}, {uri}: {seen}")
+    return ""
 
 
 def names(count):
@@ -464,8 +499,8 @@ if __name__ == "__main__":
         a_program_that_cannot_be_run_is_told_before_there_are_records, a_file_that_cannot_be_written_is_told_by_a_check,
         check_says_where_rings_and_spools_are,
         a_state_directory_that_cannot_be_used_is_told_by_a_check,
-        a_secret_is_shown_nowhere,
-        every_preset_is_valid_with_what_is_built_in,
+        a_secret_is_shown_nowhere, an_option_that_is_emptied_is_shown,
+        every_preset_is_valid_with_what_is_built_in, sinks_that_others_name_get_what_a_preset_says_of_their_type,
         limits_are_exact_and_told,
         the_sample_is_a_configuration,
         what_the_documentation_shows_is_valid,

@@ -161,6 +161,12 @@ static void words_and_switches_know_their_spellings(void **state)
     assert_int_equal(c.word, 1);
     assert_int_equal(set(&c, "compress", "ZSTD", NULL), 0);
     assert_int_equal(c.word, 2);
+    for (size_t i = 0; i < ARRAY_COUNT(yes); i++) { /* a word that was a switch once */
+        assert_int_equal(set(&c, "compress", "none", NULL), 0);
+        assert_int_equal(set(&c, "compress", yes[i], NULL), 0);
+        assert_int_equal(c.word, 1);
+    }
+    assert_int_equal(set(&c, "compress", "off", NULL), -EINVAL); /* false is no word here */
 }
 
 static void names_match_without_case_and_dash(void **state)
