@@ -2,6 +2,7 @@
 #include "collector/config/generate.h"
 #include "collector/daemon/check.h"
 #include "collector/daemon/daemon.h"
+#include "collector/daemon/hide_args.h"
 #include "collector/daemon/replay.h"
 #include "collector/daemon/report.h"
 #include "collector/daemon/say.h"
@@ -90,6 +91,10 @@ int main(int argc, char **argv)
         generate_sample(stdout);
         break;
     case OPTIONS_RUN:
+        if (hide_args(&o.args, &e) < 0) {
+            status = complain(&e, EXIT_FAILED);
+            break;
+        }
         o.args.enter = privileges_enter;
         o.args.enter_arg = &o.privileges;
         o.privileges.is_trial = o.check;

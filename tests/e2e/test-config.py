@@ -346,6 +346,37 @@ def a_secret_is_shown_nowhere():
         check("hunter2" not in r.text() and "sinks.a.secret = ***" in r.text(), r.text())
 
 
+def a_secret_is_not_left_in_the_process_list():
+    known = execute([COLLECTOR, "--help"], status=0).out.decode()
+    if "webhook" not in known:
+        return "SKIPPED: built without libcurl"
+    with Place() as place, open(place.file("said"), "w+", encoding="utf-8") as said:
+        path = configured(place, "flush_interval: 70ms\n")
+        p = place.start([COLLECTOR, "--rings", place.rings, "--verbose", "--config", path,
+                         "--sink", "http://u@127.0.0.1:9/in?name=a&batch_size=7&password=hunter2&compression=none",
+                         "--set", "sinks.a.headers=X-Key=hunter4", "--set", "sinks.a.max_in_flight=9",
+                         "--set", "sinks.a.proxy=http://p:hunter5@127.0.0.1:9"], stderr=said)
+
+        def told():
+            said.seek(0)
+            return said.read()
+
+        wait_for("it runs", lambda: "sinks a (http)" in told() or p.poll() is not None)
+        with open(f"/proc/{p.pid}/cmdline", encoding="utf-8") as f:
+            shown = f.read()
+        check("hunter" not in shown, shown)
+        for kept in ("http://u@127.0.0.1:9/in?name=a&batch_size=7&password=", "&compression=none", "sinks.a.headers=",
+                     "sinks.a.max_in_flight=9", "sinks.a.proxy=http://p:"):
+            check(kept in shown, f"{kept} is not in {shown}")
+        configured(place, "flush_interval: 80ms\n")
+        p.send_signal(signal.SIGHUP) # which reads the arguments again
+        wait_for("it was read again", lambda: "flush_interval" in told() or p.poll() is not None)
+        check("not taken over" not in told() and "sinks.a" not in told() and "sink a" not in told(), told())
+        p.send_signal(signal.SIGTERM)
+        check(p.wait(timeout=30) == 0, f"ended with {p.returncode}: {told()}")
+    return ""
+
+
 def an_option_that_is_emptied_is_shown():
     if not any(x.split()[:1] == [b"http"] for x in execute([COLLECTOR, "--help"], status=0).out.splitlines()):
         return "SKIPPED: built without libcurl"
@@ -499,7 +530,7 @@ if __name__ == "__main__":
         a_program_that_cannot_be_run_is_told_before_there_are_records, a_file_that_cannot_be_written_is_told_by_a_check,
         check_says_where_rings_and_spools_are,
         a_state_directory_that_cannot_be_used_is_told_by_a_check,
-        a_secret_is_shown_nowhere, an_option_that_is_emptied_is_shown,
+        a_secret_is_shown_nowhere, a_secret_is_not_left_in_the_process_list, an_option_that_is_emptied_is_shown,
         every_preset_is_valid_with_what_is_built_in, sinks_that_others_name_get_what_a_preset_says_of_their_type,
         limits_are_exact_and_told,
         the_sample_is_a_configuration,
