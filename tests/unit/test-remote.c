@@ -170,6 +170,36 @@ static void retry_after_is_waited_for_by_all_requests(void **state)
     fake_until(f, NS_PER_S, t.settled && u.settled);
 }
 
+static bool ask_for_a_pause(struct fake *g, struct sink_request *q, struct sink_result *a)
+{
+    (void)q;
+    *a = *(const struct sink_result *)g->arg;
+    return true;
+}
+
+/* RFC 9110 10.2.3: it is of answers that lead to another request. */
+static void retry_after_of_what_is_not_tried_again_holds_back_nothing(void **state)
+{
+    struct sink_result answers[] = {
+        { .outcome = SINK_DELIVERED, .status = 200, .retry_after_ns = 60 * NS_PER_S },
+        { .outcome = SINK_REFUSED, .status = 413, .reason = "too large", .retry_after_ns = 60 * NS_PER_S },
+    };
+    f->script = ask_for_a_pause;
+    start();
+    for (unsigned i = 0; i < ARRAY_COUNT(answers); i++) {
+        struct fake_ticket t, u;
+        const unsigned before = f->requests;
+        f->arg = &answers[i];
+        fake_put(f, 1, 20, &t);
+        fake_until(f, 10 * NS_PER_MS, t.settled);
+        fake_put(f, 1, 20, &u);
+        fake_run(f, NS_PER_S);
+        fake_run(f, 0);
+        assert_int_equal(f->requests, before + 2);
+        fake_until(f, NS_PER_MS, u.settled);
+    }
+}
+
 static bool poison(struct fake *g, struct sink_request *q, struct sink_result *a)
 {
     (void)g;
@@ -589,6 +619,7 @@ int main(void)
         cmocka_unit_test(a_request_spans_no_more_time_than_allowed),
         cmocka_unit_test(what_fails_is_tried_again_until_it_is_delivered),
         cmocka_unit_test(retry_after_is_waited_for_by_all_requests),
+        cmocka_unit_test(retry_after_of_what_is_not_tried_again_holds_back_nothing),
         cmocka_unit_test(a_refused_request_is_halved_until_the_poison_stands_alone),
         cmocka_unit_test(of_a_partial_answer_only_what_failed_is_repeated),
         cmocka_unit_test(the_oldest_dead_letters_are_given_up_for_room_and_counted),

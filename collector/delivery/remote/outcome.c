@@ -36,8 +36,11 @@ static void bundle_wait(struct remote *r, struct bundle *b, bool is_same_set)
     b->due_ns = r->is_stopping ? UINT64_MAX : r->now_ns + retry_delay(r->d, b->tries, 0, &r->random);
 }
 
+/* What a server asks for that has taken all, or refuses for good, is not for us (RFC 9110 10.2.3). */
 static void pause_all(struct remote *r, const struct sink_result *a)
 {
+    if (a->outcome == SINK_REFUSED || (a->outcome == SINK_DELIVERED && !a->retry_count))
+        return;
     const uint64_t asked = a->retry_after_ns < RETRY_AFTER_MAX_NS ? a->retry_after_ns : RETRY_AFTER_MAX_NS;
     if (asked && r->now_ns + asked > r->pause_ns)
         r->pause_ns = r->now_ns + asked;
