@@ -405,6 +405,24 @@ static void without_a_breaker_each_request_is_tried(void **state)
     assert_int_equal(fake_stats(f).breaker_opened, 0);
 }
 
+static void a_breaker_that_is_switched_off_while_open_closes(void **state)
+{
+    struct fake_ticket t;
+    f->script = broken;
+    start();
+    fake_put(f, 3, 20, &t);
+    fake_until(f, NS_PER_MS, fake_stats(f).breaker == REMOTE_OPEN);
+    const unsigned sent = f->requests;
+    const uint64_t opened_ns = f->now_ns;
+    f->script = NULL;
+    fake_option(f, "breaker_enabled", "false");
+    fake_until(f, 10 * NS_PER_MS, t.settled); /* after the back-off */
+    assert_true(f->now_ns - opened_ns < 2 * NS_PER_S);
+    assert_int_equal(f->requests, sent + 1);
+    assert_int_equal(fake_stats(f).breaker, REMOTE_CLOSED);
+    assert_each_delivered_once(3);
+}
+
 /* effect: remote.retry_max_attempts */
 static void after_so_many_attempts_a_record_is_a_dead_letter(void **state)
 {
@@ -627,6 +645,7 @@ int main(void)
         cmocka_unit_test(the_breaker_opens_lets_one_probe_through_and_closes),
         cmocka_unit_test(a_broken_sink_opens_the_breaker_at_once_and_costs_no_attempt),
         cmocka_unit_test(without_a_breaker_each_request_is_tried),
+        cmocka_unit_test(a_breaker_that_is_switched_off_while_open_closes),
         cmocka_unit_test(after_so_many_attempts_a_record_is_a_dead_letter),
         cmocka_unit_test(after_the_deadline_a_record_is_a_dead_letter_or_counted),
         cmocka_unit_test(a_silent_server_is_given_up_after_the_timeout),

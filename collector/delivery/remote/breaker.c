@@ -14,6 +14,14 @@ bool breaker_allows(struct breaker *b, uint64_t now_ns)
     return breaker_may_allow(b);
 }
 
+void breaker_follow(struct breaker *b, const struct sink_delivery *d)
+{
+    if (d->breaker_enabled || b->state == REMOTE_CLOSED)
+        return;
+    b->state = REMOTE_CLOSED;
+    b->is_probing = false;
+}
+
 void breaker_sent(struct breaker *b)
 {
     b->is_probing = b->state == REMOTE_HALF_OPEN;
@@ -29,10 +37,8 @@ void breaker_success(struct breaker *b)
 void breaker_failure(struct breaker *b, const struct sink_delivery *d, bool is_broken, uint64_t now_ns)
 {
     b->failures++;
-    if (!d->breaker_enabled) {
-        b->state = REMOTE_CLOSED; /* it may have been switched off while open */
+    if (!d->breaker_enabled)
         return;
-    }
     if (b->state == REMOTE_CLOSED && !is_broken && b->failures < d->breaker_threshold)
         return;
     if (b->state != REMOTE_OPEN)

@@ -17,6 +17,8 @@ struct breaker {
 bool breaker_allows(struct breaker *b, uint64_t now_ns);
 /* The same without the clock: false while it is open, and while a probe is under way. */
 bool breaker_may_allow(const struct breaker *b);
+/* Options have changed: one that was switched off is closed. */
+void breaker_follow(struct breaker *b, const struct sink_delivery *d);
 void breaker_sent(struct breaker *b);
 void breaker_success(struct breaker *b);
 /* is_broken: it opens at once. */

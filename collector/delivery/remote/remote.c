@@ -395,6 +395,7 @@ void remote_run(struct remote *r, uint64_t now_ns)
 {
     r->now_ns = now_ns;
     limits_read(r);
+    breaker_follow(&r->breaker, r->d);
     spill_run(r);
     outcomes_take(r);
     doom_write(r);
