@@ -141,6 +141,7 @@ static void engine_free(struct http *h)
 {
     while (h->idle.head)
         http_call_free(h->idle.head);
+    tls_stores_done(&h->stores);
     free(h);
 }
 

@@ -4,6 +4,7 @@
 #define COLLECTOR_NET_HTTP_PRIVATE_H
 
 #include "collector/net/http.h"
+#include "collector/net/tls_store.h"
 
 #include <curl/curl.h>
 
@@ -27,6 +28,7 @@ struct http_call {
     bool is_connected;             /* the socket before that one was; curl tells it only after the handshake */
     int stop;                      /* why the answer was not read to its end: -EMSGSIZE, -ENOMEM */
     char error[CURL_ERROR_SIZE];
+    struct err tls;                /* why the authorities to trust could not be read; "": they could */
 };
 
 struct http_calls {
@@ -53,6 +55,7 @@ struct http {
     struct http_request *refused;  /* there was no memory for their calls; their done is still to run */
     unsigned idle_count;
     struct http_socket *sockets;
+    struct tls_stores stores;
 };
 
 
@@ -68,6 +71,8 @@ void http_call_abort(struct http_call *c, int error, const char *reason, const c
 void http_run_finished(struct http *h);
 void http_call_free(struct http_call *c);
 
+/* Sets whom a peer and its proxy are trusted by, and has it read once for all connections where that can be. */
+void http_trust(CURL *easy, const struct http_peer *p);
 /* curl's verdict as -errno. is_sent: the request went out. */
 int http_errno(CURLcode code, long os_errno, bool is_sent);
 /* Who a request for this URL is connected to, without credentials: "HOST port PORT", "the proxy HOST port PORT", with

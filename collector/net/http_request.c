@@ -145,21 +145,13 @@ static void set_proxy(CURL *easy, const struct http_peer *p)
         (void)curl_easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYPEER, 0L);
         (void)curl_easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYHOST, 0L);
     }
-    if (p->ca_file) {
-        (void)curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, p->ca_file);
-        (void)curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
-    }
 }
 
 static void set_peer(CURL *easy, const struct http_peer *p)
 {
     (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, p->is_unverified ? 0L : 1L);
     (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, p->is_unverified ? 0L : 2L);
-    if (p->ca_file) {
-        (void)curl_easy_setopt(easy, CURLOPT_CAINFO, p->ca_file);
-        (void)curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* the system's, which would be trusted as well */
-        (void)curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L); /* somebody may put others into the file */
-    }
+    http_trust(easy, p);
     if (p->cert_file)
         (void)curl_easy_setopt(easy, CURLOPT_SSLCERT, p->cert_file);
     if (p->key_file)
@@ -220,7 +212,7 @@ static int set_up(struct http_call *c)
     const struct http_request *q = c->q;
     const uint64_t timeout_ms = (q->timeout_ns + NS_PER_MS - 1) / NS_PER_MS;
     CURL *easy = c->easy;
-    c->error[0] = '\0';
+    c->error[0] = c->tls.text[0] = '\0';
     c->stop = 0;
     c->redirects = 0;
     c->fd = -1;
@@ -342,6 +334,9 @@ static void explain(struct http_call *c, CURLcode code, long os_errno)
     const bool is_proxy = code != CURLE_OK && http_name_peer(c->q->peer, url_of(c), to, sizeof to);
     if (!c->stop && code == CURLE_OPERATION_TIMEDOUT) {
         advice = progress(c, text, sizeof text);
+    } else if (*c->tls.text) { /* curl knows only that there was something */
+        (void)snprintf(text, sizeof text, "%.*s", (int)sizeof text - 1, c->tls.text);
+        advice = "";
     } else {
         const char *const why = code == CURLE_COULDNT_CONNECT && os_errno > 0 ? strerror((int)os_errno) : "";
         if (*why && is_proxy) /* curl does not say that it is one */

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """http and webhook: through a network that fails, over TLS to nginx, and signatures as receivers check them."""
 import base64
+import ctypes
 import json
 import os
 import shutil
@@ -10,8 +11,10 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 
 from receiver import SERVERS, SINK_SEND, Receiver, Skip, check_each, check_outcomes, harness, need, run, send
+from adminclient import Admin
 from faultproxy import FaultProxy
 from loopback import make_certificates, make_flawed_certificates
 from nginx import PROGRAM, Nginx
@@ -239,7 +242,7 @@ def a_handshake_that_fails_costs_no_other_connection():
             good.close()
 
 
-def a_file_of_authorities_is_read_for_each_connection():
+def a_file_of_authorities_is_read_again_when_it_has_changed():
     """Somebody puts the right one there while the sink tries."""
     with harness.Place() as place:
         if not make_certificates(place.path):
@@ -256,6 +259,145 @@ def a_file_of_authorities_is_read_for_each_connection():
             harness.check(server.connections == 0, "it trusted a stranger")
             shutil.copy(f"{place.path}/ca.pem", file)
             harness.wait_for("it is trusted", lambda: server.connections > 0)
+        finally:
+            server.close()
+
+
+class Answers(Drain):
+    """Answers each request with 200, and hangs up unless told to keep the connection."""
+    def __init__(self, *pair, keep=False):
+        self.keep = keep
+        super().__init__(*pair)
+
+    def greet(self, client):
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            c = self.context.wrap_socket(client, server_side=True)
+        except OSError:
+            self.refused += 1
+            raise
+        with c:
+            self.connections += 1
+            while c.recv(65536): # a request is less
+                self.lines += 1
+                c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                if not self.keep:
+                    return
+
+
+class Opens:
+    """How often a file is opened from now on."""
+    IN_OPEN = 0x20
+
+    def __init__(self, path):
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = libc.inotify_init1(os.O_NONBLOCK)
+        harness.check(libc.inotify_add_watch(self.fd, path.encode(), self.IN_OPEN) >= 0, os.strerror(ctypes.get_errno()))
+
+    def count(self):
+        """Those since the last time; of some in a row that nobody has asked for, inotify keeps one."""
+        try:
+            return len(os.read(self.fd, 4096)) // 16
+        except BlockingIOError:
+            return 0
+
+    def close(self):
+        os.close(self.fd)
+
+
+def settle(path):
+    """A file that was changed in this second is not trusted to show the next change."""
+    harness.wait_for("it is old enough", lambda: time.time() > os.stat(path).st_ctime + 1.1)
+
+
+def authorities_are_read_once_for_many_connections():
+    with harness.Place() as place:
+        if not make_certificates(place.path):
+            raise Skip("openssl is not installed; tools/setup test")
+        server, ca = Answers(f"{place.path}/server.pem", f"{place.path}/server.key"), f"{place.path}/ca.pem"
+        settle(ca)
+        opens = Opens(ca)
+        try:
+            c = place.start([harness.COLLECTOR, "--rings", place.rings, "--set", "admin=none", "--sink",
+                             f"https://localhost:{server.port}/?{FAST}&batch_size=1&tls_ca_file={ca}"])
+            place.wait_ready(c)
+            times = opens.count()
+            for i in range(10):
+                place.load_done("--id", i, "--records", 1)
+                harness.wait_for("it has come", lambda: server.lines > i) # pylint: disable=cell-var-from-loop
+                times += opens.count()
+            harness.stop(c)
+            harness.check(server.connections == 10, f"{server.connections} connections")
+            harness.check(times <= 2, f"{times} times")
+        finally:
+            opens.close()
+            server.close()
+
+
+def who_trusts_others_gets_a_connection_of_its_own():
+    """One sink trusts the server, and keeps its connection; the other does not, and must not find it."""
+    with harness.Place() as place:
+        if not make_certificates(place.path):
+            raise Skip("openssl is not installed; tools/setup test")
+        make_flawed_certificates(place.path)
+        server = Answers(f"{place.path}/server.pem", f"{place.path}/server.key", keep=True)
+        uri = f"https://localhost:{server.port}/?{FAST}&batch_size=1&tls_ca_file={place.path}".replace("timeout=2s", "timeout=300ms")
+        try:
+            c = place.start([harness.COLLECTOR, "--rings", place.rings, "--sink", f"{uri}/ca.pem", "--sink", f"{uri}/alone.pem"])
+            admin = Admin(os.path.join(place.rings, "collector.sock")).wait_up()
+            place.load_done("--records", 10)
+            harness.wait_for("one has all", lambda: server.lines >= 10)
+            tried = admin.sum("sink_retries_total")
+            harness.wait_for("the other goes on trying", lambda: admin.sum("sink_retries_total") >= tried + 5)
+            harness.check(server.lines == 10, f"{server.lines} requests")
+            c.kill() # at its end it would wait for the other
+            c.communicate(timeout=20)
+        finally:
+            server.close()
+
+
+def whom_the_system_trusts_a_sink_does():
+    """By its bundle or its directory, and no other; a bundle that is replaced counts for the next connection."""
+    with harness.Place() as place:
+        if not make_certificates(place.path):
+            raise Skip("openssl is not installed; tools/setup test")
+        make_flawed_certificates(place.path)
+        folder = os.path.join(place.path, "system")
+        bundle = f"{folder}/ca-certificates.crt"
+        mount = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/ssl/certs && exec "$@"', folder]
+        os.mkdir(folder)
+        if not os.path.exists("/etc/ssl/certs/ca-certificates.crt") or \
+                subprocess.run([*mount, "true"], check=False, capture_output=True).returncode:
+            raise Skip("no bundle of Debian's, or this user may not make a mount namespace")
+        server = Answers(f"{place.path}/server.pem", f"{place.path}/server.key")
+        send_one = [*mount, SINK_SEND, f"https://localhost:{server.port}/?timeout=2s", "2", "1"]
+        try:
+            for inside, hashed, outcome in (("ca", None, "delivered"), ("alone", "ca", "delivered"), ("alone", None, "broken")):
+                shutil.copy(f"{place.path}/{inside}.pem", bundle)
+                name = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", f"{place.path}/ca.pem"], check=True,
+                                      capture_output=True, text=True, timeout=60).stdout.strip()
+                if hashed:
+                    shutil.copy(f"{place.path}/{hashed}.pem", f"{folder}/{name}.0")
+                elif os.path.exists(f"{folder}/{name}.0"):
+                    os.unlink(f"{folder}/{name}.0")
+                p = subprocess.run(send_one, check=True, capture_output=True, text=True, timeout=60)
+                check_outcomes([json.loads(line) for line in p.stdout.splitlines()], outcome, f"{inside} {hashed}")
+            os.unlink(bundle)
+            p = subprocess.run(send_one, check=True, capture_output=True, text=True, timeout=60)
+            result = json.loads(p.stdout.splitlines()[0])
+            harness.check(result["outcome"] == "broken" and "/ca-certificates.crt: cannot be read" in result["reason"], p.stdout)
+            shutil.copy(f"{place.path}/alone.pem", bundle)
+            settle(bundle)
+            c = place.start([*mount, harness.COLLECTOR, "--rings", place.rings, "--set", "admin=none", "--sink",
+                             f"https://localhost:{server.port}/?{FAST}"])
+            place.wait_ready(c)
+            before = server.lines
+            place.load_done("--records", 1)
+            refused = server.refused
+            harness.wait_for("it is refused", lambda: server.refused > refused)
+            shutil.copy(f"{place.path}/ca.pem", bundle)
+            harness.wait_for("it is trusted", lambda: server.lines > before)
+            harness.stop(c)
         finally:
             server.close()
 
@@ -449,8 +591,9 @@ if __name__ == "__main__":
                   a_server_that_says_nothing_is_left_and_tried_again,
                   resends_have_the_same_key, a_poisoned_record_costs_only_itself, trust_certificates_and_passwords_of_nginx,
                   tls_that_fails_says_what_helps, with_an_authority_of_its_own_a_sink_trusts_no_other,
-                  a_handshake_that_fails_costs_no_other_connection, a_file_of_authorities_is_read_for_each_connection,
-                  grpc_without_http_2_is_nothing_to_try_again, a_port_of_another_kind_is_told,
+                  a_handshake_that_fails_costs_no_other_connection, a_file_of_authorities_is_read_again_when_it_has_changed,
+                  authorities_are_read_once_for_many_connections, who_trusts_others_gets_a_connection_of_its_own,
+                  whom_the_system_trusts_a_sink_does, grpc_without_http_2_is_nothing_to_try_again, a_port_of_another_kind_is_told,
                   a_plain_connection_to_a_port_of_tls_says_what_it_may_want,
                   files_that_are_of_no_use_are_found_before_the_start, a_secret_is_in_no_message,
                   standardwebhooks_verifies, octokit_verifies]))
