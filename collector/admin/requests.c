@@ -272,5 +272,7 @@ enum MHD_Result admin_answer(struct admin *a, struct MHD_Connection *c, const ch
     if (res->changes && !may_change(c))
         return admin_reply_text(c, MHD_HTTP_FORBIDDEN, "wants the header X-Fapilog, as in curl -H 'X-Fapilog: 1'\n");
     const char *const wrong = wrong_argument(res, c);
+    if (!wrong && res->answer == tail_begin && strcmp(method, "HEAD") == 0)
+        return admin_reply_text(c, MHD_HTTP_OK, ""); /* there is nothing to wait for */
     return wrong ? refuse_argument(res, c, wrong) : res->answer(a, c);
 }

@@ -9,12 +9,16 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #define CHECK_NS NS_PER_S
+#define STALLED_NS (10 * NS_PER_S) /* so long it has taken nothing though there was something */
 
 enum { FREE_MIN = 4096 };
 
@@ -25,6 +29,7 @@ struct tail {
     struct where *where;
     uint8_t level;
     uint64_t dropped;
+    uint64_t read_ns; /* when the client's socket has last taken something, or had nothing to take */
     bool is_suspended;
     bool is_ended;
     size_t begin, used; /* of the ring of bytes */
@@ -91,6 +96,7 @@ static void tail_take(struct tail *t, const struct fapilog_record *r)
         t->dropped++;
     if (t->is_suspended && t->used) {
         t->is_suspended = false;
+        t->read_ns = clock_mono_ns();
         MHD_resume_connection(t->connection);
         admin_wake(t->admin);
     }
@@ -113,6 +119,7 @@ static ssize_t on_read(void *arg, uint64_t pos, char *out, size_t max)
 {
     struct tail *t = arg;
     (void)pos;
+    t->read_ns = clock_mono_ns();
     if (!t->used)
         (void)tell_dropped(t); /* though no record may come any more */
     if (!t->used && t->is_ended)
@@ -156,12 +163,36 @@ void tail_end_all(struct admin *a)
         tail_end(a->tail[i]);
 }
 
+static int socket_of(struct MHD_Connection *c)
+{
+    return MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+}
+
+/* Bytes that it has sent behind its request, and that nobody reads, hide nothing here. */
 static bool is_gone(const struct tail *t)
 {
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(t->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    char byte;
-    const ssize_t n = recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+    struct pollfd p = { .fd = socket_of(t->connection), .events = POLLRDHUP };
+    return poll(&p, 1, 0) > 0 && p.revents & (POLLRDHUP | POLLHUP | POLLERR);
+}
+
+/* A client that has stopped is not bothered until somebody else wants its place. */
+static void end_stalled(struct admin *a)
+{
+    const uint64_t now_ns = clock_mono_ns();
+    for (unsigned i = 0; i < a->tails_count; i++) {
+        const struct tail *t = a->tail[i];
+        if (!t->is_suspended && now_ns - t->read_ns > STALLED_NS)
+            (void)shutdown(socket_of(t->connection), SHUT_RDWR); /* its next write fails, and that frees it */
+    }
+}
+
+/* A machine that has vanished without a word is found out. Of a Unix socket it means nothing. */
+static void keep_alive(struct MHD_Connection *c)
+{
+    const int fd = socket_of(c);
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){ 1 }, sizeof(int));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){ 60 }, sizeof(int));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &(int){ 10 }, sizeof(int));
 }
 
 void tail_check_all(struct admin *a)
@@ -206,6 +237,7 @@ static enum MHD_Result start(struct tail *t, struct MHD_Connection *c)
     }
     t->admin->tail[t->admin->tails_count++] = t;
     (void)MHD_set_connection_option(c, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
+    keep_alive(c);
     (void)MHD_add_response_header(r, "Content-Type", "text/plain; charset=utf-8");
     (void)MHD_add_response_header(r, "Cache-Control", "no-store");
     (void)MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
@@ -219,12 +251,15 @@ enum MHD_Result tail_begin(struct admin *a, struct MHD_Connection *c)
     struct err e = { 0 };
     char text[ERR_TEXT_MAX + 2];
     if (a->tails_count == ADMIN_TAILS_MAX)
+        end_stalled(a);
+    if (a->tails_count == ADMIN_TAILS_MAX)
         return admin_reply_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, "too many tails; try again when one has ended\n");
     struct tail *t = calloc(1, sizeof *t);
     if (!t)
         return admin_reply_text(c, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory\n");
     t->admin = a;
     t->connection = c;
+    t->read_ns = clock_mono_ns();
     t->level = FAPILOG_LEVEL_TRACE;
     if (tail_configure(t, c, &e) == 0)
         return start(t, c);

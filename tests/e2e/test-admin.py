@@ -257,15 +257,44 @@ def tails_whose_client_is_gone_end_and_the_17th_is_refused():
         refused = admin.tail()
         check(refused.status == 503 and "too many" in refused.line(), f"the 17th: {refused.status}")
         refused.close()
-        for t in tails:  # no record ever came: nothing was written to them
+        for i, t in enumerate(tails):  # no record ever came: nothing was written to them
+            if i % 2 == 0:
+                t.sock.sendall(b"x" if i % 4 else b"GET /tail HTTP/1.1\r\nHo")  # nobody reads that
             t.close()
+
+        def take_all():
+            free = [admin.tail() for _ in range(16)]
+            for t in free:
+                t.close()
+            return all(t.status == 200 for t in free)
+        wait_for("idle tails whose clients are gone make room", take_all)
+        check(admin.ask("HEAD", "/tail")[0] == 200, "HEAD")
+        stop(c)
+
+
+def a_tail_whose_client_has_stopped_makes_room_when_another_wants_it():
+    with Place() as place:
+        c, admin = start(place)
+        reading = admin.tail()
+        stopped = [admin.tail("?format=json", receive_bytes=4096) for _ in range(15)]
+        written = place.load_done("--records", 20000, "--payload", 100, "--block")
+        wait_for("the file has all of them", lambda: line_count(place.file()) >= written)
+        refused = admin.tail()
+        check(refused.status == 503, f"{refused.status}: they may still come to it")
+        lines = threading.Thread(target=lambda: [reading.line() for _ in range(100)], daemon=True)
+        lines.start()
 
         def is_free():
             t = admin.tail()
             t.close()
             return t.status == 200
-        wait_for("an idle tail whose client is gone makes room", is_free)
+        wait_for("one makes room", is_free)
+        lines.join(20)
+        check(not lines.is_alive(), "who reads goes on")
+        for t in [reading, *stopped]:
+            t.close()
         stop(c)
+        check_books(place.lines(), written)
 
 
 def many_clients_at_once_are_served():
@@ -460,7 +489,8 @@ if __name__ == "__main__":
                   metrics_are_valid_and_balance_with_the_books, the_table_of_metrics_is_complete,
                   alerts_are_of_metrics_that_are_there, tail_shows_what_is_asked_for,
                   a_slow_tail_loses_records_and_is_told_but_delays_nothing,
-                  tails_whose_client_is_gone_end_and_the_17th_is_refused, many_clients_at_once_are_served,
+                  tails_whose_client_is_gone_end_and_the_17th_is_refused,
+                  a_tail_whose_client_has_stopped_makes_room_when_another_wants_it, many_clients_at_once_are_served,
                   connections_beyond_the_limit_and_half_requests_harm_nobody,
                   a_level_that_is_changed_reaches_running_services, readyz_names_the_sink_that_fails_until_it_works,
                   a_reload_answers_when_it_is_over_and_loses_nothing, clients_do_not_hold_up_the_end,
