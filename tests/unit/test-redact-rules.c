@@ -471,6 +471,22 @@ static void new_rules_do_not_use_what_old_ones_cached(void **state)
     sample_free(s);
 }
 
+static void patterns_that_take_too_long_mask_what_they_have_not_searched_and_it_is_told(void **state)
+{
+    (void)state;
+    enum { LONG = 1 << 20 };
+    struct stage_run run = {0};
+    struct err e = {0};
+    char *const text = malloc(LONG + 1);
+    memset(text, 'a', LONG);
+    memcpy(text + LONG - 5, " a-xb", 6); /* what a match has to have is there, and is one */
+    assert_int_equal(stage_run_add(&run, &e, "redact", "value_patterns", "x?[a-z]+-x", NULL), 0);
+    check_run(&run, sample_string("a", text), "\"a\":\"***\"");
+    assert_non_null(strstr(run.messages, "patterns took more than 200 ms for a record (so far: for 1); what they had "
+                                         "not searched is masked"));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -480,6 +496,7 @@ int main(void)
         cmocka_unit_test(r30_warn_says_so_and_counts),
         cmocka_unit_test(r01_json_that_is_none_is_masked_whole),
         cmocka_unit_test(words_that_json_does_not_have_make_it_none),
+        cmocka_unit_test(patterns_that_take_too_long_mask_what_they_have_not_searched_and_it_is_told),
         cmocka_unit_test(r02_regex_mask_matches_the_whole_path),
         cmocka_unit_test(r03_url_credentials_leave_every_text),
         cmocka_unit_test(r04_field_blocker_has_its_defaults_and_exceptions),

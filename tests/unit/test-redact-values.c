@@ -240,17 +240,17 @@ static void a_pattern_runs_under_limits_with_jit_and_without(void **state)
         const unsigned flags = REGEX_UNSAFE | (no_jit ? REGEX_NO_JIT : 0);
         assert_int_equal(regex_new("(a+)+b", flags, &re, NULL), 0);
         assert_true(!no_jit || !regex_has_jit(re));
-        const int r = regex_find(re, text, sizeof text, 0, &from, &to);
+        const int r = regex_find(re, text, sizeof text, 0, NULL, &from, &to);
         assert_true(r == -ELOOP || r == 0); /* PCRE2 may see that there is no b */
         regex_free(re);
         assert_int_equal(regex_new("(a|aa)+[bc]$", flags, &re, NULL), 0);
-        assert_int_equal(regex_find(re, text, sizeof text, 0, &from, &to), -ELOOP);
+        assert_int_equal(regex_find(re, text, sizeof text, 0, NULL, &from, &to), -ELOOP);
         regex_free(re);
         assert_int_equal(regex_new("b+", flags, &re, NULL), 0);
-        assert_int_equal(regex_find(re, "abbc", 4, 0, &from, &to), 1);
+        assert_int_equal(regex_find(re, "abbc", 4, 0, NULL, &from, &to), 1);
         assert_int_equal(from, 1);
         assert_int_equal(to, 3);
-        assert_int_equal(regex_find(re, NULL, 0, 0, &from, &to), 0);
+        assert_int_equal(regex_find(re, NULL, 0, 0, NULL, &from, &to), 0);
         regex_free(re);
     }
 }
@@ -265,6 +265,97 @@ static void a_text_that_cannot_be_judged_says_so(void **state)
     assert_int_equal(values_add_pattern(v, "(a|aa)+[bc]$", true, NULL), 0);
     assert_int_equal(values_find(v, text, sizeof text, &spans), -ELOOP);
     values_free(v);
+}
+
+/* One attempt reads all of it, and there are a million of them: some minutes, were there no end. */
+static void patterns_over_a_long_text_end_in_time_and_it_counts_as_secret(void **state)
+{
+    (void)state;
+    enum { LONG = 1 << 20 };
+    static const char *const patterns[] = {"x?[a-z]+-x", "a+x?a+b"};
+    struct spans spans;
+    char *const text = malloc(LONG);
+    for (unsigned i = 0; i < ARRAY_COUNT(patterns); i++) {
+        struct values *const v = values_new(0, 0, NULL);
+        assert_int_equal(values_add_pattern(v, patterns[i], false, NULL), 0);
+        memset(text, 'a', LONG);
+        memcpy(text + LONG - 6, " b-xb", 5); /* what a match has to have is there */
+        assert_int_equal(values_find(v, text, LONG, &spans), -ELOOP);
+        (void)values_end_record(v);
+        memcpy(text, "a-x aab", 7);
+        memset(text + 7, ' ', LONG - 7);
+        assert_int_equal(values_find(v, text, LONG, &spans), 1); /* the next one has all its time */
+        assert_int_equal(spans.count, 1);
+        assert_false(values_end_record(v));
+        values_free(v);
+    }
+    free(text);
+}
+
+static void who_has_used_up_the_time_of_a_record_gets_no_more_of_it(void **state)
+{
+    (void)state;
+    enum { LONG = 1 << 20 };
+    struct spans spans;
+    char *const text = malloc(LONG);
+    struct values *const v = values_new(0, 0, NULL);
+    assert_int_equal(values_add_pattern(v, "x?[a-z]+-x", false, NULL), 0);
+    memset(text, 'a', LONG);
+    memcpy(text + LONG - 4, " -x", 3);
+    assert_int_equal(values_find(v, text, LONG, &spans), -ELOOP);
+    assert_int_equal(values_find(v, text, REGEX_SHORT + 1, &spans), -ELOOP);
+    assert_int_equal(values_find(v, text, REGEX_SHORT, &spans), 0); /* too short to take long */
+    assert_true(values_end_record(v));
+    assert_int_equal(values_find(v, text, REGEX_SHORT + 1, &spans), 0);
+    assert_false(values_end_record(v));
+    values_free(v);
+    free(text);
+}
+
+static void a_pattern_means_the_same_in_a_long_text(void **state)
+{
+    (void)state;
+    static const char *const patterns[] = {"foo|bar", "(?i)FOO", "^foo", "bar$", "(?:a|b)ar", "f(o)o", "[a-z]{3}-?$",
+                                     "[]f]o+", "[^]\\d ]+", "\\bf?o{1,2}?", "f{1}oo", "[[:alpha:]]+$", "\\w++",
+                                     "fo\\|?o|x"};
+    struct spans is_short, is_long;
+    char text[4096];
+    for (unsigned i = 0; i < ARRAY_COUNT(patterns); i++) {
+        struct values *const v = values_new(0, 0, NULL);
+        assert_int_equal(values_add_pattern(v, patterns[i], false, NULL), 0);
+        memset(text, ' ', sizeof text);
+        memcpy(text, "foo", 3);
+        memcpy(text + 13, "bar", 3);
+        const int first = values_find(v, text, 16, &is_short);
+        memcpy(text + sizeof text - 3, "bar", 3);
+        memset(text + 13, ' ', 3);
+        assert_int_equal(values_find(v, text, sizeof text, &is_long), first);
+        assert_int_equal(is_long.count, is_short.count);
+        values_free(v);
+    }
+}
+
+/* PCRE2's JIT sees that a run of letters was looked at already; so is none of that lost. */
+static void a_pattern_that_begins_with_a_run_is_linear_over_a_long_text(void **state)
+{
+    (void)state;
+    enum { LONG = 1 << 20 };
+    struct spans spans;
+    struct regex *re;
+    assert_int_equal(regex_new("[a-z]+-x", 0, &re, NULL), 0);
+    const bool has_jit = regex_has_jit(re);
+    regex_free(re);
+    if (!has_jit)
+        skip();
+    char *const text = malloc(LONG);
+    struct values *const v = values_new(0, 0, NULL);
+    assert_int_equal(values_add_pattern(v, "[a-z]+-x", false, NULL), 0);
+    memset(text, 'a', LONG);
+    memcpy(text + LONG - 4, " -x", 3);
+    assert_int_equal(values_find(v, text, LONG, &spans), 0);
+    assert_false(values_end_record(v));
+    values_free(v);
+    free(text);
 }
 
 static void numbers_are_cards_too(void **state)
@@ -296,6 +387,10 @@ int main(void)
         cmocka_unit_test(patterns_that_explode_are_refused),
         cmocka_unit_test(a_pattern_runs_under_limits_with_jit_and_without),
         cmocka_unit_test(a_text_that_cannot_be_judged_says_so),
+        cmocka_unit_test(patterns_over_a_long_text_end_in_time_and_it_counts_as_secret),
+        cmocka_unit_test(who_has_used_up_the_time_of_a_record_gets_no_more_of_it),
+        cmocka_unit_test(a_pattern_means_the_same_in_a_long_text),
+        cmocka_unit_test(a_pattern_that_begins_with_a_run_is_linear_over_a_long_text),
         cmocka_unit_test(numbers_are_cards_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -181,7 +181,7 @@ static bool has_suffix(const struct names *n, const struct forms *f)
 static bool is_hit(struct regex *re, const char *text, size_t len)
 {
     size_t from, to;
-    return regex_find(re, text, len, 0, &from, &to) != 0;
+    return regex_find(re, text, len, 0, NULL, &from, &to) != 0;
 }
 
 static bool hits_whole(struct regex *re, uint8_t place, const char *path, unsigned len)

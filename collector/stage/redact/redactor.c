@@ -4,10 +4,12 @@
 #include "collector/format/values.h"
 #include "collector/stage/redact/masked_copy.h"
 #include "collector/stage/redact/name_set.h"
+#include "collector/stage/redact/regex.h"
 #include "collector/stage/redact/site_plan.h"
 #include "lib/base/check.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,6 +87,7 @@ int redactor_new(struct stage *s, const struct redact_common *c, struct redact_s
     rd->wants_json = rd->wants_text || (setup->names && !names_is_empty(setup->names));
     rd->wants_number = setup->values && values_kinds(setup->values) & VALUE_CARD;
     rd->filter = setup->values && rd->json.max_string == UINT32_MAX ? values_filter(setup->values) : NULL;
+    rd->stage = s;
     rd->slot = s->slot;
     rd->id = options_id(s);
     s->on_failure = (enum stage_failure)c->fail_mode;
@@ -271,6 +274,13 @@ static void treat_thread(struct treatment *t, struct stage_record *sr)
         stage_own(sr)->thread = text;
 }
 
+static void tell_of_time(struct redactor *rd)
+{
+    static const char *const then[] = {"masked", "left, and fail_mode decides", "a reason to drop it"};
+    stage_warn(rd->stage, "patterns took more than %d ms for a record (so far: for %" PRIu64 "); what they had not "
+               "searched is %s", REGEX_BUDGET_MS, ++rd->out_of_time, then[rd->guardrail]);
+}
+
 enum stage_verdict redactor_run(struct redactor *rd, struct stage_record *sr)
 {
     struct treatment t;
@@ -289,5 +299,7 @@ enum stage_verdict redactor_run(struct redactor *rd, struct stage_record *sr)
         treat_process(&t, sr);
     if (rd->setup.other_texts && sr->r->thread.len)
         treat_thread(&t, sr);
+    if (rd->setup.values && unlikely(values_end_record(rd->setup.values)))
+        tell_of_time(rd);
     return t.verdict;
 }

@@ -2,15 +2,19 @@
 
 #include "collector/stage/redact/regex_screen.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
 struct regex {
     pcre2_code *code;
+    pcre2_code *counted; /* the same, with a callout in each attempt; NULL: none */
     pcre2_match_data *match;
     pcre2_match_context *limits;
     bool has_jit;
@@ -44,6 +48,65 @@ static char *spell_boundaries(const char *pattern)
     return out;
 }
 
+/* A JIT that was refused memory leaves a size of 0 behind: PCRE2 then interprets by itself. */
+static bool compile_jit(pcre2_code *code)
+{
+    size_t jit_bytes = 0;
+    return pcre2_jit_compile(code, PCRE2_JIT_COMPLETE) == 0 &&
+           pcre2_pattern_info(code, PCRE2_INFO_JITSIZE, &jit_bytes) == 0 && jit_bytes > 0;
+}
+
+static const char *skip_class(const char *p)
+{
+    p += p[1] == '^' ? 2 : 1;
+    p += *p == ']';
+    for (; *p && *p != ']'; p++) {
+        if (*p == '[' && (p[1] == ':' || p[1] == '.' || p[1] == '='))
+            p = strchr(p, ']') ? strchr(p, ']') : p;
+        else if (*p == '\\' && p[1])
+            p++;
+    }
+    return *p ? p + 1 : p;
+}
+
+/* Where the pattern's first item ends, with what repeats it; its begin where that is nothing simple. */
+static const char *behind_first(const char *pattern)
+{
+    const char *p = pattern;
+    while (*p == '^' || (*p == '\\' && (p[1] == 'b' || p[1] == 'B')))
+        p += *p == '^' ? 1 : 2;
+    if (*p == '[')
+        p = skip_class(p);
+    else if (*p == '\\' && strchr("dDsSwW", p[1]) && p[1])
+        p += 2;
+    else if (*p == '.' || (*p && !strchr("\\()[]{}^$|*+?#", *p)))
+        p++;
+    else
+        return pattern;
+    if (*p == '{' && strchr(p, '}'))
+        p = strchr(p, '}') + 1;
+    else if (*p == '+' || *p == '*' || *p == '?')
+        p++;
+    return p + (*p == '+' || *p == '?');
+}
+
+/* The callout stands behind the first item: PCRE2 looks for that in ways of its own, as if no attempt had failed yet.
+ * One that cannot be taken apart, such as a comment to the end of the line, goes without; so does one for which there
+ * is no memory. */
+static void compile_counted(struct regex *re, const char *pattern, uint32_t options)
+{
+    int code;
+    PCRE2_SIZE at;
+    char *text;
+    const char *const rest = strchr(pattern, '|') ? pattern : behind_first(pattern);
+    if (asprintf(&text, "%.*s(?C1)(?:%s)", (int)(rest - pattern), pattern, rest) < 0)
+        return;
+    re->counted = pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, options, &code, &at, NULL);
+    free(text);
+    if (re->counted && re->has_jit)
+        (void)compile_jit(re->counted);
+}
+
 static int compile(struct regex *re, const char *pattern, unsigned flags, struct err *e)
 {
     int code;
@@ -62,11 +125,9 @@ static int compile(struct regex *re, const char *pattern, unsigned flags, struct
         return err_set(e, -ENOMEM, "pattern '%.200s': out of memory", pattern);
     (void)pcre2_set_match_limit(re->limits, REGEX_MATCH_LIMIT);
     (void)pcre2_set_depth_limit(re->limits, REGEX_DEPTH_LIMIT);
-    /* A JIT that was refused memory leaves a size of 0 behind: PCRE2 then interprets by itself. */
-    size_t jit_bytes = 0;
-    if (!(flags & REGEX_NO_JIT) && pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE) == 0 &&
-        pcre2_pattern_info(re->code, PCRE2_INFO_JITSIZE, &jit_bytes) == 0)
-        re->has_jit = jit_bytes > 0;
+    re->has_jit = !(flags & REGEX_NO_JIT) && compile_jit(re->code);
+    if (flags & REGEX_BUDGETED)
+        compile_counted(re, pattern, options);
     return 0;
 }
 
@@ -98,6 +159,7 @@ void regex_free(struct regex *re)
     pcre2_match_context_free(re->limits);
     pcre2_match_data_free(re->match);
     pcre2_code_free(re->code);
+    pcre2_code_free(re->counted);
     free(re);
 }
 
@@ -106,9 +168,58 @@ bool regex_has_jit(const struct regex *re)
     return re->has_jit;
 }
 
-int regex_find(struct regex *re, const char *text, size_t len, size_t from, size_t *ret_start, size_t *ret_end)
+/* ---- what a record may cost ---- */
+
+enum { LOOK_BYTES = 256 << 10 };
+
+static uint64_t cpu_ns(void)
 {
-    const int r = pcre2_match(re->code, (PCRE2_SPTR)(text ? text : ""), len, from, 0, re->match, re->limits);
+    struct timespec t;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+/* The clock of the processor's time is a system call: it is asked only once so much time has gone by. */
+static void look_at_clock(struct regex_budget *b)
+{
+    const uint64_t wall_ns = clock_mono_ns(), budget_ns = REGEX_BUDGET_MS * NS_PER_MS;
+    b->look_at = b->read_bytes + LOOK_BYTES;
+    if (!b->wall_ns) {
+        b->wall_ns = wall_ns;
+        b->cpu_ns = cpu_ns();
+    } else if (wall_ns - b->wall_ns > budget_ns) {
+        const uint64_t used_ns = cpu_ns() - b->cpu_ns;
+        b->is_over = used_ns > budget_ns;
+        b->wall_ns = wall_ns - used_ns; /* others have had the processor for the rest */
+    }
+}
+
+/* PCRE2's, when it tries to match from a place: it may read all of the text from there. */
+static int on_attempt(pcre2_callout_block *at, void *arg)
+{
+    struct regex_budget *const b = arg;
+    b->read_bytes += at->subject_length - at->current_position;
+    if (b->read_bytes >= b->look_at)
+        look_at_clock(b);
+    return b->is_over ? PCRE2_ERROR_CALLOUT : 0;
+}
+
+static void set_limits(struct regex *re, size_t len, struct regex_budget *budget)
+{
+    const size_t steps = len > REGEX_LONG ? (size_t)REGEX_MATCH_LIMIT * REGEX_LONG / len : REGEX_MATCH_LIMIT;
+    (void)pcre2_set_match_limit(re->limits, (uint32_t)steps);
+    (void)pcre2_set_callout(re->limits, budget ? on_attempt : NULL, budget);
+}
+
+int regex_find(struct regex *re, const char *text, size_t len, size_t from, struct regex_budget *budget,
+               size_t *ret_start, size_t *ret_end)
+{
+    const bool is_counted = budget && re->counted && len > REGEX_SHORT;
+    if (is_counted && budget->is_over)
+        return -ELOOP;
+    set_limits(re, len, is_counted ? budget : NULL);
+    const int r = pcre2_match(is_counted ? re->counted : re->code, (PCRE2_SPTR)(text ? text : ""), len, from, 0,
+                              re->match, re->limits);
     if (r == PCRE2_ERROR_NOMATCH)
         return 0;
     if (r < 0)

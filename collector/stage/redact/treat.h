@@ -5,6 +5,8 @@
 #include "collector/stage/redact/redactor.h"
 
 struct redactor {
+    struct stage *stage;
+    uint64_t out_of_time; /* records whose patterns took too long */
     struct redact_setup setup;
     struct json_mask_rules json;
     enum redact_guardrail guardrail;

@@ -14,6 +14,7 @@ struct values {
     struct names *names;
     struct regex **patterns;
     uint32_t patterns_count;
+    struct regex_budget budget; /* of the record that is looked at */
     char *copy; /* patterns look at memory that nobody else writes to */
     uint32_t copy_room;
 };
@@ -115,7 +116,7 @@ void values_free(struct values *v)
 int values_add_pattern(struct values *v, const char *pattern, bool is_unsafe, struct err *e)
 {
     struct regex *re;
-    const int r = regex_new(pattern, is_unsafe ? REGEX_UNSAFE : 0, &re, e);
+    const int r = regex_new(pattern, REGEX_BUDGETED | (is_unsafe ? REGEX_UNSAFE : 0), &re, e);
     if (r < 0)
         return r;
     struct regex **const more = realloc(v->patterns, (v->patterns_count + 1) * sizeof *more);
@@ -139,6 +140,14 @@ unsigned values_kinds(const struct values *v)
     return v->kinds;
 }
 
+bool values_end_record(struct values *v)
+{
+    const bool was_over = v->budget.is_over;
+    if (v->budget.read_bytes)
+        v->budget = (struct regex_budget){0};
+    return was_over;
+}
+
 static int find_patterns(struct values *v, const char *text, uint32_t len, struct spans *s)
 {
     if (len > v->copy_room) {
@@ -153,7 +162,7 @@ static int find_patterns(struct values *v, const char *text, uint32_t len, struc
     for (uint32_t i = 0; i < v->patterns_count; i++) {
         size_t from = 0, start, end;
         while (from <= len && !s->overflow) {
-            const int r = regex_find(v->patterns[i], v->copy, len, from, &start, &end);
+            const int r = regex_find(v->patterns[i], v->copy, len, from, &v->budget, &start, &end);
             if (r < 0)
                 return r;
             if (r == 0)

@@ -63,6 +63,8 @@ int values_add_pattern(struct values *v, const char *pattern, bool is_unsafe, st
 bool values_is_empty(const struct values *v);
 unsigned values_kinds(const struct values *v);
 
+/* Texts of another record follow, for which patterns have all their time. True: they had too little for this one. */
+bool values_end_record(struct values *v);
 /* 1: there is something, in `ret`, settled; 0: nothing; negative: a limit was hit, the text counts as secret. */
 int values_find(struct values *v, const char *text, uint32_t len, struct spans *ret);
 /* A whole number that is a card number. */
