@@ -3,6 +3,7 @@
 #include "collector/stage/redact/regex_screen.h"
 #include "collector/stage/redact/values.h"
 #include "lib/base/check.h"
+#include "lib/base/clock.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -168,6 +169,69 @@ static void a_quote_that_is_escaped_ends_no_value(void **state)
     check(VALUE_ASSIGNMENT, "\"{\\\"password\\\":\\\"a\\\",\\\"n\\\":1}\"",
           "\"{\\\"password\\\":\\\"***\",\\\"n\\\":1}\"");
     check(VALUE_ASSIGNMENT, "\\\"password\\\":\\\"a\\\\\\\"b\\\" c", "\\\"password\\\":\\\"***\" c");
+}
+
+static void a_quote_of_the_values_own_ends_it_not(void **state)
+{
+    (void)state;
+    check(VALUE_ASSIGNMENT, "password=\"O'Brien\", n='1'", "password=\"***\", n='1'");
+    check(VALUE_ASSIGNMENT, "{'password': 'O'Brien', 'n': 1}", "{'password': '***', 'n': 1}");
+    check(VALUE_ASSIGNMENT, "password='O'Brien' and 'x'", "password='***' and 'x'");
+    check(VALUE_ASSIGNMENT, "password='O''Brien', n='1'", "password='***', n='1'");
+    check(VALUE_ASSIGNMENT, "password='x''' ok", "password='***' ok");
+    check(VALUE_ASSIGNMENT, "password='O'\xc3\xa9 b' c", "password='***' c");
+    check(VALUE_ASSIGNMENT, "the password='hunter2's own", "the password='*** own");
+    check(VALUE_ASSIGNMENT, "password='' user='x'", "password='' user='x'");
+    check(VALUE_ASSIGNMENT, "{\"password\":\"\",\"n\":1}", "{\"password\":\"\",\"n\":1}");
+    check(VALUE_ASSIGNMENT, "password=''", "password=''");
+}
+
+static void quotes_that_are_doubled_or_threefold_are_quotes(void **state)
+{
+    (void)state;
+    check(VALUE_ASSIGNMENT, "1,\"{\"\"password\"\":\"\"hunter2\"\",\"\"n\"\":1}\"",
+          "1,\"{\"\"password\"\":\"\"***\"\",\"\"n\"\":1}\"");
+    check(VALUE_ASSIGNMENT, "password=''hunter2'', n=1", "password=''***'', n=1");
+    check(VALUE_ASSIGNMENT, "password=\"\"\"a \"b\" c\"\"\" d", "password=\"\"\"***\"\"\" d");
+    check(VALUE_ASSIGNMENT, "password='''Brien' d", "password='***' d");
+    check(VALUE_ASSIGNMENT, "password=\"\"hunter2", "password=\"\"***");
+}
+
+static void letters_in_front_of_quotes_hide_no_value(void **state)
+{
+    (void)state;
+    check(VALUE_ASSIGNMENT, "password=b'hunter2' ok", "password=b'***' ok");
+    check(VALUE_ASSIGNMENT, "{'password': b'hun\\'ter2', 'n': 1}", "{'password': b'***', 'n': 1}");
+    check(VALUE_ASSIGNMENT, "{\"password\": rb\"a b\"}", "{\"password\": rb\"***\"}");
+    check(VALUE_ASSIGNMENT, "password = N'a b' where", "password = N'***' where");
+    check(VALUE_ASSIGNMENT, "password=b12 ok", "password=*** ok");
+    check(VALUE_ASSIGNMENT, "Authorization: Bearer b'a b'", "Authorization: Bearer b'***'");
+}
+
+/* Each value is looked over once, however its quotes are. */
+static void quotes_without_an_end_are_looked_for_in_linear_time(void **state)
+{
+    (void)state;
+    enum { UNITS = VALUE_ASSIGNMENTS_MAX - 1, LONG = 1 << 20 };
+    static const char *const units[] = {"password='a'b ", "password='''a ", "password=''a ", "password='a''",
+                                        "password=b'"};
+    struct names *const names = names_new();
+    char *const text = malloc(LONG);
+    assert_int_equal(names_add(names, "password", NAME_MASK, NULL), 0);
+    struct values *const v = values_new(VALUE_ASSIGNMENT, 0, names);
+    for (unsigned i = 0; i < ARRAY_COUNT(units); i++) {
+        struct spans spans;
+        const size_t bytes = strlen(units[i]);
+        memset(text, ' ', LONG);
+        for (unsigned k = 0; k < UNITS; k++)
+            memcpy(text + k * bytes, units[i], bytes);
+        const uint64_t begin = clock_mono_ns();
+        assert_int_equal(values_find(v, text, LONG, &spans), 1);
+        assert_true(clock_mono_ns() - begin < NS_PER_S); /* some ms */
+    }
+    values_free(v);
+    names_free(names);
+    free(text);
 }
 
 /* Each name may cost a look at every rule: a text cannot ask for as many as it likes. */
@@ -382,6 +446,10 @@ int main(void)
         cmocka_unit_test(names_in_brackets_are_names),
         cmocka_unit_test(lists_and_maps_are_values_to_their_end),
         cmocka_unit_test(a_quote_that_is_escaped_ends_no_value),
+        cmocka_unit_test(a_quote_of_the_values_own_ends_it_not),
+        cmocka_unit_test(quotes_that_are_doubled_or_threefold_are_quotes),
+        cmocka_unit_test(letters_in_front_of_quotes_hide_no_value),
+        cmocka_unit_test(quotes_without_an_end_are_looked_for_in_linear_time),
         cmocka_unit_test(names_in_a_text_are_looked_at_up_to_a_limit),
         cmocka_unit_test(too_many_hits_mask_all),
         cmocka_unit_test(patterns_that_explode_are_refused),

@@ -185,16 +185,70 @@ static uint32_t step_over_scheme(const char *text, uint32_t len, uint32_t at)
     return end > blank && has_value ? end : at;
 }
 
+static bool is_letter(const char *text, uint32_t len, uint32_t at)
+{
+    return at < len && (is_alnum(text[at]) || (uint8_t)text[at] >= 0x80);
+}
+
+/* As closing_quote(), where the value may hold the quote: doubled, as in 'O''Brien' of SQL and CSV, or by neglect, as
+ * in 'O'Brien': a letter follows, which could not stand behind the end. */
+static uint32_t last_quote(const char *text, uint32_t len, uint32_t at)
+{
+    const char quote = text[at];
+    uint32_t end = closing_quote(text, len, at);
+    if (at > 0 && text[at - 1] == '\\')
+        return end;
+    for (;;) {
+        const bool is_doubled = end + 1 < len && text[end + 1] == quote;
+        if (!is_doubled && !(quote == '\'' && is_letter(text, len, end + 1)))
+            return end;
+        const uint32_t next = closing_quote(text, len, end + is_doubled);
+        if (next == len && !is_doubled)
+            return word_end(text, len, end + 1);
+        end = next;
+    }
+}
+
+/* From an opening quote on: [from, to) is what is between it and the closing one. Both are two in a text that was
+ * quoted once more by doubling, ""hunter2"", and three as Python has them. */
+static void take_quoted(const char *text, uint32_t len, uint32_t at, uint32_t *ret_from, uint32_t *ret_to)
+{
+    uint32_t count = 1;
+    while (count < 3 && at + count < len && text[at + count] == text[at])
+        count++;
+    const bool is_empty = count == 2 && (at + 2 == len || ends_value(text[at + 2]));
+    if (count > 1 && !is_empty) {
+        const char *const end = memmem(text + at + count, len - at - count, text + at, count);
+        if (end || count == 2) {
+            *ret_from = at + count;
+            *ret_to = end ? (uint32_t)(end - text) : len;
+            return;
+        }
+    }
+    *ret_from = at + 1;
+    *ret_to = is_empty ? at + 1 : last_quote(text, len, at);
+}
+
+/* Behind the letters in front of a quote that say what kind of text it is: b'...' and rb"..." of Python, N'...' and
+ * E'...' of SQL, u8"..." of C, @"...", $'...'; `at` where there are none. */
+static uint32_t step_over_prefix(const char *text, uint32_t len, uint32_t at)
+{
+    enum { PREFIX_MAX = 2 };
+    uint32_t end = at;
+    while (end < len && end - at < PREFIX_MAX && text[end] && strchr("bBrRuUfFNELx8@$", text[end]))
+        end++;
+    return end < len && end > at && (text[end] == '"' || text[end] == '\'') ? end : at;
+}
+
 /* From behind = or : on: [from, to) is the value. */
 static void take_value(const char *text, uint32_t len, uint32_t at, uint32_t *ret_from, uint32_t *ret_to)
 {
     while (at < len && (is_blank(text[at]) || text[at] == '\\' || text[at] == '>')) /* => too */
         at++;
-    at = step_over_scheme(text, len, at);
+    at = step_over_prefix(text, len, step_over_scheme(text, len, at));
     *ret_from = at;
     if (at < len && (text[at] == '"' || text[at] == '\'')) {
-        *ret_from = at + 1;
-        *ret_to = closing_quote(text, len, at);
+        take_quoted(text, len, at, ret_from, ret_to);
     } else if (at < len && (text[at] == '[' || text[at] == '{')) {
         *ret_to = word_end(text, len, behind_brackets(text, len, at));
     } else {
