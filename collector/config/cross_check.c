@@ -140,8 +140,39 @@ static void check_pipeline(struct build *b)
     routes_close(routes);
 }
 
+static bool searches(const struct stage *s)
+{
+    static const char *const kinds[] = {"redact", "value_mask", "url_credentials"};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(kinds[i], s->ops->kind) == 0)
+            return true;
+    return false;
+}
+
+static bool cuts(const struct stage *s)
+{
+    char text[32];
+    const struct opt *const row = opt_find(s->ops->opts, "max_string_length");
+    return row && opt_print(row, s->cfg, text, sizeof text) > 0 && strcmp(text, "none") != 0;
+}
+
+/* Of a card number that was cut nothing tells that it is one. What looks at names alone loses nothing. */
+static void check_cuts(struct build *b)
+{
+    const struct stage *cutter = NULL;
+    for (uint32_t i = 0; i < b->c->stages_count; i++) {
+        const struct stage *s = b->c->stage[i];
+        if (cutter && searches(s))
+            build_warn(b, "stages: %s cuts texts before %s searches them, which then finds no secret that was cut in "
+                       "two; put it behind", cutter->name, s->name);
+        if (cuts(s))
+            cutter = s;
+    }
+}
+
 void build_check(struct build *b)
 {
+    check_cuts(b);
     if (!b->c->sinks_count) {
         build_problem(b, -EINVAL, "sinks: there is none; name one, or leave sinks out for the console");
         return;

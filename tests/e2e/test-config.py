@@ -336,6 +336,29 @@ def check_says_where_rings_and_spools_are():
         check("state_dir" not in text, "nothing is kept there")
 
 
+CUTS = "string_truncate: {max_string_length: 9}"
+SEARCHES = "redact: {values: [card]}"
+
+
+def a_cut_in_front_of_what_searches_texts_is_warned_of():
+    with Place() as place:
+        for stages, said in (
+                ([CUTS, SEARCHES], "string_truncate cuts texts before redact searches them"),
+                ([CUTS, "field_mask: {fields: [x]}", "url_credentials"], "string_truncate cuts texts before url_credentials"),
+                (["redact: {fields: [x], max_string_length: 9}", "value_mask: {kinds: [card]}"],
+                 "redact cuts texts before value_mask searches them"),
+                ([SEARCHES, CUTS], None),
+                ([CUTS, "field_mask: {fields: [x]}"], None), # which looks at names
+                (["string_truncate", SEARCHES], None), # it cuts nothing
+                (["size_guard: {max_bytes: 100}", SEARCHES], None)): # runs behind
+            path = place.file("fapilog.yaml")
+            with open(path, "w") as f:
+                f.write("stages:\n" + "".join(f"  - {s}\n" for s in stages))
+            for argv in ["--check"], ["--drain"]:
+                text = execute([COLLECTOR, "--rings", place.rings, "--config", path, *argv], status=0).err.decode()
+                check(said in text if said else "cuts texts" not in text, f"{stages}: {text}")
+
+
 def a_secret_is_shown_nowhere():
     with Place() as place:
         path = configured(place, "sinks:\n  a: {{type: webhook, endpoint: 'http://h/', secret: {{env: HOOK_SECRET}}}}\n")
@@ -530,6 +553,7 @@ if __name__ == "__main__":
         a_program_that_cannot_be_run_is_told_before_there_are_records, a_file_that_cannot_be_written_is_told_by_a_check,
         check_says_where_rings_and_spools_are,
         a_state_directory_that_cannot_be_used_is_told_by_a_check,
+        a_cut_in_front_of_what_searches_texts_is_warned_of,
         a_secret_is_shown_nowhere, a_secret_is_not_left_in_the_process_list, an_option_that_is_emptied_is_shown,
         every_preset_is_valid_with_what_is_built_in, sinks_that_others_name_get_what_a_preset_says_of_their_type,
         limits_are_exact_and_told,
