@@ -42,6 +42,7 @@ struct pg_conn {
     struct buf data;   /* of COPY */
     size_t data_at;
     bool is_data_ended;
+    uint32_t rows;     /* that the step's answer has had so far */
     struct pg_wait {
         struct io_req req;
         struct pg_conn *conn;

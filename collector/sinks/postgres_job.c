@@ -8,6 +8,7 @@
 #include <string.h>
 
 enum { PUT_BYTES = 1 << 20 }; /* of COPY data, handed to libpq at once */
+enum { ROWS_MAX = 2000 }; /* of an answer: a table has 1600 columns at most, and nothing else is asked for */
 enum { COLUMN_NAME, COLUMN_CATEGORY, COLUMN_TYPE, COLUMN_PARTS }; /* of pg_sql_columns() */
 
 /* ---- how it ends ---- */
@@ -90,8 +91,11 @@ static void step_begin(struct pg_conn *c)
 {
     c->data_at = 0;
     c->is_data_ended = false;
+    c->rows = 0;
     if (PQsendQuery(c->pg, c->step[c->step_at].sql) != 1)
         pg_conn_fail(c, SINK_RETRY, 0, PQerrorMessage(c->pg));
+    else
+        (void)PQsetSingleRowMode(c->pg); /* libpq would keep all rows of an answer, however many they are */
 }
 
 static void steps_begin(struct pg_conn *c)
@@ -140,7 +144,7 @@ void pg_setup_begin(struct pg_conn *c)
     c->state = PG_CONN_SETUP;
     c->steps_count = 0;
     c->columns_found = 0;
-    c->has_record_id = c->has_event = false;
+    c->has_table = c->has_record_id = c->has_event = false;
     c->unfit[0] = '\0';
     if (st->setup_sql)
         add_step(c, st->setup_sql, false, false);
@@ -175,14 +179,19 @@ static void read_own_column(struct pg_conn *c, const char *name, const char *typ
         unfit(c, name, type, cfg->use_jsonb ? "jsonb: use_jsonb=false" : "json: use_jsonb=true");
 }
 
+static void answers_something_else(struct pg_conn *c)
+{
+    pg_conn_fail(c, SINK_RETRY, 0, "the server answers something else than it was asked");
+}
+
 static void read_columns(struct pg_conn *c, const PGresult *res)
 {
     const struct pg_state *st = c->pool->st;
     if (PQnfields(res) < COLUMN_PARTS) {
-        pg_conn_fail(c, SINK_RETRY, 0, "the server answers something else than it was asked");
+        answers_something_else(c);
         return;
     }
-    c->has_table = PQntuples(res) > 0;
+    c->has_table |= PQntuples(res) > 0;
     for (int i = 0; i < PQntuples(res); i++) {
         const char *name = PQgetvalue(res, i, COLUMN_NAME), *type = PQgetvalue(res, i, COLUMN_TYPE);
         read_own_column(c, name, type);
@@ -283,6 +292,16 @@ static bool put_data(struct pg_conn *c)
     return true;
 }
 
+/* A row, or what is behind the last one. */
+static void take_rows(struct pg_conn *c, const PGresult *res)
+{
+    c->rows += (uint32_t)PQntuples(res);
+    if (c->rows > ROWS_MAX)
+        answers_something_else(c);
+    else if (c->steps_count && c->step[c->step_at].reads_columns)
+        read_columns(c, res);
+}
+
 /* One result; false: no further one can be had now, or the connection is gone. */
 static bool take_result(struct pg_conn *c)
 {
@@ -296,9 +315,9 @@ static bool take_result(struct pg_conn *c)
     case PGRES_COPY_IN:
         goes_on = c->steps_count > 0 && c->step[c->step_at].sends_data && put_data(c);
         break;
+    case PGRES_SINGLE_TUPLE:
     case PGRES_TUPLES_OK:
-        if (c->steps_count && c->step[c->step_at].reads_columns)
-            read_columns(c, res);
+        take_rows(c, res);
         goes_on = c->pg != NULL;
         break;
     case PGRES_COMMAND_OK:

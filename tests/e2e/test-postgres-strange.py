@@ -67,6 +67,38 @@ def what_is_said_unasked_is_not_kept():
         server.close()
 
 
+def rows_that_nobody_asked_for_are_not_kept():
+    if "address" in os.environ.get("FAPILOG_SANITIZE", ""):
+        raise Skip("AddressSanitizer keeps what is freed")
+    row = [b"x" * 7000] * 3
+    for what in "setup", "columns":
+        harness.check(outcome(setup=table([row] * 3))[0] == "delivered", "some rows more do no harm")
+        said = threading.Event()
+
+        def flood(c, said=said):
+            begin, one = table([row], None), table([row] * 100, None)
+            try:
+                c.sendall(begin)
+                for _ in range(FLOOD_BYTES // len(one)):
+                    c.sendall(one[one.index(b"D", 20):])
+            finally:
+                said.set() # or it was hung up
+        server = FakePostgres(**{what: flood})
+        with harness.Place() as place:
+            c = place.start([harness.COLLECTOR, "--rings", place.rings, "--sink",
+                             server.uri("&batch_interval=10ms&timeout=60s&breaker_recovery=1h")])
+            place.wait_ready(c)
+            admin = Admin(os.path.join(place.rings, "collector.sock")).wait_up()
+            before = resident_kb(c)
+            place.load_done("--records", 1)
+            harness.check(said.wait(60), "the server is read no more")
+            harness.wait_for("it is refused", lambda: admin.sum("sink_errors_total") > 0)
+            harness.check(resident_kb(c) - before < GROWTH_KB, f"{what}: {before} KB became {resident_kb(c)}")
+            sink, = json.loads(admin.get("/status")[1])["sinks"]
+            harness.check(sink["last_reason"] == "the server answers something else than it was asked", sink["last_reason"])
+        server.close()
+
+
 def a_reason_that_ends_within_a_character_is_shown():
     server = FakePostgres(columns=refusal("\u00e9" * 200))
     with harness.Place() as place:
@@ -82,4 +114,5 @@ def a_reason_that_ends_within_a_character_is_shown():
 
 if __name__ == "__main__":
     sys.exit(run([rows_that_were_not_taken_are_not_delivered, columns_that_are_not_there_are_not_read,
-                  what_is_said_unasked_is_not_kept, a_reason_that_ends_within_a_character_is_shown]))
+                  what_is_said_unasked_is_not_kept, rows_that_nobody_asked_for_are_not_kept,
+                  a_reason_that_ends_within_a_character_is_shown]))

@@ -25,13 +25,13 @@ def refusal(text):
 
 
 def table(rows, tag=b"SELECT 1"):
-    """Rows of texts."""
+    """Rows of texts; without a tag it goes on."""
     width = len(rows[0])
     column = b"c\0" + struct.pack("!IhIhih", 0, 0, 25, -1, -1, 0)
     body = message(b"T", struct.pack("!H", width) + column * width)
     for r in rows:
         body += message(b"D", struct.pack("!H", width) + b"".join(struct.pack("!i", len(v)) + v for v in r))
-    return body + done(tag)
+    return body + done(tag) if tag else body
 
 
 COLUMNS = table([(b"timestamp", b"D", b"timestamptz"), (b"record_id", b"U", b"bytea"), (b"event", b"U", b"jsonb")] +
