@@ -322,8 +322,8 @@ FAPILOGI_API void fapilog_capture_stop(void);
 #define FAPILOG_LOG(log, level, ...) FAPILOGI_LOG(log, level, 0, __VA_ARGS__)
 
 /* printf-style; the collector formats. The compiler checks the arguments against the format. Texts (%s,
- * %.*s) are copied. %m, %n, positions (%1$d) and wide characters are not supported, and widths and precisions of
- * numbers end at 512. Up to 64 arguments. Signal safe. */
+ * %.*s) are copied; their characters may be signed or unsigned. %m, %n, positions (%1$d) and wide characters are not
+ * supported, and widths and precisions of numbers end at 512. Up to 64 arguments. Signal safe. */
 #define FAPILOG_TRACEF(log, ...) FAPILOGI_ATF(log, FAPILOG_LEVEL_TRACE, __VA_ARGS__)
 #define FAPILOG_DEBUGF(log, ...) FAPILOGI_ATF(log, FAPILOG_LEVEL_DEBUG, __VA_ARGS__)
 #define FAPILOG_INFOF(log, ...) FAPILOGI_ATF(log, FAPILOG_LEVEL_INFO, __VA_ARGS__)

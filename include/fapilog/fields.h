@@ -148,10 +148,11 @@ FAPILOGI_INLINE struct fapilogi_role fapilogi_make_role(const char *text, uint8_
     return r;
 }
 
-FAPILOGI_INLINE struct fapilogi_cptr fapilogi_carry_cptr(const char *s)
+/* Of any of the character types, as printf's own. */
+FAPILOGI_INLINE struct fapilogi_cptr fapilogi_carry_cptr(const void *s)
 {
     struct fapilogi_cptr r;
-    r.s = s;
+    r.s = FAPILOGI_CAST(const char *, s);
     return r;
 }
 
@@ -398,6 +399,8 @@ FAPILOGI_FIELD_FN(stack, struct fapilogi_stack, FAPILOG_TYPE_STACK,
 #define FAPILOGI_CARRYF(Here, message, next, value) \
     fapilogi_formatted(message, &next, fapilogi_carry_format(fapilogi_value<Here>::same(value)))
 inline struct fapilogi_cptr fapilogi_carry_format(const char *s) { return fapilogi_carry_cptr(s); }
+inline struct fapilogi_cptr fapilogi_carry_format(const signed char *s) { return fapilogi_carry_cptr(s); }
+inline struct fapilogi_cptr fapilogi_carry_format(const unsigned char *s) { return fapilogi_carry_cptr(s); }
 template <typename T> inline struct fapilogi_pointer fapilogi_carry_format(const T *p)
 {
     return fapilogi_make_pointer(p);
@@ -437,6 +440,8 @@ FAPILOGI_INLINE struct fapilogi_ptext fapilogi_formatted(const char *format, str
 #define FAPILOGI_CARRYF(i, value) \
     __extension__ const __auto_type fapilogi_r##i = _Generic((value), FAPILOGI_ALL(carry), \
         char *: fapilogi_carry_cptr, const char *: fapilogi_carry_cptr, \
+        signed char *: fapilogi_carry_cptr, const signed char *: fapilogi_carry_cptr, \
+        unsigned char *: fapilogi_carry_cptr, const unsigned char *: fapilogi_carry_cptr, \
         long double: fapilogi_carry_f80, default: fapilogi_carry_ptr)(value); \
     __extension__ const __auto_type fapilogi_v##i = _Generic((fapilogi_r##i), \
         struct fapilogi_cptr: fapilogi_format_text(fapilogi_message, fapilogi_index, fapilogi_prev, \

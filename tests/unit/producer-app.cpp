@@ -94,6 +94,10 @@ int main()
     fapilog::scope scope(FAPILOG_FIELDS(FL("bound", text + " bound"), FL_REQUEST_ID("r-1")));
     FAPILOG_INFO(log, "temporary", FL("text", text + " of a temporary"), FL_SENSITIVE("s", text + "!"), FL_PII("p", 1));
     FAPILOG_WARNINGF(log, "%s and %d", text.c_str(), 3);
+    unsigned char bytes[] = "bytes";
+    const signed char more[] = {'m', 'o', 'r', 'e', 0};
+    const unsigned char *const no_bytes = nullptr;
+    FAPILOG_WARNINGF(log, "%s, %.2s, %s, %s", bytes, bytes, more, no_bytes);
     FAPILOG_INFO(fapilog_with(log, FAPILOG_FIELDS(FL("venue", "XETRA"))), "with");
     return scope.error() || without_macros(log, text) || places(log, text);
 }

@@ -25,12 +25,13 @@ for app; do
     out=$("$dump" --rings "$FAPILOG_RING_DIR" --format json)
     case $app in
     *cxx*-cpp)
-        count=24
+        count=25
         places "$app"
         wanted='"text":"text of a temporary"
 "int":-1,"u64":18446744073709551615,"double":0.1,"float":0.1,"bool":true,"char":"c","literal":"text","string":"text"
 "temporary":"text!","no_text":"(null)","took":5000,"pointer":"0x0"
 "message":"text as message"
+"message":"bytes, by, more, (null)"
 "errno":"ENOENT (2): No such file or directory","list":[1,2]
 "ip":"1.2.3.4","bytes":"AQID","password":"***","sized":"size"
 "message":"own types"

@@ -278,6 +278,32 @@ static void printf_arguments_are_copied_as_the_format_reads_them(void **state)
     assert_int_equal(seen.record[0].fields_count, 0);
 }
 
+/* As many C programs have them. */
+static void log_printf_bytes(void *arg)
+{
+    fapilog_t *log = fapilog_open("svc", NULL);
+    uint8_t text[] = "text", raw[2] = {'a', 'b'}; /* not terminated */
+    const unsigned char *constant = text;
+    signed char is_signed[] = "signed", *nobody = NULL;
+    const signed char *constant_signed = is_signed;
+    FAPILOG_INFOF(log, "%s %s %s %s %s", text, constant, is_signed, constant_signed, nobody);
+    FAPILOG_INFOF(log, "%.2s %.*s", raw, 1, raw);
+    FAPILOG_INFOF(log, "%s %p", text, raw);
+    fapilog_close(log);
+}
+
+static void texts_of_any_character_type_are_texts(void **state)
+{
+    scenario_run(*state, log_printf_bytes, NULL);
+    assert_int_equal(walk_one(*state).events, 3);
+    const struct walk_record *r = &seen.record[0];
+    const char wanted[] = "\4\0\0\0text\4\0\0\0text\6\0\0\0signed\0\0\6\0\0\0signed\0\0\6\0\0\0(null)";
+    assert_memory_equal(r->args, wanted, sizeof wanted - 1);
+    assert_memory_equal(seen.record[1].args, "\2\0\0\0ab\0\0\1\0\0\0\1\0\0\0a", 17);
+    assert_memory_equal(seen.record[2].args, "\4\0\0\0text", 8);
+    assert_memory_equal(seen.record[2].args + 12, "0x", 2);
+}
+
 /* ---- dynamic records, loggers ------------------------------------------------------------------------ */
 
 static void log_dynamic(void *arg)
@@ -459,6 +485,7 @@ int main(void)
         TEST(off_lets_nothing_pass),
         TEST(sensitive_values_never_reach_shared_memory),
         TEST(printf_arguments_are_copied_as_the_format_reads_them),
+        TEST(texts_of_any_character_type_are_texts),
         TEST(a_dynamic_record_describes_itself),
         TEST(loggers_have_entries_and_the_first_root_has_none),
         TEST(contexts_are_written_when_they_change_and_events_carry_their_epoch),
