@@ -73,8 +73,12 @@ static void leave(const struct call *c)
 {
     struct writer *self = c->self;
     FAPILOGI_BARRIER();
-    if (self && !c->nested)
+    if (c->nested)
+        return;
+    if (self)
         self->hot.busy = self->idle;
+    else
+        fapilogi_inside = false;
 }
 
 /* Shared lanes that have not been found full yet. */
@@ -232,20 +236,21 @@ struct fapilogi_pending *fapilogi_begin_slow(const struct fapilogi_logger *log, 
 {
     struct writer *w = self_writer();
     struct call c = {.word0 = word0, .args_size = args_size};
-    c.nested = w && (w->hot.busy & 1);
+    c.nested = fapilogi_inside || (w && (w->hot.busy & 1));
     if (c.nested)
         c.word0 |= (uint64_t)FAPILOG_FLAG_NESTED << 25;
     if (process.mode != MODE_RING)
         return begin_without_segment(log, &c);
-    if (!c.nested && (!w || !w->attached)) {
+    if (!c.nested && (!w || !w->attached))
         w = fapilogi_attach();
-        c.nested = !w; /* it may be that we are: then do not wait for ourselves */
-    }
     c.self = w;
     c.may_not_wait = c.nested || self_realtime();
-    if (w && !c.nested) {
-        w->hot.busy |= 1;
-        FAPILOGI_BARRIER(); /* a signal handler from here on leaves the lane alone */
+    if (!c.nested) {
+        if (w)
+            w->hot.busy |= 1;
+        else
+            fapilogi_inside = true;
+        FAPILOGI_BARRIER(); /* a signal handler from here on leaves the lane alone, and does not wait for us */
     }
     struct fapilogi_pending *p =
         w && w->lane && !c.nested ? begin_own(w, log, &c) : begin_shared(log, &c, false);

@@ -253,6 +253,8 @@ void fapilogi_reset_levels(void);
 fapilog_t *fapilogi_nothing(void);
 
 /* lane.c - claiming */
+/* The calling thread is inside of a log call or a claim, and has no writer whose `busy` would say so. */
+extern __thread bool fapilogi_inside;
 struct writer *fapilogi_attach(void);
 void fapilogi_detach(void);
 void fapilogi_detach_all(void);

@@ -19,7 +19,7 @@ enum {
     CLOSE_WAIT_MS = 100,
 };
 
-static __thread bool attaching; /* a signal handler must not claim a second lane meanwhile */
+__thread bool fapilogi_inside;
 
 static struct fapilog_lane_slot *slot_of(uint32_t lane)
 {
@@ -130,13 +130,13 @@ static void give_writer(struct writer *w)
 }
 
 /* Gives the calling thread a writer, with a lane of its own if one is free. NULL: no writer left, or a
- * signal handler has interrupted this very function. */
+ * signal handler has interrupted this very function, or a log call of a thread without one. */
 struct writer *fapilogi_attach(void)
 {
     struct area *a = process.area;
-    if (attaching)
+    if (fapilogi_inside)
         return NULL;
-    attaching = true;
+    fapilogi_inside = true; /* a signal handler must not claim a second lane meanwhile */
     FAPILOGI_BARRIER();
     struct writer *w = self_writer();
     if (!w)
@@ -158,7 +158,7 @@ struct writer *fapilogi_attach(void)
         fapilogi_self = &w->hot;
     }
     FAPILOGI_BARRIER();
-    attaching = false;
+    fapilogi_inside = false;
     return w;
 }
 

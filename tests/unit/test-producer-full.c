@@ -17,9 +17,11 @@
 #include <cmocka.h>
 
 #include <linux/futex.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -292,6 +294,119 @@ static void a_blocking_producer_without_a_collector_drops_at_once(void **state)
     assert_int_equal(shared->counters.written + shared->counters.dropped, 20000);
 }
 
+/* ---- block, in a thread for which the library has no writer left --------------------------------------- */
+
+enum {
+    WRITERS = 1024, /* of a process with few lanes: see fapilogi_make_writers() */
+    MANY_CALLS = 20000,
+    HANDLED_MAX = 200,
+};
+
+static fapilog_t *many_log;
+static pthread_barrier_t many_there;
+static volatile uint64_t handled;
+static char much[200000]; /* there is one lane for what is so large */
+
+static void *take_a_writer(void *arg)
+{
+    FAPILOG_INFO(many_log, "here");
+    (void)pthread_barrier_wait(&many_there);
+    (void)pause();
+    return arg;
+}
+
+static void log_in_handler(int sig)
+{
+    if (handled == HANDLED_MAX)
+        return;
+    handled++;
+    FAPILOG_INFO(many_log, "handler", FL("sig", sig), FL_STRN("much", much, sizeof much));
+}
+
+static void *fill_as_one_too_many(void *arg)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGALRM);
+    if (pthread_sigmask(SIG_UNBLOCK, &set, NULL) != 0)
+        _exit(1);
+    for (int i = 0; i < MANY_CALLS; i++)
+        FAPILOG_INFO(many_log, "b", FL("i", i), FL_STRN("much", much, i % 100 ? 0 : sizeof much));
+    if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
+        _exit(2);
+    return arg;
+}
+
+/* *arg: how often a signal comes, in us; 0: never */
+static void fill_from_many_threads(void *arg)
+{
+    const long us = *(const long *)arg;
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGALRM);
+    const struct sigaction sa = {.sa_handler = log_in_handler};
+    if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0 || sigaction(SIGALRM, &sa, NULL) != 0)
+        _exit(1);
+    many_log = open_small(FAPILOG_ON_FULL_BLOCK);
+    pthread_attr_t small;
+    pthread_t t;
+    if (pthread_attr_init(&small) != 0 || pthread_attr_setstacksize(&small, 64 << 10) != 0 ||
+        pthread_barrier_init(&many_there, NULL, WRITERS + 1) != 0)
+        _exit(2);
+    for (int i = 0; i < WRITERS; i++)
+        if (pthread_create(&t, &small, take_a_writer, NULL) != 0)
+            _exit(77);
+    (void)pthread_barrier_wait(&many_there);
+    shared->stage = 1;
+    while (shared->stage == 1) /* until the test has a heartbeat there */
+        (void)poll(NULL, 0, 1);
+    const struct itimerval often = {.it_interval = {0, us}, .it_value = {0, us}};
+    if (setitimer(ITIMER_REAL, &often, NULL) != 0 || pthread_create(&t, NULL, fill_as_one_too_many, NULL) != 0 ||
+        pthread_join(t, NULL) != 0)
+        _exit(3);
+    fapilog_get_counters(many_log, &shared->counters);
+    shared->calls = WRITERS + MANY_CALLS + handled;
+    shared->errors = handled;
+    _exit(0);
+}
+
+static void run_many_threads(struct scenario *s, long us)
+{
+    const pid_t pid = scenario_start(fill_from_many_threads, &us);
+    int status = 0;
+    assert_true(SCENARIO_UNTIL(shared->stage == 1 || waitpid(pid, &status, WNOHANG) != 0));
+    if (shared->stage != 1) {
+        assert_int_equal(WEXITSTATUS(status), 77);
+        skip(); /* may not start so many threads */
+    }
+    scenario_open(s);
+    beat(&s->seg[0], clock_mono_ns);
+    shared->stage = 2;
+    const uint64_t start = clock_mono_ns();
+    while (waitpid(pid, &s->status, WNOHANG) == 0) {
+        beat(&s->seg[0], clock_mono_ns);
+        consume_slowly(&s->seg[0]);
+        if (clock_mono_ns() - start > 60 * NS_PER_S)
+            (void)kill(pid, SIGKILL);
+    }
+    assert_int_equal(s->status, 0);
+    assert_int_equal(shared->counters.written + shared->counters.dropped + shared->counters.orphaned, shared->calls);
+}
+
+static void a_thread_without_a_writer_blocks_too(void **state)
+{
+    run_many_threads(*state, 0);
+    assert_int_equal(shared->counters.written, WRITERS + MANY_CALLS);
+}
+
+/* What a handler logs amid a call of such a thread is dropped where there is no room: it must not wait for the call. */
+static void nor_does_it_wait_for_itself(void **state)
+{
+    run_many_threads(*state, 500);
+    assert_in_range(shared->counters.dropped + shared->counters.orphaned, 0, shared->errors);
+    assert_true(shared->errors > 0);
+}
+
 /* ---- large records ----------------------------------------------------------------------------------- */
 
 static char text[3 << 20];
@@ -542,6 +657,8 @@ int main(void)
         TEST(a_collector_whose_clock_was_ahead_is_given_up_when_it_is_gone),
         TEST(a_collector_that_has_been_gone_for_long_is_given_up),
         TEST(a_blocking_producer_without_a_collector_drops_at_once),
+        TEST(a_thread_without_a_writer_blocks_too),
+        TEST(nor_does_it_wait_for_itself),
         TEST(fragments_join_at_every_size_around_the_limits),
         TEST(a_call_that_returns_0_has_written_its_record),
         TEST(large_dynamic_records_join_too),
