@@ -6,7 +6,9 @@
  *
  * Thread safety: every function may be called from any thread at any time, except where its comment
  * says otherwise. "Signal safe" functions may be called from signal handlers and, with the macros,
- * from a child after fork() or a raw clone() without CLONE_VM; the others allocate or lock.
+ * from a child after fork() or a raw clone() without CLONE_VM; the others allocate or lock. Where fork() is called in
+ * a handler that has interrupted a log call, the child may log in the handler, but must end or exec there: the call
+ * cannot be finished in it.
  * No log call blocks unless the process chose FAPILOG_ON_FULL_BLOCK; none changes errno, and none is a
  * cancellation point.
  *
