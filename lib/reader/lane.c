@@ -340,6 +340,7 @@ int lane_next(struct lane_cursor *c, uint64_t tail, struct fapilog_record *ret)
         const uint64_t w = c->block_bytes - off < LANE_HEADER_BYTES ? 0 : lane_word(rec);
         const uint32_t size = FAPILOG_WORD0_SIZE(w);
         if (unlikely(!w && tail >= block_end)) { /* the end of a block */
+            c->padding_bytes = block_end - c->pos;
             c->pos = block_end;
             c->block = NULL;
             continue;

@@ -79,6 +79,7 @@ struct lane_cursor {
     uint32_t large_bytes, large_max;
     uint64_t large_pos;     /* of the chain's first fragment */
     uint64_t gap_bytes;     /* overwritten since the last block header */
+    uint64_t padding_bytes; /* passed over since then as the end of the block */
     uint64_t torn_at;       /* where the rest of a chain may stand whose beginning is gone; UINT64_MAX: nowhere */
     bool torn_is_lost;      /* ... and its record belongs to `lost` */
     const struct fapilog_site *fields_site; /* whose template `fields` holds; NULL: nobody's */

@@ -29,13 +29,22 @@ static void skip_record(struct lane_cursor *c, uint32_t bytes)
     lane_jump(c, c->pos + bytes);
 }
 
+static uint64_t events_in(uint64_t bytes, uint64_t most)
+{
+    return bytes / LANE_HEADER_BYTES < most ? bytes / LANE_HEADER_BYTES : most;
+}
+
 static void seq_accept(struct lane_cursor *c, uint64_t seq)
 {
-    if (c->seq_known && seq > c->seq) { /* a gap without overwriting was counted as damage */
-        const uint64_t most = c->gap_bytes / LANE_HEADER_BYTES;
-        c->lost += seq - c->seq < most ? seq - c->seq : most;
+    if (c->seq_known && seq > c->seq) { /* another gap was counted as damage */
+        const uint64_t lost = events_in(c->gap_bytes, seq - c->seq);
+        /* What somebody has made zeros of, as who cuts a file within a page, looks like the end of its block. */
+        const uint64_t zeroed = events_in(c->padding_bytes, seq - c->seq - lost);
+        c->lost += lost;
+        c->damaged += zeroed;
+        c->skipped_bytes += zeroed ? c->padding_bytes : 0;
     }
-    c->gap_bytes = 0;
+    c->gap_bytes = c->padding_bytes = 0;
     c->seq = seq;
     c->seq_known = true;
 }

@@ -104,7 +104,9 @@ int lane_span_next(struct lane_cursor *c, struct fapilog_record *ret)
         const uint64_t w = lane_word(rec);
         const uint32_t size = FAPILOG_WORD0_SIZE(w);
         if (is_block_end(c, w)) {
-            c->pos = next_block(c);
+            const uint64_t next = next_block(c);
+            c->padding_bytes = next - c->pos;
+            c->pos = next;
             continue;
         }
         if (size < LANE_HEADER_BYTES || size > c->tail - c->pos) {

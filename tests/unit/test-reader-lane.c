@@ -188,6 +188,28 @@ static void a_full_block_to_the_last_byte_is_followed_by_the_next(void **state)
     }
 }
 
+/* As a program leaves a block that cuts the file within a page, or punches a hole into it. */
+static void records_that_became_zeros_are_damage(void **state)
+{
+    (void)state;
+    enum { IN_BLOCK = (4096 - 48) / 24, GONE = 20 };
+    for (unsigned flags = 0; flags <= LANE_COPY; flags++) {
+        build(&(struct builder_options){0});
+        for (uint64_t n = 0; n < 2 * IN_BLOCK + 1; n++)
+            put_n(n);
+        memset(builder_at(&b, 0, 4096 - (4096 - 48) % 24 - GONE * 24), 0, GONE * 24);
+        start(0, flags);
+        for (uint64_t n = 0; n < 2 * IN_BLOCK + 1; n++)
+            if (n < IN_BLOCK - GONE || n >= IN_BLOCK)
+                expect_n(n);
+        expect_end();
+        assert_int_equal(cursor.damaged, GONE);
+        assert_in_range(cursor.skipped_bytes, GONE * 24, GONE * 24 + 24);
+        assert_int_equal(cursor.lost, 0);
+        unbuild(NULL);
+    }
+}
+
 static void put_context(uint32_t epoch, const char *id)
 {
     payload_init(&p);
@@ -672,6 +694,7 @@ int main(void)
         T(times_follow_the_counter),
         T(blocks_ended_early_leave_no_trace),
         T(a_full_block_to_the_last_byte_is_followed_by_the_next),
+        T(records_that_became_zeros_are_damage),
         T(events_carry_the_context_of_their_epoch_and_no_other),
         T(a_cursor_that_resumes_within_a_block_knows_its_context),
         T(the_context_of_a_former_thread_is_not_taken_for_the_next),

@@ -249,6 +249,23 @@ static void spans_may_end_and_go_on_anywhere_between_records(void **state)
     expect_damage(0);
 }
 
+static void records_that_became_zeros_in_the_ring_are_damage(void **state)
+{
+    (void)state;
+    enum { IN_BLOCK = (4096 - 48) / 24, GONE = 20 };
+    for (uint64_t n = 0; n < IN_BLOCK + 1; n++)
+        put_n(0, n);
+    memset(builder_at(&b, 0, 4096 - (4096 - 48) % 24 - GONE * 24), 0, GONE * 24);
+    put_described();
+    put_spans(&(struct piece){.lane = 0, .tid = 77, .from = 0, .to = b.lanes[0].pos}, 1);
+    start(path);
+    for (uint64_t n = 0; n < IN_BLOCK - GONE; n++)
+        expect_n(n);
+    expect_n(IN_BLOCK);
+    assert_int_equal(next(), 0);
+    expect_damage(GONE);
+}
+
 static void put_context(uint32_t epoch)
 {
     payload_init(&p);
@@ -840,6 +857,7 @@ int main(void)
         T(records_come_back_with_all_that_they_had),
         T(lanes_of_a_block_are_merged_by_time),
         T(spans_may_end_and_go_on_anywhere_between_records),
+        T(records_that_became_zeros_in_the_ring_are_damage),
         T(repeated_bytes_give_their_context_and_no_records),
         T(a_span_without_what_precedes_it_has_lost_its_context),
         T(bytes_that_come_twice_are_read_once),
