@@ -335,6 +335,8 @@ static bool pass_record(struct lane_walk *l, const uint8_t *at, uint64_t positio
     case FAPILOG_KIND_CONTEXT:
         l->totals->contexts++;
         l->context_epoch = FAPILOG_WORD0_SCHEMA(head[0]);
+        if (r.level || r.flags)
+            return REFUSE(l->w, "context with a level or flags");
         return l->context_epoch ? fill_list(l->w, &r) : REFUSE(l->w, "context without an epoch");
     case FAPILOG_KIND_FRAGMENT:
         return pass_fragment(l, &r, FAPILOG_WORD0_SCHEMA(head[0]));
@@ -352,6 +354,8 @@ static bool pass_block(struct lane_walk *l, const uint8_t *at, uint64_t pos, uin
     memcpy(&b, at, sizeof b);
     if (FAPILOG_WORD0_KIND(b.word0) != FAPILOG_KIND_BLOCK || FAPILOG_WORD0_SIZE(b.word0) != sizeof b || b.pos != pos)
         return REFUSE(w, "lane %u: no block at %llu", l->index, (unsigned long long)pos);
+    if (FAPILOG_WORD0_LEVEL(b.word0) || FAPILOG_WORD0_FLAGS(b.word0))
+        return REFUSE(w, "lane %u: block with a level or flags", l->index);
     if (b.dropped > load_rlx(&lane->dropped)) /* order: relaxed - a counter */
         return REFUSE(w, "lane %u: block counts more drops than the lane", l->index);
     if (l->seq_known && b.seq != l->seq)
