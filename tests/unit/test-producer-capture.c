@@ -68,7 +68,7 @@ static void bound_and_context_fields_are_found(void **state)
     fapilog_t *venue = fapilog_with(fapilog_logger(log, "a.b"), FAPILOG_FIELDS(FL("venue", "XETRA")));
     fapilog_t *both = fapilog_with(venue, FAPILOG_FIELDS(FL("gateway", 7)));
     FAPILOG_SCOPE(FL_REQUEST_ID("r-1"));
-    (void)fapilog_log(both, FAPILOG_LEVEL_ERROR, "dyn", 3, FAPILOG_FIELDS(FL("x", 1)));
+    assert_int_equal(fapilog_log(both, FAPILOG_LEVEL_ERROR, "dyn", 3, FAPILOG_FIELDS(FL("x", 1))), 0);
     const struct fapilog_record *r = fapilog_capture_next();
     assert_non_null(r);
     assert_null(r->site);

@@ -616,6 +616,36 @@ static void a_full_registry_refuses_and_counts_records(void **state)
 
 /* ---- what a call returns ------------------------------------------------------------------------------ */
 
+static unsigned long pages_mapped(void)
+{
+    char line[128] = "";
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (!f || !fgets(line, sizeof line, f) || fclose(f) != 0)
+        _exit(2);
+    return strtoul(line, NULL, 10);
+}
+
+/* They are put together in memory of their own: written or refused, that is given back. */
+static void log_large_and_count(void *arg)
+{
+    (void)arg;
+    fapilog_t *log = open_small(FAPILOG_ON_FULL_DISCARD);
+    FAPILOG_INFO(log, "first", FL_STRN("t", text, BLOCK));
+    const unsigned long before = pages_mapped();
+    for (int i = 0; i < 1000; i++) {
+        FAPILOG_INFO(log, "own lane", FL_STRN("t", text, BLOCK - 200));
+        FAPILOG_INFO(log, "shared lane", FL_STRN("t", text, 3 * BLOCK));
+    }
+    fapilog_get_counters(log, &shared->counters);
+    _exit(before == 0 || pages_mapped() > before + 100);
+}
+
+static void large_records_leave_no_memory_behind(void **state)
+{
+    scenario_run(*state, log_large_and_count, NULL);
+    assert_true(shared->counters.written > 10 && shared->counters.dropped > 10);
+}
+
 static void log_and_look(void *arg)
 {
     /* In place, as a chain, and in the lane of large ones. */
@@ -661,6 +691,7 @@ int main(void)
         TEST(nor_does_it_wait_for_itself),
         TEST(fragments_join_at_every_size_around_the_limits),
         TEST(a_call_that_returns_0_has_written_its_record),
+        TEST(large_records_leave_no_memory_behind),
         TEST(large_dynamic_records_join_too),
         TEST(texts_beyond_the_limit_are_cut_at_a_character_and_marked),
         TEST(lengths_beyond_the_limit_read_no_further_than_it),
