@@ -138,7 +138,7 @@ static void watch_drain(struct daemon *d, uint64_t now_ns)
 
 static bool is_done(const struct daemon *d)
 {
-    if (!d->is_stopping || !is_drained(d) || !pipeline_is_idle(&d->pipeline, true))
+    if (!d->is_stopping || !is_drained(d) || !pipeline_is_idle(&d->pipeline, true) || d->pipeline.leaving)
         return false;
     if (d->pipeline.settings.stages && !d->pipeline.has_ended)
         return false;

@@ -33,6 +33,7 @@ struct daemon {
     struct pipeline pipeline;
     struct admin *admin;      /* NULL: none */
     struct reload *reload;    /* under way; NULL: none */
+    struct reload *reloaded;  /* has the stages of before, which still have something to say; NULL: none */
     bool is_reload_due;       /* SIGHUP came while one was under way */
     uint64_t reloads, reloads_refused;
     struct drain drain;

@@ -353,6 +353,7 @@ int daemon_close(struct daemon *d, struct err *e)
     commit_close(d->commit);
     free(d->redo);
     chain_close(d->stages);
+    reload_close(d);
     routes_close(d->routes);
     io_free(d->io);
     diagnostics_close(d);

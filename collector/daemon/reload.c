@@ -175,15 +175,33 @@ void reload_on_signal(struct daemon *d, uint64_t now_ns)
     }
 }
 
+/* The stages of before, and the configuration that is theirs, go once they have nothing left to say. */
+static void forget_reloaded(struct daemon *d)
+{
+    if (!d->reloaded)
+        return;
+    reload_free(d->reloaded);
+    d->reloaded = NULL;
+}
+
 void reload_abandon(struct daemon *d)
 {
     if (!d->reload)
         return;
     pipeline_pause(&d->pipeline, false);
-    reload_free(d->reload);
+    if (d->pipeline.leaving && !d->reloaded)
+        d->reloaded = d->reload; /* it was taken over just now */
+    else
+        reload_free(d->reload);
     d->reload = NULL;
     notify_ready(&d->notify);
     admin_reload_ended(d->admin, -ESHUTDOWN, "the collector stops"); /* unless it was told already */
+}
+
+void reload_close(struct daemon *d)
+{
+    reload_abandon(d);
+    forget_reloaded(d);
 }
 
 static void apply_levels(struct daemon *d)
@@ -266,6 +284,8 @@ int reload_run(struct daemon *d, uint64_t now_ns, struct err *e)
     struct err own = { 0 };
     char text[ERR_TEXT_MAX];
     int r = 0;
+    if (!d->pipeline.leaving)
+        forget_reloaded(d);
     if (!l && d->is_reload_due) {
         d->is_reload_due = false;
         reload_on_signal(d, now_ns);

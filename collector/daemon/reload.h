@@ -13,6 +13,7 @@
 int reload_run(struct daemon *d, uint64_t now_ns, struct err *e);
 uint64_t reload_deadline(const struct daemon *d);
 void reload_abandon(struct daemon *d); /* no-op when none is under way */
+void reload_close(struct daemon *d); /* that as well; the pipeline must be closed */
 /* 0: begun. -EALREADY, -ESHUTDOWN, or what is wrong with the configuration, which is said and counted. */
 int reload_ask(struct daemon *d, uint64_t now_ns, struct err *e);
 /* SIGHUP: reloads where there is a configuration file; while a reload is under way, once it has ended. */

@@ -121,6 +121,7 @@ struct pipeline {
     uint64_t paused_ns;
     uint64_t status_version; /* rises when a sink's health or error count changes */
     struct pipeline_staged staged, emitted;
+    struct stages *leaving; /* that a reload has replaced, with something left to say; NULL: none */
     uint64_t ticked_turn;
     /* Sees each record that leaves the stages and is routed somewhere; NULL: nobody looks. Where all sinks are raw
      * nothing is decoded, and nothing seen. */
@@ -195,9 +196,9 @@ const char *pipeline_who_holds(const struct pipeline *p);
  * deadline_ns, and the rest is where its on_full says. True: nothing is left. */
 bool pipeline_leave(struct pipeline *p, const struct sink *s, uint64_t now_ns, uint64_t deadline_ns);
 /* While at rest: from now on these sinks, with these stages and routes. Sinks that are in it already stay open
- * as they are; new ones are opened before those that are left out are closed, remote ones behind them. The old stages
- * and routes are the caller's again. On failure all is as before, but for -ENOTRECOVERABLE: a sink that had to make
- * room for its successor could not be opened again. */
+ * as they are; new ones are opened before those that are left out are closed, remote ones behind them. The old routes
+ * are the caller's again, and so are the old stages once pipeline.leaving is NULL. On failure all is as before, but for
+ * -ENOTRECOVERABLE: a sink that had to make room for its successor could not be opened again. */
 int pipeline_reconfigure(struct pipeline *p, struct sink *const *sinks, uint32_t count,
                          const struct pipeline_settings *settings, struct err *e);
 

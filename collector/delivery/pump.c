@@ -65,6 +65,12 @@ static bool is_wanted(const struct pipeline *p, const struct fapilog_record *r)
     return p->outputs.level_mask >> (r->level & 31) & 1;
 }
 
+/* Of outputs those that can take a record which is not in a ring: spans of the ring have no place for it. */
+static uint32_t not_spans(const struct pipeline *p, uint32_t among)
+{
+    return p->outputs.encodes_raw ? among : among & ((UINT32_C(1) << p->outputs.serialized_count) - 1);
+}
+
 static void route(struct pipeline *p, struct pipeline_staged *s)
 {
     const uint32_t sinks = p->settings.routes ? routes_match(p->settings.routes, s->r) : p->everybody;
@@ -74,12 +80,21 @@ static void route(struct pipeline *p, struct pipeline_staged *s)
         s->r = NULL;
 }
 
+/* Where the stages went without others in their place, native sinks take spans again. */
+static void route_emitted(struct pipeline *p)
+{
+    route(p, &p->emitted);
+    p->emitted.among = not_spans(p, p->emitted.among);
+    if (!p->emitted.among)
+        p->emitted.r = NULL;
+}
+
 void pump_route_again(struct pipeline *p)
 {
     if (p->staged.r)
         route(p, &p->staged);
     if (p->emitted.r)
-        route(p, &p->emitted);
+        route_emitted(p);
 }
 
 /* The record runs through the stages once, however many batches it takes until it fits. */
@@ -141,15 +156,39 @@ static int put_through_stages(struct pipeline *p, struct drain *d, struct batch 
     return -ENODATA;
 }
 
+/* Those that a reload has replaced say what they still have to say, until nothing new comes up. */
+static const struct fapilog_record *last_of_leaving(struct pipeline *p)
+{
+    for (;;) {
+        const struct fapilog_record *r = stages_emitted(p->leaving);
+        if (r)
+            return r;
+        stages_tick(p->leaving, UINT64_MAX);
+        if (!p->leaving->emitted_count)
+            return NULL;
+    }
+}
+
+static const struct fapilog_record *take_emitted(struct pipeline *p)
+{
+    if (unlikely(p->leaving)) {
+        const struct fapilog_record *r = last_of_leaving(p);
+        if (r)
+            return r;
+        p->leaving = NULL;
+    }
+    return p->settings.stages ? stages_emitted(p->settings.stages) : NULL;
+}
+
 /* The next record that a stage has made and somebody wants. */
 static bool next_emitted(struct pipeline *p)
 {
     while (!p->emitted.r) {
-        p->emitted = (struct pipeline_staged){ .r = stages_emitted(p->settings.stages) };
+        p->emitted = (struct pipeline_staged){ .r = take_emitted(p) };
         if (!p->emitted.r)
             return false;
         if (is_wanted(p, p->emitted.r))
-            route(p, &p->emitted);
+            route_emitted(p);
         else
             p->emitted.r = NULL;
     }
@@ -177,15 +216,14 @@ static int put_emitted(struct pipeline *p, struct drain *d, struct err *e)
     return 0;
 }
 
-/* Outputs of the sinks that notes are for, without the one that it is about. Spans of the ring have no place for it. */
+/* Outputs of the sinks that notes are for, without the one that it is about. */
 static uint32_t wanting_note(const struct pipeline *p, const struct note *n)
 {
     uint32_t sinks = p->notes->sinks;
     for (uint32_t i = 0; i < p->targets_count; i++)
         if (strcmp(p->target[i].sink->common.name, n->about) == 0)
             sinks &= ~p->target[i].bit;
-    const uint32_t among = outputs_leading_to(&p->outputs, sinks);
-    return p->outputs.encodes_raw ? among : among & ((UINT32_C(1) << p->outputs.serialized_count) - 1);
+    return not_spans(p, outputs_leading_to(&p->outputs, sinks));
 }
 
 /* What the collector has to say of itself, in a batch like the others but past the stages and routes. */
@@ -291,7 +329,7 @@ static bool is_quarter_of_lane(const struct drain *d)
 static int between_turns(struct pipeline *p, struct drain *d, struct err *e)
 {
     int r = 0;
-    if (p->settings.stages)
+    if (p->settings.stages || p->leaving)
         r = put_emitted(p, d, e);
     if (r == 0 && p->settings.stages && p->is_ending && !p->has_ended)
         r = end_stages(p, d, e);
@@ -338,8 +376,10 @@ int pump_run(struct pipeline *p, struct drain *d, struct err *e)
         tick(p, d);
     if (d->is_open)
         pipeline_pass_fences(p, d->fence);
-    if (unlikely(p->is_paused) && pipeline_has_caught_up(p))
-        return put_down(p, d, e);
+    if (unlikely(p->is_paused) && pipeline_has_caught_up(p)) {
+        const int r = p->leaving ? put_emitted(p, d, e) : 0; /* of the reload before this one */
+        return r < 0 ? r : put_down(p, d, e);
+    }
     if (d->is_open) {
         /* What was gathered is not to be mixed with what only some of the sinks get. */
         int r = d->is_fenced && p->filling && !p->filling->is_fenced ? put_down(p, d, e) : 0;

@@ -233,15 +233,15 @@ static void take_over(struct pipeline *p, struct change *c, const struct pipelin
         buffers_done(&p->buffers);
         p->buffers = c->buffers;
     }
-    const bool has_same_stages = settings->stages && settings->stages == p->settings.stages;
+    const bool has_same_stages = settings->stages == p->settings.stages;
+    p->leaving = has_same_stages ? NULL : p->settings.stages;
     p->settings.stages = settings->stages;
     p->settings.routes = settings->routes;
     p->settings.route_config = settings->route_config;
     p->settings.is_apart = settings->is_apart;
-    if (has_same_stages)
-        pump_route_again(p);
-    else
-        p->staged = p->emitted = (struct pipeline_staged){ .of = NULL };
+    if (!has_same_stages)
+        p->staged = (struct pipeline_staged){ .of = NULL }; /* it runs through the new ones */
+    pump_route_again(p);
     p->has_ended = false;
     p->status_version++;
     pipeline_keep_acked(p);
@@ -257,7 +257,8 @@ void pipeline_pause(struct pipeline *p, bool is_paused)
 
 bool pipeline_is_at_rest(const struct pipeline *p)
 {
-    return p->is_paused && pipeline_has_caught_up(p) && pipeline_is_idle(p, false) && pipeline_is_settled(p);
+    return p->is_paused && !p->leaving && pipeline_has_caught_up(p) && pipeline_is_idle(p, false) &&
+           pipeline_is_settled(p);
 }
 
 bool pipeline_leave(struct pipeline *p, const struct sink *s, uint64_t now_ns, uint64_t deadline_ns)

@@ -204,6 +204,25 @@ def stages_change_under_load():
         return f"{written} records"
 
 
+def what_the_stages_of_before_have_counted_is_told_by_a_reload():
+    """The end of the window is far: without a word at the reload nobody would know of what was suppressed."""
+    with Place() as place:
+        stages = "stages: [{dedupe: {window: 1h, key_fields: [level]}}]\n"
+        collector, producer = start(place, ("log", ""), more=stages)
+        grows(place, "log.jsonl")
+        producer.terminate()
+        written = written_by(producer)
+        configure(place, ("log", ""))
+        collector.send_signal(signal.SIGHUP)
+        read_stderr(collector, "configuration taken over")
+        stop(collector)
+        records = place.lines()
+        told = sum(r["data"].get("suppressed_count", 0) for r in records)
+        passed = len(loads(records))
+        check(told > 0 and passed + told == written, f"written {written}, passed {passed}, told {told}")
+        return f"{written} records, {told} of them told of"
+
+
 def a_signal_during_a_reload_is_followed_by_another_reload():
     """A console that nobody reads holds the first one up."""
     with Place() as place:
@@ -235,4 +254,6 @@ def a_signal_during_a_reload_is_followed_by_another_reload():
 if __name__ == "__main__":
     sys.exit(run([sinks_come_and_go_under_load, stages_change_under_load, other_options_of_a_sink_take_effect_and_it_goes_on,
                   what_is_wrong_changes_nothing, a_file_that_has_become_empty_is_no_configuration,
-                  the_same_ring_directory_may_be_named_otherwise, a_signal_during_a_reload_is_followed_by_another_reload]))
+                  the_same_ring_directory_may_be_named_otherwise,
+                  what_the_stages_of_before_have_counted_is_told_by_a_reload,
+                  a_signal_during_a_reload_is_followed_by_another_reload]))

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-enum { LOCAL = WORLD_SINKS - WORLD_REMOTES, SUMMARY = WORLD_RECORDS - 1 };
+enum { LOCAL = WORLD_SINKS - WORLD_REMOTES, SUMMARY = WORLD_RECORDS - 1, MADE = SUMMARY - 1 };
 
 /* ---- a stage that drops each fifth record, and says at the end that it did ---- */
 
@@ -336,7 +336,7 @@ static uint32_t emit_until_full(struct world *w, const struct chain *chain)
 {
     uint32_t made = 0;
     while (!w->pipeline.emitted.r || !w->pipeline.is_full) {
-        const struct fapilog_field field = { .name = { "n", 1 }, .type = FAPILOG_TYPE_U64, .v.u64 = SUMMARY - made++ };
+        const struct fapilog_field field = { .name = { "n", 1 }, .type = FAPILOG_TYPE_U64, .v.u64 = MADE - made++ };
         const struct fapilog_record r = { .level = FAPILOG_LEVEL_ERROR, .message = { "made", 4 }, .fields = &field,
                                           .fields_count = 1 };
         assert_true(made < 1000);
@@ -350,7 +350,7 @@ static void check_made(const struct world *w, uint32_t made)
 {
     for (uint32_t i = 0; i < LOCAL; i++)
         for (uint32_t n = 0; n < made; n++)
-            assert_int_equal(world_count(&w->disk[i], SUMMARY - n), 1);
+            assert_int_equal(world_count(&w->disk[i], MADE - n), 1);
 }
 
 static void a_record_of_a_stage_that_waits_for_a_batch_is_not_mixed_up_with_those_of_the_rings(void **state)
@@ -384,6 +384,40 @@ static void a_record_of_a_stage_that_waits_for_a_batch_is_delivered_although_the
     world_kill(w);
     chain_close(&chain);
     world_free(w);
+}
+
+/* Both what waits for a batch, and what the stage has not said yet. */
+static void what_the_stages_of_before_have_to_say_is_delivered_although_others_take_their_place(void **state)
+{
+    (void)state;
+    for (int has_others = 0; has_others < 2; has_others++) {
+        struct err e = { 0 };
+        struct chain chain, others;
+        struct world *w = narrow_world(&chain, &fifth);
+        const uint32_t made = emit_until_full(w, &chain);
+        come_to_rest(w);
+        assert_non_null(w->pipeline.emitted.r);
+        chain_open(&others, &once);
+        struct pipeline_settings settings = w->pipeline.settings;
+        w->stages = settings.stages = has_others ? &others.stages : NULL;
+        assert_int_equal(pipeline_reconfigure(&w->pipeline, w->sink, WORLD_SINKS, &settings, &e), 0);
+        assert_ptr_equal(w->pipeline.leaving, &chain.stages);
+        assert_false(pipeline_is_at_rest(&w->pipeline));
+        come_to_rest(w); /* another reload waits for it */
+        pipeline_pause(&w->pipeline, false);
+        assert_null(w->pipeline.leaving);
+        chain_close(&chain);
+        fill(w, 100);
+        world_finish(w);
+        check_made(w, made);
+        for (uint32_t i = 0; i < LOCAL; i++) {
+            assert_int_equal(world_count(&w->disk[i], SUMMARY), 1);
+            assert_int_equal(expect(w, i, is_any), w->put);
+        }
+        world_kill(w);
+        chain_close(&others);
+        world_free(w);
+    }
 }
 
 static void raw_sinks_get_the_ring_as_it_is_only_without_stages_and_routes(void **state)
@@ -423,6 +457,7 @@ int main(void)
         cmocka_unit_test(a_record_that_waits_for_a_batch_runs_through_the_stages_once_although_the_sinks_change),
         cmocka_unit_test(a_record_of_a_stage_that_waits_for_a_batch_is_delivered_although_the_sinks_change),
         cmocka_unit_test(a_record_of_a_stage_that_waits_for_a_batch_is_not_mixed_up_with_those_of_the_rings),
+        cmocka_unit_test(what_the_stages_of_before_have_to_say_is_delivered_although_others_take_their_place),
         cmocka_unit_test(raw_sinks_get_the_ring_as_it_is_only_without_stages_and_routes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
