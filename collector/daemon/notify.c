@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <sys/socket.h>
 
 #define AGAIN_NS (100 * NS_PER_MS) /* until a manager whose queue is full is tried again */
+#define LAST_WORD_NS NS_PER_S /* for what it has not heard when everything else is closed */
 
 /* A path, or a name in the abstract namespace behind '@'. */
 static int parse_address(struct notify *n, const char *text, struct err *e)
@@ -62,11 +64,6 @@ int notify_open(struct notify *n, struct err *e)
         return err_sys(e, -errno, "NOTIFY_SOCKET: socket");
     read_watchdog(n);
     return 0;
-}
-
-void notify_close(struct notify *n)
-{
-    cleanup_fd(&n->fd);
 }
 
 /* False: its queue is full at this moment. A manager that does not listen at all is its own trouble: it will find out
@@ -138,6 +135,28 @@ void notify_run(struct notify *n, uint64_t now_ns)
     }
     if (n->watchdog_ns && now_ns >= n->watchdog_at_ns)
         n->watchdog_at_ns = now_ns + (tell(n, "WATCHDOG=1") || n->watchdog_ns < AGAIN_NS ? n->watchdog_ns : AGAIN_NS);
+}
+
+/* Nothing turns any more: whoever is connected is woken when there is room. */
+static void wait_for_room(struct notify *n)
+{
+    const uint64_t give_up_ns = clock_mono_ns() + LAST_WORD_NS;
+    struct pollfd p = { .fd = n->fd, .events = POLLOUT };
+    uint64_t now_ns;
+    if (connect(n->fd, (const struct sockaddr *)&n->to, n->to_len) < 0)
+        return;
+    while (is_due(n) && (now_ns = clock_mono_ns()) < give_up_ns) {
+        if (poll(&p, 1, (int)((give_up_ns - now_ns) / NS_PER_MS) + 1) < 0 && errno != EINTR)
+            return;
+        tell_due(n);
+    }
+}
+
+void notify_close(struct notify *n)
+{
+    if (n->fd >= 0 && is_due(n))
+        wait_for_room(n);
+    cleanup_fd(&n->fd);
 }
 
 uint64_t notify_deadline(const struct notify *n)

@@ -25,7 +25,7 @@ struct notify {
 
 /* Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID. */
 int notify_open(struct notify *n, struct err *e);
-void notify_close(struct notify *n);
+void notify_close(struct notify *n); /* waits a second for a manager that has no room for what it was not told yet */
 void notify_ready(struct notify *n);
 void notify_reloading(struct notify *n, uint64_t now_ns); /* notify_ready() ends it */
 void notify_stopping(struct notify *n);

@@ -17,6 +17,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "common"))
 from harness import *  # noqa: E402,F403
 from adminclient import Admin  # noqa: E402
 from brokenserver import BrokenServer  # noqa: E402
+from manager import Manager  # noqa: E402
 
 COUNT = 2000
 SMALL_QUEUE = "&queue_records=50"
@@ -115,6 +116,27 @@ def a_dead_server_holds_up_neither_reloads_nor_the_end():
         wait_for("the last file has it", lambda: line_count(place.file("third.jsonl")) == written)
         check(not server.records, "the server is not dead")
         stop(c)
+
+
+def a_stop_ends_a_reload_that_waits():
+    """For an answer to the last request of the one that goes, which never comes."""
+    with Place() as place, socket.create_server(("127.0.0.1", 0)) as deaf, BrokenServer(is_broken=False) as there:
+        manager = Manager(place)
+        gone = f"http://127.0.0.1:{deaf.getsockname()[1]}/?batch_interval=20ms&timeout=1h"
+        c = place.start([COLLECTOR, "--rings", place.rings, "--set", "shutdown_timeout=2s", "--config",
+                         configure(place, web=gone)], env=manager.env())
+        place.wait_ready(c)
+        admin = Admin(os.path.join(place.rings, "collector.sock")).wait_up()
+        place.load_done("--records", COUNT, "--block")
+        wait_for("a request is under way", lambda: admin.sum("sink_in_flight") > 0)
+        configure(place, web=there.uri())
+        c.send_signal(signal.SIGHUP)
+        wait_for("the reload has begun", lambda: len(manager.states()) == 2)
+        stop(c)
+        check(manager.states()[2:] == ["READY=1", "STOPPING=1"] and not there.records, f"{manager.states()}")
+        next_run = place.start([COLLECTOR, "--drain", "--rings", place.rings, "--config", configure(place, web=there.uri())])
+        check(next_run.wait(60) == 0, "the next run does not end well")
+        check(numbers(there) == list(range(COUNT)), f"{len(there.records)} arrived")
 
 
 def what_a_sink_that_drops_held_is_told_and_counted():
@@ -264,7 +286,7 @@ def whatever_happens_in_whatever_order_nothing_is_lost():
 if __name__ == "__main__":
     sys.exit(run([what_waits_goes_to_the_new_url, a_sink_comes_and_the_dead_one_goes_and_comes_back,
                   a_request_under_way_holds_nothing_up, a_dead_server_holds_up_neither_reloads_nor_the_end,
-                  what_a_sink_that_drops_held_is_told_and_counted,
+                  what_a_sink_that_drops_held_is_told_and_counted, a_stop_ends_a_reload_that_waits,
                   what_does_not_open_leaves_the_old_one_at_work, a_spool_begins_with_the_reload_that_wants_one,
                   dead_letters_begin_and_end_with_a_reload,
                   who_blocks_is_named, a_reload_that_others_have_held_up_waits_for_a_request_without_a_turn,

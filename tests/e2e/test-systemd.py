@@ -63,6 +63,13 @@ def is_pending(pid, number):
         return int(re.search(r"ShdPnd:\s*(\w+)", f.read())[1], 16) >> (number - 1) & 1
 
 
+def has_inotify(pid):
+    try:
+        return any("inotify" in os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
+    except OSError: # it has closed one, or ended, meanwhile: looked at again
+        return True
+
+
 def a_manager_that_is_too_busy_to_listen_is_told_later():
     """Its queue is full of what others say."""
     def fill(manager):
@@ -90,7 +97,10 @@ def a_manager_that_is_too_busy_to_listen_is_told_later():
         check(len(manager.states()) == 3, f"{manager.states()}")
         read_reload(manager.states()[1])
         fill(manager)
-        stop(c)
+        c.send_signal(signal.SIGTERM)
+        wait_for("it has closed all else", lambda: c.poll() is not None or not has_inotify(c.pid))
+        wait_for("the end is told", lambda: manager.states()[-1] == "STOPPING=1", 5)
+        check(c.wait(30) == 0, f"ended with {c.returncode}")
 
 
 def the_watchdog_is_fed_while_the_reactor_turns():
