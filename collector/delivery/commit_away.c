@@ -2,8 +2,8 @@
 
 #include "collector/delivery/commit.h"
 #include "collector/delivery/state_dir.h"
-#include "collector/sinks/native_segments.h"
 #include "lib/base/cleanup.h"
+#include "lib/ring/boot.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -24,7 +24,7 @@ enum { CHANCE_DIGITS = 16, BOOT_DIGITS = 8 };
 static uint32_t this_boot(void)
 {
     uint64_t id[2];
-    native_boot_id(id);
+    boot_id(id);
     const uint64_t both = id[0] ^ id[1];
     return (uint32_t)(both ^ both >> 32);
 }

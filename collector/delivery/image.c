@@ -2,12 +2,12 @@
 
 #include <fapilog/native.h>
 
-#include "collector/sinks/native_segments.h"
 #include "lib/base/atomics.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/reader/clock.h"
 #include "lib/reader/registry.h"
+#include "lib/ring/boot.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -211,7 +211,7 @@ static void take_anchor(struct anchor *a, const struct fapilog_superblock *super
 {
     static uint64_t boot[2];
     if (!(boot[0] | boot[1]))
-        native_boot_id(boot);
+        boot_id(boot);
     if (!(boot[0] | boot[1]) || super->boot_hi != boot[0] || super->boot_lo != boot[1])
         return;
     if (a->kind != super->clock_kind && clock_sample(super->clock_kind, &a->cycles, &a->real_ns) < 0)

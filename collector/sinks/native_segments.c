@@ -2,38 +2,16 @@
 
 #include "lib/base/atomics.h"
 #include "lib/base/check.h"
-#include "lib/base/cleanup.h"
+#include "lib/ring/boot.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-/* As the producer reads it: the hex digits of the boot id in memory order. */
-void native_boot_id(uint64_t ret[2])
-{
-    char text[64] = "";
-    uint8_t bytes[16] = {0};
-    unsigned n = 0;
-    auto_fd fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || read(fd, text, sizeof text - 1) < 0)
-        text[0] = '\0'; /* unknown: then no anchors are written */
-    for (const char *p = text; *p && n < 32; p++) {
-        static const char digits[] = "0123456789abcdef";
-        const char *d = strchr(digits, *p);
-        if (!d)
-            continue;
-        bytes[n / 2] = (uint8_t)(bytes[n / 2] << 4 | (d - digits));
-        n++;
-    }
-    memcpy(ret, bytes, sizeof bytes);
-}
 
 void native_segments_init(struct native_segments *t)
 {
     *t = (struct native_segments){0};
-    native_boot_id(t->boot);
+    boot_id(t->boot);
 }
 
 void native_segments_forget(struct native_segments *t)

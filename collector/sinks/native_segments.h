@@ -23,9 +23,6 @@ struct native_segments {
     uint64_t boot[2];
 };
 
-/* Of this machine since it was started, as in a superblock; zero: unknown. */
-void native_boot_id(uint64_t ret[2]);
-
 void native_segments_init(struct native_segments *t);
 void native_segments_done(struct native_segments *t);
 /* Nothing is stored: a new file, or one whose last batch was undone. */

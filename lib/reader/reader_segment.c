@@ -2,10 +2,9 @@
 #include "lib/reader/reader_internal.h"
 
 #include "lib/base/check.h"
-#include "lib/base/cleanup.h"
+#include "lib/ring/boot.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,20 +65,9 @@ const struct lane_cursor *reader_lane_cursor(const struct reader_segment *s, uin
 
 static bool clock_is_ours(const struct segment *seg)
 {
-    char text[64] = "";
-    uint8_t id[16] = {0};
-    auto_fd fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    const ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    unsigned digits = 0;
-    for (ssize_t i = 0; i < n && digits < 32; i++) {
-        const char c = text[i];
-        const int v = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-        if (v >= 0) {
-            id[digits / 2] = (uint8_t)(id[digits / 2] << 4 | v);
-            digits++;
-        }
-    }
-    return digits == 32 && memcmp(id, &seg->sb.boot_hi, sizeof id) == 0;
+    uint64_t id[2];
+    boot_id(id);
+    return (id[0] | id[1]) && seg->sb.boot_hi == id[0] && seg->sb.boot_lo == id[1];
 }
 
 /* Takes the anchor of the block at pos, unless it is being written over. */
