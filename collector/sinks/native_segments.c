@@ -1,7 +1,8 @@
 #include "collector/sinks/native_segments.h"
 
-#include "lib/base/atomics.h"
 #include "lib/base/check.h"
+#include "lib/base/grow.h"
+#include "lib/reader/registry.h"
 #include "lib/ring/boot.h"
 
 #include <errno.h>
@@ -16,8 +17,10 @@ void native_segments_init(struct native_segments *t)
 
 void native_segments_forget(struct native_segments *t)
 {
-    for (unsigned i = 0; i < t->count; i++)
+    for (unsigned i = 0; i < t->count; i++) {
         free(t->segment[i].lane_end);
+        free(t->segment[i].gap);
+    }
     t->count = t->last = 0;
 }
 
@@ -54,48 +57,74 @@ static struct native_segment *find(struct native_segments *t, const struct fapil
     return &t->segment[t->count++];
 }
 
-/* How far entries are complete. Sizes come from another process and are only used within bounds. */
-static uint64_t complete_to(const char *registry, uint64_t from, uint64_t tail)
+static int add_gap(struct native_segment *s, const uint8_t *stored, uint64_t begin, uint64_t from, uint64_t to)
 {
-    uint64_t at = from;
-    if (at == 0)
-        at = tail < FAPILOG_REGISTRY_PREAMBLE ? tail : FAPILOG_REGISTRY_PREAMBLE;
-    while (tail - at >= 8) {
-        /* order: R2 acquire, pairs with R1 - the entry is complete */
-        const uint64_t word0 = load_acq((const uint64_t *)(const void *)(registry + at));
-        const uint64_t bytes = ((uint64_t)FAPILOG_ENTRY_BYTES(word0) + 7) & ~UINT64_C(7);
-        if (bytes < 8 || bytes > tail - at)
-            break;
-        at += bytes;
-    }
-    return at;
+    if (from == to)
+        return 0;
+    if (grow((void **)&s->gap, &s->gaps_room, s->gaps_count + 1, sizeof *s->gap) < 0)
+        return -ENOMEM;
+    s->gap[s->gaps_count++] = (struct native_gap){ begin + from, begin + to, XXH3_64bits(stored + from, to - from) };
+    return 0;
 }
 
-/* Entries are copied: an unfinished one may be written to between checksum and write. */
-static int add_registry(struct native_segment *s, struct native_blocks *b, const struct sink_span *span)
+/* What was stored is looked at, not the registry: that may be written to meanwhile. */
+static int add_gaps(struct native_segment *s, const uint8_t *stored, uint64_t begin, uint64_t from, uint64_t to)
 {
-    const uint64_t tail = span->registry_tail & ~UINT64_C(7), from = s->complete;
+    struct registry_walk w = registry_walk_range(from, to);
+    uint64_t gap = from;
+    int r = 0;
+    while (r == 0 && w.at < w.end) {
+        uint32_t kind;
+        const uint64_t step = registry_walk_step(stored, &w, &kind);
+        if (kind) {
+            r = add_gap(s, stored, begin, gap, w.at);
+            gap = w.at + step;
+        }
+        w.at += step;
+    }
+    return r == 0 ? add_gap(s, stored, begin, gap, to) : r;
+}
+
+static int add_range(struct native_segment *s, struct native_blocks *b, const void *registry, uint64_t from,
+                     uint64_t to)
+{
     const struct native_block_info info = {.kind = FAPILOG_NATIVE_KIND_REGISTRY};
-    if (tail <= from)
-        return 0;
-    const uint64_t complete = complete_to(span->registry, from, tail);
-    struct fapilog_native_registry *head = arena_alloc(&b->arena, sizeof *head + (tail - from));
+    struct fapilog_native_registry *head = arena_alloc(&b->arena, sizeof *head + (to - from));
     if (!head)
         return -ENOMEM;
-    memcpy(head + 1, (const char *)span->registry + from, tail - from);
-    const uint64_t open = tail - complete;
-    const uint64_t hash = open ? XXH3_64bits((char *)(head + 1) + (complete - from), open) : 0;
-    if (complete == from && tail == s->tail && hash == s->tail_hash) {
-        arena_trim(&b->arena, head, 0);
-        return 0;
-    }
-    *head = (struct fapilog_native_registry){s->uuid[0], s->uuid[1], from, tail};
-    const struct piece part = {head, (uint32_t)(sizeof *head + (tail - from)), -1};
+    *head = (struct fapilog_native_registry){s->uuid[0], s->uuid[1], from, to};
+    memcpy(head + 1, (const char *)registry + from, to - from);
+    const struct piece part = {head, (uint32_t)(sizeof *head + (to - from)), -1};
     const int r = native_blocks_add(b, &info, &part, 1);
-    s->complete = complete;
-    s->tail = tail;
-    s->tail_hash = hash;
+    const uint64_t preamble = from ? 0 : to < FAPILOG_REGISTRY_PREAMBLE ? to : FAPILOG_REGISTRY_PREAMBLE;
+    return r < 0 ? r : add_gaps(s, (const uint8_t *)(head + 1), from, preamble, to - from);
+}
+
+/* Where something was written into a gap since it was stored, it is stored again. */
+static int add_changed(struct native_segment *s, struct native_blocks *b, const void *registry)
+{
+    int r = 0;
+    for (uint32_t i = 0, count = s->gaps_count; i < count && r == 0;) {
+        const struct native_gap g = s->gap[i];
+        if (XXH3_64bits((const char *)registry + g.from, g.to - g.from) == g.hash) {
+            i++;
+            continue;
+        }
+        s->gap[i] = s->gap[--count]; /* those that were found in this call stand behind it */
+        s->gap[count] = s->gap[--s->gaps_count];
+        r = add_range(s, b, registry, g.from, g.to);
+    }
     return r;
+}
+
+static int add_registry(struct native_segment *s, struct native_blocks *b, const struct sink_span *span)
+{
+    const uint64_t tail = span->registry_tail & ~UINT64_C(7), from = s->tail;
+    int r = add_changed(s, b, span->registry);
+    if (r < 0 || tail <= from)
+        return r;
+    s->tail = tail;
+    return add_range(s, b, span->registry, from, tail);
 }
 
 static int add_super(struct native_segment *s, struct native_blocks *b, const struct fapilog_superblock *super)

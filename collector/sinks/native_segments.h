@@ -5,12 +5,19 @@
 #include "collector/sinks/native_blocks.h"
 #include "collector/sinks/sink.h"
 
+/* Of a registry, where no whole entry lay when it was stored: one that was being written, or that a thread which was
+ * killed has left. */
+struct native_gap {
+    uint64_t from, to;
+    uint64_t hash; /* of the bytes as stored */
+};
+
 struct native_segment {
     uint64_t uuid[2];
     bool has_super;
-    uint64_t complete;   /* registry bytes stored, all entries in them complete */
-    uint64_t tail;       /* registry bytes stored, some behind `complete` perhaps unfinished then */
-    uint64_t tail_hash;  /* of the bytes [complete, tail) as stored */
+    uint64_t tail;       /* registry bytes stored, but for these as they may be by now: */
+    struct native_gap *gap;
+    uint32_t gaps_count, gaps_room;
     uint64_t *lane_end;  /* by lane: position behind the last stored byte */
     uint32_t lanes;
     bool is_this_boot;

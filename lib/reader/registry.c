@@ -75,10 +75,10 @@ void registry_done(struct registry *r)
 }
 
 /* Not 0 means that the entry is complete. */
-static uint64_t entry_word0(const struct registry *r, uint64_t off)
+static uint64_t entry_word0(const uint8_t *base, uint64_t off)
 {
     /* order: R2 acquire, pairs with R1 */
-    return load_acq((const uint64_t *)(const void *)(r->base + off));
+    return load_acq((const uint64_t *)(const void *)(base + off));
 }
 
 static bool is_whole(const uint8_t *entry, uint64_t word0)
@@ -93,7 +93,7 @@ static uint8_t *entry_copy(struct registry *r, uint64_t off, uint32_t kind, uint
     if (off < FAPILOG_REGISTRY_PREAMBLE || off >= r->bytes || r->bytes - off < sizeof(uint64_t))
         return NULL;
     const uint8_t *from = r->base + off;
-    const uint64_t word0 = entry_word0(r, off);
+    const uint64_t word0 = entry_word0(r->base, off);
     const uint32_t bytes = FAPILOG_ENTRY_BYTES(word0);
     if (FAPILOG_ENTRY_KIND(word0) != kind || bytes < 16 || bytes > REGISTRY_ENTRY_BYTES_MAX ||
         bytes > r->bytes - off)
@@ -207,7 +207,7 @@ static struct registry_entry *lookup(struct registry *r, uint32_t id, uint32_t k
         if (!p) {
             r->refused++;
             /* An entry without word0 may still be coming, one of another kind be asked for as such. */
-            if (FAPILOG_ENTRY_KIND(entry_word0(r, (uint64_t)id * 8)) != kind)
+            if (FAPILOG_ENTRY_KIND(entry_word0(r->base, (uint64_t)id * 8)) != kind)
                 r->slots[id] = NULL;
             return NULL;
         }
@@ -306,20 +306,20 @@ static void module_add(struct registry *r, uint64_t off)
 /* A thread killed while it registered leaves a gap without a length, so the search goes on in steps of eight bytes; the
  * hash tells an entry from what looks like one and would hide those behind it. What was hashed of such adds up in
  * `vain`: beyond the bound a length is believed, or a range full of false ones would take us the square of it. */
-static struct registry_walk walk_range(uint64_t from, uint64_t end)
+struct registry_walk registry_walk_range(uint64_t from, uint64_t end)
 {
     return (struct registry_walk){from, end, 0, REGISTRY_VAIN_FACTOR * (end - from)};
 }
 
-static uint64_t entry_step(const struct registry *r, struct registry_walk *w, uint32_t *ret_kind)
+uint64_t registry_walk_step(const uint8_t *base, struct registry_walk *w, uint32_t *ret_kind)
 {
-    const uint64_t word0 = entry_word0(r, w->at);
+    const uint64_t word0 = entry_word0(base, w->at);
     const uint32_t kind = FAPILOG_ENTRY_KIND(word0), bytes = FAPILOG_ENTRY_BYTES(word0);
     *ret_kind = 0;
     if (kind < FAPILOG_ENTRY_SITE || kind > FAPILOG_ENTRY_MODULE || bytes < 16 ||
         bytes > REGISTRY_ENTRY_BYTES_MAX || bytes > w->end - w->at)
         return 8;
-    if (w->vain + bytes <= w->vain_max && !is_whole(r->base + w->at, word0)) {
+    if (w->vain + bytes <= w->vain_max && !is_whole(base + w->at, word0)) {
         w->vain += bytes;
         return 8;
     }
@@ -335,8 +335,8 @@ static uint64_t scan_end(const struct registry *r)
 
 struct registry_walk registry_walk_begin(const struct registry *r)
 {
-    const uint64_t end = scan_end(r);
-    return walk_range(FAPILOG_REGISTRY_PREAMBLE, end > FAPILOG_REGISTRY_PREAMBLE ? end : FAPILOG_REGISTRY_PREAMBLE);
+    const uint64_t from = FAPILOG_REGISTRY_PREAMBLE, end = scan_end(r);
+    return registry_walk_range(from, end > from ? end : from);
 }
 
 uint8_t *registry_walk_next(struct registry *r, struct registry_walk *w, uint32_t kind, uint32_t *ret_bytes)
@@ -345,7 +345,7 @@ uint8_t *registry_walk_next(struct registry *r, struct registry_walk *w, uint32_
     while (!copy && w->at < w->end) {
         uint32_t found;
         const uint64_t at = w->at;
-        w->at += entry_step(r, w, &found);
+        w->at += registry_walk_step(r->base, w, &found);
         if (found == kind)
             copy = entry_copy(r, at, kind, ret_bytes);
     }
@@ -367,7 +367,7 @@ static void modules_scan(struct registry *r, struct registry_walk w)
     uint64_t gap = w.at;
     for (uint64_t step; w.at < w.end; w.at += step) {
         uint32_t kind;
-        step = entry_step(r, &w, &kind);
+        step = registry_walk_step(r->base, &w, &kind);
         if (!kind)
             continue;
         gap_add(r, gap, w.at);
@@ -392,7 +392,7 @@ static void gaps_scan(struct registry *r)
     r->gaps_count = r->gaps_cap = 0;
     r->gaps_bytes = r->gaps_credit = 0;
     for (uint32_t i = 0; i < count; i++)
-        modules_scan(r, walk_range(gaps[i].from, gaps[i].to));
+        modules_scan(r, registry_walk_range(gaps[i].from, gaps[i].to));
     free(gaps);
 }
 
@@ -418,7 +418,7 @@ bool registry_module_of(const void *arg, uint64_t address, struct fapilog_text *
     if (!moment->is_scanned && r->gaps_count)
         gaps_scan(r);
     if (end > r->modules_scanned) {
-        modules_scan(r, walk_range(r->modules_scanned, end));
+        modules_scan(r, registry_walk_range(r->modules_scanned, end));
         r->modules_scanned = end;
     }
     moment->is_scanned = true;
@@ -437,9 +437,9 @@ void registry_verify(struct registry *r, uint64_t *ret_good, uint64_t *ret_bad)
     bool is_gap = false; /* counts once, however many words of it are not zero */
     for (uint64_t step; w.at < w.end; w.at += step) {
         uint32_t kind, bytes;
-        step = entry_step(r, &w, &kind);
+        step = registry_walk_step(r->base, &w, &kind);
         if (!kind) {
-            const bool is_junk = entry_word0(r, w.at) != 0;
+            const bool is_junk = entry_word0(r->base, w.at) != 0;
             bad += is_junk && !is_gap;
             is_gap |= is_junk;
             continue;

@@ -107,6 +107,9 @@ struct registry_walk {
     uint64_t vain, vain_max; /* bytes hashed of what only looked like an entry */
 };
 struct registry_walk registry_walk_begin(const struct registry *r);
+struct registry_walk registry_walk_range(uint64_t from, uint64_t end);
+/* The way to what comes behind w->at. *ret_kind: of the whole entry that is there; 0: none, or not yet. */
+uint64_t registry_walk_step(const uint8_t *base, struct registry_walk *w, uint32_t *ret_kind);
 /* A copy of the next whole one of that kind, the caller's to free; NULL: there are no more. */
 uint8_t *registry_walk_next(struct registry *r, struct registry_walk *w, uint32_t kind, uint32_t *ret_bytes);
 

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <xxhash.h>
 
 static char dir[200];
 static int64_t clock_ns;
@@ -157,7 +158,7 @@ static void an_unfinished_registry_entry_is_written_again_when_complete(void **s
     (void)state;
     static _Alignas(8) uint8_t registry[256];
     struct fapilog_superblock super = {.uuid_hi = 7, .uuid_lo = 8};
-    const uint64_t word0 = FAPILOG_ENTRY_WORD0(64, FAPILOG_ENTRY_SITE, 1);
+    const uint64_t word0 = FAPILOG_ENTRY_WORD0(64, FAPILOG_ENTRY_SITE, XXH3_64bits(registry + 72, 56));
     struct native_block b;
     struct native_registry reg;
     uint64_t from[8], to[8];
@@ -172,6 +173,7 @@ static void an_unfinished_registry_entry_is_written_again_when_complete(void **s
     write_with_registry(r, &super, registry, 192, 192);
     memset(registry + 192, 0xff, 8); /* a length that leads out of the registry */
     write_with_registry(r, &super, registry, 256, 256);
+    write_with_registry(r, &super, registry, 256, 320);
     stop(r);
     struct native_file *f = open_file("a.fnl");
     while (native_file_next(f, &b) > 0)
@@ -184,9 +186,39 @@ static void an_unfinished_registry_entry_is_written_again_when_complete(void **s
     assert_int_equal(n, 3);
     assert_int_equal(from[0], 0);
     assert_int_equal(from[1], 64);
-    assert_int_equal(to[1], 192);
+    assert_int_equal(to[1], 128); /* the one behind it was complete */
     assert_int_equal(from[2], 192);
     assert_int_equal(to[2], 256);
+    run_state_free(s);
+}
+
+/* A thread that was killed while it registered leaves a gap for ever: what comes behind it is stored once. */
+static void what_lies_behind_a_gap_of_the_registry_is_stored_once(void **state)
+{
+    (void)state;
+    enum { ENTRIES = 20, BYTES = 64 + (ENTRIES + 1) * 64 };
+    static _Alignas(8) uint8_t registry[BYTES];
+    struct fapilog_superblock super = {.uuid_hi = 7, .uuid_lo = 8};
+    const uint64_t word0 = FAPILOG_ENTRY_WORD0(64, FAPILOG_ENTRY_SITE, XXH3_64bits(registry + 72, 56));
+    struct native_block b;
+    struct native_registry reg;
+    uint64_t stored = 0;
+    struct run_state *s = run_state_new();
+    struct run *r = start(s, "native:%s/a.fnl");
+    memset(registry + 64 + 16, 'x', 24); /* of the one that is never finished */
+    for (uint64_t at = 128; at < BYTES; at += 64) {
+        memcpy(registry + at, &word0, 8);
+        write_with_registry(r, &super, registry, at + 64, at - 128);
+    }
+    stop(r);
+    struct native_file *f = open_file("a.fnl");
+    while (native_file_next(f, &b) > 0)
+        if (b.kind == FAPILOG_NATIVE_KIND_REGISTRY) {
+            assert_int_equal(native_registry_view(&b, &reg), 0);
+            stored += reg.to - reg.from;
+        }
+    native_file_close(f);
+    assert_int_equal(stored, BYTES);
     run_state_free(s);
 }
 
@@ -700,6 +732,7 @@ int main(void)
         T(spans_come_back_as_they_lay_in_the_ring),
         T(compressed_blocks_hold_the_same_and_less_bytes),
         T(an_unfinished_registry_entry_is_written_again_when_complete),
+        T(what_lies_behind_a_gap_of_the_registry_is_stored_once),
         T(losses_without_records_are_written_behind_their_segment),
         T(a_ring_cut_short_under_the_write_costs_only_itself),
         T(every_file_decodes_alone),
