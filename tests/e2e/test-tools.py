@@ -232,6 +232,24 @@ def a_directory_with_nothing_to_check_is_no_good_news():
         check(not rings(place) and not verdict(0, f"{place.rings}: empty\n").err, "a ring directory without rings")
 
 
+def figures_of_a_directory_with_nothing_in_it_are_no_good_news():
+    """A script that asks whether anybody drops would take the table of nothing for an answer."""
+    def figures(status, said, *args):
+        r = execute([DUMP, "--stats", *args], env={"FAPILOG_RING_DIR": place.rings}, status=status)
+        check(said in r.err.decode(), f"{args}: no '{said}' in {r.text()}")
+
+    with Place() as place:
+        said = "fapilog-dump: no rings and no native files in "
+        figures(1, said + place.rings + "; rings of other users")
+        for args in [place.out], ["--rings", place.out], ["--format", "json", place.out]:
+            figures(1, f"{said}{place.out}\n", *args)
+        cat(place, b"line\n")
+        figures(0, "")
+        figures(1, f"{said}{place.out}\n", place.rings, place.out)
+        drained(place)
+        figures(0, said + place.rings)
+
+
 def a_misspelt_variable_of_the_ring_directory_is_told_by_each():
     with Place() as place:
         commands = {"fapilog-dump": [DUMP], "fapilog": [CAT], "fapilog-collector": [COLLECTOR, "--check", "--sink", place.uri()]}
@@ -345,6 +363,7 @@ if __name__ == "__main__":
         a_closed_standard_stream_is_no_place_for_records,
         what_cannot_be_written_is_status_1,
         a_directory_with_nothing_to_check_is_no_good_news,
+        figures_of_a_directory_with_nothing_in_it_are_no_good_news,
         a_misspelt_variable_of_the_ring_directory_is_told_by_each,
         a_symbolic_link_is_called_by_its_name,
         a_stream_that_does_not_wait_gets_all,

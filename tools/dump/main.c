@@ -240,8 +240,15 @@ static int check_any(const struct options *o, const struct reader *r, struct err
 
 static int verdicts(const struct options *o, struct reader *r, struct err *e)
 {
-    const int missing = sources_check(o, e), n = verify(r, e);
+    const int missing = sources_check(o, true, e), n = verify(r, e);
     return n < 0 ? n : missing;
+}
+
+/* A table of nothing would pass for one of services that lose nothing. */
+static int figures(const struct options *o, struct reader *r, struct err *e)
+{
+    const int n = stats(o, r, e);
+    return n < 0 || o->follow ? n : sources_check(o, false, e);
 }
 
 static int run(const struct options *o, struct err *e)
@@ -261,16 +268,16 @@ static int run(const struct options *o, struct err *e)
         if (o->verify)
             n = verdicts(o, r, e);
         else if (o->stats)
-            n = stats(o, r, e);
+            n = figures(o, r, e);
         else
             n = dump(o, r, e);
     }
     if (n >= 0)
         n = check_any(o, r, e);
-    if (n >= 0 && !o->verify) { /* of which the verdicts tell themselves */
+    if (n >= 0 && !o->verify && !o->stats) /* which tell of it themselves */
         emptiness_tell(o, r);
+    if (n >= 0 && !o->verify)
         losses_report(r);
-    }
     reader_free(r);
     return n;
 }

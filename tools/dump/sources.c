@@ -80,31 +80,33 @@ static bool holds_any(const char *path)
 }
 
 /* 0, also of what is no directory. */
-static int dir_check(const char *path, const char *others)
+static int dir_check(const char *path, bool is_verdict, const char *others)
 {
     char lock[PATH_MAX];
     struct stat st;
     safe_path text;
     if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode) || holds_any(path))
         return 0;
-    if (snprintf(lock, sizeof lock, "%s/" FAPILOG_COLLECTOR_LOCK, path) < (int)sizeof lock && stat(lock, &st) == 0) {
+    const bool is_rings = snprintf(lock, sizeof lock, "%s/" FAPILOG_COLLECTOR_LOCK, path) < (int)sizeof lock &&
+                          stat(lock, &st) == 0;
+    if (is_rings && is_verdict)
         printf("%s: empty\n", safe_clean_path(path, text));
-        return 0;
-    }
-    (void)fprintf(stderr, "fapilog-dump: nothing to check: no rings and no native files in %s%s\n", path, others);
-    return -ENOENT;
+    else
+        (void)fprintf(stderr, "fapilog-dump: %sno rings and no native files in %s%s\n",
+                      is_verdict ? "nothing to check: " : "", path, others);
+    return is_rings ? 0 : -ENOENT;
 }
 
-int sources_check(const struct options *o, struct err *e)
+int sources_check(const struct options *o, bool is_verdict, struct err *e)
 {
     struct ringdir dir;
     int r = 0;
     for (int i = 0; i < o->paths_count; i++) {
-        const int n = dir_check(o->paths[i], "");
+        const int n = dir_check(o->paths[i], is_verdict, "");
         r = n < 0 ? n : r;
     }
     if ((!o->paths_count || o->rings) && ringdir_choose(&dir, o->rings, NULL) == 0) {
-        const int n = dir_check(dir.path, o->rings ? "" : SOURCES_OTHERS);
+        const int n = dir_check(dir.path, is_verdict, o->rings ? "" : SOURCES_OTHERS);
         r = n < 0 ? n : r;
     }
     if (fflush(stdout) != 0 && errno != EPIPE)

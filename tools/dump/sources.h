@@ -11,8 +11,8 @@
 /* Adds the paths and the ring directory; the default one only when nothing else was named. */
 int sources_add(struct reader *r, const struct options *o, struct err *e);
 
-/* For a verdict: tells of each directory that holds nothing to be read. -ENOENT: of one of them there is no telling
- * that it is the right one, as there is of a ring directory in which a collector has left no ring. */
-int sources_check(const struct options *o, struct err *e);
+/* For a verdict or for figures: tells of each directory that holds nothing to be read. -ENOENT: of one of them there is
+ * no telling that it is the right one, as there is of a ring directory in which a collector has left no ring. */
+int sources_check(const struct options *o, bool is_verdict, struct err *e);
 
 #endif
