@@ -137,6 +137,7 @@ void options_doc_line(const struct opt *row, char *ret, size_t size)
         [OPT_DURATION] = "duration", [OPT_LEVEL] = "level", [OPT_REAL] = "number", [OPT_LIST] = "list",
         [OPT_MAP] = "map",
     };
+    const bool has_default = row->default_text && *row->default_text;
     struct buf values = {0};
     if (row->type == OPT_WORD)
         for (const struct opt_word *w = row->words; w->text; w++)
@@ -145,9 +146,9 @@ void options_doc_line(const struct opt *row, char *ret, size_t size)
         CHECK(buf_printf(&values, "%s", kinds[row->type]) == 0);
     (void)snprintf(ret, size, "| `%s`%s%s%s | %s | %s%s%s | %s |", row->name, row->alias ? ", `" : "",
                    row->alias ? row->alias : "", row->alias ? "`" : "", buf_cstr(&values),
-                   row->default_text && *row->default_text ? "`" : "",
-                   row->default_text ? row->default_text : row->flags & OPT_REQUIRED ? "required" : "",
-                   row->default_text && *row->default_text ? "`" : "", row->help);
+                   has_default ? "`" : "",
+                   has_default ? row->default_text : row->flags & OPT_REQUIRED ? "required" : "",
+                   has_default ? "`" : "", row->help);
     buf_done(&values);
 }
 
