@@ -233,6 +233,8 @@ const struct fapilog_field *where_key_field(struct where_key *k, const struct fa
         return &r->context->fields[i];
     if (r->logger && (i = index_in(k, r->logger->fields, r->logger->fields_count)) != NOT_THERE)
         return &r->logger->fields[i];
+    if (r->process && (i = index_in(k, r->process->enriched, r->process->enriched_count)) != NOT_THERE)
+        return &r->process->enriched[i];
     return NULL;
 }
 

@@ -1,6 +1,7 @@
 /* key.h - what a name stands for in a record: a member of its own (level, message, logger, service, host, env,
- * version, pid, tid, thread, time, file, line, function), or else a field of the call, of the thread's context or
- * bound to the logger, whichever comes first in this order; of several fields with that name the last. */
+ * version, pid, tid, thread, time, file, line, function), or else a field of the call, of the thread's context,
+ * bound to the logger, or what the collector knows of the process (behind its enrichers), whichever comes first in this
+ * order; of several fields with that name the last. */
 #ifndef LIB_WHERE_KEY_H
 #define LIB_WHERE_KEY_H
 

@@ -65,6 +65,15 @@ def each_record_goes_once_to_the_sinks_of_its_routes():
         check(rest == {"TRACE", "INFO", "WARNING", "AUDIT", "SECURITY"}, f"rest: {rest}")
 
 
+def a_route_finds_what_an_enricher_has_added_and_a_filter_does_not():
+    with Place() as place:
+        execute([EVERYTHING, place.rings], status=0)
+        drain_with(place, "  - match: {where: 'region == north', action: drop}\n  - static: {fields: {region: north}}",
+                   "routes:\n  - {where: 'region == north', to: [all]}")
+        found = records_of(place, "all")
+        check(found and all(x["region"] == "north" for x in found), f"{found}")
+
+
 def a_wrong_expression_or_sink_stops_the_collector_before_it_starts():
     with Place() as place:
         path = place.file("fapilog.yaml")
@@ -83,5 +92,6 @@ if __name__ == "__main__":
         printf_style_messages_are_matched_as_they_read,
         repetitions_are_told_of_at_the_end,
         each_record_goes_once_to_the_sinks_of_its_routes,
+        a_route_finds_what_an_enricher_has_added_and_a_filter_does_not,
         a_wrong_expression_or_sink_stops_the_collector_before_it_starts,
     ]))

@@ -108,6 +108,32 @@ static void the_call_comes_before_the_context_and_the_logger(void **state)
     sample_free(s);
 }
 
+static void what_an_enricher_knows_of_the_process_comes_last(void **state)
+{
+    (void)state;
+    struct sample *s = sample_new(SAMPLE_LAYERS);
+    const struct fapilog_field known[] = {
+        {.name = sample_text("region"), .type = FAPILOG_TYPE_STRING, .v.data = "north", .len = 5},
+        {.name = sample_text("only_logger"), .type = FAPILOG_TYPE_STRING, .v.data = "x", .len = 1},
+    };
+    struct fapilog_process_info process = *s->r.process;
+    struct where_value v;
+    struct where_key *region = key("region"), *bound = key("only_logger");
+    where_key_find(region, &s->r, &v);
+    assert_int_equal(v.kind, WHERE_VALUE_NONE);
+    process.enriched = known;
+    process.enriched_count = 2;
+    s->r.process = &process;
+    where_key_find(region, &s->r, &v);
+    assert_int_equal(v.len, 5);
+    assert_memory_equal(v.data, "north", 5);
+    where_key_find(bound, &s->r, &v);
+    assert_memory_equal(v.data, "l", 1);
+    where_key_free(region);
+    where_key_free(bound);
+    sample_free(s);
+}
+
 static void the_process_answers_for_a_logger_without_a_service(void **state)
 {
     (void)state;
@@ -162,6 +188,7 @@ int main(void)
         cmocka_unit_test(a_site_at_the_same_address_in_another_segment_is_another),
         cmocka_unit_test(fields_that_a_stage_has_moved_or_added_are_found),
         cmocka_unit_test(the_call_comes_before_the_context_and_the_logger),
+        cmocka_unit_test(what_an_enricher_knows_of_the_process_comes_last),
         cmocka_unit_test(the_process_answers_for_a_logger_without_a_service),
         cmocka_unit_test(nothing_is_needed_of_a_record),
         cmocka_unit_test(patterns_are_matched_whole),
