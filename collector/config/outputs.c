@@ -29,18 +29,63 @@ static const char *text_of(const struct opt *row, const void *cfg)
     return text && *text ? text : NULL;
 }
 
-/* Where a file that is not there would be: the directory may be spelt in many ways, its name in one. */
+/* A link to a file that is not there stays one: the sink makes the file that it leads to. */
+static void follow_links(char text[PATH_MAX])
+{
+    enum { HOPS_MAX = 40 };
+    for (unsigned hops = 0; hops < HOPS_MAX; hops++) {
+        char link[PATH_MAX], dir[PATH_MAX] = "";
+        const ssize_t len = readlink(text, link, sizeof link - 1);
+        if (len <= 0)
+            return;
+        link[len] = '\0';
+        const char *slash = strrchr(text, '/');
+        if (*link != '/' && slash)
+            (void)snprintf(dir, sizeof dir, "%.*s", (int)(slash - text) + 1, text);
+        if (snprintf(text, PATH_MAX, "%s%s", dir, link) >= PATH_MAX)
+            return;
+    }
+}
+
+/* Directories that are not there are made, so that ".." behind them leads back. */
+static void append(char path[PATH_MAX], const char *rest)
+{
+    while (*rest) {
+        const size_t len = strcspn(rest, "/"), used = strlen(path);
+        if (len == 2 && memcmp(rest, "..", 2) == 0) {
+            char *slash = strrchr(path, '/');
+            if (slash)
+                slash[slash == path] = '\0';
+        } else if (len && !(len == 1 && *rest == '.')) {
+            const char *const between = used && path[used - 1] == '/' ? "" : "/";
+            (void)snprintf(path + used, PATH_MAX - used, "%s%.*s", between, (int)len, rest);
+        }
+        rest += len + (rest[len] == '/');
+    }
+}
+
+/* Where a file that is not there would be: what is there of its way may be spelt in many ways, the rest in one. */
 static void resolve(struct place *p)
 {
-    char text[PATH_MAX], dir[PATH_MAX];
+    char text[PATH_MAX], way[PATH_MAX];
     (void)snprintf(text, sizeof text, "%s", p->text);
     for (size_t len = strlen(text); len > 1 && text[len - 1] == '/'; len--)
         text[len - 1] = '\0';
-    const char *slash = strrchr(text, '/');
-    (void)snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - text) + 1 : 1, slash ? text : ".");
-    auto_free char *real = realpath(dir, NULL);
-    if (!real || (size_t)snprintf(p->path, sizeof p->path, "%s/%s", real, slash ? slash + 1 : text) >= sizeof p->path)
-        (void)snprintf(p->path, sizeof p->path, "%s", text);
+    follow_links(text);
+    if (snprintf(way, sizeof way, "%s%s", *text == '/' ? "" : "./", text) >= (int)sizeof way)
+        way[sizeof way - 1] = '\0';
+    for (char *slash; (slash = strrchr(way, '/')) != NULL; *slash = '\0') {
+        const size_t from = (size_t)(slash - way) + 1;
+        const char *const rest = text + from - (*text == '/' ? 0 : 2);
+        slash[slash == way] = '\0';
+        auto_free char *real = realpath(way, NULL);
+        if (!real)
+            continue;
+        (void)snprintf(p->path, sizeof p->path, "%s", real);
+        append(p->path, rest);
+        return;
+    }
+    (void)snprintf(p->path, sizeof p->path, "%s", text);
 }
 
 /* false: nothing that two sinks cannot share, as /dev/null or a terminal. */

@@ -234,11 +234,17 @@ def a_format_that_a_sink_cannot_use_is_refused():
 def two_sinks_on_one_file_are_refused_however_it_is_spelt():
     with Place() as place:
         os.symlink(place.out, os.path.join(place.path, "link"))
+        os.symlink("out/log.jsonl", os.path.join(place.path, "to-log")) # which is not there at first
+        os.symlink(f"{place.path}/to-log", os.path.join(place.path, "to-to-log"))
+        new = f"{place.out}/new/deep"
         dated = f"directory: {place.out}/dated/"
         one, linked = f"path: {place.file()}", f"path: {place.path}/link/log.jsonl"
         same = [(one, f"path: {place.out}/./log.jsonl"), (one, linked), (one, f"path: {os.path.relpath(place.file())}"),
-                (dated, f"directory: {place.out}/../out/dated"), (dated + ", prefix: fapilog", f"path: {place.path}/link/dated/")]
-        other = [(one, f"path: {place.file('other')}"), (dated, dated + ", prefix: other"),
+                (dated, f"directory: {place.out}/../out/dated"), (dated + ", prefix: fapilog", f"path: {place.path}/link/dated/"),
+                (one, f"path: {place.path}/to-log"), (f"path: {place.path}/to-to-log", linked),
+                (f"path: {new}/a", f"path: {new}/.././deep//a"), (f"directory: {new}", f"directory: {place.out}/new/x/../deep/")]
+        other = [(one, f"path: {place.file('other')}"), (f"path: {new}/a", f"path: {new}/b"),
+                 (f"path: {new}/a", f"path: {new}/../a"), (dated, dated + ", prefix: other"),
                  ("path: /dev/null", "path: /dev/./null")]
         for is_there in (False, True):
             for first, second in same + other:
@@ -253,6 +259,11 @@ def two_sinks_on_one_file_are_refused_however_it_is_spelt():
                     check(said == refused, f"{first} | {second}: {r.err.decode()}")
             os.mkdir(os.path.join(place.out, "dated")) if not is_there else None
             open(place.file(), "w", encoding="utf-8").close()
+        for kinds in ("native", "native"), ("mmap", "mmap"), ("mmap", "file"):
+            name = os.path.relpath(place.path) + "/link/other.log" # of what is not there
+            uris = f"{kinds[0]}://{place.out}/other.log", f"{kinds[1]}:{name}"
+            r = execute([COLLECTOR, "--rings", place.rings, "--check", "--sink", uris[0], "--sink", uris[1]], status=1)
+            check(f"{name} is where sink {kinds[0]} writes to as well" in r.err.decode(), f"{kinds}: {r.err}")
         urls = "http://127.0.0.1:9/?spool_dir=" + place.path
         r = execute([COLLECTOR, "--rings", place.rings, "--check", "--sink", urls, "--sink", urls + "/."], status=1)
         check("sinks.http-2.spool_dir" in r.err.decode(), f"{r.err}")
