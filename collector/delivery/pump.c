@@ -80,7 +80,7 @@ static void route(struct pipeline *p, struct pipeline_staged *s)
         s->r = NULL;
 }
 
-/* Where the stages went without others in their place, native sinks take spans again. */
+/* Where the stages went without others in their place, native sinks take spans again, and never take these. */
 static void route_emitted(struct pipeline *p)
 {
     route(p, &p->emitted);

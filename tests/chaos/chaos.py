@@ -24,6 +24,7 @@ $FAPILOG_BUILD."""
 import argparse
 import os
 import shutil
+import signal
 import sys
 import time
 
@@ -72,7 +73,17 @@ def seeds(args):
             yield first if args.same else first + i
 
 
+def stop_in_order(number, _):
+    """Its processes and mounts go with a world; a second signal does not break that off."""
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
 def main():
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(each) != signal.SIG_IGN: # as nohup has it
+            signal.signal(each, stop_in_order)
     parser = argparse.ArgumentParser(description="Random worlds, and books that must balance.")
     parser.add_argument("seed", nargs="+", help="a number, or 'day'")
     parser.add_argument("--seconds", type=float, default=4.0, help="that events happen in a world (4)")

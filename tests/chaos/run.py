@@ -45,9 +45,13 @@ class Mount:
         if self.is_mounted:
             subprocess.run(["mount", "-o", "remount,size=1g", self.path], check=True)
 
-    def close(self):
-        if self.is_mounted:
-            subprocess.run(["umount", "-l", self.path], check=True)
+
+def unmount_below(path):
+    """By what the system knows: whoever is told to stop between a mount and its note has none."""
+    with open("/proc/self/mounts", encoding="utf-8") as f:
+        below = [line.split()[1] for line in f if line.split()[1].startswith(path + "/")]
+    for target in reversed(below):
+        subprocess.run(["umount", "-l", target], check=False)
 
 
 class Run:
@@ -55,8 +59,7 @@ class Run:
         self.world, self.place = world, place
         self.notes_dir, self.state = os.path.join(place.path, "notes"), os.path.join(place.path, "state")
         os.mkdir(self.notes_dir)
-        self.mounts = [Mount(place.rings, world.small_rings), Mount(os.path.join(place.path, "small"), world.small_disk)]
-        self.small = self.mounts[1].path
+        self.mounts, self.small = [], os.path.join(place.path, "small")
         self.servers = {}
         self.producers = {}  # by number, once started
         self.collector, self.lives, self.is_stopped, self.may_die = None, 0, False, False
@@ -70,10 +73,14 @@ class Run:
         self.absences = {s.name: [] for s in world.sinks}
         self.problems = []
         self.later = []  # (when, function): what ends an event
-        for sink in world.sinks:
+
+    def build(self):
+        self.mounts = [Mount(self.place.rings, self.world.small_rings), Mount(self.small, self.world.small_disk)]
+        for sink in self.world.sinks:
             os.makedirs(self.directory(sink), exist_ok=True)
             if sink.is_apart:
-                self.servers[sink.name] = apart.Apart(sink.kind, sink.poison, os.path.join(place.path, "taken-" + sink.name))
+                taken = os.path.join(self.place.path, "taken-" + sink.name)
+                self.servers[sink.name] = apart.Apart(sink.kind, sink.poison, taken)
             elif sink.kind in worlds.HTTP:
                 self.servers[sink.name] = servers.HttpServer(sink.poison)
             elif sink.kind == "syslog":
@@ -408,14 +415,12 @@ class Run:
         return f"{records} records of {len(noted)} processes, {self.lives} collectors, delivered {delivered}"
 
     def close(self):
-        for server in self.servers.values():
-            server.close()
         for p in self.place.processes:
             if p.poll() is None:
                 p.kill()
                 p.wait()
-        for mount in self.mounts:
-            mount.close()
+        for server in self.servers.values():
+            server.close()
 
 
 def read_text(path):
@@ -454,6 +459,7 @@ def run(world, keep=None):
     with Place() as place:
         this, text = Run(world, place), ""
         try:
+            this.build()
             this.live()
             this.mend()
             this.finish()
@@ -461,9 +467,12 @@ def run(world, keep=None):
         except (Failure, subprocess.SubprocessError, OSError) as e:
             this.problems.append(f"{type(e).__name__}: {e}; {this.said(this.lives)[-2000:] if this.lives else ''}")
         finally:
-            if keep and (this.problems or keep.is_wanted):
-                keep.take(place.path, world, this.problems)
-            this.close()
+            try:
+                if keep and (this.problems or keep.is_wanted):
+                    keep.take(place.path, world, this.problems)
+                this.close()
+            finally:
+                unmount_below(place.path)
         return this.problems, text
 
 
