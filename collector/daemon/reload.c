@@ -15,6 +15,12 @@
 
 #define SETTLE_TIME_NS (5 * NS_PER_S) /* for batches under way; a sink that hangs must not hold up the others */
 #define LEAVE_TIME_NS NS_PER_S /* for the last requests of sinks that go */
+#define PUT_DOWN_TIME_NS (2 * NS_PER_S) /* and then for their cancelled requests and their disk to end */
+
+enum reload_phase {
+    RELOAD_SETTLING, /* batches under way come to their end */
+    RELOAD_LEAVING,  /* the pipeline has been at rest; sinks that go put down what they have in memory */
+};
 
 struct reload {
     struct config config;
@@ -22,9 +28,11 @@ struct reload {
     struct stages *stages;
     struct routes *routes;
     bool are_stages_new;
+    enum reload_phase phase;
     uint64_t began_ns;
+    uint64_t leave_ns;      /* the last requests of sinks that go are over then */
+    uint64_t phase_ends_ns; /* refused, if it is not over by then */
     char changes[ERR_TEXT_MAX - 100]; /* for people */
-    uint64_t leave_ns; /* when sinks that go have to be done; 0: it has not come to that */
 };
 
 static void reload_free(struct reload *l)
@@ -138,7 +146,9 @@ static int begin(struct daemon *d, uint64_t now_ns, struct err *e)
     struct reload *l = calloc(1, sizeof *l);
     if (!l)
         return err_set(e, -ENOMEM, "out of memory");
+    l->phase = RELOAD_SETTLING;
     l->began_ns = now_ns;
+    l->phase_ends_ns = now_ns + SETTLE_TIME_NS;
     const int r = prepare(d, l, e);
     if (r < 0) {
         reload_free(l);
@@ -250,16 +260,32 @@ static bool stays(const struct reload *l, uint32_t index)
     return false;
 }
 
-/* Those whose place will be taken, or that are left out, put down what they have in memory. */
-static bool have_left(struct daemon *d, struct reload *l, uint64_t now_ns)
+static void begin_leaving(struct reload *l, uint64_t now_ns)
 {
-    bool all = true;
-    if (!l->leave_ns)
-        l->leave_ns = now_ns + LEAVE_TIME_NS;
+    l->phase = RELOAD_LEAVING;
+    l->leave_ns = now_ns + LEAVE_TIME_NS;
+    l->phase_ends_ns = l->leave_ns + PUT_DOWN_TIME_NS;
+}
+
+/* Those whose place will be taken, or that are left out, put down what they have in memory. Returns one that has not
+ * done so yet, or NULL. */
+static const char *who_is_leaving(struct daemon *d, const struct reload *l, uint64_t now_ns)
+{
+    const char *name = NULL;
     for (uint32_t i = 0; i < d->config.sinks_count; i++)
-        if (!stays(l, i) && !pipeline_leave(&d->pipeline, d->config.sink[i], now_ns, l->leave_ns))
-            all = false;
-    return all;
+        if (!stays(l, i) && !pipeline_leave(&d->pipeline, d->config.sink[i], now_ns, l->leave_ns) && !name)
+            name = d->config.sink[i]->common.name;
+    return name;
+}
+
+/* Who holds it up, or NULL: it can be taken over. */
+static const char *who_holds(struct daemon *d, struct reload *l, uint64_t now_ns)
+{
+    if (!pipeline_is_at_rest(&d->pipeline)) /* again, where a segment with an open batch has come in the meantime */
+        return pipeline_who_holds(&d->pipeline);
+    if (l->phase == RELOAD_SETTLING)
+        begin_leaving(l, now_ns);
+    return who_is_leaving(d, l, now_ns);
 }
 
 static int swap(struct daemon *d, struct reload *l, struct err *e)
@@ -286,20 +312,20 @@ int reload_run(struct daemon *d, uint64_t now_ns, struct err *e)
     int r = 0;
     if (!d->pipeline.leaving)
         forget_reloaded(d);
+    if (!l && !d->is_stopping && (r = pipeline_stay(&d->pipeline)) < 0)
+        return err_set(e, r, "a sink that the reload left where it was does not open any more");
     if (!l && d->is_reload_due) {
         d->is_reload_due = false;
         reload_on_signal(d, now_ns);
     }
     if (!l)
         return 0;
-    if (!pipeline_is_at_rest(&d->pipeline)) {
-        if (now_ns < l->began_ns + SETTLE_TIME_NS)
+    const char *holds = who_holds(d, l, now_ns);
+    if (holds) {
+        if (now_ns < l->phase_ends_ns)
             return 0;
-        (void)snprintf(text, sizeof text, "sink %s does not finish what it has begun",
-                       pipeline_who_holds(&d->pipeline));
+        (void)snprintf(text, sizeof text, "sink %s does not finish what it has begun", holds);
         refuse(d, text);
-    } else if (!have_left(d, l, now_ns)) {
-        return 0;
     } else if ((r = swap(d, l, &own)) < 0) {
         refuse(d, own.text);
     } else {
@@ -314,7 +340,7 @@ int reload_run(struct daemon *d, uint64_t now_ns, struct err *e)
 
 uint64_t reload_deadline(const struct daemon *d)
 {
-    if (d->reload) /* at rest it is the sinks that go which are waited for */
-        return d->reload->leave_ns ? d->reload->leave_ns : d->reload->began_ns + SETTLE_TIME_NS;
+    if (d->reload)
+        return d->reload->phase_ends_ns;
     return d->is_reload_due ? 0 : UINT64_MAX;
 }

@@ -195,6 +195,10 @@ const char *pipeline_who_holds(const struct pipeline *p);
 /* While at rest, for each sink that pipeline_reconfigure() is to close: a remote one makes a last attempt until
  * deadline_ns, and the rest is where its on_full says. True: nothing is left. */
 bool pipeline_leave(struct pipeline *p, const struct sink *s, uint64_t now_ns, uint64_t deadline_ns);
+/* There will be no pipeline_reconfigure(): those that were told to leave go on. One that has put down what it had is
+ * opened again, once it is at its end: so this is called until nobody leaves, which costs nothing. 0, or
+ * -ENOTRECOVERABLE: one does not open. */
+int pipeline_stay(struct pipeline *p);
 /* While at rest: from now on these sinks, with these stages and routes. Sinks that are in it already stay open
  * as they are; new ones are opened before those that are left out are closed, remote ones behind them. The old routes
  * are the caller's again, and so are the old stages once pipeline.leaving is NULL. On failure all is as before, but for

@@ -274,6 +274,23 @@ bool pipeline_leave(struct pipeline *p, const struct sink *s, uint64_t now_ns, u
     return remote_is_idle(t->remote, false);
 }
 
+int pipeline_stay(struct pipeline *p)
+{
+    int r = 0;
+    for (uint32_t i = 0; i < p->targets_count && r == 0; i++) {
+        struct target *t = &p->target[i];
+        if (!t->remote || !remote_is_stopping(t->remote))
+            continue;
+        if (!remote_is_put_down(t->remote)) {
+            remote_go_on(t->remote);
+        } else if (t->unsettled == 0 && remote_is_idle(t->remote, false)) {
+            close_remote(p, t);
+            r = open_again(p, t);
+        }
+    }
+    return r;
+}
+
 const char *pipeline_who_holds(const struct pipeline *p)
 {
     for (uint32_t i = 0; i < p->targets_count; i++) {

@@ -115,6 +115,10 @@ bool remote_is_idle(const struct remote *r, bool is_spool_too);
  * (or, with no spool, left to the ring or counted, as on_full says). remote_is_idle() tells the end. */
 void remote_stop(struct remote *r, uint64_t deadline_ns);
 bool remote_is_stopping(const struct remote *r);
+/* It is not to stop after all: what waits is tried again. Not once it is put down: what lies in its spool is no longer
+ * known to it, so it has to come to its end, to be closed and to be opened again. */
+void remote_go_on(struct remote *r);
+bool remote_is_put_down(const struct remote *r);
 /* Requests under way end now, also those that have time left, and what has been answered is settled; nothing else is
  * sent. True: one has not ended, and needs a turn of the io. Until then remote_close() must wait. */
 bool remote_hang_up(struct remote *r, uint64_t now_ns);

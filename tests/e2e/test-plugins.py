@@ -7,8 +7,11 @@ import sys
 import threading
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "common"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.join(HERE, "..", "common"))
 from harness import *  # noqa: E402,F403
+from adminclient import Admin  # noqa: E402
 
 SOURCE = os.environ["FAPILOG_SOURCE"]
 CC = os.environ["FAPILOG_CC"].split()
@@ -214,9 +217,44 @@ def a_reload_finds_new_plugins():
         check(line_count(place.file("log.tsv")) == written, "not every record")
 
 
+def a_sink_that_ends_no_request_holds_up_no_reload_for_ever_and_goes_on():
+    """The reload is refused, with its name, and both sinks go on: the pipeline of the one, the requests of the other."""
+    with Place() as place:
+        plugin, config = build(place, "tests/plugin/late.c", "late"), os.path.join(place.path, "fapilog.yaml")
+        until = os.path.join(place.path, "until")
+
+        def configure(*sinks):
+            with open(config, "w") as f:
+                f.write(f"plugins: [{plugin}]\nsinks:\n" + "".join(sinks))
+        late = f"  slow: {{type: late, until: {until}, batch_interval: 10ms, spool_dir: {place.path}/spool}}\n"
+        file = f"  file: {{type: file, path: {place.file()}}}\n"
+        configure(late, file)
+        c = place.start([COLLECTOR, "--rings", place.rings, "--config", config])
+        place.wait_ready(c)
+        admin = Admin(os.path.join(place.rings, "collector.sock")).wait_up()
+
+        def delivered():
+            return admin.metrics()["fapilog_sink_records_total", 'sink="slow"']
+        written = place.load_done("--id", 1, "--records", 100, "--block")
+        wait_for("all but the first request is answered", lambda: written - 10 <= delivered() < written)
+        wait_for("the file has them", lambda: line_count(place.file()) == written)
+        configure(file)
+        status, text = admin.post("/reload")
+        check(status == 400 and "sink slow does not finish what it has begun" in text, f"{status}: {text}")
+        written += place.load_done("--id", 2, "--records", 100, "--block")
+        wait_for("the file goes on", lambda: line_count(place.file()) == written)
+        wait_for("the slow sink goes on", lambda: written - 10 <= delivered() < written)
+        open(until, "w").close()
+        wait_for("its first request ends", lambda: delivered() == written)
+        status, text = admin.post("/reload")
+        check(status == 200, f"{status}: {text}")
+        check("sink slow does not finish" in stop(c), "the log does not say it")
+
+
 if __name__ == "__main__":
     sys.exit(run([a_stage_of_a_plugin_makes_records,
                   records_go_through_stage_format_and_sink_of_a_plugin, what_a_receiver_has_not_got_comes_when_it_is_there,
                   help_check_and_schema_know_what_is_in_it, wrong_options_of_a_plugin_are_refused_as_those_of_others,
                   what_is_not_a_good_plugin_is_refused_with_the_reason, what_others_may_write_to_is_not_loaded,
-                  a_reload_finds_new_plugins]))
+                  a_reload_finds_new_plugins,
+                  a_sink_that_ends_no_request_holds_up_no_reload_for_ever_and_goes_on]))

@@ -122,6 +122,7 @@ struct remote {
     uint32_t settled_count, settled_cap;
     uint64_t unsettled;        /* tickets */
     bool is_stopping, is_draining, is_abandoned, was_failing;
+    bool is_put_down;          /* what lies in the spool was forgotten: only a later run reads it again */
     uint64_t stop_ns;
     struct remote_stats stats;
 };

@@ -438,8 +438,8 @@ uint64_t remote_deadline(const struct remote *r)
         at = least(at, r->spill_again_ns);
     if (r->doomed_count && !r->doomed_writing)
         at = least(at, r->dead_again_ns);
-    if (r->is_stopping && !r->is_abandoned)
-        at = least(at, r->stop_ns);
+    if (r->is_stopping && !r->is_abandoned && (r->now_ns < r->stop_ns || !r->sent_count))
+        at = least(at, r->stop_ns); /* after that an answer is what it waits for */
     return r->spool ? least(at, spool_deadline(r->spool)) : at;
 }
 

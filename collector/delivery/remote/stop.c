@@ -24,6 +24,15 @@ void remote_stop(struct remote *r, uint64_t deadline_ns)
             b->due_ns = 0;
 }
 
+void remote_go_on(struct remote *r)
+{
+    r->is_stopping = r->is_abandoned = false;
+    r->stop_ns = 0;
+    for (struct bundle *b = r->bundles; b; b = b->next)
+        if (is_parked(b))
+            b->due_ns = 0;
+}
+
 bool remote_is_stopping(const struct remote *r)
 {
     return r->is_stopping;
@@ -63,6 +72,7 @@ static void item_forget(struct remote *r, struct item *i)
 /* What lies in the spool need not be in memory. */
 static void spooled_forget(struct remote *r)
 {
+    r->is_put_down = true;
     for (struct bundle *b = r->bundles, *next; b; b = next) {
         next = b->next;
         if (b->state != BUNDLE_WAITS || b->is_spilling)
@@ -123,6 +133,11 @@ void stop_run(struct remote *r)
     const bool is_writing = r->spilled_count || r->doomed_writing || (r->doomed_count && !r->was_told_dead);
     /* block, or a disk that takes nothing: the tickets stay as they are, so the ring keeps the records */
     r->is_abandoned = is_stuck && !is_writing;
+}
+
+bool remote_is_put_down(const struct remote *r)
+{
+    return r->is_put_down;
 }
 
 bool remote_is_idle(const struct remote *r, bool is_spool_too)
