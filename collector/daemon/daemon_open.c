@@ -301,15 +301,18 @@ int daemon_open(struct daemon *d, const struct options *o, struct err *e)
     return r;
 }
 
-/* A write that the kernel does not finish (a dead network file system) still uses our memory. */
+/* A write that the kernel does not finish (a dead network file system) still uses our memory. A sync of a spool may
+ * take what is left of shutdown_timeout. */
 static bool wait_for_writes(struct daemon *d)
 {
-    const uint64_t give_up_ns = clock_mono_ns() + LAST_WRITES_NS;
-    while (!pipeline_is_settled(&d->pipeline) && clock_mono_ns() < give_up_ns) {
+    uint64_t give_up_ns = clock_mono_ns() + LAST_WRITES_NS;
+    if (d->stop_at_ns != UINT64_MAX && d->stop_at_ns > give_up_ns)
+        give_up_ns = d->stop_at_ns;
+    while (!pipeline_is_quiet(&d->pipeline) && clock_mono_ns() < give_up_ns) {
         if (io_turn(d->io, give_up_ns) < 0)
             break;
     }
-    return pipeline_is_settled(&d->pipeline);
+    return pipeline_is_quiet(&d->pipeline);
 }
 
 /* Of a collector that has no time left: a sink that was told to end its request has its answer in a turn or two, and

@@ -174,6 +174,8 @@ bool pipeline_is_held(const struct pipeline *p);
 bool pipeline_is_stuck(const struct pipeline *p);
 /* No sink is in the middle of a write. */
 bool pipeline_is_settled(const struct pipeline *p);
+/* Nor is a disk at work for the spool or the dead letters of one: pipeline_close() waits for nothing. */
+bool pipeline_is_quiet(const struct pipeline *p);
 /* What the sinks have settled is in the state file, and what all have settled is committed. */
 void pipeline_note_settled(struct pipeline *p);
 /* That as well; then gives up the batches, of which none may be being written: what is left stays in the rings. */
@@ -193,7 +195,7 @@ bool pipeline_is_at_rest(const struct pipeline *p);
 /* A sink that it waits for. */
 const char *pipeline_who_holds(const struct pipeline *p);
 /* While at rest, for each sink that pipeline_reconfigure() is to close: a remote one makes a last attempt until
- * deadline_ns, and the rest is where its on_full says. True: nothing is left. */
+ * deadline_ns, and the rest is where its on_full says. True: nothing is left, and its disk is at rest. */
 bool pipeline_leave(struct pipeline *p, const struct sink *s, uint64_t now_ns, uint64_t deadline_ns);
 /* There will be no pipeline_reconfigure(): those that were told to leave go on. One that has put down what it had is
  * opened again, once it is at its end: so this is called until nobody leaves, which costs nothing. 0, or

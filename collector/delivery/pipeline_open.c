@@ -246,6 +246,15 @@ bool pipeline_is_settled(const struct pipeline *p)
     return true;
 }
 
+bool pipeline_is_quiet(const struct pipeline *p)
+{
+    for (uint32_t i = 0; i < p->targets_count; i++) {
+        if (p->target[i].remote && remote_is_busy(p->target[i].remote))
+            return false;
+    }
+    return pipeline_is_settled(p);
+}
+
 static void memory_free(struct pipeline *p)
 {
     for (uint32_t i = 0; p->batch && i < p->settings.window; i++) {

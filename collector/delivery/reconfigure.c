@@ -261,6 +261,12 @@ bool pipeline_is_at_rest(const struct pipeline *p)
            pipeline_is_settled(p);
 }
 
+/* It can be closed without waiting for anything. */
+static bool has_left(const struct target *t)
+{
+    return remote_is_idle(t->remote, false) && !remote_is_busy(t->remote);
+}
+
 bool pipeline_leave(struct pipeline *p, const struct sink *s, uint64_t now_ns, uint64_t deadline_ns)
 {
     struct target *t = target_of(p, s);
@@ -271,7 +277,7 @@ bool pipeline_leave(struct pipeline *p, const struct sink *s, uint64_t now_ns, u
     if (!remote_is_stopping(t->remote))
         t->dropped_before = stats.dropped_full;
     remote_stop(t->remote, stats.in_flight || stats.queued_records ? deadline_ns : now_ns);
-    return remote_is_idle(t->remote, false);
+    return has_left(t);
 }
 
 int pipeline_stay(struct pipeline *p)
@@ -283,7 +289,7 @@ int pipeline_stay(struct pipeline *p)
             continue;
         if (!remote_is_put_down(t->remote)) {
             remote_go_on(t->remote);
-        } else if (t->unsettled == 0 && remote_is_idle(t->remote, false)) {
+        } else if (t->unsettled == 0 && has_left(t)) {
             close_remote(p, t);
             r = open_again(p, t);
         }

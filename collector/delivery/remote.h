@@ -75,8 +75,11 @@ struct remote_config {
 int remote_open(struct sink *s, const struct remote_config *cfg, struct remote **ret, struct err *e);
 /* "scheme/format": what entries are written as, and so which sinks can take them; as in the head of a spool's files. */
 void remote_format_id(const struct sink *s, char *ret, size_t size);
-/* After remote_stop() has ended. */
+/* After remote_stop() has ended. While remote_is_busy() it waits, some seconds at most; what has not ended by then is
+ * left to the kernel with all its memory. */
 void remote_close(struct remote *r); /* NULL allowed */
+/* Its disk is at work: a write, or a sync, of the spool or of the dead letters. May be so although it is idle. */
+bool remote_is_busy(const struct remote *r);
 
 /* Never fails and never waits. Takes a reference of its own; an empty parcel is settled at once (from
  * remote_run). */

@@ -342,6 +342,7 @@ void remote_stop(struct remote *r, uint64_t deadline_ns) { (void)deadline_ns; re
 void remote_noted(struct remote *r) { (void)r; }
 bool remote_is_stopping(const struct remote *r) { (void)r; return false; }
 void remote_go_on(struct remote *r) { (void)r; }
+bool remote_is_busy(const struct remote *r) { return ((const struct world *)(const void *)r)->is_far_busy; }
 bool remote_is_put_down(const struct remote *r) { (void)r; return false; }
 void remote_drain(struct remote *r) { remote_relieve(r); }
 bool remote_hang_up(struct remote *r, uint64_t now_ns) { remote_stop(r, now_ns); return false; }

@@ -66,6 +66,7 @@ struct world {
     uint64_t streamed;
     bool has_no_notes; /* of what is settled */
     bool has_no_spool; /* on_full=block */
+    bool is_far_busy;  /* the disk of its spool is */
     struct image_reader reader;
     bool has_images; /* now and then the collector is pressed, and the server fails */
     bool always_images;

@@ -83,6 +83,29 @@ static void sinks_come_and_go_and_no_record_is_lost(void **state)
     world_free(w);
 }
 
+/* Neither for a reload nor at the end is a disk waited for in the middle of a turn. */
+static void a_remote_sink_leaves_when_its_disk_is_at_rest(void **state)
+{
+    (void)state;
+    struct world *w = world_new(9, 18);
+    world_open(w, 4);
+    struct sink *const far = w->sink[SINK_FAR];
+    assert_non_null(w->pipeline.target[SINK_FAR].remote);
+    work(w, 100);
+    come_to_rest(w);
+    w->is_far_busy = true;
+    assert_true(pipeline_is_settled(&w->pipeline));
+    assert_false(pipeline_is_quiet(&w->pipeline));
+    assert_false(pipeline_leave(&w->pipeline, far, 1, 2));
+    w->is_far_busy = false;
+    assert_true(pipeline_is_quiet(&w->pipeline));
+    assert_true(pipeline_leave(&w->pipeline, far, 1, 2));
+    pipeline_pause(&w->pipeline, false);
+    world_finish(w);
+    world_kill(w);
+    world_free(w);
+}
+
 static void a_new_sink_that_does_not_open_changes_nothing(void **state)
 {
     (void)state;
@@ -230,6 +253,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sinks_come_and_go_and_no_record_is_lost),
+        cmocka_unit_test(a_remote_sink_leaves_when_its_disk_is_at_rest),
         cmocka_unit_test(a_new_sink_that_does_not_open_changes_nothing),
         cmocka_unit_test(a_sink_with_other_options_goes_on_where_its_predecessor_stood),
         cmocka_unit_test(a_successor_that_does_not_open_leaves_the_place_to_its_predecessor),

@@ -41,10 +41,33 @@ static void a_write_that_waits_for_the_disk_asks_for_no_turn_at_once(void **stat
         sync_ends(0);
 }
 
+/* All is settled and nothing waits, and yet it must not be closed: that would wait for the disk. */
+static void who_has_nothing_left_to_do_is_busy_while_its_disk_is(void **state)
+{
+    static struct fake_ticket t;
+    (void)state;
+    memset(&t, 0, sizeof t);
+    f->script = hold;
+    fake_option(f, "spool_sync_interval", "10ms");
+    start();
+    put(&t);
+    fake_until(f, 10 * NS_PER_MS, held_count);
+    remote_stop(f->r, f->now_ns);
+    for (unsigned i = 0; i < 100 && !remote_is_idle(f->r, false); i++)
+        fake_run(f, NS_PER_MS);
+    const bool is_idle = remote_is_idle(f->r, false), is_busy = remote_is_busy(f->r);
+    while (held_count) /* before a check may fail, so that there is an end */
+        sync_ends(0);
+    assert_true(is_idle);
+    assert_true(is_busy);
+    assert_false(remote_is_busy(f->r));
+}
+
 int main(void)
 {
     struct CMUnitTest tests[] = {
         cmocka_unit_test(a_write_that_waits_for_the_disk_asks_for_no_turn_at_once),
+        cmocka_unit_test(who_has_nothing_left_to_do_is_busy_while_its_disk_is),
     };
     return run_on_every_backend(tests, ARRAY_COUNT(tests));
 }

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #define HANGING_NS (NS_PER_S / 2)
+#define CLOSE_NS_MAX (10 * NS_PER_S) /* for a disk that does not answer */
 
 /* A path from a name that the user has chosen. */
 static int path_make(const struct remote *r, const char *folder, const char *dir, char ret[PATH_MAX], struct err *e)
@@ -173,6 +174,21 @@ static void item_forget(struct item *i)
     lot_release(i->lot);
 }
 
+bool remote_is_busy(const struct remote *r)
+{
+    return (r->spool && spool_is_busy(r->spool)) || (r->dead && deadletter_is_busy(r->dead));
+}
+
+/* For those who close it without having looked. False: it does not end. */
+static bool wait_for_disk(const struct remote *r)
+{
+    const uint64_t until = clock_mono_ns() + CLOSE_NS_MAX;
+    while (remote_is_busy(r) && clock_mono_ns() < until)
+        if (io_turn(r->cfg.io, until) < 0)
+            break;
+    return !remote_is_busy(r);
+}
+
 void remote_close(struct remote *r)
 {
     if (!r)
@@ -190,9 +206,8 @@ void remote_close(struct remote *r)
     }
     queue_clear(r, &r->fresh);
     queue_clear(r, &r->old);
-    while ((r->spool && spool_is_busy(r->spool)) || (r->dead && deadletter_is_busy(r->dead)))
-        if (io_turn(r->cfg.io, UINT64_MAX) < 0)
-            break; /* what cannot end is left as it is */
+    if (!wait_for_disk(r))
+        return; /* its memory is the kernel's */
     spool_close(r->spool);
     deadletter_close(r->dead);
     image_reader_done(&r->images);
