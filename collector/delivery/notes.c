@@ -55,8 +55,9 @@ const struct note *notes_peek(struct notes *n)
     if (!n->count)
         return NULL;
     if (n->left_out) {
+        /* it may have been looked at before, while there was no room for it */
         oldest->left_out = (struct fapilog_field){ .name = { name, sizeof name - 1 }, .type = FAPILOG_TYPE_U64,
-                                                   .v.u64 = n->left_out };
+                                                   .v.u64 = oldest->left_out.v.u64 + n->left_out };
         oldest->r.fields = &oldest->left_out;
         oldest->r.fields_count = 1;
         n->left_out = 0;
