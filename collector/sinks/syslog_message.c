@@ -62,22 +62,29 @@ static char *head_3164(struct sink *s, const struct fapilog_record *r, char *out
     return put_lit(out, ": ");
 }
 
+static char *put_pair(const struct fapilog_record *r, const struct gather_entry *g, char *out)
+{
+    const struct fapilog_field *f = g->field;
+    unsigned flags = 0;
+    char *end;
+    *out++ = ' ';
+    out = syslog_put_param_name(out, g->name);
+    *out++ = '=';
+    if (f->type == FAPILOG_TYPE_STRING) {
+        end = text_bare(f->v.data, f->len, out);
+        return end ? end : value_quoted((struct fapilog_text){ f->v.data, f->len }, out, &flags);
+    }
+    end = out;
+    return value_plain(f, NUM_POINT, &end) ? end : value_json(r, f, VALUE_SORTED, out, &flags);
+}
+
 static char *put_pairs(const struct fapilog_record *r, const struct gather *g, char *out)
 {
-    for (unsigned i = 0; i < g->count; i++) {
-        *out++ = ' ';
-        out = syslog_put_param_name(out, g->entry[i].name);
-        *out++ = '=';
-        unsigned flags = 0;
-        char *end = out;
-        const struct fapilog_field *f = g->entry[i].field;
-        if (f->type == FAPILOG_TYPE_STRING && (end = text_bare(f->v.data, f->len, out)))
-            out = end;
-        else if (f->type == FAPILOG_TYPE_STRING)
-            out = value_quoted((struct fapilog_text){ f->v.data, f->len }, out, &flags);
-        else
-            out = value_plain(f, NUM_POINT, &end) ? end : value_json(r, f, VALUE_SORTED, out, &flags);
-    }
+    for (unsigned role = 1; role < FAPILOG_ROLE_COUNT; role++)
+        if (g->by_role[role].field)
+            out = put_pair(r, &g->by_role[role], out);
+    for (unsigned i = 0; i < g->count; i++)
+        out = put_pair(r, &g->entry[i], out);
     return out;
 }
 
