@@ -269,6 +269,8 @@ void build_rewind(struct build *b, char *at)
 {
     CHECK(!b->compiling);
     b->out = at; /* there is always enough room */
+    if (b->flags_at && b->flags_at > at)
+        b->flags_at = NULL;
 }
 
 void build_slot(struct build *b, enum plan_slot slot, unsigned index)

@@ -3,7 +3,7 @@
 #ifndef COLLECTOR_SINKS_SYSLOG_H
 #define COLLECTOR_SINKS_SYSLOG_H
 
-#include "collector/format/plan.h"
+#include "collector/format/parts.h"
 #include "collector/net/stream.h"
 #include "collector/sinks/sink.h"
 
@@ -13,6 +13,14 @@ enum syslog_framing { SYSLOG_AUTO, SYSLOG_OCTET_COUNTING, SYSLOG_NEWLINE };
 
 enum { SYSLOG_HOST_MAX = 255, SYSLOG_APP_MAX = 48, SYSLOG_MSGID_MAX = 32, SYSLOG_PARAM_MAX = 32 }; /* RFC 5424, 6 */
 enum { SYSLOG_CUT_BYTES = 3 }; /* of the mark of a message that was cut */
+
+/* Names of parameters in one message. No two are alike, although they are cut and have bytes replaced: receivers keep
+ * one of two. */
+struct syslog_names {
+    const struct parts_flat *own; /* names that a field must not have */
+    uint32_t count, number;
+    uint64_t hash[GATHER_MAX + FAPILOG_ROLE_COUNT];
+};
 
 struct syslog_cfg {
     uint32_t transport, protocol, framing, facility;
@@ -66,9 +74,11 @@ size_t syslog_param_bound(const struct fapilog_field *f);
 char *syslog_put_name(char *out, struct fapilog_text name, size_t most);
 struct fapilog_text syslog_given(const char *option, struct fapilog_text otherwise);
 struct fapilog_text syslog_host(const struct sink *s, const struct fapilog_record *r);
-char *syslog_put_param_name(char *out, struct fapilog_text name);
+void syslog_names_begin(struct syslog_names *n, const struct parts_flat *own);
+/* With '_' behind it where it is one of ours, with a number where it is one of another field. */
+char *syslog_put_param_name(struct syslog_names *n, struct fapilog_text name, char *out);
 /* Control characters never stand in it: lines must stay lines. */
-char *syslog_put_message(const struct sink *s, const struct fapilog_record *r, char *out);
+char *syslog_put_message(const struct sink *s, const struct fapilog_record *r, char *out, unsigned *flags);
 
 int syslog_link_new(struct sink *s, struct syslog_link **ret, struct err *e);
 void syslog_link_free(struct syslog_link *l); /* NULL allowed */

@@ -8,11 +8,15 @@
 #include "collector/format/text.h"
 #include "lib/base/check.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 enum {
     PIECE_MAX = 64,   /* bytes cleaned together where a value is not plain */
     MADE_FACTOR = 2,  /* escaping of what is made first */
+    FLAGS_BYTES = sizeof " invalid=\"json,utf8\"" - 1, /* put in when all texts are written */
 };
 
 enum extra { EXTRA_RECORD_ID, EXTRA_MESSAGE };
@@ -146,25 +150,59 @@ size_t syslog_param_bound(const struct fapilog_field *f)
     return value_bound(f) * (is_made_first ? MADE_FACTOR + 1 : 1) + 2 * VALUE_SLACK;
 }
 
-char *syslog_put_param_name(char *out, struct fapilog_text name)
+void syslog_names_begin(struct syslog_names *n, const struct parts_flat *own)
 {
-    char *const begin = out;
-    for (uint32_t i = 0; i < name.len && out - begin < SYSLOG_PARAM_MAX; i++) {
+    n->own = own;
+    n->count = 0;
+    n->number = 1;
+}
+
+static bool is_taken(const struct syslog_names *n, uint64_t hash)
+{
+    for (uint32_t i = 0; i < n->count; i++)
+        if (n->hash[i] == hash)
+            return true;
+    return false;
+}
+
+/* A number serves once, so that hostile names cost one attempt each. */
+static size_t put_number(struct syslog_names *n, char *name, size_t len)
+{
+    char number[16];
+    const size_t digits = (size_t)snprintf(number, sizeof number, "_%u", ++n->number);
+    if (len + digits > SYSLOG_PARAM_MAX)
+        len = SYSLOG_PARAM_MAX - digits;
+    memcpy(name + len, number, digits);
+    return len + digits;
+}
+
+char *syslog_put_param_name(struct syslog_names *n, struct fapilog_text name, char *out)
+{
+    size_t len = 0;
+    for (uint32_t i = 0; i < name.len && len < SYSLOG_PARAM_MAX; i++) {
         const char c = name.data[i]; /* looked at once: it may change */
-        *out++ = c > ' ' && c < 0x7f && c != '=' && c != ']' && c != '"' ? c : '_';
+        out[len++] = c > ' ' && c < 0x7f && c != '=' && c != ']' && c != '"' ? c : '_';
     }
-    if (out == begin)
-        *out++ = '_';
-    return out;
+    if (len == 0)
+        out[len++] = '_';
+    if (len < SYSLOG_PARAM_MAX && parts_flat_is_own(n->own, (struct fapilog_text){ out, (uint32_t)len }))
+        out[len++] = '_';
+    uint64_t hash = XXH3_64bits(out, len);
+    for (size_t whole = len; is_taken(n, hash); hash = XXH3_64bits(out, len))
+        len = put_number(n, out, whole);
+    CHECK(n->count < ARRAY_COUNT(n->hash));
+    n->hash[n->count++] = hash;
+    return out + len;
 }
 
 /* One that would end behind the limit is left out and counted. */
-static void build_param(struct build *b, const struct syslog_writer *w, const struct gather_entry *g, uint32_t *cut)
+static void build_param(struct build *b, struct syslog_names *n, const struct syslog_writer *w,
+                        const struct gather_entry *g, uint32_t *cut)
 {
     char name[SYSLOG_PARAM_MAX];
     char *const begin = build_at(b);
     build_lit(b, " ");
-    build_bytes(b, name, (size_t)(syslog_put_param_name(name, g->name) - name));
+    build_bytes(b, name, (size_t)(syslog_put_param_name(n, g->name, name) - name));
     build_lit(b, "=\"");
     build_value(b, g);
     build_lit(b, "\"");
@@ -174,12 +212,37 @@ static void build_param(struct build *b, const struct syslog_writer *w, const st
     (*cut)++;
 }
 
+static const struct fapilog_text own_names[] = {
+    PARTS_KEY("record"), PARTS_KEY("level"), PARTS_KEY("context_lost"), PARTS_KEY("truncated"), PARTS_KEY("fields_cut"),
+    PARTS_KEY("invalid")};
+static const struct parts_flat own = { .own = own_names, .own_count = ARRAY_COUNT(own_names) };
+
+static void build_params(struct build *b, const struct syslog_writer *w)
+{
+    struct syslog_names names;
+    uint32_t cut = b->g->cut;
+    syslog_names_begin(&names, &own);
+    for (unsigned role = 1; role < FAPILOG_ROLE_COUNT; role++)
+        if (b->g->by_role[role].field)
+            build_param(b, &names, w, &b->g->by_role[role], &cut);
+    for (unsigned i = 0; i < b->g->count; i++)
+        build_param(b, &names, w, &b->g->entry[i], &cut);
+    if (b->variant & PLAN_VARIANT_LOST)
+        build_lit(b, " context_lost=\"true\"");
+    if (b->variant & PLAN_VARIANT_TRUNCATED)
+        build_lit(b, " truncated=\"true\"");
+    if (!cut)
+        return;
+    build_lit(b, " fields_cut=\"");
+    build_u64(b, cut);
+    build_lit(b, "\"");
+}
+
 static void build_element(struct build *b, const struct syslog_writer *w)
 {
     const struct syslog_cfg *cfg = w->sink->cfg;
     const struct fapilog_text level = level_name(b->r->level);
     char *const begin = build_at(b);
-    uint32_t cut = b->g->cut;
     build_lit(b, "[");
     build_name(b, syslog_given(cfg->sd_id, (struct fapilog_text){ "", 0 }), SYSLOG_PARAM_MAX);
     build_lit(b, "record=\"");
@@ -187,18 +250,10 @@ static void build_element(struct build *b, const struct syslog_writer *w)
     build_lit(b, "\" level=\"");
     build_bytes(b, level.data, level.len);
     build_lit(b, "\"");
-    for (unsigned role = 1; role < FAPILOG_ROLE_COUNT; role++)
-        if (b->g->by_role[role].field)
-            build_param(b, w, &b->g->by_role[role], &cut);
-    for (unsigned i = 0; i < b->g->count; i++)
-        build_param(b, w, &b->g->entry[i], &cut);
-    if (cut) {
-        build_lit(b, " fields_cut=\"");
-        build_u64(b, cut);
-        build_lit(b, "\"");
-    }
+    build_params(b, w);
+    build_slot(b, SLOT_FLAGS, PLAN_FLAGS_AFTER);
     build_lit(b, "] ");
-    if (likely(!begin || build_at(b) + SYSLOG_CUT_BYTES <= w->limit))
+    if (likely(!begin || build_at(b) + FLAGS_BYTES + SYSLOG_CUT_BYTES <= w->limit))
         return;
     build_rewind(b, begin); /* the longest names and the shortest message: half an element would spoil it */
     build_lit(b, "- ");
@@ -206,16 +261,15 @@ static void build_element(struct build *b, const struct syslog_writer *w)
 
 /* ---- message ---- */
 
-char *syslog_put_message(const struct sink *s, const struct fapilog_record *r, char *out)
+char *syslog_put_message(const struct sink *s, const struct fapilog_record *r, char *out, unsigned *flags)
 {
-    unsigned flags = 0;
     if (s->format) {
         char *end = s->format->ops->write(s->format, r, out);
         return end > out && s->format->ops->is_lines ? end - 1 : end;
     }
     if (plan_message_is_format(r))
-        return printf_text_write(r, text_clean, out, &flags);
-    return text_clean(r->message.data, r->message.len, out, &flags);
+        return printf_text_write(r, text_clean, out, flags);
+    return text_clean(r->message.data, r->message.len, out, flags);
 }
 
 static void build_message_text(struct build *b, const struct sink *s)
@@ -247,9 +301,8 @@ static char *syslog_extra(struct plan_state *state, const struct fapilog_record 
                           unsigned *flags)
 {
     const struct syslog_writer *w = (const void *)((const char *)state - offsetof(struct syslog_writer, plan));
-    (void)flags; /* a message has no place for them */
     if (index == EXTRA_MESSAGE)
-        return syslog_put_message(w->sink, r, out);
+        return syslog_put_message(w->sink, r, out, flags);
     return entry_id_write(r->id.uuid, r->id.lane, r->id.generation, r->id.position, out);
 }
 
@@ -257,6 +310,7 @@ static const struct plan_layout layout = {
     .build = syslog_build,
     .order = GATHER_CALL_FIRST,
     .style = VALUE_SORTED,
+    .flags = { [PLAN_FLAGS_AFTER] = { " invalid=\"", "\"" } },
     .value = param_value,
     .value_bound = syslog_param_bound,
     .extra = syslog_extra,

@@ -62,29 +62,48 @@ static char *head_3164(struct sink *s, const struct fapilog_record *r, char *out
     return put_lit(out, ": ");
 }
 
-static char *put_pair(const struct fapilog_record *r, const struct gather_entry *g, char *out)
+static const struct fapilog_text own_names[] = {
+    PARTS_KEY("context_lost"), PARTS_KEY("truncated"), PARTS_KEY("fields_cut"), PARTS_KEY("invalid")};
+static const struct parts_flat own = { .own = own_names, .own_count = ARRAY_COUNT(own_names) };
+
+static char *put_pair(const struct fapilog_record *r, const struct gather_entry *g, struct syslog_names *names,
+                      char *out, unsigned *flags)
 {
     const struct fapilog_field *f = g->field;
-    unsigned flags = 0;
     char *end;
     *out++ = ' ';
-    out = syslog_put_param_name(out, g->name);
+    out = syslog_put_param_name(names, g->name, out);
     *out++ = '=';
     if (f->type == FAPILOG_TYPE_STRING) {
         end = text_bare(f->v.data, f->len, out);
-        return end ? end : value_quoted((struct fapilog_text){ f->v.data, f->len }, out, &flags);
+        return end ? end : value_quoted((struct fapilog_text){ f->v.data, f->len }, out, flags);
     }
     end = out;
-    return value_plain(f, NUM_POINT, &end) ? end : value_json(r, f, VALUE_SORTED, out, &flags);
+    return value_plain(f, NUM_POINT, &end) ? end : value_json(r, f, VALUE_SORTED, out, flags);
 }
 
-static char *put_pairs(const struct fapilog_record *r, const struct gather *g, char *out)
+static char *put_pairs(const struct fapilog_record *r, const struct gather *g, char *out, unsigned flags)
 {
+    struct syslog_names names;
+    syslog_names_begin(&names, &own);
     for (unsigned role = 1; role < FAPILOG_ROLE_COUNT; role++)
         if (g->by_role[role].field)
-            out = put_pair(r, &g->by_role[role], out);
+            out = put_pair(r, &g->by_role[role], &names, out, &flags);
     for (unsigned i = 0; i < g->count; i++)
-        out = put_pair(r, &g->entry[i], out);
+        out = put_pair(r, &g->entry[i], &names, out, &flags);
+    if (r->context && r->context->lost)
+        out = put_lit(out, " context_lost=true");
+    if (r->flags & FAPILOG_FLAG_TRUNCATED)
+        out = put_lit(out, " truncated=true");
+    if (g->cut) {
+        out = put_lit(out, " fields_cut=");
+        out = num_u64(out, g->cut);
+    }
+    if (flags || g->names_repaired) {
+        const char *text = plan_flags_text(flags | (g->names_repaired ? TEXT_INVALID_UTF8 : 0));
+        out = put_lit(out, " invalid=");
+        out = stpcpy(out, text);
+    }
     return out;
 }
 
@@ -137,10 +156,11 @@ char *syslog_encode(struct sink *s, const struct fapilog_record *r, char *out, u
     if (cfg->protocol == SYSLOG_RFC5424) {
         end = syslog_write_5424(&st->writer, r, most, out);
     } else {
-        end = syslog_put_message(s, r, head_3164(s, r, out));
+        unsigned flags = 0;
+        end = syslog_put_message(s, r, head_3164(s, r, out), &flags);
         if (cfg->structured_data && !s->format) {
             gather_fields(&g, r, GATHER_CALL_FIRST);
-            end = put_pairs(r, &g, end);
+            end = put_pairs(r, &g, end, flags);
         }
     }
     return cut(out, end, most);

@@ -406,19 +406,6 @@ static void rfc_3164_has_the_old_head_and_pairs(void **state)
     assert_non_null(strstr(text, "="));
 }
 
-static void rfc_3164_has_the_ids_with_a_role_as_well(void **state)
-{
-    (void)state;
-    char text[2000];
-    open_sink("syslog+unix:///dev/log?protocol=rfc3164");
-    add_sample(SAMPLE_LAYERS);
-    (void)snprintf(text, sizeof text, "%.*s", (int)run.entry[0]->payload_len, entry_payload(run.entry[0]));
-    const char *const pairs = strstr(text, ": layers ");
-    assert_non_null(pairs);
-    assert_string_equal(pairs, ": layers request_id=req-1 user_id=call-user tenant_id=logger-tenant only_call=x who=call "
-                        "only_context=c only_logger=l");
-}
-
 static void a_second_before_1970_is_the_one_that_it_lies_in(void **state)
 {
     (void)state;
@@ -873,7 +860,6 @@ int main(void)
         TEST(the_element_of_the_fields_has_its_name),
         TEST(a_message_may_be_the_record_in_a_format),
         TEST(rfc_3164_has_the_old_head_and_pairs),
-        TEST(rfc_3164_has_the_ids_with_a_role_as_well),
         TEST(a_second_before_1970_is_the_one_that_it_lies_in),
         TEST(levels_have_severities),
         TEST(tcp_messages_are_counted_and_acknowledged),
