@@ -119,6 +119,16 @@ static struct tls_config tls_of(const struct syslog_cfg *cfg)
                                 .key_file = cfg->tls_key_file, .is_unverified = !cfg->tls_verify };
 }
 
+/* SD-NAME of RFC 5424, section 6.3.2. */
+static bool is_sd_name(const char *name)
+{
+    const size_t len = strlen(name);
+    for (const char *p = name; *p; p++)
+        if (*p <= ' ' || *p >= 0x7f || strchr("=]\"", *p))
+            return false;
+    return len > 0 && len <= SYSLOG_PARAM_MAX;
+}
+
 static int syslog_check(void *opaque, struct err *e)
 {
     struct syslog_cfg *cfg = opaque;
@@ -138,6 +148,9 @@ static int syslog_check(void *opaque, struct err *e)
         return err_set(e, -EINVAL, "tls_*: only with transport tls");
     if (!syslog_is_stream(cfg) && cfg->framing != SYSLOG_AUTO)
         return err_set(e, -EINVAL, "framing: only with transport tcp, tls or unix_stream");
+    if (!is_sd_name(cfg->sd_id))
+        return err_set(e, -EINVAL, "sd_id: '%s' is none; allowed: 1 to %d printable ASCII characters without space, "
+                       "'=', ']' and '\"'", cfg->sd_id, SYSLOG_PARAM_MAX);
     const struct tls_config tls = tls_of(cfg);
     return tls_check_files(&tls, e);
 }

@@ -832,6 +832,14 @@ static void contradictions_are_refused(void **state)
         {"syslog+tls://host?tls_key_file=/x", "tls_cert_file"},
         {"syslog+tcp://host?port=65536", "1..65535"},
         {"syslog+tcp://host?message_bytes=479", "480"},
+        {"syslog+tcp://host?sd_id=a%3Db%40%22", "sd_id: 'a=b@\"' is none; allowed: 1 to 32 printable ASCII characters"},
+        {"syslog+tcp://host?sd_id=a%3Db", "sd_id: 'a=b' is none"},
+        {"syslog+tcp://host?sd_id=a%20b", "sd_id: 'a b' is none"},
+        {"syslog+tcp://host?sd_id=a%5D", "sd_id: 'a]' is none"},
+        {"syslog+tcp://host?sd_id=%C3%A4", "sd_id: "},
+        {"syslog+tcp://host?sd_id=a%7F", "sd_id: "},
+        {"syslog+tcp://host?sd_id=", "sd_id: '' is none"},
+        {"syslog+tcp://host?sd_id=abcdefghijklmnopqrstuvwxyzabcdefg", "allowed: 1 to 32"},
         {"syslog+http://host", "no such sink"},
     };
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
