@@ -3,9 +3,9 @@
  * binary COPY wants them, each a length (big endian, -1: NULL) and bytes. */
 #include "collector/format/gather.h"
 #include "collector/format/level.h"
+#include "collector/format/otlp_proto_value.h"
 #include "collector/format/parts.h"
 #include "collector/format/printf_text.h"
-#include "collector/format/text.h"
 #include "collector/sinks/event.h"
 #include "collector/sinks/postgres.h"
 
@@ -81,17 +81,37 @@ static const struct fapilog_field *find_field(const struct fapilog_record *r, co
     return f;
 }
 
+/* Text as it is, but for what PostgreSQL cannot hold: what is not UTF-8, and NUL, become U+FFFD. At most 3 * len
+ * bytes. */
+static char *put_text(const char *src, size_t len, char *out, unsigned *flags)
+{
+    char *const end = otlp_proto_utf8(src, len, out, flags);
+    size_t nuls = 0;
+    for (const char *p = out; (p = memchr(p, '\0', (size_t)(end - p))) != NULL; p++)
+        nuls++;
+    char *to = end + 2 * nuls;
+    for (const char *p = end; to != p;) { /* from behind: what is ahead moves on */
+        if (*--p) {
+            *--to = *p;
+            continue;
+        }
+        to -= sizeof UTF8_REPLACEMENT - 1;
+        memcpy(to, UTF8_REPLACEMENT, sizeof UTF8_REPLACEMENT - 1);
+    }
+    return end + 2 * nuls;
+}
+
 static char *text_of(char *out, struct fapilog_text t)
 {
     unsigned flags = 0;
-    return text_clean(t.data, t.len, out, &flags);
+    return put_text(t.data, t.len, out, &flags);
 }
 
 static char *message_text(const struct fapilog_record *r, char *out)
 {
     unsigned flags = 0;
     if (plan_message_is_format(r))
-        return printf_text_write(r, text_clean, out, &flags);
+        return printf_text_write(r, put_text, out, &flags);
     return text_of(out, r->message);
 }
 
@@ -122,7 +142,7 @@ static char *field_text(const struct fapilog_record *r, const struct fapilog_fie
     unsigned flags = 0;
     char *end = out;
     if (f->type == FAPILOG_TYPE_STRING)
-        return text_clean(f->v.data, f->len, out, &flags);
+        return put_text(f->v.data, f->len, out, &flags);
     return value_plain(f, NUM_POINT, &end) ? end : value_json(r, f, VALUE_SORTED, out, &flags);
 }
 

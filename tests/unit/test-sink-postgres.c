@@ -5,6 +5,7 @@
 #include "tests/common/remote_run.h"
 #include "tests/common/slow_names.h"
 
+#include <endian.h>
 #include <libpq-fe.h>
 #include <netdb.h>
 #include <poll.h>
@@ -168,9 +169,57 @@ static void a_name_that_is_not_found_in_time_is_named(void **state)
     assert_int_equal(connects, 0);
 }
 
+/* The next of the extracted columns, as the binary COPY has it: its length, big endian, and bytes. */
+static const char *next_column(const char **at, uint32_t *ret_len)
+{
+    uint32_t wire;
+    memcpy(&wire, *at, sizeof wire);
+    const char *const text = *at + sizeof wire;
+    *ret_len = be32toh(wire);
+    *at = text + *ret_len;
+    return text;
+}
+
+static void texts_in_columns_are_what_was_logged(void **state)
+{
+    static const char odd[] = "line1\nline2\ttab \x1b[0m C:\\dir \0nul\0\0 \xff \xc2\x85";
+    static const char want[] = "line1\nline2\ttab \x1b[0m C:\\dir \xef\xbf\xbdnul\xef\xbf\xbd\xef\xbf\xbd \xef\xbf\xbd "
+                               "\xc2\x85";
+    static const char formatted[] = "n=two\nlines \xef\xbf\xbd";
+    struct err e = { 0 };
+    struct sample *s = sample_new(SAMPLE_EMPTY), *f = sample_new(SAMPLE_EMPTY);
+    uint32_t len;
+    (void)state;
+    if (remote_run_open(&run, "postgresql://user@127.0.0.1:1/db?extract_fields=message,path", &e) < 0)
+        fail_msg("%s", e.text);
+    s->r.message = (struct fapilog_text){ odd, sizeof odd - 1 };
+    sample_add(s, sample_bytes("path", FAPILOG_TYPE_STRING, odd, sizeof odd - 1));
+    sample_add(f, sample_string("", "two\nlines \xff"));
+    sample_set_site(f, "n=%s", true);
+    struct entry_head *const entry = remote_run_encode(&run, &s->r), *const by_format = remote_run_encode(&run, &f->r);
+    const char *at = entry_meta(entry), *text = next_column(&at, &len); /* the time */
+    assert_int_equal(len, 8);
+    for (unsigned i = 0; i < 2; i++) {
+        text = next_column(&at, &len);
+        assert_int_equal(len, sizeof want - 1);
+        assert_memory_equal(text, want, len);
+    }
+    at = entry_meta(by_format);
+    (void)next_column(&at, &len);
+    text = next_column(&at, &len);
+    assert_int_equal(len, sizeof formatted - 1);
+    assert_memory_equal(text, formatted, len);
+    remote_run_close(&run);
+    free(entry);
+    free(by_format);
+    sample_free(s);
+    sample_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(texts_in_columns_are_what_was_logged),
         cmocka_unit_test(a_name_is_handed_over_with_its_address),
         cmocka_unit_test(a_name_without_an_address_is_not_handed_over),
         cmocka_unit_test(a_port_that_takes_connections_and_says_nothing_is_named),
