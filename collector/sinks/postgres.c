@@ -14,8 +14,6 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum { NAME_BYTES_MAX = 63 }; /* of an identifier: NAMEDATALEN - 1 */
-
 static const struct opt_word event_indexes[] = {
     { "gin", PG_INDEX_GIN }, { "path_ops", PG_INDEX_PATH_OPS }, { "none", PG_INDEX_NONE }, { NULL, 0 },
 };
@@ -80,8 +78,8 @@ static int postgres_from_uri(void *opaque, const struct uri *u, struct err *e)
 
 static int check_name(const char *option, const char *name, struct err *e)
 {
-    if (!*name || strlen(name) > NAME_BYTES_MAX)
-        return err_set(e, -EINVAL, "%s: '%s' must have 1..%d bytes", option, name, NAME_BYTES_MAX);
+    if (!*name || strlen(name) > PG_NAME_BYTES_MAX)
+        return err_set(e, -EINVAL, "%s: '%s' must have 1..%d bytes", option, name, PG_NAME_BYTES_MAX);
     return 0;
 }
 

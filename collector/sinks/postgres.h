@@ -10,6 +10,7 @@ enum {
     PG_COLUMNS_MAX = 32,       /* extracted fields */
     PG_COLUMN_BYTES_MAX = 8 << 10, /* of text in one; the event column has all of it */
     PG_POOL_MAX = 64,
+    PG_NAME_BYTES_MAX = 63,    /* of an identifier: NAMEDATALEN - 1 */
 };
 
 /* How the event column is indexed, where it is jsonb. */

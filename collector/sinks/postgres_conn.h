@@ -34,7 +34,7 @@ struct pg_conn {
     struct buf hosts;  /* as many times the host's name */
     struct sink_request *q;
     bool is_staged;    /* the job of q */
-    bool has_table, has_record_id, has_event;
+    bool has_table, has_record_id, is_id_unique, has_event;
     uint32_t columns_found; /* a bit for each */
     char unfit[160];   /* why a column does not take what we would send; "": all do */
     struct pg_step step[PG_STEPS_MAX];
@@ -61,7 +61,7 @@ struct pg_pool {
     char *copy_sql, *copy_plain_sql, *copy_staged_sql, *stage_sql, *unstage_sql;
     uint32_t *rejected; /* of the result being told: room for every entry of a request under way */
     uint32_t rejected_cap;
-    bool is_freed;
+    bool is_freed, was_told_not_unique;
     unsigned armed; /* requests of the reactor that still refer to us */
     uint32_t conns_count;
     struct pg_conn conn[];

@@ -9,7 +9,7 @@
 
 enum { PUT_BYTES = 1 << 20 }; /* of COPY data, handed to libpq at once */
 enum { ROWS_MAX = 2000 }; /* of an answer: a table has 1600 columns at most, and nothing else is asked for */
-enum { COLUMN_NAME, COLUMN_CATEGORY, COLUMN_TYPE, COLUMN_PARTS }; /* of pg_sql_columns() */
+enum { COLUMN_NAME, COLUMN_CATEGORY, COLUMN_TYPE, COLUMN_IS_UNIQUE, COLUMN_PARTS }; /* of pg_sql_columns() */
 
 /* ---- how it ends ---- */
 
@@ -144,7 +144,7 @@ void pg_setup_begin(struct pg_conn *c)
     c->state = PG_CONN_SETUP;
     c->steps_count = 0;
     c->columns_found = 0;
-    c->has_table = c->has_record_id = c->has_event = false;
+    c->has_table = c->has_record_id = c->has_event = c->is_id_unique = false;
     c->unfit[0] = '\0';
     if (st->setup_sql)
         add_step(c, st->setup_sql, false, false);
@@ -167,11 +167,12 @@ static void unfit(struct pg_conn *c, const char *name, const char *type, const c
 }
 
 /* The columns that are no extract_fields. */
-static void read_own_column(struct pg_conn *c, const char *name, const char *type)
+static void read_own_column(struct pg_conn *c, const char *name, const char *type, bool is_unique)
 {
     const struct pg_cfg *cfg = c->pool->cfg;
     const bool is_id = !strcmp(name, "record_id"), is_event = !strcmp(name, "event");
     c->has_record_id |= is_id;
+    c->is_id_unique |= is_id && is_unique;
     c->has_event |= is_event;
     if (is_id && cfg->record_id && strcmp(type, "bytea"))
         unfit(c, name, type, "bytes: bytea, or record_id=false");
@@ -194,7 +195,7 @@ static void read_columns(struct pg_conn *c, const PGresult *res)
     c->has_table |= PQntuples(res) > 0;
     for (int i = 0; i < PQntuples(res); i++) {
         const char *name = PQgetvalue(res, i, COLUMN_NAME), *type = PQgetvalue(res, i, COLUMN_TYPE);
-        read_own_column(c, name, type);
+        read_own_column(c, name, type, *PQgetvalue(res, i, COLUMN_IS_UNIQUE) == 't');
         for (uint32_t k = 0; k < st->columns_count; k++) {
             if (strcmp(name, st->column[k].name))
                 continue;
@@ -215,6 +216,20 @@ static const char *missing_column(const struct pg_conn *c)
         if (!(c->columns_found >> k & 1))
             return st->column[k].name;
     return NULL;
+}
+
+/* Nothing would refuse a record that is sent again. */
+static void tell_not_unique(struct pg_conn *c)
+{
+    struct pg_pool *p = c->pool;
+    struct err e = { 0 };
+    if (!c->has_record_id || c->is_id_unique || p->was_told_not_unique || !p->sink->warn)
+        return;
+    p->was_told_not_unique = true;
+    (void)err_set(&e, -ENOKEY, "table %.60s.%.60s has no unique index over record_id alone: a record that is sent "
+                  "again is there twice; make one (CREATE UNIQUE INDEX), or say record_id=false", p->cfg->schema,
+                  p->cfg->table);
+    p->sink->warn(p->sink, &e);
 }
 
 static void setup_end(struct pg_conn *c)
@@ -239,6 +254,7 @@ static void setup_end(struct pg_conn *c)
         return;
     }
     c->has_record_id &= cfg->record_id;
+    tell_not_unique(c);
     c->state = PG_CONN_READY;
     if (c->q)
         pg_job_begin(c);

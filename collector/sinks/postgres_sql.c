@@ -2,8 +2,11 @@
 #include "collector/sinks/postgres.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 /* A statement being put together; after the first error nothing is added. */
 struct sql {
@@ -82,11 +85,24 @@ static bool has_column(const struct pg_state *st, const char *name)
     return false;
 }
 
-/* Called "idx_<table>_<what>". */
+/* "idx_<table>_<what>". PostgreSQL would cut a longer one, so that all indexes of a table had one name: of such a
+ * table's name the beginning and a hash are left. */
+static int index_name(const char *table, const char *what, struct buf *ret)
+{
+    enum { AROUND_BYTES = sizeof "idx__12345678_" - 1 };
+    const size_t len = strlen(table), rest = strlen(what);
+    if (sizeof "idx__" - 1 + len + rest <= PG_NAME_BYTES_MAX)
+        return buf_printf(ret, "idx_%s_%s", table, what);
+    size_t keep = PG_NAME_BYTES_MAX - AROUND_BYTES - rest;
+    while (keep > 0 && ((uint8_t)table[keep] & 0xc0) == 0x80) /* not within a character */
+        keep--;
+    return buf_printf(ret, "idx_%.*s_%08" PRIx32 "_%s", (int)keep, table, (uint32_t)XXH3_64bits(table, len), what);
+}
+
 static void put_index(struct sql *s, const struct pg_cfg *cfg, const char *kind, const char *what, const char *rest)
 {
     auto_buf name = { 0 };
-    if (buf_printf(&name, "idx_%s_%s", cfg->table, what) < 0 || !buf_cstr(&name)) {
+    if (index_name(cfg->table, what, &name) < 0 || !buf_cstr(&name)) {
         s->error = -ENOMEM;
         return;
     }
@@ -140,7 +156,10 @@ char *pg_sql_setup(const struct pg_cfg *cfg, const struct pg_state *st)
 char *pg_sql_columns(const struct pg_cfg *cfg)
 {
     struct sql s = { 0 };
-    put(&s, "SELECT a.attname, t.typcategory, format_type(a.atttypid, a.atttypmod) "
+    /* The last: whether a row of a value that is there already is refused, whatever else the row holds. */
+    put(&s, "SELECT a.attname, t.typcategory, format_type(a.atttypid, a.atttypmod), "
+            "EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND "
+            "i.indimmediate AND i.indpred IS NULL AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum) "
             "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
             "JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_type t ON t.oid = a.atttypid "
             "WHERE a.attnum > 0 AND NOT a.attisdropped AND n.nspname = ");

@@ -54,6 +54,12 @@ static void print(const struct remote_run_request *q, uint64_t first)
     (void)fflush(stdout);
 }
 
+static void on_warn(struct sink *s, const struct err *e)
+{
+    (void)s;
+    (void)fprintf(stderr, "%s\n", e->text);
+}
+
 static void on_pause(struct io_req *req, int result)
 {
     (void)result;
@@ -178,6 +184,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", e.text);
         return 1;
     }
+    run.sink->warn = on_warn;
     const int status = isdigit((unsigned char)*argv[2]) ? send_many(argc, argv) : obey(argc, argv);
     clear();
     remote_run_close(&run);

@@ -19,9 +19,10 @@ def check(condition, text):
         raise AssertionError(text)
 
 
-def send(uri, *commands, lines=1):
+def send(uri, *commands, lines=1, warned=""):
     p = subprocess.run([SEND, uri, *map(str, commands)], capture_output=True, text=True, timeout=60)
     check(p.returncode == 0, f"{commands}: {p.returncode} {p.stderr}")
+    check(p.stderr.count("\n") == bool(warned) and warned in p.stderr, p.stderr)
     said = [json.loads(line) for line in p.stdout.splitlines()]
     check(len(said) == lines, f"{said}")
     return said
@@ -42,6 +43,21 @@ def it_makes_schema_table_and_indexes(pg):
     indexes = pg.sql("SELECT indexname FROM pg_indexes WHERE schemaname = 'new schema' ORDER BY 1").split("\n")
     check(indexes == ["idx_t1_correlation_id", "idx_t1_event_gin", "idx_t1_level", "idx_t1_record_id", "idx_t1_timestamp",
                       "t1_pkey"], f"{indexes}")
+
+
+def a_table_with_a_long_name_has_all_its_indexes(pg):
+    """PostgreSQL cuts names at 63 bytes, and two tables may begin alike."""
+    kinds = ["correlation_id", "event_gin", "level", "record_id", "timestamp"]
+    for table in ("a" * 44, "a" * 45, "l" * 58, "l" * 63, "l" * 62 + "m", "ä" * 31):
+        uri = pg.uri(f"table={table}")
+        check(outcome(uri, "add", SIMPLE, 3, "send", "send", lines=2) == ["delivered"] * 2, table)
+        check(pg.sql(f'SELECT count(*) FROM "{table}"') == "3", f"{table}: each is there once")
+        names = pg.sql(f"SELECT indexname FROM pg_indexes WHERE tablename = '{table}' AND indexname LIKE 'idx%'").split("\n")
+        check(len(names) == len(kinds), f"{table}: {names}")
+        for kind in kinds:
+            check(any(name.endswith("_" + kind) for name in names), f"{table}: {kind} of {names}")
+        if len(table) == 44:
+            check(sorted(names) == [f"idx_{table}_{kind}" for kind in kinds], f"{names}")
 
 
 def rows_hold_columns_and_the_event(pg):
@@ -106,6 +122,21 @@ def who_may_only_insert_needs_nothing_made(pg):
     check(outcome(uri, "add", SIMPLE, 2, "send", "add", SIMPLE, 2, "send", lines=2) == ["delivered"] * 2, "permission")
     said = send(uri.replace("t10", "t11"), "add", SIMPLE, 1, "send")
     check(said[0]["outcome"] == "broken" and "where the user may" in said[0]["reason"], f"{said}")
+
+
+def a_table_whose_record_id_is_not_unique_is_told(pg):
+    columns = "id BIGSERIAL PRIMARY KEY, timestamp TIMESTAMPTZ, message TEXT, record_id BYTEA"
+    told = "table public.t15 has no unique index over record_id alone: a record that is sent again is there twice; make one"
+    for made, options, warned, rows in (
+            ("", "", told, "6"), ("", "&record_id=false", "", "6"), ("CREATE INDEX ON t15 (record_id)", "", told, "6"),
+            ("CREATE UNIQUE INDEX ON t15 (record_id, id)", "", told, "6"),
+            ("CREATE UNIQUE INDEX ON t15 (record_id) WHERE id > 1000", "", told, "6"),
+            ("CREATE UNIQUE INDEX ON t15 (record_id) INCLUDE (message)", "", "", "3"),
+            ("ALTER TABLE t15 ADD UNIQUE (record_id)", "", "", "3")):
+        pg.sql(f"DROP TABLE IF EXISTS t15; CREATE TABLE t15 ({columns}, event JSONB NOT NULL); {made}")
+        uri = pg.uri(f"table=t15&create_table=false&extract_fields=message{options}")
+        check(outcome(uri, "add", SIMPLE, 3, "send", "send", lines=2, warned=warned) == ["delivered"] * 2, made)
+        check(pg.sql("SELECT count(*) FROM t15") == rows, f"{made or 'none'}{options}")
 
 
 def a_column_of_another_type_is_no_place_for_a_text(pg):
@@ -195,11 +226,12 @@ def main():
         print("PostgreSQL's server is not installed (Debian package postgresql)")
         return 77
     with postgres.Postgres() as pg:
-        for test in (it_makes_schema_table_and_indexes, rows_hold_columns_and_the_event, every_record_goes_in,
+        for test in (it_makes_schema_table_and_indexes, a_table_with_a_long_name_has_all_its_indexes,
+                     rows_hold_columns_and_the_event, every_record_goes_in,
                      a_request_sent_twice_is_there_once, a_bad_row_refuses_the_request_and_says_why,
                      entries_of_other_columns_are_all_refused, a_table_of_somebody_else_is_used_as_it_is, what_fails_is_told_apart,
                      who_may_only_insert_needs_nothing_made, a_column_of_another_type_is_no_place_for_a_text,
-                     a_table_of_the_other_json_type_refuses_no_record,
+                     a_table_of_the_other_json_type_refuses_no_record, a_table_whose_record_id_is_not_unique_is_told,
                      every_address_of_a_name_is_tried, certificates_that_are_refused_say_why_and_what_helps,
                      it_connects_again_after_a_restart):
             print("ok", test.__name__, test(pg) or "")

@@ -34,8 +34,9 @@ def table(rows, tag=b"SELECT 1"):
     return body + done(tag) if tag else body
 
 
-COLUMNS = table([(b"timestamp", b"D", b"timestamptz"), (b"record_id", b"U", b"bytea"), (b"event", b"U", b"jsonb")] +
-                [(name, b"S", b"text") for name in (b"level", b"logger", b"correlation_id", b"message")])
+COLUMNS = table([(b"timestamp", b"D", b"timestamptz", b"f"), (b"record_id", b"U", b"bytea", b"t"),
+                 (b"event", b"U", b"jsonb", b"f")] +
+                [(name, b"S", b"text", b"f") for name in (b"level", b"logger", b"correlation_id", b"message")])
 
 
 class FakePostgres:
