@@ -9,7 +9,8 @@ static void build_attribute(struct build *b, const struct attribute *x)
 {
     struct fapilog_text text;
     uint64_t number;
-    build_key(b, x->name);
+    build_attribute_name(b, x);
+    build_lit(b, ":");
     if (x->kind == ATTRIBUTE_FIELD)
         build_value(b, x->entry);
     else if (attributes_text(b, x->kind, &text))

@@ -24,7 +24,7 @@ static void build_attribute(struct build *b, const struct attribute *x)
     struct fapilog_text text;
     uint64_t number;
     build_lit(b, "{\"key\":");
-    build_quoted(b, x->name);
+    build_attribute_name(b, x);
     build_lit(b, ",\"value\":");
     if (x->kind == ATTRIBUTE_FIELD) {
         build_value(b, x->entry);

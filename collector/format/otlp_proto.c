@@ -114,6 +114,15 @@ static char *put_any(const struct build *b, const struct attribute *x, char *out
     return proto_close(id, plan_message_id(&b->r->id, id));
 }
 
+static char *put_name(const struct attribute *x, char *out, unsigned *flags)
+{
+    char *const name = proto_open(out, OTLP_KEY_VALUE_KEY);
+    out = otlp_proto_utf8(x->name.data, x->name.len, name, flags);
+    if (x->is_renamed)
+        *out++ = '_';
+    return proto_close(name, out);
+}
+
 static char *put_attributes(const struct build *b, char *out, unsigned *flags)
 {
     struct attributes a;
@@ -123,7 +132,7 @@ static char *put_attributes(const struct build *b, char *out, unsigned *flags)
         if (x.kind == ATTRIBUTE_FLAGS)
             continue;
         char *const pair = proto_open(out, RECORD_ATTRIBUTES);
-        char *const any = proto_open(otlp_proto_text(OTLP_KEY_VALUE_KEY, x.name, pair, flags), OTLP_KEY_VALUE_VALUE);
+        char *const any = proto_open(put_name(&x, pair, flags), OTLP_KEY_VALUE_VALUE);
         out = proto_close(pair, proto_close(any, put_any(b, &x, any, flags)));
     }
     return out;

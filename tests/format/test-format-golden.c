@@ -572,9 +572,61 @@ static void where_a_record_was_logged_is_written_alike_for_macros_and_functions(
     }
 }
 
+/* The line has it, by a plan and without one. */
+static void holds(const char *format, const struct format_config *cfg, struct sample *s, const char *want)
+{
+    struct fapilog_record dynamic = s->r;
+    dynamic.internal = true;
+    char *const lines[] = {line_of(format, cfg, &s->r), line_of(format, cfg, &dynamic)};
+    assert_string_equal(lines[0], lines[1]);
+    if (!strstr(lines[0], want))
+        fail_msg("%s: %s", format, lines[0]);
+    free(lines[0]);
+    free(lines[1]);
+    free(s->site.cache[0]);
+    s->site.cache[0] = NULL;
+}
+
+#define OTLP(name, type, value) "{\"key\":\"" name "\",\"value\":{\"" type "\":" value "}}"
+
+static void a_field_that_is_called_like_an_attribute_of_ours_is_kept_beside_it(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"fapilog.invalid", "fapilog.invalid_", "fapilog.level", "fapilog.level.x",
+        "fapilog.level_a", "log.record.uid", "code.file.path", "code.line.number"};
+    const struct format_config with_source = {.source = true};
+    struct sample *const s = sample_new(SAMPLE_SIMPLE);
+    format_observed_clock = fixed_clock;
+    s->r.fields_count = 0;
+    for (unsigned i = 0; i < ARRAY_COUNT(names); i++)
+        sample_add(s, sample_int(names[i], i));
+    s->r.level = FAPILOG_LEVEL_AUDIT;
+    sample_set_site(s, "m", false);
+    holds("dagstack", NULL, s, "{\"attributes\":{\"code.file.path\":6,\"code.line.number\":7,\"fapilog.invalid_\":0,"
+          "\"fapilog.invalid__\":1,\"fapilog.level\":\"AUDIT\",\"fapilog.level.x\":3,\"fapilog.level_\":2,"
+          "\"fapilog.level_a\":4,\"log.record.uid\":5},");
+    holds("dagstack", &with_source, s, "{\"attributes\":{\"code.file.path\":\"src/order \\\"book\\\".c\","
+          "\"code.file.path_\":6,\"code.function.name\":\"order_accept\",\"code.line.number\":77,"
+          "\"code.line.number_\":7,");
+    holds("otlp-json", NULL, s, "\"attributes\":[" OTLP("code.file.path", "intValue", "\"6\"") ","
+          OTLP("code.line.number", "intValue", "\"7\"") "," OTLP("fapilog.invalid_", "intValue", "\"0\"") ","
+          OTLP("fapilog.invalid__", "intValue", "\"1\"") "," OTLP("fapilog.level", "stringValue", "\"AUDIT\"") ","
+          OTLP("fapilog.level.x", "intValue", "\"3\"") "," OTLP("fapilog.level_", "intValue", "\"2\"") ","
+          OTLP("fapilog.level_a", "intValue", "\"4\"") ","
+          OTLP("log.record.uid", "stringValue", "\"11c7a561-d10f-4047-91ba-47c9b9c82e42\"") ","
+          OTLP("log.record.uid_", "intValue", "\"5\"") "]");
+    holds("otlp-json", &with_source, s, OTLP("code.line.number", "intValue", "\"77\"") ","
+          OTLP("code.line.number_", "intValue", "\"7\""));
+    sample_add(s, sample_string("text", "\xff"));
+    sample_set_site(s, "m", false);
+    holds("dagstack", NULL, s, "\"fapilog.invalid\":\"utf8\",\"fapilog.invalid_\":0,\"fapilog.invalid__\":1,");
+    sample_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_field_that_is_called_like_an_attribute_of_ours_is_kept_beside_it),
         cmocka_unit_test(the_readme_record_in_every_format),
         cmocka_unit_test(otlp_json_nests_as_the_protocol_does),
         cmocka_unit_test(otlp_json_keeps_whole_numbers_that_its_integers_hold),

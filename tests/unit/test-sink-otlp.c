@@ -132,6 +132,30 @@ static void a_time_before_1970_is_not_known(void **state)
     end();
 }
 
+static void a_field_that_is_called_like_an_attribute_of_ours_is_kept_beside_it(void **state)
+{
+    static const char *const names[] = {"log.record.uid", "fapilog.invalid", "code.line.number", "code.line.number_"};
+    (void)state;
+    for (unsigned with_source = 0; with_source < 2; with_source++) {
+        struct sample *s = sample_new(SAMPLE_SIMPLE);
+        struct proto_field f;
+        start(with_source ? "?source=true" : "");
+        for (unsigned i = 0; i < ARRAY_COUNT(names); i++)
+            sample_add(s, sample_int(names[i], 100 + i));
+        entry[0] = remote_run_encode(&run, &s->r);
+        const struct proto_field record = payload_of(entry[0]);
+        assert_true(attribute(&record, "log.record.uid", &f) && f.number == 1 && f.len == 36);
+        assert_true(attribute(&record, "log.record.uid_", &f) && f.value == 100);
+        assert_false(attribute(&record, "fapilog.invalid", &f));
+        assert_true(attribute(&record, "fapilog.invalid_", &f) && f.value == 101);
+        assert_true(attribute(&record, "code.line.number", &f) && f.value == (with_source ? 77 : 102));
+        assert_true(attribute(&record, "code.line.number_", &f) && f.value == (with_source ? 102 : 103));
+        assert_int_equal(attribute(&record, "code.line.number__", &f), with_source);
+        sample_free(s);
+        end();
+    }
+}
+
 static void ids_and_flags_have_places_of_their_own_when_they_are_well_formed(void **state)
 {
     (void)state;
@@ -554,6 +578,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_of_a_simple_record),
         cmocka_unit_test(a_time_before_1970_is_not_known),
+        cmocka_unit_test(a_field_that_is_called_like_an_attribute_of_ours_is_kept_beside_it),
         cmocka_unit_test(ids_and_flags_have_places_of_their_own_when_they_are_well_formed),
         cmocka_unit_test(nested_json_becomes_lists),
         cmocka_unit_test(whole_numbers_that_an_integer_holds_keep_all_digits),
