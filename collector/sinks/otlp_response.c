@@ -69,7 +69,7 @@ static uint64_t rejected(const struct buf *response, bool is_json, char *message
 }
 
 /* The server tells how many it has rejected, never which, and forbids to send them again. Only when it was all of
- * them are they known. */
+ * them are they known; else their number is all that the books can have. */
 void otlp_partial(struct sink *s, uint32_t count, const struct buf *response, bool is_json, struct sink_result *result,
                   uint32_t **ret_indices)
 {
@@ -87,7 +87,10 @@ void otlp_partial(struct sink *s, uint32_t count, const struct buf *response, bo
         *ret_indices = indices;
         result->rejected = indices;
         result->rejected_count = count;
-    } else if (s->warn) {
+        return;
+    }
+    result->refused_count = n < count ? (uint32_t)n : count;
+    if (s->warn) {
         (void)err_set(&e, -EBADMSG, "%s; which ones is not said: they are lost", result->reason);
         s->warn(s, &e);
     }

@@ -26,7 +26,7 @@ struct sink_request {
 };
 
 enum sink_outcome {
-    SINK_DELIVERED, /* but for what `rejected` and `retry` name */
+    SINK_DELIVERED, /* but for what `rejected` and `retry` name, and `refused_count` counts */
     SINK_RETRY,     /* nothing counts as delivered: network trouble, time-out, 408, 425, 429, 5xx */
     SINK_REFUSED,   /* the request as a whole, for good (other 4xx): the core bisects it, and a record that
                        is refused alone is a dead letter */
@@ -45,6 +45,9 @@ struct sink_result {
     /* ... and of those that it could not take now. The rest is delivered. */
     const uint32_t *retry;
     uint32_t retry_count;
+    /* So many of the rest were refused for good as well, and the server does not say which: counted as refused, and in
+     * no dead letter. */
+    uint32_t refused_count;
 };
 
 /* What one request may hold. 0: no limit of the protocol's own. */

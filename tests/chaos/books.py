@@ -80,14 +80,19 @@ class Output:
 
 class Remote(Output):
     """`taken`: as of servers, with `.records` read. `dead`: what lies in dead letters. `given_up`: records that the ledgers
-    tell, those that memory held at a kill included, or None where a kill came before they could know. `max_in_flight` None:
-    requests are not known."""
+    tell, those that memory held at a kill included, or None where a kill came before they could know. `unnamed`: of how many
+    the answers said that they were refused, and not which: the ledgers tell them as given up, but for those whose answer did
+    not arrive. `max_in_flight` None: requests are not known."""
 
     def __init__(self, name, taken, levels=("INFO", "ERROR"), dead=(), given_up=0, max_in_flight=None,
                  has_reports=True):
         super().__init__(name, [t.records for t in taken], levels, is_ordered=False, has_reports=has_reports)
         self.taken, self.dead = taken, list(dead)
         self.given_up, self.max_in_flight = given_up, max_in_flight
+        self.unnamed = sum(len(t.lost) for t in taken)
+
+    def gave_up_nothing(self):
+        return self.given_up is not None and self.given_up <= self.unnamed
 
 
 def some(keys):
@@ -260,7 +265,7 @@ def balance_remote(output, notes, seed):
             continue
         lost, maybe, refused, _ = missing(process, output, there, seed)
         # A sink that gives records up may have given up reports as well, and one that was away has not got all of them.
-        has_all = output.given_up == 0 and output.has_reports and not output.absences
+        has_all = output.gave_up_nothing() and output.has_reports and not output.absences
         excess = max(0, len(maybe) + refused - counts[process.pid]) if has_all else 0
         given_up += len(lost)
         if lost:
@@ -268,11 +273,11 @@ def balance_remote(output, notes, seed):
         if excess:
             problems.append(f"{output.name}: of process {process.p} ({process.on_full}) {len(maybe) + refused} are not there "
                             f"({refused} refused, else {some(maybe)}), and reports tell of {counts[process.pid]}")
-    if output.given_up is not None and given_up > output.given_up:
+    if output.given_up is not None and given_up > (0 if output.gave_up_nothing() else output.given_up):
         text += problems
-        if output.given_up:
+        if not output.gave_up_nothing():
             text.append(f"{output.name}: {given_up} accepted records are lost, and the ledgers tell of {output.given_up}")
-    elif output.given_up == 0:
+    elif output.gave_up_nothing():
         text += problems
     return text
 

@@ -400,10 +400,12 @@ class Run:
                 if sink.kind in worlds.LOCAL:
                     found.append(outputs.local(sink, self.directory(sink), sink.moves and self.was_moving))
                     continue
-                if not sink.may_give_up() and self.given_up[sink.name]:
-                    self.problems.append(f"{sink.name}: the ledgers tell of {self.given_up[sink.name]} records given up")
-                found.append(outputs.remote(sink, self.servers.get(sink.name), self.directory(sink), self.state,
-                                            self.given_up[sink.name]))
+                output = outputs.remote(sink, self.servers.get(sink.name), self.directory(sink), self.state,
+                                        self.given_up[sink.name])
+                found.append(output)
+                if not sink.may_give_up() and not output.gave_up_nothing():
+                    self.problems.append(f"{sink.name}: the ledgers tell of {output.given_up} records given up, and servers have "
+                                         f"refused {output.unnamed} without saying which")
             except Failure as e:
                 self.problems.append(f"{sink.name}: {e}")
         for output in found:

@@ -186,16 +186,20 @@ def a_request_that_its_client_gave_up_may_come_late():
     sees(text, "had its answer: 10")
 
 
-def answered(rejected, lost, *more, dead=()):
+def answered(rejected, lost, *more, dead=(), given_up=None):
     first = servers.Taken(1, everything(rejected | lost), False, [record(*key[1:]) for key in rejected],
                           [record(*key[1:]) for key in lost])
-    return [books.Remote("otlp", [first, *more], dead=[record(*key[1:]) for key in dead], max_in_flight=1)]
+    return [books.Remote("otlp", [first, *more], dead=[record(*key[1:]) for key in dead], max_in_flight=1,
+                         given_up=len(lost) if given_up is None else given_up)]
 
 
 def what_a_partial_answer_rejects_is_a_dead_letter_and_not_sent_again():
     gone = {(1, 0, 3), (1, 1, 3)}
     check(not told(answered(gone, set(), dead=gone), noted()), "dead letters")
     check(not told(answered(set(), gone), noted()), "only their number was told")
+    for told_of in (0, 2): # the answer did not arrive; it did, and something else is not there
+        sees(told([books.Remote("otlp", [servers.Taken(1, everything(gone | {(1, 1, 5)}), lost=[record(*key[1:]) for key in gone])],
+                                max_in_flight=1, given_up=told_of)], noted()), "accepted records are lost: 1 (1/1/5)")
     sees(told(answered(gone, set(), dead={(1, 0, 3)}), noted()), "accepted records are lost: 1 (1/1/3)")
     doomed = [servers.Taken(1, [], False, [record(*key[1:])]) for key in gone]
     again = servers.Taken(2, [], False, [record(*key[1:]) for key in gone])

@@ -50,7 +50,7 @@ static void print(const struct remote_run_request *q, uint64_t first)
            (double)q->result.retry_after_ns / 1e9, reason);
     print_list("rejected", q->result.rejected, q->result.rejected_count);
     print_list("retry", q->result.retry, q->result.retry_count);
-    printf("}\n");
+    printf(",\"refused\":%u}\n", q->result.refused_count);
     (void)fflush(stdout);
 }
 

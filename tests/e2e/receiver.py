@@ -55,9 +55,9 @@ def wait_http(url, process, seconds=60):
 
 
 class Receiver:
-    """Keeps (headers, body) of each request; `status` may be a function of the body."""
+    """Keeps (headers, body) of each request; `status` may be a function of the body. `answer` is the body of each answer."""
 
-    def __init__(self, status=200):
+    def __init__(self, status=200, answer=b""):
         self.requests = []
         self.refused = 0
         self.status = status
@@ -74,8 +74,9 @@ class Receiver:
                 else:
                     outer.refused += 1
                 self.send_response(status)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
+                self.wfile.write(answer)
 
             def log_message(self, *_):
                 pass

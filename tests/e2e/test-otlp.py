@@ -357,7 +357,29 @@ def grpc_partial_success_is_reported():
         result, = send(place, f"otlp://127.0.0.1:{service.port}", 3, 3)
         harness.check(result["outcome"] == "delivered" and result["rejected"] == [0, 1, 2], str(result))
         result, = send(place, f"otlp://127.0.0.1:{service.port}", 4, 4)
-        harness.check(result["rejected"] == [] and "3 of 4 records rejected: too old" in result["reason"], str(result))
+        harness.check(result["rejected"] == [] and result["refused"] == 3, str(result))
+        harness.check("3 of 4 records rejected: too old" in result["reason"], str(result))
+
+
+def what_is_rejected_without_a_name_is_in_the_books_and_drain_says_so():
+    """2 of 5: which ones is not said, their number is."""
+    receiver = Receiver(answer=b'{"partialSuccess": {"rejectedLogRecords": "2", "errorMessage": "too old"}}')
+
+    def check(uri):
+        with harness.Place() as place:
+            place.load_done("--records", 5)
+            text = place.drain("--verbose", sink=f"{uri}batch_interval=1s", status=1)
+            for part in ("sink otlp: 2 of 5 records rejected: too old; which ones is not said: they are lost",
+                         "otlp delivered 3 records", "dropped (refused, not kept as dead letters) 2",
+                         "sink otlp: 2 records were given up; last: 2 of 5 records rejected: too old"):
+                harness.check(part in text, f"{uri}: no '{part}' in: {text}")
+            harness.check("dead letters 2" not in text, text)
+
+    check(f"otlp+http://127.0.0.1:{receiver.port}?encoding=json&")
+    receiver.close()
+    with Service(lambda r, c: service.response(
+            partial_success={"rejected_log_records": 2, "error_message": "too old"})) as service:
+        check(f"otlp://127.0.0.1:{service.port}?")
 
 
 def a_grpc_answer_that_is_too_long_counts_by_its_status():
@@ -419,5 +441,6 @@ if __name__ == "__main__":
                   victorialogs_takes_protobuf, the_collector_delivers_through_faults,
                   the_opentelemetry_collector_hands_on_what_it_was_sent, grpc_takes_requests,
                   grpc_calls_share_a_connection, grpc_over_tls, grpc_statuses_mean_what_they_should,
-                  grpc_partial_success_is_reported, a_grpc_answer_that_is_too_long_counts_by_its_status,
+                  grpc_partial_success_is_reported, what_is_rejected_without_a_name_is_in_the_books_and_drain_says_so,
+                  a_grpc_answer_that_is_too_long_counts_by_its_status,
                   an_answer_without_grpc_status_is_a_failure, grpc_through_faults_and_goaway]))

@@ -338,6 +338,29 @@ static void of_a_partial_answer_only_what_failed_is_repeated(void **state)
     assert_true(fake_is_balanced(f));
 }
 
+static bool only_a_number(struct fake *g, struct sink_request *q, struct sink_result *a)
+{
+    partial(g, q, a);
+    a->refused_count = g->requests > 1 ? q->count : 5;
+    return true;
+}
+
+/* OTLP says how many it has rejected, and not which. */
+static void what_is_refused_without_a_name_is_counted_and_no_dead_letter(void **state)
+{
+    struct fake_ticket t;
+    f->script = only_a_number;
+    start();
+    fake_put(f, 30, 20, &t);
+    fake_until(f, NS_PER_S, t.settled);
+    assert_int_equal(f->requests, 2); /* the second has the 10 to be repeated, all of which are refused */
+    assert_int_equal(fake_stats(f).dead, 2);
+    assert_int_equal(fake_stats(f).dropped_refused, 5 + 10);
+    assert_int_equal(fake_stats(f).delivered, 30 - 2 - 15);
+    assert_int_equal(fake_stats(f).failed, 0);
+    assert_true(fake_is_balanced(f));
+}
+
 static void the_breaker_opens_lets_one_probe_through_and_closes(void **state)
 {
     struct fake_ticket t[6];
@@ -640,6 +663,7 @@ int main(void)
         cmocka_unit_test(retry_after_of_what_is_not_tried_again_holds_back_nothing),
         cmocka_unit_test(a_refused_request_is_halved_until_the_poison_stands_alone),
         cmocka_unit_test(of_a_partial_answer_only_what_failed_is_repeated),
+        cmocka_unit_test(what_is_refused_without_a_name_is_counted_and_no_dead_letter),
         cmocka_unit_test(the_oldest_dead_letters_are_given_up_for_room_and_counted),
         cmocka_unit_test(a_record_longer_than_all_dead_letters_is_counted),
         cmocka_unit_test(the_breaker_opens_lets_one_probe_through_and_closes),

@@ -473,6 +473,7 @@ static void partial_success_is_told_and_names_records_only_when_it_is_all(void *
         const struct sink_result *r = send_all(3, 1);
         assert_int_equal(r->outcome, SINK_DELIVERED);
         assert_int_equal(r->rejected_count, 0);
+        assert_int_equal(r->refused_count, 2);
         assert_string_equal(r->reason, "2 of 3 records rejected: too?x");
         assert_non_null(strstr(warned, "2 of 3 records rejected: too?x"));
         warned[0] = '\0';
@@ -480,6 +481,7 @@ static void partial_success_is_told_and_names_records_only_when_it_is_all(void *
         r = send_all(3, 1);
         assert_int_equal(r->outcome, SINK_DELIVERED);
         assert_int_equal(r->rejected_count, 3);
+        assert_int_equal(r->refused_count, 0);
         assert_int_equal(r->rejected[2], 2);
         assert_string_equal(warned, "");
         end();

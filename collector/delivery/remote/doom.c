@@ -31,7 +31,7 @@ void doom_unref(struct doom *d)
         free(d);
 }
 
-static void drop(struct remote *r, struct item *i)
+void doom_drop(struct remote *r, struct item *i)
 {
     r->stats.dropped_refused++;
     item_done(r, i);
@@ -41,7 +41,7 @@ void doom_item(struct remote *r, const struct item *i, struct doom *d)
 {
     struct item copy = *i;
     if (!r->dead) {
-        drop(r, &copy);
+        doom_drop(r, &copy);
         return;
     }
     if (r->doomed_count == r->doomed_cap) {
@@ -156,7 +156,7 @@ static void write_some(struct remote *r)
             break;
     }
     if (n == 0 && error == -EFBIG) { /* longer than all dead letters may be */
-        drop(r, &r->doomed[0].item);
+        doom_drop(r, &r->doomed[0].item);
         doomed_remove(r, 1);
         return;
     }

@@ -207,7 +207,7 @@ void flight_done(struct sink *s, struct sink_request *q, const struct sink_resul
 {
     struct bundle *b = q->core;
     const uint32_t count = result->outcome == SINK_DELIVERED ? result->rejected_count + result->retry_count : 0;
-    CHECK(b->state == BUNDLE_SENT && count <= b->count);
+    CHECK(b->state == BUNDLE_SENT && count <= b->count && result->refused_count <= b->count - count);
     b->state = BUNDLE_DONE;
     b->result = *result;
     b->result.rejected = b->result.retry = NULL;

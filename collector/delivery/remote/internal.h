@@ -173,6 +173,7 @@ void bundle_remove(struct remote *r, struct bundle *b);
 void outcomes_take(struct remote *r);
 /* doom.c */
 void doom_item(struct remote *r, const struct item *i, struct doom *d);
+void doom_drop(struct remote *r, struct item *i); /* counted, and in no dead letter */
 struct doom *doom_new(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void doom_unref(struct doom *d);
 bool doom_is_due(const struct remote *r, const struct item *i); /* retry_max_attempts, retry_deadline */

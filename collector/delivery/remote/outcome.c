@@ -60,13 +60,13 @@ static void bundle_sift(struct remote *r, struct bundle *b)
 static void on_delivered(struct remote *r, struct bundle *b)
 {
     const struct sink_result *a = &b->result;
-    if (!a->rejected_count && !a->retry_count) {
+    if (!a->rejected_count && !a->retry_count && !a->refused_count) {
         delivered_all(r, b);
         bundle_remove(r, b);
         return;
     }
     struct doom *d = a->rejected_count ? doom_new(a->status, "%s", a->reason) : NULL;
-    uint32_t rejected = 0, retry = 0, kept = 0;
+    uint32_t rejected = 0, retry = 0, refused = 0, kept = 0;
     for (uint32_t n = 0; n < b->count; n++) {
         struct item *i = &b->items[n];
         if (rejected < a->rejected_count && a->rejected[rejected] == n) {
@@ -76,6 +76,9 @@ static void on_delivered(struct remote *r, struct bundle *b)
         } else if (retry < a->retry_count && a->retry[retry] == n) {
             retry++;
             b->items[kept++] = *i;
+        } else if (refused < a->refused_count) { /* any of them: their number is all that is known */
+            refused++;
+            doom_drop(r, i);
         } else {
             delivered(r, i);
         }
