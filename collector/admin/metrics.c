@@ -258,10 +258,19 @@ static void put_remote_states(struct out *o, const struct pipeline *p, const str
             sample(o, "sink_lag_seconds", (const char *const[]){ "sink", name_of(&p->target[k]), NULL },
                    oldest && now_ns > oldest ? (double)(now_ns - oldest) / 1e9 : 0);
     }
+}
+
+/* A local sink has one reason. */
+static void put_given_up(struct out *o, const struct pipeline *p, const struct remote_stats *stats)
+{
     head(o, "sink_dropped_total", "counter", "Records that a sink has given up, by reason.");
     for (uint32_t k = 0; k < p->targets_count; k++) {
         struct loss_count why[LOSSES_OF_SINK];
         given_up_of(&stats[k], why);
+        if (!p->target[k].remote)
+            sample(o, "sink_dropped_total",
+                   (const char *const[]){ "sink", name_of(&p->target[k]), "reason", "refused", NULL },
+                   (double)p->target[k].refused);
         for (unsigned i = 0; p->target[k].remote && i < LOSSES_OF_SINK; i++)
             sample(o, "sink_dropped_total",
                    (const char *const[]){ "sink", name_of(&p->target[k]), "reason", why[i].label, NULL },
@@ -282,6 +291,7 @@ static void put_sinks(struct out *o, const struct pipeline *p)
             sample(o, sink_rows[i].name, (const char *const[]){ "sink", name_of(&p->target[k]), NULL },
                    sink_rows[i].value(&p->target[k], &stats[k]));
     }
+    put_given_up(o, p, stats);
     if (!p->remotes_count)
         return;
     put_remote_rows(o, p, stats);

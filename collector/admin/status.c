@@ -161,6 +161,7 @@ static json_t *sink_object(const struct target *t)
     }
     add(o, "records", number(t->records));
     add(o, "bytes", number(t->bytes));
+    add(o, "refused", number(t->refused));
     add(o, "errors", number(t->errors));
     const char *const why = t->is_failing ? target_reason(t, reason) : "";
     add(o, "last_reason", text((struct fapilog_text){ why, (uint32_t)strlen(why) })); /* a path may be any bytes */

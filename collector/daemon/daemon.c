@@ -242,9 +242,14 @@ static int have_delivered(const struct daemon *d, const struct target *t, struct
 static int check_delivered(const struct daemon *d, struct err *e)
 {
     int r = 0;
-    for (uint32_t i = 0; d->options->drain && r == 0 && i < d->pipeline.targets_count; i++)
-        if (d->pipeline.target[i].remote)
-            r = have_delivered(d, &d->pipeline.target[i], e);
+    for (uint32_t i = 0; d->options->drain && r == 0 && i < d->pipeline.targets_count; i++) {
+        const struct target *t = &d->pipeline.target[i];
+        if (t->remote)
+            r = have_delivered(d, t, e);
+        else if (t->refused)
+            r = err_set(e, -EIO, "sink %s: %" PRIu64 " records were given up: it could never take them",
+                        t->sink->common.name, t->refused);
+    }
     return r;
 }
 

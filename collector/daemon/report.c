@@ -23,11 +23,16 @@ static void delivered(FILE *f, const char *sink, const char *more, const struct 
                   s->delivered_bytes);
 }
 
-static void remote_write(const struct remote_stats *s, FILE *f)
+static void given_up_write(const struct remote_stats *s, FILE *f)
 {
     struct loss_count why[LOSSES_OF_SINK];
     given_up_of(s, why);
     dropped(f, why, LOSSES_OF_SINK);
+}
+
+static void remote_write(const struct remote_stats *s, FILE *f)
+{
+    given_up_write(s, f);
     count(f, "dead letters", s->dead);
     count(f, "in memory", s->queued_records);
     count(f, "spooled", s->spooled_records);
@@ -41,10 +46,12 @@ static void targets_write(const struct pipeline *p, FILE *f)
         const struct target *t = &p->target[i];
         target_stats(t, &s);
         delivered(f, t->sink->common.name, "", &s);
-        if (t->remote)
+        if (t->remote) {
             remote_write(&s, f);
-        else
-            count(f, "failures", s.failed);
+            continue;
+        }
+        given_up_write(&s, f);
+        count(f, "failures", s.failed);
     }
     for (uint32_t i = 0; i < p->retired.count; i++) {
         delivered(f, p->retired.sink[i].name, " (gone)", &p->retired.sink[i].stats);

@@ -260,8 +260,8 @@ bool pipeline_is_idle(const struct pipeline *p, bool is_memory_too)
 void target_stats(const struct target *t, struct remote_stats *ret)
 {
     if (!t->remote) {
-        *ret = (struct remote_stats){ .taken = t->records, .delivered = t->records, .delivered_bytes = t->bytes,
-                                      .failed = t->errors };
+        *ret = (struct remote_stats){ .taken = t->records + t->refused, .delivered = t->records,
+                                      .delivered_bytes = t->bytes, .dropped_refused = t->refused, .failed = t->errors };
         return;
     }
     remote_stats(t->remote, ret);

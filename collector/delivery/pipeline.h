@@ -50,6 +50,7 @@ struct target {
     uint64_t retry_pause_ns;
     uint64_t tick_at_ns;
     uint64_t records; /* delivered by this sink */
+    uint64_t refused; /* that it could never take */
     uint64_t bytes;
     uint64_t errors;
     int last_error; /* negative errno of the last failure */
@@ -139,7 +140,7 @@ struct pipeline {
 };
 
 /* What it has counted since the collector started, and where the rest is. A local sink has taken what it has
- * delivered. */
+ * delivered or refused. */
 void target_stats(const struct target *t, struct remote_stats *ret);
 
 /* Gives a name to each sink that has none; two of the same name are refused. */

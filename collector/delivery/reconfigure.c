@@ -105,6 +105,7 @@ static void succeed(struct pipeline *p, struct target *t)
     if (t->remote)
         return;
     t->records = before.delivered;
+    t->refused = before.dropped_refused;
     t->bytes = before.delivered_bytes;
     t->errors = before.failed;
 }

@@ -97,8 +97,9 @@ static void on_done(struct sink *s, int result)
     }
     recovered(t);
     t->state = TARGET_IDLE;
-    t->records += t->view.records;
-    t->bytes += t->view.bytes;
+    t->records += t->view.records - s->refused;
+    t->bytes += t->view.bytes - s->refused_bytes;
+    t->refused += s->refused;
     target_take_mark(t);
     settle(t);
 }

@@ -40,6 +40,7 @@ struct mmap_state {
     bool batch_lacked_feed; /* lacks_feed there */
     bool is_mark_due; /* the next byte goes into a file that no persisted mark names */
     bool has_warned;  /* of the size limit, since it was last kept */
+    bool has_told_long; /* that a record is longer than it */
 };
 
 static const struct opt mmap_opts[] = {
@@ -206,7 +207,7 @@ static char *store_record(char *to, const char *record, size_t len)
     return to + len;
 }
 
-static void store_batch(struct mmap_file *f, const struct sink_batch *b)
+static void store_batch(struct mmap_file *f, const struct sink_batch *b, uint64_t len_max)
 {
     char *to = f->map + f->written;
 
@@ -217,7 +218,7 @@ static void store_batch(struct mmap_file *f, const struct sink_batch *b)
         uint32_t begin = 0;
 
         for (uint32_t k = 0; k < c->records; begin = c->ends[k++])
-            if (c->ends[k] > begin)
+            if (c->ends[k] > begin && c->ends[k] - begin <= len_max)
                 to = store_record(to, c->data + begin, c->ends[k] - begin);
         CHECK(begin == c->len);
     }
@@ -234,7 +235,7 @@ static void take_back(struct mmap_state *st)
 }
 
 /* -EIO: the file was cut meanwhile, and some of the batch went nowhere. */
-static int store_guarded(struct mmap_state *st, const struct sink_batch *b)
+static int store_guarded(struct mmap_state *st, const struct sink_batch *b, uint64_t len_max)
 {
     struct mmap_file *const f = &st->file;
     uint32_t damaged = 0;
@@ -244,7 +245,7 @@ static int store_guarded(struct mmap_state *st, const struct sink_batch *b)
         return guard == -ENOSPC ? -EAGAIN : guard; /* it is not the disk that is full */
     st->batch_start = f->written;
     st->batch_lacked_feed = f->lacks_feed;
-    store_batch(f, b);
+    store_batch(f, b, len_max);
     guard_remove(guard);
     f->has_holes = load_acq(&damaged) != 0; /* order: acquire, pairs with the release in the guard's handler */
     if (!f->has_holes)
@@ -253,8 +254,39 @@ static int store_guarded(struct mmap_state *st, const struct sink_batch *b)
     return -EIO;
 }
 
+/* What no file can take would wait for ever, and hold back all that comes after it. */
+static void refuse_long(struct sink *s, const struct sink_batch *b)
+{
+    const struct mmap_cfg *const cfg = s->cfg;
+    struct mmap_state *const st = s->state;
+    uint64_t longest = 0;
+    struct err e = { 0 };
+
+    for (uint32_t i = 0; i < b->chunks_count && b->bytes > cfg->max_size; i++) {
+        const struct sink_chunk *const c = &b->chunks[i];
+        uint32_t begin = 0;
+
+        for (uint32_t k = 0; k < c->records; begin = c->ends[k++]) {
+            const uint64_t len = c->ends[k] - begin;
+
+            if (len <= cfg->max_size)
+                continue;
+            longest = len > longest ? len : longest;
+            s->refused++;
+            s->refused_bytes += len;
+        }
+    }
+    if (!s->refused || st->has_told_long || !s->warn)
+        return;
+    st->has_told_long = true;
+    (void)err_set(&e, -EFBIG, "%s: a record of %" PRIu64 " bytes is longer than max_size %" PRIu64 ", so that no file "
+                  "can take it: it is lost, as others of that length will be", cfg->path, longest, cfg->max_size);
+    s->warn(s, &e);
+}
+
 static int append(struct sink *s, const struct sink_batch *b)
 {
+    const struct mmap_cfg *const cfg = s->cfg;
     struct mmap_state *const st = s->state;
     struct mmap_file *const f = &st->file;
     int r = mmap_file_mend(f);
@@ -266,7 +298,9 @@ static int append(struct sink *s, const struct sink_batch *b)
         r = mmap_file_cut(s->io, f, f->written);
     if (r < 0)
         return r;
-    r = make_room(s, b->bytes + f->lacks_feed);
+    if (s->refused && s->refused_bytes == b->bytes)
+        return 0;
+    r = make_room(s, b->bytes - s->refused_bytes + f->lacks_feed);
     if (r < 0)
         return r;
     if (st->is_mark_due) {
@@ -274,7 +308,7 @@ static int append(struct sink *s, const struct sink_batch *b)
         sink_mark_changed(s);
     }
     st->batch_id = b->id;
-    return store_guarded(st, b);
+    return store_guarded(st, b, cfg->max_size);
 }
 
 static void on_result(struct io_req *req, int result)
@@ -303,6 +337,8 @@ static void mmap_write(struct sink *s, const struct sink_batch *b)
     const struct mmap_cfg *const cfg = s->cfg;
     struct mmap_state *const st = s->state;
 
+    s->refused = s->refused_bytes = 0;
+    refuse_long(s, b);
     st->result = append(s, b);
     /* Through the queue although all is stored: sink_done() never runs inside write. */
     st->req = (struct io_req){ .op = IO_TIMEOUT, .done = on_result, .owner = s };

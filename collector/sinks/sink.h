@@ -180,6 +180,9 @@ struct sink {
     void (*done)(struct sink *s, int result);
     void (*mark_changed)(struct sink *s);
     void (*request_done)(struct sink *s, struct sink_request *q, const struct sink_result *result); /* remote */
+    /* Set by a local sink before sink_done(s, 0): records of the batch that it can never take, and their bytes. They
+     * are counted as refused; the sink tells by warn. */
+    uint64_t refused, refused_bytes;
     /* Trouble that costs no record: retention, compression, a rotation put off. May be NULL. */
     void (*warn)(struct sink *s, const struct err *e);
     void *core;

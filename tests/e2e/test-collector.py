@@ -257,6 +257,19 @@ def records_of_any_size_pass():
         check(got == {i: [size] * 3 for i, size in enumerate(sizes)}, f"sizes: {got}")
 
 
+def a_record_that_no_file_of_the_mmap_sink_can_take_is_counted_and_holds_up_no_other():
+    with Place() as place:
+        for i, size in enumerate((1000, 40000, 2000)):
+            place.load_done("--id", i, "--records", 3, "--payload", size)
+        text = place.drain("--verbose", sink=f"mmap://{place.file()}?max_size=32KB", status=1)
+        for part in ("is longer than max_size 32768, so that no file can take it", "mmap delivered 6 records",
+                     "dropped (refused, not kept as dead letters) 3",
+                     "sink mmap: 3 records were given up: it could never take them"):
+            check(part in text, f"no '{part}': {text}")
+        check(sorted(len(d["payload"]) for d in loads(place.lines())) == [1000] * 3 + [2000] * 3, "the others are there")
+        check(not rings(place), "nothing waits")
+
+
 def rotation_by_size_keeps_every_record_once():
     with Place() as place:
         c = place.collector(sink=place.uri(options="max_bytes=100KB&max_files=1000"))
@@ -670,6 +683,7 @@ if __name__ == "__main__":
         a_level_set_at_the_collector_reaches_running_services,
         sinks_take_the_levels_that_they_ask_for,
         records_of_any_size_pass,
+        a_record_that_no_file_of_the_mmap_sink_can_take_is_counted_and_holds_up_no_other,
         rotation_by_size_keeps_every_record_once,
         sighup_follows_a_file_that_was_moved_away,
         sigusr1_rotates,

@@ -237,6 +237,38 @@ static void the_size_limit_refuses_a_batch_whole_and_says_why_once(void **state)
     assert_int_equal(file_size(), 4096);
 }
 
+static void a_line_longer_than_any_file_is_refused_and_holds_up_no_other(void **state)
+{
+    enum { LIMIT = 4096 };
+    char longest[LIMIT + 1], longer[LIMIT + 2], batch[3 * LIMIT];
+    struct sink_probe *p = sink_probe_open(uri_with("max_size=4096"), backends[0]);
+
+    memset(longest, 'l', LIMIT);
+    memcpy(longest + LIMIT - 1, "\n", 2);
+    memset(longer, 'x', LIMIT + 1);
+    memcpy(longer + LIMIT, "\n", 2);
+    for (uint64_t id = 1; id <= 2; id++) {
+        assert_int_equal(sink_probe_write(p, id, longer), 0);
+        assert_int_equal(p->sink->refused, 1);
+        assert_int_equal(p->sink->refused_bytes, LIMIT + 1);
+    }
+    assert_int_equal(p->warnings, 1);
+    assert_non_null(strstr(p->warning.text, "a record of 4097 bytes is longer than max_size 4096"));
+    (void)snprintf(batch, sizeof batch, "one\n%stwo\n%s", longer, "three\n");
+    assert_int_equal(sink_probe_write(p, 3, batch), 0); /* the others of its batch are written */
+    assert_int_equal(p->sink->refused, 1);
+    assert_open_file("one\ntwo\nthree\n", strlen("one\ntwo\nthree\n"));
+    assert_int_equal(sink_probe_write(p, 4, longest), -ENOSPC); /* that one a fresh file can take: it waits */
+    assert_int_equal(p->sink->refused, 0);
+    assert_int_equal(sink_probe_close(p), 0);
+    assert_int_equal(unlink(path), 0);
+    p = sink_probe_open(uri_with("max_size=4096"), backends[0]);
+    assert_int_equal(sink_probe_write(p, 1, longest), 0);
+    assert_int_equal(p->sink->refused, 0);
+    assert_int_equal(sink_probe_close(p), 0);
+    assert_file(longest, LIMIT);
+}
+
 /* effect: mmap.max_size */
 static void the_last_step_of_growth_ends_at_the_limit(void **state)
 {
@@ -579,6 +611,7 @@ int main(void)
         TEST(what_is_no_file_of_lines_is_left_alone),
         TEST(it_grows_by_its_steps),
         TEST(the_size_limit_refuses_a_batch_whole_and_says_why_once),
+        TEST(a_line_longer_than_any_file_is_refused_and_holds_up_no_other),
         TEST(the_last_step_of_growth_ends_at_the_limit),
         TEST(a_refused_growth_keeps_the_records),
         TEST(any_failing_call_costs_no_line_and_doubles_none),
