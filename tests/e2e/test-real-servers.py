@@ -55,6 +55,15 @@ class World:
                           f"{name} of {self.written}: {each}: {said}")
 
 
+def only_dead_letter(place, taken, *words):
+    """Of the PostgreSQL sink, which has delivered all else."""
+    each = books(place)
+    harness.check(each == {"postgresql": [taken, taken - 1, 0, 1, 0, 0]}, f"{taken} records: {each}")
+    dump = place.start([DUMP, os.path.join(place.path, "state", "dead", "postgresql")])
+    text = "".join(dump.communicate(timeout=20))
+    harness.check(all(text.count(word) == 1 for word in words), f"{words} are not once in {text}")
+
+
 # ---- VictoriaLogs: http, loki and otlp at once ----
 
 class Victoria:
@@ -200,6 +209,21 @@ def postgresql_frozen_killed_and_full():
         return f"{world.written} records"
 
 
+def postgresql_a_bad_row_costs_only_itself():
+    """One that a constraint of somebody's own table refuses, in the middle of a request."""
+    if not postgres.programs():
+        raise Skip("PostgreSQL is not installed; tools/setup test")
+    with harness.Place() as place, postgres.Postgres() as pg:
+        pg.sql("CREATE TABLE checked (timestamp TIMESTAMPTZ, level TEXT, logger TEXT, correlation_id TEXT, message TEXT, "
+               "record_id BYTEA UNIQUE, event JSONB NOT NULL, CHECK (event->'data'->>'n' <> '137'))")
+        written = place.load_done("--records", EACH)
+        text = place.drain(sink=pg.uri("table=checked&create_table=false"), status=1)
+        harness.check("sink postgresql: 1 records were refused for good" in text, text)
+        got = pg.sql("SELECT event->'data'->>'n' FROM checked ORDER BY (event->'data'->>'n')::int").split("\n")
+        harness.check(got == [str(n) for n in range(written) if n != 137], f"{len(got)} rows of {written} records: {got}")
+        only_dead_letter(place, written, '"status":"23514"', '\\"n\\":137,')
+
+
 # ---- moto, which keeps nothing that a restart would find ----
 
 def cloudwatch_frozen():
@@ -256,5 +280,5 @@ def rsyslog_frozen_and_stopped():
 
 
 if __name__ == "__main__":
-    sys.exit(run([victorialogs_frozen_stopped_and_full, postgresql_frozen_killed_and_full, cloudwatch_frozen,
-                  rsyslog_frozen_and_stopped]))
+    sys.exit(run([victorialogs_frozen_stopped_and_full, postgresql_frozen_killed_and_full,
+                  postgresql_a_bad_row_costs_only_itself, cloudwatch_frozen, rsyslog_frozen_and_stopped]))
