@@ -7,6 +7,7 @@
  * Commands, in order:
  *   add KIND N      encode N records of a sample kind (a number), numbered through their positions
  *   bad             encode a record whose payload is no JSON
+ *   json TEXT       encode a record with a field `json` of that JSON text
  *   foreign N       encode N records whose group is not what the sink is configured for
  *   send            send all that was added as one request
  *   clear           forget what was added */
@@ -133,6 +134,15 @@ static void add(unsigned kind, uint64_t n)
     }
 }
 
+static void add_json(const char *text)
+{
+    struct sample *s = sample_new(SAMPLE_EMPTY);
+    CHECK(entries < ENTRIES_MAX);
+    sample_add(s, sample_bytes("json", FAPILOG_TYPE_JSON, text, (uint32_t)strlen(text)));
+    entry[entries++] = remote_run_encode(&run, &s->r);
+    sample_free(s);
+}
+
 static void add_bad(void)
 {
     add(SAMPLE_SIMPLE, 1);
@@ -158,6 +168,8 @@ static int obey(int argc, char **argv)
             i += 2;
         } else if (strcmp(argv[i], "bad") == 0) {
             add_bad();
+        } else if (strcmp(argv[i], "json") == 0 && i + 1 < argc) {
+            add_json(argv[++i]);
         } else if (strcmp(argv[i], "foreign") == 0 && i + 1 < argc) {
             add_foreign(strtoull(argv[++i], NULL, 10));
         } else if (strcmp(argv[i], "send") == 0) {
@@ -176,7 +188,7 @@ int main(int argc, char **argv)
     struct err e = {0};
     if (argc < 3) {
         fprintf(stderr, "usage: sink-send URI RECORDS BATCH [ATTEMPTS [TEXT-BYTES [AGE-SECONDS]]]\n"
-                        "       sink-send URI add KIND N | bad | foreign N | send | clear ...\n");
+                        "       sink-send URI add KIND N | bad | json TEXT | foreign N | send | clear ...\n");
         return 2;
     }
     (void)signal(SIGPIPE, SIG_IGN);

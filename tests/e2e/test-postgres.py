@@ -94,6 +94,17 @@ def a_bad_row_refuses_the_request_and_says_why(pg):
     check(said[1]["outcome"] == "delivered" and pg.sql("SELECT count(*) FROM t6") == "5", f"{said}")
 
 
+def a_number_that_numeric_cannot_hold_is_refused_by_jsonb_alone(pg):
+    for number, is_taken in (("1e131071", True), ("1e131072", False), ("1e-16383", True), ("1e-16384", False)):
+        for is_jsonb in ("true", "false"):
+            table = f"t16_{is_jsonb}"
+            said = send(pg.uri(f"table={table}&use_jsonb={is_jsonb}"), "json", f'{{"x": {number}}}', "send")[0]
+            if is_taken or is_jsonb == "false":
+                check(said["outcome"] == "delivered" and pg.sql(f"DELETE FROM {table} RETURNING 1").startswith("1"), f"{said}")
+            else:
+                check(said["outcome"] == "refused" and "22003" in said["reason"], f"{number}: {said}")
+
+
 def entries_of_other_columns_are_all_refused(pg):
     """From a spool that an earlier configuration has filled: more than any table of ours would hold."""
     said = send(pg.uri("table=t14"), "add", SIMPLE, 2, "foreign", 5000, "add", SIMPLE, 1, "send")
@@ -229,6 +240,7 @@ def main():
         for test in (it_makes_schema_table_and_indexes, a_table_with_a_long_name_has_all_its_indexes,
                      rows_hold_columns_and_the_event, every_record_goes_in,
                      a_request_sent_twice_is_there_once, a_bad_row_refuses_the_request_and_says_why,
+                     a_number_that_numeric_cannot_hold_is_refused_by_jsonb_alone,
                      entries_of_other_columns_are_all_refused, a_table_of_somebody_else_is_used_as_it_is, what_fails_is_told_apart,
                      who_may_only_insert_needs_nothing_made, a_column_of_another_type_is_no_place_for_a_text,
                      a_table_of_the_other_json_type_refuses_no_record, a_table_whose_record_id_is_not_unique_is_told,
