@@ -77,7 +77,8 @@ bool report_is_clean(const struct daemon *d)
 {
     const struct segments_stats *s = &d->segments.stats;
     return remotes_are_clean(&d->pipeline) && !s->dropped && !s->orphaned && !s->unregistered && !s->lost &&
-           !s->quarantined && !segments_pending_bytes(&d->segments) && !pipeline_failing(&d->pipeline);
+           !s->skipped_bytes && !s->quarantined && !segments_pending_bytes(&d->segments) &&
+           !pipeline_failing(&d->pipeline);
 }
 
 /* First what the rings are rid of, then what became of it in each sink. */

@@ -39,9 +39,9 @@ static void note_damage(struct drain *d, struct lane *l)
         return;
     l->damaged_seen = c->damaged;
     l->rough_to = c->pos;
-    d->segments->stats.skipped_bytes += c->skipped_bytes - l->skipped_seen;
+    const uint64_t bytes = c->skipped_bytes - l->skipped_seen;
     l->skipped_seen = c->skipped_bytes;
-    segments_strike(d->segments, l->source, d->turn);
+    segments_strike(d->segments, l->source, d->turn, bytes);
 }
 
 /* Decodes the lane's next record. True: there is one. */
@@ -61,7 +61,7 @@ bool drain_fetch(struct drain *d, struct lane *l)
         l->taken = reader->cursor.pos;
     }
     if (r == 0) {
-        l->lost_read = reader->cursor.lost;
+        lane_note_losses(l);
         if (unlikely(d->is_fenced))
             fence_end_lane(l);
     }
@@ -107,7 +107,7 @@ const struct fapilog_record *drain_report_peek(struct drain *d)
 
 void drain_report_accept(struct drain *d)
 {
-    const struct checkpoint_item *item = &d->report[d->report_next++];
+    const struct checkpoint_item *item = &d->report[d->report_next]; /* it may have more to say */
     if (item->lane)
         drain_touch_lane(d, item->lane);
     else
@@ -215,7 +215,7 @@ uint64_t drain_accept(struct drain *d)
     if (unlikely(reader->cursor.pos > l->block_end))
         lane_enters(d, l);
     l->taken = reader->cursor.pos;
-    l->lost_read = reader->cursor.lost;
+    lane_note_losses(l);
     l->delivered++;
     const int64_t time_ns = reader->record.time_ns;
     if (time_ns > d->emitted_ns && time_ns <= d->now_ns)

@@ -15,6 +15,15 @@ static inline void drain_touch_lane(struct drain *d, struct lane *l)
         drain_touch_lane_first(d, l);
 }
 
+/* What the cursor has passed over lies before `taken` now. */
+static inline void lane_note_losses(struct lane *l)
+{
+    const struct lane_cursor *c = &l->reader->cursor;
+    l->lost_read = c->lost;
+    l->skipped_read = c->skipped_bytes;
+    l->skipped_events = c->skipped_events;
+}
+
 /* Decodes the lane's next record. True: there is one. */
 bool drain_fetch(struct drain *d, struct lane *l);
 

@@ -11,9 +11,8 @@ static void lane_take_walk(struct drain *d, struct lane *l, const struct walk *w
     l->taken = w->to;
     l->delivered += w->records;
     l->skipped_before += w->skipped;
-    d->segments->stats.skipped_bytes += w->skipped;
     if (w->skipped)
-        segments_strike(d->segments, l->source, d->turn);
+        segments_strike(d->segments, l->source, d->turn, w->skipped);
     if (w->generation && w->generation != reader->owner.generation &&
         (segment_lane_owner(l->source->seg, l->index, &reader->owner) < 0 ||
          reader->owner.generation != w->generation))
@@ -31,7 +30,7 @@ static uint64_t lane_take_copied(struct drain *d, struct lane *l, uint64_t bytes
         drain_touch_lane(d, l);
         reader->has_record = false;
         l->taken = reader->cursor.pos;
-        l->lost_read = reader->cursor.lost;
+        lane_note_losses(l);
         l->delivered++;
         ++*ret_records;
     }

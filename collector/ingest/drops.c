@@ -7,9 +7,14 @@
 
 #define TEXT(s) { (s), sizeof(s) - 1 }
 
-bool drops_lane_has_any(const struct lane *l)
+static bool has_drops(const struct lane *l)
 {
     return l->dropped != l->dropped_told || lane_lost(l) != l->lost_told;
+}
+
+bool drops_lane_has_any(const struct lane *l)
+{
+    return has_drops(l) || lane_skipped(l) != l->skipped_told;
 }
 
 bool drops_source_has_any(const struct source *s)
@@ -31,7 +36,30 @@ static void add_text(struct report_record *r, struct fapilog_text name, struct f
         .name = name, .type = FAPILOG_TYPE_STRING, .len = value.len, .v.data = value.data };
 }
 
-static void report_lane(struct report_record *r, const struct lane *l)
+static void add_lane(struct report_record *r, const struct lane *l)
+{
+    if (segment_lane_owner(l->source->seg, l->index, &r->owner) == 0) {
+        r->record.tid = r->owner.tid;
+        r->record.id.generation = r->owner.generation;
+        r->record.thread = (struct fapilog_text){ r->owner.thread, (uint32_t)strlen(r->owner.thread) };
+        add_text(r, (struct fapilog_text)TEXT("thread"), r->record.thread);
+    }
+    r->field[r->record.fields_count++] = (struct fapilog_field){
+        .name = TEXT("lane"), .type = FAPILOG_TYPE_U32, .v.u64 = l->index };
+}
+
+static void report_damage(struct report_record *r, const struct lane *l)
+{
+    add_count(r, (struct fapilog_text)TEXT("bytes"), lane_skipped(l) - l->skipped_told);
+    add_count(r, (struct fapilog_text)TEXT("total_bytes"), lane_skipped(l));
+    add_count(r, (struct fapilog_text)TEXT("records"), l->skipped_events - l->skipped_events_told);
+    add_lane(r, l);
+    r->record.message = (struct fapilog_text)TEXT("records damaged");
+    r->record.id.lane -= FAPILOG_LANES_MAX;
+    r->record.id.position = lane_skipped(l);
+}
+
+static void report_drops(struct report_record *r, const struct lane *l)
 {
     const uint64_t dropped = l->dropped - l->dropped_told, lost = lane_lost(l) - l->lost_told;
     struct segment *seg = l->source->seg;
@@ -43,14 +71,7 @@ static void report_lane(struct report_record *r, const struct lane *l)
              dropped ? (struct fapilog_text)TEXT(LOSS_LANE_FULL) : (struct fapilog_text)TEXT(LOSS_OVERWRITTEN));
     if (dropped && lost)
         add_count(r, (struct fapilog_text)TEXT("overwritten"), lost);
-    if (segment_lane_owner(seg, l->index, &r->owner) == 0) {
-        r->record.tid = r->owner.tid;
-        r->record.id.generation = r->owner.generation;
-        r->record.thread = (struct fapilog_text){ r->owner.thread, (uint32_t)strlen(r->owner.thread) };
-        add_text(r, (struct fapilog_text)TEXT("thread"), r->record.thread);
-    }
-    r->field[r->record.fields_count++] = (struct fapilog_field){
-        .name = TEXT("lane"), .type = FAPILOG_TYPE_U32, .v.u64 = l->index };
+    add_lane(r, l);
     if (dropped && cycles) {
         r->record.cycles = cycles;
         r->record.time_ns = clock_map_ns(&seg->clock, cycles);
@@ -90,14 +111,21 @@ void drops_build(struct source *s, struct lane *l, struct report_record *ret)
     r->fields = ret->field;
     memcpy(r->id.uuid, s->seg->process.uuid, sizeof r->id.uuid);
     r->id.lane = UINT32_MAX - (l ? l->index + 1 : 0); /* no lane of that number exists */
-    if (l)
-        report_lane(ret, l);
-    else
+    if (!l)
         report_source(ret, s);
+    else if (has_drops(l))
+        report_drops(ret, l);
+    else
+        report_damage(ret, l);
 }
 
 void drops_told(struct segments_stats *stats, struct source *s, struct lane *l)
 {
+    if (l && !has_drops(l)) {
+        l->skipped_told = lane_skipped(l);
+        l->skipped_events_told = l->skipped_events;
+        return;
+    }
     if (l) {
         stats->dropped += l->dropped - l->dropped_told;
         stats->lost += lane_lost(l) - l->lost_told;

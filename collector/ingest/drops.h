@@ -1,5 +1,5 @@
 /* drops.h - what was lost on the way becomes a record: "records dropped", one per lane (or segment)
- * and turn, with how many and why. */
+ * and turn, with how many and why; "records damaged" for what could not be read. */
 #ifndef COLLECTOR_INGEST_DROPS_H
 #define COLLECTOR_INGEST_DROPS_H
 

@@ -92,7 +92,7 @@ static int lane_adopt(struct source *s, uint32_t index, struct err *e)
         .source = s, .index = index,
         .done = load_rlx(&slot->done), .delivered = load_rlx(&slot->delivered),
         .dropped_told = load_rlx(&slot->dropped_seen), .lost_before = load_rlx(&slot->lost),
-        .skipped_before = load_rlx(&slot->skipped_bytes),
+        .skipped_before = load_rlx(&slot->skipped_bytes), .skipped_told = load_rlx(&slot->skipped_bytes),
     };
     const uint64_t tail = lane_tail_now(l);
     if (l->done > tail || l->done % FAPILOG_RECORD_ALIGN)
@@ -287,12 +287,29 @@ void segments_prune(const struct segments *t)
         t->on_message(t->arg, e.text);
 }
 
-/* All that a dead segment held is delivered. */
+/* Bytes that could not be read, now or by collectors before us. */
+static uint64_t source_skipped(const struct source *s)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < s->lanes_count; i++)
+        bytes += lane_skipped(&s->lane[i]);
+    return bytes;
+}
+
+/* All that a dead segment held is delivered, but for what is damaged: that is there to be looked at. */
 static void source_dispose(struct segments *t, struct source *s)
 {
+    const uint64_t skipped = source_skipped(s);
     t->stats.ended++;
     if (s->is_unlinked)
         return;
+    if (skipped) {
+        char text[96];
+        (void)snprintf(text, sizeof text, "ended with %" PRIu64 " damaged bytes; kept as .bad", skipped);
+        say(t, s->name, text);
+        rename_to(t, s, SEGMENT_BAD_SUFFIX);
+        return;
+    }
     if (t->settings->keep_dead) {
         rename_to(t, s, SEGMENT_DEAD_SUFFIX);
         segments_prune(t);
@@ -402,11 +419,17 @@ void segments_quarantine(struct segments *t, struct source *s, const char *why)
         rename_to(t, s, SEGMENT_BAD_SUFFIX);
 }
 
-void segments_strike(struct segments *t, struct source *s, uint64_t turn)
+void segments_strike(struct segments *t, struct source *s, uint64_t turn, uint64_t bytes)
 {
+    t->stats.skipped_bytes += bytes;
     if (s->damaged_turn == turn)
         return;
     s->damaged_turn = turn;
+    if (!s->strikes) {
+        char text[64];
+        (void)snprintf(text, sizeof text, "damaged, %" PRIu64 " bytes passed over", bytes);
+        say(t, s->name, text);
+    }
     if (++s->strikes >= SOURCE_STRIKES_MAX)
         segments_quarantine(t, s, "damaged records in three turns");
 }

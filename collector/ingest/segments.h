@@ -78,7 +78,9 @@ struct lane {
     uint64_t lost_told;
     uint64_t lost_before;    /* by cursors of earlier runs */
     uint64_t lost_read;      /* of cursor.lost what lies before `taken`: the cursor is a record ahead */
-    uint64_t skipped_before;
+    uint64_t skipped_before; /* bytes of damage, by cursors of earlier runs and by walks */
+    uint64_t skipped_read, skipped_events; /* of the cursor's counters what lies before `taken` */
+    uint64_t skipped_told, skipped_events_told;
     uint64_t damaged_seen, skipped_seen; /* of the cursor's counters */
     uint64_t flushed;      /* consumed lines before this position are out of our cache */
     uint64_t report_at_ns;
@@ -176,8 +178,8 @@ int segments_remove_delivered(struct segments *t);
 /* Keeps only so many files of dead segments as it is configured to; says why when it cannot. */
 void segments_prune(const struct segments *t);
 void segments_quarantine(struct segments *t, struct source *s, const char *why);
-/* A turn found damaged records in a lane of this source. */
-void segments_strike(struct segments *t, struct source *s, uint64_t turn);
+/* A turn found damaged records in a lane of this source, and passed over so many bytes. */
+void segments_strike(struct segments *t, struct source *s, uint64_t turn, uint64_t bytes);
 
 /* Bytes that wait in all rings; an upper bound of the records, for the report at the end. */
 uint64_t segments_pending_bytes(const struct segments *t);
@@ -205,7 +207,7 @@ static inline uint64_t lane_lost(const struct lane *l)
 
 static inline uint64_t lane_skipped(const struct lane *l)
 {
-    return l->skipped_before + (l->reader ? l->reader->cursor.skipped_bytes : 0);
+    return l->skipped_before + l->skipped_read;
 }
 
 #endif

@@ -99,7 +99,7 @@ static void skip_block(struct lane_cursor *c, uint64_t tail)
     const uint64_t to = block_end_or(c, tail);
     c->damaged += c->bad_block != block_start(c, c->pos) + 1;
     c->bad_block = block_start(c, c->pos) + 1;
-    c->skipped_bytes += to - c->pos;
+    lane_skip(c, to - c->pos);
     c->seq_known = c->is_resumed = false;
     lane_jump(c, to);
 }
@@ -127,6 +127,7 @@ static void skip_overwritten(struct lane_cursor *c, uint64_t tail)
     copy_cut(c);
     c->lost_bytes += to - c->pos;
     c->gap_bytes += to - c->pos;
+    c->is_behind_hole = false;
     c->block = NULL;
     c->torn_at = to;
     c->torn_is_lost = c->seq_known;

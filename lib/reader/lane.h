@@ -51,6 +51,7 @@ struct lane_cursor {
     uint64_t lost_bytes;    /* the same in bytes, including what can no longer be told to be events */
     uint64_t damaged;       /* records and blocks that were not what they must be */
     uint64_t skipped_bytes; /* bytes passed over for that */
+    uint64_t skipped_events; /* at least so many events were in them, by their headers and those of later blocks */
     struct segment_lane_owner owner; /* of the generation being read; tid 0 when no longer known */
     uint32_t lane;
     uint32_t generation;    /* of the block of pos */
@@ -70,6 +71,8 @@ struct lane_cursor {
     struct lane_copy **kept_end;
     uint64_t copied;        /* up to where `copy` is filled; of a span, where its repeated part ends */
     bool seq_known;
+    bool is_behind_hole;    /* seq is that of the place where hole_bytes of damage begin */
+    uint64_t hole_bytes;
     bool is_resumed;        /* seq is what another has counted: the next block shows what it has missed */
     uint32_t thread_len;
     struct lane_context context;

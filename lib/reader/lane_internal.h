@@ -19,6 +19,9 @@ static inline uint64_t lane_word(const uint8_t *at)
     return load_rlx((const uint64_t *)(const void *)at);
 }
 
+/* Counts bytes at pos as damaged; the next block's header shows how many events were in them. */
+void lane_skip(struct lane_cursor *c, uint64_t bytes);
+
 /* Passes over bytes up to `pos` as damaged or lost; a chain with a hole is no record. */
 void lane_jump(struct lane_cursor *c, uint64_t pos);
 

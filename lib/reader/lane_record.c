@@ -22,10 +22,17 @@ void lane_jump(struct lane_cursor *c, uint64_t pos)
         c->block = NULL;
 }
 
+void lane_skip(struct lane_cursor *c, uint64_t bytes)
+{
+    c->skipped_bytes += bytes;
+    c->is_behind_hole |= c->seq_known && !c->is_resumed && !c->gap_bytes;
+    c->hole_bytes += bytes;
+}
+
 static void skip_record(struct lane_cursor *c, uint32_t bytes)
 {
     c->damaged++;
-    c->skipped_bytes += bytes;
+    lane_skip(c, bytes);
     lane_jump(c, c->pos + bytes);
 }
 
@@ -37,14 +44,17 @@ static uint64_t events_in(uint64_t bytes, uint64_t most)
 static void seq_accept(struct lane_cursor *c, uint64_t seq)
 {
     if (c->seq_known && seq > c->seq) { /* another gap was counted as damage */
-        const uint64_t lost = events_in(c->gap_bytes, seq - c->seq);
+        const uint64_t gone = seq - c->seq, lost = events_in(c->gap_bytes, gone);
+        const uint64_t skipped = c->is_behind_hole ? events_in(c->hole_bytes, gone - lost) : 0;
         /* What somebody has made zeros of, as who cuts a file within a page, looks like the end of its block. */
-        const uint64_t zeroed = events_in(c->padding_bytes, seq - c->seq - lost);
+        const uint64_t zeroed = events_in(c->padding_bytes, gone - lost - skipped);
         c->lost += lost;
         c->damaged += zeroed;
+        c->skipped_events += skipped + zeroed;
         c->skipped_bytes += zeroed ? c->padding_bytes : 0;
     }
-    c->gap_bytes = c->padding_bytes = 0;
+    c->is_behind_hole = false;
+    c->gap_bytes = c->padding_bytes = c->hole_bytes = 0;
     c->seq = seq;
     c->seq_known = true;
 }
@@ -219,7 +229,7 @@ static void record_identify(struct lane_cursor *c, struct fapilog_record *ret)
 void lane_chain_abandon(struct lane_cursor *c)
 {
     c->damaged++;
-    c->skipped_bytes += c->large_bytes;
+    lane_skip(c, c->large_bytes);
     c->large_bytes = 0;
 }
 
@@ -298,6 +308,7 @@ int lane_record_take(struct lane_cursor *c, const uint8_t *rec, uint64_t w, uint
             return 1;
         }
         c->seq++;
+        c->skipped_events++;
         break;
     case FAPILOG_KIND_CONTEXT:
         r = lane_context_take(c, rec, size, FAPILOG_WORD0_SCHEMA(w));
@@ -315,6 +326,7 @@ int lane_record_take(struct lane_cursor *c, const uint8_t *rec, uint64_t w, uint
                 return 1;
             }
         }
+        c->skipped_events += r == -EBADMSG && lane_is_event(w);
         break;
     default:
         r = -EBADMSG;

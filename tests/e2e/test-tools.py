@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What people type and read: help, versions, messages and exit statuses of all commands, and manual pages."""
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -324,6 +325,36 @@ def who_closes_the_pipe_still_gets_the_verdict():
                 f.write(b"\xff")
 
 
+def damaged_ring(place, lines, text):
+    """A ring of which the header of the record `text` is spoilt; its name."""
+    cat(place, b"".join(b"%d\n" % n for n in range(10000, 10000 + lines)), "--service", "dmg")
+    name, = rings(place)
+    with open(os.path.join(place.rings, name), "r+b") as f:
+        f.seek(f.read().index(text) - 24)
+        f.write(b"\xff" * 8)
+    return name
+
+
+def what_is_damaged_is_told_counted_and_kept():
+    for scheme in ("file", "native"):
+        with Place() as place:
+            name = damaged_ring(place, 8000, b"10500")
+            sink = place.uri() if scheme == "file" else f"native://{place.out}/"
+            said = place.drain(sink=sink)
+            check(re.search(name + r": damaged, \d+ bytes passed over\n", said), said)
+            check(said.count("passed over") == 1 and re.search(r"processed \d+, bytes damaged \d+", said), said)
+            bad = os.path.join(place.rings, name.replace(".ring", ".bad"))
+            check(rings(place) == [] and os.path.exists(bad), f"{os.listdir(place.rings)}")
+            execute([DUMP, "--verify", bad], status=1)
+            if scheme == "file":
+                told = [r for r in place.lines() if r["message"] == "records damaged"]
+                check(len(told) == 1 and told[0]["level"] == "WARNING", f"{told}")
+                data = told[0]["data"]
+                check(data["bytes"] == data["total_bytes"] > 0 and data["thread"] == "fapilog-cat", f"{data}")
+                check(data["records"] + len(place.lines()) - 1 == 8000, f"{data} and {len(place.lines())} lines")
+                check(f"bytes damaged {data['bytes']}" in said, said)
+
+
 def on_a_terminal(place, argv, term):
     """What it shows there."""
     ours, theirs = os.openpty()
@@ -368,6 +399,7 @@ if __name__ == "__main__":
         a_symbolic_link_is_called_by_its_name,
         a_stream_that_does_not_wait_gets_all,
         who_closes_the_pipe_still_gets_the_verdict,
+        what_is_damaged_is_told_counted_and_kept,
         a_dumb_terminal_gets_no_escapes,
         who_has_seen_enough_ends_follow,
     ]))

@@ -555,12 +555,14 @@ static void a_damaged_record_costs_itself_a_damaged_length_its_block(void **stat
     expect_n(4);
     assert_int_equal(cursor.damaged, 1);
     assert_int_equal(cursor.skipped_bytes, 24);
+    assert_int_equal(cursor.skipped_events, 1);
     const uint64_t per_block = (4096 - 48) / 24;
     for (uint64_t n = 5; n < per_block + 5; n++)
         expect_n(n);
     expect_n(2 * per_block);
     assert_int_equal(cursor.damaged, 2);
     assert_int_equal(cursor.lost, 0);
+    assert_int_equal(cursor.skipped_events, 1 + per_block - 5);
     for (uint64_t n = 2 * per_block + 1; n < 400; n++)
         expect_n(n);
     expect_end();
@@ -635,6 +637,7 @@ static void a_bad_block_header_costs_one_block(void **state)
         expect_n(2 * per_block);
         assert_int_equal(cursor.damaged, 1);
         assert_int_equal(cursor.skipped_bytes, 4096);
+        assert_int_equal(cursor.skipped_events, per_block);
         unbuild(NULL);
     }
 }
