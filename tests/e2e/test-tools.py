@@ -346,6 +346,10 @@ def what_is_damaged_is_told_counted_and_kept():
             bad = os.path.join(place.rings, name.replace(".ring", ".bad"))
             check(rings(place) == [] and os.path.exists(bad), f"{os.listdir(place.rings)}")
             execute([DUMP, "--verify", bad], status=1)
+            if scheme == "native":  # which has what the ring held, as it was
+                of_files = execute([DUMP, "--stats", place.out], status=0).text()
+                check(re.search(r" raw\), 1 damaged\n", of_files), of_files)
+                execute([DUMP, "--verify", place.out], status=1)
             if scheme == "file":
                 told = [r for r in place.lines() if r["message"] == "records damaged"]
                 check(len(told) == 1 and told[0]["level"] == "WARNING", f"{told}")

@@ -124,6 +124,23 @@ static int together_print(const struct native_stream *const *streams, size_t cou
     return 0;
 }
 
+/* What is damaged within a block whose checksum is right, as it was in the ring, only shows record by record. */
+static int walk(const struct native_stream *s)
+{
+    struct native_lane *const *lanes;
+    struct fapilog_record record;
+    const uint32_t count = native_stream_lanes(s, &lanes);
+    int n = 0;
+    for (uint32_t i = 0; i < count && n >= 0; i++) {
+        while (n >= 0 && native_lane_peek(lanes[i])) {
+            n = native_lane_enter(lanes[i]);
+            while (n > 0)
+                n = native_lane_next(lanes[i], &record);
+        }
+    }
+    return n;
+}
+
 int stats_natives(struct reader *r, bool json, struct err *e)
 {
     int n = reader_natives_scan(r, e);
@@ -135,9 +152,10 @@ int stats_natives(struct reader *r, bool json, struct err *e)
     for (size_t i = 0; i < count && n == 0; i++) {
         const char *path;
         streams[i] = reader_native_stream(r, i, &path);
-        if (json)
+        n = walk(streams[i]);
+        if (n == 0 && json)
             file_json(path, streams[i]);
-        else
+        else if (n == 0)
             n = file_print(path, streams[i]);
     }
     if (n == 0 && !json && count > 1)
