@@ -359,6 +359,15 @@ def what_is_damaged_is_told_counted_and_kept():
                 check(f"bytes damaged {data['bytes']}" in said, said)
 
 
+def stats_know_the_time_of_a_record_of_several_blocks():
+    for size in (70000, 1000000):
+        with Place() as place:
+            cat(place, b"a\n" + b"x" * size + b"\n", env={"FAPILOG_LANE_SIZE": "4MB"})
+            text = execute([DUMP, "--rings", place.rings, "--stats"], status=0).text()
+            found = re.search(r"holds records from (\d{4})\S+ to (\d{4})", text)
+            check(found and found[1] == found[2], text)
+
+
 def on_a_terminal(place, argv, term):
     """What it shows there."""
     ours, theirs = os.openpty()
@@ -404,6 +413,7 @@ if __name__ == "__main__":
         a_stream_that_does_not_wait_gets_all,
         who_closes_the_pipe_still_gets_the_verdict,
         what_is_damaged_is_told_counted_and_kept,
+        stats_know_the_time_of_a_record_of_several_blocks,
         a_dumb_terminal_gets_no_escapes,
         who_has_seen_enough_ends_follow,
     ]))

@@ -9,12 +9,11 @@
 
 static const uint64_t heartbeat_fresh_ns = 2 * NS_PER_S;
 
-/* Records up to the tail: what the last block's header says, and those in it. */
-static void last_block_take(struct segment *seg, struct lane_figures *f)
+/* Records up to the tail, as a block's header and those behind it say, and the time of the last one. */
+static void take_from(struct segment *seg, uint64_t block_at, struct lane_figures *f)
 {
     struct lane_cursor *c = malloc(sizeof *c);
-    const uint64_t block = UINT64_C(1) << seg->lanes[f->lane].block_log2;
-    if (f->tail && c && lane_cursor_init(c, seg, f->lane, (f->tail - 1) & ~(block - 1), LANE_COPY) == 0) {
+    if (c && lane_cursor_init(c, seg, f->lane, block_at, LANE_COPY) == 0) {
         struct fapilog_record rec;
         while (lane_next(c, f->tail, &rec) > 0)
             f->to_ns = rec.time_ns;
@@ -22,6 +21,17 @@ static void last_block_take(struct segment *seg, struct lane_figures *f)
         lane_cursor_done(c);
     }
     free(c);
+}
+
+/* The last block may hold nothing but the end of a record that began in one before it. */
+static void last_record_take(struct segment *seg, struct lane_figures *f)
+{
+    const uint64_t block = UINT64_C(1) << seg->lanes[f->lane].block_log2, oldest = lane_oldest(seg, f->lane);
+    const uint64_t last = f->tail ? (f->tail - 1) & ~(block - 1) : 0;
+    if (f->tail)
+        take_from(seg, last, f);
+    for (uint64_t at = last; !f->to_ns && at > oldest && last - at < 2 * FAPILOG_RECORD_BYTES_MAX; at -= block)
+        take_from(seg, at - block, f);
 }
 
 /* The time of the first record at `pos` or behind it, 0 when there is none. */
@@ -72,7 +82,7 @@ static void lane_take(struct segment *seg, uint32_t lane, struct lane_figures *f
     f->delivered = load_rlx(&slot->delivered);
     f->skipped_bytes = load_rlx(&slot->skipped_bytes);
     f->lost = load_rlx(&slot->lost);
-    last_block_take(seg, f);
+    last_record_take(seg, f);
     times_take(seg, done, f);
 }
 
