@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """docs/library.md: its programs compile, run and log what it shows; its table names each variable that the library reads."""
 import glob
+import json
 import os
 import re
 import subprocess
@@ -58,6 +59,38 @@ def the_programs_log_what_the_page_shows():
             check(logged == (shown or ""), f"program {number} logs:\n{out}{said}")
 
 
+HOSTILE = r'''
+log.warning("number %d", "x")
+log.warning("name %s", os.fsdecode(b"\xff.txt"), extra={"fields": {1: "one", "f\udcff": os.fsdecode(b"v\xff")}})
+log.warning("many", extra={"fields": {f"f{n}": n for n in range(70)}})
+log.warning("text for fields", extra={"fields": 7})
+log.handle(logging.makeLogRecord({"name": "made", "levelno": 30, "msg": "no function", "funcName": None, "lineno": None}))
+try:
+    1 / 0
+except ZeroDivisionError:
+    log.exception("it failed")
+print("went on")
+'''
+
+
+def the_python_handler_never_raises_into_the_program():
+    text, = [text for language, text, _ in programs() if language == "python"]
+    with Place() as place:
+        p = place.start(runnable(place, 0, "python", text + HOSTILE), stdout=subprocess.PIPE,
+                        env={"FAPILOG_RING_DIR": place.rings, "LD_LIBRARY_PATH": os.path.dirname(LIBRARY)})
+        out, said = p.communicate(timeout=20)
+        check(p.returncode == 0 and "went on" in out, f"it ended with {p.returncode}: {said}")
+        check(said.count("--- Logging error ---") == 2, said)  # that of %d, and the one whose fields are a number
+        dump = place.start([os.environ["FAPILOG_DUMP"], "--format", "json", place.rings], stdout=subprocess.PIPE)
+        records = {r["message"]: r for r in map(json.loads, dump.communicate(timeout=20)[0].splitlines())}
+        named = records["name \\udcff.txt"]
+        check(named["1"] == "one" and named["f\\udcff"] == "v\\udcff", f"{named}")
+        many = records["many"]
+        check(many.get("f62") == 62 and "f63" not in many and many.get("fields_left_out") == 7, f"{many}")
+        check(records["no function"]["level"] == "WARNING", f"{records['no function']}")
+        check("ZeroDivisionError" in records["it failed"]["traceback"], f"{records['it failed']}")
+
+
 def every_variable_that_the_library_reads_is_in_the_table():
     read = set()
     for path in glob.glob(os.path.join(SOURCE, "lib", "producer", "*.c")) + glob.glob(os.path.join(SOURCE, "lib", "ring", "*.c")):
@@ -69,4 +102,5 @@ def every_variable_that_the_library_reads_is_in_the_table():
 
 
 if __name__ == "__main__":
-    sys.exit(run([the_programs_log_what_the_page_shows, every_variable_that_the_library_reads_is_in_the_table]))
+    sys.exit(run([the_programs_log_what_the_page_shows, the_python_handler_never_raises_into_the_program,
+                  every_variable_that_the_library_reads_is_in_the_table]))
