@@ -3,6 +3,24 @@
 
 #include <string.h>
 
+/* Texts in quotes: `***` alone would be an alias, and what begins with a bracket a list. */
+static void default_write(FILE *f, const struct opt *row, const char *def)
+{
+    const char *text = def ? def : "";
+    if (row->type == OPT_LIST)
+        (void)fprintf(f, "[%s]", text);
+    else if (row->type == OPT_MAP)
+        (void)fputs("{}", f);
+    else if (*text && row->type != OPT_TEXT)
+        (void)fputs(text, f);
+    else {
+        (void)fputc('"', f);
+        for (; *text; text++)
+            (void)fprintf(f, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
+        (void)fputc('"', f);
+    }
+}
+
 /* of: the sink whose options they are, as it may have defaults of its own; or NULL. */
 static void rows(FILE *f, const char *indent, const struct opt *row, const struct sink_ops *of)
 {
@@ -14,11 +32,11 @@ static void rows(FILE *f, const char *indent, const struct opt *row, const struc
                       is_required ? "; required" : "");
         if (row->flags & OPT_SECRET)
             (void)fprintf(f, "#%s%s: {env: NAME} # or {file: PATH}\n", indent, row->name);
-        else if (row->type == OPT_LIST || row->type == OPT_MAP)
-            (void)fprintf(f, "#%s%s: %s%s%s\n", indent, row->name, row->type == OPT_LIST ? "[" : "{",
-                          row->type == OPT_LIST && def ? def : "", row->type == OPT_LIST ? "]" : "}");
-        else
-            (void)fprintf(f, "#%s%s: %s\n", indent, row->name, def && *def ? def : "\"\"");
+        else {
+            (void)fprintf(f, "#%s%s: ", indent, row->name);
+            default_write(f, row, def);
+            (void)fputc('\n', f);
+        }
     }
 }
 
@@ -80,7 +98,9 @@ void generate_sample(FILE *f)
     stages(f);
     sinks(f);
     (void)fputs("\n# Which sinks a record goes to; without rules, to all.\n#routes:\n#  - to: [console]\n", f);
-    rows(f, "    ", route_opts, NULL);
+    for (const struct opt *row = route_opts; row->type != OPT_END_ROW; row++)
+        if (strcmp(row->name, "to") != 0)
+            rows(f, "    ", (const struct opt[]){*row, OPT_END}, NULL);
     (void)fputs("#routing:\n", f);
     rows(f, "  ", routing_opts, NULL);
 }

@@ -512,6 +512,45 @@ def the_sample_is_a_configuration():
         execute([COLLECTOR, "--config", path, "--check"], status=0)
 
 
+def sample_sections(text):
+    """What each part of the sample is without its '#', in its place: (name, configuration)."""
+    above, name, found = [], "", []
+    for line in text.splitlines():
+        if line.startswith("# Every sink"):
+            kind = "console" if "server" not in line else "http"
+            above, name = ["sinks:", "  one:", f"    type: {kind}"] + ["    url: http://h"] * (kind == "http"), line
+            found.append((name, list(above)))
+            continue
+        if line.startswith("# ") and not line.startswith("#  ") or not line:
+            continue
+        shown = line[1:] if line.startswith("#") else line
+        depth = len(shown) - len(shown.lstrip(" "))
+        if depth <= 2 and not shown.lstrip(" ").startswith("#"):
+            if depth == 0:
+                above, name = [], shown
+            if depth == 0 or above in (["stages:"], ["sinks:"], ["routes:"]):
+                found.append((shown, list(above)))
+            if depth == 0 and shown in ("stages:", "sinks:", "routes:"):
+                above = [shown]
+        found[-1][1].append(shown)
+    return [(name, "\n".join(lines) + "\n") for name, lines in found if lines[-1] not in ("stages:", "sinks:", "routes:")]
+
+
+def each_part_of_the_sample_may_be_uncommented():
+    """What is missing then is what no sample can know."""
+    missing = re.compile(r"must be given|must not be empty|: required;|: needs ")
+    sections = sample_sections(execute([COLLECTOR, "--sample"], status=0).out.decode())
+    with Place() as place:
+        path = place.file("part.yaml")
+        for name, text in sections:
+            with open(path, "w") as f:
+                f.write(text)
+            r = execute([COLLECTOR, "--rings", place.rings, "--config", path, "--check"], env={"NAME": "x"})
+            wrong = [line for line in r.err.decode().splitlines() if not missing.search(line)]
+            check(not wrong, f"{name}: {wrong}")
+    check(len(sections) > 40, f"{len(sections)} parts")
+
+
 def what_the_documentation_shows_is_valid():
     """Lists are the stages of a configuration. What this build has not got is not looked at."""
     blocks = 0
@@ -569,6 +608,7 @@ if __name__ == "__main__":
         every_preset_is_valid_with_what_is_built_in, sinks_that_others_name_get_what_a_preset_says_of_their_type,
         limits_are_exact_and_told,
         the_sample_is_a_configuration,
+        each_part_of_the_sample_may_be_uncommented,
         what_the_documentation_shows_is_valid,
         the_schema_knows_right_from_wrong,
     ]))
