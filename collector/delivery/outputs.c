@@ -8,7 +8,8 @@
 static struct format_config config_of(const struct sink *s)
 {
     return (struct format_config){ .source = s->common.source,
-                                   .colour = s->ops->format_colour && s->ops->format_colour(s->cfg) };
+                                   .colour = s->ops->format_colour && s->ops->format_colour(s->cfg),
+                                   .is_terminal = s->ops->format_terminal && s->ops->format_terminal(s->cfg) };
 }
 
 /* Its slot, or UINT32_MAX. */
@@ -17,7 +18,7 @@ static uint32_t format_find_open(const struct outputs *o, const char *name, cons
     for (uint32_t i = 0; i < o->formats_count; i++) {
         const struct format *f = o->format[i];
         if (!strcmp(f->ops->name, name) && f->cfg.colour == cfg->colour && f->cfg.source == cfg->source &&
-            f->cfg.local_time == cfg->local_time)
+            f->cfg.local_time == cfg->local_time && f->cfg.is_terminal == cfg->is_terminal)
             return i;
     }
     return UINT32_MAX;

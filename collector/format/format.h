@@ -22,6 +22,7 @@ struct format_config {
     bool colour;       /* pretty: SGR codes */
     bool source;       /* add file, line, function where the format has a place for them */
     bool local_time;   /* pretty: local zone instead of UTC */
+    bool is_terminal;  /* nothing may steer it: JSON has DEL, C1 and bidi controls as \u0085 */
 };
 
 struct format_ops {

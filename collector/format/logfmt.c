@@ -1,6 +1,6 @@
 /* logfmt.c - key=value pairs on one line: time level logger msg service pid, then the fields as they
  * were given (call, context, logger). Empty values and those with a space, a quote, '=', a backslash or a
- * control character stand in double quotes, escaped as in JSON, and the message always does. Keys that are
+ * control character stand in double quotes, escaped as in JSON and DEL and C1 (U+0080..9F) as well, and the message always does. Keys that are
  * ours, in a field, get a '_' appended. */
 #include "collector/format/enriched.h"
 #include "collector/format/level.h"
@@ -126,6 +126,7 @@ static void logfmt_build(struct build *b)
 static const struct plan_layout logfmt_layout = {
     .build = logfmt_build,
     .order = GATHER_CALL_FIRST,
+    .is_text = true,
     .style = VALUE_SORTED,
     .flags = {[PLAN_FLAGS_AFTER] = {" invalid=", ""}},
     .value = logfmt_value,

@@ -510,14 +510,19 @@ static inline const struct plan *find_plan(const struct format *f, const struct 
     return plan_cache_find(cache, r, *ret_variant);
 }
 
+static inline bool is_for_eyes(const struct format *f, const struct plan_layout *layout)
+{
+    return unlikely(f->cfg.is_terminal || layout->is_text);
+}
+
 char *plan_write(struct format *f, const struct plan_layout *layout, const struct fapilog_record *r, char *out)
 {
     unsigned variant;
     bool may_cache;
     const struct plan *const p = find_plan(f, layout, r, &variant, &may_cache);
-    if (likely(p != NULL))
-        return run_plan(p, layout, f->state, r, out);
-    return write_slowly(f, layout, r, variant, may_cache, out);
+    char *const end = likely(p != NULL) ? run_plan(p, layout, f->state, r, out)
+                                        : write_slowly(f, layout, r, variant, may_cache, out);
+    return is_for_eyes(f, layout) ? text_visible(out, end, f->cfg.is_terminal) : end;
 }
 
 char *plan_write_at_once(struct format *f, const struct plan_layout *layout, const struct fapilog_record *r, char *out)
@@ -544,5 +549,9 @@ char *plan_write_within(struct format *f, const struct plan_layout *layout, cons
     const struct plan *const p = find_plan(f, layout, r, &variant, &may_cache);
     if (unlikely(!p || !p->bound || p->bound > room || !types_are_the_sites(r)))
         return NULL;
-    return run_plan(p, layout, f->state, r, out);
+    char *const end = run_plan(p, layout, f->state, r, out);
+    if (!is_for_eyes(f, layout))
+        return end;
+    const size_t growth = text_visible_growth(out, end, f->cfg.is_terminal);
+    return growth > room - (size_t)(end - out) ? NULL : text_visible(out, end, f->cfg.is_terminal);
 }

@@ -68,6 +68,7 @@ struct plan_layout {
     void (*build)(struct build *b);
     enum gather_order order;
     enum value_style style;
+    bool is_text;            /* no JSON: DEL and C1 are escaped whoever reads it */
     bool uses_ids;           /* trace and span ids have places of their own: SLOT_ID */
     struct {
         const char *before, *after; /* of "utf8" */

@@ -219,6 +219,7 @@ static char *put_enriched(struct format *f, const struct fapilog_record *r, cons
 static char *pretty_write(struct format *f, const struct fapilog_record *r, char *out)
 {
     struct gather *const g = &((struct pretty_state *)f->state)->gather;
+    char *const begin = out;
     unsigned flags = 0;
     gather_fields(g, r, GATHER_CALL_FIRST);
     if (g->names_repaired)
@@ -245,7 +246,7 @@ static char *pretty_write(struct format *f, const struct fapilog_record *r, char
         if (g->by_role[role].field)
             out = put_stack(r, &g->by_role[role], out, &flags);
     }
-    return out;
+    return text_visible(begin, out, true);
 }
 
 /* A stack takes lines of its own, so this is not a format of lines. */

@@ -5,6 +5,7 @@
  *     logger=0"orders" "order accepted" {order_id:i32=42 price:f64=9.53} context#2{trace_id:...} */
 #include "collector/format/level.h"
 #include "collector/format/plan.h"
+#include "collector/format/text.h"
 
 enum { RAW_FIXED_BOUND = 1024, RAW_TYPE_MAX = 24 };
 
@@ -126,8 +127,8 @@ static char *put_origin(const struct fapilog_record *r, char *out)
 static char *raw_write(struct format *f, const struct fapilog_record *r, char *out)
 {
     const struct fapilog_text level = level_name(r->level);
+    char *const begin = out;
     unsigned ignored = 0;
-    (void)f;
     out = put_identity(r, out);
     *out++ = ' ';
     memcpy(out, level.data, level.len);
@@ -149,6 +150,7 @@ static char *raw_write(struct format *f, const struct fapilog_record *r, char *o
         out = r->context->lost ? put_lit(out, " lost")
                                : put_fields(r, r->context->fields, r->context->fields_count, out);
     }
+    out = text_visible(begin, out, f->cfg.is_terminal);
     *out++ = '\n';
     return out;
 }

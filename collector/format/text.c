@@ -2,7 +2,6 @@
 
 #include "lib/base/utf8.h"
 
-#include <stdbool.h>
 #include <string.h>
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -160,4 +159,83 @@ char *text_bare(const char *src, size_t len, char *out)
         return NULL;
     char *const end = text_clean(src, len, out, &flags);
     return flags == 0 && is_bare(out, (size_t)(end - out)) ? end : NULL;
+}
+
+/* ---- what is written already ---- */
+
+/* Where the next byte is that such a character may begin with; all of them are rare. */
+static const uint8_t *visible_next(const uint8_t *p, const uint8_t *end)
+{
+#ifdef __SSE2__
+    for (; end - p >= STEP; p += STEP) {
+        const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        const __m128i hit = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)),
+                                                      _mm_cmpeq_epi8(v, _mm_set1_epi8((char)0xc2))),
+                                         _mm_cmpeq_epi8(v, _mm_set1_epi8((char)0xe2)));
+        const unsigned mask = (unsigned)_mm_movemask_epi8(hit);
+        if (mask)
+            return p + __builtin_ctz(mask);
+    }
+#endif
+    while (p < end && *p != 0x7f && *p != 0xc2 && *p != 0xe2)
+        p++;
+    return p;
+}
+
+static uint32_t visible_bidi(const uint8_t *p)
+{
+    const uint32_t cp = 0x2000 + (uint32_t)(p[1] & 0x3f) * 64 + (p[2] & 0x3f);
+    return (cp >= 0x2028 && cp <= 0x202e) || (cp >= 0x2066 && cp <= 0x2069) ? cp : 0;
+}
+
+/* The character at p, of *ret_len bytes, if it is one of these; 0: it is not. */
+static uint32_t visible_control(const uint8_t *p, const uint8_t *end, bool with_bidi, unsigned *ret_len)
+{
+    if (*p == 0x7f) {
+        *ret_len = 1;
+        return *p;
+    }
+    if (*p == 0xc2 && end - p >= 2 && p[1] < 0xa0) {
+        *ret_len = 2;
+        return p[1];
+    }
+    *ret_len = 3;
+    return with_bidi && *p == 0xe2 && end - p >= 3 ? visible_bidi(p) : 0;
+}
+
+enum { VISIBLE_BYTES = 6 }; /* \u0085 */
+
+size_t text_visible_growth(const char *text, const char *text_end, bool with_bidi)
+{
+    const uint8_t *const end = (const uint8_t *)text_end;
+    size_t growth = 0;
+    unsigned len;
+    for (const uint8_t *p = (const uint8_t *)text; (p = visible_next(p, end)) < end; p++)
+        if (visible_control(p, end, with_bidi, &len))
+            growth += VISIBLE_BYTES - len;
+    return growth;
+}
+
+char *text_visible(char *text, char *text_end, bool with_bidi)
+{
+    static const char hex[] = "0123456789abcdef";
+    const size_t growth = text_visible_growth(text, text_end, with_bidi);
+    const uint8_t *const end = (const uint8_t *)text_end;
+    const uint8_t *from = end;
+    char *to = text_end + growth;
+    /* Backwards, as what is behind makes room; where nothing is left to be added it stands in its place. */
+    while (to > (const char *)from) {
+        unsigned len;
+        const uint32_t cp = visible_control(--from, end, with_bidi, &len);
+        if (!cp) {
+            *--to = (char)*from;
+            continue;
+        }
+        to += len - 1; /* the rest of it was moved as it was */
+        for (unsigned i = 0; i < 4; i++)
+            *--to = hex[cp >> 4 * i & 15];
+        *--to = 'u';
+        *--to = '\\';
+    }
+    return text_end + growth;
 }

@@ -74,6 +74,12 @@ static const char *console_format(const void *opaque)
     return cfg->mode == MODE_PRETTY ? "pretty" : "fapilog";
 }
 
+static bool console_terminal(const void *opaque)
+{
+    const struct console_cfg *const cfg = opaque;
+    return isatty((int)cfg->stream);
+}
+
 static bool console_colour(const void *opaque)
 {
     const struct console_cfg *const cfg = opaque;
@@ -82,7 +88,7 @@ static bool console_colour(const void *opaque)
 
     if (no_colour && *no_colour)
         return false;
-    return isatty((int)cfg->stream) && !(term && strcmp(term, "dumb") == 0);
+    return isatty((int)cfg->stream) && term && *term && strcmp(term, "dumb") != 0;
 }
 
 static int console_open(struct sink *s, struct err *e)
@@ -251,6 +257,7 @@ const struct sink_ops sink_console = {
     .format_default = "fapilog",
     .format_choose = console_format,
     .format_colour = console_colour,
+    .format_terminal = console_terminal,
     .opts = console_opts,
     .cfg_size = sizeof(struct console_cfg),
     .state_size = sizeof(struct console_state),

@@ -120,6 +120,8 @@ struct sink_ops {
     int (*format_check)(const void *cfg, const struct format_ops *f, struct err *e);
     /* Whether a format that knows colours is to use them; NULL: never. */
     bool (*format_colour)(const void *cfg);
+    /* Whether it writes to a terminal, which no record may steer; NULL: never. */
+    bool (*format_terminal)(const void *cfg);
     bool wants_raw;
     const struct opt *opts;
     size_t cfg_size, state_size;

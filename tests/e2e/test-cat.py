@@ -222,8 +222,8 @@ def a_file_that_cannot_be_read_is_named_and_the_others_are_logged():
 
 def wrong_usage_is_status_2():
     with Place() as place:
-        for args, said in ((["--level", "LOUD"], "LOUD"), (["--level", "OFF"], "no level of a record"),
-                           (["--level", "31"], "no level of a record"), (["--field", "novalue"], "novalue"),
+        for args, said in ((["--level", "LOUD"], "LOUD"), (["--level", "OFF"], "is no level of a record"),
+                           (["--level", "31"], "is no level of a record"), (["--field", "novalue"], "novalue"),
                            (["--field", "=x"], "=x"),
                            (["--nonsense"], "--nonsense"), (["--rings"], "--rings")):
             r = execute([CAT, *args], status=2)

@@ -389,7 +389,37 @@ def a_dumb_terminal_gets_no_escapes():
         cat(place, b"line\n", "--level", "ERROR")
         argv = [DUMP, "--rings", place.rings]
         check(b"\x1b[" in on_a_terminal(place, argv, "xterm"), "no colours on a terminal")
-        check(b"\x1b" not in on_a_terminal(place, argv, "dumb"), "escapes on a dumb one")
+        for term in ("dumb", ""):
+            check(b"\x1b" not in on_a_terminal(place, argv, term), f"escapes on a dumb one, TERM={term!r}")
+        sink = [COLLECTOR, "--rings", place.rings, "--drain", "--sink", "console:?mode=pretty"]
+        check(b"\x1b" not in on_a_terminal(place, sink, ""), "escapes of the console sink")
+
+
+STEERS = "a\x7fb\x9bc\u202ed\u2066e\u2028f\u0085g"
+
+
+def no_format_lets_a_record_steer_a_terminal():
+    raw = [c.encode() for c in "\x7f\x9b\x85"]
+    bidi = [c.encode() for c in "\u202e\u2066\u2028"]
+    with Place() as place:
+        cat(place, STEERS.encode() + b"\n", "--field", "key=" + STEERS)
+        dump = [DUMP, "--rings", place.rings, "--format"]
+        for name in ("json", "fapilog", "dagstack", "logfmt", "raw", "pretty"):
+            shown = on_a_terminal(place, dump + [name], "xterm")
+            check(not [c for c in raw + bidi if c in shown], f"{name}: {shown}")
+            if name in ("json", "fapilog", "dagstack"):
+                check(STEERS in json.dumps(json.loads(shown), ensure_ascii=False), f"{name} says something else: {shown}")
+        for name in ("logfmt", "raw"):
+            shown = execute(dump + [name], status=0).out
+            check(not [c for c in raw if c in shown] and b"\\u009b" in shown, f"{name}: {shown}")
+        check(not [c for c in bidi if c in execute(dump + ["pretty"], status=0).out], "pretty turns text around")
+        canonical = execute(dump + ["fapilog"], status=0).out
+        check("\x9bc\u202ed".encode() in canonical, f"no canonical JSON: {canonical}")
+        shown = on_a_terminal(place, [COLLECTOR, "--rings", place.rings, "--drain", "--sink", "console:?mode=json"], "xterm")
+        check(not [c for c in raw + bidi if c in shown] and b"\\u009b" in shown, f"console: {shown}")
+    for args in (["--level", "x\x1b[31m\x9b"], ["--nonsense\x9b\x1b"], ["/\x1b[31m\x9b"]):
+        said = execute([CAT, "--rings", "/dev/shm", *args]).err
+        check(said and b"\x1b" not in said and b"\xc2\x9b" not in said, f"{args}: {said}")
 
 
 if __name__ == "__main__":
@@ -415,5 +445,6 @@ if __name__ == "__main__":
         what_is_damaged_is_told_counted_and_kept,
         stats_know_the_time_of_a_record_of_several_blocks,
         a_dumb_terminal_gets_no_escapes,
+        no_format_lets_a_record_steer_a_terminal,
         who_has_seen_enough_ends_follow,
     ]))

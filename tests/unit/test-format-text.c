@@ -105,12 +105,39 @@ static void plain_text_ends_in_front_of_what_is_not(void **state)
         }
 }
 
+static void written_text_loses_what_a_terminal_obeys(void **state)
+{
+    (void)state;
+    static const struct { const char *from, *to; bool with_bidi; } odd[] = {
+        { "\x7f", "\\u007f", false }, { "\xc2\x80", "\\u0080", false }, { "\xc2\x9b", "\\u009b", true },
+        { "\xc2\xa0", "\xc2\xa0", true }, { "\xe2\x80\xae", "\\u202e", true }, { "\xe2\x80\xae", "\xe2\x80\xae", false },
+        { "\xe2\x80\xa8", "\\u2028", true }, { "\xe2\x81\xa9", "\\u2069", true }, { "\xe2\x81\xaa", "\xe2\x81\xaa", true },
+        { "\xe2\x80\xa7", "\xe2\x80\xa7", true }, { "\xe2\x82\xac", "\xe2\x82\xac", true }, { "\x1b[0m", "\x1b[0m", true },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(odd); i++)
+        for (unsigned at = 0; at < 40; at++)
+            for (unsigned times = 1; times < 4; times++) {
+                char text[TEXT_MAX], expected[TEXT_MAX];
+                size_t len = at, n = at;
+                memset(text, 'a', at);
+                memset(expected, 'a', at);
+                for (unsigned k = 0; k < times; k++) {
+                    len += (size_t)snprintf(text + len, 16, "%sb", odd[i].from);
+                    n += (size_t)snprintf(expected + n, 16, "%sb", odd[i].to);
+                }
+                assert_int_equal(text_visible_growth(text, text + len, odd[i].with_bidi), n - len);
+                assert_ptr_equal(text_visible(text, text + len, odd[i].with_bidi), text + n);
+                assert_memory_equal(text, expected, n);
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(anything_at_any_place_comes_out_as_the_reference_has_it),
         cmocka_unit_test(noise_comes_out_as_the_reference_has_it),
         cmocka_unit_test(plain_text_ends_in_front_of_what_is_not),
+        cmocka_unit_test(written_text_loses_what_a_terminal_obeys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

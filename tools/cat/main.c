@@ -58,7 +58,7 @@ static void complain(struct cat *c, const char *name, uint64_t number, const cha
 {
     c->not_json++;
     if (!c->options.quiet && c->not_json <= COMPLAINTS_MAX)
-        fprintf(stderr, "fapilog-cat: %s:%" PRIu64 ": %s; logged as plain text\n", name, number, what);
+        cat_complain(name, ":%" PRIu64 ": %s; logged as plain text\n", number, what);
 }
 
 /* What there was no room for is in the counters, which report() reads at the end. */
@@ -104,7 +104,7 @@ static void cat_file(struct cat *c, const char *name)
     auto_fd opened = is_stdin ? -1 : open(name, O_RDONLY | O_CLOEXEC);
     const int r = !is_stdin && opened < 0 ? -errno : cat_fd(c, shown, is_stdin ? 0 : opened);
     if (r < 0) {
-        fprintf(stderr, "fapilog-cat: read %s: %s\n", shown, strerror(-r));
+        cat_complain(shown, ": %s\n", strerror(-r));
         c->failed = true;
     }
 }

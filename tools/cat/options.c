@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,18 +37,39 @@ static enum cat_parse answer(const char *text)
     return CAT_EXIT_FAILED;
 }
 
+/* What was given may be anything, and must not steer the terminal: '?' for control characters. */
+static void put_clean(const char *text)
+{
+    for (const uint8_t *p = (const uint8_t *)text; *p; p++) {
+        const bool is_c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0;
+        (void)fputc(*p < ' ' || *p == 0x7f || is_c1 ? '?' : *p, stderr);
+        p += is_c1;
+    }
+}
+
+void cat_complain(const char *about, const char *format, ...)
+{
+    va_list args;
+    (void)fputs("fapilog-cat: ", stderr);
+    put_clean(about);
+    va_start(args, format);
+    (void)vfprintf(stderr, format, args);
+    va_end(args);
+}
+
 static enum cat_parse usage(const char *what, const char *value)
 {
-    fprintf(stderr, "fapilog-cat: %s%s%s\nTry 'fapilog-cat --help'.\n", what, value ? ": " : "", value ? value : "");
+    fprintf(stderr, "fapilog-cat: %s%s", what, value ? ": " : "");
+    put_clean(value ? value : "");
+    fputs("\nTry 'fapilog-cat --help'.\n", stderr);
     return CAT_EXIT_USAGE;
 }
 
 static enum cat_parse refuse(int c, const char *given, const struct option *options)
 {
     const char *near = c == '?' ? opt_suggest_long(options, given) : NULL;
-    fprintf(stderr, "fapilog-cat: %s: %s%s%s%s\nTry 'fapilog-cat --help'.\n", given,
-            c == ':' ? "needs a value" : "no such option", near ? "; did you mean '--" : "", near ? near : "",
-            near ? "'?" : "");
+    cat_complain(given, ": %s%s%s%s\nTry 'fapilog-cat --help'.\n", c == ':' ? "needs a value" : "no such option",
+                 near ? "; did you mean '--" : "", near ? near : "", near ? "'?" : "");
     return CAT_EXIT_USAGE;
 }
 
@@ -87,10 +109,10 @@ enum cat_parse cat_options_parse(struct cat_options *o, int argc, char **argv)
         case QUIET: o->quiet = true; break;
         case LEVEL:
             if (opt_parse_level(optarg, &o->level) < 0)
-                return usage("--level: unknown level (TRACE, DEBUG, INFO, WARNING, ERROR, CRITICAL, AUDIT, SECURITY)",
-                             optarg);
+                return usage("--level: wants TRACE, DEBUG, INFO, WARNING, ERROR, CRITICAL, AUDIT, SECURITY or a number "
+                             "from 1 to 30", optarg);
             if (o->level >= FAPILOG_LEVEL_OFF)
-                return usage("--level: OFF is no level of a record", optarg);
+                return usage("--level: OFF (31) is no level of a record", optarg);
             break;
         case FIELD:
             if (!add_field(o, optarg))

@@ -18,6 +18,9 @@ struct cat_options {
 
 enum cat_parse { CAT_RUN, CAT_EXIT_OK, CAT_EXIT_FAILED, CAT_EXIT_USAGE };
 
+/* A message about what was given, of which control characters are not shown. */
+__attribute__((format(printf, 2, 3))) void cat_complain(const char *about, const char *format, ...);
+
 /* Prints help and usage errors itself, where they belong. */
 enum cat_parse cat_options_parse(struct cat_options *o, int argc, char **argv);
 

@@ -25,7 +25,7 @@ int output_format_check(const char *name, struct err *e)
 bool output_is_plain(int fd)
 {
     const char *term = getenv("TERM");
-    return !isatty(fd) || (term && strcmp(term, "dumb") == 0);
+    return !isatty(fd) || !term || !*term || strcmp(term, "dumb") == 0;
 }
 
 int output_open(struct output *o, const char *name, bool is_named, uint32_t last, struct err *e)
@@ -35,7 +35,8 @@ int output_open(struct output *o, const char *name, bool is_named, uint32_t last
     if (!name)
         name = terminal ? "pretty" : "json";
     const char *no_colour = getenv("NO_COLOR");
-    const struct format_config cfg = {.colour = !output_is_plain(STDOUT_FILENO) && !(no_colour && *no_colour)};
+    const struct format_config cfg = {.colour = !output_is_plain(STDOUT_FILENO) && !(no_colour && *no_colour),
+                                      .is_terminal = terminal};
     o->is_named = is_named && strcmp(name, "pretty") == 0;
     if (last && tail_init(&o->tail, last) < 0)
         return err_set(e, -ENOMEM, "no memory for the last %" PRIu32 " records", last);

@@ -9,6 +9,7 @@
 #include "collector/delivery/spool/spool_file.h"
 #include "lib/base/buf.h"
 #include "lib/base/cleanup.h"
+#include "collector/format/text.h"
 #include "lib/base/json_escape.h"
 #include "lib/base/time_text.h"
 #include "tools/dump/safe_text.h"
@@ -27,7 +28,8 @@ static int text_append(struct buf *out, const char *key, const char *text, size_
         n = buf_reserve(out, JSON_ESCAPE_FACTOR * len + JSON_ESCAPE_SLACK);
     if (n < 0)
         return n;
-    out->len = (size_t)(json_escape(text, len, out->data + out->len, &flags) - out->data);
+    char *const begin = out->data + out->len;
+    out->len = (size_t)(text_visible(begin, json_escape(text, len, begin, &flags), true) - out->data);
     return buf_append(out, "\"", 1);
 }
 
