@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
@@ -107,6 +108,13 @@ def what_journalctl_writes_has_message_and_level():
         levels = ["CRITICAL"] * 3 + ["ERROR", "WARNING", "INFO", "INFO", "DEBUG", "INFO"]
         check([r["level"] for r in records] == levels, f"levels {[r['level'] for r in records]}")
         check(records[8]["data"] == {"PRIORITY": "8"}, f"{records[8]['data']}")
+    odd = ({"MESSAGE": list(b"b\xc3\xa9\x1b["), "PRIORITY": 3}, {"MESSAGE": [1, 256]}, {"MESSAGE": [], "PRIORITY": 9})
+    with Place() as place:
+        cat(place, "".join(json.dumps(r) + "\n" for r in odd).encode(), "--json")
+        records = drained(place)
+        check(messages(records) == ["b\u00e9\x1b[", "", ""], f"messages {messages(records)}")
+        check([r["level"] for r in records] == ["ERROR", "INFO", "INFO"], f"{records}")
+        check(records[1]["data"] == {"MESSAGE": [1, 256]} and records[2]["data"] == {"MESSAGE": [], "PRIORITY": 9}, f"{records}")
 
 
 def a_signal_ends_the_input_and_nothing_that_was_read_is_lost():
@@ -262,6 +270,47 @@ def without_a_collector_what_does_not_fit_is_counted():
         check(dropped(records) == lost, f"the collector reports {dropped(records)} drops, fapilog-cat {lost}")
 
 
+def with_wait_nothing_is_lost_while_there_is_no_collector():
+    lines = b"".join(b"%09d %s\n" % (n, b"x" * 90) for n in range(20000))
+    for size in ("64KB", "512KB"):
+        with Place() as place:
+            env = {"FAPILOG_LANE_SIZE": size}
+            check(cat(place, lines, "--quiet", env=env, status=1).err.decode().count("were dropped") == 1, "nothing was dropped without")
+        with Place() as place:
+            p = place.start([CAT, "--rings", place.rings, "--wait"], stdin=subprocess.PIPE, env=env)
+            feeder = threading.Thread(target=lambda: p.communicate(lines.decode()))
+            feeder.start()
+            wait_for("a ring that waits", lambda: rings(place) and p.poll() is None and feeder.is_alive())
+            for _ in range(2):  # one comes, goes, and another one comes
+                c = place.collector()
+                place.wait_ready(c)
+                wait_for("records", lambda: line_count(place.file()) or p.poll() is not None)
+                stop(c)
+            c = place.collector()
+            feeder.join(60)
+            check(p.returncode == 0, f"it ended with {p.returncode}")
+            stop(c)
+            check([m.split()[0] for m in messages(place.lines())] == ["%09d" % n for n in range(20000)], "lines are missing")
+
+
+def a_signal_ends_the_wait():
+    with Place() as place:
+        p = place.start([CAT, "--rings", place.rings, "--wait"], stdin=subprocess.PIPE, env={"FAPILOG_LANE_SIZE": "64KB"})
+        feeder = threading.Thread(target=lambda: p.communicate("y\n" * 100000))
+        feeder.start()
+        wait_for("the message", lambda: rings(place) and os.path.exists(f"/proc/{p.pid}"))
+        wait_for("its handler", lambda: has_handler(p.pid, signal.SIGTERM))
+        p.send_signal(signal.SIGTERM)
+        feeder.join(30)
+        check(p.returncode in (0, 1), f"it ended with {p.returncode}")
+
+
+def has_handler(pid, number):
+    with open(f"/proc/{pid}/status") as f:
+        caught = int(re.search(r"^SigCgt:\s*(\w+)", f.read(), re.M)[1], 16)
+    return caught >> (number - 1) & 1
+
+
 if __name__ == "__main__":
     sys.exit(run([
         each_line_is_one_record_in_order_empty_ones_too,
@@ -283,4 +332,6 @@ if __name__ == "__main__":
         without_a_usable_directory_the_exit_status_is_1,
         with_a_collector_all_lines_arrive_in_order,
         without_a_collector_what_does_not_fit_is_counted,
+        with_wait_nothing_is_lost_while_there_is_no_collector,
+        a_signal_ends_the_wait,
     ]))

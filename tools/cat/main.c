@@ -4,6 +4,7 @@
 #include "tools/cat/options.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/base/opt.h"
 #include "lib/base/stdio_keep.h"
 
 #include <fapilog/fapilog.h>
@@ -11,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,8 @@
 enum {
     LANE_BYTES = 4 << 20,     /* the longest line fits the lane: what took another could be overtaken */
     LINE_MAX_BYTES = 1 << 20, /* text of one record; the library marks what it has to cut */
+    FLUSH_NS = 200000000,     /* --wait: then look for a signal */
+    RETRY_MS = 100,
     COMPLAINTS_MAX = 10,      /* unreadable lines that are named one by one */
 };
 
@@ -27,6 +31,9 @@ struct cat {
     fapilog_t *log;
     struct ndjson json;
     uint64_t records, not_json;
+    uint64_t lane_bytes;
+    uint64_t acked_bytes; /* of the ring that a collector had acknowledged when --wait last looked */
+    bool has_waited;
     int stop_fd;
     bool failed, is_stopped;
 };
@@ -81,6 +88,28 @@ static void log_line(struct cat *c, const char *name, uint64_t number, const str
     (void)fapilog_log(c->log, c->options.level, line->data, line->len, NULL, 0);
 }
 
+static bool stop_is_wanted(const struct cat *c, int wait_ms)
+{
+    struct pollfd p = {.fd = c->stop_fd, .events = POLLIN};
+    return poll(&p, 1, wait_ms) > 0; /* the pipe stays readable: lines_next() ends by it, too */
+}
+
+/* --wait: a quarter of the lane at most is on its way, and the next line fits in any case. A call that finds no room
+ * waits only while a collector shows life, and then the line is lost and counted; so it does not come to that. */
+static void wait_for_collector(struct cat *c)
+{
+    struct fapilog_counters counters;
+    fapilog_get_counters(c->log, &counters);
+    if (counters.bytes - c->acked_bytes < c->lane_bytes / 4)
+        return;
+    for (int r; (r = fapilog_flush(c->log, FLUSH_NS, NULL)) < 0 && !stop_is_wanted(c, RETRY_MS);) {
+        if (r == -ENOTCONN && !c->has_waited && !c->options.quiet)
+            fputs("fapilog-cat: no collector is reading the ring; waiting for one\n", stderr);
+        c->has_waited |= r == -ENOTCONN;
+    }
+    c->acked_bytes = counters.bytes;
+}
+
 static int cat_fd(struct cat *c, const char *name, int fd)
 {
     struct lines lines;
@@ -90,8 +119,11 @@ static int cat_fd(struct cat *c, const char *name, int fd)
     int r = lines_init(&lines, fd, c->stop_fd, LINE_MAX_BYTES + 1);
     if (r < 0)
         return r;
-    while ((r = lines_next(&lines, &line)) > 0)
+    while ((r = lines_next(&lines, &line)) > 0) {
         log_line(c, name, lines.number, &line);
+        if (c->options.wait)
+            wait_for_collector(c);
+    }
     c->is_stopped = lines.is_stopped;
     lines_done(&lines);
     return r;
@@ -109,12 +141,21 @@ static void cat_file(struct cat *c, const char *name)
     }
 }
 
+/* As the library reads it: what it refuses is its default. */
+static uint64_t lane_bytes(void)
+{
+    enum { DEFAULT = 512 << 10 };
+    const char *const text = getenv("FAPILOG_LANE_SIZE");
+    uint64_t bytes;
+    return !text ? LANE_BYTES : opt_parse_size(text, &bytes) < 0 ? DEFAULT : bytes;
+}
+
 static void report(struct cat *c, const struct fapilog_counters *counters)
 {
     const uint64_t dropped = counters->dropped + counters->orphaned + counters->unregistered;
     if (dropped > 0) {
         fprintf(stderr, "fapilog-cat: %" PRIu64 " of %" PRIu64 " lines were dropped: the ring was full and no "
-                "collector is reading it; start fapilog-collector, or give the ring more room with FAPILOG_LANE_SIZE\n",
+                "collector is reading it, or its file system has no room; start fapilog-collector, or use --wait\n",
                 dropped, c->records);
         c->failed = true;
     }
@@ -147,6 +188,7 @@ int main(int argc, char **argv)
         .lanes = 1,
         .lane_bytes = getenv("FAPILOG_LANE_SIZE") ? 0 : LANE_BYTES,
     };
+    c.lane_bytes = lane_bytes();
     stop_on_signals(&c);
     fapilog_t *root = fapilog_open(c.options.service, &options);
     if (!fapilog_enabled(root, FAPILOG_LEVEL_SECURITY))

@@ -28,6 +28,29 @@ static bool take_message(struct ndjson *n, const char *key, const json_t *value)
     return true;
 }
 
+/* journalctl -o json: a message that is no UTF-8, or has control characters in it, as a list of its bytes. */
+static bool take_message_bytes(struct ndjson *n, const char *key, const json_t *value)
+{
+    const size_t len = json_array_size(value); /* 0 also where it is none */
+    if (n->message.data || strcmp(key, "MESSAGE") != 0 || !len || n->owned_count == ARRAY_COUNT(n->owned))
+        return false;
+    char *text = malloc(len);
+    for (size_t i = 0; text && i < len; i++) {
+        const json_t *const byte = json_array_get(value, i);
+        const json_int_t v = json_is_integer(byte) ? json_integer_value(byte) : -1;
+        if (v < 0 || v > UINT8_MAX) {
+            free(text);
+            return false;
+        }
+        text[i] = (char)(uint8_t)v;
+    }
+    if (!text)
+        return false; /* it stays what it is, a field */
+    n->owned[n->owned_count++] = text;
+    n->message = (struct fapilog_text){text, (uint32_t)len};
+    return true;
+}
+
 static bool take_level(struct ndjson *n, const char *key, const json_t *value)
 {
     static const char *const names[] = {"level", "severity", "severity_text", NULL};
@@ -40,16 +63,18 @@ static bool take_level(struct ndjson *n, const char *key, const json_t *value)
     return true;
 }
 
-/* journalctl -o json: the numbers of syslog, as text. */
+/* journalctl -o json: the numbers of syslog, as text; others write them as numbers. */
 static bool take_priority(struct ndjson *n, const char *key, const json_t *value)
 {
     static const uint8_t levels[] = {FAPILOG_LEVEL_CRITICAL, FAPILOG_LEVEL_CRITICAL, FAPILOG_LEVEL_CRITICAL,
                                      FAPILOG_LEVEL_ERROR, FAPILOG_LEVEL_WARNING, FAPILOG_LEVEL_INFO,
                                      FAPILOG_LEVEL_INFO, FAPILOG_LEVEL_DEBUG};
     const char *text = json_string_value(value);
-    if (n->level || strcmp(key, "PRIORITY") != 0 || !text || text[0] < '0' || text[0] > '7' || text[1])
+    const json_int_t priority = json_is_integer(value) ? json_integer_value(value)
+                                : text && text[0] && !text[1] ? text[0] - '0' : -1;
+    if (n->level || strcmp(key, "PRIORITY") != 0 || priority < 0 || priority > 7)
         return false;
-    n->level = levels[text[0] - '0'];
+    n->level = levels[priority];
     return true;
 }
 
@@ -146,7 +171,7 @@ int ndjson_parse(struct ndjson *n, const char *line, size_t len, struct err *e)
     if (!json_is_object(n->root))
         return err_set(e, -EINVAL, "JSON, but not an object");
     json_object_foreach(n->root, key, value) {
-        if (take_message(n, key, value) || take_level(n, key, value) || take_priority(n, key, value))
+        if (take_message(n, key, value) || take_message_bytes(n, key, value) || take_level(n, key, value) || take_priority(n, key, value))
             continue;
         const bool is_last = n->fields_count == FAPILOG_FIELDS_MAX - 1;
         if (!n->rest && is_last && !(n->rest = json_object()))

@@ -15,7 +15,7 @@ struct ndjson {
     uint8_t level;               /* of "level", "severity", "severity_text", PRIORITY; 0 when there is none */
     struct fapilog_field fields[FAPILOG_FIELDS_MAX];
     uint32_t fields_count;
-    char *owned[FAPILOG_FIELDS_MAX]; /* JSON text of nested members */
+    char *owned[FAPILOG_FIELDS_MAX + 1]; /* JSON text of nested members, a message of bytes */
     uint32_t owned_count;
 };
 

@@ -22,6 +22,7 @@ static const char help[] =
     "  --json           lines are JSON objects: \"message\" (msg, body, MESSAGE) and \"level\" (severity,\n"
     "                   PRIORITY) are taken as such, all other members become fields; any other line is\n"
     "                   logged as it is\n"
+    "  --wait           waits for a collector as long as it takes, instead of dropping what does not fit\n"
     "  --quiet          no summary of cut or unreadable lines on standard error\n"
     "  --help, -h       this text\n"
     "  --version        the version\n"
@@ -89,12 +90,13 @@ static bool add_field(struct cat_options *o, const char *text)
 
 enum cat_parse cat_options_parse(struct cat_options *o, int argc, char **argv)
 {
-    enum { RINGS = 256, SERVICE, LEVEL, FIELD, JSON, QUIET, VERSION };
+    enum { RINGS = 256, SERVICE, LEVEL, FIELD, JSON, QUIET, WAIT, VERSION };
     static const struct option options[] = {
         {"rings", required_argument, NULL, RINGS}, {"service", required_argument, NULL, SERVICE},
         {"level", required_argument, NULL, LEVEL}, {"field", required_argument, NULL, FIELD},
         {"json", no_argument, NULL, JSON},         {"quiet", no_argument, NULL, QUIET},
         {"help", no_argument, NULL, 'h'},          {"version", no_argument, NULL, VERSION},
+        {"wait", no_argument, NULL, WAIT},
         {0},
     };
 
@@ -107,6 +109,7 @@ enum cat_parse cat_options_parse(struct cat_options *o, int argc, char **argv)
         case SERVICE: o->service = optarg; break;
         case JSON: o->json = true; break;
         case QUIET: o->quiet = true; break;
+        case WAIT: o->wait = true; break;
         case LEVEL:
             if (opt_parse_level(optarg, &o->level) < 0)
                 return usage("--level: wants TRACE, DEBUG, INFO, WARNING, ERROR, CRITICAL, AUDIT, SECURITY or a number "

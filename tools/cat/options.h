@@ -11,6 +11,7 @@ struct cat_options {
     uint8_t level;
     bool json;
     bool quiet;
+    bool wait;
     struct fapilog_field fields[FAPILOG_FIELDS_MAX]; /* --field, in order */
     uint32_t fields_count;
     char **files;        /* NULL-terminated; empty: standard input */
