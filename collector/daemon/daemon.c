@@ -194,7 +194,8 @@ static uint64_t next_deadline(const struct daemon *d, uint64_t now_ns)
     at = earliest(at, notify_deadline(&d->notify));
     at = earliest(at, diagnostics_deadline(d));
     at = earliest(at, d->heartbeat_at_ns);
-    at = earliest(at, discover_deadline(&d->discover));
+    if (!d->is_stopping)
+        at = earliest(at, discover_deadline(&d->discover));
     /* A turn that waits for a free batch goes on when a write completes. */
     if (!d->drain.is_open)
         at = earliest(at, d->segments.probe_at_ns);
@@ -299,7 +300,8 @@ int daemon_run(struct daemon *d, struct err *e)
         const uint64_t now_ns = clock_mono_ns();
         take_signals(d, now_ns);
         watch_drain(d, now_ns);
-        discover_run(&d->discover, now_ns);
+        if (!d->is_stopping) /* the goal is set: rings that are attached now have none */
+            discover_run(&d->discover, now_ns);
         watch_dir(d, now_ns);
         if (!d->drain.is_open)
             segments_probe(&d->segments, now_ns, false);

@@ -11,6 +11,7 @@
 #include <sys/inotify.h>
 
 #define RESCAN_PAUSE_NS NS_PER_S
+#define ROOM_PAUSE_NS (100 * NS_PER_MS)
 
 /* A name with a dot in front is a segment in the making, where the file system has no O_TMPFILE. */
 static bool is_segment_name(const char *name)
@@ -112,8 +113,19 @@ int discover_open(struct discover *d, struct segments *t, struct err *e)
     return scan(d, e);
 }
 
+/* For a ring over a quota, or beyond what may be open. */
+static void want_scan_for_room(struct discover *d, uint64_t now_ns)
+{
+    d->segments->has_room_again = false;
+    if (!d->wants_scan)
+        d->scan_at_ns = now_ns + ROOM_PAUSE_NS; /* more may go together */
+    d->wants_scan = true;
+}
+
 void discover_run(struct discover *d, uint64_t now_ns)
 {
+    if (d->segments->has_room_again)
+        want_scan_for_room(d, now_ns);
     if (!d->wants_scan || now_ns < d->scan_at_ns)
         return;
     d->wants_scan = false;

@@ -266,6 +266,7 @@ static void source_remove(struct segments *t, uint32_t i)
 {
     source_free(t->source[i]);
     t->source[i] = t->source[--t->count];
+    t->has_room_again |= t->is_incomplete;
 }
 
 static void rename_to(struct segments *t, struct source *s, const char *suffix)

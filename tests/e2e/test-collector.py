@@ -662,6 +662,15 @@ def sinks_come_from_the_environment():
         check(p.returncode == 0 and len(place.lines()) == 2 * written, "not both sinks have the records")
 
 
+def a_ring_over_a_quota_is_taken_when_another_one_has_gone():
+    with Place() as place:
+        written = sum(place.load_done("--records", 10, "--id", i) for i in range(3))
+        c = place.collector("--set", "segments_max=1")
+        wait_for("all is delivered", lambda: line_count(place.file()) == written)
+        wait_for("no ring is left", lambda: not [n for n in os.listdir(place.rings) if n.endswith(".ring")])
+        stop(c)
+
+
 if __name__ == "__main__":
     sys.exit(run([
         live_records_arrive_and_the_books_balance,
@@ -709,4 +718,5 @@ if __name__ == "__main__":
         a_ring_that_no_collector_would_read_is_not_made,
         wrong_usage_is_status_2_and_says_why,
         sinks_come_from_the_environment,
-    ]))
+    ,
+                  a_ring_over_a_quota_is_taken_when_another_one_has_gone]))
