@@ -14,6 +14,7 @@
 
 #define PROBE_FIRST_NS (250 * NS_PER_MS)
 #define PROBE_SPREAD_NS (750 * NS_PER_MS)
+#define CLOSE_NS_MAX (10 * NS_PER_S)
 
 int segments_open(struct segments *t, const char *dir, struct io *io, const struct ingest_settings *settings,
                   struct err *e)
@@ -452,8 +453,9 @@ void segments_close(struct segments *t)
         if (t->source[i]->is_waiting)
             io_cancel(t->io, &t->source[i]->futex);
     }
-    while (t->waiting && io_turn(t->io, clock_mono_ns() + NS_PER_S) > 0)
-        ;
+    const uint64_t give_up_ns = clock_mono_ns() + CLOSE_NS_MAX;
+    while (t->waiting && clock_mono_ns() < give_up_ns && io_turn(t->io, give_up_ns) >= 0)
+        ; /* a signal ends a turn as well, with 0 */
     CHECK(t->waiting == 0);
     while (t->count)
         source_remove(t, t->count - 1);
