@@ -239,6 +239,18 @@ static int have_delivered(const struct daemon *d, const struct target *t, struct
                               s.last_reason) : 0;
 }
 
+/* What a refused ring holds nobody has read; each refusal has been told with its reason. */
+static int have_read_all(const struct daemon *d, struct err *e)
+{
+    const uint32_t left = d->segments.left_out;
+    const uint64_t bad = d->segments.stats.quarantined;
+    if (left)
+        return err_set(e, -EIO, "%" PRIu32 " ring%s refused, and not read: see above", left,
+                       left == 1 ? " was" : "s were");
+    return bad ? err_set(e, -EIO, "%" PRIu64 " ring%s put aside as damaged: see above", bad, bad == 1 ? " was" : "s were")
+               : 0;
+}
+
 /* With --drain: who calls it wants to know. */
 static int check_delivered(const struct daemon *d, struct err *e)
 {
@@ -251,7 +263,7 @@ static int check_delivered(const struct daemon *d, struct err *e)
             r = err_set(e, -EIO, "sink %s: %" PRIu64 " records were given up: it could never take them",
                         t->sink->common.name, t->refused);
     }
-    return r;
+    return r == 0 && d->options->drain ? have_read_all(d, e) : r;
 }
 
 /* Whoever runs us begins anew, with a directory that services find. Those that run keep rings without a name. */

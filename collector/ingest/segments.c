@@ -181,6 +181,7 @@ static int attach(struct segments *t, const char *name, struct source *s, struct
 void segments_look_begin(struct segments *t)
 {
     t->is_incomplete = false;
+    t->left_out = 0;
 }
 
 void segments_look_end(struct segments *t)
@@ -208,6 +209,7 @@ int segments_attach(struct segments *t, const char *name)
         if (r == -ENOENT) /* gone before we looked */
             return r;
         t->stats.refused++;
+        t->left_out++;
         if (r == -ELOOP)
             (void)err_wrap(&e, r, "remove it, and let a collector work on the directory of its target");
         say(t, name, e.text);

@@ -149,6 +149,7 @@ struct segments {
     uint32_t redo_count;
     uint64_t looks;     /* at the directory, from begin to end */
     bool is_incomplete; /* the last look at the directory left out segments that a later one may attach */
+    uint32_t left_out;  /* rings that were refused by it, or since */
     bool has_room_again; /* one has gone since: it is time for a look */
     void (*on_message)(void *arg, const char *text);
     void (*on_attach)(void *arg, struct source *s);

@@ -671,6 +671,19 @@ def a_ring_over_a_quota_is_taken_when_another_one_has_gone():
         stop(c)
 
 
+def drain_fails_where_rings_were_refused():
+    with Place() as place:
+        for i in range(3):
+            place.load_done("--records", 10, "--id", i)
+        c = place.collector("--set", "segments_max=2", "--drain")
+        text = c.communicate(timeout=30)[1]
+        check(c.returncode == 1 and "1 ring was refused, and not read" in text, f"{c.returncode}: {text}")
+        check(line_count(place.file()) == 20, "what is within the limit is not there")
+        c = place.collector("--drain")
+        check(c.wait(timeout=30) == 0, c.stderr.read())
+        check(line_count(place.file()) == 30, "the others")
+
+
 if __name__ == "__main__":
     sys.exit(run([
         live_records_arrive_and_the_books_balance,
@@ -719,4 +732,5 @@ if __name__ == "__main__":
         wrong_usage_is_status_2_and_says_why,
         sinks_come_from_the_environment,
     ,
-                  a_ring_over_a_quota_is_taken_when_another_one_has_gone]))
+                  a_ring_over_a_quota_is_taken_when_another_one_has_gone,
+                  drain_fails_where_rings_were_refused]))
