@@ -580,9 +580,10 @@ static void one_unreadable_file_does_not_hide_the_others(void **state)
     assert_non_null(strstr(buf_cstr(&c.err_text), "nothing there can be read"));
     child_done(&c);
     sample("1-1.ring", &b);
-    assert_int_equal(RUN(&c, "--format", "json"), 0);
+    assert_int_equal(RUN(&c, "--format", "json"), 1);
     assert_int_equal(lines(&c), 6);
     assert_non_null(strstr(buf_cstr(&c.err_text), "0-0.ring"));
+    assert_non_null(strstr(buf_cstr(&c.err_text), "1 files could not be read"));
     child_done(&c);
     builder_done(&b);
 }

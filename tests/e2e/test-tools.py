@@ -2,6 +2,7 @@
 """What people type and read: help, versions, messages and exit statuses of all commands, and manual pages."""
 import os
 import re
+import signal
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -368,6 +369,32 @@ def stats_know_the_time_of_a_record_of_several_blocks():
             check(found and found[1] == found[2], text)
 
 
+def files_that_cannot_be_read_for_want_of_descriptors_are_status_1():
+    with Place() as place:
+        for n in range(12):
+            cat(place, b"line\n")
+        few = ["sh", "-c", 'ulimit -n 8; exec "$@"', "sh", DUMP, "--rings", place.rings]
+        for more in ([], ["--stats"]):
+            r = execute(few + more, status=1)
+            check("could not be read" in r.err.decode() and r.out, f"{r.text()}")
+        execute(few[4:], status=0)
+
+
+def follow_waits_for_a_ring_directory_that_is_not_there():
+    with Place() as place:
+        away = os.path.join(place.path, "later")
+        p = place.start([DUMP, "--rings", away, "--follow", "--format", "json"])
+        check("later is not there yet; waiting" in p.stderr.readline(), "it says nothing")
+        execute([CAT, "--rings", away], b"line\n", status=0)
+        check('"message":"line"' in p.stdout.readline(), "no record")
+        p.send_signal(signal.SIGTERM)
+        check(p.wait(timeout=30) == 0, f"ended with {p.returncode}")
+        p = place.start([DUMP, "--rings", away + "2", "--follow"])
+        check("waiting" in p.stderr.readline(), "it says nothing")
+        p.send_signal(signal.SIGTERM)
+        check(p.wait(timeout=30) == 0, f"ended with {p.returncode} while it waited")
+
+
 def on_a_terminal(place, argv, term):
     """What it shows there."""
     ours, theirs = os.openpty()
@@ -444,6 +471,8 @@ if __name__ == "__main__":
         who_closes_the_pipe_still_gets_the_verdict,
         what_is_damaged_is_told_counted_and_kept,
         stats_know_the_time_of_a_record_of_several_blocks,
+        files_that_cannot_be_read_for_want_of_descriptors_are_status_1,
+        follow_waits_for_a_ring_directory_that_is_not_there,
         a_dumb_terminal_gets_no_escapes,
         no_format_lets_a_record_steer_a_terminal,
         who_has_seen_enough_ends_follow,

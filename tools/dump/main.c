@@ -225,7 +225,7 @@ static void emptiness_tell(const struct options *o, const struct reader *r)
                       o->rings ? "" : SOURCES_OTHERS);
 }
 
-/* One file that cannot be read hides no others; where there are no others, nothing was looked at. */
+/* One file that cannot be read hides no others, but a script is told. */
 static int check_any(const struct options *o, const struct reader *r, struct err *e)
 {
     struct reader_segment *const *segments;
@@ -235,7 +235,10 @@ static int check_any(const struct options *o, const struct reader *r, struct err
     const size_t count = reader_segments(r, &segments);
     for (size_t i = 0; i < count; i++)
         read += segments[i]->seg != NULL;
-    return o->follow || read || !t.refused ? 0 : err_set(e, -EBADMSG, "nothing there can be read");
+    if (o->follow || !t.refused)
+        return 0;
+    return read ? err_set(e, -EBADMSG, "%" PRIu64 " files could not be read: what is shown is not all there is", t.refused)
+                : err_set(e, -EBADMSG, "nothing there can be read");
 }
 
 static int verdicts(const struct options *o, struct reader *r, struct err *e)
@@ -272,12 +275,12 @@ static int run(const struct options *o, struct err *e)
         else
             n = dump(o, r, e);
     }
-    if (n >= 0)
-        n = check_any(o, r, e);
     if (n >= 0 && !o->verify && !o->stats) /* which tell of it themselves */
         emptiness_tell(o, r);
     if (n >= 0 && !o->verify)
         losses_report(r);
+    if (n >= 0)
+        n = check_any(o, r, e);
     reader_free(r);
     return n;
 }

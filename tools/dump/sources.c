@@ -3,6 +3,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/edit_distance.h"
 #include "lib/ring/ringdir.h"
+#include "tools/dump/follow.h"
 #include "tools/dump/safe_text.h"
 
 #include <fapilog/abi.h>
@@ -114,6 +115,28 @@ int sources_check(const struct options *o, bool is_verdict, struct err *e)
     return r;
 }
 
+static int rings_add(struct reader *r, const struct options *o, struct ringdir *dir, struct err *e)
+{
+    const int n = ringdir_choose(dir, o->rings, e);
+    return n == 0 ? reader_add(r, dir->path, e) : n;
+}
+
+/* --follow may be started before what it is to follow. */
+static int rings_wait(struct reader *r, const struct options *o, struct ringdir *dir, struct err *e)
+{
+    enum { LOOK_MS = 200 };
+    safe_text text;
+    int n = -ENOENT;
+    follow_init();
+    (void)fprintf(stderr, "fapilog-dump: %s is not there yet; waiting for a program that logs\n",
+                  safe_clean(dir->path, strlen(dir->path), text));
+    while (n == -ENOENT && follow_sleep(LOOK_MS)) {
+        *e = (struct err){0};
+        n = rings_add(r, o, dir, e);
+    }
+    return n == -ENOENT ? 0 : n; /* it was told to stop */
+}
+
 int sources_add(struct reader *r, const struct options *o, struct err *e)
 {
     int n = 0;
@@ -130,9 +153,9 @@ int sources_add(struct reader *r, const struct options *o, struct err *e)
         return n;
     if (!o->rings)
         look_for_misspelt();
-    struct ringdir dir;
-    n = ringdir_choose(&dir, o->rings, e);
-    if (n == 0)
-        n = reader_add(r, dir.path, e);
+    struct ringdir dir = {0};
+    n = rings_add(r, o, &dir, e);
+    if (n == -ENOENT && o->follow && dir.path[0])
+        return rings_wait(r, o, &dir, e);
     return n == -ENOENT ? err_wrap(e, n, "no program has logged there yet%s", o->rings ? "" : SOURCES_OTHERS) : n;
 }
