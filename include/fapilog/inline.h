@@ -131,12 +131,41 @@ FAPILOGI_INLINE bool fapilogi_enabled(const struct fapilogi_logger *log, uint32_
     return level < FAPILOG_LEVEL_OFF && FAPILOGI_LIKELY(level >= __atomic_load_n(log->level, __ATOMIC_RELAXED));
 }
 
+/* A lane goes from thread to thread within the library, which is not instrumented: a program that is built with
+ * -fsanitize=thread would be told of races between its former owner and the next one. The library orders them (L1 and
+ * its own locks); these two say so. FAPILOGI_TSAN is 0 where the library is instrumented as well. */
+#ifndef FAPILOGI_TSAN
+#if defined(__SANITIZE_THREAD__)
+#define FAPILOGI_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define FAPILOGI_TSAN 1
+#endif
+#endif
+#endif
+#if defined(FAPILOGI_TSAN) && FAPILOGI_TSAN
+#ifdef __cplusplus
+extern "C" {
+#endif
+void __tsan_acquire(void *addr);
+void __tsan_release(void *addr);
+#ifdef __cplusplus
+}
+#endif
+#define FAPILOGI_TAKE(addr) __tsan_acquire(addr)
+#define FAPILOGI_GIVE(addr) __tsan_release(addr)
+#else
+#define FAPILOGI_TAKE(addr) ((void)0)
+#define FAPILOGI_GIVE(addr) ((void)0)
+#endif
+
 FAPILOGI_INLINE struct fapilogi_cursor fapilogi_begin(const struct fapilogi_logger *log, struct fapilog_site_desc *site,
                                                       uint32_t level, size_t args_size)
 {
     struct fapilogi_cursor c;
     do {
         struct fapilogi_lane *const p = fapilogi_self;
+        FAPILOGI_TAKE(p);
         if (FAPILOGI_LIKELY(p->busy == 0)) {
             p->busy = 1;
             FAPILOGI_BARRIER(); /* a signal handler from here on sees busy and leaves the lane alone */
@@ -149,6 +178,7 @@ FAPILOGI_INLINE struct fapilogi_cursor fapilogi_begin(const struct fapilogi_logg
             const int64_t room = FAPILOGI_CAST(int64_t, p->limit[level >= FAPILOG_LEVEL_ERROR] - tail);
             if (FAPILOGI_LIKELY(room >= FAPILOGI_CAST(int64_t, size) && id)) {
                 uint8_t *const w = p->data + (tail & p->mask);
+                FAPILOGI_TAKE(p->shared_tail);
                 const uint64_t word0 = FAPILOG_WORD0(0, FAPILOG_KIND_EVENT, level & 31, 0, id);
                 struct fapilog_record_header head;
                 head.word0 = (word0 | size / 8) + (ext ? FAPILOGI_CAST(uint64_t, FAPILOG_FLAG_EXT) << 25 : 0);
@@ -164,6 +194,7 @@ FAPILOGI_INLINE struct fapilogi_cursor fapilogi_begin(const struct fapilogi_logg
             }
             FAPILOGI_BARRIER();
             p->busy = 0;
+            FAPILOGI_GIVE(p);
         }
         c.pending = fapilogi_slow(p, log, site, level, args_size);
     } while (c.pending == FAPILOGI_AGAIN);
@@ -182,6 +213,8 @@ FAPILOGI_INLINE void fapilogi_end(struct fapilogi_cursor c, uint32_t level)
         __atomic_store_n(c.lane->shared_tail, c.next, __ATOMIC_RELEASE);
         FAPILOGI_BARRIER();
         c.lane->busy = 0;
+        FAPILOGI_GIVE(c.lane->shared_tail);
+        FAPILOGI_GIVE(c.lane);
         if (level >= FAPILOG_LEVEL_ERROR)
             fapilogi_urgent();
     } else {
