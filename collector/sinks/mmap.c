@@ -242,7 +242,7 @@ static int store_guarded(struct mmap_state *st, const struct sink_batch *b, uint
     const int guard = guard_add(f->map, f->size, PROT_READ | PROT_WRITE, &damaged);
 
     if (guard < 0)
-        return guard == -ENOSPC ? -EAGAIN : guard; /* it is not the disk that is full */
+        return guard;
     st->batch_start = f->written;
     st->batch_lacked_feed = f->lacks_feed;
     store_batch(f, b, len_max);

@@ -111,7 +111,7 @@ int guard_add(const void *addr, size_t len, int prot, uint32_t *damaged)
             ;
         return (int)i;
     }
-    return -ENOSPC;
+    return -ENOMEM;
 }
 
 void guard_remove(int slot)

@@ -13,10 +13,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { GUARD_RANGES_MAX = 16384 };
+/* Two for each segment; one user may have 16384 of them, where segments_max says nothing else. */
+enum { GUARD_RANGES_MAX = 65536 };
 
 /* Watches [addr, addr + len), mapped with protection `prot`. The handler stores 1 to *damaged, which
- * must live as long as the range. Installs the handler where it is not. Returns a slot >= 0, -ENOSPC
+ * must live as long as the range. Installs the handler where it is not. Returns a slot >= 0, -ENOMEM
  * when all slots are taken, or another negative errno. Async-signal safe against the handler and
  * safe between threads. */
 int guard_add(const void *addr, size_t len, int prot, uint32_t *damaged);

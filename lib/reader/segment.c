@@ -120,6 +120,13 @@ static void *file_map(int fd, uint64_t bytes, uint64_t file_bytes)
     return MAP_FAILED;
 }
 
+static int guard_failed(int r, struct err *e)
+{
+    if (r == -ENOMEM)
+        return err_set(e, r, "more than %d rings cannot be watched for files that are cut", GUARD_RANGES_MAX / 2);
+    return err_sys(e, r, "guard the mapping");
+}
+
 static int map(struct segment *s, uint64_t file_bytes, unsigned flags, struct err *e)
 {
     void *base = file_map(s->fd, s->sb.file_size, file_bytes);
@@ -129,7 +136,7 @@ static int map(struct segment *s, uint64_t file_bytes, unsigned flags, struct er
     s->bytes = s->sb.file_size;
     s->guard = guard_add(base, s->bytes, PROT_READ, &s->damaged);
     if (s->guard < 0)
-        return err_sys(e, s->guard, "guard the mapping");
+        return guard_failed(s->guard, e);
     s->ctl = (struct fapilog_ctl *)(void *)((uint8_t *)base + s->sb.ctl_off);
     if (!(flags & SEGMENT_CTL_WRITE))
         return 0;
@@ -140,7 +147,7 @@ static int map(struct segment *s, uint64_t file_bytes, unsigned flags, struct er
     s->ctl_bytes = s->sb.ctl_size;
     s->ctl = base;
     s->ctl_guard = guard_add(base, s->ctl_bytes, PROT_READ | PROT_WRITE, &s->damaged);
-    return s->ctl_guard < 0 ? err_sys(e, s->ctl_guard, "guard ctl") : 0;
+    return s->ctl_guard < 0 ? guard_failed(s->ctl_guard, e) : 0;
 }
 
 static bool lane_geometry(const struct segment *s, uint32_t lane, struct segment_lane *ret)

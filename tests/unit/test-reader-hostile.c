@@ -194,6 +194,23 @@ static void guarded_ranges_come_and_go(void **state)
     }
 }
 
+static void so_many_ranges_as_one_user_may_have_rings_are_watched(void **state)
+{
+    enum { RINGS = 16384, RANGES = 2 * RINGS + 2 };
+    static char nothing[1];
+    uint32_t damaged = 0;
+    (void)state;
+    int *slots = calloc(RANGES, sizeof *slots);
+    assert_non_null(slots);
+    for (size_t i = 0; i < RANGES; i++)
+        slots[i] = guard_add(nothing, 1, PROT_READ, &damaged);
+    const int last = slots[RANGES - 1];
+    for (size_t i = 0; i < RANGES; i++)
+        guard_remove(slots[i]);
+    free(slots);
+    assert_true(last >= 0);
+}
+
 static uint32_t stop;
 
 static void *flip_bytes(void *arg)
@@ -340,7 +357,8 @@ int main(void)
         T(one_flipped_bit_in_the_lane_costs_at_most_what_stands_with_it),
         T(one_flipped_bit_anywhere_else_costs_no_crash), T(truncation_under_the_mapping_is_damage_not_death),
         T(a_truncated_dead_file_is_saved_as_far_as_it_goes), T(a_bus_error_that_is_not_ours_still_kills),
-        T(guarded_ranges_come_and_go), T(bytes_may_change_while_they_are_read),
+        T(guarded_ranges_come_and_go), T(so_many_ranges_as_one_user_may_have_rings_are_watched),
+        T(bytes_may_change_while_they_are_read),
         T(an_overwriting_writer_at_full_speed_never_yields_a_mixed_record),
         T(an_owner_is_never_half_the_last_and_half_the_next),
     };
