@@ -204,19 +204,32 @@ static uint64_t next_deadline(const struct daemon *d, uint64_t now_ns)
     return at <= now_ns ? 0 : at;
 }
 
+/* Where none fails: the server may be slow, or answer nothing. */
+static const struct target *first_spooling(const struct daemon *d)
+{
+    struct remote_stats s;
+    for (uint32_t i = 0; i < d->pipeline.targets_count; i++) {
+        const struct target *t = &d->pipeline.target[i];
+        if (t->remote && (remote_stats(t->remote, &s), s.spooled_records))
+            return t;
+    }
+    return NULL;
+}
+
 static int gave_up(const struct daemon *d, struct err *e)
 {
     char reason[TARGET_REASON_MAX], rings[80] = "";
     const uint64_t pending = segments_pending_bytes(&d->segments);
     const struct target *t = pipeline_failing(&d->pipeline);
     struct remote_stats s = { 0 };
+    t = t ? t : first_spooling(d);
     if (t && t->remote)
         remote_stats(t->remote, &s);
     if (pending || !s.spooled_records)
         (void)snprintf(rings, sizeof rings, "%" PRIu64 " bytes of records stay in their rings", pending);
     if (s.spooled_records)
-        return err_set(e, -EIO, "sink %s: %" PRIu64 " records stay in its spool%s%s; last: %s", t->sink->common.name,
-                       s.spooled_records, pending ? ", " : "", rings, s.last_reason);
+        return err_set(e, -EIO, "sink %s: %" PRIu64 " records stay in its spool%s%s%s%s", t->sink->common.name,
+                       s.spooled_records, pending ? ", " : "", rings, *s.last_reason ? "; last: " : "", s.last_reason);
     if (t)
         return err_set(e, -EIO, "sink %s: %s; %s", t->sink->common.name, target_reason(t, reason), rings);
     return err_set(e, -ETIMEDOUT, "stopped before everything was delivered; %s", rings);

@@ -106,9 +106,25 @@ def requests_under_way_when_time_is_over_end_and_their_records_are_kept():
                 check(numbers == list(range(written)), f"{on_full}: {len(numbers)} of {written}")
 
 
+def a_spool_is_named_although_its_sink_has_not_failed():
+    """Its server has answered nothing yet, and there was no time to see whether it would."""
+    with Place() as place, socket.create_server(("127.0.0.1", 0)) as deaf:
+        uri = f"http://127.0.0.1:{deaf.getsockname()[1]}/?name=web&batch_interval=10ms&queue_records=50&timeout=1h"
+        p = place.start([COLLECTOR, "--rings", place.rings, "--set", "shutdown_timeout=0", "--sink", uri])
+        place.wait_ready(p)
+        place.load_done("--records", RECORDS, "--block")
+        spool = os.path.join(place.path, "state", "spool", "web")
+        wait_for("most of it is spooled", lambda: not rings(place))
+        p.send_signal(signal.SIGTERM)
+        text = p.communicate(timeout=30)[1]
+        check(os.listdir(spool) and "sink web: " in text and "records stay in its spool" in text, text)
+        check(p.returncode == 1, f"{p.returncode}")
+
+
 if __name__ == "__main__":
     sys.exit(run([
         a_write_that_does_not_end_is_left_to_the_kernel,
         a_write_that_ends_late_is_waited_for,
         requests_under_way_when_time_is_over_end_and_their_records_are_kept,
+        a_spool_is_named_although_its_sink_has_not_failed,
     ]))
