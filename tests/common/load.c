@@ -1,9 +1,12 @@
 /* load - a producer for end-to-end tests: threads that log numbered records.
  *
  *     load [--id N] [--threads N] [--records N] [--burst N --pause-us N] [--payload BYTES] [--block]
- *          [--overwrite] [--lane-bytes N] [--lanes N] [--errors N] [--flush-ms N] [--forks N] [--wait] RINGS
+ *          [--overwrite] [--lane-bytes N] [--lanes N] [--errors N] [--contexts N] [--flush-ms N] [--forks N]
+ *          [--wait] RINGS
  *
- * Each record carries its producer's number (--id), thread and sequence number. --records 0 goes on
+ * Each record carries its producer's number (--id), thread and sequence number, and a payload that follows from
+ * these three as load_lines.py has it, so that a reader can tell each byte of it. --contexts N binds a request
+ * id for each N records, which follows from them too. --records 0 goes on
  * until SIGTERM. At the end it prints "written N", what the books of the collector must balance with;
  * --wait keeps the segment open until a byte or the end of stdin. --errors N makes every Nth record an
  * ERROR; --flush-ms waits at the end for the collector's acknowledgement; --forks N does all this in N
@@ -18,15 +21,16 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+enum { PERIOD = 4093 }; /* a prime: no power of two of records has the same payload */
+
 struct load {
     fapilog_t *log;
-    long id, threads, records, pause_us, payload, burst, errors, forks, flush_ms;
-    char *text;
+    long id, threads, records, pause_us, payload, burst, errors, contexts, forks, flush_ms;
+    char *text; /* PERIOD + payload bytes: a text that repeats itself */
 };
 
 struct worker {
@@ -49,15 +53,33 @@ static void pause_us(long us)
     (void)nanosleep(&t, NULL);
 }
 
+static void log_one(const struct load *l, const struct worker *w, long n)
+{
+    const bool is_error = l->errors && n % l->errors == 0;
+    const char *const payload = l->text + (l->id * 1009 + w->index * 101 + n) % PERIOD;
+    FAPILOG_LOG(l->log, is_error ? FAPILOG_LEVEL_ERROR : FAPILOG_LEVEL_INFO, "load", FL("producer", (int)l->id),
+                FL("thread", (int)w->index), FL("n", n), FL_STRN("payload", payload, (size_t)l->payload));
+}
+
+static struct fapilog_scope bind(const struct load *l, const struct worker *w, long n)
+{
+    char text[64];
+    (void)snprintf(text, sizeof text, "%ld-%ld-%ld", l->id, w->index, n / l->contexts);
+    return fapilog_context_push(FAPILOG_FIELDS(FL_REQUEST_ID(text)));
+}
+
 static void *work(void *arg)
 {
     struct worker *w = arg;
     const struct load *l = w->load;
+    struct fapilog_scope scope = {0};
     for (long i = 0; !is_stopped && (l->records == 0 || i < l->records); i++) {
-        const bool is_error = l->errors && i % l->errors == 0;
-        FAPILOG_LOG(l->log, is_error ? FAPILOG_LEVEL_ERROR : FAPILOG_LEVEL_INFO, "load", FL("producer", (int)l->id),
-                    FL("thread", (int)w->index), FL("n", i),
-                    FL("payload", l->text));
+        if (l->contexts && i % l->contexts == 0) {
+            if (i)
+                fapilog_context_pop(&scope);
+            scope = bind(l, w, i);
+        }
+        log_one(l, w, i);
         w->written++;
         if (l->pause_us && i % l->burst == 0)
             pause_us(l->pause_us);
@@ -73,6 +95,7 @@ static const struct option long_options[] = {
     { "lane-bytes", required_argument, NULL, 'l' }, { "lanes", required_argument, NULL, 'L' },
     { "wait", no_argument, NULL, 'w' },           { "errors", required_argument, NULL, 'e' },
     { "forks", required_argument, NULL, 'f' },    { "flush-ms", required_argument, NULL, 'F' },
+    { "contexts", required_argument, NULL, 'c' },
     { NULL, 0, NULL, 0 },
 };
 
@@ -151,12 +174,27 @@ static int parse(struct load *l, struct fapilog_options *o, bool *ret_wait, int 
         case 'w': *ret_wait = true; break;
         case 'e': l->errors = number(); break;
         case 'f': l->forks = number(); break;
+        case 'c': l->contexts = number(); break;
         case 'F': l->flush_ms = number(); break;
         default: return -1;
         }
     }
     o->ring_dir = argv[optind];
     return optind == argc - 1 ? 0 : -1;
+}
+
+/* Printable characters, a quote and a backslash among them, that no short stretch has twice. */
+static char *text_new(size_t bytes)
+{
+    char *text = malloc(bytes + 1);
+    uint32_t x = 1;
+    CHECK(text != NULL);
+    for (size_t i = 0; i < bytes; i++) {
+        x = x * 1103515245 + 12345;
+        text[i] = i < PERIOD ? (char)(' ' + (x >> 16) % 95) : text[i - PERIOD];
+    }
+    text[bytes] = '\0';
+    return text;
 }
 
 int main(int argc, char **argv)
@@ -167,9 +205,7 @@ int main(int argc, char **argv)
     if (parse(&l, &o, &wait, argc, argv) < 0)
         return 2;
     (void)signal(SIGTERM, on_stop);
-    l.text = calloc(1, (size_t)l.payload + 1);
-    CHECK(l.text != NULL);
-    memset(l.text, 'x', (size_t)l.payload);
+    l.text = text_new(PERIOD + (size_t)l.payload);
     if (l.forks) {
         fork_all(&l, &o);
         free(l.text);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """SIGKILLs the collector at every named step and at random instants under load, starts it again, and
-checks that files hold each record exactly once, in the order of its thread, with no torn line.
+checks that files hold each record exactly once, in the order of its thread, with no torn line and with no byte that
+was not logged.
 
 FAPILOG_KILLS: random kills per case (default 40). FAPILOG_SEED repeats a run."""
 import os
@@ -12,6 +13,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "common"))
 from harness import *  # noqa: E402,F403
+from load_lines import LoadLines  # noqa: E402
 
 KILLS = int(os.environ.get("FAPILOG_KILLS", "40"))
 SEED = int(os.environ.get("FAPILOG_SEED", str(int(time.time()))))
@@ -32,8 +34,10 @@ class Case:
         self.has_second = has_second
         self.more = ["--sink", place.uri("second.jsonl", "max_bytes=300KB&max_files=100000")] if has_second else []
         self.rng = random.Random(SEED)
+        self.whole = LoadLines(payload=30, errors=7, contexts=16)
         self.running = [place.load("--id", i, "--threads", 2, "--records", 0, "--pause-us", 2000, "--burst", 20,
-                                   "--payload", 30, "--block") for i in range(2)]
+                                   "--block", *self.whole.options()) for i in range(2)]
+        self.whole.pids = {i: p.pid for i, p in enumerate(self.running)}
 
     def start(self, env=None):
         return self.place.collector(*self.more, sink=self.sink, env=env)
@@ -63,10 +67,14 @@ class Case:
         stop(c)
         self.place.drain(*self.more, sink=self.sink)
         check(not rings(self.place), f"rings of ended producers stay behind: {rings(self.place)}")
-        check_books(self.place.lines("log*"), written, f"seed {SEED}")
+        self.check_output("log*", written, f"seed {SEED}")
         if self.has_second:
-            check_books(self.place.lines("second*"), written, f"seed {SEED}, second sink")
+            self.check_output("second*", written, f"seed {SEED}, second sink")
         return f"{written} records"
+
+    def check_output(self, pattern, written, what):
+        check_books(self.place.lines(pattern), written, what)
+        self.whole.check([line for path in self.place.files(pattern) for line in content(path).split(b"\n")], what)
 
 
 def every_point(case, points, after_start=None):
