@@ -6,11 +6,14 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define REFUSE(w, ...) (snprintf((w)->error, sizeof(w)->error, __VA_ARGS__), false)
@@ -67,6 +70,27 @@ unsigned walk_open_all(struct walk *w, unsigned max, const char *dir)
 struct fapilog_lane_slot *walk_slot(struct walk *w, uint32_t lane)
 {
     return (struct fapilog_lane_slot *)((uint8_t *)w->ctl + FAPILOG_CTL_SLOTS_OFF) + lane;
+}
+
+static void wake(const struct walk *w, uint32_t lane, uint64_t *head)
+{
+    /* order: seq_cst fence - our head before our look at `waiting`, as the producer's `waiting` comes before its look
+     * at head */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (load_rlx(&w->lanes[lane].waiting)) /* order: relaxed - the fence above */
+        (void)syscall(SYS_futex, head, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+/* As a collector does: never past the block that holds what was read last. */
+static void release(struct walk *w, uint32_t lane, uint64_t read)
+{
+    struct fapilog_lane_slot *const slot = walk_slot(w, lane);
+    const uint64_t block = UINT64_C(1) << w->lanes[lane].block_log2;
+    if (read == 0)
+        return;
+    store_rel(&slot->done, read);                      /* order: D1 release, pairs with D2 */
+    store_rel(&slot->head, (read - 1) & ~(block - 1)); /* order: H1 release, pairs with H2 */
+    wake(w, lane, &slot->head);
 }
 
 void walk_consume(struct walk *w)
@@ -175,6 +199,7 @@ struct lane_walk {
     void *arg;
     struct walk_totals *totals;
     uint32_t index, generation, context_epoch;
+    uint64_t tail; /* up to where it went */
     uint64_t seq; /* events counted in this walk */
     bool seq_known;
     bool started; /* past the rest of a chain that began before the walk */
@@ -396,16 +421,18 @@ static bool pass_lane(struct lane_walk *l)
     l->totals->dropped += load_rlx(&lane->dropped);             /* order: relaxed - a counter */
     l->totals->dropped_bytes += load_rlx(&lane->dropped_bytes); /* order: relaxed - a counter */
     l->totals->lanes_used += tail != 0;
+    l->tail = tail;
     for (; pos < tail; pos += block) {
         const uint64_t end = tail - pos < block ? tail : pos + block;
         const uint8_t *at = w->base + lane->data_off + (pos & (cap - 1));
         if (!pass_block(l, at, pos, end))
             return false;
     }
+    l->totals->committed += l->seq;
     return l->chain_len ? REFUSE(w, "lane %u: a chain without an end", l->index) : true;
 }
 
-bool walk_run(struct walk *w, walk_func *f, void *arg, struct walk_totals *ret)
+static bool pass_all(struct walk *w, walk_func *f, void *arg, struct walk_totals *ret, bool take)
 {
     struct walk_totals unused;
     memset(ret ? ret : &unused, 0, sizeof unused);
@@ -416,6 +443,18 @@ bool walk_run(struct walk *w, walk_func *f, void *arg, struct walk_totals *ret)
         struct lane_walk l = {.w = w, .f = f, .arg = arg, .totals = ret ? ret : &unused, .index = i};
         good = pass_lane(&l);
         free(l.chain);
+        if (good && take)
+            release(w, i, l.tail);
     }
     return good;
+}
+
+bool walk_run(struct walk *w, walk_func *f, void *arg, struct walk_totals *ret)
+{
+    return pass_all(w, f, arg, ret, false);
+}
+
+bool walk_take(struct walk *w, walk_func *f, void *arg, struct walk_totals *ret)
+{
+    return pass_all(w, f, arg, ret, true);
 }

@@ -40,6 +40,7 @@ typedef void walk_func(void *arg, const struct walk_record *r);
 
 struct walk_totals {
     uint64_t events; /* of all lanes */
+    uint64_t committed; /* since the lanes were made, by what their blocks say: taken or overwritten ones too */
     uint64_t chains; /* of these, in fragments */
     uint64_t contexts;
     uint64_t blocks;
@@ -59,6 +60,9 @@ bool walk_run(struct walk *w, walk_func *f, void *arg, struct walk_totals *ret);
 struct fapilog_lane_slot *walk_slot(struct walk *w, uint32_t lane);
 /* Plays a collector that has delivered everything: head and done move to the tails. */
 void walk_consume(struct walk *w);
+/* The same beside a producer that goes on: walks as walk_run() does and gives back what was walked, all but the
+ * block that holds the last of it; wakes those who wait for room. Not for lanes that are overwritten. */
+bool walk_take(struct walk *w, walk_func *f, void *arg, struct walk_totals *ret);
 /* A heartbeat of this moment. */
 void walk_beat(struct walk *w);
 
