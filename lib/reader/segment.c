@@ -175,7 +175,7 @@ bool segment_lane_refresh(struct segment *s, uint32_t lane)
         return true;
     /* Lanes that lie over each other would make a small file as much work as a large one. */
     if (!lane_geometry(s, lane, &g) ||
-        s->lanes_bytes + (UINT64_C(1) << g.cap_log2) > s->sb.file_size - s->sb.data_off)
+        s->lanes_bytes + (UINT64_C(1) << g.cap_log2) > s->lanes_bytes_max)
         return false;
     s->lanes_bytes += UINT64_C(1) << g.cap_log2;
     s->lanes[lane] = g;
@@ -185,6 +185,8 @@ bool segment_lane_refresh(struct segment *s, uint32_t lane)
 static int lanes_read(struct segment *s, unsigned flags, struct err *e)
 {
     s->lanes_count = s->sb.lane_count;
+    /* A lane whose flipped bit makes it as large as all of them shall not shut out the others. */
+    s->lanes_bytes_max = (s->sb.file_size - s->sb.data_off) * (flags & SEGMENT_SALVAGE ? 2 : 1);
     s->lanes = calloc(s->lanes_count, sizeof s->lanes[0]);
     if (!s->lanes)
         return err_set(e, -ENOMEM, "no memory for %" PRIu32 " lanes", s->lanes_count);

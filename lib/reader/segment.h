@@ -58,6 +58,7 @@ struct segment {
     uint32_t damaged;     /* set when the file was found shorter or unreadable; see segment_is_damaged() */
     struct segment_lane *lanes;
     uint64_t lanes_bytes; /* sum of their capacities */
+    uint64_t lanes_bytes_max;
     struct registry registry;
     struct clock_map clock;
     struct fapilog_process_info process;
