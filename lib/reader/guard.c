@@ -22,6 +22,7 @@ struct guard_range {
 };
 
 static struct guard_range ranges[GUARD_RANGES_MAX];
+static uint32_t first_free; /* about */
 static uint32_t ranges_used; /* slots at and above were never taken */
 static uintptr_t page_mask;
 static struct sigaction previous;
@@ -94,7 +95,10 @@ int guard_add(const void *addr, size_t len, int prot, uint32_t *damaged)
     const int r = install();
     if (r < 0)
         return r;
-    for (uint32_t i = 0; i < GUARD_RANGES_MAX; i++) {
+    /* order: relaxed - where to begin; if others were faster, it is looked for all around */
+    const uint32_t from = load_rlx(&first_free);
+    for (uint32_t k = 0; k < GUARD_RANGES_MAX; k++) {
+        const uint32_t i = (from + k) % GUARD_RANGES_MAX;
         struct guard_range *g = &ranges[i];
         uint32_t expected = RANGE_FREE;
         /* order: relaxed to look, acquire-release to take: a slot has one owner */
@@ -109,6 +113,7 @@ int guard_add(const void *addr, size_t len, int prot, uint32_t *damaged)
         uint32_t used = load_rlx(&ranges_used);
         while (used <= i && !cas_acq_rel(&ranges_used, &used, i + 1))
             ;
+        store_rlx(&first_free, i + 1); /* order: relaxed - as above */
         return (int)i;
     }
     return -ENOMEM;
@@ -121,4 +126,6 @@ void guard_remove(int slot)
     CHECK(slot < GUARD_RANGES_MAX);
     CHECK(ranges[slot].state == RANGE_WATCHED);
     store_rel(&ranges[slot].state, RANGE_FREE); /* order: release - the slot's next owner acquires */
+    if ((uint32_t)slot < load_rlx(&first_free))       /* order: relaxed - see guard_add() */
+        store_rlx(&first_free, (uint32_t)slot);       /* order: relaxed - see guard_add() */
 }
