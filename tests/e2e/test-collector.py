@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The collector as its users meet it: producers on one side, files on the other, and the books balanced
 to the record: written = delivered + dropped (by reason) + pending."""
+import collections
 import contextlib
 import os
 import re
@@ -154,16 +155,22 @@ def a_killed_producer_loses_nothing_that_was_committed():
 
 
 def thousands_of_segments_appear_and_vanish():
-    forks = int(os.environ.get("FAPILOG_SEGMENTS", "2000"))
-    args = ("--forks", forks // 2, "--records", 3, "--lanes", 2, "--lane-bytes", 16384)
+    """As many as FAPILOG_SEGMENTS says are there at once, and a quarter of that come while they are drained."""
+    at_once = int(os.environ.get("FAPILOG_SEGMENTS", "2000"))
+    in_a_row, records, seconds = at_once // 4, 3, 20 + at_once // 20
+    args = ("--records", records, "--lanes", 2, "--lane-bytes", 16384)
     with Place() as place:
-        early = written_by(place.load(*args))
-        check(len(rings(place)) == forks // 2, "a ring is missing")
+        written_by(place.load("--forks", at_once, *args), seconds)
+        check(len(rings(place)) == at_once, f"{len(rings(place))} of {at_once} rings are there")
         c = place.collector()
-        late = written_by(place.load(*args))
-        wait_for("all rings are removed", lambda: not rings(place), 40)
+        written_by(place.load("--forks", in_a_row, *args), seconds)
+        wait_for("all rings are removed", lambda: not rings(place), seconds)
         stop(c)
-        check(len(loads(place.lines())) == early + late, f"{len(loads(place.lines()))} of {early + late} arrived")
+        found = collections.Counter((d["producer"], d["n"]) for d in loads(place.lines()))
+        expected = {(i, n): 2 if i < in_a_row else 1 for i in range(at_once) for n in range(records)}
+        wrong = {who for who in expected.keys() | found.keys() if expected.get(who) != found.get(who)}
+        check(not wrong, f"{len(wrong)} records of {len(expected)} are not there once: {sorted(wrong)[:5]}")
+        return f"{at_once} at once, {in_a_row} in a row"
 
 
 def a_second_collector_is_refused_and_names_the_first():
