@@ -738,6 +738,6 @@ if __name__ == "__main__":
         a_ring_that_no_collector_would_read_is_not_made,
         wrong_usage_is_status_2_and_says_why,
         sinks_come_from_the_environment,
-    ,
-                  a_ring_over_a_quota_is_taken_when_another_one_has_gone,
-                  drain_fails_where_rings_were_refused]))
+        a_ring_over_a_quota_is_taken_when_another_one_has_gone,
+        drain_fails_where_rings_were_refused,
+    ]))
