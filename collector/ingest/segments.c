@@ -10,9 +10,11 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #define PROBE_FIRST_NS (250 * NS_PER_MS)
+#define DESCRIPTORS_KEPT 64
 #define PROBE_SPREAD_NS (750 * NS_PER_MS)
 #define CLOSE_NS_MAX (10 * NS_PER_S)
 
@@ -167,6 +169,18 @@ static int table_grow(struct segments *t)
     return 0;
 }
 
+/* Sinks, spools and files that are rotated need some as well, and without them the collector does not even start. */
+static int descriptor_check(int fd, struct err *e)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 0;
+    const rlim_t kept = limit.rlim_cur / 4 < DESCRIPTORS_KEPT ? limit.rlim_cur / 4 : DESCRIPTORS_KEPT;
+    return (rlim_t)fd < limit.rlim_cur - kept ? 0
+           : err_set(e, -EMFILE, "of %" PRIu64 " files that may be open at once the last %" PRIu64 " are kept for sinks",
+                     (uint64_t)limit.rlim_cur, (uint64_t)kept);
+}
+
 static int attach(struct segments *t, const char *name, struct source *s, struct err *e)
 {
     int r = table_grow(t);
@@ -175,6 +189,8 @@ static int attach(struct segments *t, const char *name, struct source *s, struct
     /* A collector that runs as root serves the rings of all users; any other only its own. */
     const unsigned flags = SEGMENT_CTL_WRITE | (geteuid() == 0 ? SEGMENT_ANY_OWNER : 0);
     r = segment_open(t->dir_fd, name, flags, NULL, &s->seg, e);
+    if (r == 0)
+        r = descriptor_check(s->seg->fd, e);
     return r < 0 ? r : source_load(t, s, e);
 }
 

@@ -669,6 +669,16 @@ def sinks_come_from_the_environment():
         check(p.returncode == 0 and len(place.lines()) == 2 * written, "not both sinks have the records")
 
 
+def more_rings_than_files_may_be_open_are_read_one_after_the_other():
+    with Place() as place:
+        written = sum(place.load_done("--records", 5, "--id", i) for i in range(40))
+        c = place.start([COLLECTOR, "--rings", place.rings, "--sink", place.uri()],
+                        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)))
+        place.wait_ready(c)
+        wait_for("all is delivered", lambda: line_count(place.file()) == written, 60)
+        check("are kept for sinks" in stop(c), "nothing is said")
+
+
 def a_ring_over_a_quota_is_taken_when_another_one_has_gone():
     with Place() as place:
         written = sum(place.load_done("--records", 10, "--id", i) for i in range(3))
@@ -739,5 +749,6 @@ if __name__ == "__main__":
         wrong_usage_is_status_2_and_says_why,
         sinks_come_from_the_environment,
         a_ring_over_a_quota_is_taken_when_another_one_has_gone,
+        more_rings_than_files_may_be_open_are_read_one_after_the_other,
         drain_fails_where_rings_were_refused,
     ]))
