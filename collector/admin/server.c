@@ -117,8 +117,8 @@ static int listen_unix(struct admin *a, const char *path, struct err *e)
 {
     struct sockaddr_un sa = { .sun_family = AF_UNIX };
     if (strlen(path) >= sizeof sa.sun_path)
-        return err_set(e, -ENAMETOOLONG, "admin: %s: a socket's path has at most %zu bytes", path,
-                       sizeof sa.sun_path - 1);
+        return err_set(e, -ENAMETOOLONG, "admin: %s: a socket's path has at most %zu bytes; give a shorter one with "
+                       "admin=unix:PATH, or none with admin=none", path, sizeof sa.sun_path - 1);
     (void)snprintf(sa.sun_path, sizeof sa.sun_path, "%s", path);
     struct stat st;
     if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))

@@ -88,9 +88,10 @@ int state_dir_try(const char *path, struct err *e)
     if (!S_ISDIR(st.st_mode))
         return err_set(e, -ENOTDIR, "state_dir: %s is not a directory", at);
     const int r = directory_try(at);
-    if (r < 0 && strcmp(at, path) == 0)
-        return err_sys(e, r, "state_dir: %s", path);
-    return r < 0 ? err_sys(e, r, "state_dir: make directory %s", path) : 0;
+    if (r < 0)
+        return err_wrap(e, err_sys(e, r, strcmp(at, path) == 0 ? "state_dir: %s" : "state_dir: make directory %s", path),
+                        "another one is given by state_dir or FAPILOG_STATE_DIR");
+    return 0;
 }
 
 static int lock_refused(int fd, const char *path, struct err *e)

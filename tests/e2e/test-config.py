@@ -312,6 +312,7 @@ def a_state_directory_that_cannot_be_used_is_told_by_a_check():
                             env={"FAPILOG_STATE_DIR": state})
                 err = r.err.decode()
                 check((said in err and "looked at as uid" in err) if said else not err, f"{state}: {err!r}")
+                check("/proc" not in said or "state_dir or FAPILOG_STATE_DIR" in err, f"{state}: {err!r}")
             check(not os.path.exists(place.out + "/new"), "a check makes nothing")
         r = execute([COLLECTOR, "--rings", place.rings, "--sink", uri, "--check", "--set", "state_dir=x"], status=1)
         check("state_dir: 'x' is not an absolute path" in r.err.decode(), f"{r.err}")
