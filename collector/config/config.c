@@ -45,8 +45,11 @@ static int read_preset(struct build *b, struct err *e)
         name = v->value;
         (void)snprintf(place, sizeof place, "%s", v->name);
     } else if (!name && n) {
-        name = n->kind == NODE_SCALAR ? n->text : "";
         (void)node_place(n, place);
+        if (n->kind != NODE_SCALAR)
+            return err_set(e, -EINVAL, "%s: preset: is %s, not one of %s, none", place, node_kind_name(n),
+                           preset_names(names, sizeof names));
+        name = n->text;
     }
     if (!name || strcasecmp(name, "none") == 0)
         return 0;

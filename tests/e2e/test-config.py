@@ -148,6 +148,9 @@ def what_is_wrong_is_status_1_with_its_place():
             check(len(lines) == 2 and all(x.startswith(f"fapilog-collector: {path}:") for x in lines), f"a line for each: {err}")
             check(not r.out, f"{r.out}")
         check(os.listdir(place.rings) == [], "something was opened all the same")
+        path = configured(place, "preset: [dev]\n")
+        r = execute([COLLECTOR, "--rings", place.rings, "--config", path, "--check"], status=1)
+        check("preset: is a list, not one of dev, production" in r.err.decode(), f"{r.err}")
 
 
 def a_pipe_is_waited_for_and_read_once():
