@@ -43,11 +43,11 @@ static uint64_t events_in(uint64_t bytes, uint64_t most)
 
 static void seq_accept(struct lane_cursor *c, uint64_t seq)
 {
-    if (c->seq_known && seq > c->seq) { /* another gap was counted as damage */
-        const uint64_t gone = seq - c->seq, lost = events_in(c->gap_bytes, gone);
+    if ((c->seq_known || c->is_behind_hole) && seq > c->seq) { /* another gap was counted as damage */
+        const uint64_t gone = seq - c->seq, lost = c->seq_known ? events_in(c->gap_bytes, gone) : 0;
         const uint64_t skipped = c->is_behind_hole ? events_in(c->hole_bytes, gone - lost) : 0;
         /* What somebody has made zeros of, as who cuts a file within a page, looks like the end of its block. */
-        const uint64_t zeroed = events_in(c->padding_bytes, gone - lost - skipped);
+        const uint64_t zeroed = c->seq_known ? events_in(c->padding_bytes, gone - lost - skipped) : 0;
         c->lost += lost;
         c->damaged += zeroed;
         c->skipped_events += skipped + zeroed;
