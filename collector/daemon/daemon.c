@@ -260,8 +260,8 @@ static int have_read_all(const struct daemon *d, struct err *e)
     if (left)
         return err_set(e, -EIO, "%" PRIu32 " ring%s refused, and not read: see above", left,
                        left == 1 ? " was" : "s were");
-    return bad ? err_set(e, -EIO, "%" PRIu64 " ring%s put aside as damaged: see above", bad, bad == 1 ? " was" : "s were")
-               : 0;
+    return bad ? err_set(e, -EIO, "%" PRIu64 " ring%s put aside as damaged: see above", bad,
+                         bad == 1 ? " was" : "s were") : 0;
 }
 
 /* With --drain: who calls it wants to know. */

@@ -9,7 +9,7 @@ struct discover {
     int fd;
     bool is_armed;
     bool is_closing;
-    bool wants_scan; /* events were lost, or an attach failed for lack of resources, which a ring that went gives back */
+    bool wants_scan; /* events were lost, or an attach failed for lack of what a ring that goes gives back */
     bool is_gone;    /* the directory was removed or renamed: services that start from now on use another one */
     uint64_t scan_at_ns;
     struct io_req req;

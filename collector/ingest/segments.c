@@ -177,7 +177,7 @@ static int descriptor_check(int fd, struct err *e)
         return 0;
     const rlim_t kept = limit.rlim_cur / 4 < DESCRIPTORS_KEPT ? limit.rlim_cur / 4 : DESCRIPTORS_KEPT;
     return (rlim_t)fd < limit.rlim_cur - kept ? 0
-           : err_set(e, -EMFILE, "of %" PRIu64 " files that may be open at once the last %" PRIu64 " are kept for sinks",
+           : err_set(e, -EMFILE, "of %" PRIu64 " files that may be open the last %" PRIu64 " are kept for sinks",
                      (uint64_t)limit.rlim_cur, (uint64_t)kept);
 }
 

@@ -12,7 +12,7 @@ struct config {
 };
 
 static const struct fapilog_option options[] = {
-    { .type = FAPILOG_OPTION_TEXT, .name = "until", .flags = FAPILOG_OPTION_REQUIRED, .help = "File that is waited for.",
+    { .type = FAPILOG_OPTION_TEXT, .name = "until", .flags = FAPILOG_OPTION_REQUIRED, .help = "File to wait for.",
       .offset = offsetof(struct config, until) },
     { .type = FAPILOG_OPTION_END },
 };
