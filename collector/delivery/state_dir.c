@@ -89,7 +89,7 @@ int state_dir_try(const char *path, struct err *e)
         return err_set(e, -ENOTDIR, "state_dir: %s is not a directory", at);
     const int r = directory_try(at);
     if (r < 0)
-        return err_wrap(e, err_sys(e, r, strcmp(at, path) == 0 ? "state_dir: %s" : "state_dir: make directory %s", path),
+        return err_wrap(e, err_sys(e, r, "state_dir: %s%s", strcmp(at, path) == 0 ? "" : "make directory ", path),
                         "another one is given by state_dir or FAPILOG_STATE_DIR");
     return 0;
 }

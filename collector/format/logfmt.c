@@ -1,7 +1,7 @@
-/* logfmt.c - key=value pairs on one line: time level logger msg service pid, then the fields as they
- * were given (call, context, logger). Empty values and those with a space, a quote, '=', a backslash or a
- * control character stand in double quotes, escaped as in JSON and DEL and C1 (U+0080..9F) as well, and the message always does. Keys that are
- * ours, in a field, get a '_' appended. */
+/* logfmt.c - key=value pairs on one line: time level logger msg service pid, then the fields as they were given
+ * (call, context, logger). Empty values and those with a space, a quote, '=', a backslash or a control character
+ * stand in double quotes, escaped as in JSON and DEL and C1 (U+0080..9F) as well, and the message always does.
+ * Keys that are ours, in a field, get a '_' appended. */
 #include "collector/format/enriched.h"
 #include "collector/format/level.h"
 #include "collector/format/parts.h"

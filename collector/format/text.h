@@ -17,9 +17,9 @@ char *text_clean(const char *src, size_t len, char *out, unsigned *flags);
 /* The same between quotes: the quote and the backslash are escaped too. */
 char *text_quoted(const char *src, size_t len, char quote, char *out, unsigned *flags);
 
-/* What JSON leaves as it is and a terminal obeys, in UTF-8 that is written already: DEL, C1 and, `with_bidi`, what turns
- * the direction of text or ends a line (U+202A..202E, U+2066..2069, U+2028, U+2029) become \u0085, which JSON takes for
- * the same. The bytes that this adds: within JSON_ESCAPE_FACTOR of what they stand for. */
+/* What JSON leaves as it is and a terminal obeys, in UTF-8 that is written already: DEL, C1 and, `with_bidi`, what
+ * turns the direction of text or ends a line (U+202A..202E, U+2066..2069, U+2028, U+2029) become \u0085, which JSON
+ * takes for the same. The bytes that this adds: within JSON_ESCAPE_FACTOR of what they stand for. */
 size_t text_visible_growth(const char *text, const char *end, bool with_bidi);
 /* Does it in place; returns the new end. */
 char *text_visible(char *text, char *end, bool with_bidi);

@@ -275,7 +275,8 @@ def with_wait_nothing_is_lost_while_there_is_no_collector():
     for size in ("64KB", "512KB"):
         with Place() as place:
             env = {"FAPILOG_LANE_SIZE": size}
-            check(cat(place, lines, "--quiet", env=env, status=1).err.decode().count("were dropped") == 1, "nothing was dropped without")
+            said = cat(place, lines, "--quiet", env=env, status=1).err.decode()
+            check(said.count("were dropped") == 1, "nothing was dropped without")
         with Place() as place:
             p = place.start([CAT, "--rings", place.rings, "--wait"], stdin=subprocess.PIPE, env=env)
             feeder = threading.Thread(target=lambda: p.communicate(lines.decode()))

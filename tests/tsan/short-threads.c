@@ -1,5 +1,5 @@
-/* A program that is built with -fsanitize=thread while the library is not, as those of others are: its threads live for a
- * moment, and each has the lane of one before it. ThreadSanitizer ends it with 66 where it sees a race. */
+/* A program that is built with -fsanitize=thread while the library is not, as those of others are: its threads live
+ * for a moment, and each has the lane of one before it. ThreadSanitizer ends it with 66 where it sees a race. */
 #include <fapilog/fapilog.h>
 
 #include <ftw.h>

@@ -110,9 +110,11 @@ static void written_text_loses_what_a_terminal_obeys(void **state)
     (void)state;
     static const struct { const char *from, *to; bool with_bidi; } odd[] = {
         { "\x7f", "\\u007f", false }, { "\xc2\x80", "\\u0080", false }, { "\xc2\x9b", "\\u009b", true },
-        { "\xc2\xa0", "\xc2\xa0", true }, { "\xe2\x80\xae", "\\u202e", true }, { "\xe2\x80\xae", "\xe2\x80\xae", false },
-        { "\xe2\x80\xa8", "\\u2028", true }, { "\xe2\x81\xa9", "\\u2069", true }, { "\xe2\x81\xaa", "\xe2\x81\xaa", true },
-        { "\xe2\x80\xa7", "\xe2\x80\xa7", true }, { "\xe2\x82\xac", "\xe2\x82\xac", true }, { "\x1b[0m", "\x1b[0m", true },
+        { "\xc2\xa0", "\xc2\xa0", true }, { "\xe2\x80\xae", "\\u202e", true },
+        { "\xe2\x80\xae", "\xe2\x80\xae", false }, { "\xe2\x80\xa8", "\\u2028", true },
+        { "\xe2\x81\xa9", "\\u2069", true }, { "\xe2\x81\xaa", "\xe2\x81\xaa", true },
+        { "\xe2\x80\xa7", "\xe2\x80\xa7", true }, { "\xe2\x82\xac", "\xe2\x82\xac", true },
+        { "\x1b[0m", "\x1b[0m", true },
     };
     for (size_t i = 0; i < ARRAY_COUNT(odd); i++)
         for (unsigned at = 0; at < 40; at++)

@@ -171,7 +171,8 @@ int ndjson_parse(struct ndjson *n, const char *line, size_t len, struct err *e)
     if (!json_is_object(n->root))
         return err_set(e, -EINVAL, "JSON, but not an object");
     json_object_foreach(n->root, key, value) {
-        if (take_message(n, key, value) || take_message_bytes(n, key, value) || take_level(n, key, value) || take_priority(n, key, value))
+        if (take_message(n, key, value) || take_message_bytes(n, key, value) || take_level(n, key, value) ||
+            take_priority(n, key, value))
             continue;
         const bool is_last = n->fields_count == FAPILOG_FIELDS_MAX - 1;
         if (!n->rest && is_last && !(n->rest = json_object()))

@@ -237,7 +237,8 @@ static int check_any(const struct options *o, const struct reader *r, struct err
         read += segments[i]->seg != NULL;
     if (o->follow || !t.refused)
         return 0;
-    return read ? err_set(e, -EBADMSG, "%" PRIu64 " files could not be read: what is shown is not all there is", t.refused)
+    return read ? err_set(e, -EBADMSG, "%" PRIu64 " files could not be read: what is shown is not all there is",
+                          t.refused)
                 : err_set(e, -EBADMSG, "nothing there can be read");
 }
 
