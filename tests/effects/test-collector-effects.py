@@ -169,7 +169,7 @@ def what_the_collector_says_goes_where_it_is_told():
             f.write(bytes(100))
         path = config(place, f"diagnostics: records\ndiagnostics_sinks: [two]\nsinks:\n"
                              f"  one: '{place.uri('one', 'format=json')}'\n  two: '{place.uri('two', 'format=json')}'\n")
-        text = drained(place, "--config", path)
+        text = drained(place, "--config", path, status=1) # what it could not read may have held records
         check("junk.ring" not in text, f"stderr has it: {text}")
         check(not texts(place.file("one")) and "junk.ring" in texts(place.file("two"))[0], "not in the sink that was named")
 
