@@ -256,12 +256,14 @@ static int have_delivered(const struct daemon *d, const struct target *t, struct
 static int have_read_all(const struct daemon *d, struct err *e)
 {
     const uint32_t left = d->segments.left_out;
-    const uint64_t bad = d->segments.stats.quarantined;
+    const uint64_t bad = d->segments.stats.quarantined, damaged = d->segments.stats.skipped_bytes;
     if (left)
         return err_set(e, -EIO, "%" PRIu32 " ring%s refused, and not read: see above", left,
                        left == 1 ? " was" : "s were");
-    return bad ? err_set(e, -EIO, "%" PRIu64 " ring%s put aside as damaged: see above", bad,
-                         bad == 1 ? " was" : "s were") : 0;
+    if (bad)
+        return err_set(e, -EIO, "%" PRIu64 " ring%s put aside as damaged: see above", bad, bad == 1 ? " was" : "s were");
+    return damaged ? err_set(e, -EIO, "%" PRIu64 " bytes of rings are damaged, and were passed over: see above", damaged)
+                   : 0;
 }
 
 /* With --drain: who calls it wants to know. */

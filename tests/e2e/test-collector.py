@@ -461,7 +461,7 @@ def a_damaged_segment_is_refused_and_others_go_on():
             f.truncate(8192)
         with open(os.path.join(place.rings, "1-nonsense.ring"), "wb") as f:
             f.write(b"nonsense" * 1000)
-        text = place.drain()
+        text = place.drain(status=1)
         check("nonsense" in text, f"nothing is said about the file that is no segment: {text}")
         good = [d for d in loads(place.lines()) if d["producer"] == 2]
         check(len(good) == written, "the good segment was not delivered")
@@ -502,7 +502,7 @@ def names_of_files_cannot_steer_the_terminal():
     with Place() as place:
         with open(os.path.join(place.rings, "1-\x1b[31m\nnonsense.ring"), "wb") as f:
             f.write(b"nonsense" * 1000)
-        text = place.drain()
+        text = place.drain(status=1)
         check("1-\\x1b[31m\\nnonsense.ring" in text and "\x1b" not in text, repr(text))
 
 

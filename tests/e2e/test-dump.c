@@ -352,7 +352,7 @@ static void an_empty_answer_says_why(void **state)
     (void)state;
     struct segment_builder b;
     struct child c;
-    assert_int_equal(RUN(&c, "--stats"), 0);
+    assert_int_equal(RUN(&c, "--stats"), 1);
     assert_non_null(strstr(buf_cstr(&c.err_text), dir));
     assert_non_null(strstr(buf_cstr(&c.err_text), "no rings and no native files in "));
     assert_non_null(strstr(buf_cstr(&c.err_text), "/run/fapilog/UID"));
@@ -840,7 +840,7 @@ static void names_from_a_ring_cannot_steer_the_terminal(void **state)
     builder_seal(&b);
     static const char *const modes[] = {"--stats", "--format=pretty", "--format=raw", "--verify"};
     for (size_t i = 0; i < ARRAY_COUNT(modes); i++) {
-        assert_int_equal(RUN(&c, modes[i]), i == 3);
+        assert_int_equal(RUN(&c, modes[i]), 1); /* one of the files is unreadable */
         assert_non_null(strstr(buf_cstr(&c.err_text), "unreadable"));
         assert_harmless(&c.out_text);
         assert_harmless(&c.err_text);
