@@ -26,5 +26,9 @@ size=$(stat -Lc %s "$work/library")
 readelf -d "$library" | grep NEEDED | grep -vE 'libc\.so|ld-linux' && fail "needs more than libc"
 # Log calls are signal safe: nothing of theirs may allocate, or wait for a lock of libc.
 nm -D --undefined-only "$library" | grep -E ' (__tls_get_addr|gmtime_r|strerror)(@|$)' && fail "not signal safe"
+# It starts no thread, installs no signal handler and leaves the standard output alone.
+nm -D --undefined-only "$library" |
+    grep -E ' (pthread_create|thrd_create|clone|signal|sigaction|stdout|puts|putchar|(__)?v?printf(_chk)?)(@|$)' &&
+    fail "not a guest in its process"
 readelf -d "$library" | grep -q 'SONAME.*\[libfapilog\.so\.0\]' || fail "wrong soname"
 echo "$size bytes, $(wc -l <"$work/map") symbols"
