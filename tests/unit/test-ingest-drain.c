@@ -1,4 +1,5 @@
 #include "collector/config/settings.h"
+#include "collector/ingest/cache_lines.h"
 #include "collector/ingest/fill.h"
 #include "lib/ring/anchor.h"
 #include "tests/unit/ingest-fixture.h"
@@ -313,6 +314,58 @@ static void a_restart_redoes_what_was_committed_and_no_more(void **state)
         assert_int_equal(got[i], 2 * i + 1);
 }
 
+static struct { uint64_t bytes; const uint8_t *from; } flushed; /* in all; the first of a round */
+
+void __real_cache_lines_flush(const uint8_t *from, const uint8_t *to);
+void __wrap_cache_lines_flush(const uint8_t *from, const uint8_t *to);
+void __wrap_cache_lines_flush(const uint8_t *from, const uint8_t *to)
+{
+    assert_int_equal((uintptr_t)from % CACHE_LINE_BYTES, 0);
+    flushed.bytes += (uint64_t)(to - from);
+    flushed.from = flushed.from ? flushed.from : from;
+    __real_cache_lines_flush(from, to);
+}
+
+/* The producer would fetch each line out of our cache when it comes round again. */
+static void consumed_lines_leave_the_cache_once_each(void **state)
+{
+    struct place *p = *state;
+    uint64_t got[20];
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1, .cap_log2 = 14 });
+    assert_int_equal(attach(p, 0), 0);
+    const uint8_t *data = p->segments.source[0]->seg->base + builder_lane(b, 0)->data_off;
+    flushed.bytes = 0;
+    for (uint64_t n = 0; n < 2000; n += 20) { /* more than the lane holds */
+        const uint64_t before = flushed.bytes;
+        flushed.from = NULL;
+        for (uint64_t i = 0; i < 20; i++)
+            put(b, 0, FAPILOG_LEVEL_INFO, n + i);
+        begin(p, DRAIN_ALL);
+        assert_int_equal(take(p, got, 20), 20);
+        commit(p);
+        assert_int_equal(flushed.bytes, builder_slot(b, 0)->done & ~UINT64_C(63));
+        assert_ptr_equal(flushed.from, data + before % (1 << 14));
+    }
+    assert_true(flushed.bytes > 1 << 15);
+}
+
+static void a_collector_that_lags_flushes_nothing(void **state)
+{
+    struct place *p = *state;
+    static uint64_t got[400];
+    struct segment_builder *b = make(p, &(struct builder_options){ .lanes = 1, .cap_log2 = 14 });
+    flushed.bytes = 0;
+    unsigned n = 0;
+    while (b->lanes[0].pos < 3 << 12)
+        put(b, 0, FAPILOG_LEVEL_INFO, n++);
+    assert_int_equal(attach(p, 0), 0);
+    begin(p, DRAIN_ALL);
+    assert_int_equal(take(p, got, 400), n);
+    commit(p);
+    assert_true(builder_slot(b, 0)->done > 0);
+    assert_int_equal(flushed.bytes, 0);
+}
+
 static void what_was_committed_of_a_refused_segment_is_kept_in_its_ctl(void **state)
 {
     struct place *p = *state;
@@ -545,6 +598,8 @@ int main(void)
         T(context_after_the_last_record_is_passed_too),
         T(drops_become_one_report_per_lane),
         T(a_restart_redoes_what_was_committed_and_no_more),
+        T(consumed_lines_leave_the_cache_once_each),
+        T(a_collector_that_lags_flushes_nothing),
         T(what_was_committed_of_a_refused_segment_is_kept_in_its_ctl),
         T(an_impossible_position_in_ctl_is_refused),
         T(a_lying_tail_quarantines_its_segment_only),
