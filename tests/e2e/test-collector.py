@@ -340,6 +340,26 @@ def sigterm_under_load_stops_and_the_next_run_goes_on():
         return f"{written} records"
 
 
+def either_signal_delivers_what_the_rings_hold_and_ends_with_0():
+    for sig in (signal.SIGINT, signal.SIGTERM):
+        with Place() as place:
+            c = place.collector()
+            place.wait_ready(c)
+            p = place.load("--threads", 2, "--records", 0, "--pause-us", 500, "--burst", 50)
+            wait_for("records arrive", lambda: line_count(place.file()) > 0)
+            c.send_signal(signal.SIGSTOP)
+            time.sleep(0.05)
+            p.terminate()
+            written = written_by(p)
+            check(line_count(place.file()) < written, "nothing waits in the rings")
+            c.send_signal(sig)
+            c.send_signal(signal.SIGCONT)
+            _, text = c.communicate(timeout=30)
+            check(c.returncode == 0, f"{sig.name}: ended with {c.returncode}: {text}")
+            check_books(place.lines(), written, sig.name)
+            check(not rings(place), f"{sig.name}: rings are left")
+
+
 def a_sink_that_cannot_write_keeps_the_records_and_fails_the_drain():
     with Place() as place, small_disk(place, "64k") as small:
         if not small:
@@ -727,6 +747,7 @@ if __name__ == "__main__":
         sighup_follows_a_file_that_was_moved_away,
         sigusr1_rotates,
         sigterm_under_load_stops_and_the_next_run_goes_on,
+        either_signal_delivers_what_the_rings_hold_and_ends_with_0,
         a_sink_that_cannot_write_keeps_the_records_and_fails_the_drain,
         a_full_disk_loses_nothing_and_is_left_by_itself, a_full_disk_holds_up_no_other_sink,
         rings_that_fill_their_file_system_can_be_drained,
