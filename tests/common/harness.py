@@ -23,6 +23,10 @@ class Failure(Exception):
     pass
 
 
+class Skip(Exception):
+    """What the test function needs is not here."""
+
+
 def check(condition, text):
     if not condition:
         raise Failure(text)
@@ -215,18 +219,36 @@ def rings(place, suffix=".ring"):
     return [n for n in os.listdir(place.rings) if n.endswith(suffix)]
 
 
+def reason_of(text):
+    """Of a function that returned instead of testing; None: it tested."""
+    found = re.match(r"skipped: *(.*)", text or "", re.I | re.S)
+    return found.group(1) if found else None
+
+
 def run(tests):
-    """Runs the functions named on the command line, or all; 0 when each passed."""
+    """Runs the functions named on the command line, or all; 0 when each passed, 77 when each was skipped. The line
+    SKIPPED of each function that was is what tests/common/left_out.py looks for."""
     names = sys.argv[1:] or [t.__name__ for t in tests]
-    failed = 0
+    failed, passed, skipped = 0, 0, []
     for test in tests:
         if test.__name__ not in names:
             continue
         began = time.monotonic()
         try:
             text = test() or ""
-            print(f"ok   {test.__name__} ({time.monotonic() - began:.1f} s) {text}", flush=True)
+            reason = reason_of(text)
+        except Skip as e:
+            reason = str(e)
         except (Failure, subprocess.TimeoutExpired, OSError) as e:
             failed += 1
             print(f"FAIL {test.__name__}: {e}", flush=True)
-    return 1 if failed else 0
+            continue
+        if reason is not None:
+            skipped.append(test.__name__)
+            print(f"SKIPPED: {test.__name__}: {reason}", flush=True)
+            continue
+        passed += 1
+        print(f"ok   {test.__name__} ({time.monotonic() - began:.1f} s) {text}", flush=True)
+    if skipped:
+        print(f"{passed} passed, {len(skipped)} skipped ({' '.join(skipped)})", flush=True)
+    return 1 if failed else 77 if skipped and not passed else 0

@@ -17,16 +17,13 @@ TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(TESTS, "common"))
 
 import harness # noqa: E402
+from harness import Skip, run # noqa: E402,F401 pylint: disable=unused-import
 from loopback import free_port # noqa: E402,F401 pylint: disable=unused-import
 
 SERVERS = os.environ.get("FAPILOG_SERVERS", os.path.expanduser("~/.cache/fapilog-servers"))
 SINK_SEND = os.environ["FAPILOG_SINK_SEND"]
 PYTHON_ENV = {"PYTHONPATH": os.path.join(SERVERS, "python")}
 sys.path.append(PYTHON_ENV["PYTHONPATH"])
-
-
-class Skip(Exception):
-    pass
 
 
 def need(path, how):
@@ -122,23 +119,6 @@ def check_each(events, written, what):
             numbers.setdefault((e["data"]["thread"], e["data"]["n"]), set()).add(e["context"]["message_id"])
     harness.check(len(numbers) == written, f"{what}: {len(numbers)} of {written} records arrived")
     harness.check(all(len(ids) == 1 for ids in numbers.values()), f"{what}: a resend has another id")
-
-
-def run(tests):
-    """As harness.run, but a test whose server is missing is skipped; 77 when all were."""
-    def skipping(test):
-        def body():
-            try:
-                return test()
-            except Skip as e:
-                skipped.append(test)
-                return f"skipped: {e}"
-        body.__name__ = test.__name__
-        return body
-    skipped = []
-    wanted = [t for t in tests if len(sys.argv) < 2 or t.__name__ in sys.argv]
-    result = harness.run([skipping(t) for t in wanted])
-    return 77 if result == 0 and wanted and len(skipped) == len(wanted) else result
 
 
 def version_of(argv, pattern):
