@@ -261,9 +261,10 @@ static int have_read_all(const struct daemon *d, struct err *e)
         return err_set(e, -EIO, "%" PRIu32 " ring%s refused, and not read: see above", left,
                        left == 1 ? " was" : "s were");
     if (bad)
-        return err_set(e, -EIO, "%" PRIu64 " ring%s put aside as damaged: see above", bad, bad == 1 ? " was" : "s were");
-    return damaged ? err_set(e, -EIO, "%" PRIu64 " bytes of rings are damaged, and were passed over: see above", damaged)
-                   : 0;
+        return err_set(e, -EIO, "%" PRIu64 " ring%s put aside as damaged: see above", bad,
+                       bad == 1 ? " was" : "s were");
+    return damaged ? err_set(e, -EIO, "%" PRIu64 " bytes of rings are damaged, and were passed over: see above",
+                             damaged) : 0;
 }
 
 /* With --drain: who calls it wants to know. */
