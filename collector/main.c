@@ -105,6 +105,7 @@ int main(int argc, char **argv)
             status = run(&o);
         else if (check_write(&o, stdout, &e) < 0)
             status = complain(&e, EXIT_FAILED);
+        hide_args_done(&o.args);
         break;
     default:
         status = complain(&e, EXIT_USAGE);

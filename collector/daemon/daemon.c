@@ -105,6 +105,7 @@ static void begin_stop(struct daemon *d, uint64_t now_ns)
     notify_stopping(&d->notify);
     d->stop_at_ns = now_ns + d->config.settings.shutdown_timeout_ns;
     d->turn_at_ns = now_ns;
+    discover_look(&d->discover); /* a ring that is attached later has no goal */
     drain_set_goal(&d->drain);
 }
 

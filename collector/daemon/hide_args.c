@@ -4,6 +4,7 @@
 #include "lib/base/check.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -86,4 +87,13 @@ int hide_args(struct config_args *a, struct err *e)
     for (unsigned i = 0; i < a->sets_count && r == 0; i++)
         r = move(&a->set[i], blank_set, e);
     return r;
+}
+
+void hide_args_done(struct config_args *a)
+{
+    for (unsigned i = 0; i < a->sinks_count; i++)
+        free((void *)(uintptr_t)a->sink[i]);
+    for (unsigned i = 0; i < a->sets_count; i++)
+        free((void *)(uintptr_t)a->set[i]);
+    a->sinks_count = a->sets_count = 0;
 }

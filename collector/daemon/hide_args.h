@@ -8,5 +8,7 @@
  * and values of options that are secret or that no sink knows (a plug-in's, or a part of the server's URL). Whoever
  * looks before has seen them. 0 or -ENOMEM. */
 int hide_args(struct config_args *a, struct err *e);
+/* Frees the copies of one that has succeeded. */
+void hide_args_done(struct config_args *a);
 
 #endif

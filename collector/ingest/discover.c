@@ -71,14 +71,8 @@ static void take_event(struct discover *d, const struct inotify_event *event)
     }
 }
 
-static void discover_arm(struct discover *d);
-
-static void on_readable(struct io_req *req, int result)
+void discover_look(struct discover *d)
 {
-    struct discover *d = req->owner;
-    d->is_armed = false;
-    if (result == -ECANCELED || d->is_closing)
-        return;
     _Alignas(struct inotify_event) char buffer[16384];
     ssize_t n;
     while ((n = read(d->fd, buffer, sizeof buffer)) > 0) {
@@ -88,6 +82,17 @@ static void on_readable(struct io_req *req, int result)
             off += (ssize_t)(sizeof *event + event->len);
         }
     }
+}
+
+static void discover_arm(struct discover *d);
+
+static void on_readable(struct io_req *req, int result)
+{
+    struct discover *d = req->owner;
+    d->is_armed = false;
+    if (result == -ECANCELED || d->is_closing)
+        return;
+    discover_look(d);
     discover_arm(d);
 }
 

@@ -18,6 +18,8 @@ struct discover {
 /* The watch is set before the first scan, so nothing falls between the two. */
 int discover_open(struct discover *d, struct segments *t, struct err *e);
 void discover_close(struct discover *d);
+/* Attaches what has appeared until now, without waiting for the next turn. */
+void discover_look(struct discover *d);
 /* Scans again when that is due. */
 void discover_run(struct discover *d, uint64_t now_ns);
 uint64_t discover_deadline(const struct discover *d);

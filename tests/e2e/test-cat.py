@@ -288,6 +288,7 @@ def with_wait_nothing_is_lost_while_there_is_no_collector():
                 wait_for("records", lambda: line_count(place.file()) or p.poll() is not None)
                 stop(c)
             c = place.collector()
+            place.wait_ready(c)
             feeder.join(60)
             check(p.returncode == 0, f"it ended with {p.returncode}")
             stop(c)

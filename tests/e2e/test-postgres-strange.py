@@ -35,7 +35,7 @@ def columns_that_are_not_there_are_not_read():
     for columns in (table([(b"timestamp",)]), table([(b"event", b"U")])):
         got = outcome(columns=columns)
         harness.check(got == ("retry", "the server answers something else than it was asked"), f"{got}")
-    for columns in (READY, done(b"SELECT 0"), table([(b"", b"", b"")])):
+    for columns in (READY, done(b"SELECT 0"), table([(b"", b"", b"", b"")])):
         got = outcome(columns=columns)
         harness.check(got[0] == "broken", f"{got}")
 

@@ -82,6 +82,21 @@ static void and_looked_at_again_by_one_that_runs(void **state)
     discover_close(&d);
 }
 
+/* As who sets a goal does: a ring that is attached later has none. */
+static void what_has_appeared_is_there_without_a_turn(void **state)
+{
+    struct place *p = *state;
+    struct err e = { 0 };
+    struct discover d;
+    assert_int_equal(discover_open(&d, &p->segments, &e), 0);
+    discover_look(&d);
+    assert_int_equal(p->segments.count, 0);
+    (void)make(p, &(struct builder_options){ 0 });
+    discover_look(&d);
+    assert_int_equal(p->segments.count, 1);
+    discover_close(&d);
+}
+
 static void by_a_spool(void **state)
 {
     struct place *p = *state;
@@ -211,7 +226,8 @@ static void by_the_tool_that_shows_spools(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(by_the_reader), T(by_a_collector_that_starts), T(and_looked_at_again_by_one_that_runs), T(by_a_spool),
+        T(by_the_reader), T(by_a_collector_that_starts), T(and_looked_at_again_by_one_that_runs),
+        T(what_has_appeared_is_there_without_a_turn), T(by_a_spool),
         T(where_dead_segments_are_kept), T(where_damaged_spool_files_are_kept), T(by_the_tool_that_shows_spools),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
