@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define ANOTHER "another one is given by state_dir or FAPILOG_STATE_DIR"
+
 static int set(char ret[PATH_MAX], const char **ret_source, const char *source, struct err *e, const char *dir,
                const char *below)
 {
@@ -49,7 +51,7 @@ int state_dir_make(const char *path, struct err *e)
         (void)mkdir(part, 0755); /* the last one tells */
     }
     if (mkdir(path, 0700) < 0 && errno != EEXIST)
-        return err_sys(e, -errno, "state_dir: make directory %s", path);
+        return err_wrap(e, err_sys(e, -errno, "state_dir: make directory %s", path), ANOTHER);
     if (stat(path, &st) < 0)
         return err_sys(e, -errno, "state_dir: %s", path);
     if (!S_ISDIR(st.st_mode))
@@ -90,7 +92,7 @@ int state_dir_try(const char *path, struct err *e)
     const int r = directory_try(at);
     if (r < 0)
         return err_wrap(e, err_sys(e, r, "state_dir: %s%s", strcmp(at, path) == 0 ? "" : "make directory ", path),
-                        "another one is given by state_dir or FAPILOG_STATE_DIR");
+                        ANOTHER);
     return 0;
 }
 
