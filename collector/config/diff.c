@@ -63,10 +63,19 @@ static void diff_stages(const struct config *before, const struct config *after,
     }
 }
 
+static unsigned levels_configured(const struct config *c)
+{
+    unsigned n = 0;
+    while (n < c->levels_count && c->level[n].origin == LEVEL_CONFIGURED)
+        n++;
+    return n;
+}
+
 static bool levels_differ(const struct config *a, const struct config *b)
 {
-    bool differ = a->levels_count != b->levels_count;
-    for (unsigned i = 0; i < a->levels_count && !differ; i++)
+    const unsigned count = levels_configured(a);
+    bool differ = count != levels_configured(b);
+    for (unsigned i = 0; i < count && !differ; i++)
         differ = strcmp(a->level[i].prefix, b->level[i].prefix) != 0 || a->level[i].level != b->level[i].level;
     return differ;
 }

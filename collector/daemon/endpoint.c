@@ -40,8 +40,11 @@ static int on_level(void *arg, const char *logger, const char *level, struct err
         return err_set(e, -EINVAL, "logger: there are %zu levels already", ARRAY_COUNT(c->level));
     if (!l) {
         l = &c->level[c->levels_count++];
+        *l = (struct level_setting){ .origin = LEVEL_ASKED };
         (void)snprintf(l->prefix, sizeof l->prefix, "%s", logger);
     }
+    if (l->origin == LEVEL_WITHDRAWN)
+        l->origin = LEVEL_ASKED;
     l->level = number;
     for (uint32_t i = 0; i < d->segments.count; i++)
         if (levels_apply(d->segments.source[i], c->level, c->levels_count) < 0)

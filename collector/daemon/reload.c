@@ -4,8 +4,10 @@
 #include "collector/daemon/diagnostics.h"
 #include "collector/daemon/endpoint.h"
 #include "collector/ingest/levels.h"
+#include "lib/base/check.h"
 #include "lib/base/keep.h"
 #include "lib/ring/ringdir.h"
+#include "lib/ring/rules.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -214,6 +216,43 @@ void reload_close(struct daemon *d)
     forget_reloaded(d);
 }
 
+/* Which of the first `count` governs the loggers of this prefix; NULL: none. */
+static const struct level_setting *level_for(const struct level_setting *level, unsigned count, const char *prefix)
+{
+    const struct level_setting *best = NULL;
+    for (unsigned i = 0; i < count; i++) {
+        const size_t len = strlen(level[i].prefix);
+        if (rules_fit(level[i].prefix, len, prefix, strlen(prefix)) && (!best || len > strlen(best->prefix)))
+            best = &level[i];
+    }
+    return best;
+}
+
+/* What the configuration had and has no more. A ring keeps its rules, so these get the level of what is left; where
+ * nothing is, what services began with is not known. */
+static void withdraw_levels(struct daemon *d, const struct config *before)
+{
+    struct config *const c = &d->config;
+    const unsigned configured = c->levels_count;
+    for (unsigned i = 0; i < before->levels_count; i++) {
+        const struct level_setting *const old = &before->level[i];
+        const struct level_setting *const now = level_for(c->level, configured, old->prefix);
+        if (old->origin == LEVEL_ASKED || (now && strcmp(now->prefix, old->prefix) == 0))
+            continue;
+        if (now && c->levels_count < ARRAY_COUNT(c->level)) {
+            struct level_setting *const l = &c->level[c->levels_count++];
+            *l = *old;
+            l->level = now->level;
+            l->origin = LEVEL_WITHDRAWN;
+        } else {
+            char text[160];
+            (void)snprintf(text, sizeof text, "reload: level%s%s: nothing is configured for it any more; services that "
+                           "run keep theirs", *old->prefix ? "." : "", old->prefix);
+            daemon_say(d, text);
+        }
+    }
+}
+
 static void apply_levels(struct daemon *d)
 {
     for (uint32_t i = 0; i < d->segments.count; i++)
@@ -245,6 +284,7 @@ static void take_over(struct daemon *d, struct reload *l)
         l->stages = stages;
         forget_caches(d);
     }
+    withdraw_levels(d, &l->config);
     if (l->diff.levels)
         apply_levels(d);
     diagnostics_choose_sinks(d);

@@ -14,10 +14,17 @@ struct ingest_settings {
     uint64_t bytes_max;         /* per uid */
 };
 
+enum level_origin {
+    LEVEL_CONFIGURED,
+    LEVEL_ASKED,     /* over the endpoint, for a prefix that the configuration does not have */
+    LEVEL_WITHDRAWN, /* no longer configured: what governs its loggers now, as no ring forgets a rule */
+};
+
 /* --set level=DEBUG, --set level.orders.matching=DEBUG */
 struct level_setting {
     char prefix[56]; /* "" = every logger */
     uint8_t level;
+    enum level_origin origin; /* configured ones come first */
 };
 
 #endif

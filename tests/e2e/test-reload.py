@@ -139,6 +139,42 @@ def the_same_ring_directory_may_be_named_otherwise():
         stop(collector)
 
 
+def rule_of(place, prefix):
+    """The level that the ring's rule for this prefix has; None: it has no such rule. See docs/abi/ring.md."""
+    names = [n for n in os.listdir(place.rings) if n.endswith(".ring")]
+    if not names:
+        return None
+    with open(os.path.join(place.rings, names[0]), "rb") as f:
+        at = (data := f.read(1 << 16)).find(prefix.encode().ljust(56, b"\0"))
+    return None if at < 0 else int.from_bytes(data[at + 56:at + 60], "little")
+
+
+def a_level_that_is_taken_out_is_that_of_what_is_left():
+    with Place() as place:
+        collector, producer = start(place, ("log", ""), more="level: INFO\nlevels: {orders.fast: DEBUG}\n")
+        wait_for("the rule is there", lambda: rule_of(place, "orders.fast"))
+        debug = rule_of(place, "orders.fast")
+        configure(place, ("log", ""), more="level: INFO\n")
+        collector.send_signal(signal.SIGHUP)
+        check("levels changed" in (said := read_stderr(collector, "taken over")), said)
+        check((info := rule_of(place, "orders.fast")) > debug, f"{debug} is {info}")
+        configure(place, ("log", ""), more="level: WARNING\n") # which governs it still
+        collector.send_signal(signal.SIGHUP)
+        read_stderr(collector, "taken over")
+        check((warning := rule_of(place, "orders.fast")) > info, f"{info} is {warning}")
+        configure(place, ("log", ""), more="level: WARNING\nlevels: {orders: INFO}\n")
+        collector.send_signal(signal.SIGHUP)
+        read_stderr(collector, "taken over")
+        check(rule_of(place, "orders.fast") == info, f"{rule_of(place, 'orders.fast')} is not {info}")
+        configure(place, ("log", ""), more="")
+        collector.send_signal(signal.SIGHUP)
+        read_stderr(collector, "services that run keep theirs")
+        check(rule_of(place, "orders.fast") == info, "nothing governs it, and it was changed")
+        producer.terminate()
+        written_by(producer)
+        stop(collector)
+
+
 def a_file_that_has_become_empty_is_no_configuration():
     with Place() as place:
         def reloads(text, path, outcome):
@@ -252,7 +288,8 @@ def a_signal_during_a_reload_is_followed_by_another_reload():
 
 
 if __name__ == "__main__":
-    sys.exit(run([sinks_come_and_go_under_load, stages_change_under_load, other_options_of_a_sink_take_effect_and_it_goes_on,
+    sys.exit(run([sinks_come_and_go_under_load, a_level_that_is_taken_out_is_that_of_what_is_left,
+                  stages_change_under_load, other_options_of_a_sink_take_effect_and_it_goes_on,
                   what_is_wrong_changes_nothing, a_file_that_has_become_empty_is_no_configuration,
                   the_same_ring_directory_may_be_named_otherwise,
                   what_the_stages_of_before_have_counted_is_told_by_a_reload,
