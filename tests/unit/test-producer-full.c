@@ -350,7 +350,7 @@ static void fill_from_many_threads(void *arg)
     many_log = open_small(FAPILOG_ON_FULL_BLOCK);
     pthread_attr_t small;
     pthread_t t;
-    if (pthread_attr_init(&small) != 0 || pthread_attr_setstacksize(&small, 64 << 10) != 0 ||
+    if (pthread_attr_init(&small) != 0 || pthread_attr_setstacksize(&small, 128 << 10) != 0 ||
         pthread_barrier_init(&many_there, NULL, WRITERS + 1) != 0)
         _exit(2);
     for (int i = 0; i < WRITERS; i++)
