@@ -4,6 +4,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
+#include "lib/base/grow.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -87,19 +88,13 @@ static void leave_alone(struct seglog *l, const struct seglog_segment *seg, uint
 
 struct head_list {
     struct spool_block_head *head;
-    size_t count, cap;
+    uint32_t count, cap;
 };
 
 static int head_add(struct head_list *l, const struct spool_block_head *h)
 {
-    if (l->count == l->cap) {
-        const size_t cap = l->cap ? 2 * l->cap : 64;
-        struct spool_block_head *bigger = realloc(l->head, cap * sizeof *bigger);
-        if (!bigger)
-            return -ENOMEM;
-        l->head = bigger;
-        l->cap = cap;
-    }
+    if (grow((void **)&l->head, &l->cap, l->count + 1, sizeof *l->head) < 0)
+        return -ENOMEM;
     l->head[l->count++] = *h;
     return 0;
 }
@@ -135,7 +130,7 @@ static int segment_scan(struct seglog *l, struct seglog_segment *seg, bool is_la
         spool_file_close(&f);
         return r == -ENOMEM ? r : 0;
     }
-    for (size_t i = 0; i < heads->count; i++) {
+    for (uint32_t i = 0; i < heads->count; i++) {
         const struct spool_block_head *h = &heads->head[i];
         seglog_date(seg, h->time_ns);
         seg->records += h->records;
