@@ -246,8 +246,10 @@ static void withdraw_levels(struct daemon *d, const struct config *before)
             l->origin = LEVEL_WITHDRAWN;
         } else {
             char text[160];
-            (void)snprintf(text, sizeof text, "reload: level%s%s: nothing is configured for it any more; services that "
-                           "run keep theirs", *old->prefix ? "." : "", old->prefix);
+            (void)snprintf(text, sizeof text, "reload: level%s%s: %s; services that run keep theirs",
+                           *old->prefix ? "." : "", old->prefix,
+                           now ? "there are as many level rules as there may be"
+                               : "nothing is configured for it any more");
             daemon_say(d, text);
         }
     }
